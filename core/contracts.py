@@ -1,0 +1,221 @@
+"""What each kind of component promises: the config half (torch-free) and the module half (torch).
+
+A component is registered with a config class and the import path of a factory. The config declares ports; the factory
+gets the config and the same ports, and returns a ``torch.nn.Module`` that keeps them. Dimension letters:
+
+    B pictures or rows    N tokens of one picture    d depth of a code    T positions    H hidden width    V vocabulary
+
+Config classes are frozen attrs classes with a default for every field that a preset can give; each field carries
+``metadata={"help": "one sentence"}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .ports import Codes, Features, Hidden, Logits
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from .loss import Loss
+    from .sequence.cache import KVCache
+    from .sequence.conversation import Conversation
+    from .sequence.mask import Mask
+    from .sequence.spans import Sequence as SpanSequence
+
+ImageTransform = Callable[["Image"], "Tensor"]
+"""A PIL picture of any size and mode RGB to a float32 tensor [3, height, width], normalised as the part wants it."""
+
+Choose = Callable[["Tensor"], "Tensor"]
+"""Logits [R, V] of R sequences to one code each [R]: guidance and sampling, given to ``Head.sample`` by the sampler."""
+
+
+class EncoderConfig(Protocol):
+    """Kind ``encoder``; factory(config) -> Encoder."""
+
+    def features(self) -> Features:
+        """The port that the encoder gives."""
+
+    def transform(self) -> ImageTransform:
+        """How a picture becomes the encoder's pixels (understanding pads to a square). May import torch when called."""
+
+
+class Encoder(Protocol):
+    """An ``nn.Module``: pixels [B, 3, height, width] -> features [B, N, width]."""
+
+    def __call__(self, pixels: Tensor) -> Tensor: ...
+
+
+class TokenizerConfig(Protocol):
+    """Kind ``tokenizer``; factory(config) -> Tokenizer."""
+
+    def codes(self) -> Codes: ...
+
+    def transform(self) -> ImageTransform:
+        """How a picture becomes a target to draw (scaled to cover, centre-cropped, in [-1, 1])."""
+
+
+class Tokenizer(Protocol):
+    """An ``nn.Module`` between pixels and codes. Pixels are in [-1, 1]; codes are int64 [B, N, d] in raster order."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pixels [B, 3, h, w] to codes [B, N, d]."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [B, N, d] to pixels [B, 3, h, w], not clipped."""
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """The codebook's vectors of codes [B, N, d], summed over depth: [B, N, width]."""
+
+    def losses(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """Training losses by name (each weighted, ready to be added up) and figures to watch (usage, perplexity)."""
+
+
+class EmbeddingConfig(Protocol):
+    """Kind ``embedding``: codes to vectors, the backbone's view of what was drawn; factory(config, codes) -> Module.
+
+    The module maps codes [B, N, d] -> vectors [B, N, width].
+    """
+
+    def embed(self, codes: Codes) -> Features: ...
+
+
+class AdapterConfig(Protocol):
+    """Kind ``adapter``; factory(config, source: Features, hidden: Hidden) -> Module [B, N, width] -> [B, N', H]."""
+
+    def adapt(self, source: Features, hidden: Hidden) -> Features:
+        """What it gives: N' tokens of the hidden width. Raises ``Misfit`` where it cannot."""
+
+
+class BackboneConfig(Protocol):
+    """Kind ``backbone``; factory(config) -> Backbone."""
+
+    def hidden(self) -> Hidden: ...
+
+
+class Backbone(Protocol):
+    """An ``nn.Module``: the language model without the generation of anything but text."""
+
+    def __call__(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: KVCache | None = None) -> Tensor:
+        """Embeddings [B, T, H], positions int64 [B, T] -> hidden states [B, T, H] after the final norm.
+
+        With a cache, the T given positions follow those already in it; the mask covers cached and new keys.
+        """
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Text ids [B, T] to embeddings [B, T, H]."""
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states [..., H] to text logits [..., V]."""
+
+
+class HeadConfig(Protocol):
+    """Kind ``head``; factory(config, hidden: Hidden, codes: Codes) -> Head."""
+
+    def predict(self, hidden: Hidden, codes: Codes) -> Logits: ...
+
+
+class Head(Protocol):
+    """An ``nn.Module`` that predicts the code of the next position."""
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """Hidden states [R, H] to the logits of the first code [R, V]."""
+
+    def loss(self, hidden: Tensor, codes: Tensor) -> Loss:
+        """Cross-entropy, in nats, of codes [R, d] given hidden states [R, H]; the count is R·d."""
+
+    def sample(self, hidden: Tensor, choose: Choose) -> Tensor:
+        """Hidden states [R, H] to codes [R, d]; ``choose`` is called once per depth level with logits [R, V]."""
+
+
+class TextConfig(Protocol):
+    """Kind ``text``: the text tokenizer; factory(config, folder: Path | None) -> TextTokenizer.
+
+    ``folder`` is the model directory whose files (``tokenizer.json``) belong to the model, where there is one.
+    """
+
+    @property
+    def vocabulary(self) -> int:
+        """Upper bound of the ids, 0 where it is whatever the backbone has."""
+
+
+class TextTokenizer(Protocol):
+    """Strings to ids and back. Special tokens are named by their text; ids always come from the tokenizer's file."""
+
+    @property
+    def fitted(self) -> bool:
+        """False until ``fit`` where the vocabulary is to be learned from the training text."""
+
+    def fit(self, texts: Iterable[str]) -> None: ...
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text, special tokens written in it included, nothing put before or after."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of the ids, special tokens left out."""
+
+    def id_of(self, token: str) -> int:
+        """The id of a special token. Raises ``ComponentError`` naming the token where the vocabulary lacks it."""
+
+    def save(self, folder: Any) -> None:
+        """Write ``tokenizer.json`` into the folder."""
+
+
+class LayoutConfig(Protocol):
+    """Kind ``layout``: a chat format; factory(config, text: TextTokenizer, pathways: Mapping[str, PathwayShape]) -> Layout."""
+
+
+class Layout(Protocol):
+    """Conversations to typed spans, and the construction of the unconditional input for guidance."""
+
+    def render(self, conversation: Conversation, *, answer: bool = True) -> SpanSequence:
+        """The whole conversation. Losses lie on the assistant's turns where ``answer``; else a prompt awaits an answer."""
+
+    def drawing_prompt(self, prompt: str, pathway: str) -> SpanSequence:
+        """Everything up to the first code of a picture to draw."""
+
+    def unconditional(self, sequence: SpanSequence) -> SpanSequence:
+        """The same sequence with its prompt blanked, for training dropout and for guidance alike."""
+
+    @property
+    def stop_ids(self) -> Sequence[int]:
+        """Ids that end an answer."""
+
+
+class Source(Protocol):
+    """Kind ``source``: an endless or finite random-access stream of conversations; factory(config) -> Source.
+
+    ``example(index)`` is a pure function of the config and the index, so the position of a source is one integer.
+    """
+
+    def example(self, index: int) -> Conversation: ...
+
+
+class ObjectiveConfig(Protocol):
+    """Kind ``objective``: what a training stage minimises; factory(config, model: UnifiedModel) -> Objective."""
+
+
+class Objective(Protocol):
+    """An ``nn.Module`` (so that it may own parts that only training needs, such as a text tower or a discriminator)."""
+
+    def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:
+        """Conversations to one batch of CPU tensors; runs in a data worker. ``generator`` is a numpy Generator."""
+
+    def losses(self, batch: Any) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """Losses by pathway, and figures to watch."""
+
+
+class SamplerConfig(Protocol):
+    """Kind ``sampler``: how a pathway's codes are drawn; factory(config) -> Sampler. See ``janiform.generate``."""
+
+
+class BenchmarkConfig(Protocol):
+    """Kind ``benchmark``; factory(config) -> Benchmark."""
+
+
+class Benchmark(Protocol):
+    def run(self, model: Any, progress: Callable[[str, int, int], None]) -> Mapping[str, Any]:
+        """Scores as plain JSON-able data, with the counts and the settings that belong to them."""

@@ -1,0 +1,94 @@
+"""What flows between the parts of a model, said without tensors.
+
+A part's config declares its ports from its own settings and from the ports it is connected to. Composition follows the
+ports through a recipe, so that every width is derived once and a misfit is found before any weight exists. This module
+never imports torch.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+class Misfit(ValueError):
+    """Two ports that do not fit. The message is a sentence that says what was given and what would fit."""
+
+
+@frozen
+class Grid:
+    """Rows and columns of a picture's features or codes, in raster order."""
+
+    height: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        return self.height * self.width
+
+    def __str__(self) -> str:
+        return f"{self.height}×{self.width}"
+
+
+@frozen
+class Features:
+    """A sequence of vectors for one picture: a tensor [B, tokens, width].
+
+    ``grid`` is None where the vectors no longer lie on one, as after a resampler with learned queries.
+    """
+
+    tokens: int
+    width: int
+    grid: Grid | None = None
+
+    def __str__(self) -> str:
+        where = f" on {self.grid}" if self.grid else ""
+        return f"features [B, {self.tokens}, {self.width}]{where}"
+
+
+@frozen
+class Codes:
+    """Discrete codes for one picture: a tensor [B, grid.size, depth] of integers below ``vocabulary``.
+
+    ``width`` is the width of one code's vector in the tokenizer's codebook, before any adapter.
+    """
+
+    vocabulary: int
+    grid: Grid
+    width: int
+    depth: int = 1
+
+    @property
+    def tokens(self) -> int:
+        return self.grid.size
+
+    def __str__(self) -> str:
+        return f"codes [B, {self.tokens}, {self.depth}] of {self.vocabulary} on {self.grid}"
+
+
+@frozen
+class Hidden:
+    """What a backbone reads and gives: a tensor [B, T, width], and the text vocabulary of its own embedding and head."""
+
+    width: int
+    vocabulary: int
+    context: int
+    layers: int
+    kv_heads: int
+    head_width: int
+
+    def __str__(self) -> str:
+        return f"hidden [B, T, {self.width}]"
+
+
+@frozen
+class Logits:
+    """What a head predicts: a tensor [..., vocabulary] for each of ``depth`` codes."""
+
+    vocabulary: int
+    depth: int = 1
+
+    def __str__(self) -> str:
+        return f"logits [B, T, {self.depth}, {self.vocabulary}]"
+
+
+Port = Features | Codes | Hidden | Logits
