@@ -1,0 +1,158 @@
+"""Pictures from files and bytes, made safe before they are decoded and alike after it.
+
+Every picture comes out as 8-bit RGB, the way up that its camera says, and its first frame where it moves. What is
+transparent is laid on white, because that is what a page would show. Sizes are looked at before decoding, and formats
+that run a program of their own (EPS) are not opened at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import PictureError
+
+MAX_FILE_BYTES = 128 * 2**20
+"""The largest file that is read."""
+
+MAX_PIXELS = 80_000_000
+"""The largest picture that is decoded: 240 MB as RGB."""
+
+FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO")
+"""Formats that are opened; their decoders only decode."""
+
+
+def read_picture(source: str | os.PathLike[str] | bytes) -> Image.Image:
+    """The picture in a file, or in the bytes of one, as 8-bit RGB.
+
+    Rotated as its EXIF orientation says; palettes, CMYK, grey and 16-bit samples converted (16 bits scaled to 8);
+    transparency composited on white; the first frame of an animation.
+
+    Raises ``PictureError`` where there is no such file, it is no picture, is damaged, or is too large to decode.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _decode(bytes(source), "the picture")
+    path = Path(source)
+    return _decode(_read_bounded(path), f"'{path}'")
+
+
+def as_picture(value: Any) -> Image.Image:
+    """A picture in any of the forms that callers have: a path, the bytes of a file, a PIL picture, a uint8 array
+    [h, w, 3] or [h, w]. Raises ``PictureError``."""
+    if isinstance(value, Image.Image):
+        _check_size(value.size, "the picture")
+        return _to_rgb(value, "the picture")
+    if isinstance(value, np.ndarray):
+        return Image.fromarray(check_array(value))
+    if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview):
+        return read_picture(value)  # type: ignore[arg-type]
+    raise PictureError(
+        f"a picture is a path, bytes, a PIL picture or a uint8 array [h, w, 3], not {type(value).__name__}"
+    )
+
+
+def check_array(array: np.ndarray) -> np.ndarray:
+    """The array [h, w, 3], or one made of [h, w] or [h, w, 1]. Raises ``PictureError`` unless it is a uint8 picture."""
+    if array.dtype != np.uint8:
+        raise PictureError(f"an array of pixels must be uint8 (0 to 255), this one is {array.dtype}")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:
+        raise PictureError(
+            f"an array of pixels must have the shape [height, width, 3], this one has {list(array.shape)}"
+        )
+    return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array
+
+
+def _read_bounded(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise PictureError(f"'{path}' is a folder, not a picture")
+        if not stat.S_ISREG(status.st_mode):
+            raise PictureError(f"'{path}' is no ordinary file, so its size cannot be bounded")
+        if status.st_size > MAX_FILE_BYTES:
+            raise PictureError(
+                f"'{path}' has {status.st_size / 2**20:.0f} MiB; pictures of up to {MAX_FILE_BYTES // 2**20} MiB are read"
+            )
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES)
+    except FileNotFoundError:
+        raise PictureError(f"there is no file '{path}'") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise PictureError(f"'{path}' cannot be read: {reason}") from None
+
+
+def _decode(data: bytes, name: str) -> Image.Image:
+    if not data:
+        raise PictureError(f"{name} is empty")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # our own limit is the lower one, and odd metadata is not the user's concern
+        try:
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            _check_size(picture.size, name)
+            picture.load()
+        except PictureError:
+            raise
+        except UnidentifiedImageError:
+            raise PictureError(f"{name} is not a picture that can be read (PNG, JPEG, WebP, GIF, TIFF, BMP)") from None
+        except Image.DecompressionBombError:
+            raise PictureError(
+                f"{name} has more than {MAX_PIXELS // 10**6} million pixels, too many to decode"
+            ) from None
+        except Exception as error:  # decoders of damaged files raise whatever they stumble on
+            raise PictureError(f"{name} is damaged: {_reason(error)}") from None
+        return _to_rgb(picture, name)
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        limit = MAX_PIXELS // 10**6
+        raise PictureError(f"{name} has {width}×{height} pixels; up to {limit} million pixels are decoded")
+    if width < 1 or height < 1:
+        raise PictureError(f"{name} has no pixels ({width}×{height})")
+
+
+def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
+    try:
+        with contextlib.suppress(Exception):  # a broken EXIF block leaves the picture as it lies
+            picture = ImageOps.exif_transpose(picture)
+        if picture.mode == "RGB" and "transparency" not in picture.info:
+            return picture
+        if picture.mode.startswith("I"):
+            return _from_16_bits(picture, name)
+        if picture.mode == "F":
+            raise PictureError(f"{name} has floating-point samples of unknown range; save it with 8 or 16 bits")
+        if picture.has_transparency_data:
+            layer = picture.convert("RGBA")
+            return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+        return picture.convert("RGB")
+    except PictureError:
+        raise
+    except Exception as error:
+        raise PictureError(f"{name} cannot be converted from mode {picture.mode} to RGB: {_reason(error)}") from None
+
+
+def _from_16_bits(picture: Image.Image, name: str) -> Image.Image:
+    samples = np.asarray(picture).astype(np.int64)
+    if samples.min() < 0 or samples.max() > 65535:
+        raise PictureError(f"{name} has 32-bit samples of unknown range; save it with 8 or 16 bits")
+    grey = ((samples + 128) // 257).astype(np.uint8)  # 65535 / 255 = 257: rounds to the nearest
+    transparent = picture.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[samples == transparent] = 255
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip() or type(error).__name__
