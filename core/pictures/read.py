@@ -12,6 +12,7 @@ import io
 import os
 import stat
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ MAX_FILE_BYTES = 128 * 2**20
 MAX_PIXELS = 80_000_000
 """The largest picture that is decoded: 240 MB as RGB."""
 
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO")
 """Formats that are opened; their decoders only decode."""
 
 
@@ -80,9 +81,8 @@ def _read_bounded(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise PictureError(f"'{path}' is no ordinary file, so its size cannot be bounded")
         if status.st_size > MAX_FILE_BYTES:
-            raise PictureError(
-                f"'{path}' has {status.st_size / 2**20:.0f} MiB; pictures of up to {MAX_FILE_BYTES // 2**20} MiB are read"
-            )
+            size, limit = status.st_size / 2**20, MAX_FILE_BYTES / 2**20
+            raise PictureError(f"'{path}' has {size:.0f} MiB; pictures of up to {limit:.0f} MiB are read")
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES)
     except FileNotFoundError:
@@ -98,7 +98,7 @@ def _decode(data: bytes, name: str) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # our own limit is the lower one, and odd metadata is not the user's concern
         try:
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            picture = Image.open(io.BytesIO(data), formats=_formats())
             _check_size(picture.size, name)
             picture.load()
         except PictureError:
@@ -112,6 +112,13 @@ def _decode(data: bytes, name: str) -> Image.Image:
         except Exception as error:  # decoders of damaged files raise whatever they stumble on
             raise PictureError(f"{name} is damaged: {_reason(error)}") from None
         return _to_rgb(picture, name)
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of ``FORMATS`` that this build of Pillow has a decoder for; ``Image.open`` trips over any other name."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:

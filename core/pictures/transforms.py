@@ -91,7 +91,7 @@ def _tensor(pixels: np.ndarray, mean: Triple, std: Triple) -> Tensor:
     import torch
 
     table = _table(mean, std)
-    planes = pixels.transpose(2, 0, 1)
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     if mean == (mean[0],) * 3 and std == (std[0],) * 3:
         return torch.from_numpy(table[0][planes])
     return torch.from_numpy(np.stack([values[plane] for values, plane in zip(table, planes, strict=True)]))
