@@ -1,0 +1,72 @@
+"""The keys and values of a generation, in memory that is allocated once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import JaniformError
+
+
+class KVCache:
+    """Keys and values [layers, rows, kv_heads, length, head_width] each, of which the first ``filled`` hold something.
+
+    One forward appends its keys and values in every layer and then advances once:
+
+        keys, values = cache.append(layer, k, v)    # for each layer
+        cache.advance(T)                            # after the last one
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        rows: int,
+        kv_heads: int,
+        length: int,
+        head_width: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        shape = (layers, rows, kv_heads, length, head_width)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.filled = 0
+
+    @property
+    def rows(self) -> int:
+        return self.keys.shape[1]
+
+    @property
+    def length(self) -> int:
+        """The number of positions that fit."""
+        return self.keys.shape[3]
+
+    @property
+    def nbytes(self) -> int:
+        return self.keys.nbytes + self.values.nbytes
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes keys and values [rows, kv_heads, T, head_width] behind what is filled; gives views of all so far.
+
+        Raises ``JaniformError`` where T more positions or these rows do not fit.
+        """
+        rows, _, new, _ = keys.shape
+        end = self.filled + new
+        if rows != self.rows:
+            raise JaniformError(f"the KV cache was allocated for {self.rows} rows, and is given {rows}")
+        if end > self.length:
+            raise JaniformError(
+                f"the KV cache holds {self.length} positions, {self.filled} of them are filled, and {new} more do not "
+                "fit: shorten the prompt, generate less, or allocate a longer cache"
+            )
+        self.keys[layer, :, :, self.filled : end] = keys
+        self.values[layer, :, :, self.filled : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, new: int) -> None:
+        """Counts the ``new`` positions that every layer has appended."""
+        self.filled += new
+
+    def reset(self) -> None:
+        """Empties the cache and keeps its memory."""
+        self.filled = 0
