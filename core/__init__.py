@@ -1,0 +1,125 @@
+"""janiform: unified multimodal models, which look at images and draw them, built out of registered parts and recipes.
+
+The names below are the public ones: what plugins, recipes in Python and notebooks may import. Each is loaded when it is
+first used, so that ``import janiform``, and every name that needs no torch, comes without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:  # the table below once more, in the form that type checkers and editors follow
+    from .attention import attend as attend
+    from .components.component import Component as Component
+    from .components.hookspec import hookimpl as hookimpl
+    from .components.registrar import Registrar as Registrar
+    from .components.registry import Registry as Registry
+    from .components.registry import registry as registry
+    from .errors import ComponentError as ComponentError
+    from .errors import CompositionError as CompositionError
+    from .errors import JaniformError as JaniformError
+    from .errors import Origin as Origin
+    from .errors import PictureError as PictureError
+    from .errors import Problem as Problem
+    from .errors import RecipeError as RecipeError
+    from .errors import StorageError as StorageError
+    from .errors import UsageError as UsageError
+    from .errors import nearest as nearest
+    from .loss import Loss as Loss
+    from .model import UnifiedModel as UnifiedModel
+    from .pictures.transforms import CropToSquare as CropToSquare
+    from .pictures.transforms import PadToSquare as PadToSquare
+    from .ports import Codes as Codes
+    from .ports import Features as Features
+    from .ports import Grid as Grid
+    from .ports import Hidden as Hidden
+    from .ports import Logits as Logits
+    from .ports import Misfit as Misfit
+    from .recipe import build as build
+    from .recipe import dumps as dumps
+    from .recipe import read_recipe as read_recipe
+    from .recipe import share as share
+    from .recipe import use as use
+    from .sequence.batch import Batch as Batch
+    from .sequence.batch import collate as collate
+    from .sequence.batch import pack as pack
+    from .sequence.cache import KVCache as KVCache
+    from .sequence.conversation import Conversation as Conversation
+    from .sequence.conversation import Draw as Draw
+    from .sequence.conversation import Look as Look
+    from .sequence.conversation import Turn as Turn
+    from .sequence.mask import Mask as Mask
+    from .sequence.processor import Processor as Processor
+    from .sequence.spans import Sequence as Sequence
+    from .sequence.spans import Span as Span
+    from .sequence.spans import blanked as blanked
+
+_PUBLIC = {
+    "Batch": "sequence.batch",
+    "Codes": "ports",
+    "Component": "components.component",
+    "ComponentError": "errors",
+    "CompositionError": "errors",
+    "Conversation": "sequence.conversation",
+    "CropToSquare": "pictures.transforms",
+    "Draw": "sequence.conversation",
+    "Features": "ports",
+    "Grid": "ports",
+    "Hidden": "ports",
+    "JaniformError": "errors",
+    "KVCache": "sequence.cache",
+    "Logits": "ports",
+    "Look": "sequence.conversation",
+    "Loss": "loss",
+    "Mask": "sequence.mask",
+    "Misfit": "ports",
+    "Origin": "errors",
+    "PadToSquare": "pictures.transforms",
+    "PictureError": "errors",
+    "Problem": "errors",
+    "Processor": "sequence.processor",
+    "RecipeError": "errors",
+    "Registrar": "components.registrar",
+    "Registry": "components.registry",
+    "Sequence": "sequence.spans",
+    "Span": "sequence.spans",
+    "StorageError": "errors",
+    "Turn": "sequence.conversation",
+    "UnifiedModel": "model",
+    "UsageError": "errors",
+    "attend": "attention",
+    "blanked": "sequence.spans",
+    "build": "recipe",
+    "collate": "sequence.batch",
+    "dumps": "recipe",
+    "hookimpl": "components.hookspec",
+    "nearest": "errors",
+    "pack": "sequence.batch",
+    "read_recipe": "recipe",
+    "registry": "components.registry",
+    "share": "recipe",
+    "use": "recipe",
+}
+"""Public name -> the module in this package that defines it. A name must not be that of a module of this package."""
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the table holds names only
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module = _PUBLIC[name]
+    except KeyError:
+        from .errors import nearest
+
+        hint = nearest(name, _PUBLIC)
+        raise AttributeError(f"janiform has no public name {name!r}" + (f"; {hint}" if hint else "")) from None
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value  # so that the next use finds it without this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,23 @@
+"""Components: the hook by which plugins register them, and the registry in which recipes find them. Never imports torch."""
+
+from .component import Component
+from .fields import ConfigField, config_fields, type_name
+from .hookspec import hookimpl
+from .kinds import KINDS, Kind
+from .loading import PluginRecord
+from .registrar import Registrar
+from .registry import DISABLE, Registry
+
+__all__ = [
+    "DISABLE",
+    "KINDS",
+    "Component",
+    "ConfigField",
+    "Kind",
+    "PluginRecord",
+    "Registrar",
+    "Registry",
+    "config_fields",
+    "hookimpl",
+    "type_name",
+]

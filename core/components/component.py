@@ -1,0 +1,83 @@
+"""A registered component: what it is called, how it is configured, who provides it, and where its code lies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import reduce
+from importlib import import_module
+from typing import Any
+
+from attrs import field, frozen
+
+from ..errors import ComponentError, Problem
+
+NAME = re.compile(r"[a-z][a-z0-9]*([.-][a-z0-9]+)*")
+"""Names of components: lower-case words and numbers, joined by single hyphens or dots (``siglip``, ``mlp-gelu``)."""
+
+FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+"""An import path as in an entry point: ``package.module:name``."""
+
+
+@frozen
+class Component:
+    """One version of one named part. Holding it imports nothing; ``load`` imports its code.
+
+    ``config``: the attrs class of its settings. ``presets``: settings by name, as plain data. ``factory``: the import
+    path of what builds it, ``"module:name"``. ``plugin`` and ``distribution``: who provides it.
+    """
+
+    kind: str
+    name: str
+    version: int
+    config: type[Any]
+    presets: Mapping[str, Mapping[str, Any]] = field(repr=False, hash=False)
+    factory: str
+    summary: str
+    plugin: str
+    distribution: str = ""
+    distribution_version: str = ""
+
+    @property
+    def reference(self) -> str:
+        """How a recipe names exactly this component: ``"siglip@1"``."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def provider(self) -> str:
+        """The plugin and its distribution, for sentences to a user."""
+        return provider(self.plugin, self.distribution, self.distribution_version)
+
+    def load(self) -> Callable[..., Any]:
+        """Import and return the factory.
+
+        Raises ``ComponentError`` naming the plugin where the import fails, for whatever reason, or the module lacks
+        the name.
+        """
+        module, _, attribute = self.factory.partition(":")
+        try:
+            factory = reduce(getattr, attribute.split("."), import_module(module))
+        except (Exception, SystemExit) as error:  # a plugin's module may do anything while it is imported
+            raise ComponentError(
+                Problem(
+                    f"{self.kind} '{self.reference}' of {self.provider} cannot be loaded from '{self.factory}': "
+                    f"{type(error).__name__}: {error}",
+                    hint=_remedy(error),
+                )
+            ) from error
+        if not callable(factory):
+            raise ComponentError(
+                f"{self.kind} '{self.reference}' of {self.provider} names '{self.factory}', which cannot be called"
+            )
+        return factory  # type: ignore[no-any-return]
+
+
+def provider(plugin: str, distribution: str, version: str) -> str:
+    """A plugin and where it comes from, for sentences to a user."""
+    return f"plugin '{plugin}'" + (f" ({distribution} {version})".replace(" )", ")") if distribution else "")
+
+
+def _remedy(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"is the package that holds '{error.name}' installed?"
+    return ""

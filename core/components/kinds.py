@@ -1,0 +1,39 @@
+"""The kinds of components that a recipe can name. Plugins bring components of these kinds, not kinds."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen
+class Kind:
+    """A kind of component, and the contracts in ``janiform.contracts`` that its two halves keep.
+
+    ``declares`` are the attributes that every config class of the kind must have beside its fields.
+    """
+
+    name: str
+    summary: str
+    declares: tuple[str, ...] = ()
+    config_contract: str = ""
+    module_contract: str = ""
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("encoder", "looks at pictures: pixels to features", ("features", "transform"), "EncoderConfig", "Encoder"),
+        Kind("tokenizer", "pixels to codes and back", ("codes", "transform"), "TokenizerConfig", "Tokenizer"),
+        Kind("embedding", "codes to vectors, as the backbone reads them", ("embed",), "EmbeddingConfig"),
+        Kind("adapter", "features to the hidden width of the backbone", ("adapt",), "AdapterConfig"),
+        Kind("backbone", "the language model that reads every sequence", ("hidden",), "BackboneConfig", "Backbone"),
+        Kind("head", "hidden states to the codes of the next position", ("predict",), "HeadConfig", "Head"),
+        Kind("text", "text to ids and back", ("vocabulary",), "TextConfig", "TextTokenizer"),
+        Kind("layout", "conversations to typed spans: a chat format", (), "LayoutConfig", "Layout"),
+        Kind("sampler", "how the codes of a picture are drawn", (), "SamplerConfig"),
+        Kind("objective", "what a training stage minimises", (), "ObjectiveConfig", "Objective"),
+        Kind("source", "a stream of conversations to train on", (), "", "Source"),
+        Kind("benchmark", "a measurement of a model", (), "BenchmarkConfig", "Benchmark"),
+    )
+}
+"""Every kind by its name, in the order in which a model is thought of."""

@@ -1,0 +1,194 @@
+"""What a plugin speaks to: it knows who is speaking, and checks everything that is said."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..errors import ComponentError, Origin, Problem, nearest
+from .component import FACTORY, NAME, Component
+from .fields import ConfigField, config_fields, fits, is_frozen
+from .kinds import KINDS
+
+_PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+class Registrar:
+    """Takes the registrations of one plugin.
+
+    Mistakes are gathered, each with the file and line of the call, so that an author sees all of them at once; a plugin
+    with a mistake contributes nothing.
+    """
+
+    def __init__(self, plugin: str, distribution: str = "", distribution_version: str = "") -> None:
+        self.plugin = plugin
+        self.distribution = distribution
+        self.distribution_version = distribution_version
+        self._components: dict[tuple[str, str, int], Component] = {}
+        self._recipe_folders: list[Path] = []
+        self._problems: list[Problem] = []
+
+    def component(
+        self,
+        kind: str,
+        name: str,
+        *,
+        version: int = 1,
+        config: type[Any],
+        factory: str,
+        summary: str,
+        presets: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Offer a component to recipes.
+
+        :param kind: one of ``janiform.components.KINDS``.
+        :param name: what recipes call it: lower-case words joined by hyphens or dots.
+        :param version: covers the settings and the ports; raise it when a recipe written for the old ones would mean
+            something else, and go on registering the old version as long as it is to be read.
+        :param config: a frozen attrs class; each field has ``metadata={"help": "one sentence"}``.
+        :param factory: ``"package.module:name"``, imported when the component is first built.
+        :param summary: one line on what it is.
+        :param presets: settings by name, as plain data: what could stand in the recipe instead.
+        """
+        origin = _caller()
+        presets = presets if presets is not None else {}
+        problems = [
+            *_name_problems(kind, name, version),
+            *_text_problems(factory, summary),
+            *_config_problems(kind, config),
+        ]
+        problems = problems or list(_preset_problems(config, presets))
+        if not problems and (kind, name, version) in self._components:
+            problems = [Problem(f"'{name}@{version}' is registered twice", hint="raise the version, or drop one")]
+        if problems:
+            self._problems += [attrs.evolve(problem, path=f"{kind} '{name}'", origin=origin) for problem in problems]
+            return
+        self._components[kind, name, version] = Component(
+            kind=kind,
+            name=name,
+            version=version,
+            config=config,
+            presets=presets,
+            factory=factory,
+            summary=summary,
+            plugin=self.plugin,
+            distribution=self.distribution,
+            distribution_version=self.distribution_version,
+        )
+
+    def recipes(self, package: str) -> None:
+        """Offer the ``*.toml`` files of a package as recipes, each named as its file, and the model folders beside them.
+
+        :param package: the package's import name; it is located, not imported.
+        """
+        origin = _caller()
+        try:
+            self._recipe_folders.append(_folder_of(package))
+        except ValueError as error:
+            self._problems.append(Problem(str(error), path=f"recipes '{package}'", origin=origin))
+
+    def finish(self) -> tuple[tuple[Component, ...], tuple[Path, ...]]:
+        """The components and the folders of recipes. Raises ``ComponentError`` with every mistake that was made."""
+        if self._problems:
+            raise ComponentError(self._problems)
+        return tuple(self._components.values()), tuple(dict.fromkeys(self._recipe_folders))
+
+
+def _caller() -> Origin:
+    """The line in the plugin that called the registrar."""
+    frame = sys._getframe(2)
+    return Origin(frame.f_code.co_filename, frame.f_lineno)
+
+
+def _name_problems(kind: object, name: object, version: object) -> Iterator[Problem]:
+    if kind not in KINDS:
+        yield Problem(f"there is no kind of component called {kind!r}", hint=nearest(str(kind), KINDS))
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        wish = re.sub(r"[^a-z0-9.]+", "-", str(name).lower()).strip("-.0123456789")
+        yield Problem(
+            f"{name!r} is no name for a component: lower-case words and numbers, joined by single hyphens or dots",
+            hint=f"for example '{wish}'" if NAME.fullmatch(wish) else "",
+        )
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        yield Problem(f"a version is a whole number from 1 up, not {version!r}")
+
+
+def _text_problems(factory: object, summary: object) -> Iterator[Problem]:
+    if not isinstance(factory, str) or not FACTORY.fullmatch(factory):
+        yield Problem(
+            f"{factory!r} is no import path of a factory",
+            hint="write 'package.module:name'; it is imported when the component is built",
+        )
+    if not isinstance(summary, str) or not summary.strip() or "\n" in summary:
+        yield Problem("the summary must be one line of text")
+
+
+def _config_problems(kind: str, config: object) -> Iterator[Problem]:
+    if not isinstance(config, type) or not attrs.has(config):
+        shown = config.__name__ if isinstance(config, type) else repr(config)
+        yield Problem(f"the config must be an attrs class, not {shown}", hint="decorate it with @attrs.frozen")
+        return
+    if not is_frozen(config):
+        yield Problem(f"{config.__name__} can be changed after it was made", hint="decorate it with @attrs.frozen")
+    try:
+        fields = config_fields(config)
+    except Exception as error:  # annotations are evaluated, so anything may come
+        yield Problem(
+            f"the types of {config.__name__}'s fields cannot be read: {type(error).__name__}: {error}",
+            hint="import them at run time, not only for type checkers",
+        )
+        return
+    for field in fields:
+        if not field.help.strip():
+            yield Problem(
+                f"field '{field.name}' of {config.__name__} does not say what it is",
+                hint='give it metadata={"help": "one sentence"}',
+            )
+    for attribute in KINDS[kind].declares if kind in KINDS else ():
+        if not hasattr(config, attribute) and attribute not in {field.name for field in fields}:
+            yield Problem(
+                f"{config.__name__} lacks '{attribute}', which every {kind} declares",
+                hint=f"see {KINDS[kind].config_contract} in janiform.contracts",
+            )
+
+
+def _preset_problems(config: type[Any], presets: object) -> Iterator[Problem]:
+    if not isinstance(presets, Mapping) or not all(isinstance(values, Mapping) for values in presets.values()):
+        yield Problem("presets must be a table of tables: {'name': {'field': value}}")
+        return
+    known = {field.name: field for field in config_fields(config)}
+    for preset, values in presets.items():
+        if not isinstance(preset, str) or not NAME.fullmatch(preset):
+            yield Problem(f"{preset!r} is no name for a preset: lower-case words joined by single hyphens or dots")
+        yield from _value_problems(config, str(preset), values, known)
+
+
+def _value_problems(
+    config: type[Any], preset: str, values: Mapping[str, Any], known: Mapping[str, ConfigField]
+) -> Iterator[Problem]:
+    for name, value in values.items():
+        if name not in known:
+            yield Problem(f"preset '{preset}' sets '{name}', which is no field", hint=nearest(str(name), known))
+        elif not fits(value, known[name].type):
+            yield Problem(f"preset '{preset}' sets '{name}' to {value!r}, but it takes {known[name].type_name}")
+
+
+def _folder_of(package: object) -> Path:
+    if not isinstance(package, str) or not _PACKAGE.fullmatch(package):
+        raise ValueError(f"{package!r} is not the import name of a package")
+    try:
+        spec = find_spec(package)
+    except ImportError as error:  # a parent package that is missing or broken
+        raise ValueError(f"the package is not found: {error}") from error
+    if spec is None:
+        raise ValueError("there is no such package")
+    for place in spec.submodule_search_locations or ():
+        if any(Path(place).glob("*.toml")):
+            return Path(place)
+    raise ValueError("the package holds no *.toml file")
