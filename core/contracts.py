@@ -152,7 +152,10 @@ class TextTokenizer(Protocol):
     def fit(self, texts: Iterable[str]) -> None: ...
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the text, special tokens written in it included, nothing put before or after."""
+        """Ids of the text, nothing put before or after. A special token that is written in it stays ordinary text.
+
+        Only a layout places special tokens, by ``id_of``: so nobody can type one into a prompt.
+        """
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of the ids, special tokens left out."""
@@ -183,6 +186,10 @@ class Layout(Protocol):
     @property
     def stop_ids(self) -> Sequence[int]:
         """Ids that end an answer."""
+
+    @property
+    def pad_id(self) -> int:
+        """The id that fills padding; nothing sees or predicts it there."""
 
 
 class Source(Protocol):

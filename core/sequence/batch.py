@@ -1,0 +1,193 @@
+"""Sequences as tensors: rows with padding, or packed with several documents, and what is to be predicted where.
+
+Dimension letters: B rows, T positions, n pictures of a pathway, N tokens of a picture, d depth of a code, R targets.
+Flat positions index the B·T positions of the batch row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as SequenceOf
+from typing import Literal
+
+import numpy as np
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from ..errors import JaniformError
+from .spans import Sequence, Span
+
+Side = Literal["left", "right"]
+
+
+@frozen(eq=False)
+class Pictures:
+    """The pictures of one pathway: ``pixels`` [n, 3, h, w] or ``codes`` [n, N, d], and where their tokens stand."""
+
+    pixels: Tensor | None
+    codes: Tensor | None
+    positions: Tensor
+    """Flat positions [n, N]."""
+
+
+@frozen(eq=False)
+class TextTargets:
+    """Text to predict: the flat positions [R] of the predicting states, each one before its token, and the ids [R]."""
+
+    positions: Tensor
+    ids: Tensor
+
+
+@frozen(eq=False)
+class CodeTargets:
+    """Pictures to predict: their indices [m] among the pathway's, and flat positions [m, N] of the predicting states."""
+
+    pictures: Tensor
+    positions: Tensor
+
+
+@frozen(eq=False)
+class Batch:
+    """Sequences laid out in B rows of T positions, int64.
+
+    ``positions`` count from 0 in every document; ``documents`` number the documents of a row, -1 on padding;
+    ``blocks`` are 0 where attention is causal, else the number of the span whose positions see one another.
+    ``pictures`` and ``codes`` are keyed by pathway, ``text`` by the name of the loss.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    documents: Tensor
+    blocks: Tensor
+    pictures: dict[str, Pictures]
+    text: dict[str, TextTargets]
+    codes: dict[str, CodeTargets]
+
+    def to(self, device: str | torch.device, non_blocking: bool = False) -> Batch:
+        return _mapped(self, lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        return _mapped(self, torch.Tensor.pin_memory)
+
+    @property
+    def tokens(self) -> int:
+        """Positions that are not padding."""
+        return int((self.documents >= 0).sum())
+
+
+def collate(sequences: SequenceOf[Sequence], side: Side = "right", *, pad: int = 0) -> Batch:
+    """One sequence a row, padded on ``side`` with the id ``pad`` to the longest. Generation wants "left"."""
+    if side not in ("left", "right"):
+        raise ValueError(f"side is 'left' or 'right', not {side!r}")
+    return _assemble([[sequence] for sequence in sequences], side, pad)
+
+
+def pack(sequences: SequenceOf[Sequence], length: int, *, pad: int = 0) -> Batch:
+    """As many sequences a row as fit into ``length`` positions, longest first, each into the fullest row that has room.
+
+    Rows are as long as the fullest. Raises ``JaniformError`` where one sequence is longer than ``length``.
+    """
+    rows: list[list[Sequence]] = []
+    room: list[int] = []
+    for sequence in sorted(sequences, key=len, reverse=True):
+        size = len(sequence)
+        if size > length:
+            raise JaniformError(f"a sequence of {size} tokens does not fit into {length}: raise the packed length")
+        fitting = [row for row, free in enumerate(room) if free >= size]
+        if fitting:
+            row = min(fitting, key=room.__getitem__)
+        else:
+            row = len(rows)
+            rows.append([])
+            room.append(length)
+        rows[row].append(sequence)
+        room[row] -= size
+    return _assemble(rows, "right", pad)
+
+
+def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:
+    if not rows or not all(len(sequence) for row in rows for sequence in row):
+        raise ValueError("a batch needs at least one sequence, and no sequence may be empty")
+    lengths = [sum(map(len, row)) for row in rows]
+    shape = (len(rows), max(lengths))
+    ids, positions, blocks = np.full(shape, pad), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    documents = np.full(shape, -1)
+    marks = _Marks()
+    for r, row in enumerate(rows):
+        start = shape[1] - lengths[r] if side == "left" else 0
+        full = 0
+        for number, sequence in enumerate(row):
+            stop = start + len(sequence)
+            ids[r, start:stop] = sequence.ids
+            positions[r, start:stop] = np.arange(len(sequence))
+            documents[r, start:stop] = number
+            offset = start
+            for span in sequence.spans:
+                if span.mask == "full":
+                    full += 1
+                    blocks[r, offset : offset + span.length] = full
+                marks.add(span, r * shape[1] + offset, first=offset == start, loss=sequence.pathway or "text")
+                offset += span.length
+            start = stop
+    return Batch(*map(torch.from_numpy, (ids, positions, documents, blocks)), *marks.finished())
+
+
+class _Marks:
+    """Gathers pictures and targets, span by span, at flat positions."""
+
+    def __init__(self) -> None:
+        self.pictures: dict[str, list[tuple[Tensor, int, int]]] = {}
+        self.text: dict[str, tuple[list[int], list[int]]] = {}
+        self.codes: dict[str, list[int]] = {}
+
+    def add(self, span: Span, start: int, *, first: bool, loss: str) -> None:
+        if span.kind == "text":
+            if span.loss:
+                # Nothing stands before the first token of a document that could predict it.
+                skip = int(first)
+                places, ids = self.text.setdefault(loss, ([], []))
+                places.extend(range(start + skip - 1, start + span.length - 1))
+                ids.extend(span.ids[skip:])
+            return
+        if span.pathway is None or not isinstance(span.picture, Tensor):
+            raise ValueError(f"a span to {span.kind} needs its pathway and its picture's pixels or codes as a tensor")
+        pictures = self.pictures.setdefault(span.pathway, [])
+        if span.kind == "draw" and span.loss:
+            if first:
+                raise ValueError("a document cannot begin with a picture to draw: nothing predicts its first code")
+            self.codes.setdefault(span.pathway, []).append(len(pictures))
+        pictures.append((span.picture, start, span.length))
+
+    def finished(self) -> tuple[dict[str, Pictures], dict[str, TextTargets], dict[str, CodeTargets]]:
+        pictures = {name: _stacked(name, entries) for name, entries in self.pictures.items()}
+        text = {name: TextTargets(torch.tensor(at), torch.tensor(ids)) for name, (at, ids) in self.text.items() if at}
+        codes = {}
+        for name, indices in self.codes.items():
+            drawn = torch.tensor(indices)
+            codes[name] = CodeTargets(drawn, pictures[name].positions[drawn] - 1)
+        return pictures, text, codes
+
+
+def _stacked(pathway: str, entries: list[tuple[Tensor, int, int]]) -> Pictures:
+    tensors = [tensor for tensor, _, _ in entries]
+    encoded = {not tensor.is_floating_point() for tensor in tensors}
+    if len(encoded) > 1:
+        raise ValueError(f"the pictures of '{pathway}' are pixels or codes, not both in one batch")
+    positions = torch.tensor([start for _, start, _ in entries])[:, None] + torch.arange(entries[0][2])
+    stacked = torch.stack(tensors)
+    return Pictures(None, stacked, positions) if encoded.pop() else Pictures(stacked, None, positions)
+
+
+def _mapped(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
+    def parts(of: Pictures | TextTargets | CodeTargets) -> dict[str, Tensor | None]:
+        names: Iterable[str] = (attribute.name for attribute in of.__attrs_attrs__)
+        values = {name: getattr(of, name) for name in names}
+        return {name: None if value is None else move(value) for name, value in values.items()}
+
+    return Batch(
+        *(move(tensor) for tensor in (batch.ids, batch.positions, batch.documents, batch.blocks)),
+        {name: evolve(pictures, **parts(pictures)) for name, pictures in batch.pictures.items()},
+        {name: evolve(targets, **parts(targets)) for name, targets in batch.text.items()},
+        {name: evolve(targets, **parts(targets)) for name, targets in batch.codes.items()},
+    )

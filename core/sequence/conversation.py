@@ -1,0 +1,115 @@
+"""A sample as people see it: turns of text, pictures to look at and pictures to draw. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import attrs
+import numpy as np
+from attrs import field, frozen
+
+from ..errors import JaniformError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    Picture: TypeAlias = Image | np.ndarray | Tensor
+    """A PIL picture or uint8 array [h, w, 3]; or what a pathway makes of it: pixels [3, h, w] or codes [N, d]."""
+
+Role = Literal["user", "assistant"]
+
+_same_picture = attrs.cmp_using(eq=np.array_equal)
+
+
+@frozen
+class Look:
+    """A picture that the model looks at, through one of its pathways."""
+
+    picture: Picture = field(eq=_same_picture, repr=False)
+    pathway: str = "understanding"
+
+
+@frozen
+class Draw:
+    """A picture that the model draws: the one to learn from, or None where it is still to be drawn."""
+
+    picture: Picture | None = field(default=None, eq=_same_picture, repr=False)
+    pathway: str = "generation"
+
+
+Content: TypeAlias = str | Look | Draw
+
+
+def _content(value: Content | Iterable[Content]) -> tuple[Content, ...]:
+    return (value,) if isinstance(value, str | Look | Draw) else tuple(value)
+
+
+@frozen
+class Turn:
+    """What one side says. Pieces follow one another as they are: a line break between two of them is written out."""
+
+    role: Role
+    content: tuple[Content, ...] = field(converter=_content)
+
+    def __attrs_post_init__(self) -> None:
+        if self.role not in ("user", "assistant"):
+            raise JaniformError(f"a turn's role is 'user' or 'assistant', not {self.role!r}")
+        for piece in self.content:
+            if not isinstance(piece, str | Look | Draw):
+                raise JaniformError(f"a turn holds text, Look and Draw, not {type(piece).__name__}")
+            if isinstance(piece, Draw) and self.role == "user":
+                raise JaniformError("only the assistant draws: put Draw into an assistant turn, Look into a user turn")
+
+    @property
+    def text(self) -> str:
+        """The turn's text without its pictures."""
+        return "".join(piece for piece in self.content if isinstance(piece, str))
+
+
+@frozen
+class Conversation:
+    """Turns in order, and the system text; None leaves the system text to the layout, "" says that there is none.
+
+    A plain text document is a conversation with one assistant turn and no user.
+    """
+
+    turns: tuple[Turn, ...] = field(converter=tuple)
+    system: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not self.turns:
+            raise JaniformError("a conversation has at least one turn")
+
+    @classmethod
+    def asking(
+        cls, question: str, *pictures: Picture, answer: str | None = None, pathway: str = "understanding"
+    ) -> Conversation:
+        """A question about pictures, which stand on lines before it as in Janus, and its answer for training."""
+        looks: list[Content] = []
+        for picture in pictures:
+            looks += [Look(picture, pathway), "\n"]
+        turns = [Turn("user", (*looks, question))]
+        if answer is not None:
+            turns.append(Turn("assistant", answer))
+        return cls(turns)
+
+    @classmethod
+    def drawing(cls, prompt: str, picture: Picture | None = None, pathway: str = "generation") -> Conversation:
+        """A prompt and the picture that was drawn for it."""
+        return cls((Turn("user", prompt), Turn("assistant", Draw(picture, pathway))))
+
+    @classmethod
+    def document(cls, text: str) -> Conversation:
+        """A text without a user."""
+        return cls((Turn("assistant", text),))
+
+    @property
+    def is_document(self) -> bool:
+        return len(self.turns) == 1 and self.turns[0].role == "assistant"
+
+    @property
+    def draws(self) -> bool:
+        """Whether the assistant draws anywhere in it."""
+        return any(isinstance(piece, Draw) for turn in self.turns for piece in turn.content)

@@ -1,0 +1,95 @@
+"""From conversations to batches: the text tokenizer, the layout and every pathway's image transform together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as SequenceOf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from ..contracts import Layout, TextTokenizer
+from ..errors import ComponentError, JaniformError, UsageError, nearest
+from .batch import Batch, Side, collate, pack
+from .conversation import Conversation, Draw, Look
+from .spans import Sequence
+
+if TYPE_CHECKING:
+    from ..compose import PathwayShape, Plan
+    from .conversation import Picture
+
+
+class Processor:
+    """What a model's plan says about its input, without the model: may be pickled and sent to data workers.
+
+    ``folder`` is the model directory that holds the text tokenizer's file, where there is one.
+    """
+
+    text: TextTokenizer
+    layout: Layout
+    pathways: Mapping[str, PathwayShape]
+
+    def __init__(self, plan: Plan, folder: Path | None = None) -> None:
+        recipe = plan.recipe
+        self.pathways = dict(plan.pathways)
+        self.text = recipe.text.component.load()(recipe.text.config, folder)
+        self.layout = recipe.layout.component.load()(recipe.layout.config, self.text, self.pathways)
+        self._transforms = {name: shape.transform() for name, shape in self.pathways.items()}
+
+    def sequence(self, conversation: Conversation, *, answer: bool = True) -> Sequence:
+        """The conversation's spans, with every picture transformed as its pathway wants it.
+
+        With ``answer`` the assistant's turns carry the losses; without, the sequence is a prompt that awaits one.
+        """
+        for turn in conversation.turns:
+            for piece in turn.content:
+                if isinstance(piece, Look | Draw):
+                    self._check(piece)
+        sequence = self.layout.render(conversation, answer=answer)
+        return sequence.with_pictures(
+            None if span.picture is None or span.pathway is None else self.pixels(span.picture, span.pathway)
+            for span in sequence.spans
+            if span.kind != "text"
+        )
+
+    def drawing_prompt(self, prompt: str, pathway: str = "generation") -> Sequence:
+        """Everything up to the first code of a picture to draw. Raises ``UsageError`` for an empty prompt."""
+        if not prompt.strip():
+            raise UsageError("the prompt is empty: say what to draw")
+        self._check(Draw(pathway=pathway))
+        return self.layout.drawing_prompt(prompt, pathway)
+
+    def unconditional(self, sequence: Sequence) -> Sequence:
+        """The sequence with its prompt blanked, for guidance and for dropping conditions while training."""
+        return self.layout.unconditional(sequence)
+
+    def pixels(self, picture: Picture, pathway: str) -> torch.Tensor:
+        """A picture as the pathway wants it: pixels [3, h, w]. Codes [N, d] and pixels stay as they are."""
+        if isinstance(picture, torch.Tensor):
+            return picture
+        if isinstance(picture, np.ndarray) and picture.ndim == 2 and picture.dtype.kind in "iu":
+            return torch.from_numpy(picture.astype(np.int64))
+        return self._transforms[pathway](cast(Any, picture))
+
+    def collate(self, sequences: SequenceOf[Sequence], side: Side = "right") -> Batch:
+        """One sequence a row; see ``janiform.sequence.collate``."""
+        return collate(sequences, side, pad=self.layout.pad_id)
+
+    def pack(self, sequences: SequenceOf[Sequence], length: int) -> Batch:
+        """Several sequences a row; see ``janiform.sequence.pack``."""
+        return pack(sequences, length, pad=self.layout.pad_id)
+
+    def fit(self, texts: SequenceOf[str]) -> None:
+        """Learn the text tokenizer's vocabulary, where it is not there yet."""
+        if not self.text.fitted:
+            self.text.fit(texts)
+
+    def _check(self, piece: Look | Draw) -> None:
+        shape = self.pathways.get(piece.pathway)
+        if shape is None:
+            hint = nearest(piece.pathway, self.pathways)
+            raise JaniformError(f"the model has no pathway '{piece.pathway}'" + (f" ({hint})" if hint else ""))
+        if isinstance(piece, Draw) and shape.mode != "draw":
+            raise ComponentError(f"the pathway '{piece.pathway}' looks at pictures and cannot draw them")

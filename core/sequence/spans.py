@@ -1,0 +1,78 @@
+"""A sample as the model sees it: typed spans in one line, rendered from a conversation by a layout. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from attrs import evolve, field, frozen
+
+if TYPE_CHECKING:
+    from .conversation import Picture
+
+Kind = Literal["text", "look", "draw"]
+
+
+@frozen
+class Span:
+    """Consecutive positions of one kind.
+
+    ``ids``: one id a position; for pictures those of the placeholder, which the pathway's vectors replace.
+    ``pathway``: which one embeds the picture, and predicts it where it is drawn; None for text.
+    ``mask``: "full" where the positions see one another in both directions, else "causal".
+    ``loss``: whether the span is to be predicted.
+    """
+
+    kind: Kind
+    ids: tuple[int, ...] = field(converter=tuple)
+    pathway: str | None = None
+    picture: Picture | None = field(default=None, eq=False, repr=False)
+    mask: Literal["causal", "full"] = "causal"
+    loss: bool = False
+
+    @property
+    def length(self) -> int:
+        return len(self.ids)
+
+
+@frozen
+class Sequence:
+    """One document: spans in order."""
+
+    spans: tuple[Span, ...] = field(converter=tuple)
+
+    def __len__(self) -> int:
+        return sum(span.length for span in self.spans)
+
+    @property
+    def ids(self) -> list[int]:
+        """All ids, those of placeholders included."""
+        return [id for span in self.spans for id in span.ids]
+
+    @property
+    def pathway(self) -> str | None:
+        """The pathway that it looks through first, to which the loss of its text belongs; None without a picture."""
+        return next((span.pathway for span in self.spans if span.kind == "look"), None)
+
+    def with_pictures(self, pictures: Iterable[Picture | None]) -> Sequence:
+        """The same spans with other pictures: one for each span that is not text, in order."""
+        following = iter(pictures)
+        return Sequence(span if span.kind == "text" else evolve(span, picture=next(following)) for span in self.spans)
+
+
+def blanked(sequence: Sequence, pad: int) -> Sequence:
+    """The sequence with every id of its prompt but the first and the last replaced by ``pad``, as in Janus.
+
+    The prompt ends before the first picture that is to be learned, or with the sequence. Pictures in the prompt are
+    blanked as well. The pads are text like any other: later positions attend to them.
+    """
+    prompt: list[int] = []
+    rest: tuple[Span, ...] = ()
+    for index, span in enumerate(sequence.spans):
+        if span.kind == "draw" and span.loss:
+            rest = sequence.spans[index:]
+            break
+        prompt += span.ids
+    if len(prompt) > 2:
+        prompt[1:-1] = [pad] * (len(prompt) - 2)
+    return Sequence((Span("text", prompt), *rest))
