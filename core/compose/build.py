@@ -1,0 +1,88 @@
+"""Plan to modules: every factory is called once, with its config and the ports that were derived for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from ..errors import CompositionError, JaniformError, Problem, nearest
+from .findings import Findings
+from .slots import SLOTS
+
+if TYPE_CHECKING:
+    from ..model import UnifiedModel
+    from .plan import PartPlan, Plan
+
+
+def build_modules(
+    plan: Plan,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    parts: Iterable[str] | None = None,
+) -> dict[str, nn.Module]:
+    """The modules of a plan by path, in the order of the data; a shared part is under its owner's path only.
+
+    ``parts`` limits it to some parts, by paths or by their first names. Raises ``CompositionError`` with every factory
+    that fails, by component and plugin.
+    """
+    findings = Findings(plan.recipe)
+    modules: dict[str, nn.Module] = {}
+    for path in _wanted(plan, parts):
+        with torch.device(device):
+            module = _make(plan.parts[path], findings)
+        if module is not None:
+            modules[path] = module if dtype is None else module.to(dtype=dtype)
+    if findings.problems:
+        raise CompositionError(findings.problems)
+    return modules
+
+
+def build_model(
+    plan: Plan,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    parts: Iterable[str] | None = None,
+) -> UnifiedModel:
+    """What ``Plan.build`` does."""
+    from ..model import UnifiedModel
+
+    return UnifiedModel(plan, build_modules(plan, device, dtype, parts))
+
+
+def _wanted(plan: Plan, parts: Iterable[str] | None) -> list[str]:
+    """Owners of the wanted parts that have weights."""
+    with_weights = [path for path, part in plan.parts.items() if part.use.kind in SLOTS]
+    if parts is None:
+        return list(dict.fromkeys(plan.owner(path) for path in with_weights))
+    chosen: set[str] = set()
+    problems = []
+    for name in parts:
+        found = [path for path in with_weights if path == name or path.startswith(f"{name}.")]
+        if not found:
+            known = [*with_weights, *plan.pathways]
+            problems.append(Problem(f"there is no part '{name}' to build", hint=nearest(name, known)))
+        chosen.update(plan.owner(path) for path in found)
+    if problems:
+        raise CompositionError(problems)
+    return [path for path in with_weights if path in chosen]
+
+
+def _make(part: PartPlan, findings: Findings) -> nn.Module | None:
+    component = part.use.component
+    blame = f"the factory of {component.reference}, from {component.provider},"
+    try:
+        module = component.load()(part.use.config, *part.inputs.values())
+    except JaniformError as error:
+        findings.problems.extend(error.problems)
+        return None
+    except Exception as error:
+        message = f"{blame} failed: {type(error).__name__}: {error}"
+        findings.add(part.path, message, "its settings or the plugin must change")
+        return None
+    if not isinstance(module, nn.Module):
+        findings.add(part.path, f"{blame} gave {type(module).__name__}, not a torch.nn.Module", "mend the plugin")
+        return None
+    return module

@@ -1,0 +1,77 @@
+"""What must agree between parts beside their own declarations. Each check names both ends and what would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..ports import Codes, Features, Hidden, Logits, Port
+from .findings import Findings
+from .plan import PartPlan
+
+TEXT_ROOM = 16
+"""Positions that must be left beside a picture: markers, roles and a few words."""
+
+
+def check_text(vocabulary: int, hidden: Hidden, findings: Findings) -> None:
+    """Every id of the text tokenizer needs a row in the backbone's embedding."""
+    if vocabulary > hidden.vocabulary:
+        findings.add(
+            "text",
+            f"{findings.end('text')} has ids up to {vocabulary}, but {findings.end('backbone')} has embeddings for "
+            f"{hidden.vocabulary}",
+            f"a text vocabulary of at most {hidden.vocabulary} would fit, or a backbone of at least {vocabulary}",
+        )
+
+
+def check_count(path: str, features: Features, codes: Codes, findings: Findings) -> None:
+    """Where codes are drawn or looked at, each of them is one position."""
+    if features.tokens != codes.tokens:
+        findings.add(
+            path,
+            f"{findings.end(path)} gives {features}, but each of the {codes.tokens} codes takes one position",
+            f"what gives {codes.tokens} tokens would fit",
+        )
+
+
+def check_width(path: str, features: Features, hidden: Hidden, findings: Findings) -> None:
+    if features.width != hidden.width:
+        findings.add(
+            path,
+            f"{findings.end(path)} gives {features}, but {findings.end('backbone')} takes {hidden}",
+            f"what gives a width of {hidden.width} would fit",
+        )
+
+
+def check_head(path: str, logits: Logits, tokenizer: str, codes: Codes, findings: Findings) -> None:
+    if (logits.vocabulary, logits.depth) != (codes.vocabulary, codes.depth):
+        findings.add(
+            path,
+            f"{findings.end(path)} gives {logits}, but {findings.end(tokenizer)} has {codes}",
+            f"a head over {codes.vocabulary} codes of depth {codes.depth} would fit",
+        )
+
+
+def check_context(path: str, tokens: int, hidden: Hidden, findings: Findings) -> None:
+    """A picture must leave room for some text in the backbone's context."""
+    if tokens + TEXT_ROOM > hidden.context:
+        findings.add(
+            path,
+            f"one picture of {findings.end(path)} takes {tokens} positions, but {findings.end('backbone')} has a "
+            f"context of {hidden.context}, which leaves no room for text",
+            f"a context of at least {tokens + TEXT_ROOM} would fit, or fewer tokens a picture",
+        )
+
+
+def check_shares(parts: Mapping[str, PartPlan], findings: Findings) -> None:
+    """A shared part is made for the ports of its owner, so it must meet the same ones everywhere."""
+    for path, part in parts.items():
+        if part.owner is None or part.owner not in parts:
+            continue
+        made_for: Mapping[str, Port] = parts[part.owner].inputs
+        for name, port in part.inputs.items():
+            if made_for.get(name, port) != port:
+                findings.add(
+                    path,
+                    f"shares {findings.end(part.owner)}, which is made for {made_for[name]}, but is given {port} here",
+                    f"give {path} a {{ use = … }} of its own, or share what stands before it too",
+                )

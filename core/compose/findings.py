@@ -1,0 +1,48 @@
+"""The problems of one composition, and how they name the two ends of a misfit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..errors import Origin, Problem
+
+if TYPE_CHECKING:
+    from ..recipe import Recipe, Share, Use
+
+
+class Findings:
+    """Collects every problem of a recipe, so that all of them are reported at once."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.problems: list[Problem] = []
+        self.entries: dict[str, Use | Share] = {
+            "backbone": recipe.backbone,
+            "text": recipe.text,
+            "layout": recipe.layout,
+            **{
+                f"{pathway.name}.{role}": part
+                for pathway in recipe.pathways.values()
+                for role, part in pathway.parts.items()
+            },
+        }
+        self._origins: Mapping[str, Origin] = recipe.origins
+
+    def add(self, path: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(message, path, self.origin(path), hint))
+
+    def origin(self, path: str) -> Origin | None:
+        """Where a part was chosen: its ``use`` or ``share``, its table, or the nearest table around it."""
+        for name in (f"{path}.use", f"{path}.share", path):
+            if name in self._origins:
+                return self._origins[name]
+        parent = path.rpartition(".")[0]
+        return self.origin(parent) if parent else None
+
+    def end(self, path: str) -> str:
+        """``understanding.encoder (siglip@1, my.toml:12)``: a part by path, component and place."""
+        entry = self.entries.get(path)
+        component = getattr(entry, "component", None)
+        said = component.reference if component is not None else f"shares {getattr(entry, 'path', '')}"
+        origin = self.origin(path)
+        return f"{path} ({said}, {origin})" if origin else f"{path} ({said})"

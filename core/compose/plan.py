@@ -1,0 +1,86 @@
+"""What composing a recipe gives: every part with its ports, and the edges between them. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from attrs import field, frozen
+
+from ..contracts import ImageTransform
+from ..ports import Codes, Features, Hidden, Port
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..model import UnifiedModel
+    from ..recipe import Recipe, Use
+
+
+@frozen
+class PartPlan:
+    """One part of a model, with the ports that its factory is given and the port that it gives.
+
+    ``inputs`` are in the order of the factory's arguments. ``output`` is None for a part that is configured and not
+    connected (text, layout, sampler). ``owner`` is the path of the part that is used instead, where this one is shared.
+    """
+
+    path: str
+    use: Use
+    inputs: Mapping[str, Port] = field(factory=dict)
+    output: Port | None = None
+    owner: str | None = None
+
+
+@frozen
+class Edge:
+    """What flows from one part to another. Both paths are those of owners, so that a shared part is one node."""
+
+    from_path: str
+    to_path: str
+    port: Port
+
+
+@frozen
+class PathwayShape:
+    """What the sequence model must know of a pathway.
+
+    ``tokens``: positions that one picture takes in the sequence. ``transform()`` gives the picture's transform; it may
+    import torch. ``codes``: None for a pathway that looks through an encoder. ``features``: what enters the backbone.
+    """
+
+    mode: Literal["look", "draw"]
+    tokens: int
+    transform: Callable[[], ImageTransform] = field(eq=False, repr=False)
+    codes: Codes | None
+    features: Features
+
+
+@frozen
+class Plan:
+    """A recipe whose parts fit together. ``parts`` and ``pathways`` are keyed by path and by name."""
+
+    recipe: Recipe
+    hidden: Hidden
+    parts: Mapping[str, PartPlan]
+    edges: tuple[Edge, ...]
+    pathways: Mapping[str, PathwayShape]
+
+    def owner(self, path: str) -> str:
+        """The path under which a part's weights are kept: its own, or that of the part it shares."""
+        return self.parts[path].owner or path
+
+    def build(
+        self,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+        parts: Iterable[str] | None = None,
+    ) -> UnifiedModel:
+        """Instantiate the model, with freshly initialised weights, on a device (``"meta"`` allocates nothing).
+
+        ``parts`` limits it to some parts, by paths or by their first names (``("backbone", "understanding")``).
+        Raises ``CompositionError`` naming the component and its plugin where a factory fails.
+        """
+        from .build import build_model
+
+        return build_model(self, device=device, dtype=dtype, parts=parts)
