@@ -105,7 +105,7 @@ _PUBLIC = {
 }
 """Public name -> the module in this package that defines it. A name must not be that of a module of this package."""
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the table holds names only
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Components: the hook by which plugins register them, and the registry in which recipes find them. Never imports torch."""
+"""Components: the hook by which plugins register them, and the registry in which recipes find them, without torch."""
 
 from .component import Component
 from .fields import ConfigField, config_fields, type_name

@@ -56,7 +56,7 @@ class Component:
         """
         module, _, attribute = self.factory.partition(":")
         try:
-            factory = reduce(getattr, attribute.split("."), import_module(module))
+            factory: Any = reduce(getattr, attribute.split("."), import_module(module))
         except (Exception, SystemExit) as error:  # a plugin's module may do anything while it is imported
             raise ComponentError(
                 Problem(
@@ -69,7 +69,7 @@ class Component:
             raise ComponentError(
                 f"{self.kind} '{self.reference}' of {self.provider} names '{self.factory}', which cannot be called"
             )
-        return factory  # type: ignore[no-any-return]
+        return factory
 
 
 def provider(plugin: str, distribution: str, version: str) -> str:

@@ -45,7 +45,7 @@ def config_fields(config: type[Any]) -> list[ConfigField]:
 
 
 def _default(attribute: attrs.Attribute[Any]) -> Any:
-    default = attribute.default
+    default: Any = attribute.default
     if default is attrs.NOTHING:
         return None
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]

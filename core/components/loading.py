@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from time import perf_counter
@@ -64,7 +65,11 @@ def installed() -> Iterator[PluginSource]:
 def given(plugins: Mapping[str, Any]) -> Iterator[PluginSource]:
     """Plugins at hand, as objects by name: how tests, and notebooks that define a component, bring theirs."""
     for name, plugin in plugins.items():
-        yield PluginSource(name, "", "", lambda plugin=plugin: plugin)
+        yield PluginSource(name, "", "", partial(_at_hand, plugin))
+
+
+def _at_hand(plugin: Any) -> Any:
+    return plugin
 
 
 def load_plugin(source: PluginSource) -> PluginRecord:
@@ -116,7 +121,6 @@ def _describe(error: BaseException) -> str:
 
 
 def _is_machinery(filename: str) -> bool:
-    """Whether a frame is of the import system, pluggy or this file, which carry a plugin's error but do not cause it."""
-    return (
-        filename.startswith("<frozen") or filename == __file__ or Path(filename).parent.name in ("pluggy", "importlib")
-    )
+    """Whether a frame is of the import system, pluggy or this file: they carry a plugin's error and do not cause it."""
+    package = Path(filename).parent.name
+    return filename.startswith("<frozen") or filename == __file__ or package in ("pluggy", "importlib")

@@ -83,7 +83,7 @@ class Registrar:
         )
 
     def recipes(self, package: str) -> None:
-        """Offer the ``*.toml`` files of a package as recipes, each named as its file, and the model folders beside them.
+        """Offer the ``*.toml`` files of a package as recipes, each named as its file, and model folders beside them.
 
         :param package: the package's import name; it is located, not imported.
         """

@@ -56,8 +56,8 @@ class Registry:
     def find(self, kind: str, reference: str) -> Component:
         """The component called ``"name@version"``, or the newest version of ``"name"``.
 
-        Raises ``ComponentError`` where there is none, saying what comes nearest and which broken plugin may have had it;
-        where two plugins claim it; and where versions of one name come from different distributions, none being named.
+        Raises ``ComponentError`` where there is none, saying what comes nearest and which broken plugin may have had
+        it; where two plugins claim it; and where no version is named and those there are come from two distributions.
         """
         if kind not in KINDS:
             raise ComponentError(Problem(f"there is no kind of component called '{kind}'", hint=nearest(kind, KINDS)))

@@ -1,0 +1,105 @@
+"""The command line. ``main`` runs it, and turns every failure into sentences and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+FAILURE, WRONG_USE, INTERRUPTED = 1, 2, 130
+"""Exit codes beside 0. 130 is what shells report for a process that Ctrl-C ended."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line ``arguments``, those of the process by default, and return its exit code.
+
+    A command may return an exit code of its own, raise ``JaniformError``, or end a Ctrl-C with
+    ``KeyboardInterrupt("how to go on")``. Nothing is raised from here.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a sign must not turn output into a failure
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_left()
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    import click
+
+    from ..errors import JaniformError
+    from .group import run
+    from .report import report, report_bug, say
+
+    try:
+        result = run(None if arguments is None else list(arguments))
+    except JaniformError as error:
+        report(error)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt) as error:
+        said = [str(cause) for cause in (error, error.__cause__) if cause is not None and str(cause)]
+        say(said[0] if said else "stopped, as you asked; nothing more was written")
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        say(*_of_system(error))
+        return FAILURE
+    except MemoryError:
+        say("there is not enough memory for this", "try a smaller batch, fewer pictures at once or a smaller recipe")
+        return FAILURE
+    except SystemExit as error:
+        return _exit_code(error)
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which must not be imported to be recognised
+            say("the device has not enough memory for this", "try a smaller batch or fewer pictures at once")
+        else:
+            report_bug(error)
+        return FAILURE
+    return result if isinstance(result, int) else 0
+
+
+def _of_system(error: OSError) -> tuple[str, str]:
+    """What the operating system refused, as a sentence and a remedy."""
+    place = f" '{error.filename}'" if error.filename is not None else ""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"the disk is full; writing{place or ' a file'} failed", "free some space, or choose another folder"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"no permission for{place or ' a file'}", "choose a place that you may read and write"
+        case errno.ENOENT:
+            return f"there is no file or folder{place}", ""
+        case errno.EISDIR:
+            return f"{place.strip() or 'the path'} is a folder, where a file was expected", ""
+        case errno.ENOTDIR:
+            return f"{place.strip() or 'the path'} is not a folder", ""
+        case errno.EMFILE | errno.ENFILE:
+            return "too many files are open", "raise the limit: ulimit -n"
+    return f"{error.strerror or error}{':' + place if place else ''}", ""
+
+
+def _exit_code(error: SystemExit) -> int:
+    from .report import say
+
+    if isinstance(error.code, str):
+        say(error.code)
+        return FAILURE
+    return error.code or 0
+
+
+def _reader_left() -> int:
+    """``janiform components | head`` is no failure to talk about. What Python flushes at exit must go somewhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILURE

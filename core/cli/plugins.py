@@ -1,0 +1,91 @@
+"""``janiform plugins``: who is installed, what they bring, how long they took, and what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections import Counter
+from typing import Any
+
+import click
+
+from ..components import PluginRecord, Registry
+from ..components.registry import registry
+from .output import console, json_option, print_json, table
+from .report import DEBUG
+
+
+@click.command()
+@json_option
+def command(as_json: bool) -> None:
+    """The installed plugins, what they bring, and which are broken.
+
+    JANIFORM_DEBUG=1 adds the traceback of a broken one.
+    """
+    found = registry()
+    if as_json:
+        print_json({"plugins": [_plain(record) for record in found.plugins], "conflicts": _conflicts(found)})
+    else:
+        _show(found)
+
+
+def _plain(record: PluginRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "distribution": record.distribution,
+        "version": record.version,
+        "components": [
+            {"kind": component.kind, "name": component.name, "version": component.version}
+            for component in record.components
+        ],
+        "recipe_folders": list(record.recipe_folders),
+        "seconds": round(record.seconds, 6),
+        "error": record.error or None,
+        "disabled": record.disabled,
+    }
+
+
+def _conflicts(found: Registry) -> list[str]:
+    return [problem.message for problem in found.conflicts()]
+
+
+def _show(found: Registry) -> None:
+    from rich.text import Text
+
+    out = console()
+    if not found.plugins:
+        out.print("No plugin is installed, not even janiform's own: is the package installed as a whole?")
+        return
+    rows = table("Plugin", "Distribution", "Brings", "Load")
+    rows.columns[-1].justify = "right"
+    for record in found.plugins:
+        style = "red" if record.error else "dim" if record.disabled else ""
+        rows.add_row(
+            Text(record.name, style=style or "bold"),
+            Text(f"{record.distribution} {record.version}".strip() or "—"),
+            Text(_brings(record), style=style),
+            f"{record.seconds * 1000:.1f} ms" if not record.disabled else "",
+        )
+    out.print(rows)
+    for record in found.plugins:
+        if record.error:
+            out.print(Text.assemble((f"{record.provider} is broken", "bold red"), "\n  ", record.error))
+        if record.cause is not None and os.environ.get(DEBUG):
+            out.print("".join(traceback.format_exception(record.cause)), style="dim")
+    for problem in found.conflicts():
+        out.print(Text.assemble((problem.message, "red"), (f"\n  {problem.hint}", "dim")))
+
+
+def _brings(record: PluginRecord) -> str:
+    if record.disabled:
+        return "switched off"
+    if record.error:
+        return "broken"
+    counts = Counter(component.kind for component in record.components)
+    if record.recipe_folders:
+        counts["recipe"] = sum(1 for folder in record.recipe_folders for _ in folder.glob("*.toml"))
+    return ", ".join(f"{count} {kind if count == 1 else _plural(kind)}" for kind, count in counts.items()) or "nothing"
+
+
+def _plural(kind: str) -> str:
+    return kind if kind == "text" else f"{kind}s"

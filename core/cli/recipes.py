@@ -1,0 +1,54 @@
+"""``janiform recipes``: the recipes that plugins bring, by name."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..components.registry import registry
+from .output import console, json_option, print_json, table
+
+
+@click.command()
+@json_option
+def command(as_json: bool) -> None:
+    """The recipes that plugins bring. Their names are what check, show, train and the others take."""
+    found = registry()
+    models = found.models()
+    recipes = [
+        {"name": name, "path": path, "model": models.get(name), **_read(path)} for name, path in found.recipes().items()
+    ]
+    if as_json:
+        print_json({"recipes": recipes})
+    else:
+        _show(recipes)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The description alone: reading a recipe in earnest is another command's work."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return {"description": "", "error": str(error)}
+    return {"description": str(tables.get("description", "")), "error": None}
+
+
+def _show(recipes: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    out = console()
+    if not recipes:
+        out.print("No plugin brings a recipe.")
+        return
+    rows = table("Recipe", "Weights", "What it is")
+    for recipe in recipes:
+        rows.add_row(
+            Text(recipe["name"], style="bold"),
+            Text("shipped" if recipe["model"] else "—", style="green" if recipe["model"] else "dim"),
+            Text(f"does not read: {recipe['error']}", style="red") if recipe["error"] else Text(recipe["description"]),
+        )
+    out.print(rows)
+    out.print("'janiform show NAME' shows one with the origin of every value.", style="dim")

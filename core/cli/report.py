@@ -1,0 +1,104 @@
+"""Telling a user what went wrong, on stderr, in sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from ..errors import JaniformError, Problem
+
+DEBUG = "JANIFORM_DEBUG"
+"""The environment variable that asks for tracebacks."""
+
+
+def report(error: JaniformError) -> None:
+    """Print every problem of an error: its place first, so that editors can jump there; the remedy dimmed below it."""
+    from rich.text import Text
+
+    problems = error.problems
+    text = Text()
+    if len(problems) > 1:
+        text.append(f"{len(problems)} problems\n", style="bold red")
+    for number, problem in enumerate(problems, start=1):
+        lead = f"{number:>{len(str(len(problems)))}}. " if len(problems) > 1 else ""
+        text.append(_entry(problem, lead))
+    _print(text)
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+
+
+def say(sentence: str, hint: str = "") -> None:
+    """Print one sentence as an error is printed."""
+    report(JaniformError(Problem(sentence, hint=hint)))
+
+
+def report_bug(error: BaseException) -> None:
+    """Say that this should not have happened, and keep the traceback where the user can find it."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+        return
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    kept = _keep_traceback(error)
+    say(
+        f"this is a bug in {_culprit(error)}: {said}",
+        f"the traceback is in {kept}; please report it" if kept else f"{DEBUG}=1 shows where it happened",
+    )
+
+
+def _entry(problem: Problem, lead: str) -> Text:
+    from rich.text import Text
+
+    indent = " " * len(lead)
+    entry = Text(lead, style="bold")
+    if problem.origin:
+        entry.append(f"{problem.origin}: ", style="bold")
+    elif not lead:
+        entry.append("error: ", style="bold red")
+    if problem.path:
+        entry.append(f"{problem.path}: ", style="cyan")
+    entry.append(problem.message.replace("\n", f"\n{indent}"), style="none")
+    entry.append("\n")
+    if problem.hint:
+        entry.append(f"{indent}  {problem.hint}\n".replace("; ", f";\n{indent}  "), style="dim")
+    return entry
+
+
+def _print(text: Text) -> None:
+    from rich.console import Console
+
+    # soft_wrap: a path that is broken over two lines can be neither clicked nor searched for.
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True, end="")
+
+
+def _keep_traceback(error: BaseException) -> Path | None:
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="janiform-traceback-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(" ".join(sys.argv) + "\n\n" + "".join(traceback.format_exception(error)))
+    except OSError:  # a full disk may be why we are here
+        return None
+    return Path(file.name)
+
+
+def _culprit(error: BaseException) -> str:
+    """The plugin in whose code the error arose where it is somebody else's, or janiform."""
+    from ..components.registry import registry
+
+    if not registry.cache_info().currsize:
+        return "janiform"
+    owners = {
+        component.factory.partition(":")[0].partition(".")[0]: component
+        for component in registry().components()
+        if component.distribution != "janiform"
+    }
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in owners:
+            return owners[package].provider
+        if package.startswith("janiform"):
+            break
+    return "janiform"
