@@ -9,6 +9,7 @@ import click
 
 from ..components import KINDS, Component, ConfigField, config_fields
 from ..components.registry import registry
+from ..errors import Problem, UsageError, nearest
 from .output import console, json_option, print_json, table
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def command(kind: str | None, as_json: bool) -> None:
 
     With KIND, one of them: every setting with its type, default and meaning, and the presets.
     """
+    if kind is not None and kind not in KINDS:
+        raise UsageError(Problem(f"there is no kind of component called '{kind}'", hint=nearest(kind, KINDS)))
     components = registry().components(kind)
     if as_json:
         print_json({"components": [_plain(component) for component in components]})

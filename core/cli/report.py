@@ -7,8 +7,12 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import JaniformError, Problem
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 DEBUG = "JANIFORM_DEBUG"
 """The environment variable that asks for tracebacks."""

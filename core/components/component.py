@@ -69,7 +69,8 @@ class Component:
             raise ComponentError(
                 f"{self.kind} '{self.reference}' of {self.provider} names '{self.factory}', which cannot be called"
             )
-        return factory
+        loaded: Callable[..., Any] = factory
+        return loaded
 
 
 def provider(plugin: str, distribution: str, version: str) -> str:

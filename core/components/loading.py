@@ -122,5 +122,5 @@ def _describe(error: BaseException) -> str:
 
 def _is_machinery(filename: str) -> bool:
     """Whether a frame is of the import system, pluggy or this file: they carry a plugin's error and do not cause it."""
-    package = Path(filename).parent.name
-    return filename.startswith("<frozen") or filename == __file__ or package in ("pluggy", "importlib")
+    folders = Path(filename).parts[-3:-1]
+    return filename.startswith("<frozen") or filename == __file__ or "importlib" in folders or "pluggy" in folders
