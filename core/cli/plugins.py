@@ -69,11 +69,12 @@ def _show(found: Registry) -> None:
     out.print(rows)
     for record in found.plugins:
         if record.error:
-            out.print(Text.assemble((f"{record.provider} is broken", "bold red"), "\n  ", record.error))
+            error = record.error.replace("\n", "\n  ")
+            out.print(Text.assemble((f"{record.provider} is broken", "bold red"), "\n  ", error), soft_wrap=True)
         if record.cause is not None and os.environ.get(DEBUG):
-            out.print("".join(traceback.format_exception(record.cause)), style="dim")
+            out.print("".join(traceback.format_exception(record.cause)), style="dim", soft_wrap=True)
     for problem in found.conflicts():
-        out.print(Text.assemble((problem.message, "red"), (f"\n  {problem.hint}", "dim")))
+        out.print(Text.assemble((problem.message, "red"), (f"\n  {problem.hint}", "dim")), soft_wrap=True)
 
 
 def _brings(record: PluginRecord) -> str:
