@@ -2,9 +2,9 @@
 
 B rows    T queries    S keys    L declared positions, L ≥ S (the first S count)
 
-Query q sees key k iff both are of the same document and k ≤ q, or both are of the same full block. Padding (document −1)
-is seen by nobody, and sees itself only, so that no row of the softmax is empty. The T queries are the last T of the S
-keys, which makes one declaration serve the prompt and every later step of cached decoding.
+Query q sees key k iff both are of the same document and either k ≤ q or both are of the same full block. Padding
+(document −1) is seen by nobody but itself, so that no row of the softmax is empty. The T queries are the last T of the
+S keys, which makes one declaration serve the prompt and every later step of cached decoding.
 """
 
 from __future__ import annotations

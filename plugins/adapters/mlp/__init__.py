@@ -1,0 +1,1 @@
+"""Linear layers with GELU between them, applied to each feature alone."""

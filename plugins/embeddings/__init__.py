@@ -1,0 +1,17 @@
+"""The built-in embeddings: codes to vectors, the backbone's view of what was drawn."""
+
+from janiform import hookimpl
+
+from .table.config import TableConfig
+
+
+@hookimpl
+def janiform_register(registrar):
+    registrar.component(
+        "embedding",
+        "table",
+        version=1,
+        config=TableConfig,
+        factory="janiform_plugins.embeddings.table.model:TableEmbedding",
+        summary="a table of its own, one learned vector a code",
+    )

@@ -1,0 +1,19 @@
+"""The built-in encoders: pixels to features."""
+
+from janiform import hookimpl
+
+from .siglip.config import PRESETS as SIGLIP_PRESETS
+from .siglip.config import SiglipConfig
+
+
+@hookimpl
+def janiform_register(registrar):
+    registrar.component(
+        "encoder",
+        "siglip",
+        version=1,
+        config=SiglipConfig,
+        presets=SIGLIP_PRESETS,
+        factory="janiform_plugins.encoders.siglip.model:SiglipEncoder",
+        summary="vision transformer without a class token, as in SigLIP",
+    )

@@ -1,0 +1,1 @@
+"""A vision transformer as in SigLIP (arXiv:2303.15343)."""
