@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the table below once more, in the form that type checkers and editors follow
+    from .api import Model as Model
+    from .api import load as load
     from .attention import attend as attend
     from .components.component import Component as Component
     from .components.hookspec import hookimpl as hookimpl
@@ -30,6 +32,9 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .errors import nearest as nearest
     from .loss import Loss as Loss
     from .model import UnifiedModel as UnifiedModel
+    from .pictures.read import read_picture as read_picture
+    from .pictures.sheet import contact_sheet as contact_sheet
+    from .pictures.sheet import to_pil as to_pil
     from .pictures.transforms import CropToSquare as CropToSquare
     from .pictures.transforms import PadToSquare as PadToSquare
     from .ports import Codes as Codes
@@ -55,9 +60,14 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.processor import Processor as Processor
     from .sequence.spans import Sequence as Sequence
     from .sequence.spans import Span as Span
+    from .showcase import Answered as Answered
+    from .showcase import Drawn as Drawn
+    from .showcase import Showcase as Showcase
+    from .weights import KeyMap as KeyMap
     from .sequence.spans import blanked as blanked
 
 _PUBLIC = {
+    "Answered": "showcase",
     "Batch": "sequence.batch",
     "Codes": "ports",
     "Component": "components.component",
@@ -66,16 +76,19 @@ _PUBLIC = {
     "Conversation": "sequence.conversation",
     "CropToSquare": "pictures.transforms",
     "Draw": "sequence.conversation",
+    "Drawn": "showcase",
     "Features": "ports",
     "Grid": "ports",
     "Hidden": "ports",
     "JaniformError": "errors",
     "KVCache": "sequence.cache",
+    "KeyMap": "weights",
     "Logits": "ports",
     "Look": "sequence.conversation",
     "Loss": "loss",
     "Mask": "sequence.mask",
     "Misfit": "ports",
+    "Model": "api",
     "Origin": "errors",
     "PadToSquare": "pictures.transforms",
     "PictureError": "errors",
@@ -85,6 +98,7 @@ _PUBLIC = {
     "Registrar": "components.registrar",
     "Registry": "components.registry",
     "Sequence": "sequence.spans",
+    "Showcase": "showcase",
     "Span": "sequence.spans",
     "StorageError": "errors",
     "Turn": "sequence.conversation",
@@ -94,13 +108,17 @@ _PUBLIC = {
     "blanked": "sequence.spans",
     "build": "recipe",
     "collate": "sequence.batch",
+    "contact_sheet": "pictures.sheet",
     "dumps": "recipe",
     "hookimpl": "components.hookspec",
+    "load": "api",
     "nearest": "errors",
     "pack": "sequence.batch",
+    "read_picture": "pictures.read",
     "read_recipe": "recipe",
     "registry": "components.registry",
     "share": "recipe",
+    "to_pil": "pictures.sheet",
     "use": "recipe",
 }
 """Public name -> the module in this package that defines it. A name must not be that of a module of this package."""
