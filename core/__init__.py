@@ -60,11 +60,11 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.processor import Processor as Processor
     from .sequence.spans import Sequence as Sequence
     from .sequence.spans import Span as Span
+    from .sequence.spans import blanked as blanked
     from .showcase import Answered as Answered
     from .showcase import Drawn as Drawn
     from .showcase import Showcase as Showcase
     from .weights import KeyMap as KeyMap
-    from .sequence.spans import blanked as blanked
 
 _PUBLIC = {
     "Answered": "showcase",

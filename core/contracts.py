@@ -20,17 +20,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from .api import Model
     from .loss import Loss
     from .sequence.cache import KVCache
     from .sequence.conversation import Conversation
     from .sequence.mask import Mask
     from .sequence.spans import Sequence as SpanSequence
+    from .showcase import Showcase
 
 ImageTransform = Callable[["Image"], "Tensor"]
 """A PIL picture of any size and mode RGB to a float32 tensor [3, height, width], normalised as the part wants it."""
 
 Choose = Callable[["Tensor"], "Tensor"]
 """Logits [R, V] of R sequences to one code each [R]: guidance and sampling, given to ``Head.sample`` by the sampler."""
+
+Progress = Callable[[str, int, int], None]
+"""What is being done, how much of it is done, and of how much."""
 
 
 class EncoderConfig(Protocol):
@@ -224,5 +229,14 @@ class BenchmarkConfig(Protocol):
 
 
 class Benchmark(Protocol):
-    def run(self, model: Any, progress: Callable[[str, int, int], None]) -> Mapping[str, Any]:
-        """Scores as plain JSON-able data, with the counts and the settings that belong to them."""
+    """``progress(what, done, of)`` is called now and then while it works."""
+
+    def run(self, model: Model, progress: Progress) -> Mapping[str, Any]:
+        """Scores as plain JSON-able data, with the counts and the settings that belong to them.
+
+        Every key but ``counts`` and ``settings`` is a group: name -> score in 0 .. 1. ``counts`` has the same groups
+        and names: how many predictions each score is a mean of. ``settings`` is all that repeats the numbers.
+        """
+
+    def show(self, model: Model, drawings: int, answers: int, progress: Progress) -> Showcase:
+        """Examples to look at: so many prompts drawn and judged, and so many questions about own and other pictures."""

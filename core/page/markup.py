@@ -1,0 +1,52 @@
+"""HTML and SVG as text, with everything escaped that is not markup already."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+
+from PIL import Image
+
+
+class Markup(str):
+    """Text that is markup already and is not escaped again."""
+
+    __slots__ = ()
+
+
+def tag(name: str, /, *children: str | None, **attributes: str | float | None) -> Markup:
+    """An element. Children are escaped unless they are ``Markup``; None is left out, of attributes as well.
+
+    An underscore in an attribute's name stands for a hyphen, one at its end for nothing (``class_``).
+    """
+    inner = "".join(child if isinstance(child, Markup) else html.escape(child) for child in children if child)
+    settings = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(_plain(value), quote=True)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in ("img", "meta", "line", "circle", "path", "rect") and not inner:
+        return Markup(f"<{name}{settings}/>" if name != "meta" else f"<{name}{settings}>")
+    return Markup(f"<{name}{settings}>{inner}</{name}>")
+
+
+def escaped(text: str) -> Markup:
+    """Plain text, for a place among markup."""
+    return Markup(html.escape(text))
+
+
+def join(parts: list[Markup]) -> Markup:
+    """Pieces of markup in a row."""
+    return Markup("".join(parts))
+
+
+def data_uri(picture: Image.Image) -> str:
+    """The picture itself as an address, PNG."""
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _plain(value: str | float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
