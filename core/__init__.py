@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .components.registrar import Registrar as Registrar
     from .components.registry import Registry as Registry
     from .components.registry import registry as registry
+    from .compose.plan import PathwayShape as PathwayShape
+    from .contracts import TextTokenizer as TextTokenizer
     from .errors import ComponentError as ComponentError
     from .errors import CompositionError as CompositionError
     from .errors import JaniformError as JaniformError
@@ -30,6 +32,9 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .errors import StorageError as StorageError
     from .errors import UsageError as UsageError
     from .errors import nearest as nearest
+    from .generate import decode_codes as decode_codes
+    from .generate import generate_codes as generate_codes
+    from .generate import generate_text as generate_text
     from .loss import Loss as Loss
     from .model import UnifiedModel as UnifiedModel
     from .pictures.read import read_picture as read_picture
@@ -91,6 +96,7 @@ _PUBLIC = {
     "Model": "api",
     "Origin": "errors",
     "PadToSquare": "pictures.transforms",
+    "PathwayShape": "compose.plan",
     "PictureError": "errors",
     "Problem": "errors",
     "Processor": "sequence.processor",
@@ -101,6 +107,7 @@ _PUBLIC = {
     "Showcase": "showcase",
     "Span": "sequence.spans",
     "StorageError": "errors",
+    "TextTokenizer": "contracts",
     "Turn": "sequence.conversation",
     "UnifiedModel": "model",
     "UsageError": "errors",
@@ -109,7 +116,10 @@ _PUBLIC = {
     "build": "recipe",
     "collate": "sequence.batch",
     "contact_sheet": "pictures.sheet",
+    "decode_codes": "generate",
     "dumps": "recipe",
+    "generate_codes": "generate",
+    "generate_text": "generate",
     "hookimpl": "components.hookspec",
     "load": "api",
     "nearest": "errors",

@@ -173,14 +173,17 @@ class TextTokenizer(Protocol):
 
 
 class LayoutConfig(Protocol):
-    """Kind ``layout``: a chat format; factory(config, text: TextTokenizer, pathways: Mapping[str, PathwayShape]) -> Layout."""
+    """Kind ``layout``: a chat format; factory(config, text, pathways) -> Layout.
+
+    ``text`` is the ``TextTokenizer``, ``pathways`` a mapping from their names to ``PathwayShape``.
+    """
 
 
 class Layout(Protocol):
     """Conversations to typed spans, and the construction of the unconditional input for guidance."""
 
     def render(self, conversation: Conversation, *, answer: bool = True) -> SpanSequence:
-        """The whole conversation. Losses lie on the assistant's turns where ``answer``; else a prompt awaits an answer."""
+        """The whole conversation. Losses lie on the assistant's turns where ``answer``; else a prompt awaits one."""
 
     def drawing_prompt(self, prompt: str, pathway: str) -> SpanSequence:
         """Everything up to the first code of a picture to draw."""

@@ -41,7 +41,7 @@ class TextTargets:
 
 @frozen(eq=False)
 class CodeTargets:
-    """Pictures to predict: their indices [m] among the pathway's, and flat positions [m, N] of the predicting states."""
+    """Pictures to predict: indices [m] among the pathway's, and the flat positions [m, N] of predicting states."""
 
     pictures: Tensor
     positions: Tensor

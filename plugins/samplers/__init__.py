@@ -1,0 +1,18 @@
+"""Samplers: how the codes of a picture are drawn."""
+
+from __future__ import annotations
+
+from janiform import Registrar, hookimpl
+
+from .autoregressive.config import AutoregressiveConfig
+
+
+@hookimpl
+def janiform_register(registrar: Registrar) -> None:
+    registrar.component(
+        "sampler",
+        "autoregressive",
+        config=AutoregressiveConfig,
+        factory="janiform_plugins.samplers.autoregressive.sampler:AutoregressiveSampler",
+        summary="Code after code in raster order, with classifier-free guidance",
+    )

@@ -1,0 +1,1 @@
+"""Code after code, in raster order."""

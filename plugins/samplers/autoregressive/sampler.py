@@ -1,0 +1,39 @@
+"""Drawing with ``janiform.generate_codes``, by the settings of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from janiform import UsageError, generate_codes, nearest
+
+from .config import AutoregressiveConfig
+
+if TYPE_CHECKING:
+    from janiform import Sequence as SpanSequence
+    from janiform import UnifiedModel
+    from torch import Tensor
+
+
+class AutoregressiveSampler:
+    """See ``janiform.generate.Sampler``."""
+
+    def __init__(self, config: AutoregressiveConfig) -> None:
+        self.config = config
+
+    def draw(
+        self,
+        model: UnifiedModel,
+        prompts: Sequence[SpanSequence],
+        *,
+        pathway: str = "generation",
+        seeds: Sequence[int] | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+        **overrides: Any,
+    ) -> Tensor:
+        settings = attrs.asdict(self.config)
+        for name in overrides:
+            if name not in settings:
+                raise UsageError(f"the autoregressive sampler has no setting '{name}' ({nearest(name, settings)})")
+        return generate_codes(model, prompts, pathway=pathway, seeds=seeds, on_step=on_step, **settings | overrides)
