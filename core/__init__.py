@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .components.registry import registry as registry
     from .compose.plan import PathwayShape as PathwayShape
     from .contracts import TextTokenizer as TextTokenizer
+    from .contracts import Tokenizer as Tokenizer
     from .errors import ComponentError as ComponentError
     from .errors import CompositionError as CompositionError
     from .errors import JaniformError as JaniformError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .generate import decode_codes as decode_codes
     from .generate import generate_codes as generate_codes
     from .generate import generate_text as generate_text
+    from .generate import sampler_of as sampler_of
     from .loss import Loss as Loss
     from .model import UnifiedModel as UnifiedModel
     from .pictures.read import read_picture as read_picture
@@ -108,6 +110,7 @@ _PUBLIC = {
     "Span": "sequence.spans",
     "StorageError": "errors",
     "TextTokenizer": "contracts",
+    "Tokenizer": "contracts",
     "Turn": "sequence.conversation",
     "UnifiedModel": "model",
     "UsageError": "errors",
@@ -127,6 +130,7 @@ _PUBLIC = {
     "read_picture": "pictures.read",
     "read_recipe": "recipe",
     "registry": "components.registry",
+    "sampler_of": "generate",
     "share": "recipe",
     "to_pil": "pictures.sheet",
     "use": "recipe",
