@@ -1,0 +1,136 @@
+"""``janiform eval``: a benchmark's scores for a model."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..components.registry import registry
+from ..errors import Origin, Problem, UsageError
+from .options import device_option, dtype_option
+from .output import console, json_option, print_json, table
+from .progress import progress_shown
+
+if TYPE_CHECKING:
+    from ..components import Component
+    from ..contracts import Benchmark
+
+_FACTS = ("counts", "settings")
+
+
+@click.command()
+@click.argument("model")
+@click.argument("benchmark", required=False)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the benchmark, as TOML; may be repeated.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON into this file as well.")
+@device_option
+@dtype_option
+@json_option
+def command(
+    model: str,
+    benchmark: str | None,
+    settings: tuple[str, ...],
+    out: Path | None,
+    device: str,
+    dtype: str | None,
+    as_json: bool,
+) -> None:
+    """Measure MODEL with BENCHMARK, which may be left out where only one is installed.
+
+    MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. "janiform components
+    benchmark" lists the benchmarks with their settings.
+    """
+    component = find_benchmark(benchmark)
+    measure = build_benchmark(component, settings)
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"there is no folder '{out.parent}' for --out")
+    from ..api import load
+
+    loaded = load(model, device=device, dtype=dtype)
+    began = time.perf_counter()
+    with progress_shown() as progress:
+        scores = dict(measure.run(loaded, progress))
+    scores["settings"] = {
+        "benchmark": component.reference,
+        "model": loaded.name,
+        "weights_sha256": loaded.digest,
+        "device": str(loaded.model.device),
+        "seconds": round(time.perf_counter() - began, 1),
+        **scores.get("settings", {}),
+    }
+    if out is not None:
+        import json
+
+        from ..storage.atomic import write_text
+
+        write_text(out, json.dumps(scores, indent=2) + "\n")
+    if as_json:
+        print_json(scores)
+    else:
+        show_scores(scores)
+
+
+def find_benchmark(name: str | None) -> Component:
+    """The benchmark of a name, or the only one. Raises ``UsageError`` where the choice is the user's."""
+    known = registry().components("benchmark")
+    if name is not None:
+        return registry().find("benchmark", name)
+    if len({component.name for component in known}) != 1:
+        listed = ", ".join(component.name for component in known) or "none; a plugin brings them"
+        raise UsageError(Problem("say which benchmark to measure with", hint=f"installed: {listed}"))
+    return known[-1]
+
+
+def build_benchmark(component: Component, settings: Sequence[str] = ()) -> Benchmark:
+    """A benchmark with some of its settings changed by lines of TOML. Raises ``UsageError`` for all that are wrong."""
+    from ..recipe.structure import Mistakes, structure
+
+    values: dict[str, Any] = {}
+    for line in settings:
+        try:
+            values |= tomllib.loads(line)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(
+                Problem(f"'{line}' is no TOML: {error}", origin=Origin("--set"), hint='like prompts=20 or name="text"')
+            ) from None
+    try:
+        config = structure(component.config, values)
+    except Mistakes as mistakes:
+        raise UsageError(
+            [
+                Problem(mistake.message, ".".join(map(str, mistake.path)), Origin("--set"), mistake.hint)
+                for mistake in mistakes.found
+            ]
+        ) from None
+    built: Benchmark = component.load()(config)
+    return built
+
+
+def show_scores(scores: Mapping[str, Any]) -> None:
+    """The scores as a table, and under it what belongs to them."""
+    counts = scores.get("counts", {})
+    rows = table("", "Score", "Of")
+    rows.columns[1].justify = rows.columns[2].justify = "right"
+    for group, members in scores.items():
+        if group in _FACTS or not isinstance(members, Mapping):
+            continue
+        rows.add_row(group.replace("_", " "), "", "", style="bold")
+        for name, score in members.items():
+            count = counts.get(group, {}).get(name, "")
+            rows.add_row("  " + name.replace("_", " "), f"{score:.3f}", str(count))
+        rows.add_section()
+    out = console()
+    out.print(rows)
+    facts = ", ".join(f"{name} {value}" for name, value in scores.get("settings", {}).items() if value != "")
+    out.print(facts, style="dim", soft_wrap=True)

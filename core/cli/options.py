@@ -1,0 +1,16 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+device_option: Callable[[Any], Any] = click.option(
+    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:1, …"
+)
+
+dtype_option: Callable[[Any], Any] = click.option(
+    "--dtype", help="Of the weights in memory: float32 (the default), bfloat16 or float16."
+)

@@ -1,0 +1,32 @@
+"""What a command says on stderr while one waits: a bar in a terminal, a line for each new thing elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..contracts import Progress
+
+
+@contextmanager
+def progress_shown() -> Iterator[Progress]:
+    """Gives the function to call with (what, done, of). The bars disappear when the block ends."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, object] = {}
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def report(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=of)
+                if not console.is_terminal:
+                    console.print(f"{what} …")
+            bars.update(tasks[what], completed=done, total=of)  # type: ignore[arg-type]
+
+        yield report
