@@ -1,0 +1,51 @@
+"""``janiform train``: a recipe to a model, stage after stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("recipe")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The run's folder, new or empty."
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in DIR from its newest checkpoint.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change the recipe by a line of TOML: 'stage.text.steps=100'; may be repeated.",
+)
+@click.option("--stages", metavar="A,B", help="Only these stages, in the recipe's order.")
+@click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
+@click.option("--device", metavar="NAME", help="Where to train: cpu, cuda, cuda:1, … A GPU where there is one.")
+def command(
+    recipe: str,
+    out: Path,
+    resume: bool,
+    overrides: tuple[str, ...],
+    stages: str | None,
+    seed: int | None,
+    device: str | None,
+) -> None:
+    """Train RECIPE, a recipe's name or file, and write the model into a folder.
+
+    Ctrl-C finishes the step, saves and says how to go on. The log is DIR/log.jsonl, sample pictures are in DIR/samples.
+    """
+    from ..recipe import read_recipe
+    from ..train.run import train
+
+    resolved = read_recipe(recipe, overrides)
+    chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
+    folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)
+    draws = [name for name, pathway in resolved.pathways.items() if pathway.mode == "draw"]
+    looks = [name for name, pathway in resolved.pathways.items() if pathway.mode == "look"]
+    click.echo(f"the model is in {folder}")
+    if draws:
+        click.echo(f'  janiform generate {folder} "…" --out pictures')
+    if looks:
+        click.echo(f'  janiform ask {folder} picture.png "…"')

@@ -1,0 +1,131 @@
+"""Files and folders that appear whole or not at all.
+
+Everything is written under a temporary name beside its place, synced to the disk and then renamed, so that a full disk,
+a missing permission or a killed process leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from ..errors import StorageError
+
+Writer = Callable[[Path], None]
+"""Writes one file at the path that it is given."""
+
+PREFIX = ".writing-"
+"""What the names of unfinished files and folders begin with; leftovers of a killed process may be deleted."""
+
+
+@contextlib.contextmanager
+def explained(action: str, path: Path) -> Iterator[None]:
+    """Turn what the system says while ``action`` happens to ``path`` into a ``StorageError``."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        cause = _system_error(error)
+        if cause is None and isinstance(error, RuntimeError):
+            raise
+        raise StorageError(f"could not {action} {path}: {_reason(cause, error)}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file by this text."""
+    write_files(path.parent, {path.name: lambda part: _write(part, text.encode())})
+
+
+def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | None = None) -> None:
+    """Replace several files of a folder together; the folder is made if need be.
+
+    Nothing is replaced before all are on the disk. ``withdraw`` names a file that speaks about the others: it is deleted
+    before the first of them is replaced, so that it never speaks about files that it does not belong to.
+    """
+    with explained("write", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+        try:
+            for name, write in writers.items():
+                write(staging / name)
+                _sync(staging / name)
+            if withdraw is not None:
+                (folder / withdraw).unlink(missing_ok=True)
+            for name in writers:
+                # A folder made by mkdtemp is private; the files in it get the user's usual permissions already.
+                (staging / name).replace(folder / name)
+            _sync(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the name ``path`` once the block ends without an error; an older one is replaced."""
+    with explained("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))
+        try:
+            yield staging
+            for file in sorted(staging.rglob("*")):
+                _sync(file)
+            _sync(staging)
+            staging.chmod(0o777 & ~_umask())
+            if path.exists():
+                shutil.rmtree(path)
+            staging.replace(path)
+            _sync(path.parent)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left unfinished in the folder."""
+    for leftover in folder.glob(PREFIX + "*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open folders
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """The system's error behind one that a writer raised while it was handling it."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _reason(cause: OSError | None, error: BaseException) -> str:
+    if cause is None:
+        text = str(error)
+        return "the disk is full" if "No space left" in text else text
+    if cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full"
+    if cause.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "permission denied"
+    return cause.strerror or str(cause)

@@ -1,0 +1,1 @@
+"""Training: stages, mixtures, checkpoints and the log."""

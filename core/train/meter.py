@@ -1,0 +1,87 @@
+"""Sums over the steps between two log lines, kept on the device and read back once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ..loss import Loss
+from .checkpoint import Position
+from .log import Entry
+
+
+class Meter:
+    """Adds up losses, figures and times; only ``entry`` waits for the device."""
+
+    def __init__(self, skipped_in_a_row: Tensor) -> None:
+        self.skipped_in_a_row = skipped_in_a_row
+        self.longest = skipped_in_a_row.clone()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._sums: dict[tuple[str, str], Tensor] = {}
+        self._steps = 0
+        self._samples = 0
+        self._waited = 0.0
+        self._began = time.perf_counter()
+        self.longest = self.skipped_in_a_row.clone()
+
+    def add(
+        self,
+        losses: Mapping[str, Loss],
+        figures: Mapping[str, Tensor],
+        norm: Tensor,
+        skipped: Tensor,
+        *,
+        samples: int,
+        waited: float,
+    ) -> None:
+        """Take in one step. What a skipped step computed is left out of the sums."""
+        taken = 1 - skipped
+        for name, loss in losses.items():
+            self._add("total", name, torch.where(taken > 0, loss.total.detach().float(), 0.0))
+            self._add("count", name, loss.count.detach().float() * taken)
+        for name, figure in figures.items():
+            self._add("figure", name, torch.where(taken > 0, figure.detach().float(), 0.0))
+        self._add("step", "norm", torch.where(taken > 0, norm, 0.0))
+        self._add("step", "skipped", skipped)
+        self.skipped_in_a_row = (self.skipped_in_a_row + 1) * skipped
+        self.longest = torch.maximum(self.longest, self.skipped_in_a_row)
+        self._steps += 1
+        self._samples += samples
+        self._waited += waited
+
+    def _add(self, kind: str, name: str, value: Tensor) -> None:
+        key = (kind, name)
+        self._sums[key] = self._sums[key] + value if key in self._sums else value
+
+    def entry(self, position: Position, steps: int, learning_rate: float, seconds: float) -> tuple[Entry, int]:
+        """The means since the last call, and the longest row of skipped steps. ``seconds``: of training in all so far."""
+        keys = list(self._sums)
+        read = torch.stack([*(self._sums[key].double() for key in keys), self.longest.double()]).tolist()
+        values = dict(zip(keys, read, strict=False))
+        elapsed = max(time.perf_counter() - self._began, 1e-9)
+        skipped = round(values["step", "skipped"])
+        taken = max(self._steps - skipped, 1)
+        counts = {name: round(value) for (kind, name), value in values.items() if kind == "count"}
+        entry = Entry(
+            stage=position.stage,
+            step=position.step,
+            steps=steps,
+            total=position.total,
+            losses={name: values["total", name] / max(count, 1) for name, count in counts.items()},
+            figures={name: value / taken for (kind, name), value in values.items() if kind == "figure"},
+            learning_rate=learning_rate,
+            grad_norm=values["step", "norm"] / taken,
+            samples_per_second=self._samples / elapsed,
+            data_wait=self._waited / elapsed,
+            skipped=skipped,
+            time=seconds,
+            predictions=counts,
+        )
+        longest = int(read[-1])
+        self._clear()
+        return entry, longest

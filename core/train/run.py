@@ -1,0 +1,215 @@
+"""A whole run: the stages of a recipe in order, into a folder that is a model when they are done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from attrs import evolve
+
+from ..compose import compose
+from ..contracts import Source
+from ..errors import StorageError
+from ..model import UnifiedModel
+from ..recipe import Recipe
+from ..sequence.conversation import Conversation
+from ..sequence.processor import Processor
+from ..storage.model_folder import save_model
+from ..storage.tensors import put_back
+from . import checkpoint as checkpoints
+from . import provenance
+from .checkpoint import Checkpoint, Position
+from .folder import RunFolder
+from .interrupts import Interrupted, Interrupts
+from .log import Log
+from .progress import Reporter
+from .samples import write_samples
+from .stage import StageRun
+
+TEXTS_TO_FIT = 2000
+"""Examples of each source whose texts the text tokenizer learns its vocabulary from."""
+
+
+def train(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    stages: Sequence[str] | None = None,
+    seed: int | None = None,
+    until: int | None = None,
+    device: str | torch.device | None = None,
+    reporter: Reporter | None = None,
+    ahead: int = 4,
+) -> Path:
+    """Train a recipe and write the model, with all that belongs to the run, into a folder.
+
+    Args:
+        out: the run's folder; new or empty, except to resume.
+        resume: go on from the newest whole checkpoint in ``out``, to the weights that an unbroken run would have.
+        stages: only these stages, in the order of the recipe's; None runs all.
+        seed: instead of the recipe's.
+        until: stop after this many steps of all stages together; the model is written all the same.
+        device: where to train; None takes a GPU where there is one.
+        reporter: shows progress; None shows it on standard error.
+        ahead: batches prepared ahead by a worker process; 0 makes them in this one.
+
+    Returns:
+        ``out``, which is a model folder now.
+
+    Raises:
+        UsageError: ``out`` holds something else, or a run of another recipe.
+        RecipeError, CompositionError: the recipe cannot be trained.
+        TrainingError, DataError: training cannot go on.
+        StorageError: something could not be read or written.
+        Interrupted: stopped by SIGINT or SIGTERM, with everything saved.
+    """
+    if seed is not None:
+        recipe = evolve(recipe, training=evolve(recipe.training, seed=seed))
+    folder = RunFolder.open(Path(out), recipe, stages, resume=resume)
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    with reporter or Reporter() as reporter, Interrupts() as interrupts:
+        return _Run(recipe, folder, place, reporter, interrupts, ahead).go(resume=resume, until=until)
+
+
+class _Run:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        device: torch.device,
+        reporter: Reporter,
+        interrupts: Interrupts,
+        ahead: int,
+    ) -> None:
+        self.recipe, self.folder, self.reporter, self.interrupts, self.ahead = (
+            recipe,
+            folder,
+            reporter,
+            interrupts,
+            ahead,
+        )
+        torch.manual_seed(recipe.training.seed)
+        self.model: UnifiedModel = compose(recipe).build(device=device)
+        self.sources: dict[str, Source] = {
+            name: recipe.sources[name].component.load()(recipe.sources[name].config)
+            for name in dict.fromkeys(name for stage in folder.stages for name in recipe.stages[stage].mixture)
+        }
+
+    def go(self, *, resume: bool, until: int | None) -> Path:
+        found = checkpoints.load_newest(self.folder.checkpoints, self.reporter.say) if resume else None
+        self._ready_text(resume)
+        position = Position(self.folder.stages[0])
+        if found is not None:
+            put_back(self.model, found.model, str(self.folder.checkpoints))
+            position = found.position
+            self.reporter.say(f"going on at step {position.step} of {position.stage}")
+        elif resume:
+            self.reporter.say("there is no checkpoint yet: starting from the beginning")
+        last = None
+        with Log(self.folder.path / "log.jsonl", position.total) as log:
+            for number, run in self._runs(position, found):
+                self._train(run, log, number, until)
+                last = run
+                if until is not None and run.position.total >= until:
+                    break
+        return self._finish(last)
+
+    def _ready_text(self, resume: bool) -> None:
+        """Learn the text tokenizer from the sources, or take up what the run learned before."""
+        if resume and (self.folder.path / "tokenizer.json").exists():
+            self.model.processor = Processor(self.model.plan, self.folder.path)
+        text = self.model.processor.text
+        if not text.fitted:
+            self.model.processor.fit(list(_texts(self.sources.values())))
+        self.folder.save_text(text)
+
+    def _runs(self, position: Position, found: Checkpoint | None) -> Iterator[tuple[int, StageRun]]:
+        """The stages from a position on, each ready to be trained further."""
+        names = self.folder.stages
+        for name in names[names.index(position.stage) :]:
+            number = list(self.recipe.stages).index(name)
+            if position.stage != name:
+                position = evolve(position, stage=name, step=0, taken={}, skipped_in_a_row=0)
+            run = StageRun(self.recipe.stages[name], self.model, position, (self.recipe.training.seed, number))
+            if found is not None and found.position.stage == name:
+                run.restore(found)
+            yield number, run
+            position = run.position
+
+    def _train(self, run: StageRun, log: Log, number: int, until: int | None) -> None:
+        """Train one stage to its end, or to ``until`` steps of the run."""
+        stage, training = run.stage, self.recipe.training
+        steps = stage.steps if until is None else min(stage.steps, run.position.step + until - run.position.total)
+        self.reporter.stage(stage.name, run.position.step, stage.steps)
+        began, before = time.perf_counter(), run.position.seconds
+
+        def seconds() -> float:
+            return before + time.perf_counter() - began
+
+        saved = run.position.total
+        self._stop_if_asked(run, saved=False)
+        for entry in run.steps(self.sources, until=steps, ahead=self.ahead, seconds=seconds):
+            run.position = evolve(run.position, seconds=seconds())
+            self.reporter.advance()
+            if entry is not None:
+                log.write(entry)
+                self.reporter.entry(entry)
+            if run.position.step % training.checkpoint_every == 0:
+                self._save(run)
+                saved = run.position.total
+            if stage.sample_every and run.position.step % stage.sample_every == 0:
+                self._samples(run)
+            self._stop_if_asked(run, saved=saved == run.position.total)
+        if stage.sample_every and run.position.step % stage.sample_every:
+            self._samples(run)
+        if saved != run.position.total:
+            self._save(run)
+        if run.position.step == stage.steps:
+            run.finish()
+
+    def _stop_if_asked(self, run: StageRun, *, saved: bool) -> None:
+        if not self.interrupts.asked:
+            return
+        if not saved:
+            self._save(run)
+        recipe, out = self.folder.path / "recipe.toml", self.folder.path
+        raise Interrupted(
+            f"stopped after step {run.position.step} of {run.stage.name}; everything is saved. Go on with\n"
+            f"  janiform train {recipe} --out {out} --resume"
+        )
+
+    def _save(self, run: StageRun) -> None:
+        checkpoints.save(self.folder.checkpoints, run.state(), self.recipe.training.keep)
+
+    def _samples(self, run: StageRun) -> None:
+        write_samples(run, self.sources, self.folder.path / "samples", self.reporter.say)
+
+    def _finish(self, last: StageRun | None) -> Path:
+        if last is None:
+            raise StorageError(f"{self.folder.path} has no stage left to train")
+        facts: dict[str, Any] = {
+            "seed": self.recipe.training.seed,
+            "stages": list(self.folder.stages),
+            "stage": last.position.stage,
+            "step": last.position.step,
+            "steps_in_all": last.position.total,
+            "skipped_steps": last.position.skipped,
+            "samples": last.position.positions,
+            "seconds": round(last.position.seconds, 1),
+            "data": provenance.data_digests(self.sources),
+        }
+        return save_model(self.model, self.folder.path, dtype=torch.bfloat16, facts=self.folder.facts | facts)
+
+
+def _texts(sources: Iterable[Source]) -> Iterator[str]:
+    for source in sources:
+        for index in range(TEXTS_TO_FIT):
+            try:
+                conversation: Conversation = source.example(index)
+            except IndexError:  # a finite source
+                break
+            yield from (turn.text for turn in conversation.turns if turn.text)

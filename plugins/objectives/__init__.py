@@ -1,0 +1,34 @@
+"""What training stages minimise."""
+
+from __future__ import annotations
+
+from janiform import Registrar, hookimpl
+
+from .autoregressive.config import AutoregressiveConfig
+from .contrastive.config import ContrastiveConfig
+from .reconstruction.config import ReconstructionConfig
+
+
+@hookimpl
+def janiform_register(registrar: Registrar) -> None:
+    registrar.component(
+        "objective",
+        "reconstruction",
+        config=ReconstructionConfig,
+        factory="janiform_plugins.objectives.reconstruction.model:Reconstruction",
+        summary="teaches a visual tokenizer to give back the pictures it encodes",
+    )
+    registrar.component(
+        "objective",
+        "contrastive",
+        config=ContrastiveConfig,
+        factory="janiform_plugins.objectives.contrastive.model:Contrastive",
+        summary="teaches an encoder to tell pictures apart by their captions, with the sigmoid loss of SigLIP",
+    )
+    registrar.component(
+        "objective",
+        "autoregressive",
+        config=AutoregressiveConfig,
+        factory="janiform_plugins.objectives.autoregressive.model:Autoregressive",
+        summary="the next token of everything: answers, texts and the codes of drawn pictures",
+    )

@@ -1,0 +1,21 @@
+"""Settings of the autoregressive objective."""
+
+from __future__ import annotations
+
+from attrs import field, frozen, validators
+
+
+@frozen(kw_only=True)
+class AutoregressiveConfig:
+    """How samples become rows, and how often a prompt is blanked."""
+
+    text_dropout: float = field(
+        default=0.1,
+        validator=[validators.ge(0), validators.le(1)],
+        metadata={"help": "share of drawing samples whose prompt is blanked, from which guidance learns"},
+    )
+    packed: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "positions of a row that holds as many samples as fit; 0 gives each sample a row"},
+    )

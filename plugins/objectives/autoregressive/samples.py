@@ -1,0 +1,73 @@
+"""What a model in training draws and answers, on one sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from janiform import Conversation, Draw, Look, Turn, contact_sheet, decode_codes, generate_text, sampler_of, to_pil
+
+if TYPE_CHECKING:
+    from janiform import UnifiedModel
+
+COUNT = 8
+"""Pictures to draw, and questions to answer, at most."""
+
+ANSWER_TOKENS = 24
+
+
+def sheet(model: UnifiedModel, examples: Sequence[Conversation]) -> Image.Image | None:
+    """Pictures drawn for the first prompts among the examples, then pictures with answers to their first questions.
+
+    None where the examples neither draw nor look.
+    """
+    shown = [*_drawn(model, examples), *_answered(model, examples)]
+    if not shown:
+        return None
+    pictures, captions = zip(*shown, strict=True)
+    return contact_sheet(list(pictures), list(captions), columns=COUNT, cell=128)
+
+
+def _drawn(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tuple[Image.Image, str]]:
+    wanted = [draw for example in examples if (draw := _prompt(example)) is not None][:COUNT]
+    for pathway in dict.fromkeys(pathway for _, pathway in wanted):
+        words = [words for words, of in wanted if of == pathway]
+        prompts = [model.processor.drawing_prompt(text, pathway) for text in words]
+        sampler = sampler_of(model.plan, pathway)
+        codes = sampler.draw(model, prompts, pathway=pathway, seeds=range(len(prompts)))
+        yield from zip(map(to_pil, decode_codes(model, codes, pathway=pathway)), words, strict=True)
+
+
+def _prompt(example: Conversation) -> tuple[str, str] | None:
+    """What the first picture of a conversation was drawn for, and by which pathway."""
+    for turn, answer in zip(example.turns, example.turns[1:], strict=False):
+        for piece in answer.content:
+            if isinstance(piece, Draw) and turn.text.strip():
+                return turn.text, piece.pathway
+    return None
+
+
+def _answered(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tuple[Image.Image, str]]:
+    asked = [asking for example in examples if (asking := _question(example)) is not None][:COUNT]
+    if not asked:
+        return
+    prompts = [model.processor.sequence(conversation, answer=False) for conversation, _ in asked]
+    answers = generate_text(model, prompts, max_new_tokens=ANSWER_TOKENS)
+    for (conversation, picture), answer in zip(asked, answers, strict=True):
+        yield _to_pil(picture), f"{conversation.turns[0].text.strip()} {answer}"
+
+
+def _to_pil(picture: Any) -> Image.Image:
+    return Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+
+
+def _question(example: Conversation) -> tuple[Conversation, Any] | None:
+    """The first question of a conversation that begins with a picture, without its answer; and the picture."""
+    first: Turn = example.turns[0]
+    looks = [piece for piece in first.content if isinstance(piece, Look)]
+    if not looks:
+        return None
+    return Conversation((first,), example.system), looks[0].picture

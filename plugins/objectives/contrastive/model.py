@@ -1,0 +1,105 @@
+"""Pictures and captions that belong together, by the sigmoid loss of SigLIP (arXiv:2303.15343)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from attrs import frozen
+from torch import Tensor, nn
+
+from janiform import Conversation, Draw, Loss, UsageError, nearest
+
+from .config import ContrastiveConfig
+from .towers import AttentionPool, MeanPool, TextTower, heads_for
+
+if TYPE_CHECKING:
+    from janiform import UnifiedModel
+
+
+@frozen(eq=False)
+class Pairs:
+    """Pictures with a caption each: pixels [B, 3, h, w]; ids int64 [B, T], 0 where ``present`` [B, T] says no token."""
+
+    pixels: Tensor
+    ids: Tensor
+    present: Tensor
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> Pairs:
+        return Pairs(*(part.to(device, non_blocking=non_blocking) for part in (self.pixels, self.ids, self.present)))
+
+    def pin_memory(self) -> Pairs:
+        return Pairs(self.pixels.pin_memory(), self.ids.pin_memory(), self.present.pin_memory())
+
+
+class Contrastive(nn.Module):
+    """Every picture against every caption of the batch: does this one describe that one, yes or no.
+
+    Captions are the prompts of conversations in which a picture is drawn. Captions with the same words count as the same
+    caption, so that no picture is pushed away from its own words.
+    """
+
+    def __init__(self, config: ContrastiveConfig, model: UnifiedModel) -> None:
+        super().__init__()
+        encoders = [name for name, shape in model.plan.pathways.items() if shape.mode == "look" and shape.codes is None]
+        if config.pathway not in encoders:
+            hint = nearest(config.pathway, encoders)
+            raise UsageError(
+                f"contrastive trains the encoder of '{config.pathway}', which has none" + (f" ({hint})" if hint else "")
+            )
+        self.pathway = config.pathway
+        self.length = config.length
+        self.processor = model.processor
+        self.encoder = model.part(f"{config.pathway}.encoder")
+        width = model.plan.parts[f"{config.pathway}.encoder"].output.width
+        self.pool = AttentionPool(width, heads_for(width)) if config.pool == "attention" else MeanPool()
+        vocabulary = model.plan.hidden.vocabulary
+        self.text = TextTower(vocabulary, config.length, config.width, config.layers, config.heads, width)
+        # The paper's beginnings: nearly all pairs are unlike, and the bias says so from the first step.
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.bias = nn.Parameter(torch.tensor(-10.0))
+
+    def prepare(self, examples: Sequence[Conversation], generator: np.random.Generator) -> Pairs:
+        """The captioned pictures of the conversations."""
+        pairs = [pair for example in examples for pair in captioned(example)]
+        if len(pairs) < 2:
+            raise UsageError(
+                "the samples of a step hold fewer than two captioned pictures: contrastive wants a source that draws, "
+                "and a larger batch"
+            )
+        ids = [self.processor.text.encode(caption)[: self.length] for caption, _ in pairs]
+        longest = max(map(len, ids))
+        padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
+        present = torch.tensor([[True] * len(row) + [False] * (longest - len(row)) for row in ids])
+        pixels = torch.stack([self.processor.pixels(picture, self.pathway) for _, picture in pairs])
+        return Pairs(pixels, padded, present)
+
+    def losses(self, batch: Pairs) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """The loss under the pathway's name, counted in pictures; and how often a picture's best caption is its own."""
+        pictures = F.normalize(self.pool(self.encoder(batch.pixels)).float(), dim=-1)
+        captions = F.normalize(self.text(batch.ids, batch.present).float(), dim=-1)
+        with torch.autocast(batch.pixels.device.type, enabled=False):
+            scores = self.log_temperature.exp() * pictures @ captions.T + self.bias
+            same = (batch.ids[:, None] == batch.ids[None]).all(-1)
+            total = -F.logsigmoid(torch.where(same, scores, -scores)).sum()
+        found = same.gather(1, scores.argmax(1, keepdim=True)).float().mean()
+        count = torch.full((), float(len(pictures)), device=total.device)
+        return {self.pathway: Loss(total, count)}, {
+            "retrieval": found.detach(),
+            "temperature": self.log_temperature.exp().detach(),
+        }
+
+
+def captioned(conversation: Conversation) -> Iterator[tuple[str, Any]]:
+    """Each drawn picture with the words before it."""
+    words = ""
+    for turn in conversation.turns:
+        if turn.role == "user":
+            words = turn.text
+        for piece in turn.content:
+            if isinstance(piece, Draw) and piece.picture is not None and words:
+                yield words, piece.picture

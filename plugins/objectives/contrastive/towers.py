@@ -1,0 +1,68 @@
+"""What only contrastive training needs: a text tower, and poolers from many vectors to one.
+
+B pictures or captions    N features of a picture    T tokens of a caption    D width
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class TextTower(nn.Module):
+    """A transformer over a caption's tokens, all of which see one another; the mean of its states is projected."""
+
+    def __init__(self, vocabulary: int, length: int, width: int, layers: int, heads: int, out: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.positions = nn.Parameter(torch.randn(length, width) * 0.02)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.projection = nn.Linear(width, out)
+
+    def forward(self, ids: Tensor, present: Tensor) -> Tensor:
+        """Ids [B, T] and where there is one [B, T] to vectors [B, D]."""
+        states = self.embedding(ids) + self.positions[: ids.shape[1]]
+        for layer in self.layers:
+            states = layer(states, src_key_padding_mask=~present)
+        weights = present.unsqueeze(-1).to(states.dtype)
+        pooled = (self.norm(states) * weights).sum(1) / weights.sum(1).clamp(min=1)
+        out: Tensor = self.projection(pooled)
+        return out
+
+
+class AttentionPool(nn.Module):
+    """One learned query over all features, then a residual MLP, as SigLIP's pooling head."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.randn(1, 1, width) * width**-0.5)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [B, N, D] to [B, D]."""
+        query = self.query.expand(len(features), -1, -1)
+        pooled = self.attention(query, features, features, need_weights=False)[0]
+        out: Tensor = (pooled + self.mlp(self.norm(pooled)))[:, 0]
+        return out
+
+
+class MeanPool(nn.Module):
+    """The mean of all features."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [B, N, D] to [B, D]."""
+        return features.mean(1)
+
+
+def heads_for(width: int) -> int:
+    """Heads of about 64 channels that divide a width."""
+    return max(heads for heads in range(1, max(1, width // 64) + 1) if width % heads == 0)

@@ -1,0 +1,18 @@
+"""The world of shapes as components: a source to train on, and a benchmark."""
+
+from __future__ import annotations
+
+from janiform import Registrar, hookimpl
+
+from .config import ShapesConfig
+
+
+@hookimpl
+def janiform_register(registrar: Registrar) -> None:
+    registrar.component(
+        "source",
+        "shapes",
+        config=ShapesConfig,
+        factory="janiform_plugins.shapes.source:Shapes",
+        summary="64×64 pictures of coloured shapes, made as they are needed: captions, questions or texts about them",
+    )
