@@ -1,0 +1,33 @@
+"""Recipes: the grammar of the files, and the object that they become. Never imports torch.
+
+file -> values with places (files, positions, tree) -> extends and overrides (layers, overrides, merge)
+     -> components, presets, defaults (parts, pathways, structure) -> Recipe (assemble) -> TOML again (write)
+"""
+
+from .builder import build, share, use
+from .compare import Difference, Side, diff
+from .grammar import PATHWAY_PARTS
+from .part import Share, Use
+from .read import read_recipe, read_recipe_text
+from .recipe import Pathway, Recipe
+from .stage import Stage, Training
+from .write import dumps
+
+__all__ = [
+    "PATHWAY_PARTS",
+    "Difference",
+    "Pathway",
+    "Recipe",
+    "Share",
+    "Side",
+    "Stage",
+    "Training",
+    "Use",
+    "build",
+    "diff",
+    "dumps",
+    "read_recipe",
+    "read_recipe_text",
+    "share",
+    "use",
+]

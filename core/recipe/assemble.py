@@ -1,0 +1,153 @@
+"""One resolved tree to a ``Recipe``: every table by the grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import attrs
+
+from ..errors import Origin, nearest
+from .grammar import DEFAULT_USES, SINGLE_PARTS
+from .part import Use
+from .part_reader import DEFAULT, PartReader
+from .pathways import NAME, Pathways
+from .positions import Path
+from .recipe import Recipe
+from .report import Report
+from .stage import Stage, Training
+from .structure import Mistakes, structure
+from .tree import Node, Table, child, nearest_origin, plain
+from .values import got
+
+T = TypeVar("T")
+
+_DERIVED = Origin("derived")
+
+
+def assemble(
+    tree: Table, parts: PartReader, report: Report, *, fallback_name: str, notes: Iterable[str] = ()
+) -> Recipe:
+    """The recipe of a tree. Raises ``RecipeError`` with all that is wrong, what ``report`` holds already included."""
+    reader = _Reader(tree, parts, report)
+    name = reader.text("name", fallback_name, _DERIVED)
+    description = reader.text("description", "", DEFAULT)
+    singles = {kind: reader.single(kind) for kind in SINGLE_PARTS}
+    pathways = Pathways(tree, parts, report).read()
+    sources = reader.named("source", reader.source)
+    stages = reader.named("stage", reader.stage)
+    training = reader.training()
+    report.raise_if_any()
+    return Recipe(
+        name=name,
+        description=description,
+        pathways=pathways,
+        sources=sources,
+        stages=stages,
+        training=training,
+        origins=parts.origins,
+        notes=tuple(notes),
+        **{kind: use for kind, use in singles.items() if use},
+    )
+
+
+class _Reader:
+    """Reads the tables beside the pathways."""
+
+    def __init__(self, tree: Table, parts: PartReader, report: Report) -> None:
+        self.tree = tree
+        self.parts = parts
+        self.report = report
+
+    def text(self, name: str, fallback: str, origin: Origin) -> str:
+        node = self.tree.entries.get(name)
+        value = fallback if node is None else plain(node)
+        self.parts.origins[name] = node.origin if node else origin
+        if not isinstance(value, str):
+            self.report.add(f"expected a text in quotes, got {got(value)}", (name,), self.parts.origins[name])
+            return fallback
+        if node is not None and name == "name" and not value.strip():
+            self.report.add("is empty", (name,), node.origin)
+        return value
+
+    def single(self, kind: str) -> Use | None:
+        node = self.tree.entries.get(kind)
+        if node is None and kind not in DEFAULT_USES:
+            self.report.missing(f"the recipe has no {kind}", (kind,), self.tree.origin, f'add [{kind}] with use = "…"')
+            return None
+        return self.parts.use((kind,), kind, node or Table({}, DEFAULT))
+
+    def named(self, section: str, read: Callable[[Path, Node], T | None]) -> dict[str, T]:
+        """The tables ``[section.NAME]`` by their names."""
+        node = self.tree.entries.get(section)
+        if node is not None and not isinstance(node, Table):
+            hint = f"write [{section}.NAME]"
+            self.report.add(f"expected tables by name, got {got(plain(node))}", (section,), node.origin, hint)
+            return {}
+        found = {}
+        for name, entry in node.entries.items() if node else ():
+            path = (section, name)
+            if not NAME.fullmatch(name):
+                hint = "letters, digits, - and _, not beginning with a digit"
+                self.report.add(f"is no name for a {section}", path, entry.origin, hint)
+            if (value := read(path, entry)) is not None:
+                found[name] = value
+        return found
+
+    def source(self, path: Path, node: Node) -> Use | None:
+        if isinstance(node, Table) or not isinstance(self.tree.entries["source"], Table):
+            return self.parts.use(path, "source", node)
+        hint = f"write [source.NAME]; {path[-1]} stands directly in [source]"
+        self.report.add(f"expected a table, got {got(plain(node))}", path, node.origin, hint)
+        return None
+
+    def stage(self, path: Path, node: Node) -> Stage | None:
+        if not isinstance(node, Table):
+            hint = f"write [stage.NAME]; {path[-1]} stands directly in [stage]"
+            self.report.add(f"expected a table, got {got(plain(node))}", path, node.origin, hint)
+            return None
+        given: dict[str, object] = {"name": path[-1], "objective": None}
+        if (objective := node.entries.get("objective")) is None:
+            hint = 'write objective = { use = "…" }'
+            self.report.missing("is missing", (*path, "objective"), node.origin, hint)
+        else:
+            given["objective"] = self.parts.use((*path, "objective"), "objective", objective)
+        settings = node.without("objective")
+        self._known(child(settings, "mixture"), (*path, "mixture"), "source")
+        try:
+            stage = structure(Stage, plain(settings), given)
+        except Mistakes as mistakes:
+            self.report.mistakes(mistakes, path, settings)
+            return None
+        self.parts.record_settings(path, stage, settings, but=tuple(given))
+        return stage
+
+    def training(self) -> Training:
+        node = self.tree.entries.get("training", Table({}, DEFAULT))
+        stages = self.tree.entries.get("stage")
+        if not isinstance(node, Table):
+            self.report.add(f"expected a table, got {got(plain(node))}", ("training",), node.origin)
+            return Training()
+        self._known(child(node, "stages"), ("training", "stages"), "stage")
+        try:
+            training = structure(Training, plain(node))
+        except Mistakes as mistakes:
+            self.report.mistakes(mistakes, ("training",), node)
+            return Training()
+        self.parts.record_settings(("training",), training, node)
+        if "stages" not in node.entries and isinstance(stages, Table):
+            training = attrs.evolve(training, stages=tuple(stages.entries))
+            self.parts.origins["training.stages"] = _DERIVED
+        return training
+
+    def _known(self, node: Node | None, path: Path, section: str) -> None:
+        """Whether the names in a table or list are those of tables ``[section.NAME]``."""
+        there = self.tree.entries.get(section)
+        known = set(there.entries) if isinstance(there, Table) else set()
+        value = plain(node) if node else []
+        names = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+        for step, name in ((name, name) for name in names) if isinstance(value, dict) else names.items():
+            if node and isinstance(name, str) and name not in known:
+                origin = nearest_origin(node, (step,))
+                hint = nearest(name, known) or f"write [{section}.NAME]"
+                self.report.missing(f"there is no {section} '{name}'", (*path, step), origin, hint)

@@ -1,0 +1,76 @@
+"""Recipes written in Python. They take the path of those in files, so both give the identical object."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from ..components.registry import Registry
+from ..components.registry import registry as process_registry
+from ..errors import Origin, Problem, RecipeError
+from .grammar import GRAMMAR
+from .positions import Path
+from .read import resolve
+from .recipe import Recipe
+from .tree import dotted, table_from
+
+_LEAVES = (bool, int, float, str)
+
+
+def use(component: str, **settings: Any) -> dict[str, Any]:
+    """A part for ``build``: a component, ``"siglip"`` or ``"siglip@1"``, with its settings and maybe a ``preset``."""
+    return {"use": component, **settings}
+
+
+def share(path: str) -> dict[str, Any]:
+    """A part for ``build`` that is the one at ``path``, or a whole pathway that is another."""
+    return {"share": path}
+
+
+def build(
+    *, overrides: Sequence[str] = (), registry: Registry | None = None, name: str = "recipe", **tables: Any
+) -> Recipe:
+    """A recipe from keyword arguments that are the tables of the file.
+
+    ::
+
+        build(
+            name="small",
+            backbone=use("llama", preset="deepseek-llm-1.5b"),
+            understanding={"encoder": use("siglip", width=64), "adapter": use("mlp")},
+        )
+
+    Values may be numbers, texts, booleans, paths, lists, tuples and dicts; None stands for a value that is left out.
+    Raises ``RecipeError``, with the line of the call as the place of every mistake.
+    """
+    frame = sys._getframe(1)
+    origin = Origin(frame.f_code.co_filename, frame.f_lineno)
+    problems: list[Problem] = []
+    values = _plain({"recipe": GRAMMAR, "name": name, **tables}, (), origin, problems)
+    if problems:
+        raise RecipeError(problems)
+    return resolve(table_from(values, origin), overrides, registry or process_registry(), (), name)
+
+
+def _plain(value: Any, path: Path, origin: Origin, problems: list[Problem]) -> Any:
+    """What a file could hold. Anything else goes to the problems."""
+    if isinstance(value, Mapping):
+        plain = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                problems.append(Problem(f"the key {key!r} is no text", dotted(path), origin))
+            elif item is not None:
+                plain[key] = _plain(item, (*path, key), origin, problems)
+        return plain
+    if isinstance(value, list | tuple):
+        return [_plain(item, (*path, index), origin, problems) for index, item in enumerate(value)]
+    if isinstance(value, PurePath):
+        return str(value)
+    if type(value) not in _LEAVES:
+        message = f"a recipe cannot hold {type(value).__name__}"
+        problems.append(Problem(message, dotted(path), origin, "numbers, texts, booleans, lists and dicts"))
+    elif isinstance(value, str) and not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        problems.append(Problem("holds half of a character, which no file can", dotted(path), origin))
+    return value

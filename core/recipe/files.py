@@ -1,0 +1,150 @@
+"""A recipe file, found and read: its tree with a line for every value, or the problem that it has."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from ..components.registry import Registry
+from ..errors import Origin, Problem, RecipeError, UsageError, nearest
+from . import positions
+from .tree import Table, grow
+
+MAX_BYTES = 1 << 20
+MAX_LEVELS = 32
+
+# tomllib takes quadratic time over a dotted key of thousands of parts, so such keys are refused before it sees them.
+_SEGMENT = r"""(?:[\w-]{1,99}|"(?:[^"\\\n]|\\.){0,99}"|'[^'\n]{0,99}')[ \t]*\.[ \t]*"""
+_ENDLESS_KEY = re.compile(r"(?<![\w-])(?:" + _SEGMENT + r"){" + str(MAX_LEVELS) + "}")
+_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+@frozen
+class RecipeFile:
+    """Where a recipe lies, and how it is named to a user."""
+
+    path: Path
+    label: str
+
+
+def locate(reference: str | Path, registry: Registry, beside: Path | None = None) -> RecipeFile:
+    """The file that a name or path stands for; a relative path starts at the folder ``beside``.
+
+    Raises ``UsageError`` where there is no such file.
+    """
+    if isinstance(reference, str) and not reference.strip():
+        raise UsageError(Problem("the name of a recipe is empty", hint="`janiform recipes` lists them"))
+    recipes = registry.recipes()
+    if isinstance(reference, str) and reference in recipes:
+        return RecipeFile(recipes[reference], _label(recipes[reference]))
+    path = (beside or Path()) / reference
+    try:
+        is_folder, is_file, exists = path.is_dir(), path.is_file(), path.exists()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL in it
+        is_folder = is_file = exists = False
+    if is_file:
+        return RecipeFile(path, _label(path))
+    if is_folder:
+        inside = path / "recipe.toml"
+        hint = f"did you mean '{inside}'?" if inside.is_file() else "a recipe is a .toml file"
+        raise UsageError(Problem(f"'{reference}' is a directory, not a recipe", hint=hint))
+    if exists:
+        raise UsageError(Problem(f"'{reference}' is not an ordinary file"))
+    if looks_like_path(reference):
+        raise UsageError(Problem(f"there is no file '{reference}'", hint=_similar(str(reference), path, recipes)))
+    file = registry.recipe(str(reference))  # raises: there is none, or two plugins claim it
+    return RecipeFile(file, _label(file))
+
+
+def looks_like_path(reference: str | Path) -> bool:
+    return isinstance(reference, Path) or reference.endswith(".toml") or "/" in reference or "\\" in reference
+
+
+def read(file: RecipeFile) -> Table:
+    """The tree of a file. Raises ``RecipeError`` where it cannot be read, is too large, no UTF-8 or no TOML."""
+    try:
+        size = file.path.stat().st_size
+        if size > MAX_BYTES:
+            message = f"is {size / MAX_BYTES:.1f} MiB large; a recipe has at most {MAX_BYTES >> 20} MiB"
+            raise RecipeError(Problem(message, origin=Origin(file.label)))
+        data = file.path.read_bytes()
+    except OSError as error:
+        raise RecipeError(Problem(f"cannot be read: {error.strerror}", origin=Origin(file.label))) from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
+        hint = "save the file as UTF-8"
+        raise RecipeError(Problem(message, origin=Origin(file.label, line), hint=hint)) from error
+    return parse(text, file.label)
+
+
+def parse(text: str, label: str) -> Table:
+    """The tree of a text, its origins ``label:line``. Raises ``RecipeError`` where it is no TOML."""
+    values = load(text, lambda line: Origin(label, line))
+    lines = positions.key_lines(text)
+    tree = grow(values, lambda path: Origin(label, lines.get(path, 1)))
+    assert isinstance(tree, Table)
+    return tree
+
+
+def load(text: str, origin: Callable[[int | None], Origin]) -> dict[str, Any]:
+    """The values of a TOML text, after a look at what ``tomllib`` itself does not survive."""
+    if match := _ENDLESS_KEY.search(text):
+        line = text.count("\n", 0, match.start()) + 1
+        raise RecipeError(Problem(f"a key has more than {MAX_LEVELS} parts", origin=origin(line)))
+    try:
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise RecipeError(Problem(f"is nested more than {MAX_LEVELS} levels deep", origin=origin(None))) from None
+    except tomllib.TOMLDecodeError as error:
+        place = _PLACE.search(str(error))
+        message = "is not TOML: " + _PLACE.sub("", str(error)) + (f" at column {place.group(2)}" if place else "")
+        raise RecipeError(Problem(message, origin=origin(int(place.group(1)) if place else None))) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise RecipeError(Problem(f"is not TOML: {error}", origin=origin(None))) from error
+    if refusal := _refusal(values):
+        raise RecipeError(Problem(refusal, origin=origin(None)))
+    return values
+
+
+def _refusal(values: Any) -> str:
+    """Why values cannot be those of a recipe: nested too deeply, or a number beyond TOML's. Works without recursion."""
+    layer = [values]
+    for _ in range(MAX_LEVELS + 1):
+        if any(isinstance(item, int) and not -(1 << 63) <= item < 1 << 63 for item in layer):
+            return "holds a whole number of more than 64 bits"
+        holders = [item for item in layer if isinstance(item, dict | list)]
+        layer = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
+        if not layer:
+            return ""
+    return f"is nested more than {MAX_LEVELS} levels deep"
+
+
+def _label(path: Path) -> str:
+    """A path as short as a user can follow it: below the working directory, or with its folder alone."""
+    if not path.is_absolute():
+        return str(path)
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        packaged = (path.parent / "__init__.py").exists()
+        return f"{path.parent.name}/{path.name}" if packaged else str(path)
+
+
+def _similar(reference: str, path: Path, recipes: Mapping[str, Path]) -> str:
+    """The nearest recipe by name, or the nearest file in the same folder."""
+    try:
+        beside = [str(Path(reference).with_name(other.name)) for other in path.parent.glob("*.toml")]
+    except (OSError, ValueError):
+        beside = []
+    stem = Path(reference).stem
+    if stem in recipes:
+        return f"did you mean '{stem}'?"
+    return nearest(reference, [*recipes, *beside]) or "`janiform recipes` lists the recipes"

@@ -1,0 +1,96 @@
+"""The files that a recipe is made of, in the order in which they are laid over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..components.registry import Registry
+from ..errors import JaniformError, Origin, Problem
+from . import files
+from .grammar import GRAMMAR
+from .report import Report
+from .tree import Array, Leaf, Node, Table, plain
+from .values import got
+
+MAX_FILES = 64
+
+
+class Layers:
+    """Reads a recipe and all that it extends. What goes wrong is reported; what was read is used nevertheless."""
+
+    def __init__(self, registry: Registry, report: Report) -> None:
+        self.registry = registry
+        self.report = report
+        self._trees: dict[Path, Table | None] = {}
+        self._count = 0
+
+    def of(self, tree: Table, chain: tuple[files.RecipeFile, ...]) -> list[Table]:
+        """The trees of what a file extends, then its own. ``chain``: the files that lead to it, itself last."""
+        self._check_grammar(tree)
+        own = tree.without("recipe", "extends")
+        below: list[Table] = []
+        seen: set[Path] = set()
+        for reference, origin in self._extended(tree):
+            try:
+                file = files.locate(reference, self.registry, chain[-1].path.parent if chain else None)
+            except JaniformError as error:
+                self.report.lost([Problem(error.problems[0].message, "extends", origin, error.problems[0].hint)])
+                continue
+            below += self._extend(file, origin, chain, seen)
+        # The name and the description are those of the file itself, never of what it extends.
+        return [layer.without("name", "description") for layer in below] + [own]
+
+    def _extend(
+        self, file: files.RecipeFile, origin: Origin, chain: tuple[files.RecipeFile, ...], seen: set[Path]
+    ) -> list[Table]:
+        path = file.path.resolve()
+        above = [other.path.resolve() for other in chain]
+        if path in above:
+            circle = [*(other.label for other in chain[above.index(path) :]), file.label]
+            self.report.lost([Problem(f"a recipe cannot extend itself: {' → '.join(circle)}", "extends", origin)])
+            return []
+        if path in seen:
+            self.report.add(f"names {file.label} twice", ("extends",), origin)
+            return []
+        seen.add(path)
+        self._count += 1
+        if self._count > MAX_FILES:
+            if self._count == MAX_FILES + 1:
+                self.report.lost([Problem(f"a recipe can extend {MAX_FILES} others at most", "extends", origin)])
+            return []
+        tree = self._read(path, file)
+        return [] if tree is None else self.of(tree, (*chain, file))
+
+    def _read(self, path: Path, file: files.RecipeFile) -> Table | None:
+        if path not in self._trees:
+            try:
+                self._trees[path] = files.read(file)
+            except JaniformError as error:
+                self._trees[path] = None
+                self.report.lost(error.problems)
+        return self._trees[path]
+
+    def _extended(self, tree: Table) -> Iterator[tuple[str, Origin]]:
+        node = tree.entries.get("extends")
+        nodes: tuple[Node, ...] = node.items if isinstance(node, Array) else (node,) if node is not None else ()
+        for item in nodes:
+            if isinstance(item, Leaf) and isinstance(item.value, str):
+                yield item.value, item.origin
+            else:
+                message = f"expected the name or path of a recipe, or a list of them, got {got(plain(item))}"
+                self.report.lost([Problem(message, "extends", item.origin)])
+
+    def _check_grammar(self, tree: Table) -> None:
+        node = tree.entries.get("recipe")
+        value = None if node is None else plain(node)
+        problem = Problem(f"expected {GRAMMAR}, got {got(value)}", "recipe", (node or tree).origin)
+        if node is None:
+            hint = f"begin the file with recipe = {GRAMMAR}"
+            problem = Problem("the grammar's version is missing", "recipe", tree.origin, hint)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            if value == GRAMMAR:
+                return
+            hint = f"this janiform reads grammar {GRAMMAR}"
+            problem = Problem(f"grammar {value} is unknown", "recipe", node.origin, hint)
+        self.report.problems.append(problem)

@@ -1,0 +1,67 @@
+"""One tree laid over another: a later value replaces an earlier one, and another component starts afresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .grammar import DEFAULT_USES, is_pathway, kind_at, looks
+from .positions import Path
+from .tree import Table, dotted, leaves, overlay, plain
+from .values import shown
+
+Canonical = Callable[[str, str], str]
+"""Kind and reference to the full reference, ("encoder", "siglip") to "siglip@1"; an unknown one stays as it is."""
+
+
+class Merger:
+    """Lays trees over each other and notes which settings were dropped on the way."""
+
+    def __init__(self, canonical: Canonical) -> None:
+        self.canonical = canonical
+        self.notes: list[str] = []
+
+    def merge(self, below: Table, above: Table) -> Table:
+        """The upper tree over the lower one; see ``overlay``."""
+        return overlay(below, above, still=self._still)
+
+    def _still(self, below: Table, above: Table, path: Path) -> Table:
+        """What of the lower table still holds, when the upper one may have chosen another component."""
+        kind = kind_at(path)
+        if kind is None and not is_pathway(path):
+            return below
+        if "share" in above.entries:
+            shared = above.text("share") or ""
+            names = tuple(name for name in below.entries if name != "mode")
+            return self._drop(below, names, f"shares '{shared}' since", above, path, "share")
+        if kind is None:
+            return self._one_way_to_look(below, above, path)
+        if "use" not in above.entries:
+            return below
+        if "share" in below.entries:
+            return below.without("share")
+        old, new = below.text("use") or DEFAULT_USES.get(kind), above.text("use")
+        if old is None or new is None or self.canonical(kind, old) == self.canonical(kind, new):
+            return below
+        names = tuple(below.entries)
+        return self._drop(below, names, f"'use' changed from {old} to {new}", above, path, "use")
+
+    def _one_way_to_look(self, below: Table, above: Table, path: Path) -> Table:
+        """A pathway looks through an encoder or through a tokenizer: choosing one drops the other."""
+        if not looks(path, above.text("mode") or below.text("mode")):
+            return below
+        ways = {"encoder": ("tokenizer", "embedding"), "tokenizer": ("encoder",)}
+        chosen = [way for way in ways if way in above.entries]
+        if len(chosen) != 1:
+            return below
+        return self._drop(below, ways[chosen[0]], f"looks through its {chosen[0]}", above, path, chosen[0])
+
+    def _drop(self, below: Table, names: tuple[str, ...], why: str, above: Table, path: Path, cause: str) -> Table:
+        gone = [
+            f"{dotted(inner)} = {shown(plain(node))} ({node.origin})"
+            for name in names
+            if name not in ("use", "share") and name in below.entries
+            for inner, node in leaves(below.entries[name], (name,))
+        ]
+        if gone:
+            self.notes.append(f"{dotted(path)}: {why} at {above.entries[cause].origin}; dropped {', '.join(gone)}")
+        return below.without(*names)

@@ -1,0 +1,82 @@
+"""Overrides: lines of TOML from the command line, laid over the files of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import JaniformError, Origin, Problem, nearest
+from . import files
+from .merge import Merger
+from .positions import Path
+from .report import Report
+from .tree import Table, dotted, grow
+
+_FIXED = ("recipe", "extends")
+_ALWAYS = ("name", "description", "text", "layout", "training")
+
+
+def apply_overrides(tree: Table, lines: Iterable[str], merger: Merger, report: Report) -> Table:
+    """The tree under its overrides, each ``path = value``. A line that sets nothing is reported."""
+    for line in lines:
+        origin = Origin(f"--set '{' '.join(line.split())}'")
+        try:
+            above = _parse(line, origin)
+            _check_target(tree, above, origin)
+        except JaniformError as error:
+            report.problems += error.problems
+        else:
+            tree = merger.merge(tree, above)
+    return tree
+
+
+def _parse(line: str, origin: Origin) -> Table:
+    try:
+        values = files.load(line, lambda _: origin)
+    except JaniformError as error:
+        message = error.problems[0].message.replace(" at line 1,", "")
+        raise JaniformError(Problem(message, origin=origin, hint=_quoting_hint(line))) from error
+    path, value = _single(values)
+    if not path or (isinstance(value, dict) and "=" not in line):
+        hint = "write path = value, such as generation.adapter.depth = 3"
+        raise JaniformError(Problem("sets nothing", origin=origin, hint=hint))
+    tree = grow(values, lambda _: origin)
+    assert isinstance(tree, Table)
+    return tree
+
+
+def _single(values: dict[str, object]) -> tuple[Path, object]:
+    """The path that all of a line's values have in common, and what stands there."""
+    path: Path = ()
+    value: object = values
+    while isinstance(value, dict) and len(value) == 1:
+        name, value = next(iter(value.items()))
+        path = (*path, name)
+    return path, value
+
+
+def _quoting_hint(line: str) -> str:
+    """A shell strips quotes, so a text without them is the usual mistake."""
+    name, equals, value = line.partition("=")
+    if not equals:
+        return "write path = value, such as generation.adapter.depth = 3"
+    value = value.strip()
+    if value and value[0] not in "\"'[{":
+        return f"""a text needs quotes, and the shell needs some around them: --set '{name.strip()}="{value}"'"""
+    return ""
+
+
+def _check_target(tree: Table, above: Table, origin: Origin) -> None:
+    """An override changes what is there; it starts no pathway, source or stage, where a slip would hide."""
+    for name, entry in above.entries.items():
+        if name in _FIXED:
+            raise JaniformError(Problem("cannot be overridden", name, origin, "write it in a file"))
+        _must_be_known(name, (), [*tree.entries, *_ALWAYS], origin)
+        if name in ("source", "stage") and isinstance(entry, Table):
+            there = tree.entries.get(name)
+            for inner in entry.entries:
+                _must_be_known(inner, (name,), there.entries if isinstance(there, Table) else (), origin)
+
+
+def _must_be_known(name: str, path: Path, known: Iterable[str], origin: Origin) -> None:
+    if name not in (known := set(known)):
+        raise JaniformError(Problem("is not in the recipe", dotted((*path, name)), origin, nearest(name, known)))

@@ -1,0 +1,133 @@
+"""On which line every key of a TOML text stands. ``tomllib`` gives the values; this gives the places to point at."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from bisect import bisect_right
+
+Path = tuple[str | int, ...]
+"""Keys and list indices from the top of a file to a value: ``("generation", "adapter", "depth")``."""
+
+_BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
+_SPACE = re.compile(r"[ \t]*")
+_KEY = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
+_STRING = re.compile(
+    r'''"""(?:[^\\]|\\.)*?"{3,5}(?!")|\'\'\'.*?'{3,5}(?!')|"(?:[^"\\\n]|\\.)*"|'[^'\n]*\'''', re.DOTALL
+)
+_SCALAR = re.compile(r"[^\n,#\]}]+")
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """The line, from 1, of every key, table and list item of a text that ``tomllib`` accepts.
+
+    A table stands where it is first named: at its header, or at the first dotted key that runs through it.
+    """
+    return _Scanner(text.replace("\r\n", "\n")).scan()
+
+
+class _Scanner:
+    """Walks over a valid text once, so it looks only at what separates keys from values."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.newlines = [match.start() for match in re.finditer("\n", text)]
+        self.lines: dict[Path, int] = {}
+        self.last_item: dict[Path, int] = {}
+
+    def scan(self) -> dict[Path, int]:
+        table: Path = ()
+        self.skip(_BLANK)
+        while self.at < len(self.text):
+            if self.text[self.at] == "[":
+                table = self.header()
+            else:
+                self.pair(table)
+            self.skip(_BLANK)
+        return self.lines
+
+    def header(self) -> Path:
+        many = self.text.startswith("[[", self.at)
+        self.at += 2 if many else 1
+        line = self.line()
+        *outer, last = self.keys()
+        self.at += 2 if many else 1
+        path: Path = ()
+        for key in outer:
+            path = self.latest(self.name(path, key, line))
+        path = self.name(path, last, line)
+        if many:
+            self.last_item[path] = self.last_item.get(path, -1) + 1
+            path = self.latest(path)
+            self.lines[path] = line
+        return path
+
+    def latest(self, path: Path) -> Path:
+        """Where a header goes on below an array of tables: in its newest table."""
+        return (*path, self.last_item[path]) if path in self.last_item else path
+
+    def pair(self, path: Path) -> None:
+        line = self.line()
+        for key in self.keys():
+            path = self.name(path, key, line)
+        self.at += 1
+        self.skip(_SPACE)
+        self.value(path)
+
+    def keys(self) -> list[str]:
+        keys = []
+        while True:
+            self.skip(_SPACE)
+            match = _KEY.match(self.text, self.at)
+            assert match, f"no key at offset {self.at} of a valid text"
+            self.at = match.end()
+            keys.append(_unquoted(match.group()))
+            self.skip(_SPACE)
+            if self.text[self.at] != ".":
+                return keys
+            self.at += 1
+
+    def value(self, path: Path) -> None:
+        opening = self.text[self.at]
+        if opening in "\"'":
+            self.skip(_STRING)
+        elif opening in "[{":
+            self.at += 1
+            self.items(path, closing="]" if opening == "[" else "}")
+        else:
+            self.skip(_SCALAR)
+
+    def items(self, path: Path, closing: str) -> None:
+        index = 0
+        self.skip(_BLANK)
+        while self.text[self.at] != closing:
+            if closing == "]":
+                self.lines[(*path, index)] = self.line()
+                self.value((*path, index))
+                index += 1
+            else:
+                self.pair(path)
+            self.skip(_BLANK)
+            if self.text[self.at] == ",":
+                self.at += 1
+                self.skip(_BLANK)
+        self.at += 1
+
+    def name(self, path: Path, key: str, line: int) -> Path:
+        path = (*path, key)
+        self.lines.setdefault(path, line)
+        return path
+
+    def line(self) -> int:
+        return bisect_right(self.newlines, self.at - 1) + 1
+
+    def skip(self, pattern: re.Pattern[str]) -> None:
+        if match := pattern.match(self.text, self.at):
+            self.at = match.end()
+
+
+def _unquoted(key: str) -> str:
+    if key[0] == '"':
+        return str(tomllib.loads(f"key = {key}")["key"])
+    return key.strip("'")

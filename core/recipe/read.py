@@ -1,0 +1,77 @@
+"""Reading a recipe: files, what they extend, overrides, presets and defaults, to one checked object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..components.registry import Registry
+from ..components.registry import registry as process_registry
+from ..errors import JaniformError
+from . import files
+from .assemble import assemble
+from .layers import Layers
+from .merge import Merger
+from .overrides import apply_overrides
+from .part_reader import PartReader
+from .recipe import Recipe
+from .report import Report
+from .tree import Table
+
+
+def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
+    """The recipe of a name that a plugin brings, or of a file.
+
+    Args:
+        name_or_path: ``"janus-pro-1b"``, or ``"my/recipe.toml"``.
+        overrides: lines of TOML that change a value, ``"generation.adapter.depth = 3"``, in order.
+        registry: where components and recipes are looked up; that of the process where it is left out.
+
+    Raises:
+        UsageError: there is no such recipe.
+        RecipeError: the recipe has mistakes; all of them, by file and line.
+    """
+    registry = registry or process_registry()
+    file = files.locate(name_or_path, registry)
+    report = Report()
+    try:
+        tree = files.read(file)
+    except JaniformError as error:
+        report.lost(error.problems)
+        report.raise_if_any()
+        raise
+    return resolve(tree, overrides, registry, (file,), file.path.stem)
+
+
+def read_recipe_text(
+    text: str,
+    source: str = "<text>",
+    overrides: Sequence[str] = (),
+    registry: Registry | None = None,
+    name: str = "recipe",
+) -> Recipe:
+    """The recipe of a text. ``source`` is what errors and origins call it, ``name`` its name where it gives none.
+
+    Raises ``RecipeError``. What it extends by a relative path is looked for in the working directory.
+    """
+    return resolve(files.parse(text, source), overrides, registry or process_registry(), (), name)
+
+
+def resolve(
+    tree: Table, lines: Sequence[str], registry: Registry, chain: tuple[files.RecipeFile, ...], fallback_name: str
+) -> Recipe:
+    """A tree, with all that it extends and all that is laid over it, to a recipe. Every way to a recipe leads here."""
+    report = Report()
+
+    def canonical(kind: str, reference: str) -> str:
+        try:
+            return registry.find(kind, reference).reference
+        except JaniformError:  # reported where the part is read
+            return reference
+
+    merger = Merger(canonical)
+    whole = Table({}, tree.origin)
+    for layer in Layers(registry, report).of(tree, chain):
+        whole = merger.merge(whole, layer)
+    whole = apply_overrides(whole, lines, merger, report)
+    return assemble(whole, PartReader(registry, report), report, fallback_name=fallback_name, notes=merger.notes)

@@ -1,0 +1,60 @@
+"""A recipe as an object: which component stands where, with which settings. Plain data; nothing is built here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attrs import field, frozen
+
+from ..errors import Origin, Problem, RecipeError, nearest
+from .grammar import PATHWAY_PARTS, Mode
+from .part import Share, Use
+from .stage import Stage, Training
+
+
+@frozen
+class Pathway:
+    """One way between pictures and the backbone: ``look`` reads them, ``draw`` makes them."""
+
+    name: str
+    mode: Mode
+    parts: Mapping[str, Use | Share]
+
+
+@frozen
+class Recipe:
+    """A whole recipe, resolved: every name has its version, every setting its value.
+
+    ``origins`` says where each value was written, by path (``generation.adapter.depth``). ``notes`` are sentences about
+    settings that were dropped, because another file or an override chose another component. Neither counts when recipes
+    are compared.
+    """
+
+    name: str
+    description: str
+    backbone: Use
+    text: Use
+    layout: Use
+    pathways: Mapping[str, Pathway]
+    sources: Mapping[str, Use] = field(factory=dict)
+    stages: Mapping[str, Stage] = field(factory=dict)
+    training: Training = field(factory=Training)
+    origins: Mapping[str, Origin] = field(factory=dict, eq=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), eq=False, repr=False)
+
+    def parts(self) -> Iterator[tuple[str, Use | Share]]:
+        """Every part of the model with its path: backbone, text, layout, then the pathways in the order of the data."""
+        yield "backbone", self.backbone
+        yield "text", self.text
+        yield "layout", self.layout
+        for pathway in self.pathways.values():
+            for kind in PATHWAY_PARTS:
+                if kind in pathway.parts:
+                    yield f"{pathway.name}.{kind}", pathway.parts[kind]
+
+    def part(self, path: str) -> Use | Share:
+        """The part at a path. Raises ``RecipeError`` with the nearest path where there is none."""
+        known = dict(self.parts())
+        if path not in known:
+            raise RecipeError(Problem(f"recipe '{self.name}' has no part '{path}'", hint=nearest(path, known)))
+        return known[path]

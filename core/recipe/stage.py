@@ -1,0 +1,125 @@
+"""What one stage of training does, and how the stages follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, Literal
+
+from attrs import Attribute, field, frozen, validators
+
+from .part import Use
+
+
+def _help(sentence: str) -> dict[str, str]:
+    return {"help": sentence}
+
+
+def _finite(_: Any, attribute: Attribute[Any], value: float) -> None:
+    if not isfinite(value):
+        raise ValueError(f"'{attribute.name}' must be finite")
+
+
+def _ratios(_: Any, attribute: Attribute[Any], value: Mapping[str, float]) -> None:
+    if bad := [name for name, ratio in value.items() if not 0 <= ratio < float("inf")]:
+        raise ValueError(f"the ratio of '{bad[0]}' must be 0 or more")
+    if not sum(value.values()) > 0:
+        raise ValueError("at least one source must have a ratio above 0")
+
+
+def _below_one(_: Any, attribute: Attribute[Any], values: tuple[float, float]) -> None:
+    if not all(0 <= value < 1 for value in values):
+        raise ValueError("both must be at least 0 and below 1")
+
+
+def _within_steps(stage: Stage, attribute: Attribute[Any], value: int) -> None:
+    if value > stage.steps:
+        raise ValueError(f"must be at most the {stage.steps} steps of the stage")
+
+
+def _weights(_: Any, attribute: Attribute[Any], value: Mapping[str, float]) -> None:
+    if bad := [name for name, weight in value.items() if not 0 <= weight < float("inf")]:
+        raise ValueError(f"the weight of '{bad[0]}' must be 0 or more")
+
+
+def _some(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
+    if not value or not all(value):
+        raise ValueError('must name at least one path, such as ["generation.adapter", "generation.head"]')
+
+
+def _distinct(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
+    if len(set(value)) < len(value):
+        raise ValueError("names a stage twice")
+
+
+@frozen(kw_only=True)
+class Stage:
+    """``[stage.NAME]``: what is trained, on what, for how long, with which loss."""
+
+    name: str = field(metadata=_help("The stage's name, from its table's header."))
+    objective: Use = field(metadata=_help("What the stage minimises, a component of kind objective."))
+    train: tuple[str, ...] = field(
+        validator=_some,
+        metadata=_help("Paths of what is trained, whole parts or parameters, `*` for any name; the rest is frozen."),
+    )
+    mixture: Mapping[str, float] = field(
+        validator=_ratios, metadata=_help("Ratio of each source within every step, by the source's name.")
+    )
+    steps: int = field(validator=validators.ge(1), metadata=_help("Optimizer steps."))
+    batch: int = field(validator=validators.ge(1), metadata=_help("Samples a step."))
+    learning_rate: float = field(
+        validator=[validators.gt(0), _finite], metadata=_help("The learning rate after the warm-up.")
+    )
+    warmup: int = field(
+        default=0,
+        validator=[validators.ge(0), _within_steps],
+        metadata=_help("Steps over which the learning rate rises from zero."),
+    )
+    schedule: Literal["constant", "cosine", "linear"] = field(
+        default="constant", metadata=_help("How the learning rate goes on after the warm-up.")
+    )
+    final_fraction: float = field(
+        default=0.0,
+        validator=[validators.ge(0), validators.le(1)],
+        metadata=_help("Learning rate of the last step as a fraction of `learning_rate`, for cosine and linear."),
+    )
+    betas: tuple[float, float] = field(
+        default=(0.9, 0.95), validator=_below_one, metadata=_help("AdamW's two decay rates.")
+    )
+    weight_decay: float = field(
+        default=0.0, validator=[validators.ge(0), _finite], metadata=_help("AdamW's decoupled weight decay.")
+    )
+    clip: float = field(
+        default=1.0, validator=validators.ge(0), metadata=_help("Largest norm of the gradient, 0 for no limit.")
+    )
+    weights: Mapping[str, float] = field(
+        factory=dict, validator=_weights, metadata=_help("Weight of each loss by its name; 1 where it is not named.")
+    )
+    precision: Literal["float32", "bfloat16"] = field(
+        default="float32", metadata=_help("Arithmetic of forward and backward; weights and optimizer stay float32.")
+    )
+    ema: float = field(
+        default=0.0,
+        validator=[validators.ge(0), validators.lt(1)],
+        metadata=_help("Decay of the running mean of the weights, 0 for none."),
+    )
+    sample_every: int = field(
+        default=0, validator=validators.ge(0), metadata=_help("Steps between sample pictures, 0 for none.")
+    )
+    log_every: int = field(default=10, validator=validators.ge(1), metadata=_help("Steps between lines of the log."))
+
+
+@frozen(kw_only=True)
+class Training:
+    """``[training]``: the order of the stages and what holds for all of them."""
+
+    stages: tuple[str, ...] = field(
+        default=(),
+        validator=_distinct,
+        metadata=_help("Names of the stages in the order of training; all, as written, where it is left out."),
+    )
+    seed: int = field(default=0, validator=validators.ge(0), metadata=_help("Seed of weights, data and sampling."))
+    checkpoint_every: int = field(
+        default=500, validator=validators.ge(1), metadata=_help("Steps between checkpoints within a stage.")
+    )
+    keep: int = field(default=2, validator=validators.ge(1), metadata=_help("How many checkpoints are kept."))

@@ -1,0 +1,242 @@
+"""Plain values to attrs classes, strictly: nothing unknown, no other type, every mistake in one pass.
+
+cattrs dispatches on the types; the hooks here replace its lenient ones, which would take ``"3"`` for 3 and ``"abc"``
+for a list of letters.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import types
+from collections.abc import Callable, Iterable, Mapping
+from math import isnan
+from pathlib import Path as FilePath
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import attrs
+from cattrs import Converter
+
+from ..components.fields import ConfigField, config_fields
+from ..errors import nearest
+from .positions import Path
+from .values import got
+
+T = TypeVar("T")
+
+_SEQUENCES = (tuple, list, set, frozenset, collections.abc.Sequence, collections.abc.Set, collections.abc.Collection)
+_MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+
+
+@attrs.frozen
+class Mistake:
+    """One value that does not fit, by its path below what is structured. ``missing`` where there is none."""
+
+    path: Path
+    message: str
+    hint: str = ""
+    missing: bool = False
+
+    def under(self, step: str | int) -> Mistake:
+        return attrs.evolve(self, path=(step, *self.path))
+
+
+class Mistakes(Exception):  # noqa: N818 - it carries findings from hook to hook and never leaves this package
+    """All mistakes of one value."""
+
+    def __init__(self, found: Iterable[Mistake]) -> None:
+        self.found = tuple(found)
+        super().__init__("\n".join(mistake.message for mistake in self.found))
+
+
+def structure(cls: type[T], values: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> T:
+    """An instance of an attrs class from plain values. ``given`` are fields that are not the user's to set.
+
+    Raises ``Mistakes``.
+    """
+    given = given or {}
+    fields = {field.name: field for field in _fields(cls) if field.name not in given}
+    found = [Mistake((name,), "unknown setting", nearest(name, fields)) for name in values if name not in fields]
+    arguments = dict(given)
+    for name, field in fields.items():
+        if name in values:
+            found += _into(arguments, name, values[name], field.type)
+        elif field.required:
+            found.append(Mistake((name,), "is missing", field.help, missing=True))
+    if found:
+        raise Mistakes(found)
+    try:
+        return cls(**arguments)
+    except Exception as error:  # validators are the component author's code: anything may come
+        raise Mistakes(_blame(cls, arguments, error)) from error
+
+
+def _fields(cls: type[Any]) -> list[ConfigField]:
+    try:
+        return config_fields(cls)
+    except Exception as error:  # annotations are evaluated, so anything may come
+        message = f"the types of {cls.__name__}'s fields cannot be read: {type(error).__name__}: {error}"
+        raise Mistakes([Mistake((), message)]) from error
+
+
+def _into(results: dict[Any, Any], step: Any, value: Any, expected: Any) -> list[Mistake]:
+    """Put the structured value into the results, or say what is wrong with it."""
+    try:
+        results[step] = _CONVERTER.structure(value, expected)
+    except Mistakes as mistakes:
+        return [mistake.under(step) for mistake in mistakes.found]
+    except Exception as error:  # a type that only cattrs, or the component's author, knows how to read
+        name = getattr(expected, "__name__", str(expected))
+        return [Mistake((step,), f"expected {name}, got {got(value)}: {error}")]
+    return []
+
+
+def _blame(cls: type[Any], arguments: Mapping[str, Any], error: Exception) -> list[Mistake]:
+    """Which fields the class refused: each validator is asked by itself, since attrs stops at the first."""
+    found = []
+    try:
+        with attrs.validators.disabled():
+            instance = cls(**arguments)
+    except Exception:  # not a validator but the class itself
+        return [Mistake((), _sentence(error, ""))]
+    for attribute in attrs.fields(cls):
+        if attribute.validator is None:
+            continue
+        try:
+            attribute.validator(instance, attribute, getattr(instance, attribute.name))
+        except Exception as refusal:  # as above
+            found.append(Mistake((attribute.alias or attribute.name,), _sentence(refusal, attribute.name)))
+    return found or [Mistake((), _sentence(error, ""))]
+
+
+def _sentence(error: Exception, name: str) -> str:
+    """What a validator said, without the field's name, which the path says already."""
+    message = str(error.args[0]) if error.args else type(error).__name__
+    if not isinstance(error, ValueError | TypeError):
+        message = f"{type(error).__name__}: {message}"
+    return message.removeprefix(f"'{name}' ").removeprefix(f"{name} ")
+
+
+def _expect(wanted: str, value: Any, hint: str = "") -> Mistakes:
+    return Mistakes([Mistake((), f"expected {wanted}, got {got(value)}", hint)])
+
+
+def _whole_number(value: Any, _: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _expect("a whole number", value)
+    return value
+
+
+def _number(value: Any, _: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
+        raise _expect("a number", value)
+    return float(value)
+
+
+def _truth(value: Any, _: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _expect("true or false", value)
+    return value
+
+
+def _text(value: Any, _: Any) -> str:
+    if not isinstance(value, str):
+        raise _expect("a text in quotes", value)
+    return value
+
+
+def _file_path(value: Any, _: Any) -> FilePath:
+    return FilePath(_text(value, str))
+
+
+def _choice(value: Any, annotation: Any) -> Any:
+    choices = get_args(annotation)
+    for choice in choices:
+        if value == choice and type(value) is type(choice):
+            return choice
+    listed = " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices)
+    hint = nearest(value, map(str, choices)) if isinstance(value, str) else ""
+    raise _expect(listed, value, hint if hint.startswith("did") else "")
+
+
+def _alternatives(value: Any, annotation: Any) -> Any:
+    members = get_args(annotation)
+    if value is None and type(None) in members:
+        return None
+    members = tuple(member for member in members if member is not type(None))
+    found: list[Mistake] = []
+    for member in sorted(members, key=lambda member: type(value) is not member):  # 3 is an int before it is a float
+        results: dict[str, Any] = {}
+        wrong = _into(results, "", value, member)
+        if not wrong:
+            return results[""]
+        found += [attrs.evolve(mistake, path=mistake.path[1:]) for mistake in wrong]
+    if len(members) > 1 and all(not mistake.path for mistake in found):
+        wanted = [mistake.message.removeprefix("expected ").partition(", got ")[0] for mistake in found]
+        raise _expect(" or ".join(dict.fromkeys(wanted)), value)
+    raise Mistakes(found)
+
+
+def _sequence(value: Any, annotation: Any) -> Any:
+    kind, arguments = get_origin(annotation) or annotation, get_args(annotation)
+    if not isinstance(value, list | tuple):
+        raise _expect("a list", value)
+    if kind is tuple and arguments and arguments[-1] is not Ellipsis:
+        if len(value) != len(arguments):
+            raise _expect(f"a list of {len(arguments)}", value)
+        expected = arguments
+    else:
+        expected = (arguments[0] if arguments else Any,) * len(value)
+    results: dict[int, Any] = {}
+    found = [
+        mistake
+        for index, (item, wanted) in enumerate(zip(value, expected, strict=True))
+        for mistake in _into(results, index, item, wanted)
+    ]
+    if found:
+        raise Mistakes(found)
+    make: Callable[[Iterable[Any]], Any] = kind if kind in (list, set, frozenset) else tuple
+    return make(results.values())
+
+
+def _mapping(value: Any, annotation: Any) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise _expect("a table", value)
+    expected = (get_args(annotation) or (str, Any))[1]
+    results: dict[str, Any] = {}
+    found = [mistake for name, item in value.items() for mistake in _into(results, name, item, expected)]
+    if found:
+        raise Mistakes(found)
+    return results
+
+
+def _table(value: Any, cls: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise _expect("a table", value)
+    return structure(cls, value)
+
+
+def _of(kinds: tuple[Any, ...]) -> Callable[[Any], bool]:
+    return lambda annotation: annotation in kinds or get_origin(annotation) in kinds
+
+
+def _converter() -> Converter:
+    converter = Converter()
+    hooks: list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]] = [
+        (_of((Any,)), lambda value, _: value),
+        (_of((int,)), _whole_number),
+        (_of((float,)), _number),
+        (_of((bool,)), _truth),
+        (_of((str,)), _text),
+        (_of((FilePath,)), _file_path),
+        (_of((Literal,)), _choice),
+        (_of((Union, types.UnionType)), _alternatives),
+        (_of(_SEQUENCES), _sequence),
+        (_of(_MAPPINGS), _mapping),
+        (lambda annotation: isinstance(annotation, type) and attrs.has(annotation), _table),
+    ]
+    for predicate, hook in hooks:
+        converter.register_structure_hook_func(predicate, hook)
+    return converter
+
+
+_CONVERTER = _converter()

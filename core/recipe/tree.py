@@ -1,0 +1,128 @@
+"""Values with their origins: what a recipe's text, an override, a preset and Python code all become."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from ..errors import Origin
+from .positions import Path
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@frozen(eq=False)
+class Leaf:
+    """A value that is neither a table nor a list."""
+
+    value: Any
+    origin: Origin
+
+
+@frozen(eq=False)
+class Array:
+    items: tuple[Node, ...]
+    origin: Origin
+
+
+@frozen(eq=False)
+class Table:
+    """Named values in the order of their writing. ``origin`` is where the table was first named."""
+
+    entries: Mapping[str, Node]
+    origin: Origin
+
+    def without(self, *names: str) -> Table:
+        return Table({name: node for name, node in self.entries.items() if name not in names}, self.origin)
+
+    def text(self, name: str) -> str | None:
+        """The text that stands under a name, None where there is none or it is something else."""
+        node = self.entries.get(name)
+        return node.value if isinstance(node, Leaf) and isinstance(node.value, str) else None
+
+
+Node = Leaf | Array | Table
+
+
+def grow(value: Any, locate: Callable[[Path], Origin], path: Path = ()) -> Node:
+    """Plain data to a tree; ``locate`` says where the value at a path was written."""
+    if isinstance(value, Mapping):
+        return Table({key: grow(item, locate, (*path, key)) for key, item in value.items()}, locate(path))
+    if isinstance(value, list | tuple):
+        items = tuple(grow(item, locate, (*path, index)) for index, item in enumerate(value))
+        return Array(items, locate(path))
+    return Leaf(value, locate(path))
+
+
+def table_from(values: Mapping[str, Any], origin: Origin) -> Table:
+    """A table of plain data that comes from one place as a whole."""
+    tree = grow(values, lambda _: origin)
+    assert isinstance(tree, Table)
+    return tree
+
+
+def plain(node: Node) -> Any:
+    """The tree without its origins: dicts, lists and values."""
+    if isinstance(node, Table):
+        return {name: plain(entry) for name, entry in node.entries.items()}
+    if isinstance(node, Array):
+        return [plain(item) for item in node.items]
+    return node.value
+
+
+def overlay(
+    below: Table, above: Table, path: Path = (), still: Callable[[Table, Table, Path], Table] | None = None
+) -> Table:
+    """``above`` wins. Tables are merged name by name, lists and other values replaced as a whole.
+
+    ``still`` may cut the lower table down first, to what the upper one leaves of it.
+    """
+    below = still(below, above, path) if still else below
+    entries: dict[str, Node] = dict(below.entries)
+    for name, node in above.entries.items():
+        old = entries.get(name)
+        both = isinstance(old, Table) and isinstance(node, Table)
+        entries[name] = overlay(old, node, (*path, name), still) if both else node  # type: ignore[arg-type]
+    return Table(entries, below.origin if below.entries else above.origin)
+
+
+def child(node: Node | None, step: str | int) -> Node | None:
+    if isinstance(node, Table):
+        return node.entries.get(step) if isinstance(step, str) else None
+    if isinstance(node, Array):
+        return node.items[step] if isinstance(step, int) and step < len(node.items) else None
+    return None
+
+
+def nearest_origin(node: Node, path: Path) -> Origin:
+    """Where the value at a path was written, or the closest table around it."""
+    for step in path:
+        below = child(node, step)
+        if below is None:
+            break
+        node = below
+    return node.origin
+
+
+def leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+    """Every value below a node that is not a table, with its path. Lists count as values."""
+    if isinstance(node, Table):
+        for name, entry in node.entries.items():
+            yield from leaves(entry, (*path, name))
+    else:
+        yield path, node
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: ``generation.adapter.depth``, ``layout.roles[1]``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += ("." if text else "") + (step if _BARE.fullmatch(step) else json.dumps(step))
+    return text

@@ -1,0 +1,110 @@
+"""A recipe written back as TOML: resolved, every setting in it, and equal when it is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import attrs
+
+from ..errors import Origin
+from .grammar import GRAMMAR, PATHWAY_MODES
+from .part import Share, Use
+from .recipe import Recipe
+from .stage import Stage, Training
+from .values import toml_key, toml_value
+
+
+@attrs.frozen
+class Line:
+    """One line of a recipe's TOML: a table's header, a value, or nothing. The value's path leads to its origin."""
+
+    text: str
+    path: str = ""
+
+    @property
+    def is_header(self) -> bool:
+        return self.text.startswith("[") and not self.path
+
+
+def dumps(recipe: Recipe, *, origins: bool = False) -> str:
+    """The recipe as TOML that reads back equal: versions, presets and defaults written out, nothing left to look up.
+
+    ``origins`` puts where each value came from behind it, as a comment.
+    """
+    text = []
+    for line in lines(recipe):
+        origin = origin_of(recipe, line.path) if origins else None
+        text.append(f"{line.text}  # {' '.join(str(origin).split())}" if origin else line.text)
+    return "\n".join(text) + "\n"
+
+
+def origin_of(recipe: Recipe, path: str) -> Origin | None:
+    """Where a value came from; for a table on one line, where the first of its values came from."""
+    if path in recipe.origins or not path:
+        return recipe.origins.get(path)
+    return next((origin for other, origin in recipe.origins.items() if other.startswith(f"{path}.")), None)
+
+
+def lines(recipe: Recipe) -> Iterator[Line]:
+    """The lines of ``dumps``, each with the path of its value."""
+    yield Line(f"recipe = {GRAMMAR}")
+    for path, table in tables(recipe).items():
+        if path:
+            yield Line("")
+            yield Line(f"[{path}]")
+        for name, value in table.items():
+            yield Line(f"{toml_key(name)} = {toml_value(value)}", f"{path}.{toml_key(name)}" if path else name)
+
+
+def tables(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """The recipe as plain tables by path, the top one under ``""``."""
+    found: dict[str, dict[str, Any]] = {"": {"name": recipe.name}}
+    if recipe.description:
+        found[""]["description"] = recipe.description
+    for path in ("backbone", "text", "layout"):
+        found[path] = part_table(recipe.part(path))
+    for pathway in recipe.pathways.values():
+        if pathway.name not in PATHWAY_MODES or not pathway.parts:
+            found[pathway.name] = {"mode": pathway.mode}
+        found |= {f"{pathway.name}.{kind}": part_table(part) for kind, part in pathway.parts.items()}
+    found |= {f"source.{name}": part_table(source) for name, source in recipe.sources.items()}
+    for name, stage in recipe.stages.items():
+        found[f"stage.{name}"] = _stage_table(stage)
+    if recipe.stages or recipe.training != Training():
+        found["training"] = plain_settings(recipe.training)
+    return found
+
+
+def part_table(part: Use | Share) -> dict[str, Any]:
+    """What stands in the table of a part."""
+    if isinstance(part, Share):
+        return {"share": part.path}
+    return {"use": part.reference, **plain_settings(part.config)}
+
+
+def plain_settings(config: Any, but: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings of an attrs object by name, as data that TOML can hold; what is None is left out."""
+    settings = {}
+    for attribute in attrs.fields(type(config)):
+        value = getattr(config, attribute.name)
+        if attribute.init and attribute.name not in but and value is not None:
+            settings[attribute.alias or attribute.name] = _plain(value)
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    if attrs.has(type(value)):
+        return plain_settings(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(_plain(item) for item in value)
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def _stage_table(stage: Stage) -> dict[str, Any]:
+    return {"objective": part_table(stage.objective), **plain_settings(stage, but=("name", "objective"))}
