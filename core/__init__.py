@@ -51,8 +51,10 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .ports import Logits as Logits
     from .ports import Misfit as Misfit
     from .recipe import build as build
+    from .recipe import diff as diff
     from .recipe import dumps as dumps
     from .recipe import read_recipe as read_recipe
+    from .recipe import read_recipe_text as read_recipe_text
     from .recipe import share as share
     from .recipe import use as use
     from .sequence.batch import Batch as Batch
@@ -129,6 +131,7 @@ _PUBLIC = {
     "pack": "sequence.batch",
     "read_picture": "pictures.read",
     "read_recipe": "recipe",
+    "read_recipe_text": "recipe",
     "registry": "components.registry",
     "sampler_of": "generate",
     "share": "recipe",
