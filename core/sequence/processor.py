@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -81,10 +81,11 @@ class Processor:
         """Several sequences a row; see ``janiform.sequence.pack``."""
         return pack(sequences, length, pad=self.layout.pad_id)
 
-    def fit(self, texts: SequenceOf[str]) -> None:
-        """Learn the text tokenizer's vocabulary, where it is not there yet."""
+    def fit(self, texts: Iterable[str]) -> None:
+        """Learn the text tokenizer's vocabulary from texts, where it is not there yet."""
         if not self.text.fitted:
-            self.text.fit(texts)
+            # In a conversation a blank precedes what is said, which for most tokenizers makes other words of it.
+            self.text.fit(form for text in texts for form in (text, f" {text}"))
 
     def _check(self, piece: Look | Draw) -> None:
         shape = self.pathways.get(piece.pathway)

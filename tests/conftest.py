@@ -1,0 +1,125 @@
+"""Small models of real parts, for everything that runs over a whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from janiform import Processor, UnifiedModel
+
+OFFICIAL = Path(__file__).parent / "fixtures" / "janus-official-tiny"
+
+BACKBONE = {"width": 32, "inner": 64, "layers": 2, "heads": 4, "vocabulary": 320, "context": 256}
+ENCODER = {"image_size": 16, "patch_size": 8, "width": 16, "layers": 1, "heads": 2}
+TOKENIZER = {"image_size": 16, "channels": 8, "groups": 4, "multipliers": (1, 1, 2), "blocks": 1, "latent": 8,
+             "vocabulary": 24, "code_width": 4}  # fmt: skip
+
+TEXTS = [f"a {size} {colour} {shape} is above the {shape}" for size in ("small", "large") for colour in ("red", "blue")
+         for shape in ("circle", "square")] * 3  # fmt: skip
+
+
+def make_plan(pathways: dict[str, Any] | None = None, **settings: dict[str, Any]) -> Any:
+    """A plan of the built-in parts with other ``settings`` by path; ``pathways`` replace the usual two."""
+    from janiform import registry
+    from janiform.compose import compose
+    from janiform.recipe import Pathway, Recipe, Use
+
+    def use(kind: str, name: str, path: str, **config: Any) -> Use:
+        component = registry().find(kind, name)
+        return Use(kind, component, component.config(**config | settings.get(path, {})))
+
+    drawing = {
+        "tokenizer": use("tokenizer", "vq", "generation.tokenizer", **TOKENIZER),
+        "embedding": use("embedding", "table", "generation.embedding"),
+        "adapter": use("adapter", "mlp", "generation.adapter"),
+        "head": use("head", "mlp", "generation.head"),
+        "sampler": use("sampler", "autoregressive", "generation.sampler"),
+    }
+    looking = {
+        "encoder": use("encoder", "siglip", "understanding.encoder", **ENCODER),
+        "adapter": use("adapter", "mlp", "understanding.adapter"),
+    }
+    ways = {"understanding": Pathway("understanding", "look", looking), "generation": Pathway("generation", "draw", drawing)}
+    return compose(
+        Recipe(
+            name="tiny",
+            description="",
+            backbone=use("backbone", "llama", "backbone", **BACKBONE),
+            text=use("text", "bpe", "text", vocabulary=320),
+            layout=use("layout", "janus", "layout", system="Be brief."),
+            pathways=ways | (pathways or {}),
+        )
+    )
+
+
+def fitted(plan: Any) -> UnifiedModel:
+    """The plan's model, in float32, with weights large enough that its choices differ, and a learned vocabulary."""
+    import torch
+
+    torch.manual_seed(0)
+    model = plan.build()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(4)
+    model.processor.fit(TEXTS)
+    return model.eval()
+
+
+@pytest.fixture(name="make_plan", scope="session")
+def _make_plan() -> Callable[..., Any]:
+    return make_plan
+
+
+@pytest.fixture(name="fitted", scope="session")
+def _fitted() -> Callable[[Any], UnifiedModel]:
+    return fitted
+
+
+@pytest.fixture(scope="session")
+def tiny_plan() -> Any:
+    return make_plan()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_plan: Any) -> UnifiedModel:
+    """Shared by the session: do not change its weights."""
+    return fitted(tiny_plan)
+
+
+@pytest.fixture(scope="session")
+def processor(tiny_model: UnifiedModel) -> Processor:
+    return tiny_model.processor
+
+
+@pytest.fixture(scope="session")
+def official() -> Path:
+    """A checkpoint directory in the official layout, with what the official implementation computes with it."""
+    return OFFICIAL
+
+
+@pytest.fixture(scope="session")
+def official_plan(official: Path) -> Any:
+    """The parts of the official checkpoint, at its sizes, with its own text tokenizer."""
+    eight = {"image_size": 64}
+    return make_plan(
+        **{
+            "backbone": {"width": 96, "inner": 256, "layers": 3, "heads": 4, "vocabulary": 768, "context": 1024},
+            "text": {"file": str(official), "vocabulary": 768},
+            "layout": {"system": _official_system()},
+            "understanding.encoder": eight | {"patch_size": 16, "width": 64, "layers": 3, "heads": 4},
+            "generation.tokenizer": eight
+            | {"channels": 32, "groups": 32, "multipliers": (1, 1, 1, 1, 2), "blocks": 2, "latent": 32}
+            | {"vocabulary": 128, "code_width": 8},
+        }
+    )
+
+
+def _official_system() -> str:
+    from janiform_plugins.layouts.janus.config import SYSTEM
+
+    return SYSTEM
