@@ -16,16 +16,7 @@ class Findings:
 
     def __init__(self, recipe: Recipe) -> None:
         self.problems: list[Problem] = []
-        self.entries: dict[str, Use | Share] = {
-            "backbone": recipe.backbone,
-            "text": recipe.text,
-            "layout": recipe.layout,
-            **{
-                f"{pathway.name}.{role}": part
-                for pathway in recipe.pathways.values()
-                for role, part in pathway.parts.items()
-            },
-        }
+        self.entries: dict[str, Use | Share] = dict(recipe.parts())
         self._origins: Mapping[str, Origin] = recipe.origins
 
     def add(self, path: str, message: str, hint: str = "") -> None:

@@ -70,6 +70,11 @@ class Plan:
         """The path under which a part's weights are kept: its own, or that of the part it shares."""
         return self.parts[path].owner or path
 
+    @property
+    def shared(self) -> dict[str, str]:
+        """Paths of shared parts, to those of their owners."""
+        return {path: part.owner for path, part in self.parts.items() if part.owner is not None}
+
     def build(
         self,
         device: str | torch.device = "cpu",

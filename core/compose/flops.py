@@ -1,0 +1,69 @@
+"""Floating-point operations of a module's forward, counted on the meta device; a multiply-add is two.
+
+Counted are matrix products, convolutions and attention. Norms, activations and softmax are not: they are below a
+hundredth of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..sequence.mask import Mask
+
+
+def count(call: Callable[[], Any]) -> int | None:
+    """What a call on meta tensors computes; None where the code cannot run on them, as when it asks for a value."""
+    try:
+        with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as counter:
+            call()
+    except Exception:  # any plugin's code runs here, and whatever it raises means the same: count by the closed form
+        return None
+    return int(counter.get_total_flops())
+
+
+def by_weights(module: nn.Module, tokens: int) -> int:
+    """The closed form 2 · weights · tokens, over the weights that are multiplied with every token.
+
+    Exact for linear layers; without attention's products of queries and keys, and too low for convolutions that see
+    more places than there are tokens.
+    """
+    tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+    matrices = (p for p in module.parameters() if p.ndim >= 2 and id(p) not in tables)
+    return 2 * tokens * sum(p.numel() for p in matrices)
+
+
+def of_backbone(backbone: nn.Module, width: int, layers: int) -> tuple[int, int]:
+    """FLOPs per position, and FLOPs per position for every key that it sees.
+
+    Found from passes over one and two positions, where all keys are computed: a·T + b·T².
+    """
+
+    def over(positions: int) -> Callable[[], Any]:
+        def run() -> Any:
+            embeddings = torch.empty(1, positions, width, device="meta")
+            return backbone(embeddings, torch.zeros(1, positions, dtype=torch.int64, device="meta"), Mask.causal())
+
+        return run
+
+    one, two = count(over(1)), count(over(2))
+    if one is None or two is None:
+        return by_weights(backbone, 1), 4 * width * layers
+    per_key = (two - 2 * one) // 2
+    return one - per_key, per_key
+
+
+def of_logits(backbone: Any, width: int, vocabulary: int) -> int:
+    """FLOPs of the text logits of one position."""
+    counted = count(lambda: backbone.logits(torch.empty(1, width, device="meta")))
+    return 2 * width * vocabulary if counted is None else counted
+
+
+def of_call(module: nn.Module, call: Callable[[Tensor], Any], shape: tuple[int, ...], tokens: int) -> int:
+    """FLOPs of ``call`` on floats of a shape, or the closed form over ``tokens``."""
+    counted = count(lambda: call(torch.empty(shape, device="meta")))
+    return by_weights(module, tokens) if counted is None else counted

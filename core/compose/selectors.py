@@ -1,0 +1,38 @@
+"""Which parameters a stage trains, said by paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from ..errors import JaniformError, Problem, nearest
+
+
+def select(names: Iterable[str], selectors: Iterable[str], shared: Mapping[str, str] | None = None) -> set[str]:
+    """The names that at least one selector matches.
+
+    A selector is a path, which stands for everything under it (``generation.adapter``), or a pattern of paths, in which
+    ``*`` stands for any letters and dots (``*.adapter``, ``backbone.layers.1?``). ``shared`` maps the paths of shared
+    parts to their owners' (``plan.shared``), by whose paths weights are named.
+
+    Raises ``JaniformError`` with every selector that matches nothing, and what comes nearest to it.
+    """
+    paths = {name: _paths(name, shared or {}) for name in names}
+    chosen: set[str] = set()
+    problems = []
+    for selector in selectors:
+        matched = {name for name, under in paths.items() if any(fnmatchcase(path, selector) for path in under)}
+        if not matched:
+            known = set().union(*paths.values())
+            problems.append(Problem(f"selector '{selector}' matches no parameter", hint=nearest(selector, known)))
+        chosen |= matched
+    if problems:
+        raise JaniformError(problems)
+    return chosen
+
+
+def _paths(name: str, shared: Mapping[str, str]) -> list[str]:
+    """A parameter's name and every path that it lies under, also by way of the parts that share its owner."""
+    names = [name, *(path + name[len(owner) :] for path, owner in shared.items() if name.startswith(f"{owner}."))]
+    split = [alias.split(".") for alias in names]
+    return [".".join(parts[:length]) for parts in split for length in range(1, len(parts) + 1)]
