@@ -116,7 +116,7 @@ def fits(value: Any, annotation: Any) -> bool:
         )
     if origin is not None and issubclass(origin, Sequence | set | frozenset):
         return isinstance(value, list | tuple) and all(fits(item, arguments[0]) for item in value)
-    if isinstance(annotation, type):
+    if isinstance(annotation, type) and annotation is not Any:
         return _fits_class(value, annotation)
     return True  # an annotation that only the class itself can judge
 

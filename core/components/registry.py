@@ -18,7 +18,7 @@ from .loading import PluginRecord, PluginSource, given, installed, load_plugin
 DISABLE = "JANIFORM_DISABLE_PLUGINS"
 """The environment variable that switches plugins off: names of plugins or of their distributions, with commas."""
 
-_REFERENCE = re.compile(r"(?P<name>[^@]+)(@(?P<version>[1-9][0-9]*))?")
+_REFERENCE = re.compile(r"(?P<name>[^@]+)(@(?P<version>[1-9][0-9]{0,8}))?")
 
 
 class Registry:
