@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -85,10 +86,8 @@ def test_what_is_no_reference_is_an_error_that_shows_one(reference: str) -> None
 @given(kind=st.sampled_from(sorted(KINDS)) | st.text(), reference=st.text() | st.from_regex(r"siglip@[0-9]*"))
 def test_whatever_is_asked_for_the_answer_is_a_component_or_a_sentence(kind: str, reference: str) -> None:
     found = _load(p=_plugin("siglip@1"))
-    try:
+    with contextlib.suppress(ComponentError):
         assert found.find(kind, reference).reference == "siglip@1"
-    except ComponentError as error:
-        assert str(error)
 
 
 def test_of_two_plugins_that_claim_a_component_neither_wins(install: Install) -> None:
