@@ -122,6 +122,7 @@ _PUBLIC = {
     "collate": "sequence.batch",
     "contact_sheet": "pictures.sheet",
     "decode_codes": "generate",
+    "diff": "recipe",
     "dumps": "recipe",
     "generate_codes": "generate",
     "generate_text": "generate",
