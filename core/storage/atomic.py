@@ -45,8 +45,8 @@ def write_text(path: Path, text: str) -> None:
 def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | None = None) -> None:
     """Replace several files of a folder together; the folder is made if need be.
 
-    Nothing is replaced before all are on the disk. ``withdraw`` names a file that speaks about the others: it is deleted
-    before the first of them is replaced, so that it never speaks about files that it does not belong to.
+    Nothing is replaced before all are on the disk. ``withdraw`` names a file that speaks about the others: it is
+    deleted before the first of them is replaced, so that it never speaks about files that it does not belong to.
     """
     with explained("write", folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | 
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the name ``path`` once the block ends without an error; an older one is replaced."""
+    """A folder to fill, which gets the name ``path`` when the block ends without an error; an older one is replaced."""
     with explained("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))

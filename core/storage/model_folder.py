@@ -117,7 +117,8 @@ def model_folder(name_or_folder: str | Path) -> Path:
             return folder
         if (folder / "run.json").exists():
             raise UsageError(
-                f"the run in {folder} is not finished; go on with: janiform train {folder / 'recipe.toml'} --out {folder} --resume"
+                f"the run in {folder} is not finished; go on with: "
+                f"janiform train {folder / 'recipe.toml'} --out {folder} --resume"
             )
         lacking = [file for file in (WEIGHTS, "recipe.toml") if not (folder / file).is_file()]
         raise UsageError(f"{folder} is no model folder: it lacks {' and '.join(lacking)}")
@@ -156,10 +157,9 @@ def _read(folder: Path, plan: Plan, parts: tuple[str, ...] | None) -> dict[str, 
     prefixes = None if parts is None else tuple(f"{owner}." for owner in _owners(plan, parts))
     with explained("read", path):
         try:
-            with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-                return {
-                    name: file.get_tensor(name) for name in file.keys() if prefixes is None or name.startswith(prefixes)
-                }  # noqa: SIM118 - not a dict
+            with safe_open(path, framework="pt") as file:
+                names = [name for name in file.keys() if prefixes is None or name.startswith(prefixes)]  # noqa: SIM118 - no dict
+                return {name: file.get_tensor(name) for name in names}
         except SafetensorError as error:
             raise StorageError(f"{path} is damaged or no safetensors file: {error}") from error
 

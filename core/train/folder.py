@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from attrs import frozen
 
 from ..contracts import TextTokenizer
 from ..errors import Problem, RecipeError, StorageError, UsageError, nearest
-from ..recipe import Recipe, dumps
-from ..storage.atomic import explained, write_files, write_text
+from ..recipe import Recipe, Side, diff, dumps, read_recipe
+from ..storage.atomic import explained, write_files
 from . import provenance
+
+_HARMLESS = {"description", "keep", "checkpoint_every", "log_every", "sample_every"}
+"""Settings that may change while a run is interrupted."""
 
 
 @frozen
@@ -56,29 +60,22 @@ class RunFolder:
             "git": provenance.git_state(),
         }
         run = {"stages": list(chosen), **facts}
-        write_files(
-            path,
-            {
-                "recipe.toml": lambda part: part.write_text(dumps(recipe)) and None,
-                "run.json": lambda part: part.write_text(json.dumps(run, indent=2)) and None,
-            },
-        )
+        texts = {"recipe.toml": dumps(recipe), "run.json": json.dumps(run, indent=2)}
+        write_files(path, {name: partial(_write, text) for name, text in texts.items()})
         return cls(path, chosen, facts)
 
     @classmethod
     def _resumed(cls, path: Path, recipe: Recipe, stages: tuple[str, ...] | None) -> RunFolder:
         with explained("read", path):
-            before = (path / "recipe.toml").read_text()
             try:
-                facts = json.loads((path / "run.json").read_text())
+                facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
                 own = tuple(str(name) for name in facts.pop("stages"))
             except (ValueError, KeyError, TypeError) as error:
                 raise StorageError(f"{path / 'run.json'} is damaged: {error}") from error
-        problems = [Problem(line) for line in differences(before, dumps(recipe))]
+        problems = differences(read_recipe(path / "recipe.toml"), recipe)
         if problems:
-            raise UsageError(
-                [Problem(f"{path} holds a run of another recipe; resume it with {path / 'recipe.toml'}"), *problems]
-            )
+            said = Problem(f"{path} holds a run of another recipe", hint=f"resume it with {path / 'recipe.toml'}")
+            raise UsageError([said, *problems])
         if stages is not None and stages != own:
             raise UsageError(f"{path} holds a run of the stages {', '.join(own)}, not {', '.join(stages)}")
         return cls(path, own, facts)
@@ -89,13 +86,21 @@ class RunFolder:
             write_files(self.path, {"tokenizer.json": lambda part: text.save(part.parent)})
 
 
-def differences(before: str, now: str) -> list[str]:
-    """What differs between two resolved recipes as text: one line each."""
-    import difflib
+def differences(before: Recipe, now: Recipe) -> list[Problem]:
+    """What differs between the recipe of a run and another one, but for what changes no weight."""
+    return [
+        Problem(f"the run has {_said(found.left)}, the given recipe {_said(found.right)}", found.path)
+        for found in diff(before, now)
+        if found.path.rpartition(".")[2] not in _HARMLESS
+    ]
 
-    changes = difflib.ndiff(before.splitlines(), now.splitlines())
-    said = {"- ": "the run has: ", "+ ": "the given one has: "}
-    return [said[line[:2]] + line[2:].strip() for line in changes if line[:2] in said and line[2:].strip()]
+
+def _said(side: Side | None) -> str:
+    return "nothing" if side is None else repr(side.value)
+
+
+def _write(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _chosen(recipe: Recipe, stages: Sequence[str] | None) -> tuple[str, ...]:

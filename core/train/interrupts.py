@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import JaniformError
 
 
-class Interrupted(JaniformError):
+class RunStoppedError(JaniformError):
     """The run was asked to stop, and saved itself first."""
 
     exit_code = 130

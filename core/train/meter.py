@@ -58,11 +58,10 @@ class Meter:
         key = (kind, name)
         self._sums[key] = self._sums[key] + value if key in self._sums else value
 
-    def entry(self, position: Position, steps: int, learning_rate: float, seconds: float) -> tuple[Entry, int]:
-        """The means since the last call, and the longest row of skipped steps. ``seconds``: of training in all so far."""
+    def entry(self, position: Position, steps: int, learning_rate: float, seconds: float) -> Entry:
+        """The means since the last call. ``seconds``: of training in all so far."""
         keys = list(self._sums)
-        read = torch.stack([*(self._sums[key].double() for key in keys), self.longest.double()]).tolist()
-        values = dict(zip(keys, read, strict=False))
+        values = dict(zip(keys, torch.stack([self._sums[key].double() for key in keys]).tolist(), strict=True))
         elapsed = max(time.perf_counter() - self._began, 1e-9)
         skipped = round(values["step", "skipped"])
         taken = max(self._steps - skipped, 1)
@@ -82,6 +81,5 @@ class Meter:
             time=seconds,
             predictions=counts,
         )
-        longest = int(read[-1])
         self._clear()
-        return entry, longest
+        return entry

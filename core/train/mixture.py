@@ -1,8 +1,8 @@
 """How many samples of each source a step takes.
 
-Ratios hold exactly in the long run and nearly so at every step: after n samples each source has given its share of them
-to within one. The rule is Tijdeman's (The chairman assignment problem, 1980): of the sources whose share is due, the one
-whose deadline is nearest goes next. It looks only at what was taken so far, so the position of a run is a few integers.
+Ratios hold exactly in the long run and nearly so at every step: after n samples each source has given its share of
+them to within one. The rule is Tijdeman's (The chairman assignment problem, 1980): of the sources whose share is due,
+the one whose deadline is nearest goes next. It looks only at what was taken so far, so a position is a few integers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Mixture:
     """The order in which samples are taken from sources with given ratios.
 
     Args:
-        ratios: the ratio of each source, any non-negative numbers of which one is above zero; ``{"ask": 1, "draw": 3}``.
+        ratios: of each source, numbers from 0 up of which one is above; ``{"ask": 1, "draw": 3}``.
         path: where the ratios stand in the recipe, for errors.
 
     Raises:

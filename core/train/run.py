@@ -12,7 +12,7 @@ from attrs import evolve
 
 from ..compose import compose
 from ..contracts import Source
-from ..errors import StorageError
+from ..errors import Problem, StorageError
 from ..model import UnifiedModel
 from ..recipe import Recipe
 from ..sequence.conversation import Conversation
@@ -23,7 +23,7 @@ from . import checkpoint as checkpoints
 from . import provenance
 from .checkpoint import Checkpoint, Position
 from .folder import RunFolder
-from .interrupts import Interrupted, Interrupts
+from .interrupts import Interrupts, RunStoppedError
 from .log import Log
 from .progress import Reporter
 from .samples import write_samples
@@ -65,7 +65,7 @@ def train(
         RecipeError, CompositionError: the recipe cannot be trained.
         TrainingError, DataError: training cannot go on.
         StorageError: something could not be read or written.
-        Interrupted: stopped by SIGINT or SIGTERM, with everything saved.
+        RunStoppedError: stopped by SIGINT or SIGTERM, with everything saved.
     """
     if seed is not None:
         recipe = evolve(recipe, training=evolve(recipe.training, seed=seed))
@@ -176,10 +176,12 @@ class _Run:
             return
         if not saved:
             self._save(run)
-        recipe, out = self.folder.path / "recipe.toml", self.folder.path
-        raise Interrupted(
-            f"stopped after step {run.position.step} of {run.stage.name}; everything is saved. Go on with\n"
-            f"  janiform train {recipe} --out {out} --resume"
+        path = self.folder.path
+        raise RunStoppedError(
+            Problem(
+                f"stopped after step {run.position.step} of {run.stage.name}; everything is saved",
+                hint=f"go on with: janiform train {path / 'recipe.toml'} --out {path} --resume",
+            )
         )
 
     def _save(self, run: StageRun) -> None:

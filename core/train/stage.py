@@ -16,7 +16,7 @@ from ..errors import JaniformError, Problem, RecipeError, nearest
 from ..loss import Loss
 from ..model import UnifiedModel
 from ..recipe import Stage
-from ..storage.tensors import put_back, tensors_of
+from ..storage.tensors import tensors_of
 from .checkpoint import Checkpoint, Position
 from .data import Kitchen, batches, tickets
 from .ema import Average
@@ -139,7 +139,7 @@ class StageRun:
                 with autocast:
                     losses, figures = cast(Any, self.objective).losses(to_device(prepared.batch, device))
                     loss = self._total(losses)
-                loss.backward()
+                torch.autograd.backward(loss)
                 norm, skipped = take_step(self.optimizer, parameters, loss, stage.clip)
                 if self.average is not None:
                     self.average.update(step)
@@ -152,7 +152,7 @@ class StageRun:
                     # Reading costs nothing on the CPU; on a GPU the host may run ahead until the next log line.
                     self._check_patience(meter.longest)
                 if logged:
-                    entry, _ = meter.entry(self.position, stage.steps, rate, seconds())
+                    entry = meter.entry(self.position, stage.steps, rate, seconds())
                     self.position = evolve(self.position, skipped=self.position.skipped + entry.skipped)
                 yield entry
                 asked = time.perf_counter()
@@ -199,8 +199,8 @@ class StageRun:
     def _check_patience(self, longest: Tensor) -> None:
         if int(longest.item()) >= PATIENCE:
             raise TrainingError(
-                f"stage '{self.stage.name}': the loss or a gradient was not finite in {PATIENCE} steps in a row, up to step "
-                f"{self.position.step}; those steps changed nothing. A lower learning_rate, a longer warmup or "
+                f"stage '{self.stage.name}': the loss or a gradient was not finite in {PATIENCE} steps in a row, up "
+                f"to step {self.position.step}; those steps changed nothing. A lower learning_rate, a longer warmup or "
                 'precision = "float32" may help'
             )
 

@@ -14,7 +14,7 @@ class ShapesConfig:
     task: Literal["draw", "ask", "read"] = field(
         default="draw",
         metadata={
-            "help": "draw: a caption and its picture to draw; ask: a picture with questions and answers; read: texts only"
+            "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; read: texts only"
         },
     )
     seed: int = field(default=0, validator=validators.ge(0), metadata={"help": "which endless stream of scenes"})

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor, nn
-
 from janiform import Batch, Conversation, Loss
+from torch import Tensor, nn
 
 from .config import AutoregressiveConfig
 from .samples import sheet
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from janiform import UnifiedModel
+    from PIL import Image
 
 
 class Autoregressive(nn.Module):

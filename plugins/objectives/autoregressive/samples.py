@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
-
 from janiform import Conversation, Draw, Look, Turn, contact_sheet, decode_codes, generate_text, sampler_of, to_pil
+from PIL import Image
 
 if TYPE_CHECKING:
     from janiform import UnifiedModel

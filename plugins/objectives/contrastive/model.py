@@ -10,9 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from attrs import frozen
-from torch import Tensor, nn
-
 from janiform import Conversation, Draw, Loss, UsageError, nearest
+from torch import Tensor, nn
 
 from .config import ContrastiveConfig
 from .towers import AttentionPool, MeanPool, TextTower, heads_for
@@ -39,8 +38,8 @@ class Pairs:
 class Contrastive(nn.Module):
     """Every picture against every caption of the batch: does this one describe that one, yes or no.
 
-    Captions are the prompts of conversations in which a picture is drawn. Captions with the same words count as the same
-    caption, so that no picture is pushed away from its own words.
+    Captions are the prompts of conversations in which a picture is drawn. Captions with the same words count as the
+    same caption, so that no picture is pushed away from its own words.
     """
 
     def __init__(self, config: ContrastiveConfig, model: UnifiedModel) -> None:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
+from janiform import Conversation, Draw, Look, Loss, UsageError, contact_sheet, nearest, to_pil
 from PIL import Image
 from torch import Tensor, nn
-
-from janiform import Conversation, Draw, Look, Loss, UsageError, contact_sheet, nearest, to_pil
 
 from .config import ReconstructionConfig
 

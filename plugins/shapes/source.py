@@ -1,0 +1,47 @@
+"""Scenes as conversations: prompts to draw, questions to answer, texts to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from janiform import Conversation, Look, Turn
+from janiform_plugins.world.captions import prompt
+from janiform_plugins.world.questions import Question, questions
+from janiform_plugins.world.render import render
+from janiform_plugins.world.sampling import sample_scene
+from janiform_plugins.world.statements import statements
+from numpy.typing import NDArray
+
+from .config import ShapesConfig
+
+_WORDS = 0x5EED
+"""Sets the chance of wording apart from the chance of scenes."""
+
+
+class Shapes:
+    """An endless stream: example ``index`` speaks about scene ``index`` of the seed and split."""
+
+    def __init__(self, config: ShapesConfig) -> None:
+        self.config = config
+
+    def example(self, index: int) -> Conversation:
+        """A prompt and its picture; a picture with questions, turn by turn; or a text."""
+        config = self.config
+        scene = sample_scene(config.seed, index, config.split)
+        rng = np.random.default_rng((config.seed, index, _WORDS))
+        if config.task == "draw":
+            return Conversation.drawing(prompt(scene, rng), render(scene))
+        if config.task == "ask":
+            # In an order of chance, with yes and no equally often and every other kind at most once.
+            return _asking(render(scene), questions(scene, rng)[: config.questions])
+        texts = statements(scene, rng)
+        return Conversation.document(texts[int(rng.integers(len(texts)))])
+
+
+def _asking(picture: NDArray[np.uint8], asked: Sequence[Question]) -> Conversation:
+    turns: list[Turn] = []
+    for question in asked:
+        content = (question.text,) if turns else (Look(picture), "\n", question.text)
+        turns += [Turn("user", content), Turn("assistant", question.answer)]
+    return Conversation(turns)
