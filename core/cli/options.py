@@ -14,3 +14,11 @@ device_option: Callable[[Any], Any] = click.option(
 dtype_option: Callable[[Any], Any] = click.option(
     "--dtype", help="Of the weights in memory: float32 (the default), bfloat16 or float16."
 )
+
+overrides_option: Callable[[Any], Any] = click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change the recipe by a line of TOML: 'generation.adapter.depth=3'; may be repeated.",
+)

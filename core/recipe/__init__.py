@@ -11,7 +11,7 @@ from .part import Share, Use
 from .read import read_recipe, read_recipe_text
 from .recipe import Pathway, Recipe
 from .stage import Stage, Training
-from .write import dumps
+from .write import dumps, lines, tables
 
 __all__ = [
     "PATHWAY_PARTS",
@@ -26,8 +26,10 @@ __all__ = [
     "build",
     "diff",
     "dumps",
+    "lines",
     "read_recipe",
     "read_recipe_text",
     "share",
+    "tables",
     "use",
 ]

@@ -10,7 +10,7 @@ from attrs import frozen
 from ..errors import Origin
 from .recipe import Recipe
 from .values import toml_key
-from .write import tables
+from .write import origin_of, tables
 
 
 @frozen
@@ -54,4 +54,4 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _side(recipe: Recipe, values: Mapping[str, Any], path: str) -> Side | None:
-    return Side(values[path], recipe.origins.get(path)) if path in values else None
+    return Side(values[path], origin_of(recipe, path)) if path in values else None

@@ -147,4 +147,5 @@ def _similar(reference: str, path: Path, recipes: Mapping[str, Path]) -> str:
     stem = Path(reference).stem
     if stem in recipes:
         return f"did you mean '{stem}'?"
-    return nearest(reference, [*recipes, *beside]) or "`janiform recipes` lists the recipes"
+    hint = nearest(reference, [*recipes, *beside])
+    return hint if hint.startswith("did") else "`janiform recipes` lists the recipes"

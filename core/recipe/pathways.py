@@ -62,8 +62,11 @@ class Pathways:
             return None
         if name not in PATHWAY_MODES and "mode" not in node.entries:
             known = nearest(name, TABLES)
-            hints = [known if known.startswith("did") else "", 'a further pathway says mode = "look" or mode = "draw"']
-            self.report.missing("unknown table", (name,), node.origin, "; ".join(filter(None, hints)))
+            further = 'a further pathway says mode = "look" or mode = "draw"'
+            if known.startswith("did"):
+                self.report.add("unknown table", (name,), node.origin, f"{known}; {further}")
+            else:
+                self.report.missing("unknown table", (name,), node.origin, further)
             return None
         if not NAME.fullmatch(name):
             hint = "letters, digits, - and _, not beginning with a digit"
@@ -169,14 +172,11 @@ class Pathways:
                 self.report.add(f"shares itself: {' → '.join([*seen, target])}", (name, kind), origin)
                 return None
             if target_kind not in self.whole.get(pathway, {}):
-                known = [f"{other}.{part}" for other, parts in self.whole.items() for part in parts]
-                hint = nearest(target, {other for other in known if other != path})
+                hint = nearest(target, self._alike(name, kind)) or f"the recipe has no other {kind}"
                 self.report.missing(f"shares '{target}', which is no part of this recipe", (name, kind), origin, hint)
                 return None
             if target_kind != kind:
-                same = sorted(
-                    f"{other}.{kind}" for other, parts in self.whole.items() if kind in parts and other != name
-                )
+                same = self._alike(name, kind)
                 hint = f"share {' or '.join(same)}" if same else ""
                 message = f"shares '{target}', which is of kind {target_kind}, not {kind}"
                 self.report.add(message, (name, kind), origin, hint)
@@ -184,3 +184,7 @@ class Pathways:
             seen.append(target)
             at = self.whole[pathway][target_kind]
         return Share(seen[-1]) if at is not None else None
+
+    def _alike(self, name: str, kind: str) -> list[str]:
+        """Parts of a kind in other pathways."""
+        return sorted(f"{other}.{kind}" for other, parts in self.whole.items() if kind in parts and other != name)

@@ -62,12 +62,13 @@ def structure(cls: type[T], values: Mapping[str, Any], given: Mapping[str, Any] 
             found += _into(arguments, name, values[name], field.type)
         elif field.required:
             found.append(Mistake((name,), "is missing", field.help, missing=True))
+    found += _refused(cls, arguments)
     if found:
         raise Mistakes(found)
     try:
         return cls(**arguments)
-    except Exception as error:  # validators are the component author's code: anything may come
-        raise Mistakes(_blame(cls, arguments, error)) from error
+    except Exception as error:  # the class is the component author's code: anything may come
+        raise Mistakes([Mistake((), _sentence(error, ""))]) from error
 
 
 def _fields(cls: type[Any]) -> list[ConfigField]:
@@ -90,22 +91,27 @@ def _into(results: dict[Any, Any], step: Any, value: Any, expected: Any) -> list
     return []
 
 
-def _blame(cls: type[Any], arguments: Mapping[str, Any], error: Exception) -> list[Mistake]:
-    """Which fields the class refused: each validator is asked by itself, since attrs stops at the first."""
-    found = []
-    try:
-        with attrs.validators.disabled():
-            instance = cls(**arguments)
-    except Exception:  # not a validator but the class itself
-        return [Mistake((), _sentence(error, ""))]
+def _refused(cls: type[Any], arguments: Mapping[str, Any]) -> list[Mistake]:
+    """What the fields' validators say. Each is asked by itself, since attrs stops at the first that refuses."""
+    instance = object.__new__(cls)
+    present = {}
     for attribute in attrs.fields(cls):
-        if attribute.validator is None:
-            continue
+        name = attribute.alias or attribute.name
+        value = arguments.get(name, attribute.default)
+        if name in arguments or not isinstance(value, attrs.Factory | type(attrs.NOTHING)):  # type: ignore[arg-type]
+            object.__setattr__(instance, attribute.name, value)
+            present[name] = attribute
+    found = []
+    for name in arguments:
+        validator = present[name].validator
         try:
-            attribute.validator(instance, attribute, getattr(instance, attribute.name))
-        except Exception as refusal:  # as above
-            found.append(Mistake((attribute.alias or attribute.name,), _sentence(refusal, attribute.name)))
-    return found or [Mistake((), _sentence(error, ""))]
+            if validator is not None:
+                validator(instance, present[name], arguments[name])
+        except AttributeError:  # it looks at another field, which is wrong itself
+            continue
+        except Exception as error:  # validators are the component author's code: anything may come
+            found.append(Mistake((name,), _sentence(error, present[name].name)))
+    return found
 
 
 def _sentence(error: Exception, name: str) -> str:
@@ -160,9 +166,7 @@ def _choice(value: Any, annotation: Any) -> Any:
 
 def _alternatives(value: Any, annotation: Any) -> Any:
     members = get_args(annotation)
-    if value is None and type(None) in members:
-        return None
-    members = tuple(member for member in members if member is not type(None))
+    members = tuple(member for member in members if member is not type(None))  # TOML has no value for it
     found: list[Mistake] = []
     for member in sorted(members, key=lambda member: type(value) is not member):  # 3 is an int before it is a float
         results: dict[str, Any] = {}
@@ -221,21 +225,24 @@ def _of(kinds: tuple[Any, ...]) -> Callable[[Any], bool]:
 
 def _converter() -> Converter:
     converter = Converter()
+    for plain_type, hook in (
+        (int, _whole_number),
+        (float, _number),
+        (bool, _truth),
+        (str, _text),
+        (FilePath, _file_path),
+    ):
+        converter.register_structure_hook(plain_type, hook)
     hooks: list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]] = [
         (_of((Any,)), lambda value, _: value),
-        (_of((int,)), _whole_number),
-        (_of((float,)), _number),
-        (_of((bool,)), _truth),
-        (_of((str,)), _text),
-        (_of((FilePath,)), _file_path),
         (_of((Literal,)), _choice),
         (_of((Union, types.UnionType)), _alternatives),
         (_of(_SEQUENCES), _sequence),
         (_of(_MAPPINGS), _mapping),
         (lambda annotation: isinstance(annotation, type) and attrs.has(annotation), _table),
     ]
-    for predicate, hook in hooks:
-        converter.register_structure_hook_func(predicate, hook)
+    for predicate, reader in hooks:
+        converter.register_structure_hook_func(predicate, reader)
     return converter
 
 

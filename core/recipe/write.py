@@ -18,44 +18,34 @@ from .values import toml_key, toml_value
 
 @attrs.frozen
 class Line:
-    """One line of a recipe's TOML: a table's header, a value, or nothing. The value's path leads to its origin."""
+    """One line of a recipe's TOML: a table's header, a value, or nothing. ``origin`` is where the value was written."""
 
     text: str
-    path: str = ""
-
-    @property
-    def is_header(self) -> bool:
-        return self.text.startswith("[") and not self.path
+    origin: Origin | None = None
 
 
-def dumps(recipe: Recipe, *, origins: bool = False) -> str:
-    """The recipe as TOML that reads back equal: versions, presets and defaults written out, nothing left to look up.
-
-    ``origins`` puts where each value came from behind it, as a comment.
-    """
-    text = []
-    for line in lines(recipe):
-        origin = origin_of(recipe, line.path) if origins else None
-        text.append(f"{line.text}  # {' '.join(str(origin).split())}" if origin else line.text)
-    return "\n".join(text) + "\n"
-
-
-def origin_of(recipe: Recipe, path: str) -> Origin | None:
-    """Where a value came from; for a table on one line, where the first of its values came from."""
-    if path in recipe.origins or not path:
-        return recipe.origins.get(path)
-    return next((origin for other, origin in recipe.origins.items() if other.startswith(f"{path}.")), None)
+def dumps(recipe: Recipe) -> str:
+    """The recipe as TOML that reads back equal: versions, presets and defaults written out, nothing left to look up."""
+    return "".join(f"{line.text}\n" for line in lines(recipe))
 
 
 def lines(recipe: Recipe) -> Iterator[Line]:
-    """The lines of ``dumps``, each with the path of its value."""
+    """The lines of ``dumps``, with the origins of their values."""
     yield Line(f"recipe = {GRAMMAR}")
     for path, table in tables(recipe).items():
         if path:
             yield Line("")
             yield Line(f"[{path}]")
         for name, value in table.items():
-            yield Line(f"{toml_key(name)} = {toml_value(value)}", f"{path}.{toml_key(name)}" if path else name)
+            place = f"{path}.{toml_key(name)}" if path else name
+            yield Line(f"{toml_key(name)} = {toml_value(value)}", origin_of(recipe, place))
+
+
+def origin_of(recipe: Recipe, path: str) -> Origin | None:
+    """Where a value was written; for a table on one line, where the first of its values was."""
+    if path in recipe.origins:
+        return recipe.origins[path]
+    return next((origin for other, origin in recipe.origins.items() if other.startswith(f"{path}.")), None)
 
 
 def tables(recipe: Recipe) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,65 @@
+"""``janiform diff``: what differs between two recipes, by path, and who said so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..recipe import Difference, Side, diff, read_recipe
+from ..recipe.values import toml_value
+from .output import console, json_option, print_json
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+@click.command()
+@click.argument("left")
+@click.argument("right")
+@json_option
+def command(left: str, right: str, as_json: bool) -> None:
+    """What differs between the recipes LEFT and RIGHT, names or files, with everything resolved.
+
+    The exit code is 0 whether they differ or not.
+    """
+    differences = diff(read_recipe(left), read_recipe(right))
+    if as_json:
+        print_json({"left": left, "right": right, "differences": [_plain(difference) for difference in differences]})
+    elif not differences:
+        click.echo(f"{left} and {right} are the same: every part, setting and stage.")
+    else:
+        console().print(_text(left, right, differences), soft_wrap=True, end="")
+
+
+def _text(left: str, right: str, differences: list[Difference]) -> Text:
+    """Each path with its two values below it, as in a patch. A part that only one has is named without its settings."""
+    from rich.text import Text
+
+    text = Text.assemble((f"- {left}\n", "red"), (f"+ {right}\n", "green"))
+    lonely = {
+        difference.path.removesuffix("use")
+        for difference in differences
+        if difference.path.endswith(".use") and None in (difference.left, difference.right)
+    }
+    for difference in differences:
+        part = next((part for part in lonely if difference.path.startswith(part)), None)
+        if part is not None and difference.path != f"{part}use":
+            continue
+        text.append(f"\n{difference.path if part is None else part.rstrip('.')}\n", style="bold")
+        for sign, side, style in (("-", difference.left, "red"), ("+", difference.right, "green")):
+            if side is not None:
+                text.append(f"  {sign} {toml_value(side.value)}", style=style)
+                text.append(f"  # {side.origin}\n" if side.origin else "\n", style="dim")
+    return text
+
+
+def _plain(difference: Difference) -> dict[str, Any]:
+    return {"path": difference.path, "left": _plain_side(difference.left), "right": _plain_side(difference.right)}
+
+
+def _plain_side(side: Side | None) -> dict[str, Any] | None:
+    if side is None:
+        return None
+    origin = None if side.origin is None else {"source": side.origin.source, "line": side.origin.line}
+    return {"value": side.value, "origin": origin}
