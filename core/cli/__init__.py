@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_left()
+    except KeyboardInterrupt:  # while starting up, or while saying that an earlier one was heard
+        return INTERRUPTED
     return code
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import click
 import pytest
-from janiform import Origin, Problem, RecipeError, UsageError, __version__
+from janiform import Origin, Problem, RecipeError, UsageError, __version__, registry
 from janiform.cli import main
 from janiform.cli.group import COMMANDS
 from janiform.components import DISABLE
@@ -141,6 +141,25 @@ def test_a_bug_is_admitted_and_its_traceback_kept(failing, capsys: Capture, tmp_
     (kept,) = tmp_path.glob("janiform-traceback-*.txt")
     assert str(kept) in err
     assert "Traceback" in kept.read_text()
+
+
+def test_a_bug_of_a_plugin_is_the_plugins(install, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(
+        "crash",
+        "@hookimpl\ndef janiform_register(registrar):\n    registrar.component("
+        "'encoder', 'crash', config=Config, factory='fake_plugin_crash:crash', summary='It crashes.')\n"
+        "def crash():\n    raise ZeroDivisionError",
+    )
+
+    @click.command()
+    def command() -> None:
+        registry().find("encoder", "crash").load()()
+
+    module = ModuleType("janiform.cli.ask")
+    vars(module)["command"] = command
+    monkeypatch.setitem(sys.modules, "janiform.cli.ask", module)
+    assert main(["ask"]) == 1
+    assert "this is a bug in plugin 'crash' (janiform-crash 1.0): ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_a_bug_shows_its_traceback_on_request(failing, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

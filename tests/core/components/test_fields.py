@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform.components.fields import config_fields, fits, is_frozen, type_name
 
@@ -103,6 +103,7 @@ def test_a_value_fits_or_not(value: Any, annotation: Any, expected: bool) -> Non
     assert fits(value, annotation) is expected
 
 
+@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_a_value_fits_the_type_that_is_made_for_it(value: Any) -> None:
     def annotation(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import ComponentError, Features, Registrar, Registry, UsageError, hookimpl, registry
 from janiform.components import DISABLE, KINDS
@@ -83,6 +83,7 @@ def test_what_is_no_reference_is_an_error_that_shows_one(reference: str) -> None
         _load(p=_plugin("siglip@1")).find("encoder", reference)
 
 
+@settings(deadline=None)
 @given(kind=st.sampled_from(sorted(KINDS)) | st.text(), reference=st.text() | st.from_regex(r"siglip@[0-9]*"))
 def test_whatever_is_asked_for_the_answer_is_a_component_or_a_sentence(kind: str, reference: str) -> None:
     found = _load(p=_plugin("siglip@1"))
