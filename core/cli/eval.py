@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ _FACTS = ("counts", "settings")
     help="A setting of the benchmark, as TOML; may be repeated.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON into this file as well.")
+@click.option("--record", is_flag=True, help="Keep the scores with the model, in its model.json.")
 @device_option
 @dtype_option
 @json_option
@@ -42,6 +44,7 @@ def command(
     benchmark: str | None,
     settings: tuple[str, ...],
     out: Path | None,
+    record: bool,
     device: str,
     dtype: str | None,
     as_json: bool,
@@ -70,15 +73,28 @@ def command(
         **scores.get("settings", {}),
     }
     if out is not None:
-        import json
-
-        from ..storage.atomic import write_text
-
-        write_text(out, json.dumps(scores, indent=2) + "\n")
+        _write_json(out, scores)
+    if record:
+        _record(model, component.name, scores)
     if as_json:
         print_json(scores)
     else:
         show_scores(scores)
+
+
+def _record(model: str, benchmark: str, scores: Mapping[str, Any]) -> None:
+    from ..storage.model_folder import about, model_folder
+
+    folder = model_folder(model)
+    facts = about(folder)
+    facts["scores"] = {**facts.get("scores", {}), benchmark: scores}
+    _write_json(folder / "model.json", facts)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    from ..storage.atomic import write_text
+
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def find_benchmark(name: str | None) -> Component:

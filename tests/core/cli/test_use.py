@@ -1,0 +1,196 @@
+"""``generate``, ``ask`` and ``eval``: files, output, and what they refuse."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import janiform
+import pytest
+from janiform.cli import main, outputs
+from janiform.storage.model_folder import save_model
+from PIL import Image
+
+Capture = pytest.CaptureFixture[str]
+
+BENCHMARK = """
+@attrs.frozen
+class Settings:
+    prompts: int = setting(3)
+    name: str = setting("x")
+
+class Counting:
+    def __init__(self, config): self.config = config
+    def run(self, model, progress):
+        progress("counting", 1, self.config.prompts)
+        model.generate("a circle")
+        count = self.config.prompts
+        return {
+            "drawing": {"overall": 0.5}, "counts": {"drawing": {"overall": count}}, "settings": {"prompts": count}
+        }
+
+@hookimpl
+def janiform_register(registrar):
+    factory = "fake_plugin_counting:Counting"
+    registrar.component("benchmark", "counting", config=Settings, factory=factory, summary="Counts.")
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_model: janiform.UnifiedModel, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_model(tiny_model, tmp_path_factory.mktemp("models") / "tiny"))
+
+
+def test_generate_writes_pictures_that_say_how_they_were_made(folder: str, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "new" / "pictures"
+    assert (
+        main(["generate", folder, "A red circle!", "--n", "2", "--seed", "3", "--guidance", "2", "--out", str(out)])
+        == 0
+    )
+    printed = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [path.name for path in printed] == [
+        "a-red-circle-001.png",
+        "a-red-circle-002.png",
+        "a-red-circle-sheet-001.png",
+    ]
+    second = Image.open(printed[1])
+    assert second.text["Description"] == "A red circle!"  # type: ignore[attr-defined]
+    facts = json.loads(second.text["janiform"])  # type: ignore[attr-defined]
+    assert (facts["seed"], facts["guidance"], facts["prompt"]) == (4, 2.0, "A red circle!")
+    assert facts["weights_sha256"] == janiform.load(folder).digest
+    again = janiform.load(folder).generate(facts["prompt"], seed=facts["seed"], guidance=facts["guidance"])[0]
+    assert again.tobytes() == second.tobytes()
+
+
+def test_generate_never_overwrites(folder: str, tmp_path: Path, capsys: Capture) -> None:
+    kept = tmp_path / "a-circle-001.png"
+    kept.write_text("mine")
+    assert main(["generate", folder, "a circle", "--out", str(tmp_path)]) == 0
+    assert kept.read_text() == "mine"
+    assert capsys.readouterr().out.strip().endswith("a-circle-002.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"a-circle-001.png", "a-circle-002.png"}
+
+
+def test_generate_json_names_the_files(folder: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["generate", folder, "a circle", "--n", "2", "--out", str(tmp_path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert all(Path(path).is_file() for path in [*said["pictures"], said["sheet"]])
+
+
+def test_an_out_that_is_a_file_is_refused_before_anything_is_drawn(
+    folder: str, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert main(["generate", folder, "a circle", "--out", str(out)]) == 2
+        assert "--out names a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("prompt", ["", "red " * 5000])
+def test_generate_refuses_prompts_that_cannot_be_drawn(
+    folder: str, tmp_path: Path, capsys: Capture, prompt: str
+) -> None:
+    assert main(["generate", folder, prompt, "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "prompt" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.FileIO):
+        def write(self, data: Any) -> int:
+            super().write(data[:3])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "open", lambda path, mode: Full(path, mode))
+    with pytest.raises(OSError, match="No space") as caught:
+        outputs.write_new(tmp_path, "a", "png", b"12345678")
+    monkeypatch.undo()
+    assert caught.value.filename == str(tmp_path / "a-001.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_files_say_the_prompt() -> None:
+    assert outputs.stem_of("A red circle, above: a BLUE square") == "a-red-circle-above-a-blue-square"
+    assert outputs.stem_of("../../etc/passwd") == "etc-passwd"
+    assert outputs.stem_of("猫") == "picture"
+    assert len(outputs.stem_of("word " * 100)) <= 60
+
+
+def test_ask_answers(folder: str, tmp_path: Path, capsys: Capture) -> None:
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "a.png")
+    path = str(tmp_path / "a.png")
+    assert main(["ask", folder, path, path, "are they alike?", "--max-new-tokens", "4"]) == 0
+    answer = capsys.readouterr().out.rstrip("\n")
+    assert main(["ask", folder, path, path, "are they alike?", "--max-new-tokens", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["answer"] == answer
+
+
+def test_ask_tells_pictures_from_questions(folder: str, tmp_path: Path, capsys: Capture) -> None:
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "a.png")
+    path = str(tmp_path / "a.png")
+    (tmp_path / "broken.png").write_bytes(Path(path).read_bytes()[:30])
+    for arguments, said in (
+        ([path], "the question comes last"),
+        ([path, "how", "many?"], "put the question in quotes"),
+        (["none.png", "what?"], "no file 'none.png'"),
+        ([str(tmp_path / "broken.png"), "what?"], "broken.png' is"),
+        ([path, " "], "empty"),
+    ):
+        assert main(["ask", folder, *arguments]) != 0
+        assert said in capsys.readouterr().err
+
+
+def test_eval_prints_scores(folder: str, install: Callable[..., Path], tmp_path: Path, capsys: Capture) -> None:
+    install("counting", BENCHMARK)
+    assert (
+        main(["eval", folder, "counting", "--set", "prompts=7", "--json", "--out", str(tmp_path / "scores.json")]) == 0
+    )
+    said = json.loads(capsys.readouterr().out)
+    assert said == json.loads((tmp_path / "scores.json").read_text())
+    assert said["drawing"] == {"overall": 0.5}
+    assert said["settings"]["prompts"] == 7
+    assert said["settings"]["benchmark"] == "counting@1"
+    assert said["settings"]["weights_sha256"]
+    assert main(["eval", folder, "counting"]) == 0
+    assert "0.500" in capsys.readouterr().out
+
+
+def test_eval_records_scores_with_the_model(
+    tiny_model: janiform.UnifiedModel, install: Callable[..., Path], tmp_path: Path
+) -> None:
+    install("counting", BENCHMARK)
+    folder = save_model(tiny_model, tmp_path / "model")
+    assert main(["eval", str(folder), "counting", "--record"]) == 0
+    facts = janiform.load(folder).facts
+    assert facts["scores"]["counting"]["drawing"] == {"overall": 0.5}
+    assert facts["weights"]["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("prompt=3", "did you mean 'prompts'"),
+        ('prompts="3"', "whole number"),
+        ("prompts", "no TOML"),
+        ("name=3", "text in quotes"),
+    ],
+)
+def test_eval_refuses_settings(
+    folder: str, install: Callable[..., Path], capsys: Capture, setting: str, said: str
+) -> None:
+    install("counting", BENCHMARK)
+    assert main(["eval", folder, "counting", "--set", setting]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_eval_names_the_benchmarks_there_are(folder: str, install: Callable[..., Path], capsys: Capture) -> None:
+    install("counting", BENCHMARK)
+    assert main(["eval", folder, "countin"]) != 0
+    assert "counting" in capsys.readouterr().err
