@@ -111,7 +111,7 @@ def _show_component(component: Component, out: Console) -> None:
         )
     out.print(rows if fields else Text("no settings", style="dim"))
     for preset, values in component.presets.items():
-        settings = ", ".join(f"{name} = {toml_value(value)}" for name, value in values.items())
+        settings = ", ".join(f"{name} = {_shown(value)}" for name, value in values.items())
         out.print(Text.assemble(("preset ", "cyan"), (preset, "bold"), f"  {settings}"))
     out.print()
 
@@ -119,17 +119,14 @@ def _show_component(component: Component, out: Console) -> None:
 def _default(field: ConfigField) -> str:
     if field.required:
         return "required"
-    return "—" if field.default is None else toml_value(_value(field.default))
+    return "—" if field.default is None else _shown(field.default)
 
 
-def toml_value(value: Any) -> str:
-    """A plain value about as it is written in a recipe."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
-    return str(value)
+def _shown(value: Any) -> str:
+    """As it is written in a recipe."""
+    from ..recipe.values import toml_value  # here, as the recipe package would double the time of `components --json`
+
+    try:
+        return toml_value(_value(value))
+    except TypeError:  # a default that only Python can write, such as an enumeration
+        return str(value)
