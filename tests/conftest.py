@@ -43,7 +43,10 @@ def make_plan(pathways: dict[str, Any] | None = None, **settings: dict[str, Any]
         "encoder": use("encoder", "siglip", "understanding.encoder", **ENCODER),
         "adapter": use("adapter", "mlp", "understanding.adapter"),
     }
-    ways = {"understanding": Pathway("understanding", "look", looking), "generation": Pathway("generation", "draw", drawing)}
+    ways = {
+        "understanding": Pathway("understanding", "look", looking),
+        "generation": Pathway("generation", "draw", drawing),
+    }
     return compose(
         Recipe(
             name="tiny",
@@ -57,15 +60,15 @@ def make_plan(pathways: dict[str, Any] | None = None, **settings: dict[str, Any]
 
 
 def fitted(plan: Any) -> UnifiedModel:
-    """The plan's model, in float32, with weights large enough that its choices differ, and a learned vocabulary."""
+    """The plan's model in float32, with a learned vocabulary, and weights that let its choices hang on the prompt."""
     import torch
 
     torch.manual_seed(0)
     model = plan.build()
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
-                parameter.mul_(4)
+                parameter.mul_(40 if "o_proj" in name else 12 if "qkv" in name and "backbone" in name else 4)
     model.processor.fit(TEXTS)
     return model.eval()
 
@@ -105,18 +108,39 @@ def official() -> Path:
 @pytest.fixture(scope="session")
 def official_plan(official: Path) -> Any:
     """The parts of the official checkpoint, at its sizes, with its own text tokenizer."""
-    eight = {"image_size": 64}
+    image = {"image_size": 64}
     return make_plan(
         **{
             "backbone": {"width": 96, "inner": 256, "layers": 3, "heads": 4, "vocabulary": 768, "context": 1024},
             "text": {"file": str(official), "vocabulary": 768},
             "layout": {"system": _official_system()},
-            "understanding.encoder": eight | {"patch_size": 16, "width": 64, "layers": 3, "heads": 4},
-            "generation.tokenizer": eight
+            "understanding.encoder": image | {"patch_size": 16, "width": 64, "layers": 3, "heads": 4},
+            "generation.tokenizer": image
             | {"channels": 32, "groups": 32, "multipliers": (1, 1, 1, 1, 2), "blocks": 2, "latent": 32}
             | {"vocabulary": 128, "code_width": 8},
         }
     )
+
+
+@pytest.fixture(scope="session")
+def official_model(official_plan: Any, official: Path) -> UnifiedModel:
+    """The official checkpoint's weights in the parts of the plan."""
+    from importlib import import_module
+
+    import torch
+
+    model = official_plan.build()
+    state = torch.load(official / "pytorch_model.bin", weights_only=True)
+    for path, part in official_plan.parts.items():
+        if part.output is None:
+            continue
+        weights = import_module(part.use.component.factory.rpartition(".")[0] + ".weights")
+        prefixes = getattr(weights, "OFFICIAL_PREFIXES", {})
+        prefix = prefixes.get(path.partition(".")[0]) or weights.OFFICIAL_PREFIX
+        own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+        module = model.part(path)
+        module.load_state_dict(weights.OFFICIAL.load(own, module.state_dict()), strict=False)
+    return model.eval()
 
 
 def _official_system() -> str:

@@ -96,7 +96,8 @@ class Answer:
         return added
 
     def _certain(self, text: str) -> str:
-        keep = len(text.rstrip("�"))
+        text = text.rstrip("�")
+        keep = len(text)
         for string in self._stop:
             for length in range(min(len(string) - 1, len(text)), 0, -1):
                 if text.endswith(string[:length]):

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from janiform import Batch, JaniformError, Sequence, Span, collate, pack
 
 SIZES = {"understanding": 3, "generation": 4}
@@ -73,7 +72,9 @@ def check(batch: Batch, given_sequences: list[Sequence]) -> None:
             full += [n for n in numbers if n]
             offset += span.length
         assert len(full) == len(set(full))
-    assert {name: set(zip(t.positions.tolist(), t.ids.tolist(), strict=True)) for name, t in batch.text.items()} == texts
+    assert {
+        name: set(zip(t.positions.tolist(), t.ids.tolist(), strict=True)) for name, t in batch.text.items()
+    } == texts
     for name, pictures in batch.pictures.items():
         starts = pictures.positions[:, 0].tolist()
         assert set(zip(pictures.pixels[:, 0, 0, 0].tolist(), starts, strict=True)) == shown.pop(name)
@@ -144,14 +145,19 @@ def test_what_cannot_be_laid_out_is_refused() -> None:
         collate([Sequence([Span("draw", [1], "generation", torch.zeros(3, 2, 2), loss=True)])])
     with pytest.raises(ValueError, match="needs its pathway and its picture"):
         collate([Sequence([Span("text", [1]), Span("draw", [1], "generation", None, loss=True)])])
-    both = [Span("text", [1]), *(Span("look", [1], "p", picture) for picture in (torch.zeros(3, 2, 2), torch.ones(1, 1).long()))]
+    both = [
+        Span("text", [1]),
+        *(Span("look", [1], "p", picture) for picture in (torch.zeros(3, 2, 2), torch.ones(1, 1).long())),
+    ]
     with pytest.raises(ValueError, match="not both in one batch"):
         collate([Sequence(both)])
 
 
 def test_moved_it_keeps_everything() -> None:
     codes = torch.arange(4)[:, None]
-    batch = collate([Sequence([Span("text", [1, 2], loss=True), Span("draw", [9] * 4, "generation", codes, loss=True)])])
+    batch = collate(
+        [Sequence([Span("text", [1, 2], loss=True), Span("draw", [9] * 4, "generation", codes, loss=True)])]
+    )
     moved = batch.to("meta")
     assert moved.pictures["generation"].codes.device.type == "meta"
     assert moved.pictures["generation"].pixels is None

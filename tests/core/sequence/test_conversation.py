@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from janiform import Conversation, Draw, JaniformError, Look, Turn
 
 PICTURE = np.zeros((4, 4, 3), dtype=np.uint8)

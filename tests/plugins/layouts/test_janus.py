@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from janiform import ComponentError, Conversation, Draw, Look, Processor, Turn
 from PIL import Image
 from safetensors.torch import load_file
-
-from janiform import ComponentError, Conversation, Draw, Look, Processor, Turn
 
 PICTURE = np.zeros((16, 16, 3), dtype=np.uint8)
 
@@ -73,7 +72,9 @@ def test_drawing_prompts_have_the_official_ids(official_processor: Processor, ex
 
 def test_roles_that_are_words_stand_as_words(make_plan: Any, official: Path) -> None:
     roles = {"roles": ("User", "Assistant"), "system": ""}
-    processor = Processor(make_plan(layout=roles, text={"file": str(official), "vocabulary": 768}, backbone={"vocabulary": 768}))
+    processor = Processor(
+        make_plan(layout=roles, text={"file": str(official), "vocabulary": 768}, backbone={"vocabulary": 768})
+    )
     ids = processor.sequence(Conversation.asking("Hi"), answer=False).ids
     assert ids == [processor.text.id_of("<｜begin▁of▁sentence｜>"), *processor.text.encode("User: Hi\n\nAssistant:")]
 
@@ -90,7 +91,12 @@ def test_a_special_token_cannot_be_typed(processor: Processor) -> None:
 
 def test_the_loss_lies_on_the_answer_and_its_end(processor: Processor) -> None:
     conversation = Conversation(
-        (Turn("user", (Look(PICTURE), "\none?")), Turn("assistant", "yes"), Turn("user", "two?"), Turn("assistant", "no"))
+        (
+            Turn("user", (Look(PICTURE), "\none?")),
+            Turn("assistant", "yes"),
+            Turn("user", "two?"),
+            Turn("assistant", "no"),
+        )
     )
     sequence = processor.sequence(conversation)
     learned = [id for span in sequence.spans if span.loss for id in span.ids]

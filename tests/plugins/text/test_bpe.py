@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from janiform import ComponentError
 from janiform_plugins.text.bpe.config import SPECIAL_TOKENS, BpeConfig
 from janiform_plugins.text.bpe.tokenizer import BpeTokenizer
 from tokenizers import Tokenizer
 
-from janiform import ComponentError
-
-TEXTS = [f"a {colour} {shape} above the {shape}" for colour in ("red", "blue", "green") for shape in ("circle", "square")]
+TEXTS = [
+    f"a {colour} {shape} above the {shape}" for colour in ("red", "blue", "green") for shape in ("circle", "square")
+]
 LEARNED = BpeTokenizer(BpeConfig(vocabulary=320))
 LEARNED.fit(TEXTS * 4)
 
