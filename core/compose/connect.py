@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ..errors import CompositionError
 from ..ports import Codes, Features, Hidden, Logits, Port
@@ -127,8 +127,7 @@ class _Composition:
         return self.parts[path].output if path in self.parts else None
 
     def use(self, path: str) -> Use:
-        use: Any = self.findings.entries[self.owners[path]]
-        return use
+        return cast("Use", self.findings.entries[self.owners[path]])
 
     def sharer(self, path: str) -> str | None:
         return self.owners[path] if self.owners[path] != path else None

@@ -102,7 +102,7 @@ def label_of(port: Port) -> tuple[str, ...]:
             where = f" on {port.grid}" if port.grid else ""
             return f"features{where}", f"[B, {port.tokens}, {port.width}]"
         case Codes():
-            return f"codes below {port.vocabulary}", f"[B, {port.tokens}, {port.depth}]"
+            return f"codes of {port.vocabulary}", f"[B, {port.tokens}, {port.depth}]"
         case Hidden():
             return "hidden states", f"[B, T, {port.width}]"
         case Logits():

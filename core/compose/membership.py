@@ -45,20 +45,14 @@ def _roles(pathway: Pathway, findings: Findings) -> list[str]:
             f"{VERBS[pathway.mode]} and so needs {_article(role)}, which is missing",
             f'add {role} = {{ use = "…" }} to [{pathway.name}]; `janiform components {role}` lists what there is',
         )
-    # A looking pathway that shares everything of a drawing one inherits a head and a sampler that it never uses.
-    unused = {"head", "sampler"} if pathway.mode == "look" and _shares_everything(pathway) else set()
     for role in pathway.parts:
-        if role not in expected and role not in unused:
+        if role not in expected:
             findings.add(
                 f"{pathway.name}.{role}",
                 f"{_article(role)} does not belong in the pathway '{pathway.name}', which {VERBS[pathway.mode]}",
                 f"its parts are {', '.join(expected)}",
             )
     return [role for role in expected if role in pathway.parts]
-
-
-def _shares_everything(pathway: Pathway) -> bool:
-    return all(isinstance(part, Share) for part in pathway.parts.values())
 
 
 def _follow(path: str, findings: Findings) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from attrs import frozen
 
@@ -11,7 +11,7 @@ from .graph import Arrow, Graph, Node
 MARGIN, TOP, HEADING = 20.0, 68.0, 34.0
 LANE = 64.0
 """Room to the right of a column's boxes, for arrows that lead back up."""
-ROW_GAP, LINE, PADDING = 52.0, 17.0, 20.0
+ROW_GAP, LINE, PADDING = 56.0, 17.0, 20.0
 LETTER = 7.4
 """Width of a letter of a box's text, on the safe side."""
 
@@ -44,13 +44,19 @@ class Box:
 
 @frozen
 class Route:
-    """How one arrow runs: SVG path data, and where its label begins. ``back``: it leads up, beside the column."""
+    """How one arrow runs: SVG path data, and where its label stands.
+
+    ``anchor`` is SVG's ``text-anchor``. ``label`` has one line or two. ``back``: the arrow leads up, beside the column,
+    and its label stands upright along it.
+    """
 
     arrow: Arrow
     path: str
-    label_x: float
-    label_y: float
-    back: bool
+    label: tuple[str, ...]
+    x: float
+    y: float
+    anchor: str = "start"
+    back: bool = False
 
 
 @frozen
@@ -89,42 +95,59 @@ def _height(node: Node) -> float:
     return PADDING + LINE * len(node.lines)
 
 
-def _routes(graph: Graph, boxes: dict[str, Box]) -> Iterable[Route]:
+def _routes(graph: Graph, boxes: dict[str, Box]) -> Iterator[Route]:
     rows = {node.key: node.row for node in graph.nodes}
     down = [arrow for arrow in graph.arrows if rows[arrow.source] < rows[arrow.target]]
     back = [arrow for arrow in graph.arrows if rows[arrow.source] >= rows[arrow.target]]
     for arrow in down:
         source, target = boxes[arrow.source], boxes[arrow.target]
-        start = _port(source, target, [boxes[other.target] for other in down if other.source == arrow.source])
-        end = _port(target, source, [boxes[other.source] for other in down if other.target == arrow.target])
-        yield _down(arrow, start, source.bottom, end, target.y)
+        leaving = [boxes[other.target] for other in down if other.source == arrow.source]
+        arriving = [boxes[other.source] for other in down if other.target == arrow.target]
+        x, to_x = _port(source, target, leaving), _port(target, source, arriving)
+        if source.centre == target.centre:  # straight down, from where the side with more arrows has it
+            x = to_x = to_x if len(leaving) == 1 else x
+        if x == to_x:
+            crowded = len(arriving) > 1 and target.width == source.width
+            yield _straight(arrow, x, source.bottom, target.y, 10.0 if crowded else 0.0)
+        else:
+            place_in_line = sorted(arriving, key=lambda box: box.centre).index(source)
+            yield _across(arrow, x, source.bottom, to_x, target.y, 9.0 * place_in_line)
     for number, arrow in enumerate(back):
         earlier = sum(boxes[other.source].x == boxes[arrow.source].x for other in back[:number])
-        yield _back(arrow, boxes[arrow.source], boxes[arrow.target], 14 * earlier)
+        yield _back(arrow, boxes[arrow.source], boxes[arrow.target], boxes["backbone"].bottom, 14.0 * earlier)
 
 
 def _port(box: Box, other: Box, others: list[Box]) -> float:
     """Where on a side of ``box`` the arrow from or to ``other`` is fixed: right above or below it where the box is
-    wide, and otherwise side by side with the arrows from and to ``others``."""
+    wider, and otherwise beside the arrows from and to ``others``."""
     if box.width > other.width:
         return other.centre
-    if any(wide.width > box.width for wide in others):
+    order = sorted(one.centre for one in others if one.width <= box.width)
+    if other.width > box.width:
         return box.centre
-    order = sorted(others, key=lambda one: one.centre)
-    return box.centre + (order.index(other) - (len(order) - 1) / 2) * 48
+    return box.centre + (order.index(other.centre) - (len(order) - 1) / 2) * 48
 
 
-def _down(arrow: Arrow, x: float, y: float, to_x: float, to_y: float) -> Route:
-    middle = (y + to_y) / 2
-    label_y = middle - 7 * (len(arrow.label) - 1) + 4
-    if abs(x - to_x) < 1:
-        return Route(arrow, f"M {x:g} {y:g} V {to_y - 2:g}", x + 9, label_y, back=False)
-    curve = f"M {x:g} {y:g} C {x:g} {middle:g} {to_x:g} {middle:g} {to_x:g} {to_y - 2:g}"
-    return Route(arrow, curve, (x + to_x) / 2 + 9, label_y, back=False)
+def _straight(arrow: Arrow, x: float, y: float, to_y: float, lift: float) -> Route:
+    label_y = (y + to_y) / 2 - 7 * (len(arrow.label) - 1) + 4 - lift
+    return Route(arrow, f"M {x:g} {y:g} V {to_y - 2:g}", arrow.label, x + 9, label_y)
 
 
-def _back(arrow: Arrow, source: Box, target: Box, shift: float) -> Route:
-    lane, low, high = max(source.right, target.right) + 24 + shift, source.middle, target.middle
+def _across(arrow: Arrow, x: float, y: float, to_x: float, to_y: float, shift: float) -> Route:
+    """Down, over to another column and down again; the label lies above the level part, at its beginning."""
+    level = to_y - 16 - shift
+    turn = 8 if to_x > x else -8
+    path = (
+        f"M {x:g} {y:g} V {level - 8:g} Q {x:g} {level:g} {x + turn:g} {level:g} "
+        f"H {to_x - turn:g} Q {to_x:g} {level:g} {to_x:g} {level + 8:g} V {to_y - 2:g}"
+    )
+    anchor = "start" if to_x > x else "end"
+    return Route(arrow, path, (" ".join(arrow.label),), x + 1.5 * turn, level - 6, anchor)
+
+
+def _back(arrow: Arrow, source: Box, target: Box, backbone: float, shift: float) -> Route:
+    lane, low, high = max(source.right, target.right) + 20 + shift, source.middle, target.middle
     out = f"M {source.right:g} {low:g} H {lane - 8:g} Q {lane:g} {low:g} {lane:g} {low - 8:g}"
-    back = f"V {high + 8:g} Q {lane:g} {high:g} {lane - 8:g} {high:g} H {target.right + 2:g}"
-    return Route(arrow, f"{out} {back}", lane + 13, (low + high) / 2, back=True)
+    up = f"V {high + 8:g} Q {lane:g} {high:g} {lane - 8:g} {high:g} H {target.right + 2:g}"
+    label = (" ".join(arrow.label),)
+    return Route(arrow, f"{out} {up}", label, lane + 13, (low + backbone) / 2, "middle", back=True)

@@ -90,13 +90,10 @@ def _arrow(route: Route) -> str:
 
 
 def _label(route: Route) -> Iterator[str]:
-    x, y = route.label_x, route.label_y
-    if route.back:
-        turned = f' transform="rotate(-90 {x:g} {y:g})"'
-        yield _text(x, y, escape("  ".join(route.arrow.label)), "label", "middle", turned)
-        return
-    for number, line in enumerate(route.arrow.label):
-        yield _text(x, y + 14 * number, escape(line), "label shape" if line.startswith("[") else "label")
+    turned = f' transform="rotate(-90 {route.x:g} {route.y:g})"' if route.back else ""
+    for number, line in enumerate(route.label):
+        kind = "label shape" if line.startswith("[") else "label"
+        yield _text(route.x, route.y + 14 * number, escape(line), kind, route.anchor, turned)
 
 
 def _rectangle(box: Box, kind: str, radius: float) -> str:

@@ -7,11 +7,10 @@ import sys
 
 import pytest
 from attrs import evolve
-from tiny_parts import Brain, Code, Eye, Line, Plain, Speak, Table, draw, look, recipe, shared, use
-
 from janiform import Codes, CompositionError, Features, Grid, Hidden, Logits
 from janiform.compose import Edge, compose
 from janiform.recipe import Share
+from tiny_parts import Brain, Code, Eye, Line, Plain, Speak, Table, draw, look, recipe, shared, use
 
 HIDDEN = Hidden(8, 13, 64, 2, 1, 4)
 CODES = Codes(11, Grid(4, 4), 3)
@@ -72,10 +71,12 @@ def test_edges_follow_the_data() -> None:
 
 
 def test_shared_pathway_has_one_owner_of_each_part() -> None:
-    plan = compose(recipe(shared("tokenizer", "embedding", "adapter", "head", "sampler"), draw()))
+    plan = compose(recipe(shared("tokenizer", "embedding", "adapter"), draw()))
     assert plan.owner("understanding.adapter") == "generation.adapter"
     assert plan.owner("backbone") == "backbone"
-    assert plan.shared == {f"understanding.{role}": f"generation.{role}" for role in ("tokenizer", "embedding", "adapter")}
+    assert plan.shared == {
+        f"understanding.{role}": f"generation.{role}" for role in ("tokenizer", "embedding", "adapter")
+    }
     assert plan.pathways["understanding"].codes == CODES
     assert plan.edges == compose(recipe(draw())).edges
 
@@ -95,7 +96,9 @@ def test_a_language_model_alone_composes() -> None:
 def test_missing_parts() -> None:
     found = problems(recipe(look(encoder=None), draw(tokenizer=None, head=None)))
     assert len(found) == 3
-    assert found[0].startswith("tiny.toml:1: understanding: looks at pictures, but has neither an encoder nor a tokenizer")
+    assert found[0].startswith(
+        "tiny.toml:1: understanding: looks at pictures, but has neither an encoder nor a tokenizer"
+    )
     assert found[1].startswith("tiny.toml:2: generation: draws and so needs a tokenizer, which is missing")
     assert "a head" in found[2]
     assert "janiform components head" in found[2]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from attrs import evolve, frozen
-from torch import Tensor, nn
-from torch.nn import functional as F
-
 from janiform import Codes, Component, CropToSquare, Features, Grid, Hidden, Logits, Misfit, Origin, attend
 from janiform.recipe import Pathway, Recipe, Share, Stage, Use
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 @frozen
@@ -65,9 +64,7 @@ class Brain:
     kv_heads: int = 1
 
     def hidden(self) -> Hidden:
-        return Hidden(
-            self.width, self.vocabulary, self.context, self.layers, self.kv_heads, self.width // self.heads
-        )
+        return Hidden(self.width, self.vocabulary, self.context, self.layers, self.kv_heads, self.width // self.heads)
 
 
 @frozen

@@ -1,0 +1,151 @@
+"""``janiform check``: do the parts of recipes fit together, and what would the models cost?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import CompositionError, JaniformError, Problem
+from .options import overrides_option
+from .output import console, json_option, print_json, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..compose.examine import Examination
+
+
+@click.command()
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+@overrides_option
+@json_option
+def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> int:
+    """Compose recipes, by name or file, without making weights: parts, shapes and costs, or everything that is wrong.
+
+    Exits with 0 where all of them fit, and with 1 where one does not.
+    """
+    from ..compose.examine import examine
+    from ..recipe import read_recipe
+
+    reports: list[dict[str, Any]] = []
+    errors: list[JaniformError] = []
+    for name in recipes:
+        try:
+            found = examine(read_recipe(name, overrides))
+        except JaniformError as error:
+            errors.append(error)
+            reports.append({"recipe": name, "fits": False, "problems": [_plain(one) for one in error.problems]})
+            continue
+        reports.append({"recipe": name, "fits": True, "problems": [], **_facts(found)})
+        if not as_json:
+            _show(found, console())
+    if as_json:
+        print_json({"recipes": reports})
+    elif errors:
+        # One recipe's own error knows its exit code best; of several, all problems belong in one report.
+        problems = [problem for error in errors for problem in error.problems]
+        raise errors[0] if len(recipes) == 1 else CompositionError(problems)
+    return 1 if errors else 0
+
+
+def _plain(problem: Problem) -> dict[str, Any]:
+    return {
+        "message": problem.message,
+        "path": problem.path,
+        "file": problem.origin.source if problem.origin else None,
+        "line": problem.origin.line if problem.origin else None,
+        "hint": problem.hint,
+    }
+
+
+def _facts(found: Examination) -> dict[str, Any]:
+    plan = found.plan
+    return {
+        "name": plan.recipe.name,
+        "components": {path: part.use.component.reference for path, part in plan.parts.items()},
+        "shared": plan.shared,
+        "edges": [{"from": edge.from_path, "to": edge.to_path, "port": str(edge.port)} for edge in plan.edges],
+        "costs": found.costs.as_dict(),
+        "trained": dict(found.trained),
+    }
+
+
+def _show(found: Examination, out: Console) -> None:
+    from rich.text import Text
+
+    recipe = found.plan.recipe
+    out.print(Text.assemble((recipe.name, "bold"), " fits", (f"  {recipe.description}", "dim")))
+    _show_parts(found, out)
+    _show_costs(found, out)
+    if recipe.stages:
+        _show_stages(found, out)
+
+
+def _show_parts(found: Examination, out: Console) -> None:
+    from rich.text import Text
+
+    from ..compose import units
+
+    plan, costs = found.plan, found.costs
+    parts = table("Part", "Component", "Parameters")
+    parts.columns[2].justify = "right"
+    for path, part in plan.parts.items():
+        if part.owner is not None:
+            parts.add_row(Text(path, style="cyan"), Text(f"shared: {part.owner}", style="dim"), "")
+        else:
+            size = units.count(costs.parts[path].parameters) if path in costs.parts else "—"
+            parts.add_row(Text(path, style="cyan"), part.use.component.reference, size)
+    parts.add_section()
+    parts.add_row("", "", Text(units.count(costs.parameters), style="bold"))
+    out.print(parts)
+
+    edges = table("From", "To", "What flows")
+    for edge in plan.edges:
+        edges.add_row(Text(edge.from_path, style="cyan"), Text(edge.to_path, style="cyan"), str(edge.port))
+    out.print(edges)
+
+
+def _show_costs(found: Examination, out: Console) -> None:
+    from ..compose.units import size, work
+
+    costs = found.costs
+    rows = table("Cost", "")
+    rows.show_header = False
+    rows.add_row("weights", f"{size(costs.weight_bytes('bf16'))} in bf16, {size(costs.weight_bytes('fp32'))} in fp32")
+    rows.add_row(
+        "KV cache",
+        f"{size(costs.kv_bytes(1))} a token, {size(costs.kv_bytes())} a sequence of {costs.context} positions, in bf16",
+    )
+    rows.add_row("text token", f"{work(costs.text_token)}, and {work(costs.attention)} for every position before it")
+    for name, pathway in costs.pathways.items():
+        height, width = pathway.pixels
+        said = f"{pathway.tokens} tokens a picture of {height}×{width}"
+        if pathway.look is not None:
+            said += f", {work(pathway.look)} to look at it"
+        if pathway.code is not None and pathway.decode is not None:
+            said += f", {work(pathway.code)} a code, {work(pathway.decode)} to decode them"
+        rows.add_row(name, said)
+    out.print(rows)
+
+
+def _show_stages(found: Examination, out: Console) -> None:
+    from rich.text import Text
+
+    from ..compose.units import count
+
+    recipe = found.plan.recipe
+    rows = table("Stage", "Trains", "Parameters", "Mixture", "Steps × batch")
+    rows.columns[1].no_wrap = True
+    rows.columns[2].justify = "right"
+    for name in recipe.training.stages or recipe.stages:
+        stage = recipe.stages[name]
+        mixture = ", ".join(f"{source} {ratio:g}" for source, ratio in stage.mixture.items())
+        rows.add_row(
+            Text(name, style="cyan"),
+            "\n".join(stage.train),
+            count(found.trained[name]),
+            mixture,
+            f"{stage.steps} × {stage.batch}",
+        )
+    out.print(rows)

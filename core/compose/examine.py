@@ -1,0 +1,58 @@
+"""Everything about a recipe that can be known before weights exist: whether it fits, what it costs, what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from ..errors import CompositionError, JaniformError, Problem
+from .build import build_modules
+from .connect import compose
+from .costs import Costs, measure
+from .findings import Findings
+from .plan import Plan
+from .selectors import select
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..recipe import Recipe
+
+
+@frozen
+class Examination:
+    """A recipe that fits. ``trained``: parameters that each stage trains, by the stage's name."""
+
+    plan: Plan
+    costs: Costs
+    trained: Mapping[str, int]
+
+
+def examine(recipe: Recipe) -> Examination:
+    """Compose a recipe, build it on the meta device, and match the selectors of its stages.
+
+    Raises ``CompositionError`` with all problems.
+    """
+    plan = compose(recipe)
+    modules = build_modules(plan, device="meta")
+    return Examination(plan, measure(plan, modules), _trained(plan, modules))
+
+
+def _trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
+    sizes = {f"{path}.{name}": p.numel() for path, module in modules.items() for name, p in module.named_parameters()}
+    findings = Findings(plan.recipe)
+    trained: dict[str, int] = {}
+    problems: list[Problem] = []
+    for stage in plan.recipe.stages.values():
+        try:
+            chosen = select(sizes, stage.train, plan.shared)
+        except JaniformError as error:
+            path = f"stage.{stage.name}.train"
+            problems += [evolve(problem, path=path, origin=findings.origin(path)) for problem in error.problems]
+        else:
+            trained[stage.name] = sum(sizes[name] for name in chosen)
+    if problems:
+        raise CompositionError(problems)
+    return trained
