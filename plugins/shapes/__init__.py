@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .config import ShapesConfig
+from .config import PRESETS, BenchmarkConfig, ShapesConfig
 
 
 @hookimpl
@@ -15,4 +15,12 @@ def janiform_register(registrar: Registrar) -> None:
         config=ShapesConfig,
         factory="janiform_plugins.shapes.source:Shapes",
         summary="64×64 pictures of coloured shapes, made as they are needed: captions, questions or texts about them",
+    )
+    registrar.component(
+        "benchmark",
+        "shapes",
+        config=BenchmarkConfig,
+        presets=PRESETS,
+        factory="janiform_plugins.shapes.benchmark:ShapesBenchmark",
+        summary="Drawing in GenEval's six categories, judged by a verifier, and six kinds of questions",
     )

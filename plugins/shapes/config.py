@@ -1,4 +1,4 @@
-"""Settings of the source of shapes."""
+"""Settings of the source and of the benchmark of shapes."""
 
 from __future__ import annotations
 
@@ -26,3 +26,27 @@ class ShapesConfig:
         validator=validators.ge(1),
         metadata={"help": "questions about one picture, turn by turn, where it asks"},
     )
+
+
+def _setting(default: int, least: int, most: int, sentence: str) -> int:
+    value: int = field(
+        default=default, validator=[validators.ge(least), validators.le(most)], metadata={"help": sentence}
+    )
+    return value
+
+
+@frozen(kw_only=True)
+class BenchmarkConfig:
+    """How much is drawn and asked, and with which settings; what is not given is as the model's recipe says."""
+
+    prompts: int = _setting(100, 1, 4096, "prompts of each of the six categories")
+    pictures: int = _setting(4, 1, 256, "pictures of each prompt")
+    questions: int = _setting(200, 1, 100_000, "questions of each of the six kinds; balanced where ten divides it")
+    seed: int = _setting(0, 0, 2**30, "of prompts, pictures and questions")
+    guidance: float | None = field(default=None, metadata={"help": "instead of the recipe's"})
+    temperature: float | None = field(default=None, metadata={"help": "instead of the recipe's"})
+    top_k: int | None = field(default=None, metadata={"help": "instead of the recipe's"})
+
+
+PRESETS = {"sample": {"prompts": 8, "pictures": 1, "questions": 30}}
+"""A quick look, as the demo takes it."""
