@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .errors import Problem, StorageError
 
@@ -28,11 +28,13 @@ class KeyMap:
     ``{"blocks.{i}.{rest}": "encoder.layers.{i}.{rest}"}``.
     ``unused``: patterns of names in their files that are left out on purpose.
     ``own``: patterns of our names that their files never have, and that keep their value.
+    ``repeats``: names in their files -> the name whose tensor they may repeat, as a tied text head does.
     """
 
     names: Mapping[str, str | tuple[str, ...]]
     unused: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    repeats: Mapping[str, str] = field(factory=dict)
 
     def theirs(self, name: str) -> tuple[str, ...] | None:
         """Their names for the pieces of our tensor; None where the map does not know it."""
@@ -74,6 +76,10 @@ class KeyMap:
                 continue
             loaded[name] = tensor.reshape(own.shape)
         left = [name for name in state if name not in read and not self.is_unused(name)]
+        for name in [name for name in left if self.repeats.get(name) in state]:
+            left.remove(name)
+            if not torch.equal(state[name], state[self.repeats[name]]):
+                problems.append(Problem(f"{name} is not the same as {self.repeats[name]}, so they cannot be one here"))
         if left:
             problems.append(Problem(f"the file has tensors that belong to nothing here: {_listed(left)}"))
         if problems:

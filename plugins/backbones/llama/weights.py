@@ -25,7 +25,13 @@ def _below(prefix: str) -> dict[str, str | tuple[str, ...]]:
 
 
 OFFICIAL_PREFIX = "language_model."
-OFFICIAL = KeyMap({**_below("model."), "lm_head.weight": "lm_head.weight"})
+OFFICIAL = KeyMap(
+    {**_below("model."), "lm_head.weight": "lm_head.weight"},
+    repeats={"lm_head.weight": "model.embed_tokens.weight"},
+)
 
 TRANSFORMERS_PREFIX = ""
-TRANSFORMERS = KeyMap({**_below("model.language_model."), "lm_head.weight": "lm_head.weight"})
+TRANSFORMERS = KeyMap(
+    {**_below("model.language_model."), "lm_head.weight": "lm_head.weight"},
+    repeats={"lm_head.weight": "model.language_model.embed_tokens.weight"},
+)
