@@ -84,7 +84,8 @@ def decode_codes(model: UnifiedModel, codes: Tensor, *, pathway: str = "generati
     """Codes [B, N, d] to pictures [B, 3, h, w] in [-1, 1], ``at_once`` together so that memory stays bounded."""
     tokenizer = cast(Tokenizer, model.part(f"{pathway}.tokenizer"))
     with generating(model):
-        return torch.cat([tokenizer.decode(some).clamp(-1, 1) for some in codes.split(at_once)])
+        groups = (codes[start : start + at_once] for start in range(0, len(codes), at_once))
+        return torch.cat([tokenizer.decode(some).clamp(-1, 1) for some in groups])
 
 
 def _codes(model: UnifiedModel, pathway: str) -> Codes:

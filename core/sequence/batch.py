@@ -6,13 +6,13 @@ Flat positions index the B·T positions of the batch row by row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from typing import Literal
 
 import numpy as np
 import torch
-from attrs import evolve, frozen
+from attrs import frozen
 from torch import Tensor
 
 from ..errors import JaniformError
@@ -65,10 +65,29 @@ class Batch:
     codes: dict[str, CodeTargets]
 
     def to(self, device: str | torch.device, non_blocking: bool = False) -> Batch:
-        return _mapped(self, lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        """The batch with all its tensors on the device."""
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
-        return _mapped(self, torch.Tensor.pin_memory)
+        """The batch in page-locked memory, from which it can be copied while a GPU computes."""
+        return self._moved(Tensor.pin_memory)
+
+    def _moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        def perhaps(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else move(tensor)
+
+        return Batch(
+            move(self.ids),
+            move(self.positions),
+            move(self.documents),
+            move(self.blocks),
+            {
+                name: Pictures(perhaps(some.pixels), perhaps(some.codes), move(some.positions))
+                for name, some in self.pictures.items()
+            },
+            {name: TextTargets(move(some.positions), move(some.ids)) for name, some in self.text.items()},
+            {name: CodeTargets(move(some.pictures), move(some.positions)) for name, some in self.codes.items()},
+        )
 
     @property
     def tokens(self) -> int:
@@ -130,7 +149,16 @@ def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:
                 marks.add(span, r * shape[1] + offset, first=offset == start, loss=sequence.pathway or "text")
                 offset += span.length
             start = stop
-    return Batch(*map(torch.from_numpy, (ids, positions, documents, blocks)), *marks.finished())
+    pictures, text, codes = marks.finished()
+    return Batch(
+        ids=torch.from_numpy(ids),
+        positions=torch.from_numpy(positions),
+        documents=torch.from_numpy(documents),
+        blocks=torch.from_numpy(blocks),
+        pictures=pictures,
+        text=text,
+        codes=codes,
+    )
 
 
 class _Marks:
@@ -177,17 +205,3 @@ def _stacked(pathway: str, entries: list[tuple[Tensor, int, int]]) -> Pictures:
     positions = torch.tensor([start for _, start, _ in entries])[:, None] + torch.arange(entries[0][2])
     stacked = torch.stack(tensors)
     return Pictures(None, stacked, positions) if encoded.pop() else Pictures(stacked, None, positions)
-
-
-def _mapped(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
-    def parts(of: Pictures | TextTargets | CodeTargets) -> dict[str, Tensor | None]:
-        names: Iterable[str] = (attribute.name for attribute in of.__attrs_attrs__)
-        values = {name: getattr(of, name) for name in names}
-        return {name: None if value is None else move(value) for name, value in values.items()}
-
-    return Batch(
-        *(move(tensor) for tensor in (batch.ids, batch.positions, batch.documents, batch.blocks)),
-        {name: evolve(pictures, **parts(pictures)) for name, pictures in batch.pictures.items()},
-        {name: evolve(targets, **parts(targets)) for name, targets in batch.text.items()},
-        {name: evolve(targets, **parts(targets)) for name, targets in batch.codes.items()},
-    )

@@ -42,6 +42,10 @@ class Draw:
 Content: TypeAlias = str | Look | Draw
 
 
+def _turns(value: Iterable[Turn]) -> tuple[Turn, ...]:
+    return tuple(value)
+
+
 def _content(value: Content | Iterable[Content]) -> tuple[Content, ...]:
     return (value,) if isinstance(value, str | Look | Draw) else tuple(value)
 
@@ -75,7 +79,7 @@ class Conversation:
     A plain text document is a conversation with one assistant turn and no user.
     """
 
-    turns: tuple[Turn, ...] = field(converter=tuple)
+    turns: tuple[Turn, ...] = field(converter=_turns)
     system: str | None = None
 
     def __attrs_post_init__(self) -> None:

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 Kind = Literal["text", "look", "draw"]
 
 
+def _ids(value: Iterable[int]) -> tuple[int, ...]:
+    return tuple(value)
+
+
+def _spans(value: Iterable[Span]) -> tuple[Span, ...]:
+    return tuple(value)
+
+
 @frozen
 class Span:
     """Consecutive positions of one kind.
@@ -24,7 +32,7 @@ class Span:
     """
 
     kind: Kind
-    ids: tuple[int, ...] = field(converter=tuple)
+    ids: tuple[int, ...] = field(converter=_ids)
     pathway: str | None = None
     picture: Picture | None = field(default=None, eq=False, repr=False)
     mask: Literal["causal", "full"] = "causal"
@@ -39,7 +47,7 @@ class Span:
 class Sequence:
     """One document: spans in order."""
 
-    spans: tuple[Span, ...] = field(converter=tuple)
+    spans: tuple[Span, ...] = field(converter=_spans)
 
     def __len__(self) -> int:
         return sum(span.length for span in self.spans)
