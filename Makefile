@@ -1,0 +1,37 @@
+# The two commands: `make demo` and `make test`. Both set up a virtual environment of their own first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint types contracts pytest clean
+
+demo: $(VENV)/.installed
+	$(BIN)/janiform demo --out demo
+
+test: lint types pytest
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Type checkers do not follow the mapping of folders to package names, so mypy sees an ordinary install's layout.
+types: $(VENV)/.tested
+	$(BIN)/python tests/check_types.py
+
+pytest: $(VENV)/.tested
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml setup.py constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info
