@@ -55,18 +55,49 @@ def check_room(model: UnifiedModel, prompts: Sequence[SpanSequence], more: int, 
 
 
 def read(model: UnifiedModel, prompts: Sequence[SpanSequence], more: int) -> Prompts:
-    """Read prompts in one forward, with room in the cache for ``more`` positions after the longest."""
-    batch = model.processor.collate(prompts, side="left").to(model.device)
-    rows, length = batch.ids.shape
+    """Read prompts in one forward, with room in the cache for ``more`` positions after the longest.
+
+    A prompt that several rows share is read once: many pictures of one prompt, and blanked prompts of one length.
+    """
+    different, rows = _different(prompts)
+    batch = model.processor.collate(different, side="left").to(model.device)
+    length = batch.ids.shape[1]
     embeddings = model.embed(batch)
-    shape = model.plan.hidden
-    cache = KVCache(
-        shape.layers, rows, shape.kv_heads, length + more, shape.head_width, embeddings.dtype, embeddings.device
-    )
+    repeated = len(different) < len(prompts)
+    cache = _cache(model, len(different), length + (0 if repeated else more), embeddings)
     mask = Mask.decoding(batch.documents, batch.blocks, length=length + more)
     hidden: Tensor = model.part("backbone")(embeddings, batch.positions, mask, cache)
     # Left padding puts every prompt's last token at the end of its row.
-    return Prompts(model, hidden[:, -1], mask, cache, batch.positions[:, -1:] + 1)
+    last, lengths = hidden[:, -1], batch.positions[:, -1:] + 1
+    if repeated:
+        at = torch.tensor(rows, device=embeddings.device)
+        read_once, cache = cache, _cache(model, len(rows), length + more, embeddings)
+        for layer in range(len(cache.keys)):
+            cache.append(layer, read_once.keys[layer, at], read_once.values[layer, at])
+        cache.advance(length)
+        mask = Mask.decoding(batch.documents[at], batch.blocks[at], length=length + more)
+        last, lengths = last[at], lengths[at]
+    return Prompts(model, last, mask, cache, lengths)
+
+
+def _different(prompts: Sequence[SpanSequence]) -> tuple[list[SpanSequence], list[int]]:
+    """The prompts without repetition, and the index of each among them. Prompts with pictures count as different."""
+    found: dict[tuple[int, ...] | int, int] = {}
+    different: list[SpanSequence] = []
+    rows = []
+    for number, prompt in enumerate(prompts):
+        plain = all(span.kind == "text" and span.mask == "causal" for span in prompt.spans)
+        key = tuple(prompt.ids) if plain else number
+        if key not in found:
+            found[key] = len(different)
+            different.append(prompt)
+        rows.append(found[key])
+    return different, rows
+
+
+def _cache(model: UnifiedModel, rows: int, length: int, like: Tensor) -> KVCache:
+    shape = model.plan.hidden
+    return KVCache(shape.layers, rows, shape.kv_heads, length, shape.head_width, like.dtype, like.device)
 
 
 @contextmanager

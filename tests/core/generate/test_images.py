@@ -92,6 +92,22 @@ def test_without_guidance_there_are_no_unconditional_rows(tiny_model: UnifiedMod
         hook.remove()
 
 
+def test_prompts_that_several_pictures_share_are_read_once(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:
+    order = [0, 1, 0, 2, 0, 1]
+    read: list[int] = []
+    hook = tiny_model.backbone.register_forward_pre_hook(lambda _, args: read.append(len(args[0])))
+    try:
+        settings: dict[str, Any] = {"guidance": 2.0, "temperature": 1.0}
+        together = generate_codes(tiny_model, [prompts[i] for i in order], seeds=range(6), **settings)
+        assert read == [6, *[12] * 15]
+        for row, i in enumerate(order):
+            assert torch.equal(
+                together[row : row + 1], generate_codes(tiny_model, [prompts[i]], seeds=[row], **settings)
+            )
+    finally:
+        hook.remove()
+
+
 def test_progress_and_shapes(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:
     steps: list[tuple[int, int]] = []
     codes = generate_codes(tiny_model, prompts, on_step=lambda done, of: steps.append((done, of)))
