@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
 import pytest
 import torch
+from attrs import evolve
 from janiform import Sequence, Span, UnifiedModel, UsageError, blanked, decode_codes, generate_codes
 from janiform.generate import sampler_of
 from safetensors.torch import load_file
@@ -118,6 +120,43 @@ def test_progress_and_shapes(tiny_model: UnifiedModel, prompts: list[Sequence]) 
     assert pictures.shape == (3, 3, 16, 16)
     assert pictures.abs().max() <= 1
     torch.testing.assert_close(pictures, decode_codes(tiny_model, codes))
+
+
+class TwoLevels(torch.nn.Module):
+    """A head whose second code hangs on the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(32, 24), torch.nn.Linear(32, 24)
+        self.between = torch.nn.Embedding(24, 32)
+
+    def sample(self, hidden: torch.Tensor, choose: Any) -> torch.Tensor:
+        first = choose(self.first(hidden))
+        return torch.stack((first, choose(self.second(hidden + self.between(first)))), dim=1)
+
+
+class Sum(torch.nn.Module):
+    """Codes [B, N, 2] to vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(24, 4)
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        return self.table(codes).sum(-2)
+
+
+def test_codes_of_two_levels(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:
+    model = copy.deepcopy(tiny_model)
+    shape = model.plan.pathways["generation"]
+    deep = evolve(shape, codes=evolve(shape.codes, depth=2))
+    model.plan = evolve(model.plan, pathways={**model.plan.pathways, "generation": deep})
+    torch.manual_seed(0)
+    model.generation.head, model.generation.embedding = TwoLevels(), Sum()
+    together = generate_codes(model, prompts, guidance=2.0, seeds=[1, 2, 3])
+    assert together.shape == (3, 16, 2)
+    for row, prompt in enumerate(prompts):
+        assert torch.equal(together[row : row + 1], generate_codes(model, [prompt], guidance=2.0, seeds=[row + 1]))
 
 
 def test_the_recipes_sampler_draws_with_its_settings(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import Conversation, Sequence, Span, UnifiedModel, UsageError, generate_text
@@ -47,6 +48,16 @@ def test_greedy_rows_are_what_they_are_alone_and_without_a_cache(
     assert together == [generate_text(tiny_model, [prompt], max_new_tokens=12)[0] for prompt in prompts]
     assert together == [without_cache(tiny_model, prompt, 12) for prompt in prompts]
     assert len(set(together)) > 1
+
+
+def test_pictures_that_are_seen_both_ways(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:
+    both = [
+        Sequence(evolve(span, mask="full") if span.kind == "look" else span for span in prompt.spans)
+        for prompt in prompts
+    ]
+    together = generate_text(tiny_model, both, max_new_tokens=8)
+    assert together == [without_cache(tiny_model, prompt, 8) for prompt in both]
+    assert together != generate_text(tiny_model, prompts, max_new_tokens=8)
 
 
 def test_sampled_rows_follow_their_seeds(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:
