@@ -10,6 +10,7 @@ from typing import Any
 from ..components.registry import Registry
 from ..components.registry import registry as process_registry
 from ..errors import Origin, Problem, RecipeError
+from . import files
 from .grammar import GRAMMAR
 from .positions import Path
 from .read import resolve
@@ -47,8 +48,11 @@ def build(
     """
     frame = sys._getframe(1)
     origin = Origin(frame.f_code.co_filename, frame.f_lineno)
+    given = {"recipe": GRAMMAR, "name": name, **tables}
+    if refusal := files.refusal_of(given):
+        raise RecipeError(Problem(refusal, origin=origin))
     problems: list[Problem] = []
-    values = _plain({"recipe": GRAMMAR, "name": name, **tables}, (), origin, problems)
+    values = _plain(given, (), origin, problems)
     if problems:
         raise RecipeError(problems)
     return resolve(table_from(values, origin), overrides, registry or process_registry(), (), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from ..components.registry import Registry
-from ..errors import Origin, Problem, RecipeError, UsageError, nearest
+from ..errors import Origin, Problem, RecipeError, UsageError
 from . import positions
 from .tree import Table, grow
 
@@ -70,7 +71,7 @@ def read(file: RecipeFile) -> Table:
     try:
         size = file.path.stat().st_size
         if size > MAX_BYTES:
-            message = f"is {size / MAX_BYTES:.1f} MiB large; a recipe has at most {MAX_BYTES >> 20} MiB"
+            message = f"has {size:,} bytes, more than the {MAX_BYTES >> 20} MiB of a recipe"
             raise RecipeError(Problem(message, origin=Origin(file.label)))
         data = file.path.read_bytes()
     except OSError as error:
@@ -109,19 +110,19 @@ def load(text: str, origin: Callable[[int | None], Origin]) -> dict[str, Any]:
         raise RecipeError(Problem(message, origin=origin(int(place.group(1)) if place else None))) from error
     except ValueError as error:  # a number of thousands of digits
         raise RecipeError(Problem(f"is not TOML: {error}", origin=origin(None))) from error
-    if refusal := _refusal(values):
+    if refusal := refusal_of(values):
         raise RecipeError(Problem(refusal, origin=origin(None)))
     return values
 
 
-def _refusal(values: Any) -> str:
+def refusal_of(values: Any) -> str:
     """Why values cannot be those of a recipe: nested too deeply, or a number beyond TOML's. Works without recursion."""
     layer = [values]
     for _ in range(MAX_LEVELS + 1):
         if any(isinstance(item, int) and not -(1 << 63) <= item < 1 << 63 for item in layer):
             return "holds a whole number of more than 64 bits"
-        holders = [item for item in layer if isinstance(item, dict | list)]
-        layer = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
+        holders = [item for item in layer if isinstance(item, Mapping | list | tuple)]
+        layer = [item for holder in holders for item in (holder.values() if isinstance(holder, Mapping) else holder)]
         if not layer:
             return ""
     return f"is nested more than {MAX_LEVELS} levels deep"
@@ -141,11 +142,9 @@ def _label(path: Path) -> str:
 def _similar(reference: str, path: Path, recipes: Mapping[str, Path]) -> str:
     """The nearest recipe by name, or the nearest file in the same folder."""
     try:
-        beside = [str(Path(reference).with_name(other.name)) for other in path.parent.glob("*.toml")]
+        known = {other.stem: str(Path(reference).with_name(other.name)) for other in path.parent.glob("*.toml")}
     except (OSError, ValueError):
-        beside = []
-    stem = Path(reference).stem
-    if stem in recipes:
-        return f"did you mean '{stem}'?"
-    hint = nearest(reference, [*recipes, *beside])
-    return hint if hint.startswith("did") else "`janiform recipes` lists the recipes"
+        known = {}
+    known |= {name: name for name in recipes}
+    close = difflib.get_close_matches(Path(reference).stem, known, n=1)
+    return f"did you mean '{known[close[0]]}'?" if close else "`janiform recipes` lists the recipes"

@@ -30,6 +30,8 @@ def apply_overrides(tree: Table, lines: Iterable[str], merger: Merger, report: R
 
 
 def _parse(line: str, origin: Origin) -> Table:
+    if "\n" in line.strip():
+        raise JaniformError(Problem("is more than one line", origin=origin, hint="give each its own --set"))
     try:
         values = files.load(line, lambda _: origin)
     except JaniformError as error:

@@ -98,7 +98,7 @@ def _refused(cls: type[Any], arguments: Mapping[str, Any]) -> list[Mistake]:
     for attribute in attrs.fields(cls):
         name = attribute.alias or attribute.name
         value = arguments.get(name, attribute.default)
-        if name in arguments or not isinstance(value, attrs.Factory | type(attrs.NOTHING)):  # type: ignore[arg-type]
+        if name in arguments or not isinstance(value, attrs.Factory | type(attrs.NOTHING)):
             object.__setattr__(instance, attribute.name, value)
             present[name] = attribute
     found = []
