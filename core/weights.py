@@ -28,12 +28,14 @@ class KeyMap:
     ``{"blocks.{i}.{rest}": "encoder.layers.{i}.{rest}"}``.
     ``unused``: patterns of names in their files that are left out on purpose.
     ``own``: patterns of our names that their files never have, and that keep their value.
+    ``claims``: patterns of the names that are this part's, where the file holds other parts' beside them.
     ``repeats``: names in their files -> the name whose tensor they may repeat, as a tied text head does.
     """
 
     names: Mapping[str, str | tuple[str, ...]]
     unused: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ("{rest}",)
     repeats: Mapping[str, str] = field(factory=dict)
 
     def theirs(self, name: str) -> tuple[str, ...] | None:
@@ -46,6 +48,9 @@ class KeyMap:
 
     def is_unused(self, name: str) -> bool:
         return _matches(name, self.unused)
+
+    def _belongs(self, name: str) -> bool:
+        return _matches(name, self.claims) and not self.is_unused(name)
 
     def load(self, state: Mapping[str, Tensor], shapes: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A part's state dict out of their tensors; ``shapes`` is the part's own state dict, on the meta device or not.
@@ -75,7 +80,7 @@ class KeyMap:
                 )
                 continue
             loaded[name] = tensor.reshape(own.shape)
-        left = [name for name in state if name not in read and not self.is_unused(name)]
+        left = [name for name in state if name not in read and self._belongs(name)]
         for name in [name for name in left if self.repeats.get(name) in state]:
             left.remove(name)
             if not torch.equal(state[name], state[self.repeats[name]]):

@@ -9,6 +9,9 @@ from janiform_plugins.adapters.mlp.model import MlpAdapter
 from janiform_plugins.backbones.llama import weights as llama_names
 from janiform_plugins.backbones.llama.config import LlamaConfig
 from janiform_plugins.backbones.llama.model import LlamaBackbone
+from janiform_plugins.embeddings.table import weights as table_names
+from janiform_plugins.embeddings.table.config import TableConfig
+from janiform_plugins.embeddings.table.model import TableEmbedding
 from janiform_plugins.encoders.siglip import weights as siglip_names
 from janiform_plugins.encoders.siglip.config import SiglipConfig
 from janiform_plugins.encoders.siglip.model import SiglipEncoder
@@ -20,8 +23,9 @@ from janiform_plugins.tokenizers.vq.config import VqConfig
 from janiform_plugins.tokenizers.vq.model import VqTokenizer
 from transformers import LlamaConfig as TheirLlamaConfig
 from transformers import LlamaForCausalLM
-from transformers.models.janus.configuration_janus import JanusVisionConfig, JanusVQVAEConfig
+from transformers.models.janus.configuration_janus import JanusConfig, JanusVisionConfig, JanusVQVAEConfig
 from transformers.models.janus.modeling_janus import (
+    JanusForConditionalGeneration,
     JanusVisionAlignerMLP,
     JanusVisionModel,
     JanusVQVAE,
@@ -178,3 +182,39 @@ def test_adapters_and_head(width, hidden, depth):
     ours = with_weights(ours, head_names.TRANSFORMERS, randomised(theirs, seed=depth))
     states = torch.randn(5, hidden, generator=generator)
     assert_exact(ours(states), theirs(states))
+
+
+def test_every_tensor_of_a_whole_model_has_its_place():
+    theirs = JanusForConditionalGeneration(
+        JanusConfig(
+            text_config={"model_type": "llama", "vocab_size": 50, "hidden_size": 16, "intermediate_size": 24,
+                         "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1},
+            vision_config={"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16,
+                           "patch_size": 8, "projection_dim": 16},
+            vq_config={"embed_dim": 4, "num_embeddings": 20, "latent_channels": 6, "base_channels": 32,
+                       "channel_multiplier": [1, 2], "num_patches": 8, "projection_dim": 16,
+                       "image_token_embed_dim": 16},
+            tie_word_embeddings=False,
+        )
+    )  # fmt: skip
+    state = theirs.state_dict()
+    llama = LlamaConfig(width=16, inner=24, layers=2, heads=2, kv_heads=1, vocabulary=50)
+    siglip = SiglipConfig(image_size=16, patch_size=8, width=8, layers=2, heads=2)
+    vq = VqConfig(image_size=16, channels=32, multipliers=(1, 2), latent=6, vocabulary=20, code_width=4)
+    hidden, codes = llama.hidden(), vq.codes()
+    table = TableConfig()
+    adapters = adapter_names.TRANSFORMERS_PREFIXES
+    read = set()
+    for names, prefix, module in (
+        (llama_names, llama_names.TRANSFORMERS_PREFIX, LlamaBackbone(llama)),
+        (siglip_names, siglip_names.TRANSFORMERS_PREFIX, SiglipEncoder(siglip)),
+        (adapter_names, adapters["understanding"], MlpAdapter(MlpAdapterConfig(), siglip.features(), hidden)),
+        (vq_names, vq_names.TRANSFORMERS_PREFIX, VqTokenizer(vq)),
+        (table_names, table_names.TRANSFORMERS_PREFIX, TableEmbedding(table, codes)),
+        (adapter_names, adapters["generation"], MlpAdapter(MlpAdapterConfig(), table.embed(codes), hidden)),
+        (head_names, head_names.TRANSFORMERS_PREFIX, MlpHead(MlpHeadConfig(), hidden, codes)),
+    ):
+        own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+        module.load_state_dict(names.TRANSFORMERS.load(own, module.state_dict()))
+        read |= {prefix + piece for name in module.state_dict() for piece in names.TRANSFORMERS.theirs(name)}
+    assert read == state.keys()

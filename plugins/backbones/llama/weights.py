@@ -33,5 +33,6 @@ OFFICIAL = KeyMap(
 TRANSFORMERS_PREFIX = ""
 TRANSFORMERS = KeyMap(
     {**_below("model.language_model."), "lm_head.weight": "lm_head.weight"},
+    claims=("model.language_model.{rest}", "lm_head.{rest}"),
     repeats={"lm_head.weight": "model.language_model.embed_tokens.weight"},
 )
