@@ -32,7 +32,7 @@ class Merger:
         if "share" in above.entries:
             shared = above.text("share") or ""
             names = tuple(name for name in below.entries if name != "mode")
-            return self._drop(below, names, f"shares '{shared}' since", above, path, "share")
+            return self._drop(below, names, f"shares '{shared}'", above, path, "share")
         if kind is None:
             return self._one_way_to_look(below, above, path)
         if "use" not in above.entries:
