@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ..components.registry import registry
-from ..errors import Origin, Problem, UsageError
+from ..benchmarks import build_benchmark, find_benchmark, groups_of, settings_of
+from ..errors import UsageError
 from .options import device_option, dtype_option
 from .output import console, json_option, print_json, table
 from .progress import progress_shown
-
-if TYPE_CHECKING:
-    from ..components import Component
-    from ..contracts import Benchmark
-
-_FACTS = ("counts", "settings")
 
 
 @click.command()
@@ -55,7 +48,7 @@ def command(
     benchmark" lists the benchmarks with their settings.
     """
     component = find_benchmark(benchmark)
-    measure = build_benchmark(component, settings)
+    measure = build_benchmark(component, settings_of(settings))
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"there is no folder '{out.parent}' for --out")
     from ..api import load
@@ -97,54 +90,14 @@ def _write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def find_benchmark(name: str | None) -> Component:
-    """The benchmark of a name, or the only one. Raises ``UsageError`` where the choice is the user's."""
-    known = registry().components("benchmark")
-    if name is not None:
-        return registry().find("benchmark", name)
-    if len({component.name for component in known}) != 1:
-        listed = ", ".join(component.name for component in known) or "none; a plugin brings them"
-        raise UsageError(Problem("say which benchmark to measure with", hint=f"installed: {listed}"))
-    return known[-1]
-
-
-def build_benchmark(component: Component, settings: Sequence[str] = ()) -> Benchmark:
-    """A benchmark with some of its settings changed by lines of TOML. Raises ``UsageError`` for all that are wrong."""
-    from ..recipe.structure import Mistakes, structure
-
-    values: dict[str, Any] = {}
-    for line in settings:
-        try:
-            values |= tomllib.loads(line)
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(
-                Problem(f"'{line}' is no TOML: {error}", origin=Origin("--set"), hint='like prompts=20 or name="text"')
-            ) from None
-    try:
-        config = structure(component.config, values)
-    except Mistakes as mistakes:
-        raise UsageError(
-            [
-                Problem(mistake.message, ".".join(map(str, mistake.path)), Origin("--set"), mistake.hint)
-                for mistake in mistakes.found
-            ]
-        ) from None
-    built: Benchmark = component.load()(config)
-    return built
-
-
 def show_scores(scores: Mapping[str, Any]) -> None:
     """The scores as a table, and under it what belongs to them."""
-    counts = scores.get("counts", {})
     rows = table("", "Score", "Of")
     rows.columns[1].justify = rows.columns[2].justify = "right"
-    for group, members in scores.items():
-        if group in _FACTS or not isinstance(members, Mapping):
-            continue
+    for group, members in groups_of(scores).items():
         rows.add_row(group.replace("_", " "), "", "", style="bold")
-        for name, score in members.items():
-            count = counts.get(group, {}).get(name, "")
-            rows.add_row("  " + name.replace("_", " "), f"{score:.3f}", str(count))
+        for name, (score, count) in members.items():
+            rows.add_row("  " + name.replace("_", " "), f"{score:.3f}", str(count or ""))
         rows.add_section()
     out = console()
     out.print(rows)
