@@ -28,7 +28,7 @@ def ask(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], findings: F
         port: Any = method(*(inputs[name][1] for name in slot.takes))
     except Misfit as misfit:
         given = "; ".join(f"{findings.end(source)} gives {port}" for source, port in inputs.values())
-        findings.add(path, f"{findings.end(path)} does not fit: {misfit}" + (f". {given}" if given else ""))
+        findings.add(path, f"{use.component.reference} does not fit: {misfit}" + (f". {given}" if given else ""))
         return None
     except Exception as error:  # a plugin may fail in any way, and the user needs to know whose fault it is
         findings.add(path, f"{call} of {blame} failed: {type(error).__name__}: {error}", "mend the plugin")
@@ -38,7 +38,9 @@ def ask(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], findings: F
         findings.add(path, wrong, "mend the plugin")
         return None
     if fault := _fault(port):
-        findings.add(path, f"{findings.end(path)} gives {port}, {fault}", "its settings or the plugin must change")
+        findings.add(
+            path, f"{findings.component(path)} gives {port}, {fault}", "its settings or the plugin must change"
+        )
         return None
     return port
 

@@ -15,9 +15,10 @@ TEXT_ROOM = 16
 def check_text(vocabulary: int, hidden: Hidden, findings: Findings) -> None:
     """Every id of the text tokenizer needs a row in the backbone's embedding."""
     if vocabulary > hidden.vocabulary:
+        backbone = findings.end("backbone", "vocabulary")
         findings.add(
             "text",
-            f"{findings.end('text')} has ids up to {vocabulary}, but {findings.end('backbone')} has embeddings for "
+            f"{findings.component('text')} has ids up to {vocabulary}, but {backbone} has embeddings for "
             f"{hidden.vocabulary}",
             f"a text vocabulary of at most {hidden.vocabulary} would fit, or a backbone of at least {vocabulary}",
         )
@@ -28,7 +29,7 @@ def check_count(path: str, features: Features, codes: Codes, findings: Findings)
     if features.tokens != codes.tokens:
         findings.add(
             path,
-            f"{findings.end(path)} gives {features}, but each of the {codes.tokens} codes takes one position",
+            f"{findings.component(path)} gives {features}, but each of the {codes.tokens} codes takes one position",
             f"what gives {codes.tokens} tokens would fit",
         )
 
@@ -37,7 +38,7 @@ def check_width(path: str, features: Features, hidden: Hidden, findings: Finding
     if features.width != hidden.width:
         findings.add(
             path,
-            f"{findings.end(path)} gives {features}, but {findings.end('backbone')} takes {hidden}",
+            f"{findings.component(path)} gives {features}, but {findings.end('backbone')} takes {hidden}",
             f"what gives a width of {hidden.width} would fit",
         )
 
@@ -46,7 +47,7 @@ def check_head(path: str, logits: Logits, tokenizer: str, codes: Codes, findings
     if (logits.vocabulary, logits.depth) != (codes.vocabulary, codes.depth):
         findings.add(
             path,
-            f"{findings.end(path)} gives {logits}, but {findings.end(tokenizer)} has {codes}",
+            f"{findings.component(path)} gives {logits}, but {findings.end(tokenizer)} has {codes}",
             f"a head over {codes.vocabulary} codes of depth {codes.depth} would fit",
         )
 
@@ -56,8 +57,8 @@ def check_context(path: str, tokens: int, hidden: Hidden, findings: Findings) ->
     if tokens + TEXT_ROOM > hidden.context:
         findings.add(
             path,
-            f"one picture of {findings.end(path)} takes {tokens} positions, but {findings.end('backbone')} has a "
-            f"context of {hidden.context}, which leaves no room for text",
+            f"one picture takes {tokens} positions with {findings.component(path)}, but "
+            f"{findings.end('backbone', 'context')} has a context of {hidden.context}, which leaves no room for text",
             f"a context of at least {tokens + TEXT_ROOM} would fit, or fewer tokens a picture",
         )
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..errors import Origin, Problem
+from ..recipe import Share
 
 if TYPE_CHECKING:
-    from ..recipe import Recipe, Share, Use
+    from ..recipe import Recipe, Use
 
 
 class Findings:
@@ -30,10 +31,15 @@ class Findings:
         parent = path.rpartition(".")[0]
         return self.origin(parent) if parent else None
 
-    def end(self, path: str) -> str:
-        """``understanding.encoder (siglip@1, my.toml:12)``: a part by path, component and place."""
-        entry = self.entries.get(path)
-        component = getattr(entry, "component", None)
-        said = component.reference if component is not None else f"shares {getattr(entry, 'path', '')}"
-        origin = self.origin(path)
-        return f"{path} ({said}, {origin})" if origin else f"{path} ({said})"
+    def component(self, path: str) -> str:
+        """``siglip@1``: what stands at a path."""
+        entry = self.entries[path]
+        return f"shared {entry.path}" if isinstance(entry, Share) else entry.component.reference
+
+    def end(self, path: str, setting: str = "") -> str:
+        """``understanding.encoder (siglip@1, my.toml:12)``: a part by path, component and place.
+
+        The place is that of a ``setting`` where it is the one that matters.
+        """
+        origin = self._origins.get(f"{path}.{setting}", self.origin(path))
+        return f"{path} ({self.component(path)}, {origin})" if origin else f"{path} ({self.component(path)})"

@@ -108,7 +108,7 @@ def _routes(graph: Graph, boxes: dict[str, Box]) -> Iterator[Route]:
             x = to_x = to_x if len(leaving) == 1 else x
         if x == to_x:
             crowded = len(arriving) > 1 and target.width == source.width
-            yield _straight(arrow, x, source.bottom, target.y, 10.0 if crowded else 0.0)
+            yield _straight(arrow, x, source.bottom, target.y, 14.0 if crowded else 0.0)
         else:
             place_in_line = sorted(arriving, key=lambda box: box.centre).index(source)
             yield _across(arrow, x, source.bottom, to_x, target.y, 9.0 * place_in_line)

@@ -146,7 +146,7 @@ def test_a_shared_part_must_meet_the_ports_it_is_made_for() -> None:
 
 def test_misfit_names_both_ends_with_their_lines() -> None:
     (found,) = problems(recipe(look(encoder=use("encoder", Eye(side=3)), adapter=use("adapter", Line(merge=2)))))
-    assert found.startswith("tiny.toml:14: understanding.adapter: understanding.adapter (tiny@1, tiny.toml:14)")
+    assert found.startswith("tiny.toml:14: understanding.adapter: tiny@1 does not fit")
     assert "9 tokens cannot be merged by 2; 1 or 2 would fit" in found
     assert "understanding.encoder (tiny@1, tiny.toml:13) gives features [B, 9, 6] on 3×3" in found
     assert "backbone (tiny@1, tiny.toml:10) gives hidden [B, T, 8]" in found
@@ -165,7 +165,7 @@ def test_all_problems_at_once_and_none_twice() -> None:
         )
     )
     assert len(found) == 4
-    assert "text (tiny@1, tiny.toml:11) has ids up to 99" in found[0]
+    assert "tiny.toml:11: text: tiny@1 has ids up to 99" in found[0]
     assert "features() of tiny@1 of plugin 'tiny-plugin' failed: KeyError: 'size'" in found[1]
     assert "generation.head" in found[2]
     assert "logits [B, T, 1, 13]" in found[2]
@@ -219,13 +219,13 @@ def test_an_embedding_may_choose_its_width_but_not_its_length() -> None:
         "source"
     ] == Features(16, 5, Grid(4, 4))
     found = problems(recipe(draw(embedding=use("embedding", Short()))))
-    assert "generation.embedding (tiny@1, tiny.toml:14) gives features [B, 15, 4]" in found[0]
+    assert "generation.embedding: tiny@1 gives features [B, 15, 4]" in found[0]
 
 
 def test_a_picture_must_leave_room_for_text() -> None:
     compose(recipe(look(), backbone=use("backbone", Brain(context=32))))
     (found,) = problems(recipe(look(), backbone=use("backbone", Brain(context=31))))
-    assert "takes 16 positions, but backbone (tiny@1, tiny.toml:10) has a context of 31" in found
+    assert "takes 16 positions with tiny@1, but backbone (tiny@1, tiny.toml:10) has a context of 31" in found
     assert "a context of at least 32 would fit" in found
 
 
