@@ -122,7 +122,11 @@ def _trained(recipe: Recipe, steps: int, progress: Progress) -> tuple[dict[str, 
         f"The first {len(entries)} steps of the recipe's stage `{stage.name}`, from random weights, {short.batch} "
         f"samples each, in {time.perf_counter() - began:.0f} seconds: the loss of each pathway, in nats a prediction."
     )
-    return dict(curve), note
+    modes = {name: pathway.mode for name, pathway in recipe.pathways.items()}
+    order = sorted(
+        curve, key=lambda name: ("draw", "look", "").index(modes.get(name, ""))
+    )  # as the scores are coloured
+    return {name: curve[name] for name in order}, note
 
 
 class _Steps(Reporter):
