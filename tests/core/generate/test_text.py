@@ -154,6 +154,9 @@ def test_an_answer_shows_only_what_stays(text: str, stop: list[str]) -> None:
         shown += answer.add(byte, last=number == len(data) - 1)
         if answer.finished:
             break
-    cut = min((text.find(string) for string in stop if string in text), default=len(text))
-    assert answer.text == text[:cut].strip()
+    # The first stop string to be complete ends the row, even where a longer one would have begun before it.
+    ends = (text[:size] for size in range(len(text) + 1) if any(string in text[:size] for string in stop))
+    seen = next(ends, text)
+    cut = min((seen.find(string) for string in stop if string in seen), default=len(seen))
+    assert answer.text == seen[:cut].strip()
     assert shown == answer.text
