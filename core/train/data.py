@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from attrs import field, frozen
 from torch.utils.data import DataLoader, Dataset
 
@@ -134,6 +135,8 @@ def _in_process(kitchen: Kitchen, orders: Iterator[Ticket], ahead: int, pin: boo
         worker_init_fn=_start_worker,
         multiprocessing_context="fork",
         pin_memory=pin,
+        # Its own, since a loader that starts would otherwise take a number from the generator of the training.
+        generator=torch.Generator(),
     )
     try:
         yield from loader

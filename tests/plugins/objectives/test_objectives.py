@@ -1,0 +1,135 @@
+"""Objectives compute the losses of their papers on what the conversations hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from janiform import Conversation, JaniformError, Look, Turn, UnifiedModel, registry
+
+
+def make(name: str, model: UnifiedModel, **config: Any) -> Any:
+    component = registry().find("objective", name)
+    torch.manual_seed(1)
+    return component.load()(component.config(**config), model).eval()
+
+
+def picture(seed: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(0, 256, (16, 16, 3), np.uint8)
+
+
+CAPTIONS = ["a red circle", "a blue square above a red circle", "a red circle", "a small square"]
+DRAWINGS = [Conversation.drawing(caption, picture(index)) for index, caption in enumerate(CAPTIONS)]
+QUESTIONS = [Conversation.asking("is there a square?", picture(9), answer="yes")]
+TEXTS = [Conversation.document("a large blue square is above the circle")]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_the_contrastive_loss_is_siglips(tiny_model: UnifiedModel) -> None:
+    objective = make("contrastive", tiny_model, width=16, heads=2, layers=1)
+    pairs = objective.prepare([*DRAWINGS, *QUESTIONS, *TEXTS], rng())
+    assert pairs.pixels.shape == (4, 3, 16, 16)
+    losses, figures = objective.losses(pairs)
+    pictures = objective.pool(objective.encoder(pairs.pixels)).double()
+    captions = objective.text(pairs.ids, pairs.present).double()
+    expected = 0.0
+    for i in range(4):
+        for j in range(4):
+            similarity = torch.dot(pictures[i], captions[j]) / pictures[i].norm() / captions[j].norm()
+            score = 10.0 * similarity.item() - 10.0
+            same = 1 if CAPTIONS[i] == CAPTIONS[j] else -1
+            expected += math.log1p(math.exp(-same * score))
+    assert losses["understanding"].total.item() == pytest.approx(expected, rel=1e-5)
+    assert losses["understanding"].count.item() == 4
+    assert 0 <= figures["retrieval"].item() <= 1
+
+
+def test_captions_are_read_alike_whatever_stands_beside_them(tiny_model: UnifiedModel) -> None:
+    objective = make("contrastive", tiny_model, width=16, heads=2, layers=2)
+    together = objective.prepare(DRAWINGS, rng())
+    pair = objective.prepare([DRAWINGS[0], DRAWINGS[2]], rng())
+    assert together.ids.shape[1] > pair.ids.shape[1]
+    torch.testing.assert_close(
+        objective.text(together.ids, together.present)[[0, 2]], objective.text(pair.ids, pair.present)
+    )
+
+
+@pytest.mark.parametrize("pool", ["attention", "mean"])
+def test_the_encoder_and_what_the_objective_owns_learn(tiny_model: UnifiedModel, pool: str) -> None:
+    objective = make("contrastive", tiny_model, width=16, heads=2, layers=1, pool=pool)
+    losses, _ = objective.losses(objective.prepare(DRAWINGS, rng()))
+    own = {name: parameter for name, parameter in objective.named_parameters() if not name.startswith("encoder.")}
+    gradients = torch.autograd.grad(losses["understanding"].mean, list(own.values()), allow_unused=True)
+    unused = {name for name, gradient in zip(own, gradients, strict=True) if gradient is None}
+    assert unused == set()
+    assert ("pool.query" in own) == (pool == "attention")
+
+
+def test_reconstruction_sees_every_picture_and_gives_the_tokenizers_losses(tiny_model: UnifiedModel) -> None:
+    objective = make("reconstruction", tiny_model)
+    pixels = objective.prepare([*DRAWINGS, *QUESTIONS, *TEXTS], rng())
+    assert pixels.shape == (5, 3, 16, 16)
+    losses, _ = objective.losses(pixels)
+    expected, _ = tiny_model.part("generation.tokenizer").losses(pixels)  # type: ignore[operator]
+    assert {name: loss.mean.item() for name, loss in losses.items()} == {
+        name: loss.mean.item() for name, loss in expected.items()
+    }
+    assert objective.samples([*DRAWINGS, *QUESTIONS]).width > 5 * 128
+
+
+def test_prompts_are_blanked_as_often_as_asked_and_only_to_draw(tiny_model: UnifiedModel) -> None:
+    examples = DRAWINGS * 50 + QUESTIONS * 50
+    plain = make("autoregressive", tiny_model, text_dropout=0.0).prepare(examples, rng())
+    dropped = make("autoregressive", tiny_model, text_dropout=0.25).prepare(examples, rng())
+    differing = (plain.ids != dropped.ids).any(1)
+    assert not differing[200:].any()
+    assert 0.25 - 4 * 0.031 < differing[:200].float().mean() < 0.25 + 4 * 0.031
+    always = make("autoregressive", tiny_model, text_dropout=1.0).prepare(DRAWINGS, rng())
+    row = always.ids[0].tolist()
+    sequence = tiny_model.processor.unconditional(tiny_model.processor.sequence(DRAWINGS[0]))
+    assert row[: len(sequence)] == sequence.ids
+    assert torch.equal(always.codes["generation"].positions, make("autoregressive", tiny_model, text_dropout=0.0)
+                       .prepare(DRAWINGS, rng()).codes["generation"].positions)  # fmt: skip
+
+
+def test_packing_changes_no_loss(tiny_model: UnifiedModel) -> None:
+    examples = [*DRAWINGS, *QUESTIONS, *TEXTS]
+    rows = make("autoregressive", tiny_model, text_dropout=0.0)
+    packed = make("autoregressive", tiny_model, text_dropout=0.0, packed=160)
+    batch = packed.prepare(examples, rng())
+    assert len(batch.ids) < len(examples)
+    with torch.no_grad():
+        left, right = rows.losses(rows.prepare(examples, rng()))[0], packed.losses(batch)[0]
+    assert left.keys() == right.keys() == {"generation", "understanding", "text"}
+    for name, loss in left.items():
+        assert loss.count.item() == right[name].count.item()
+        assert loss.total.item() == pytest.approx(right[name].total.item(), rel=1e-4)
+
+
+def test_samples_draw_and_answer(tiny_model: UnifiedModel) -> None:
+    objective = make("autoregressive", tiny_model)
+    state = torch.get_rng_state()
+    sheet = objective.samples([*DRAWINGS, *QUESTIONS, *TEXTS])
+    assert sheet.height > 128
+    assert torch.equal(torch.get_rng_state(), state)
+    assert objective.samples(TEXTS) is None
+
+
+def test_what_cannot_be_trained_is_said(tiny_model: UnifiedModel) -> None:
+    with pytest.raises(JaniformError, match="'understanding', which has none.*known: generation"):
+        make("reconstruction", tiny_model, pathway="understanding")
+    with pytest.raises(JaniformError, match="'generation', which has none.*known: understanding"):
+        make("contrastive", tiny_model, pathway="generation")
+    with pytest.raises(JaniformError, match="no picture to reconstruct"):
+        make("reconstruction", tiny_model).prepare(TEXTS, rng())
+    with pytest.raises(JaniformError, match="fewer than two captioned pictures"):
+        make("contrastive", tiny_model).prepare(DRAWINGS[:1], rng())
+    two_turns = Conversation([Turn("user", (Look(picture(1)), "what?")), Turn("assistant", "a square")])
+    with pytest.raises(JaniformError, match="fewer than two captioned pictures"):
+        make("contrastive", tiny_model).prepare([two_turns] * 3, rng())

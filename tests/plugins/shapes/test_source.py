@@ -1,0 +1,76 @@
+"""The source of shapes is endless, the same everywhere, and true."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from janiform import Draw, Look
+from janiform_plugins.shapes.config import ShapesConfig
+from janiform_plugins.shapes.source import Shapes
+from janiform_plugins.world.compositions import is_held_out
+from janiform_plugins.world.render import render
+from janiform_plugins.world.sampling import sample_scene
+
+tasks = st.sampled_from(["draw", "ask", "read"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(tasks, st.integers(0, 2**40), st.integers(0, 2**20))
+def test_an_example_depends_on_seed_and_index_only(task: Any, index: int, seed: int) -> None:
+    first, other = Shapes(ShapesConfig(task=task, seed=seed)), Shapes(ShapesConfig(task=task, seed=seed))
+    other.example(index + 1)
+    assert first.example(index) == other.example(index)
+
+
+def test_pictures_show_the_scene_of_their_split() -> None:
+    for split in ("train", "held-out"):
+        source = Shapes(ShapesConfig(task="draw", seed=5, split=split))  # type: ignore[arg-type]
+        for index in range(20):
+            scene = sample_scene(5, index, split)  # type: ignore[arg-type]
+            draw = source.example(index).turns[1].content[0]
+            assert isinstance(draw, Draw)
+            assert np.array_equal(draw.picture, render(scene))
+            assert is_held_out(scene) == (split == "held-out")
+
+
+def test_prompts_ask_to_draw_what_is_there() -> None:
+    conversation = Shapes(ShapesConfig(task="draw")).example(3)
+    assert conversation.draws
+    assert [turn.role for turn in conversation.turns] == ["user", "assistant"]
+    assert conversation.turns[0].text.strip()
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_questions_follow_one_picture(count: int) -> None:
+    source = Shapes(ShapesConfig(task="ask", questions=count))
+    for index in range(30):
+        turns = source.example(index).turns
+        looks = [piece for turn in turns for piece in turn.content if isinstance(piece, Look)]
+        assert len(looks) == 1
+        assert isinstance(turns[0].content[0], Look)
+        assert 2 <= len(turns) <= 2 * count
+        assert [turn.role for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
+        asked = [turn.text for turn in turns[::2]]
+        assert len(set(asked)) == len(asked)
+
+
+def test_yes_and_no_are_balanced() -> None:
+    source = Shapes(ShapesConfig(task="ask"))
+    answers: Counter[str] = Counter()
+    for index in range(600):
+        answers.update(turn.text for turn in source.example(index).turns[1::2])
+    said = answers["yes"] + answers["no"]
+    assert abs(answers["yes"] / said - 0.5) < 4 * 0.5 / said**0.5
+    assert {"zero", "one", "two", "three", "four", "red", "circle", "top left"} <= answers.keys()
+
+
+def test_texts_have_no_picture() -> None:
+    source = Shapes(ShapesConfig(task="read"))
+    examples = [source.example(index) for index in range(20)]
+    assert all(example.is_document and isinstance(example.turns[0].content[0], str) for example in examples)
+    assert len({example.turns[0].text for example in examples}) > 10
