@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import platform
 import tempfile
 import time
@@ -133,7 +133,7 @@ class _Steps(Reporter):
     """Hands the steps of the short training to the demo's own progress, and says nothing else."""
 
     def __init__(self, progress: Progress, steps: int) -> None:
-        super().__init__(Console(file=open(os.devnull, "w"), force_terminal=False))  # noqa: SIM115, PTH123
+        super().__init__(Console(file=io.StringIO()))
         self._progress, self._steps, self._done = progress, steps, 0
 
     def advance(self) -> None:
