@@ -1,0 +1,137 @@
+"""Captions: what a picture shows, in varied wording, always true and naming every object."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from .phrases import (
+    RELATION_WORDS,
+    Phrase,
+    chance,
+    describe,
+    listed,
+    pick,
+    quantified,
+    singular,
+    usually_first,
+    with_article,
+)
+from .scene import OPPOSITE, Object, Scene, region_of, relation_of
+
+FRAMES: Final = (
+    "a picture of {}",
+    "an image of {}",
+    "a drawing of {}",
+    "a picture with {}",
+    "a picture that shows {}",
+    "the picture shows {}",
+    "there {be} {}",
+    "there {be} {} in the picture",
+    "here {be} {}",
+    "you can see {}",
+)
+REQUEST_FRAMES: Final = (
+    "draw {}",
+    "please draw {}",
+    "show {}",
+    "paint {}",
+    "draw a picture of {}",
+    "make a picture of {}",
+)
+
+Groups = Sequence[tuple[Phrase, int]]
+
+
+def caption(scene: Scene, rng: np.random.Generator) -> str:
+    """Describe a scene in lower case without a full stop.
+
+    Always true, and complete as to the number of objects. Most captions name colour and shape; some name sizes too,
+    some only shapes or only colours; some name a relation, a region of the picture or the background.
+    """
+    return framed(*_body(scene, rng), rng) + _background(scene, rng)
+
+
+def prompt(scene: Scene, rng: np.random.Generator) -> str:
+    """Ask for a scene: a caption, or the same as a request ("draw a red circle")."""
+    if chance(0.75, rng):
+        return caption(scene, rng)
+    return pick(REQUEST_FRAMES, rng).format(_body(scene, rng)[0]) + _background(scene, rng)
+
+
+def framed(body: str, plural: bool, rng: np.random.Generator) -> str:
+    """Put the list of objects into a sentence, or leave it bare in two of five cases."""
+    if chance(0.4, rng):
+        return body
+    return pick(FRAMES, rng).format(body, be="are" if plural else "is")
+
+
+def list_body(groups: Groups, rng: np.random.Generator) -> tuple[str, bool]:
+    """Write groups of objects as a list, and tell whether its verb is plural."""
+    first = groups[0][1]
+    if len(groups) == 1:
+        phrase, count = groups[0]
+        body = quantified(phrase, count, rng)
+        if chance(0.12, rng):
+            body = f"{pick(('only', 'just', 'exactly') if count > 1 else ('only', 'just'), rng)} {body}"
+        return body, count > 1
+    parts = [quantified(phrase, count, rng) for phrase, count in groups]
+    if len(parts) > 2 and chance(0.2, rng):
+        return " and ".join(parts), first > 1
+    return listed(parts), first > 1
+
+
+def relation_body(a: Phrase, relation: str, b: Phrase, rng: np.random.Generator) -> str:
+    """Write that one object stands in a relation to another, from either side."""
+    if chance(0.35, rng):
+        a, relation, b = b, OPPOSITE[relation], a
+    words = usually_first(RELATION_WORDS[relation], rng, 0.4)
+    return f"{singular(a, rng)} {words} {singular(b, rng)}"
+
+
+def _body(scene: Scene, rng: np.random.Generator) -> tuple[str, bool]:
+    objects = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
+    phrases = _phrases(objects, rng)
+    if len(objects) == 1:
+        region = region_of(objects[0])
+        if region is not None and chance(0.15, rng):
+            return f"{singular(phrases[0], rng)} {_in_region(region, rng)}", False
+        return list_body([(phrases[0], 1)], rng)
+    relation = relation_of(objects[0], objects[1])
+    if len(objects) == 2 and relation is not None and chance(0.1 if phrases[0] == phrases[1] else 0.7, rng):
+        return relation_body(phrases[0], relation, phrases[1], rng), False
+    if len(objects) > 2 and relation is not None and phrases[0] != phrases[1] and chance(0.15, rng):
+        rest, _ = list_body(_grouped(phrases[2:]), rng)
+        return f"{relation_body(phrases[0], relation, phrases[1], rng)}, and {rest}", False
+    return list_body(_grouped(phrases), rng)
+
+
+def _phrases(objects: Sequence[Object], rng: np.random.Generator) -> list[Phrase]:
+    detail = rng.random()
+    if detail < 0.68:
+        return [describe(thing) for thing in objects]
+    if detail < 0.88:
+        return [describe(thing, size=True) for thing in objects]
+    if detail < 0.95:
+        return [describe(thing, colour=False, size=chance(0.25, rng)) for thing in objects]
+    return [describe(thing, shape=False) for thing in objects]
+
+
+def _grouped(phrases: Sequence[Phrase]) -> Groups:
+    return list(Counter(phrases).items())
+
+
+def _in_region(region: str, rng: np.random.Generator) -> str:
+    if region == "centre":
+        return pick(("in the centre", "in the middle"), rng)
+    if " " in region:
+        return pick((f"in the {region}", f"in the {region} corner"), rng)
+    return f"{'on' if region in ('left', 'right') else 'at'} the {region}"
+
+
+def _background(scene: Scene, rng: np.random.Generator) -> str:
+    if chance(0.88, rng):
+        return ""
+    tint = ("dark" if scene.is_dark else "light") if chance(0.7, rng) else scene.background
+    return f" on {with_article(tint)} background"

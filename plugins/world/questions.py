@@ -1,0 +1,285 @@
+"""Questions about a scene, with short canonical answers.
+
+Kinds: ``yes_no`` ("yes" or "no"), ``how_many`` ("zero" to "four"), ``which_colour``, ``which_shape``, ``where`` ("top
+left", "top", ..., "centre") and ``left_of`` (what is left of, right of, above or below; "a red circle"). A question is
+asked only when its answer is beyond doubt.
+"""
+
+from itertools import product
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from .compositions import HELD_OUT, Composition, Counted, Related, Sized, is_held_out, paired
+from .phrases import (
+    NUMBER_WORDS,
+    RELATION_WORDS,
+    Phrase,
+    chance,
+    describe,
+    pick,
+    quantified,
+    singular,
+    usually_first,
+    varied_noun,
+    with_article,
+)
+from .scene import COLOURS, OPPOSITE, RELATIONS, SHAPES, SIZES, Kind, Object, Scene, region_of, relation_of
+
+QUESTION_KINDS: Final = ("yes_no", "how_many", "which_colour", "which_shape", "where", "left_of")
+
+EXISTS_FRAMES: Final = (
+    "is there {}?",
+    "is there {} in the picture?",
+    "can you see {}?",
+    "does the picture show {}?",
+    "is {} in the picture?",
+)
+HOW_MANY_FRAMES: Final = (
+    "how many {} are there?",
+    "how many {} are in the picture?",
+    "how many {} can you see?",
+    "how many {} does the picture show?",
+    "what is the number of {}?",
+)
+COLOUR_FRAMES: Final = ("what colour {be} the {}?", "which colour {be} the {}?", "what is the colour of the {}?")
+SHAPE_FRAMES: Final = ("what shape is the {}?", "which shape is the {}?", "what is the shape of the {}?")
+WHERE_FRAMES: Final = ("where is the {}?", "where in the picture is the {}?", "in which part of the picture is the {}?")
+RELATIVE_FRAMES: Final = ("what is {} the {}?", "which object is {} the {}?", "what can you see {} the {}?")
+
+_RARITY: Final = (1.0, 1.2, 1.8, 6.0, 32.0)
+"""Weights of the answers to how_many, so that all come about equally often although few scenes have four of a kind."""
+
+
+class Question(NamedTuple):
+    """A question of one of QUESTION_KINDS, and its answer; all lower case."""
+
+    kind: str
+    text: str
+    answer: str
+
+
+def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    """Ask about a scene: one question answered yes and one no, and one of each other kind that has a clear answer.
+
+    The order is random. "No" never denies a held-out composition of a training scene: a model would otherwise learn
+    that those compositions do not exist.
+    """
+    asked = (
+        ask_yes_no(scene, rng, "yes"),
+        ask_yes_no(scene, rng, "no"),
+        ask_how_many(scene, rng),
+        ask_which_colour(scene, rng),
+        ask_which_shape(scene, rng),
+        ask_where(scene, rng),
+        ask_left_of(scene, rng),
+    )
+    found = [question for question in asked if question is not None]
+    return [found[int(i)] for i in rng.permutation(len(found))]
+
+
+def ask_yes_no(scene: Scene, rng: np.random.Generator, answer: str, *, relations: bool = True) -> Question:
+    """Ask whether something is there, is there so many times, or, with ``relations``, stands in a relation.
+
+    ``answer`` is "yes" or "no"; the question is made to fit it.
+    """
+    sort = rng.random()
+    text = None
+    if relations and sort < 0.4:
+        text = _relation_claim(scene, rng, answer == "yes")
+    elif sort < 0.55:
+        text = _count_claim(scene, rng, answer == "yes")
+    return Question("yes_no", text or _existence_claim(scene, rng, answer == "yes"), answer)
+
+
+def ask_how_many(scene: Scene, rng: np.random.Generator, answer: int | None = None) -> Question | None:
+    """Count objects of a phrase; with ``answer``, choose a phrase that is counted so, or return None."""
+    by_count: dict[int, list[Phrase]] = {}
+    for phrase in _countable(scene, rng):
+        by_count.setdefault(phrase.count(scene.objects), []).append(phrase)
+    if answer is None:
+        counts = sorted(by_count)
+        weights = np.array([_RARITY[count] for count in counts])
+        answer = counts[int(rng.choice(len(counts), p=weights / weights.sum()))]
+    if answer not in by_count:
+        return None
+    text = pick(HOW_MANY_FRAMES, rng).format(varied_noun(pick(by_count[answer], rng), rng, plural=True))
+    return Question("how_many", text, NUMBER_WORDS[answer])
+
+
+def ask_which_colour(scene: Scene, rng: np.random.Generator) -> Question | None:
+    """Ask for the colour of the only object of a shape, or of all objects of a shape that share one colour."""
+    thing = pick(scene.objects, rng)
+    options = [Phrase(shape=thing.shape), Phrase(shape=thing.shape, size=thing.size), Phrase(size=thing.size), Phrase()]
+    clear = [phrase for phrase in options if {o.colour for o in scene.objects if phrase.fits(o)} == {thing.colour}]
+    if not clear:
+        return None
+    phrase = usually_first(clear, rng)
+    plural = phrase.count(scene.objects) > 1
+    text = pick(COLOUR_FRAMES, rng).format(varied_noun(phrase, rng, plural), be="are" if plural else "is")
+    return Question("which_colour", text, thing.colour)
+
+
+def ask_which_shape(scene: Scene, rng: np.random.Generator) -> Question | None:
+    """Ask for the shape of the only object of a colour or size."""
+    thing = pick(scene.objects, rng)
+    options = (Phrase(thing.colour), Phrase(thing.colour, size=thing.size), Phrase(size=thing.size), Phrase())
+    clear = [phrase for phrase in options if phrase.count(scene.objects) == 1]
+    if not clear:
+        return None
+    noun = varied_noun(usually_first(clear, rng), rng, generic="object")
+    return Question("which_shape", pick(SHAPE_FRAMES, rng).format(noun), thing.shape)
+
+
+def ask_where(scene: Scene, rng: np.random.Generator) -> Question | None:
+    """Ask in which ninth of the picture an object is."""
+    clear = [thing for thing in scene.objects if region_of(thing) is not None]
+    if not clear:
+        return None
+    thing = pick(clear, rng)
+    phrase = _unique_phrase(scene, thing, rng)
+    region = region_of(thing)
+    if phrase is None or region is None:
+        return None
+    return Question("where", pick(WHERE_FRAMES, rng).format(varied_noun(phrase, rng)), region)
+
+
+def ask_left_of(scene: Scene, rng: np.random.Generator) -> Question | None:
+    """Ask what stands in a relation to an object, where exactly one object does and no other nearly does."""
+    clear: list[tuple[str, Object, Object]] = []
+    for reference, relation in product(scene.objects, RELATIONS):
+        others = [thing for thing in scene.objects if thing is not reference]
+        fitting = [thing for thing in others if relation_of(thing, reference) == relation]
+        if len(fitting) == 1 and not any(_nearly(thing, relation, reference) for thing in others):
+            clear.append((relation, reference, fitting[0]))
+    if not clear:
+        return None
+    relation, reference, thing = pick(clear, rng)
+    phrase = _unique_phrase(scene, reference, rng)
+    if phrase is None:
+        return None
+    words = pick(RELATION_WORDS[relation], rng)
+    text = pick(RELATIVE_FRAMES, rng).format(words, varied_noun(phrase, rng))
+    return Question("left_of", text, with_article(describe(thing).noun()))
+
+
+def _nearly(thing: Object, relation: str, reference: Object) -> bool:
+    """Tell whether ``thing`` is on that side of ``reference``, but too close to the diagonal to say so."""
+    if relation_of(thing, reference) is not None:
+        return False
+    dx, dy = thing.x - reference.x, thing.y - reference.y
+    return {"left of": dx < 0, "right of": dx > 0, "above": dy < 0, "below": dy > 0}[relation]
+
+
+def _relation_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str | None:
+    if len(scene.objects) < 2:
+        return None
+    first, second = (scene.objects[int(i)] for i in rng.permutation(len(scene.objects))[:2])
+    relation = relation_of(first, second)
+    a, b = _unique_phrase(scene, first, rng), _unique_phrase(scene, second, rng)
+    if relation is None or a is None or b is None:
+        return None
+    if not true:
+        relation = OPPOSITE[relation]
+        denied: set[Composition] = {Related(*first.kind, relation), Related(*second.kind, OPPOSITE[relation])}
+        if not _deniable(scene, denied):
+            return None
+    words = usually_first(RELATION_WORDS[relation], rng, 0.4)
+    if chance(0.5, rng):
+        return f"is the {varied_noun(a, rng)} {words} the {varied_noun(b, rng)}?"
+    return f"is there {singular(a, rng)} {words} the {varied_noun(b, rng)}?"
+
+
+def _count_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str | None:
+    phrases = _countable(scene, rng)
+    several = [phrase for phrase in phrases if phrase.count(scene.objects) > 1]
+    # False claims are made of the same scenes as true ones, or else the wording would give the answer away.
+    if not several:
+        return None
+    phrase = pick(several if true or chance(0.7, rng) else phrases, rng)
+    count = phrase.count(scene.objects)
+    if not true:
+        count = pick([wrong for wrong in range(2, 5) if wrong != count], rng)
+        if phrase.colour and phrase.shape and not _deniable(scene, {Counted(count, phrase.colour, phrase.shape)}):
+            return None
+    return f"are there {pick(('', 'exactly '), rng)}{quantified(phrase, count, rng)}?"
+
+
+def _existence_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str:
+    phrase = _some_phrase(pick(scene.objects, rng), rng)
+    if not true:
+        for _ in range(20):
+            changed = _changed(phrase, scene, rng)
+            if changed.count(scene.objects) == 0 and _deniable(scene, _implied(changed, scene)):
+                phrase = changed
+                break
+        else:
+            absent = set(COLOURS) - {thing.colour for thing in scene.objects}
+            phrase = Phrase(colour=pick(sorted(absent), rng))
+    return pick(EXISTS_FRAMES, rng).format(singular(phrase, rng))
+
+
+def _implied(phrase: Phrase, scene: Scene) -> set[Composition]:
+    """Collect what would be a composition of the scene if there were an object of this phrase."""
+    implied: set[Composition] = set()
+    if phrase.colour and phrase.shape:
+        kind = Kind(phrase.colour, phrase.shape)
+        implied |= {paired(kind, thing.kind) for thing in scene.objects if thing.kind != kind}
+        if phrase.size:
+            implied.add(Sized(phrase.size, *kind))
+    return implied
+
+
+def _deniable(scene: Scene, compositions: set[Composition]) -> bool:
+    return HELD_OUT.isdisjoint(compositions) or is_held_out(scene)
+
+
+def _changed(phrase: Phrase, scene: Scene, rng: np.random.Generator) -> Phrase:
+    """Change one attribute that a phrase names, preferably to one that another object has."""
+    named = [field for field, value in zip(Phrase._fields, phrase, strict=True) if value is not None]
+    field = pick(named, rng)
+    values: dict[str, tuple[str, ...]] = {"colour": COLOURS, "shape": SHAPES, "size": SIZES}
+    near = tuple(getattr(thing, field) for thing in scene.objects)
+    value = pick(near if chance(0.5, rng) else values[field], rng)
+    return phrase._replace(**{field: value})
+
+
+def _some_phrase(thing: Object, rng: np.random.Generator) -> Phrase:
+    kind = rng.random()
+    if kind < 0.5:
+        return describe(thing)
+    if kind < 0.65:
+        return describe(thing, size=True)
+    if kind < 0.8:
+        return describe(thing, colour=False)
+    if kind < 0.9:
+        return describe(thing, shape=False)
+    return describe(thing, colour=False, size=True)
+
+
+def _unique_phrase(scene: Scene, thing: Object, rng: np.random.Generator) -> Phrase | None:
+    """Find words that fit this object and no other, or None."""
+    options = (
+        describe(thing),
+        describe(thing, colour=False),
+        describe(thing, shape=False),
+        describe(thing, size=True),
+        describe(thing, colour=False, size=True),
+    )
+    clear = [phrase for phrase in options if phrase.count(scene.objects) == 1]
+    return usually_first(clear, rng, 0.5) if clear else None
+
+
+def _countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
+    """Collect phrases worth counting: of what is there, and a few of what is not."""
+    phrases = {Phrase()}
+    for thing in scene.objects:
+        phrases |= {describe(thing), describe(thing, colour=False), describe(thing, shape=False)}
+        phrases |= {describe(thing, colour=False, size=True), Phrase(size=thing.size)}
+    for phrase in (Phrase(pick(COLOURS, rng)), Phrase(shape=pick(SHAPES, rng))):
+        phrases.add(phrase)
+    mixed = Phrase(pick(scene.objects, rng).colour, pick(SHAPES, rng))
+    if _deniable(scene, _implied(mixed, scene)):
+        phrases.add(mixed)
+    # Sets of tuples are ordered by a hash that differs between processes.
+    return sorted(phrases, key=lambda phrase: tuple(word or "" for word in phrase))

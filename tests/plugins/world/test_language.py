@@ -1,0 +1,274 @@
+"""Captions, questions and statements are true: checked by a reader of their English that shares nothing with them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise, permutations
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from janiform_plugins.world import (
+    HELD_OUT,
+    QUESTION_KINDS,
+    SPLITS,
+    Object,
+    Question,
+    Scene,
+    Split,
+    caption,
+    prompt,
+    questions,
+    sample_scene,
+    statements,
+    understanding_questions,
+)
+from janiform_plugins.world.compositions import Related, Sized
+from janiform_plugins.world.scene import TINTS
+
+NUMBERS = {"a": 1, "an": 1, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4}
+WORDS = ("zero", "one", "two", "three", "four")
+NOUN_PHRASE = re.compile(
+    r"\b(?:(?P<number>an?|the|zero|one|two|three|four|[234]) )?(?:(?P<size>small|little|large|big) )?"
+    r"(?:(?P<colour>red|green|blue|yellow|purple|orange) )?"
+    r"(?P<noun>circle|square|triangle|cross|object|shape)(?:e?s)?\b"
+)
+REGIONS = [f"{y} {x}".strip() or "centre" for y in ("top", "", "bottom") for x in ("left", "", "right")]
+RELATION = re.compile(r"\b(left of|right of|above|over|below|under)\b")
+
+
+class Said(NamedTuple):
+    """A noun phrase as read."""
+
+    number: str | None
+    size: str | None
+    colour: str | None
+    shape: str | None
+    start: int
+    end: int
+
+    def fits(self, thing: Object) -> bool:
+        wanted = (self.size, self.colour, self.shape)
+        return all(a in (None, b) for a, b in zip(wanted, (thing.size, thing.colour, thing.shape), strict=True))
+
+    def of(self, scene: Scene) -> list[Object]:
+        return [thing for thing in scene.objects if self.fits(thing)]
+
+
+def noun_phrases(text: str) -> list[Said]:
+    sizes = {"little": "small", "big": "large"}
+    return [
+        Said(
+            match["number"],
+            sizes.get(match["size"], match["size"]),
+            match["colour"],
+            None if match["noun"] in ("object", "shape") else match["noun"],
+            match.start(),
+            match.end(),
+        )
+        for match in NOUN_PHRASE.finditer(text)
+    ]
+
+
+def stands(a: Object, words: str, b: Object) -> bool:
+    dx, dy = a.x - b.x, a.y - b.y
+    sideways = abs(dx) > abs(dy)
+    return {
+        "left of": sideways and dx < 0,
+        "right of": sideways and dx > 0,
+        "above": not sideways and dy < 0,
+        "over": not sideways and dy < 0,
+        "below": not sideways and dy > 0,
+        "under": not sideways and dy > 0,
+    }[words]
+
+
+def in_region(thing: Object, region: str) -> bool:
+    column = "left" if thing.x < 25.6 else "right" if thing.x > 38.4 else ""
+    row = "top" if thing.y < 25.6 else "bottom" if thing.y > 38.4 else ""
+    return region in (f"{row} {column}".strip() or "centre", "middle" if not row + column else None)
+
+
+def caption_is_true(text: str, scene: Scene) -> bool:
+    text = text.removesuffix(".")
+    background = re.search(r" on an? (\w+) background$", text)
+    if background:
+        dark = sum(TINTS[scene.background]) < 3 * 128
+        if background[1] not in (scene.background, "dark" if dark else "light"):
+            return False
+        text = text[: background.start()]
+    said = noun_phrases(text)
+    numbers = [NUMBERS[phrase.number or ""] for phrase in said]
+    region = re.search(r"(?:in|at|on) the ((?:top|bottom)(?: (?:left|right))?|left|right|centre|middle)\b(?! of)", text)
+    relations = {
+        here: match[1]
+        for here, (one, other) in enumerate(pairwise(said))
+        if (match := RELATION.search(text[one.end : other.start]))
+    }
+    return sum(numbers) == len(scene.objects) and any(
+        reading_is_true(said, numbers, relations, region[1] if region else None, order)
+        for order in permutations(scene.objects)
+    )
+
+
+def reading_is_true(
+    said: list[Said], numbers: list[int], relations: dict[int, str], region: str | None, order: Iterable[Object]
+) -> bool:
+    things = iter(order)
+    groups = [[next(things) for _ in range(number)] for number in numbers]
+    return (
+        all(phrase.fits(thing) for phrase, group in zip(said, groups, strict=True) for thing in group)
+        and all(stands(groups[here][0], words, groups[here + 1][0]) for here, words in relations.items())
+        and (region is None or in_region(groups[0][0], region))
+    )
+
+
+def answers(question: Question, scene: Scene) -> set[str]:
+    """Every answer that the scene allows; a good question has one."""
+    text = question.text
+    said = noun_phrases(text)
+    match question.kind:
+        case "how_many":
+            return {WORDS[len(said[0].of(scene))]}
+        case "which_colour":
+            return {thing.colour for thing in said[-1].of(scene)}
+        case "which_shape":
+            assert len(said[-1].of(scene)) == 1
+            return {thing.shape for thing in said[-1].of(scene)}
+        case "where":
+            (thing,) = said[-1].of(scene)
+            names = [
+                f"{row} {column}".strip() or "centre"
+                for row in ("top", "", "bottom")
+                for column in ("left", "", "right")
+            ]
+            return {name for name in names if in_region(thing, name)}
+        case "left_of":
+            (reference,) = said[-1].of(scene)
+            words = RELATION.findall(text)[-1]
+            others = [thing for thing in scene.objects if thing is not reference and stands(thing, words, reference)]
+            names = [f"{thing.colour} {thing.shape}" for thing in others]
+            return {f"{'an' if name[0] == 'o' else 'a'} {name}" for name in names}
+    return {"yes" if claim_is_true(text, said, scene) else "no"}
+
+
+def claim_is_true(text: str, said: list[Said], scene: Scene) -> bool:
+    relation = RELATION.search(text)
+    if relation:
+        (reference,) = said[1].of(scene)
+        return any(stands(thing, relation[1], reference) for thing in said[0].of(scene) if thing is not reference)
+    (phrase,) = said
+    if text.startswith("are there"):
+        return len(phrase.of(scene)) == NUMBERS[phrase.number or ""]
+    return bool(phrase.of(scene))
+
+
+scenes = st.builds(sample_scene, st.just(31), st.integers(0, 10**9), st.sampled_from(SPLITS))
+generators = st.builds(np.random.default_rng, st.integers(0, 2**32))
+
+
+@given(scenes, generators)
+@settings(deadline=None, max_examples=200)
+def test_captions_and_prompts_are_true_and_complete(scene: Scene, rng: np.random.Generator) -> None:
+    for text in (caption(scene, rng), prompt(scene, rng)):
+        assert caption_is_true(text, scene), (text, scene)
+        assert text == text.lower().strip()
+
+
+@given(scenes, generators)
+@settings(deadline=None, max_examples=200)
+def test_questions_have_one_answer_and_it_is_right(scene: Scene, rng: np.random.Generator) -> None:
+    asked = questions(scene, rng)
+
+    assert {question.kind for question in asked} >= {"yes_no", "how_many"}
+    assert [question.answer for question in sorted(asked) if question.kind == "yes_no"].count("yes") == 1
+    for question in asked:
+        assert answers(question, scene) == {question.answer}, (question, scene)
+
+
+@given(scenes, generators)
+@settings(deadline=None, max_examples=100)
+def test_statements_are_true(scene: Scene, rng: np.random.Generator) -> None:
+    first, count, dialogue = statements(scene, rng)
+
+    assert caption_is_true(first, scene)
+    assert WORDS[len(scene.objects)] in count
+    opening, *rest = re.split(r"(?<=[.?]) ", dialogue)
+    assert caption_is_true(opening, scene), dialogue
+    assert len(rest) >= 2
+    for text, answer in zip(rest[::2], rest[1::2], strict=True):
+        kinds = [kind for kind in QUESTION_KINDS if {answer.removesuffix(".")} == safe_answers(kind, text, scene)]
+        assert kinds, dialogue
+
+
+def safe_answers(kind: str, text: str, scene: Scene) -> set[str]:
+    try:
+        return answers(Question(kind, text, ""), scene)
+    except (AssertionError, IndexError, KeyError, ValueError):
+        return set()
+
+
+def test_wording_depends_on_nothing_but_the_generator() -> None:
+    for index in range(50):
+        scene = sample_scene(0, index)
+        one, other = np.random.default_rng(index), np.random.default_rng(index)
+        assert caption(scene, one) == caption(scene, other)
+        assert questions(scene, one) == questions(scene, other)
+        assert statements(scene, one) == statements(scene, other)
+
+
+def test_captions_vary() -> None:
+    scene = next(s for s in (sample_scene(0, index) for index in range(100)) if len(s.objects) == 2)
+    rng = np.random.default_rng(0)
+
+    assert len({caption(scene, rng) for _ in range(100)}) > 60
+
+
+def test_no_answer_of_yes_or_no_and_how_many_prevails() -> None:
+    rng = np.random.default_rng(0)
+    asked = [question for index in range(1000) for question in questions(sample_scene(1, index), rng)]
+    numbers = Counter(question.answer for question in asked if question.kind == "how_many")
+
+    assert min(numbers.values()) > 0.1 * numbers.total()
+    for opening in ("is there", "are there", "can you", "does the"):
+        of_form = Counter(q.answer for q in asked if q.kind == "yes_no" and q.text.startswith(opening))
+        assert 0.42 < of_form["yes"] / of_form.total() < 0.58, opening
+
+
+def test_training_never_denies_a_held_out_composition() -> None:
+    rng = np.random.default_rng(0)
+    for index in range(1000):
+        scene = sample_scene(2, index)
+        for question in questions(scene, rng):
+            if question.answer != "no":
+                continue
+            said = noun_phrases(question.text)
+            claimed = [Sized(str(p.size), str(p.colour), str(p.shape)) for p in said if p.number in ("a", "an")]
+            assert HELD_OUT.isdisjoint(claimed), question
+            relation = RELATION.search(question.text)
+            if relation and said[0].colour and said[0].shape:
+                words = {"over": "above", "under": "below"}.get(relation[1], relation[1])
+                assert Related(said[0].colour, said[0].shape, words) not in HELD_OUT, question
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_kind_of_question_is_asked(split: Split) -> None:
+    rng = np.random.default_rng(0)
+
+    kinds = {question.kind for index in range(50) for question in questions(sample_scene(4, index, split), rng)}
+
+    assert kinds == set(QUESTION_KINDS)
+
+
+def test_the_benchmark_is_balanced_held_out_and_right() -> None:
+    asked = understanding_questions(50, seed=0)
+
+    assert Counter(question.kind for _, question in asked) == dict.fromkeys(QUESTION_KINDS, 50)
+    assert Counter(q.answer for _, q in asked if q.kind == "yes_no") == {"yes": 25, "no": 25}
+    assert Counter(q.answer for _, q in asked if q.kind == "how_many") == dict.fromkeys(WORDS, 10)
+    for scene, question in asked:
+        assert answers(question, scene) == {question.answer}
+    assert asked == understanding_questions(50, seed=0)
+    assert asked[:20] == understanding_questions(20, seed=0)[:20]
