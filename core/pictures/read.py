@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 128 * 2**20
 MAX_PIXELS = 80_000_000
 """The largest picture that is decoded: 240 MB as RGB."""
 
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Formats that are opened; their decoders only decode."""
 
 
@@ -50,6 +50,10 @@ def as_picture(value: Any) -> Image.Image:
     [h, w, 3] or [h, w]. Raises ``PictureError``."""
     if isinstance(value, Image.Image):
         _check_size(value.size, "the picture")
+        try:
+            value.load()  # Pillow opens files lazily, so that damage shows only now
+        except Exception as error:
+            raise PictureError(f"the picture is damaged: {_reason(error)}") from None
         return _to_rgb(value, "the picture")
     if isinstance(value, np.ndarray):
         return Image.fromarray(check_array(value))

@@ -4,9 +4,12 @@ import io
 import os
 import struct
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from janiform.errors import PictureError
 from janiform.pictures import as_picture, read, read_picture
 from PIL import Image
@@ -173,6 +176,28 @@ def test_other_forms_of_a_picture():
             as_picture(wrong)
 
 
+def test_a_damaged_picture_that_was_opened_lazily(tmp_path):
+    path = tmp_path / "half.png"
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    path.write_bytes(encoded(noise)[:5000])
+    with pytest.raises(PictureError, match="damaged"):
+        as_picture(Image.open(path))
+
+
+@given(
+    format=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM"]),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
+    cut=st.floats(0.2, 1),
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_changed_in_a_file_gives_a_picture_or_a_sentence(format, changes, cut):
+    data = bytearray(SAMPLES[format])
+    for place, value in changes:
+        data[int(place * len(data))] = value
+    with suppress(PictureError):
+        assert read_picture(bytes(data[: int(cut * len(data))])).mode == "RGB"
+
+
 def png(*chunks):
     body = b"".join(
         struct.pack(">I", len(data)) + kind.encode() + data + struct.pack(">I", zlib.crc32(kind.encode() + data))
@@ -183,3 +208,8 @@ def png(*chunks):
 
 def lossless(format):
     return {"lossless": True} if format == "WEBP" else {}
+
+
+SAMPLES = {
+    format: encoded(red_left((12, 10)), format) for format in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
+}
