@@ -112,9 +112,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         open_model("nowhere")
     with pytest.raises(UsageError, match=r"lacks model\.safetensors and recipe\.toml"):
         open_model(tmp_path)
-    with pytest.raises(
-        UsageError, match="'my.toml' has no weights; train it with: janiform train my.toml --out runs/my"
-    ):
+    with pytest.raises(UsageError, match=r"'my\.toml' has no weights; train it with: .* train my\.toml --out runs/my"):
         open_model("my.toml")
     (tmp_path / "run.json").write_text(json.dumps({}))
     with pytest.raises(UsageError, match="is not finished; go on with: janiform train"):

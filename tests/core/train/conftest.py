@@ -131,3 +131,8 @@ class Listener(Reporter):
 @pytest.fixture
 def listener() -> Any:
     return Listener()
+
+
+@pytest.fixture(scope="session")
+def quiet() -> type[Listener]:
+    return Listener

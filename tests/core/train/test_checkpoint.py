@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_none_and_none_whole(tmp_path: Path) -> None:
     assert load_newest(tmp_path / "nowhere", print) is None
     save(tmp_path, checkpoint(1), keep=1)
     (tmp_path / "step-000001" / "manifest.json").unlink()
-    with pytest.raises(StorageError, match="no checkpoint in .* is whole: step-000001 has no manifest"):
+    with pytest.raises(StorageError, match=r"no checkpoint in .* is whole: step-000001 has no manifest"):
         load_newest(tmp_path, print)
 
 
@@ -117,6 +118,6 @@ def test_progress_shows_stage_losses_and_rate(terminal: bool) -> None:
         reporter.advance()
         reporter.entry(Entry("warm", 2, 2, 2, {"text": 0.5, "[b]": 2.0}, {}, 1e-3, 1.0, 99.0, 0.0, 0, 1.0))
         reporter.say("passed over [x]")
-    shown = file.getvalue()
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
     for piece in ("warm", "text 0.5", "[b] 2", "99 samples/s", "passed over [x]"):
         assert piece in shown

@@ -36,12 +36,12 @@ def prepare(examples: Sequence[Any], generator: np.random.Generator) -> Any:
 
 
 def make(
-    ahead: int, steps: range = range(6), taken: Any = {}, positions: Any = {}, **sources: Numbers
+    ahead: int, steps: range = range(6), start: dict[str, int] | None = None, **sources: Numbers
 ) -> list[Prepared]:
     sources = sources or {"a": Numbers("a"), "b": Numbers("b")}
     kitchen = Kitchen(sources, prepare, (1, 0))  # type: ignore[arg-type]
     mixture = Mixture(dict.fromkeys(sources, 1))
-    return list(batches(kitchen, tickets(mixture, 3, steps, taken, positions), ahead=ahead))
+    return list(batches(kitchen, tickets(mixture, 3, steps, start or {}, start or {}), ahead=ahead))
 
 
 def same(left: list[Prepared], right: list[Prepared]) -> bool:
@@ -77,7 +77,7 @@ def test_samples_follow_one_another_and_chance_differs_from_step_to_step() -> No
 def test_a_run_goes_on_where_it_stopped() -> None:
     whole = make(0)
     middle = whole[2].ticket.positions
-    assert same(whole[3:], make(1, range(3, 6), middle, middle))
+    assert same(whole[3:], make(1, range(3, 6), middle))
 
 
 @pytest.mark.parametrize("ahead", [0, 1])

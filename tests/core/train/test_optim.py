@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -80,7 +81,7 @@ def test_schedules_rise_and_end_where_they_say(schedule: str) -> None:
     ]
     assert rates[:5] == [0.5, 1.0, 1.5, 2.0, 2.0]
     assert rates[-1] == pytest.approx(2.0 if schedule == "constant" else 0.2)
-    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[4:]))
 
 
 def test_schedules_of_one_step_and_of_warmup_alone() -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from janiform import JaniformError, RecipeError, UsageError, read_picture, read_recipe
-from janiform.recipe import Recipe, dumps
+from janiform.recipe import Recipe, dumps, read_recipe_text
 from janiform.storage.model_folder import about, open_model
 from janiform.train import stage as stages
 from janiform.train.data import DataError
@@ -38,17 +39,25 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums are added up in the same order whoever computes them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
-def unbroken(recipe_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that nobody disturbed, as another process left it."""
-    folder = tmp_path_factory.mktemp("unbroken")
-    (folder / "recipe.toml").write_text(recipe_text)
-    start(folder / "recipe.toml", folder / "run").check_returncode()
-    return folder / "run"
+def unbroken(recipe_text: str, quiet: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nobody disturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("janiform.train.run.TEXTS_TO_FIT", 20)
+        return train(read_recipe_text(recipe_text), tmp_path_factory.mktemp("unbroken"), device="cpu", reporter=quiet())
 
 
 def start(recipe: Path, out: Path, *arguments: str, kill_at: int = 0) -> subprocess.CompletedProcess[str]:
-    """Train in a process of its own, with few texts to fit on; it kills itself as it begins to write step ``kill_at``."""
+    """Train in a process of its own, with few texts to fit on; it kills itself after step ``kill_at``."""
     code = (
         "import os, signal, sys\n"
         "from janiform.cli import main\n"
@@ -89,7 +98,7 @@ def test_a_run_leaves_a_model_and_all_that_belongs_to_it(unbroken: Path, recipe:
     assert said["steps_in_all"] == STEPS
     assert said["components"]["understanding.encoder"]["component"] == "encoder siglip@1"
     assert said["data"].keys() == {"draw", "ask", "read"}
-    assert "--out" in said["command"]
+    assert said["command"]
     model = open_model(unbroken)
     assert model.processor.text.fitted
     stored = weights(unbroken)
@@ -135,20 +144,14 @@ def test_each_stage_trains_what_it_names_and_nothing_else(recipe: Recipe, tmp_pa
 def test_pieces_give_the_weights_of_the_whole(
     recipe: Recipe, unbroken: Path, tmp_path: Path, listener: Any, cuts: tuple[int, ...]
 ) -> None:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for number, until in enumerate((*cuts, None)):
-            train(recipe, tmp_path, until=until, resume=number > 0, device="cpu", reporter=listener, ahead=number % 2)
-    finally:
-        torch.set_num_threads(threads)
+    for number, until in enumerate((*cuts, None)):
+        train(recipe, tmp_path, until=until, resume=number > 0, device="cpu", reporter=listener, ahead=number % 2)
     assert same(weights(tmp_path), weights(unbroken))
     assert [entry["total"] for entry in read_log(tmp_path / "log.jsonl")][-1] == STEPS
 
 
-@pytest.mark.parametrize("step", [5, 15])
-def test_a_killed_run_goes_on_to_the_same_weights(unbroken: Path, tmp_path: Path, step: int) -> None:
-    assert start(unbroken / "recipe.toml", tmp_path, kill_at=step).returncode == -signal.SIGKILL
+def test_a_killed_run_goes_on_to_the_same_weights(unbroken: Path, tmp_path: Path) -> None:
+    assert start(unbroken / "recipe.toml", tmp_path, kill_at=random.randrange(1, STEPS)).returncode == -signal.SIGKILL
     ended = start(unbroken / "recipe.toml", tmp_path, "--resume")
     assert ended.returncode == 0, ended.stderr
     assert same(weights(tmp_path), weights(unbroken))
@@ -192,7 +195,7 @@ def test_damaged_checkpoints_are_passed_over_and_said(
     assert "going on at step 4 of text" in listener.said
     for folder in (tmp_path / "checkpoints").iterdir():
         (folder / "manifest.json").unlink()
-    with pytest.raises(JaniformError, match="no checkpoint in .* is whole"):
+    with pytest.raises(JaniformError, match=r"no checkpoint in .* is whole"):
         train(recipe, tmp_path, resume=True, device="cpu", reporter=listener, ahead=0)
 
 
@@ -231,15 +234,14 @@ def test_stages_are_chosen_by_name(recipe: Recipe, tmp_path: Path, listener: Any
     train(recipe, tmp_path, stages=["text", "encoder"], device="cpu", reporter=listener, ahead=0)
     entries: list[Any] = read_log(tmp_path / "log.jsonl")
     assert list(dict.fromkeys(entry["stage"] for entry in entries)) == ["encoder", "text"]
-    with pytest.raises(UsageError, match="there is no stage 'txt'.*did you mean 'text'"):
+    with pytest.raises(UsageError, match=r"there is no stage 'txt'.*did you mean 'text'"):
         train(recipe, tmp_path / "x", stages=["txt"], reporter=listener)
 
 
 def test_mistakes_in_stages_are_said(changed: Callable[[str, str], Recipe], tmp_path: Path, listener: Any) -> None:
-    with pytest.raises(JaniformError, match="selector 'bakbone' matches no parameter.*did you mean 'backbone'"):
-        train(
-            changed('train = ["backbone"]', 'train = ["bakbone"]'), tmp_path / "a", stages=["text"], reporter=listener
-        )
+    misspelt = changed('train = ["backbone"]', 'train = ["bakbone"]')
+    with pytest.raises(JaniformError, match=r"selector 'bakbone' matches no parameter.*did you mean 'backbone'"):
+        train(misspelt, tmp_path / "a", stages=["text"], reporter=listener)
     wrong = changed("log_every = 3", "log_every = 3\nweights = { codebok = 2 }")
     with pytest.raises(
         RecipeError, match=r"stage\.tokenizer\.weights\.codebok: no loss has this name.*did you mean 'codebook'"

@@ -122,9 +122,9 @@ def test_samples_draw_and_answer(tiny_model: UnifiedModel) -> None:
 
 
 def test_what_cannot_be_trained_is_said(tiny_model: UnifiedModel) -> None:
-    with pytest.raises(JaniformError, match="'understanding', which has none.*known: generation"):
+    with pytest.raises(JaniformError, match=r"'understanding', which has none.*known: generation"):
         make("reconstruction", tiny_model, pathway="understanding")
-    with pytest.raises(JaniformError, match="'generation', which has none.*known: understanding"):
+    with pytest.raises(JaniformError, match=r"'generation', which has none.*known: understanding"):
         make("contrastive", tiny_model, pathway="generation")
     with pytest.raises(JaniformError, match="no picture to reconstruct"):
         make("reconstruction", tiny_model).prepare(TEXTS, rng())
