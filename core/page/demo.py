@@ -152,7 +152,7 @@ def _facts(model: Model, parameters: str, scores: tuple[Score, ...], seconds: fl
     if isinstance(trained, int | float):
         facts.append((f"{trained / 60:.0f} min", "of training, from nothing"))
     cores = torch.get_num_threads()
-    where = f"{cores} CPU cores" if model.model.device.type == "cpu" else str(model.model.device)
+    where = f"{cores} CPU core{'s' * (cores > 1)}" if model.model.device.type == "cpu" else str(model.model.device)
     facts.append((f"{seconds:.0f} s", f"for all that is on this page, on {where}"))
     return tuple(facts)
 

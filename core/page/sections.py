@@ -47,8 +47,9 @@ def drawings(drawn: Sequence[Drawn]) -> Markup:
         for item in drawn
     ]
     lead = (
-        f"{_number(len(drawn))} prompts, one picture each, nothing picked out. A verifier that knows nothing of the "
-        f"model reads every picture and compares what it finds with the prompt: {right} of {len(drawn)} are as asked."
+        f"{_number(len(drawn))} prompt{'s' * (len(drawn) > 1)}, one picture each, nothing picked out. A verifier that "
+        "knows nothing of the model reads every picture and compares what it finds with the prompt: "
+        f"{right} of {len(drawn)} are as asked."
     )
     return _section("It draws", lead, tag("div", join(figures), class_="gallery"))
 
@@ -164,5 +165,8 @@ def _words(name: str) -> str:
 
 
 def _number(count: int) -> str:
-    words = {4: "Four", 8: "Eight", 12: "Twelve", 16: "Sixteen", 24: "Twenty-four"}
-    return words.get(count, str(count))
+    """A number at the beginning of a sentence."""
+    return dict(enumerate(_NUMBERS.split(), start=1)).get(count, str(count))
+
+
+_NUMBERS = "One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen Fourteen Fifteen Sixteen"
