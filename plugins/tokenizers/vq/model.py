@@ -26,8 +26,21 @@ class VqTokenizer(nn.Module):
         self.quantize = Quantizer(config.vocabulary, config.code_width, config.reseed)
         self.post_quant_conv = nn.Conv2d(config.code_width, config.latent, 1)
         self.decoder = Decoder(config)
+        self._initialise()
         # Convolutions of mixed precision run several times faster with the channels innermost.
         self.to(memory_format=torch.channels_last)
+
+    def _initialise(self) -> None:
+        """Keeps the variance through every convolution (arXiv:1502.01852).
+
+        With PyTorch's own start, which shrinks it, a small autoencoder takes several times as many steps until it sees
+        more of a picture than its background.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Pixels [B, 3, h, w] -> codes [B, N, 1]."""
