@@ -11,13 +11,13 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from torch.utils.data import DataLoader, Dataset
 
 from ..contracts import Source
@@ -48,6 +48,10 @@ class Prepared:
     ticket: Ticket
     batch: Any = None
     problems: tuple[Problem, ...] = field(default=())
+
+    def pin_memory(self) -> Prepared:
+        """The same in page-locked memory, where the batch knows how."""
+        return evolve(self, batch=self.batch.pin_memory()) if hasattr(self.batch, "pin_memory") else self
 
 
 def tickets(
@@ -103,7 +107,9 @@ class Kitchen(Dataset[Prepared]):
             )
 
 
-def batches(kitchen: Kitchen, orders: Iterator[Ticket], *, ahead: int = AHEAD, pin: bool = False) -> Iterator[Prepared]:
+def batches(
+    kitchen: Kitchen, orders: Iterator[Ticket], *, ahead: int = AHEAD, pin: bool = False
+) -> Generator[Prepared]:
     """Batches in the order of the tickets, made ahead in a worker process (a thread where processes cannot fork).
 
     Args:

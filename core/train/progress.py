@@ -21,6 +21,7 @@ class Reporter:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._spoken = float("-inf")
+        self._began, self._done = time.monotonic(), 0
         if self.console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}", markup=False),
@@ -40,6 +41,7 @@ class Reporter:
     def stage(self, name: str, done: int, steps: int) -> None:
         """A stage begins, or goes on, with ``done`` of its steps behind it."""
         self._spoken = float("-inf")
+        self._began, self._done = time.monotonic(), done
         if self._bar is not None:
             self._task = self._bar.add_task(name, total=steps, completed=done, losses="")
         else:
@@ -60,7 +62,8 @@ class Reporter:
         now = time.monotonic()
         if entry.step == entry.steps or now - self._spoken >= _SECONDS_BETWEEN_LINES:
             self._spoken = now
-            self.say(f"{entry.stage} {entry.step}/{entry.steps}  {losses}  {rate}")
+            left = (now - self._began) / max(entry.step - self._done, 1) * (entry.steps - entry.step)
+            self.say(f"{entry.stage} {entry.step}/{entry.steps}  {losses}  {rate}  {_minutes(left)} left")
 
     def __enter__(self) -> Reporter:
         if self._bar is not None:
@@ -72,3 +75,7 @@ class Reporter:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from .folder import RunFolder
 from .interrupts import Interrupts, RunStoppedError
 from .log import Log
 from .progress import Reporter
+from .rehearsal import rehearse
 from .samples import write_samples
 from .stage import StageRun
 
@@ -102,6 +104,7 @@ class _Run:
     def go(self, *, resume: bool, until: int | None) -> Path:
         found = checkpoints.load_newest(self.folder.checkpoints, self.reporter.say) if resume else None
         self._ready_text(resume)
+        rehearse(self.recipe, self.folder.stages, self.model, self.sources)
         position = Position(self.folder.stages[0])
         if found is not None:
             put_back(self.model, found.model, str(self.folder.checkpoints))
@@ -152,18 +155,19 @@ class _Run:
 
         saved = run.position.total
         self._stop_if_asked(run, saved=False)
-        for entry in run.steps(self.sources, until=steps, ahead=self.ahead, seconds=seconds):
-            run.position = evolve(run.position, seconds=seconds())
-            self.reporter.advance()
-            if entry is not None:
-                log.write(entry)
-                self.reporter.entry(entry)
-            if run.position.step % training.checkpoint_every == 0:
-                self._save(run)
-                saved = run.position.total
-            if stage.sample_every and run.position.step % stage.sample_every == 0:
-                self._samples(run)
-            self._stop_if_asked(run, saved=saved == run.position.total)
+        with closing(run.steps(self.sources, until=steps, ahead=self.ahead, seconds=seconds)) as entries:
+            for entry in entries:
+                run.position = evolve(run.position, seconds=seconds())
+                self.reporter.advance()
+                if entry is not None:
+                    log.write(entry)
+                    self.reporter.entry(entry)
+                if run.position.step % training.checkpoint_every == 0:
+                    self._save(run)
+                    saved = run.position.total
+                if stage.sample_every and run.position.step % stage.sample_every == 0:
+                    self._samples(run)
+                self._stop_if_asked(run, saved=saved == run.position.total)
         if stage.sample_every and run.position.step % stage.sample_every:
             self._samples(run)
         if saved != run.position.total:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, cast
 
 import torch
@@ -113,7 +113,7 @@ class StageRun:
 
     def steps(
         self, sources: Mapping[str, Any], *, until: int, ahead: int, seconds: Callable[[], float]
-    ) -> Iterator[Entry | None]:
+    ) -> Generator[Entry | None]:
         """Train until ``until`` steps of the stage are done; after each step an entry of the log, or None.
 
         Args:
@@ -131,7 +131,7 @@ class StageRun:
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=stage.precision == "bfloat16")
         meter = Meter(self.skipped_in_a_row)
         asked = time.perf_counter()
-        with contextlib.closing(ready):  # type: ignore[type-var]  # a generator, which ends its worker when closed
+        with contextlib.closing(ready):
             for prepared in ready:
                 waited = time.perf_counter() - asked
                 step = prepared.ticket.step

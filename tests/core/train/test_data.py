@@ -116,3 +116,13 @@ def test_batches_are_made_before_they_are_asked_for() -> None:
     assert made_ahead.wait(30), "the third batch was to be made while the first is used"
     assert next(made).ticket.step == 1
     made.close()  # type: ignore[attr-defined]
+
+
+def test_batches_that_know_how_are_put_into_page_locked_memory() -> None:
+    class Pinnable:
+        def pin_memory(self) -> str:
+            return "pinned"
+
+    ticket = next(tickets(Mixture({"a": 1}), 1, range(1), {}, {}))
+    assert Prepared(ticket, Pinnable()).pin_memory().batch == "pinned"
+    assert Prepared(ticket, [1]).pin_memory().batch == [1]

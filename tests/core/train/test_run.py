@@ -19,7 +19,6 @@ from janiform import JaniformError, RecipeError, UsageError, read_picture, read_
 from janiform.recipe import Recipe, dumps, read_recipe_text
 from janiform.storage.model_folder import about, open_model
 from janiform.train import stage as stages
-from janiform.train.data import DataError
 from janiform.train.interrupts import RunStoppedError
 from janiform.train.log import read_log
 from janiform.train.run import train
@@ -151,7 +150,8 @@ def test_pieces_give_the_weights_of_the_whole(
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(unbroken: Path, tmp_path: Path) -> None:
-    assert start(unbroken / "recipe.toml", tmp_path, kill_at=random.randrange(1, STEPS)).returncode == -signal.SIGKILL
+    step = random.randrange(1, STEPS)
+    assert start(unbroken / "recipe.toml", tmp_path, kill_at=step).returncode == -signal.SIGKILL
     ended = start(unbroken / "recipe.toml", tmp_path, "--resume")
     assert ended.returncode == 0, ended.stderr
     assert same(weights(tmp_path), weights(unbroken))
@@ -247,9 +247,21 @@ def test_mistakes_in_stages_are_said(changed: Callable[[str, str], Recipe], tmp_
         RecipeError, match=r"stage\.tokenizer\.weights\.codebok: no loss has this name.*did you mean 'codebook'"
     ):
         train(wrong, tmp_path / "b", device="cpu", reporter=listener, ahead=0)
-    with pytest.raises(DataError, match="fewer than two captioned pictures"):
-        train(changed('"understanding.encoder"]\nmixture = { draw', '"understanding.encoder"]\nmixture = { read'),
-              tmp_path / "c", stages=["encoder"], device="cpu", reporter=listener, ahead=0)  # fmt: skip
+
+
+def test_a_stage_that_cannot_begin_is_found_before_the_first_one_does(
+    changed: Callable[[str, str], Recipe], tmp_path: Path, listener: Any
+) -> None:
+    wrong = changed('"understanding.encoder"]\nmixture = { draw', '"understanding.encodr", "x"]\nmixture = { read')
+    with pytest.raises(RecipeError) as caught:
+        train(wrong, tmp_path, device="cpu", reporter=listener, ahead=0)
+    selectors, mixture = caught.value.problems[:2], caught.value.problems[2]
+    assert {problem.path for problem in selectors} == {"stage.encoder.train"}
+    assert all(problem.origin is not None for problem in selectors)
+    assert selectors[0].message == "selector 'understanding.encodr' matches no parameter"
+    assert mixture.path == "stage.encoder.mixture"
+    assert "the samples of a step hold fewer than two captioned pictures" in mixture.message
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_losses_that_are_not_finite_are_skipped_and_end_the_run_in_time(

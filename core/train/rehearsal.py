@@ -1,0 +1,49 @@
+"""Before hours of training: does every stage of the run begin?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from attrs import evolve
+
+from ..compose.selectors import select
+from ..contracts import Source
+from ..errors import JaniformError, Problem, RecipeError
+from ..model import UnifiedModel
+from ..recipe import Recipe
+from .data import Kitchen, tickets
+from .mixture import Mixture
+
+
+def rehearse(recipe: Recipe, stages: Sequence[str], model: UnifiedModel, sources: Mapping[str, Source]) -> None:
+    """Choose what each stage trains, build its objective and prepare a first batch; all of it is thrown away.
+
+    Raises:
+        RecipeError: one problem for each stage that would fail at its start, with its place.
+    """
+    problems = [
+        evolve(problem, path=path, origin=problem.origin or recipe.origins.get(path))
+        for name in stages
+        for path, problem in _problems(recipe, name, model, sources)
+    ]
+    if problems:
+        raise RecipeError(problems)
+
+
+def _problems(
+    recipe: Recipe, name: str, model: UnifiedModel, sources: Mapping[str, Source]
+) -> list[tuple[str, Problem]]:
+    stage, place = recipe.stages[name], f"stage.{name}"
+    found: list[tuple[str, Problem]] = []
+    try:
+        select([named for named, _ in model.named_parameters()], stage.train, model.plan.shared)
+    except JaniformError as error:
+        found += [(f"{place}.train", problem) for problem in error.problems]
+    try:
+        objective = stage.objective.component.load()(stage.objective.config, model)
+    except JaniformError as error:
+        return found + [(f"{place}.objective", problem) for problem in error.problems]
+    ticket = next(tickets(Mixture(stage.mixture), stage.batch, range(1), {}, {}))
+    prepared = Kitchen(sources, cast(Any, objective).prepare, (recipe.training.seed,))[ticket]
+    return found + [(f"{place}.mixture", problem) for problem in prepared.problems]
