@@ -1,0 +1,92 @@
+"""What the training loop costs beside the steps themselves: a stage, against a bare loop over the same batches.
+
+    python benchmarks/training_loop.py janus-mini stage-2 --steps 10
+
+Both are measured in processor time, alternating, so that other programs on the machine count for little. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from janiform import read_recipe
+from janiform.compose import compose
+from janiform.train.checkpoint import Position
+from janiform.train.data import Kitchen, tickets
+from janiform.train.stage import StageRun
+from torch import nn
+
+
+def bare(run: StageRun, sources: dict[str, Any]) -> Iterator[None]:
+    """The shortest loop that trains: batch, forward, backward, clip, update."""
+    parameters = list(run.trained.values())
+    optimizer = torch.optim.AdamW(parameters, lr=run.stage.learning_rate, betas=run.stage.betas, fused=True)
+    kitchen = Kitchen(sources, run.objective.prepare, run.entropy)  # type: ignore[arg-type, union-attr]
+    for ticket in tickets(run.mixture, run.stage.batch, range(run.stage.steps), {}, {}):
+        batch = kitchen[ticket].batch
+        with torch.autocast("cpu", torch.bfloat16, enabled=run.stage.precision == "bfloat16"):
+            losses, _ = run.objective.losses(batch)  # type: ignore[union-attr, operator]
+            loss = torch.stack([loss.mean for loss in losses.values()]).sum()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, run.stage.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        yield
+
+
+def stage_run(recipe: Any, name: str) -> tuple[StageRun, dict[str, Any]]:
+    torch.manual_seed(0)
+    model = compose(recipe).build()
+    stage = recipe.stages[name]
+    sources = {
+        source: recipe.sources[source].component.load()(recipe.sources[source].config) for source in stage.mixture
+    }
+    examples = [sources[source].example(index) for source in sources for index in range(300)]
+    model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
+    return StageRun(stage, model, Position(name), (0, 0)), sources
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("stage")
+    parser.add_argument("--steps", type=int, default=10)
+    arguments = parser.parse_args()
+    recipe = read_recipe(arguments.recipe)
+    run, sources = stage_run(recipe, arguments.stage)
+    other, _ = stage_run(recipe, arguments.stage)
+    loops = {
+        "bare": bare(other, sources),
+        "engine": run.steps(sources, until=run.stage.steps, ahead=0, seconds=time.perf_counter),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in loops}
+    for step in range(arguments.steps + 1):
+        for name, loop in loops.items():
+            began = time.process_time()
+            next(loop)
+            if step:  # the first pays for allocations
+                spent[name].append(time.process_time() - began)
+    medians = {name: statistics.median(values) for name, values in spent.items()}
+    ratios = [engine / least for engine, least in zip(spent["engine"], spent["bare"], strict=True)]
+    print(
+        json.dumps(
+            {
+                "recipe": recipe.name,
+                "stage": arguments.stage,
+                "threads": torch.get_num_threads(),
+                "seconds_a_step": medians,
+                "overhead": statistics.median(ratios) - 1,
+            },
+            indent=2,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
