@@ -214,7 +214,10 @@ class ObjectiveConfig(Protocol):
 
 
 class Objective(Protocol):
-    """An ``nn.Module`` (so that it may own parts that only training needs, such as a text tower or a discriminator)."""
+    """An ``nn.Module`` (so that it may own parts that only training needs, such as a text tower or a discriminator).
+
+    It may also have ``samples(examples) -> PIL picture or None``: what the model makes of a few conversations.
+    """
 
     def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:
         """Conversations to one batch of CPU tensors; runs in a data worker. ``generator`` is a numpy Generator."""
