@@ -21,7 +21,7 @@ class Origin:
 
 @frozen
 class Problem:
-    """One mistake: a sentence, the path in the recipe (``generation.adapter.depth``), where it stands, what would help."""
+    """One mistake: a sentence, the path in the recipe (``generation.adapter``), where it stands, what would help."""
 
     message: str
     path: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from attrs import frozen
 
 
-class Misfit(ValueError):
+class Misfit(ValueError):  # noqa: N818 - named for what it is, as are the ports beside it
     """Two ports that do not fit. The message is a sentence that says what was given and what would fit."""
 
 
@@ -67,7 +67,7 @@ class Codes:
 
 @frozen
 class Hidden:
-    """What a backbone reads and gives: a tensor [B, T, width], and the text vocabulary of its own embedding and head."""
+    """What a backbone reads and gives, a tensor [B, T, width]; and the text vocabulary of its embedding and head."""
 
     width: int
     vocabulary: int

@@ -37,8 +37,7 @@ def test_origins_stand_behind_the_values(capsys: Capture) -> None:
 def test_what_was_dropped_is_said(capsys: Capture) -> None:
     text = shown(capsys, "janus-pro-1b", "--set", 'understanding = { share = "generation" }')
     assert (
-        "\n# understanding: shares 'generation' at --set 'understanding = { share = \"generation\" }'; dropped "
-        in text
+        "\n# understanding: shares 'generation' at --set 'understanding = { share = \"generation\" }'; dropped " in text
     )
     assert tomllib.loads(text)["understanding"]["adapter"] == {"share": "generation.adapter"}
 

@@ -57,6 +57,10 @@ def test_a_mask_is_its_definition(declared, data):
     real = (documents[:, keys - queries : keys] >= 0)[:, None, :, None]
     assert given_out.isfinite().all()
     torch.testing.assert_close(given_out * real, written_out(q, k, v, seen) * real)
+    # Training may take another kernel than inference does.
+    learning = attend(q.requires_grad_(), k, v, Mask(documents, blocks))
+    assert learning.isfinite().all()
+    torch.testing.assert_close(learning * real, written_out(q, k, v, seen) * real)
 
 
 @given(
