@@ -44,4 +44,5 @@ def _written_out(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, causal: b
         seen = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
     if seen is not None:
         scores = scores + torch.zeros(seen.shape, dtype=scores.dtype).masked_fill_(~seen, float("-inf"))
-    return scores.softmax(dim=-1).to(v.dtype) @ v
+    weights: Tensor = scores.softmax(dim=-1).to(v.dtype)
+    return weights @ v
