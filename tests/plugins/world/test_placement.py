@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from janiform_plugins.world import RELATIONS, SIZES, relation_of
-from janiform_plugins.world.placement import WIDE_RATIO, place
+from janiform_plugins.world.placement import STEP, WIDE_RATIO, place
 from janiform_plugins.world.scene import GAP, RADII
 
 
@@ -28,7 +28,9 @@ def test_two_objects_may_touch_the_least_gap_and_no_less() -> None:
         (x, y), (other_x, other_y) = place(["small", "small"], rng)
         gaps.append(max(abs(x - other_x), abs(y - other_y)) - 2 * RADII["small"])
 
-    assert min(gaps) == GAP
+    # The least distance on the lattice that leaves the gap.
+    apart = 2 * RADII["small"] + GAP
+    assert min(gaps) == apart + -apart % STEP - 2 * RADII["small"]
 
 
 @pytest.mark.parametrize("relation", RELATIONS)
