@@ -27,7 +27,8 @@ def test_what_is_shown_is_the_recipe_again(capsys: Capture, options: tuple[str, 
 def test_origins_stand_behind_the_values(capsys: Capture) -> None:
     lines = shown(capsys, "janus-pro-7b", "--set", "generation.adapter.depth = 3").splitlines()
     behind = {tuple(part.strip() for part in line.split("  # ")) for line in lines if "  # " in line}
-    assert any(value == 'name = "janus-pro-7b"' and origin.endswith("recipes/janus-pro-7b.toml:3") for value, origin in behind)
+    named = [origin for value, origin in behind if value == 'name = "janus-pro-7b"']
+    assert [origin.endswith("recipes/janus-pro-7b.toml:3") for origin in named] == [True]
     assert ("width = 4096", "preset 'deepseek-llm-7b'") in behind
     assert ("depth = 3", "--set 'generation.adapter.depth = 3'") in behind
     assert any(value.startswith("min_size") and origin == "default" for value, origin in behind)
