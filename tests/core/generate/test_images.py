@@ -119,8 +119,9 @@ def test_progress_and_shapes(tiny_model: UnifiedModel, prompts: list[Sequence]) 
     pictures = decode_codes(tiny_model, codes, at_once=2)
     assert pictures.shape == (3, 3, 16, 16)
     assert pictures.abs().max() <= 1
-    # Convolutions of another batch size add up in another order.
-    torch.testing.assert_close(pictures, decode_codes(tiny_model, codes), rtol=0, atol=1e-4)
+    # In float64, since convolutions of another batch size add up in another order.
+    exact = copy.deepcopy(tiny_model).double()
+    torch.testing.assert_close(decode_codes(exact, codes, at_once=2), decode_codes(exact, codes), rtol=0, atol=1e-10)
 
 
 class TwoLevels(torch.nn.Module):
