@@ -87,7 +87,14 @@ class Stage:
         default=(0.9, 0.95), validator=_below_one, metadata=_help("AdamW's two decay rates.")
     )
     weight_decay: float = field(
-        default=0.0, validator=[validators.ge(0), _finite], metadata=_help("AdamW's decoupled weight decay.")
+        default=0.0, validator=[validators.ge(0), _finite], metadata=_help("Decoupled weight decay.")
+    )
+    muon: tuple[str, ...] = field(
+        default=(),
+        metadata=_help(
+            "Paths of what Muon updates, of which it takes the matrices and kernels, `objective` for the objective's "
+            "own; AdamW does the rest."
+        ),
     )
     clip: float = field(
         default=1.0, validator=validators.ge(0), metadata=_help("Largest norm of the gradient, 0 for no limit.")
@@ -95,8 +102,12 @@ class Stage:
     weights: Mapping[str, float] = field(
         factory=dict, validator=_weights, metadata=_help("Weight of each loss by its name; 1 where it is not named.")
     )
-    precision: Literal["float32", "bfloat16"] = field(
-        default="float32", metadata=_help("Arithmetic of forward and backward; weights and optimizer stay float32.")
+    precision: Literal["float32", "bfloat16", "auto"] = field(
+        default="float32",
+        metadata=_help(
+            "Arithmetic of forward and backward, `auto` is bfloat16 where the device is fast at it and float32 "
+            "elsewhere; weights and optimizer stay float32."
+        ),
     )
     ema: float = field(
         default=0.0,

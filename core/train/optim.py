@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from .muon import Muon
 
 
 def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, object]]:
@@ -28,6 +30,26 @@ def adamw(
     )
 
 
+def optimizers(
+    named: Mapping[str, nn.Parameter],
+    muon: Iterable[str],
+    *,
+    learning_rate: float,
+    betas: tuple[float, float],
+    weight_decay: float,
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices among the names in ``muon``, if there are any, and AdamW for everything else."""
+    matrices = {name for name in muon if named[name].ndim >= 2}
+    rest = [(name, parameter) for name, parameter in named.items() if name not in matrices]
+    made: list[torch.optim.Optimizer] = []
+    if matrices:
+        chosen = [parameter for name, parameter in named.items() if name in matrices]
+        made.append(Muon(chosen, lr=learning_rate, weight_decay=weight_decay))
+    if rest:
+        made.append(adamw(rest, learning_rate=learning_rate, betas=betas, weight_decay=weight_decay))
+    return made
+
+
 def rate_at(step: int, *, steps: int, learning_rate: float, warmup: int, schedule: str, final_fraction: float) -> float:
     """The learning rate of a step, counted from 0.
 
@@ -44,7 +66,7 @@ def rate_at(step: int, *, steps: int, learning_rate: float, warmup: int, schedul
 
 
 def step(
-    optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], loss: Tensor, clip: float
+    optimizers: Sequence[torch.optim.Optimizer], parameters: list[nn.Parameter], loss: Tensor, clip: float
 ) -> tuple[Tensor, Tensor]:
     """Clip the gradients to a norm and update; leave everything as it was where the loss or a gradient is not finite.
 
@@ -61,8 +83,9 @@ def step(
     skipped = 1 - (torch.isfinite(norm) & torch.isfinite(loss.detach())).float()
     if clip > 0:
         nn.utils.clip_grads_with_norm_(parameters, clip, norm, foreach=True)
-    optimizer.found_inf = skipped  # type: ignore[attr-defined]  # the fused kernel's own switch, as GradScaler uses it
-    optimizer.grad_scale = None  # type: ignore[attr-defined]
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        optimizer.found_inf = skipped  # type: ignore[attr-defined]  # the fused kernel's own switch, as GradScaler's
+        optimizer.grad_scale = None  # type: ignore[attr-defined]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
     return norm, skipped

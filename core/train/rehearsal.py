@@ -14,6 +14,7 @@ from ..model import UnifiedModel
 from ..recipe import Recipe
 from .data import Kitchen, tickets
 from .mixture import Mixture
+from .stage import trainable
 
 
 def rehearse(recipe: Recipe, stages: Sequence[str], model: UnifiedModel, sources: Mapping[str, Source]) -> None:
@@ -44,6 +45,11 @@ def _problems(
         objective = stage.objective.component.load()(stage.objective.config, model)
     except JaniformError as error:
         return found + [(f"{place}.objective", problem) for problem in error.problems]
+    if not found:
+        try:
+            select(trainable(model, objective, stage.train), stage.muon, model.plan.shared)
+        except JaniformError as error:
+            found += [(f"{place}.muon", problem) for problem in error.problems]
     ticket = next(tickets(Mixture(stage.mixture), stage.batch, range(1), {}, {}))
     prepared = Kitchen(sources, cast(Any, objective).prepare, (recipe.training.seed,))[ticket]
     return found + [(f"{place}.mixture", problem) for problem in prepared.problems]

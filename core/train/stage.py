@@ -23,8 +23,9 @@ from .ema import Average
 from .log import Entry
 from .meter import Meter
 from .mixture import Mixture
-from .optim import adamw, rate_at
+from .optim import optimizers, rate_at
 from .optim import step as take_step
+from .precision import arithmetic
 
 PATIENCE = 20
 """Steps in a row without a finite loss or gradient, after which a run ends."""
@@ -35,7 +36,7 @@ class TrainingError(JaniformError):
 
 
 class StageRun:
-    """A stage at work on a model: its objective, optimizer, averages and position.
+    """A stage at work on a model: its objective, optimizers, averages and position.
 
     Args:
         entropy: run seed and stage number, from which all chance of the stage follows.
@@ -51,8 +52,9 @@ class StageRun:
         self.objective.to(model.device)
         self._ours = tensors_of(model)
         self.trained = self._choose()
-        self.optimizer = adamw(
-            self.trained.items(),
+        self.optimizers = optimizers(
+            self.trained,
+            select(self.trained, stage.muon, model.plan.shared),
             learning_rate=stage.learning_rate,
             betas=stage.betas,
             weight_decay=stage.weight_decay,
@@ -63,9 +65,8 @@ class StageRun:
 
     def _choose(self) -> dict[str, nn.Parameter]:
         """Let exactly the selected parameters learn, with the objective's own, and put every part in its mode."""
-        named = dict(self.model.named_parameters())
-        chosen = select(named, self.stage.train, self.model.plan.shared)
-        for name, parameter in named.items():
+        chosen = trainable(self.model, self.objective, self.stage.train)
+        for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in chosen)
         self.objective.train()
         self.model.eval()
@@ -73,18 +74,12 @@ class StageRun:
             with contextlib.suppress(JaniformError):  # text, layout and sampler are parts without a module
                 part = self.model.part(path)
                 part.train(any(parameter.requires_grad for parameter in part.parameters()))
-        model_ids = {id(parameter) for parameter in named.values()}
-        own = {
-            f"objective.{name}": parameter
-            for name, parameter in self.objective.named_parameters()
-            if id(parameter) not in model_ids
-        }
-        return {name: named[name] for name in named if name in chosen} | own
+        return chosen
 
     def state(self) -> Checkpoint:
         """Everything that ``restore`` needs."""
         training: dict[str, Any] = {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "objective": self._objective_state(),
             "average": None if self.average is None else self.average.weights,
             "random": torch.get_rng_state(),
@@ -99,7 +94,8 @@ class StageRun:
         with torch.no_grad():
             for name, tensor in self._objective_state().items():
                 tensor.copy_(training["objective"][name])
-        self.optimizer.load_state_dict(training["optimizer"])
+        for optimizer, state in zip(self.optimizers, training["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         if self.average is not None:
             self.average.load(training["average"])
         torch.set_rng_state(training["random"])
@@ -128,7 +124,8 @@ class StageRun:
             self.mixture, stage.batch, range(self.position.step, until), self.position.taken, self.position.positions
         )
         ready = batches(Kitchen(sources, prepare, self.entropy), orders, ahead=ahead, pin=device.type == "cuda")
-        autocast = torch.autocast(device.type, torch.bfloat16, enabled=stage.precision == "bfloat16")
+        dtype = arithmetic(stage.precision, device)
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
         meter = Meter(self.skipped_in_a_row)
         asked = time.perf_counter()
         with contextlib.closing(ready):
@@ -140,7 +137,7 @@ class StageRun:
                     losses, figures = cast(Any, self.objective).losses(to_device(prepared.batch, device))
                     loss = self._total(losses)
                 torch.autograd.backward(loss)
-                norm, skipped = take_step(self.optimizer, parameters, loss, stage.clip)
+                norm, skipped = take_step(self.optimizers, parameters, loss, stage.clip)
                 if self.average is not None:
                     self.average.update(step)
                 meter.add(losses, figures, norm, skipped, samples=stage.batch, waited=waited)
@@ -174,8 +171,9 @@ class StageRun:
             schedule=stage.schedule,
             final_fraction=stage.final_fraction,
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         return rate
 
     def _total(self, losses: Mapping[str, Loss]) -> Tensor:
@@ -212,6 +210,20 @@ class StageRun:
         self.position = evolve(
             before, step=before.step + 1, total=before.total + 1, taken=taken, positions=dict(positions)
         )
+
+
+def trainable(model: UnifiedModel, objective: nn.Module, selectors: Iterable[str]) -> dict[str, nn.Parameter]:
+    """What a stage trains, by name: the selected parameters, and those that only the objective has.
+
+    Raises ``JaniformError`` for selectors that match nothing.
+    """
+    named = dict(model.named_parameters())
+    chosen = select(named, selectors, model.plan.shared)
+    ours = {id(parameter) for parameter in named.values()}
+    own = {
+        f"objective.{name}": parameter for name, parameter in objective.named_parameters() if id(parameter) not in ours
+    }
+    return {name: parameter for name, parameter in named.items() if name in chosen} | own
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

@@ -21,6 +21,11 @@ class ShapesConfig:
     split: Literal["train", "held-out"] = field(
         default="train", metadata={"help": "train never shows the compositions that held-out always shows"}
     )
+    objects: int = field(
+        default=0,
+        validator=[validators.ge(0), validators.le(4)],
+        metadata={"help": "only pictures with so many objects, 1 to 4; 0 for all"},
+    )
     questions: int = field(
         default=3,
         validator=validators.ge(1),

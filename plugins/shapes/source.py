@@ -28,12 +28,12 @@ class Shapes:
     def example(self, index: int) -> Conversation:
         """A prompt and its picture; a picture with questions, turn by turn; or a text."""
         config = self.config
-        scene = sample_scene(config.seed, index, config.split)
+        scene = sample_scene(config.seed, index, config.split, config.objects or None)
         rng = np.random.default_rng((config.seed, index, _WORDS))
         if config.task == "draw":
             return Conversation.drawing(prompt(scene, rng), render(scene))
         if config.task == "ask":
-            # In an order of chance, with yes and no equally often and every other kind at most once.
+            # In an order of chance, with two questions of yes or no and every other kind at most once.
             return _asking(render(scene), questions(scene, rng)[: config.questions])
         texts = statements(scene, rng)
         return Conversation.document(texts[int(rng.integers(len(texts)))])

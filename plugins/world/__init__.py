@@ -6,7 +6,7 @@ into objects, and :func:`prompts` with :func:`judge` and :func:`understanding_qu
 """
 
 from .captions import caption, prompt
-from .compositions import HELD_OUT, Counted, Paired, Related, Sized, held_out_in, is_held_out
+from .compositions import HELD_OUT, Counted, Lone, Paired, Related, held_out_in, is_held_out
 from .geneval import CATEGORIES, DrawingPrompt, Requirement, judge, prompts
 from .phrases import Phrase
 from .questions import QUESTION_KINDS, Question, questions
@@ -43,6 +43,7 @@ __all__ = [
     "Counted",
     "DrawingPrompt",
     "Kind",
+    "Lone",
     "Object",
     "Paired",
     "Phrase",
@@ -51,7 +52,6 @@ __all__ = [
     "Requirement",
     "Scene",
     "Seen",
-    "Sized",
     "Split",
     "caption",
     "held_out_in",

@@ -109,7 +109,7 @@ def _body(scene: Scene, rng: np.random.Generator) -> tuple[str, bool]:
 
 def _phrases(objects: Sequence[Object], rng: np.random.Generator) -> list[Phrase]:
     detail = rng.random()
-    if detail < 0.68:
+    if detail < 0.5:
         return [describe(thing) for thing in objects]
     if detail < 0.88:
         return [describe(thing, size=True) for thing in objects]

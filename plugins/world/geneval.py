@@ -2,7 +2,7 @@
 
 Every prompt asks for a composition that training never shows (:mod:`.compositions`):
 
-* ``one_object``: one object of a held-out size, colour and shape; all three are judged;
+* ``one_object``: one object alone, of a held-out size, colour and shape; all three are judged;
 * ``two_objects``: two shapes of one colour, a held-out pair;
 * ``counting``: a held-out number, two to four, of objects of one colour and shape;
 * ``colours``: two objects of one shape in two colours, a held-out pair;
@@ -29,7 +29,7 @@ from .compositions import (
     HELD_OUT_RELATED,
     HELD_OUT_SAME_COLOUR,
     HELD_OUT_SAME_SHAPE,
-    HELD_OUT_SIZED,
+    HELD_OUT_LONE,
     Paired,
 )
 from .phrases import Phrase, chance, pick
@@ -93,7 +93,7 @@ def judge(requirement: Requirement, seen: Sequence[Seen]) -> bool:
 
 
 def _one_object() -> list[Requirement]:
-    return [Requirement((Phrase(c.colour, c.shape, c.size),)) for c in HELD_OUT_SIZED]
+    return [Requirement((Phrase(c.colour, c.shape, c.size),)) for c in HELD_OUT_LONE]
 
 
 def _counting() -> list[Requirement]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from .compositions import HELD_OUT, Composition, Counted, Related, Sized, is_held_out, paired
+from .compositions import HELD_OUT, Composition, Counted, Related, is_held_out, paired
 from .phrases import (
     NUMBER_WORDS,
     RELATION_WORDS,
@@ -60,14 +60,14 @@ class Question(NamedTuple):
 
 
 def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    """Ask about a scene: one question answered yes and one no, and one of each other kind that has a clear answer.
+    """Ask about a scene: two questions to be answered yes or no, and one of each other kind that has a clear answer.
 
-    The order is random. "No" never denies a held-out composition of a training scene: a model would otherwise learn
+    The order is random, and so are yes and no, or else the first answer would give away the second. "No" never denies a held-out composition of a training scene: a model would otherwise learn
     that those compositions do not exist.
     """
     asked = (
-        ask_yes_no(scene, rng, "yes"),
-        ask_yes_no(scene, rng, "no"),
+        ask_yes_no(scene, rng, pick(("yes", "no"), rng)),
+        ask_yes_no(scene, rng, pick(("yes", "no"), rng)),
         ask_how_many(scene, rng),
         ask_which_colour(scene, rng),
         ask_which_shape(scene, rng),
@@ -225,8 +225,6 @@ def _implied(phrase: Phrase, scene: Scene) -> set[Composition]:
     if phrase.colour and phrase.shape:
         kind = Kind(phrase.colour, phrase.shape)
         implied |= {paired(kind, thing.kind) for thing in scene.objects if thing.kind != kind}
-        if phrase.size:
-            implied.add(Sized(phrase.size, *kind))
     return implied
 
 

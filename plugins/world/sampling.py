@@ -10,7 +10,7 @@ from .compositions import (
     HELD_OUT_COUNTED,
     HELD_OUT_PAIRED,
     HELD_OUT_RELATED,
-    HELD_OUT_SIZED,
+    HELD_OUT_LONE,
     is_held_out,
     unplaced_compositions,
 )
@@ -19,6 +19,7 @@ from .scene import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, Kind, Object,
 
 Split = Literal["train", "held-out"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "held-out")
+MOST_OBJECTS: Final = 4
 
 
 class Draft(NamedTuple):
@@ -29,21 +30,23 @@ class Draft(NamedTuple):
     relation: str | None = None
 
 
-def sample_scene(seed: int, index: int, split: Split = "train") -> Scene:
-    """Make the scene number ``index`` of the stream ``seed``.
+def sample_scene(seed: int, index: int, split: Split = "train", objects: int | None = None) -> Scene:
+    """Make the scene number ``index`` of the stream ``seed``, with that many ``objects`` where a number is given.
 
     ``"train"`` never shows a held-out composition, ``"held-out"`` always shows at least one. Raises ValueError for
-    another split and for numbers outside 0 .. 2**64 - 1.
+    another split or number of objects and for numbers outside 0 .. 2**64 - 1.
     """
     if split not in SPLITS:
         raise ValueError(f"there is no split {split!r}; it is one of {', '.join(SPLITS)}")
+    if objects is not None and not 1 <= objects <= MOST_OBJECTS:
+        raise ValueError(f"a scene has 1 to {MOST_OBJECTS} objects, not {objects}")
     for name, number in (("seed", seed), ("index", index)):
         if not 0 <= number < 2**64:
             raise ValueError(f"{name} is {number}, but must lie in 0 .. 2**64 - 1")
     # The counter's last word is never reached by drawing, so the two splits are separate streams of one key.
     counter = np.array([0, 0, 0, SPLITS.index(split)], np.uint64)
     rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64), counter=counter))
-    return _train_scene(rng) if split == "train" else _held_out_scene(rng)
+    return _train_scene(rng, objects) if split == "train" else _held_out_scene(rng, objects)
 
 
 def realise(draft: Draft, rng: np.random.Generator) -> Scene:
@@ -56,11 +59,14 @@ def realise(draft: Draft, rng: np.random.Generator) -> Scene:
     return Scene(objects, BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))])
 
 
-def _train_scene(rng: np.random.Generator) -> Scene:
+def _train_scene(rng: np.random.Generator, objects: int | None) -> Scene:
     # How many objects and of which sort is decided once, so that rejecting held-out scenes does not thin out the
     # fuller pictures, which are rejected more often.
     sort = _pick_weighted(rng)
     number = sort.counts[int(rng.integers(len(sort.counts)))]
+    while objects is not None and number != objects:
+        sort = _pick_weighted(rng)
+        number = sort.counts[int(rng.integers(len(sort.counts)))]
     while True:
         draft = sort.draft(number, rng)
         if not HELD_OUT.isdisjoint(unplaced_compositions(draft.kinds, draft.sizes)):
@@ -71,16 +77,20 @@ def _train_scene(rng: np.random.Generator) -> Scene:
                 return scene
 
 
-def _held_out_scene(rng: np.random.Generator) -> Scene:
+def _held_out_scene(rng: np.random.Generator, objects: int | None) -> Scene:
     group = int(rng.integers(4))
     while True:
-        scene = realise(_held_out_draft(group, rng), rng)
+        draft = _held_out_draft(group, rng)
+        if objects is not None and len(draft.kinds) != objects:
+            group = int(rng.integers(4))
+            continue
+        scene = realise(draft, rng)
         if is_held_out(scene):
             return scene
 
 
 def _held_out_draft(group: int, rng: np.random.Generator) -> Draft:
-    """Draft a scene around one held-out composition, with up to two objects more."""
+    """Draft a scene around one held-out composition, with up to two objects more where it allows others."""
     relation = None
     size_of_first = None
     if group == 0:
@@ -90,11 +100,11 @@ def _held_out_draft(group: int, rng: np.random.Generator) -> Draft:
         number, colour, shape = HELD_OUT_COUNTED[int(rng.integers(len(HELD_OUT_COUNTED)))]
         kinds = [Kind(colour, shape)] * number
     elif group == 2:
-        size_of_first, colour, shape = HELD_OUT_SIZED[int(rng.integers(len(HELD_OUT_SIZED)))]
+        size_of_first, colour, shape = HELD_OUT_LONE[int(rng.integers(len(HELD_OUT_LONE)))]
         kinds = [Kind(colour, shape)]
     else:
         kinds = list(HELD_OUT_PAIRED[int(rng.integers(len(HELD_OUT_PAIRED)))])
-    extra = int(rng.integers(min(2, 4 - len(kinds)) + 1))
+    extra = 0 if size_of_first else int(rng.integers(min(2, 4 - len(kinds)) + 1))
     kinds += [_kind(rng) for _ in range(extra)]
     sizes = _sizes(len(kinds), rng, alike=group == 1)
     if size_of_first is not None:

@@ -39,7 +39,7 @@ RADII: Final[dict[str, int]] = {"small": 7, "large": 11}
 """Half the width of an object in pixels; the areas differ by a factor of about 2.5."""
 GAP: Final = 4
 """Least free space between the boxes of two objects, in pixels."""
-MARGIN: Final = 2
+MARGIN: Final = 1
 """Least free space between an object's box and the edge of the picture, in pixels."""
 CLEAR_RATIO: Final = 1.25
 """A relation holds when the distance along its axis exceeds the other axis' by this factor."""

@@ -22,6 +22,14 @@ class ContrastiveConfig:
     length: int = field(
         default=64, validator=validators.gt(0), metadata={"help": "tokens of a caption that are read at most"}
     )
+    temperature: float = field(
+        default=10.0,
+        validator=validators.gt(0),
+        metadata={"help": "what the cosine of a pair is multiplied by when training begins; a short one wants more"},
+    )
+    bias: float = field(
+        default=-10.0, metadata={"help": "what is added to it: nearly all pairs are unlike, and so it begins below 0"}
+    )
     pool: Literal["attention", "mean"] = field(
         default="attention",
         metadata={"help": "how features of a picture become one vector: a learned query, or the mean"},

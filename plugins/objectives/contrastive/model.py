@@ -58,9 +58,8 @@ class Contrastive(nn.Module):
         self.pool = AttentionPool(width, heads_for(width)) if config.pool == "attention" else MeanPool()
         vocabulary = model.plan.hidden.vocabulary
         self.text = TextTower(vocabulary, config.length, config.width, config.layers, config.heads, width)
-        # The paper's beginnings: nearly all pairs are unlike, and the bias says so from the first step.
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.bias = nn.Parameter(torch.tensor(-10.0))
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(config.temperature)))
+        self.bias = nn.Parameter(torch.tensor(config.bias))
 
     def prepare(self, examples: Sequence[Conversation], generator: np.random.Generator) -> Pairs:
         """The captioned pictures of the conversations."""

@@ -44,6 +44,13 @@ class VqConfig:
     attention: bool = field(
         default=True, metadata={"help": "self-attention in the middle and after each residual block of the last level"}
     )
+    local: bool = field(
+        default=False,
+        metadata={
+            "help": "encode each code from its own square of pixels alone, so that plain places share few codes, which "
+            "a small language model learns to draw sooner"
+        },
+    )
     groups: int = field(
         default=32, validator=validators.gt(0), metadata={"help": "groups of the group norms; they divide channels"}
     )

@@ -44,8 +44,8 @@ class VqTokenizer(nn.Module):
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Pixels [B, 3, h, w] -> codes [B, N, 1]."""
-        vectors_BND = self._encode(pixels)
         with _full_precision(pixels):
+            vectors_BND = self._encode(pixels)
             return self.quantize(vectors_BND.flatten(0, 1)).view(*vectors_BND.shape[:2], 1)
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -95,8 +95,9 @@ class VqTokenizer(nn.Module):
 
     def _encode(self, pixels: Tensor) -> Tensor:
         """Pixels -> the vectors [B, N, D] before quantisation."""
-        latents = self.quant_conv(self.encoder(pixels.contiguous(memory_format=torch.channels_last)))
-        return latents.flatten(2).transpose(1, 2)
+        seen = squares(pixels, self.config.factor) if self.config.local else pixels
+        latents = self.quant_conv(self.encoder(seen.contiguous(memory_format=torch.channels_last)))
+        return latents.flatten(2).transpose(1, 2).reshape(len(pixels), -1, self.config.code_width)
 
     def _decode(self, vectors: Tensor) -> Tensor:
         grid = self.config.grid
@@ -104,6 +105,12 @@ class VqTokenizer(nn.Module):
         return self.decoder(self.post_quant_conv(latents.contiguous(memory_format=torch.channels_last)))
 
 
+def squares(pixels: Tensor, side: int) -> Tensor:
+    """Pixels [B, 3, h, w] -> their squares [B·N, 3, side, side], those of a picture in raster order."""
+    cut = pixels.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    return cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+
+
 def _full_precision(tensor: Tensor) -> torch.autocast:
-    """Distances in bfloat16 would take neighbours for one another."""
+    """Vectors and distances in bfloat16 would take codes for their neighbours."""
     return torch.autocast(tensor.device.type, enabled=False)

@@ -15,6 +15,9 @@ from torch.utils.checkpoint import checkpoint
 CHUNK = 1 << 24
 """Distances that are held at once: 64 MiB, where all of R × V can be gigabytes."""
 
+FLOOR = 1e-6
+"""A squared distance that every vector has at least when codes are re-seeded, so that there is always one to choose."""
+
 TEMPERATURE = 0.01
 """Of the softmax over distances in the entropy loss, as LlamaGen has it."""
 
@@ -65,12 +68,15 @@ class Quantizer(nn.Module):
 
     @torch.no_grad()
     def revive(self, vectors: Tensor) -> None:
-        """Moves the codes that have been idle for too long to random ones of the vectors [R, D].
+        """Moves the codes that have been idle for too long to some of the vectors [R, D].
 
-        To be called before the codes of a training step are looked up, since it writes to the codebook.
+        A vector is chosen the more often the further its nearest code is (k-means++): most places of a picture are much
+        alike, and codes are wanted where they are not. To be called before the codes of a training step are looked up,
+        since it writes to the codebook.
         """
         dead = self.idle >= self.reseed
-        chosen = torch.randint(len(vectors), dead.shape, device=vectors.device)
+        far_R = (vectors - self.look_up(self(vectors))).square().sum(dim=-1) + FLOOR
+        chosen = torch.multinomial(far_R, len(dead), replacement=True)
         weight = self.embedding.weight
         weight.copy_(torch.where(dead[:, None], vectors[chosen].to(weight.dtype), weight))
         self.idle.masked_fill_(dead, 0)

@@ -25,7 +25,7 @@ from janiform_plugins.world import (
     statements,
     understanding_questions,
 )
-from janiform_plugins.world.compositions import Related, Sized
+from janiform_plugins.world.compositions import Related
 from janiform_plugins.world.scene import TINTS
 
 NUMBERS = {"a": 1, "an": 1, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4}
@@ -245,8 +245,6 @@ def test_training_never_denies_a_held_out_composition() -> None:
             if question.answer != "no":
                 continue
             said = noun_phrases(question.text)
-            claimed = [Sized(str(p.size), str(p.colour), str(p.shape)) for p in said if p.number in ("a", "an")]
-            assert HELD_OUT.isdisjoint(claimed), question
             relation = RELATION.search(question.text)
             if relation and said[0].colour and said[0].shape:
                 words = {"over": "above", "under": "below"}.get(relation[1], relation[1])
