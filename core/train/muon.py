@@ -1,8 +1,8 @@
 """Muon: momentum whose update is made orthogonal, for the matrices of a network.
 
 From "Muon: An optimizer for hidden layers in neural networks" (Jordan et al., 2024); the size of the update follows
-"Muon is Scalable for LLM Training" (arXiv:2502.16982), so that AdamW's learning rates serve. PyTorch's own class computes
-in bfloat16 only, which many processors emulate a hundred times slower, and asks the host whether to skip a step.
+"Muon is Scalable for LLM Training" (arXiv:2502.16982), so that AdamW's learning rates serve. PyTorch's own class
+computes in bfloat16 only, which many processors emulate a hundred times slower, and can't skip a step on the device.
 
 G matrices of one shape    m rows    n columns
 """

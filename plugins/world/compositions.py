@@ -5,8 +5,8 @@ relation still occurs in training in many other combinations:
 
 * :class:`Related`: an object of that colour and shape stands in that relation to any other object (8 of 96);
 * :class:`Counted`: exactly that many objects of that colour and shape, counts two to four (6 of 72);
-* :class:`Lone`: a picture of nothing but one object of that size, colour and shape (6 of 48). Beside others such an object
-  does occur: where a kind had one size only, colour and shape would foretell it and nobody would learn to read its word;
+* :class:`Lone`: a picture of nothing but one object of that size, colour and shape (6 of 48). Beside others such
+  an object does occur: where a kind had one size only, colour and shape would foretell it, and its word would be idle;
 * :class:`Paired`: two objects of these colours and shapes in one picture (30 of 276); some of one colour, some of one
   shape, most of neither.
 

@@ -26,10 +26,10 @@ from .captions import REQUEST_FRAMES, framed, list_body, relation_body
 from .compositions import (
     HELD_OUT_COUNTED,
     HELD_OUT_DIFFERENT,
+    HELD_OUT_LONE,
     HELD_OUT_RELATED,
     HELD_OUT_SAME_COLOUR,
     HELD_OUT_SAME_SHAPE,
-    HELD_OUT_LONE,
     Paired,
 )
 from .phrases import Phrase, chance, pick

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from .scene import GAP, MARGIN, PICTURE_SIZE, RADII
 
 STEP = 8
-"""Centres lie on a lattice this many pixels wide. With the margin of one pixel a small object fills two by two squares of
-that side and a large one three by three, so a tokenizer of such squares sees each object in one way only: a model that
-two processor cores train learns from it in minutes."""
+"""Centres lie on a lattice this many pixels wide. With the margin of one pixel a small object fills two by two squares
+of that side and a large one three by three, so a tokenizer of such squares sees each object in one way only: a model
+that two processor cores train learns from it in minutes."""
 WIDE_RATIO = 2.0
 """How far a wanted relation is from the diagonal, so that a drawing that learnt from it is clear as well."""
 

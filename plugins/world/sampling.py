@@ -8,9 +8,9 @@ import numpy as np
 from .compositions import (
     HELD_OUT,
     HELD_OUT_COUNTED,
+    HELD_OUT_LONE,
     HELD_OUT_PAIRED,
     HELD_OUT_RELATED,
-    HELD_OUT_LONE,
     is_held_out,
     unplaced_compositions,
 )

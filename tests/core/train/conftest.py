@@ -61,6 +61,7 @@ log_every = 3
 objective = { use = "contrastive", width = 16, layers = 1, heads = 2 }
 train = ["understanding.encoder"]
 mixture = { draw = 1 }
+muon = ["understanding.encoder.blocks", "objective.text"]
 steps = 4
 batch = 4
 learning_rate = 1e-3

@@ -45,7 +45,7 @@ def test_the_update_is_adamw_with_clipping_and_without_decay_of_biases() -> None
             expected[name] = expected[name] - rate * change
         loss = loss_of(ours)
         loss.backward()
-        measured, skipped = step(optimizer, list(ours.parameters()), loss, clip)
+        measured, skipped = step([optimizer], list(ours.parameters()), loss, clip)
         assert measured.item() == pytest.approx(norm)
         assert skipped.item() == 0
     for name, parameter in ours.named_parameters():
@@ -60,7 +60,7 @@ def test_a_step_that_is_not_finite_changes_nothing(bad: float) -> None:
     def train(scale: float) -> float:
         loss = loss_of(module, scale)
         loss.backward()
-        return float(step(optimizer, list(module.parameters()), loss, 1.0)[1])
+        return float(step([optimizer], list(module.parameters()), loss, 1.0)[1])
 
     train(1.0)
     before = [parameter.detach().clone() for parameter in module.parameters()]

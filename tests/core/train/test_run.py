@@ -242,6 +242,11 @@ def test_mistakes_in_stages_are_said(changed: Callable[[str, str], Recipe], tmp_
     misspelt = changed('train = ["backbone"]', 'train = ["bakbone"]')
     with pytest.raises(JaniformError, match=r"selector 'bakbone' matches no parameter.*did you mean 'backbone'"):
         train(misspelt, tmp_path / "a", stages=["text"], reporter=listener)
+    unknown = changed('"objective.text"]', '"objective.txt", "backbone"]')
+    with pytest.raises(RecipeError) as caught:
+        train(unknown, tmp_path / "c", stages=["encoder"], reporter=listener)
+    assert [problem.path for problem in caught.value.problems] == ["stage.encoder.muon"] * 2
+    assert "did you mean 'objective.text'" in str(caught.value)
     wrong = changed("log_every = 3", "log_every = 3\nweights = { codebok = 2 }")
     with pytest.raises(
         RecipeError, match=r"stage\.tokenizer\.weights\.codebok: no loss has this name.*did you mean 'codebook'"

@@ -38,6 +38,19 @@ def test_pictures_show_the_scene_of_their_split() -> None:
             assert is_held_out(scene) == (split == "held-out")
 
 
+@pytest.mark.parametrize("split", ["train", "held-out"])
+@pytest.mark.parametrize("objects", [1, 2, 3, 4])
+def test_pictures_can_be_asked_for_by_the_number_of_their_objects(split: Any, objects: int) -> None:
+    source = Shapes(ShapesConfig(task="draw", seed=5, split=split, objects=objects))
+    for index in range(20):
+        scene = sample_scene(5, index, split, objects)
+        assert len(scene.objects) == objects
+        assert is_held_out(scene) == (split == "held-out")
+        draw = source.example(index).turns[1].content[0]
+        assert isinstance(draw, Draw)
+        assert np.array_equal(draw.picture, render(scene))
+
+
 def test_prompts_ask_to_draw_what_is_there() -> None:
     conversation = Shapes(ShapesConfig(task="draw")).example(3)
     assert conversation.draws

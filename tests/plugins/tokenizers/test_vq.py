@@ -87,6 +87,39 @@ def test_idle_codes_move_to_vectors_of_the_batch():
     tokenizer(reseed=2).load_state_dict(state)
 
 
+def test_idle_codes_go_where_codes_are_far():
+    quantize = Quantizer(64, 4, reseed=1)
+    near, far = torch.tensor([1.0, 0, 0, 0]), torch.tensor([0, 0, 0, 1.0])
+    with torch.no_grad():
+        quantize.embedding.weight.copy_(near)
+    quantize.revive(torch.cat([near.expand(990, 4), far.expand(10, 4)]))
+    # One vector in a hundred is far from every code; chance would choose none or one of them.
+    assert (quantize.look_up(torch.arange(64)) @ far > 0.99).sum() > 60
+
+
+def test_a_local_encoder_sees_its_own_square_only():
+    model = tokenizer(local=True).eval()
+    pixels = pictures()
+    codes = model.encode(pixels)
+    assert codes.shape == (3, 64, 1)
+    for square in (0, 9, 63):
+        row, column = divmod(square, 8)
+        alone = torch.zeros_like(pixels)
+        alone[..., 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = pixels[
+            ..., 2 * row : 2 * row + 2, 2 * column : 2 * column + 2
+        ]
+        assert torch.equal(model.encode(alone)[:, square], codes[:, square])
+    losses, _ = model.losses(pixels)
+    assert losses.keys() == tokenizer().losses(pixels)[0].keys()
+
+
+def test_codes_are_looked_up_in_full_precision_whatever_trains():
+    model = tokenizer(vocabulary=4096).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = model.encode(pictures())
+    assert torch.equal(mixed, model.encode(pictures()))
+
+
 def test_codes_stay_where_they_are_without_reseeding_and_in_evaluation():
     for model in (tokenizer().train(), tokenizer(reseed=1).eval()):
         before = model.quantize.embedding.weight.detach().clone()

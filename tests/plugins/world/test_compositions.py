@@ -6,9 +6,9 @@ import pytest
 from janiform_plugins.world import COLOURS, HELD_OUT, RELATIONS, SHAPES, SIZES, Object, Scene, held_out_in, is_held_out
 from janiform_plugins.world.compositions import (
     HELD_OUT_COUNTED,
+    HELD_OUT_LONE,
     HELD_OUT_PAIRED,
     HELD_OUT_RELATED,
-    HELD_OUT_LONE,
     Lone,
     Paired,
     Related,
