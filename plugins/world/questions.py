@@ -62,8 +62,9 @@ class Question(NamedTuple):
 def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
     """Ask about a scene: two questions to be answered yes or no, and one of each other kind that has a clear answer.
 
-    The order is random, and so are yes and no, or else the first answer would give away the second. "No" never denies
-    a held-out composition of a training scene: a model would otherwise learn that those compositions do not exist.
+    The order is random, and so are yes and no, or else the first answer would give away the second; now and then the
+    two are the same question. "No" never denies a held-out composition of a training scene: a model would otherwise
+    learn that those compositions do not exist.
     """
     asked = (
         ask_yes_no(scene, rng, pick(("yes", "no"), rng)),
