@@ -39,6 +39,9 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .generate import sampler_of as sampler_of
     from .loss import Loss as Loss
     from .model import UnifiedModel as UnifiedModel
+    from .pictures.making import Making as Making
+    from .pictures.making import making_of as making_of
+    from .pictures.making import save_picture as save_picture
     from .pictures.read import read_picture as read_picture
     from .pictures.sheet import contact_sheet as contact_sheet
     from .pictures.sheet import to_pil as to_pil
@@ -95,6 +98,7 @@ _PUBLIC = {
     "Logits": "ports",
     "Look": "sequence.conversation",
     "Loss": "loss",
+    "Making": "pictures.making",
     "Mask": "sequence.mask",
     "Misfit": "ports",
     "Model": "api",
@@ -128,6 +132,7 @@ _PUBLIC = {
     "generate_text": "generate",
     "hookimpl": "components.hookspec",
     "load": "api",
+    "making_of": "pictures.making",
     "nearest": "errors",
     "pack": "sequence.batch",
     "read_picture": "pictures.read",
@@ -135,6 +140,7 @@ _PUBLIC = {
     "read_recipe_text": "recipe",
     "registry": "components.registry",
     "sampler_of": "generate",
+    "save_picture": "pictures.making",
     "share": "recipe",
     "to_pil": "pictures.sheet",
     "use": "recipe",

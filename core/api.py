@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from . import __version__
 from .errors import UsageError, nearest
 from .generate import decode_codes, generate_text, sampler_of
-from .pictures import as_picture, to_pil
+from .pictures import Making, as_picture, attach, to_pil
 from .room import rows_at_once
 from .sequence.conversation import Conversation
 from .storage.model_folder import about, model_folder, open_model
@@ -105,6 +106,8 @@ class Model:
             guidance, temperature, top_k: instead of the recipe's; None keeps those.
             pathway: the one that draws, where there are several.
 
+        Each picture says how it was drawn: ``janiform.making_of(picture)``; ``janiform.save_picture`` keeps that.
+
         Raises:
             UsageError: a prompt is empty or too long, a setting out of range, or the model cannot draw.
         """
@@ -124,7 +127,28 @@ class Model:
                 self.model, rows[part], pathway=pathway, seeds=seeds[part], on_step=report, **overrides
             )
             pictures += [to_pil(pixels) for pixels in decode_codes(self.model, codes, pathway=pathway)]
+        for index, picture in enumerate(pictures):
+            attach(picture, self.making(prompts[index // n], seeds[index], overrides, pathway=pathway))
         return pictures
+
+    def making(
+        self, prompt: str, seed: int, overrides: Mapping[str, Any], *, pathway: str | None = None, count: int = 1
+    ) -> Making:
+        """What a picture that is drawn like this says about itself; ``count`` is for a sheet of several."""
+        pathway = self._pathway("draw", pathway)
+        return Making(
+            prompt=prompt,
+            seed=seed,
+            settings=self.drawing_settings(pathway, **overrides),
+            pathway=pathway,
+            dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
+            device=self.model.device.type,
+            recipe=self.recipe.name,
+            weights_sha256=self.digest,
+            janiform=__version__,
+            torch=torch.__version__,
+            count=count,
+        )
 
     def ask(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import stat
 import warnings
 from functools import cache
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import PictureError
+from ..errors import PictureError, Problem
 
 MAX_FILE_BYTES = 128 * 2**20
 """The largest file that is read."""
@@ -30,6 +31,8 @@ MAX_PIXELS = 80_000_000
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Formats that are opened; their decoders only decode."""
 
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
+
 
 def read_picture(source: str | os.PathLike[str] | bytes) -> Image.Image:
     """The picture in a file, or in the bytes of one, as 8-bit RGB.
@@ -37,12 +40,21 @@ def read_picture(source: str | os.PathLike[str] | bytes) -> Image.Image:
     Rotated as its EXIF orientation says; palettes, CMYK, grey and 16-bit samples converted (16 bits scaled to 8);
     transparency composited on white; the first frame of an animation.
 
-    Raises ``PictureError`` where there is no such file, it is no picture, is damaged, or is too large to decode.
+    Raises ``PictureError`` where there is no such file, it is an address, no picture, damaged, or too large to decode.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return _decode(bytes(source), "the picture")
+    if isinstance(source, str) and is_address(source):
+        shown = source if len(source) <= 80 else f"{source[:79]}…"
+        hint = "save the picture in a file and give its path"
+        raise PictureError(Problem(f"'{shown}' is an address, and nothing is fetched", hint=hint))
     path = Path(source)
     return _decode(_read_bounded(path), f"'{path}'")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is a URL rather than a path."""
+    return _ADDRESS.match(text) is not None
 
 
 def as_picture(value: Any) -> Image.Image:
