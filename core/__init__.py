@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .api import Model as Model
     from .api import load as load
     from .attention import attend as attend
+    from .chat import Chat as Chat
     from .components.component import Component as Component
     from .components.hookspec import hookimpl as hookimpl
     from .components.registrar import Registrar as Registrar
@@ -81,6 +82,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
 _PUBLIC = {
     "Answered": "showcase",
     "Batch": "sequence.batch",
+    "Chat": "chat",
     "Codes": "ports",
     "Component": "components.component",
     "ComponentError": "errors",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -40,7 +39,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     from ..errors import JaniformError
     from .group import run
-    from .report import report, report_bug, say
+    from .report import report, report_bug, report_system, say
 
     try:
         result = run(None if arguments is None else list(arguments))
@@ -57,7 +56,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        say(*_of_system(error))
+        report_system(error)
         return FAILURE
     except MemoryError:
         say("there is not enough memory for this", "try a smaller batch, fewer pictures at once or a smaller recipe")
@@ -71,25 +70,6 @@ def _run(arguments: Sequence[str] | None) -> int:
             report_bug(error)
         return FAILURE
     return result if isinstance(result, int) else 0
-
-
-def _of_system(error: OSError) -> tuple[str, str]:
-    """What the operating system refused, as a sentence and a remedy."""
-    place = f" '{error.filename}'" if error.filename is not None else ""
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            return f"the disk is full; writing{place or ' a file'} failed", "free some space, or choose another folder"
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            return f"no permission for{place or ' a file'}", "choose a place that you may read and write"
-        case errno.ENOENT:
-            return f"there is no file or folder{place}", ""
-        case errno.EISDIR:
-            return f"{place.strip() or 'the path'} is a folder, where a file was expected", ""
-        case errno.ENOTDIR:
-            return f"{place.strip() or 'the path'} is not a folder", ""
-        case errno.EMFILE | errno.ENFILE:
-            return "too many files are open", "raise the limit: ulimit -n"
-    return f"{error.strerror or error}{':' + place if place else ''}", ""
 
 
 def _exit_code(error: SystemExit) -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import Problem, UsageError
-from .options import device_option, dtype_option
+from .options import load_options
 from .output import json_option, print_json
-
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+from .paths import exists, named_as_picture
 
 
 @click.command()
@@ -23,8 +22,7 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", 
 @click.option("--temperature", type=float, default=0.0, show_default=True, help="0 gives the likeliest answer.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For temperatures above 0.")
 @click.option("--pathway", help="The pathway that looks, where the recipe has several.")
-@device_option
-@dtype_option
+@load_options
 @json_option
 def command(
     model: str,
@@ -34,25 +32,24 @@ def command(
     temperature: float,
     seed: int,
     pathway: str | None,
-    device: str,
-    dtype: str | None,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Answer QUESTION about one or several PICTURES, or about none.
 
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run.
     """
-    if question.lower().endswith(_SUFFIXES):
+    if named_as_picture(question) and (exists(question) or " " not in question):
         raise UsageError(Problem(f"'{question}' is a picture; the question comes last", hint="put it in quotes"))
-    for path in pictures:
-        if not path.lower().endswith(_SUFFIXES) and not Path(path).exists():
-            raise UsageError(Problem(f"there is no picture '{path}'", hint="put the question in quotes"))
-    from ..pictures import read_picture
+    from ..pictures import is_address, read_picture
 
-    seen = [read_picture(Path(path)) for path in pictures]  # before the model, which takes longer to load
+    for path in pictures:
+        if not named_as_picture(path) and not is_address(path) and not exists(path):
+            raise UsageError(Problem(f"there is no picture '{path}'", hint="put the question in quotes"))
+    seen = [read_picture(path) for path in pictures]  # before the model, which takes longer to load
     from ..api import load
 
-    loaded = load(model, device=device, dtype=dtype)
+    loaded = load(model, **how)
     answer = loaded.ask(
         seen, question, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, pathway=pathway
     )

@@ -14,12 +14,13 @@ from ..errors import Problem, UsageError, nearest
 
 COMMANDS = {
     "demo": "Draw, answer, measure and train a little with the shipped model, and show it all on one page.",
-    "generate": "Draw pictures from a prompt.",
-    "ask": "Answer a question about a picture.",
+    "generate": "Draw pictures from a prompt, or one again that was drawn before.",
+    "ask": "Answer a question about pictures.",
+    "chat": "A conversation with a model in the terminal.",
     "train": "Train a recipe, stage after stage.",
     "eval": "Measure a model.",
     "check": "Compose recipes without weights: do all parts fit?",
-    "show": "A recipe resolved: every value and where it comes from, or its diagram.",
+    "show": "A recipe resolved, with the origin of every value, or its diagram; or how a picture was drawn.",
     "diff": "What differs between two recipes.",
     "recipes": "The recipes that plugins bring.",
     "components": "The components that recipes can name, with their settings.",

@@ -15,6 +15,12 @@ dtype_option: Callable[[Any], Any] = click.option(
     "--dtype", help="Of the weights in memory: float32 (the default), bfloat16 or float16."
 )
 
+
+def load_options(command: Any) -> Any:
+    """How a model is loaded. The command takes them as ``**how``, and hands them to ``janiform.load`` as they are."""
+    return device_option(dtype_option(command))
+
+
 overrides_option: Callable[[Any], Any] = click.option(
     "--set",
     "overrides",

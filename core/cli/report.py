@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -37,6 +38,38 @@ def report(error: JaniformError) -> None:
 def say(sentence: str, hint: str = "") -> None:
     """Print one sentence as an error is printed."""
     report(JaniformError(Problem(sentence, hint=hint)))
+
+
+def note(sentence: str) -> None:
+    """Print a sentence that is worth knowing and no error. Signs that steer a terminal come out as escapes."""
+    from rich.text import Text
+
+    _print(Text.assemble(("note: ", "yellow"), printable(sentence), "\n"))
+
+
+def printable(text: str) -> str:
+    """The text on one line, for what comes out of files: a sign that does not print is written as an escape."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def report_system(error: OSError) -> None:
+    """Print what the operating system refused, as a sentence and a remedy."""
+    place = f" '{error.filename}'" if error.filename is not None else ""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            say(f"the disk is full; writing{place or ' a file'} failed", "free some space, or choose another folder")
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            say(f"no permission for{place or ' a file'}", "choose a place that you may read and write")
+        case errno.ENOENT:
+            say(f"there is no file or folder{place}")
+        case errno.EISDIR:
+            say(f"{place.strip() or 'the path'} is a folder, where a file was expected")
+        case errno.ENOTDIR:
+            say(f"{place.strip() or 'the path'} is not a folder")
+        case errno.EMFILE | errno.ENFILE:
+            say("too many files are open", "raise the limit: ulimit -n")
+        case _:
+            say(f"{error.strerror or error}{':' + place if place else ''}")
 
 
 def report_bug(error: BaseException) -> None:

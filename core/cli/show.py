@@ -1,4 +1,4 @@
-"""``janiform show``: a recipe resolved, with the origin of every value, or the diagram of its model."""
+"""``janiform show``: a recipe resolved, with the origin of every value, or its diagram; or how a picture was drawn."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import UsageError
 from ..recipe import lines, read_recipe, tables
 from .options import overrides_option
 from .output import console, json_option, print_json
+from .show_picture import is_picture, show_picture
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
@@ -19,7 +21,7 @@ _COLUMN = 36
 
 
 @click.command()
-@click.argument("recipe")
+@click.argument("recipe", metavar="RECIPE|PICTURE")
 @overrides_option
 @click.option("--origins/--no-origins", default=True, help="Say behind each value where it comes from (the default).")
 @click.option(
@@ -33,7 +35,14 @@ def command(recipe: str, overrides: tuple[str, ...], origins: bool, diagram: Pat
     """RECIPE, a recipe's name or file, with everything that it extends, all presets and all defaults written out.
 
     What is printed is a recipe itself: without a line that it does not need, and without anything left to look up.
+
+    Of PICTURE, a PNG that janiform drew, it prints the prompt, the seed, the settings, the model and the versions.
     """
+    if is_picture(recipe):
+        if overrides or diagram is not None:
+            raise UsageError(f"'{recipe}' is a picture; --set and --diagram are for recipes")
+        show_picture(recipe, as_json)
+        return
     resolved = read_recipe(recipe, overrides)
     if diagram is not None:
         _draw(resolved, diagram)

@@ -25,7 +25,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import PictureError, Problem
-from ..storage.atomic import write_files
 from .read import as_picture
 
 KEY = "janiform"
@@ -115,6 +114,8 @@ def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
         PictureError: the path does not end in ``.png``.
         StorageError: the disk is full, or the folder may not be written.
     """
+    from ..storage.atomic import write_files
+
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise PictureError(f"'{path}' does not end in .png, and other formats do not keep how a picture was drawn")

@@ -61,9 +61,9 @@ def test_generate_writes_pictures_that_say_how_they_were_made(folder: str, tmp_p
     second = Image.open(printed[1])
     assert second.text["Description"] == "A red circle!"  # type: ignore[attr-defined]
     facts = json.loads(second.text["janiform"])  # type: ignore[attr-defined]
-    assert (facts["seed"], facts["guidance"], facts["prompt"]) == (4, 2.0, "A red circle!")
+    assert (facts["seed"], facts["settings"]["guidance"], facts["prompt"]) == (4, 2.0, "A red circle!")
     assert facts["weights_sha256"] == janiform.load(folder).digest
-    again = janiform.load(folder).generate(facts["prompt"], seed=facts["seed"], guidance=facts["guidance"])[0]
+    again = janiform.load(folder).generate(facts["prompt"], seed=facts["seed"], guidance=2)[0]
     assert again.tobytes() == second.tobytes()
 
 
