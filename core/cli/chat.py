@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,8 +148,7 @@ class _Session:
         from ..chat import ContextError
 
         line = take_apart(typed)
-        for path in line.pictures:
-            self._show(path)
+        self._show(line.pictures)
         for name in line.unknown:
             note(f"there is no picture '{name}' here; the name is said as it stands")
         if not line.text:
@@ -156,7 +156,8 @@ class _Session:
         try:
             answer = self.chat.say(line.text)
         except ContextError as error:
-            say(error.problems[0].message, "/forget starts afresh")
+            begun = self.chat.conversation or self.chat.waiting
+            say(error.problems[0].message, "say less, or start afresh with /forget" if begun else "say less")
             return
         said = ""
         for piece in answer:
@@ -174,12 +175,15 @@ class _Session:
     def _look(self, typed: str) -> None:
         if not typed:
             raise UsageError(Problem("there is nothing to look at", hint="/look picture.png"))
-        for path in picture_paths(typed):
-            self._show(path)
+        self._show(picture_paths(typed))
 
-    def _show(self, path: str) -> None:
-        picture = self.chat.look(path)
-        click.echo(f"looking at {path} ({picture.width}×{picture.height})")
+    def _show(self, paths: Sequence[str]) -> None:
+        """All of the pictures, or none where one cannot be read, so that the line can be mended and sent again."""
+        from ..pictures import read_picture
+
+        for path, picture in [(path, read_picture(path)) for path in paths]:
+            self.chat.look(picture)
+            click.echo(f"looking at {path} ({picture.width}×{picture.height})")
 
     def _draw(self, prompt: str) -> None:
         from ..pictures import png_bytes

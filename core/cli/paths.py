@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -51,9 +52,11 @@ def first_word(line: str) -> str:
 def picture_path(typed: str) -> str | None:
     """The path of the file that somebody means: as typed, without escapes, below ``~``, or as a ``file:`` address."""
     plain = re.sub(r"\\(.)", r"\1", typed)
-    forms = [typed, plain, os.path.expanduser(plain)]  # noqa: PTH111
-    if typed.startswith("file://"):
-        forms.append(unquote(urlsplit(typed).path))
+    forms = [typed, plain]
+    with contextlib.suppress(ValueError):  # what no path can hold has no further forms
+        forms.append(os.path.expanduser(plain))  # noqa: PTH111
+        if typed.startswith("file://"):
+            forms.append(unquote(urlsplit(typed).path))
     return next((form for form in forms if exists(form)), None)
 
 
@@ -91,9 +94,9 @@ def take_apart(line: str) -> Line:
                 raise PictureError(_missing(typed))
             unknown.append(typed)
             continue
-        before = line[end:start]
-        inside = bool((text + before).strip()) and not before.rstrip().endswith(tuple(_AFTER))
-        text += before + ("the picture" if inside else "")
+        text += line[end:start]
+        if text.strip() and not text.rstrip().endswith(tuple(_AFTER)):
+            text += "the picture"
         pictures.append(path)
         end = stop
     text = re.sub(r"[ \t]+", " ", text + line[end:]).strip()

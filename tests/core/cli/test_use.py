@@ -142,9 +142,22 @@ def test_ask_tells_pictures_from_questions(folder: str, tmp_path: Path, capsys: 
         (["none.png", "what?"], "no file 'none.png'"),
         ([str(tmp_path / "broken.png"), "what?"], "broken.png' is"),
         ([path, " "], "empty"),
+        (["https://a.b/c.png", "what?"], "is an address, and nothing is fetched"),
+        (["https://a.b/c", "what?"], "is an address, and nothing is fetched"),
     ):
         assert main(["ask", folder, *arguments]) != 0
         assert said in capsys.readouterr().err
+
+
+def test_a_question_may_end_with_the_name_of_a_picture(folder: str, capsys: Capture) -> None:
+    assert main(["ask", folder, "what is the name of none.png", "--max-new-tokens", "2"]) == 0
+
+
+def test_ask_has_the_options_of_loading(folder: str, capsys: Capture) -> None:
+    assert main(["ask", folder, "red?", "--dtype", "float23"]) == 2
+    assert "there is no dtype 'float23'" in capsys.readouterr().err
+    assert main(["ask", folder, "red?", "--device", "warp"]) == 2
+    assert "the device 'warp' cannot be used" in capsys.readouterr().err
 
 
 def test_eval_prints_scores(folder: str, install: Callable[..., Path], tmp_path: Path, capsys: Capture) -> None:

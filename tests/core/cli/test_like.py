@@ -1,0 +1,286 @@
+"""``generate --like`` and ``show`` of a picture: what a PNG says is enough to draw it again, and is never trusted."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import janiform
+import pytest
+import torch
+from janiform import Making, UsageError, making_of, save_picture
+from janiform.cli import main
+from janiform.cli.like import Order, compared
+from janiform.pictures import attach
+from janiform.storage.model_folder import save_model
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_model: janiform.UnifiedModel, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_model(tiny_model, tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def drawn(folder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture with settings other than the recipe's."""
+    out = tmp_path_factory.mktemp("drawn")
+    settings = ["--seed", "7", "--guidance", "2", "--temperature", "0.9", "--top-k", "9"]
+    assert main(["generate", folder, "a red circle", *settings, "--out", str(out)]) == 0
+    return next(out.iterdir())
+
+
+@pytest.fixture
+def again(folder: str, tmp_path: Path, capsys: Capture) -> Callable[..., tuple[dict[str, Any], str]]:
+    """``again(picture, *options)`` draws it once more; gives what ``--json`` says, and stderr."""
+
+    def draw(picture: Path, *options: str, model: str = folder) -> tuple[dict[str, Any], str]:
+        capsys.readouterr()
+        assert main(["generate", model, "--like", str(picture), "--out", str(tmp_path), "--json", *options]) == 0
+        out, err = capsys.readouterr()
+        return json.loads(out), err
+
+    return draw
+
+
+def altered(drawn: Path, path: Path, **changes: Any) -> Path:
+    """The picture as if it had been drawn in another way."""
+    picture = janiform.read_picture(drawn)
+    return save_picture(attach(picture, attrs.evolve(making_of(drawn), **changes)), path)
+
+
+def test_the_same_picture_is_drawn_again(drawn: Path, again: Callable[..., Any]) -> None:
+    said, err = again(drawn)
+    assert said["like"] == {"picture": str(drawn), "changes": [], "same": True}
+    assert "the same picture, pixel for pixel" in err
+    assert Path(said["pictures"][0]).read_bytes() == drawn.read_bytes()
+
+
+def test_a_whole_sheet_is_drawn_again(folder: str, tmp_path: Path, again: Callable[..., Any]) -> None:
+    out = tmp_path / "first"
+    assert main(["generate", folder, "a red circle", "--n", "3", "--seed", "2", "--out", str(out)]) == 0
+    sheet = out / "a-red-circle-sheet-001.png"
+    assert (making_of(sheet).seed, making_of(sheet).count) == (2, 3)
+    said, _ = again(sheet)
+    assert said["like"]["same"] is True
+    assert [making_of(path).seed for path in said["pictures"]] == [2, 3, 4]
+    assert [Path(path).read_bytes() for path in said["pictures"]] == [
+        (out / f"a-red-circle-00{number}.png").read_bytes() for number in (1, 2, 3)
+    ]
+
+
+def test_options_beside_it_override(folder: str, drawn: Path, again: Callable[..., Any]) -> None:
+    said, err = again(drawn, "--seed", "8", "--guidance", "3")
+    made = making_of(said["pictures"][0])
+    assert (made.prompt, made.seed) == ("a red circle", 8)
+    assert made.settings == {"guidance": 3.0, "temperature": 0.9, "top_k": 9}
+    assert said["like"]["same"] is None
+    assert "same picture" not in err
+    whole = janiform.load(folder).generate("a red circle", seed=8, guidance=3, temperature=0.9, top_k=9)[0]
+    assert janiform.read_picture(said["pictures"][0]).tobytes() == whole.tobytes()
+    said, _ = again(drawn, "--n", "2")
+    assert [making_of(path).seed for path in said["pictures"]] == [7, 8]
+
+
+def test_the_prompt_may_be_another(folder: str, drawn: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["generate", folder, "the blue square", "--like", str(drawn), "--out", str(tmp_path)]) == 0
+    made = making_of(capsys.readouterr().out.strip())
+    assert (made.prompt, made.seed) == ("the blue square", 7)
+
+
+def test_what_has_changed_since_is_said(
+    tiny_model: janiform.UnifiedModel, drawn: Path, tmp_path: Path, again: Callable[..., Any]
+) -> None:
+    then = altered(drawn, tmp_path / "then.png", janiform="0.0.9", torch="1.0", weights_sha256="", device="cuda")
+    said, err = again(then)
+    for sentence in ("janiform was 0.0.9", "torch was 1.0", "cannot be told", "'cuda', which is not here"):
+        assert sentence in err or ("cuda" in sentence and torch.cuda.is_available())
+    assert len(said["pictures"]) == 1
+    other = tmp_path / "other"
+    save_model(tiny_model, other, dtype=torch.bfloat16)
+    said, err = again(drawn, model=str(other))
+    assert "drawn with other weights" in err
+    assert making_of(drawn).weights_sha256[:12] in err
+    said, err = again(then, "--device", "cpu", "--dtype", "float32")
+    assert "which is not here" not in err
+
+
+def test_a_picture_of_another_kind_of_number_is_drawn_so(
+    drawn: Path, tmp_path: Path, again: Callable[..., Any]
+) -> None:
+    then = altered(drawn, tmp_path / "then.png", dtype="float16")
+    said, _ = again(then)
+    assert said["dtype"] == "float16"
+    said, err = again(then, "--dtype", "float32")
+    assert "dtype was float16 and is float32 now" in err
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pathway": "generatoin"}, "did you mean 'generation'?"),
+        ({"dtype": "float23"}, "there is no dtype 'float23'"),
+        ({"settings": {"guidance": "much"}}, "'guidance' was 'much', which it cannot be"),
+        ({"settings": {"top_k": 1.5}}, "'top_k' was 1.5"),
+        ({"settings": {"temperature": -1.0}}, "temperature"),
+        ({"settings": {"guidance": True}}, "'guidance' was True"),
+        ({"prompt": " "}, "the prompt is empty"),
+        ({"prompt": "red " * 5000}, "the prompt has"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(
+    folder: str, drawn: Path, tmp_path: Path, capsys: Capture, changes: dict[str, Any], said: str
+) -> None:
+    then = altered(drawn, tmp_path / "then.png", **changes)
+    assert main(["generate", folder, "--like", str(then), "--out", str(tmp_path / "out")]) in (1, 2)
+    out, err = capsys.readouterr()
+    assert said in err
+    assert "bug" not in err
+    assert out == ""
+
+
+@pytest.mark.parametrize("device", ["meta", "nowhere", "cpu:99"])
+def test_a_device_of_no_known_kind_is_not_used(
+    drawn: Path, tmp_path: Path, again: Callable[..., Any], device: str
+) -> None:
+    said, err = again(altered(drawn, tmp_path / "then.png", device=device))
+    assert said["device"] == "cpu"
+    assert f"'{device}', which is not here" in err
+
+
+def test_settings_that_the_model_lacks_are_said() -> None:
+    made = making({"guidance": 2.0, "steps": 30, "eta": 0.5})
+    order, notes = Order(settings={"guidance": 3}).with_settings(made, {"guidance": 5.0, "eta": 0.1})
+    assert order.settings == {"guidance": 3}
+    assert notes == [
+        "the model's sampler has no setting 'steps', which was 30",
+        "the model's setting 'eta' is 0.1; it was 0.5",
+    ]
+
+
+def making(settings: dict[str, Any]) -> Making:
+    return Making("red", 0, settings, "generation", "float32", "cpu", "tiny", "", "0.1.0", "2.8.0")
+
+
+def test_pictures_are_told_apart() -> None:
+    one, other = Image.new("RGB", (3, 2), "red"), Image.new("RGB", (3, 2), "red")
+    assert compared(one, other)[0]
+    other.putpixel((1, 1), (1, 2, 3))
+    assert compared(one, other) == (False, "not the same picture: 1 of 6 pixels differ")
+    assert not compared(one, Image.new("RGB", (4, 2), "red"))[0]
+
+
+def test_without_a_prompt_or_a_picture_there_is_nothing_to_draw(folder: str, capsys: Capture) -> None:
+    assert main(["generate", folder]) == 2
+    assert "nothing to draw\n  give a prompt in quotes, or --like a picture" in capsys.readouterr().err
+
+
+def test_show_reads_a_picture(drawn: Path, capsys: Capture) -> None:
+    assert main(["show", str(drawn)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for fact in (
+        "prompt a red circle",
+        "seed 7",
+        "guidance 2.0",
+        "top k 9",
+        "recipe tiny",
+        "dtype float32",
+        "device cpu",
+    ):
+        assert fact in shown
+    assert making_of(drawn).weights_sha256[:20] in shown
+    assert main(["show", str(drawn), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said.pop("picture") == str(drawn)
+    assert Making(**said) == making_of(drawn)
+
+
+def test_show_writes_signs_that_steer_terminals_as_escapes(drawn: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["show", str(altered(drawn, tmp_path / "a.png", prompt="a\x1b[2J\nb 猫 [red]", count=3))]) == 0
+    shown = capsys.readouterr().out
+    assert r"a\x1b[2J\nb 猫 [red]" in shown
+    assert "\x1b" not in shown
+    assert "7 to 9, on one sheet" in shown
+
+
+def hostile(path: Path, text: str, *, zip: bool = False) -> Path:
+    facts = PngInfo()
+    facts.add_itxt("janiform", text, zip=zip)
+    Image.new("RGB", (2, 2)).save(path, pnginfo=facts)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "zip", "said"),
+    [
+        ("{", False, "is not JSON"),
+        ("[" * 50_000, False, "nested too deeply"),
+        ('{"seed": [1], "prompt": {}}', False, "'prompt' is not a text"),
+        ("a" * 2_000_000, False, "2,000,000 characters"),
+        ("a" * 20_000_000, True, "damaged"),
+    ],
+)
+def test_a_hostile_picture_is_a_sentence(
+    folder: str, tmp_path: Path, capsys: Capture, text: str, zip: bool, said: str
+) -> None:
+    path = str(hostile(tmp_path / "a.png", text, zip=zip))
+    for arguments in (["show", path], ["show", path, "--json"], ["generate", folder, "--like", path]):
+        assert main(arguments) == 1
+        out, err = capsys.readouterr()
+        assert said in err
+        assert len(err) < 2000
+        assert "bug" not in err
+        assert out == ""
+
+
+def test_pictures_that_say_nothing_are_a_sentence(folder: str, tmp_path: Path, capsys: Capture) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.jpg")
+    (tmp_path / "unnamed").write_bytes((tmp_path / "a.png").read_bytes())
+    (tmp_path / "text.png").write_text("no picture")
+    for name, said in (
+        ("a.png", "does not say how it was drawn"),
+        ("a.jpg", "does not say how it was drawn\n  PNGs that janiform wrote say it"),
+        ("unnamed", "does not say how it was drawn"),
+        ("text.png", "is not a picture that can be read"),
+        ("none.png", "there is no file"),
+    ):
+        for arguments in (["show", str(tmp_path / name)], ["generate", folder, "--like", str(tmp_path / name)]):
+            assert main(arguments) == 1
+            assert said in capsys.readouterr().err
+    for arguments in (["show", "https://a.b/c.png"], ["generate", folder, "--like", "https://a.b/c.png"]):
+        assert main(arguments) == 1
+        assert "is an address, and nothing is fetched" in capsys.readouterr().err
+
+
+def test_options_for_recipes_are_refused_with_pictures(drawn: Path, tmp_path: Path, capsys: Capture) -> None:
+    for options in (["--set", "name=1"], ["--diagram", str(tmp_path / "a.svg")]):
+        assert main(["show", str(drawn), *options]) == 2
+        assert "are for recipes" in capsys.readouterr().err
+
+
+def test_an_order_is_filled_from_what_was_said_first() -> None:
+    made = making({})
+    assert Order(seed=0, prompt="").like(attrs.evolve(made, seed=5)) == Order("", 1, 0, "generation")
+    assert Order().empty
+    with pytest.raises(UsageError):
+        Order().with_settings(making({"guidance": None}), {"guidance": 5.0})
+
+
+def test_a_made_up_png_can_order_a_drawing(folder: str, tmp_path: Path, capsys: Capture) -> None:
+    """The key is documented: another program may write what is to be drawn."""
+    said = {"format": 1, "prompt": "red", "seed": 3, "settings": {}, "pathway": "generation", "dtype": "float32"}
+    said |= {"device": "cpu", "recipe": "x", "weights_sha256": "", "janiform": "1", "torch": "2", "later": [1]}
+    path = hostile(tmp_path / "a.png", json.dumps(said))
+    assert main(["generate", folder, "--like", str(path), "--out", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert making_of(out.strip()).seed == 3
+    assert "another picture: 16×16 pixels, where it had 2×2" in err
+    assert io.StringIO(err).readline().startswith("note: ")
