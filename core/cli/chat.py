@@ -84,9 +84,8 @@ class _Session:
             with contextlib.suppress(ImportError):  # edits the line, and remembers lines; not there on every system
                 import readline  # noqa: F401
             note(f"{self.chat.model.name} {self._abilities()}; /help lists what else you can write")
-        if hasattr(
-            sys.stdin, "reconfigure"
-        ):  # a byte that is no text is refused where it is said, not where it is read
+        # A byte that is no text is refused where it is said, not where it is read.
+        if hasattr(sys.stdin, "reconfigure"):
             sys.stdin.reconfigure(errors="surrogateescape")
         going = True
         while going:
