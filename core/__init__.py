@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .compose.plan import PathwayShape as PathwayShape
     from .contracts import TextTokenizer as TextTokenizer
     from .contracts import Tokenizer as Tokenizer
+    from .drawing import Preview as Preview
     from .errors import ComponentError as ComponentError
     from .errors import CompositionError as CompositionError
     from .errors import JaniformError as JaniformError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .errors import PictureError as PictureError
     from .errors import Problem as Problem
     from .errors import RecipeError as RecipeError
+    from .errors import ResourceError as ResourceError
     from .errors import StorageError as StorageError
     from .errors import UsageError as UsageError
     from .errors import nearest as nearest
@@ -61,6 +63,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .recipe import read_recipe_text as read_recipe_text
     from .recipe import share as share
     from .recipe import use as use
+    from .room import MemoryPlan as MemoryPlan
     from .sequence.batch import Batch as Batch
     from .sequence.batch import collate as collate
     from .sequence.batch import pack as pack
@@ -102,17 +105,20 @@ _PUBLIC = {
     "Loss": "loss",
     "Making": "pictures.making",
     "Mask": "sequence.mask",
+    "MemoryPlan": "room",
     "Misfit": "ports",
     "Model": "api",
     "Origin": "errors",
     "PadToSquare": "pictures.transforms",
     "PathwayShape": "compose.plan",
     "PictureError": "errors",
+    "Preview": "drawing",
     "Problem": "errors",
     "Processor": "sequence.processor",
     "RecipeError": "errors",
     "Registrar": "components.registrar",
     "Registry": "components.registry",
+    "ResourceError": "errors",
     "Sequence": "sequence.spans",
     "Showcase": "showcase",
     "Span": "sequence.spans",

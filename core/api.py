@@ -8,8 +8,8 @@ answer = model.ask(pictures[0], "how many squares are there?")
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import attrs
 import numpy as np
@@ -17,27 +17,24 @@ import torch
 from PIL import Image
 
 from . import __version__
+from .answering import AnswerSettings, answer_all, checked, prompt_of, seeds_of
+from .drawing import OnPreview, OnStep, draw_all
 from .errors import UsageError, nearest
-from .generate import decode_codes, generate_text, sampler_of
-from .pictures import Making, as_picture, attach, to_pil
-from .room import rows_at_once
+from .free_memory import free_memory
+from .generate.prompts import check_room
+from .pictures import Making, as_picture, attach
+from .room import OnPlan, check_weights, drawing_planned
 from .sequence.conversation import Conversation
 from .storage.model_folder import about, model_folder, open_model
 
 if TYPE_CHECKING:
     from .model import UnifiedModel
     from .recipe import Recipe
-    from .sequence.spans import Sequence as SpanSequence
 
 PictureLike = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 """A path, the bytes of a file, a PIL picture, or a uint8 array [h, w, 3]."""
 
-OnStep = Callable[[int, int], None]
-"""Called with how much is drawn, and of how much, counted in codes."""
-
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_CHARACTERS_A_TOKEN = 64
-"""No text has so many: a longer prompt is refused without spending time on its tokens."""
 
 
 def load(
@@ -53,10 +50,14 @@ def load(
     Raises:
         UsageError: there is no such model or device.
         StorageError: the model's files are damaged or do not belong together.
+        ResourceError: the weights do not fit into the memory that is free.
     """
-    folder = model_folder(os.fspath(model))
-    unified = open_model(folder, device=_device(device), dtype=_dtype(dtype))
-    return Model(unified, name=os.fspath(model), facts=about(folder))
+    folder, place, kind = model_folder(os.fspath(model)), _device(device), _dtype(dtype)
+    facts = about(folder)
+    parameters = facts.get("parameters")
+    if isinstance(parameters, int):
+        check_weights(parameters, kind or torch.float32, free_memory(place), place.type, f"'{os.fspath(model)}'")
+    return Model(open_model(folder, device=place, dtype=kind), name=os.fspath(model), facts=facts)
 
 
 class Model:
@@ -80,7 +81,7 @@ class Model:
     def drawing_settings(self, pathway: str | None = None, **overrides: float | int | None) -> dict[str, Any]:
         """The settings that the sampler of a pathway draws with: the recipe's, and overrides that are not None."""
         plan = self.model.plan
-        use = plan.parts[plan.owner(f"{self._pathway('draw', pathway)}.sampler")].use
+        use = plan.parts[plan.owner(f"{self.pathway('draw', pathway)}.sampler")].use
         return attrs.asdict(use.config) | {name: value for name, value in overrides.items() if value is not None}
 
     def __repr__(self) -> str:
@@ -97,6 +98,9 @@ class Model:
         top_k: int | None = None,
         pathway: str | None = None,
         on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
+        preview_every: int | None = None,
+        on_plan: OnPlan | None = None,
     ) -> list[Image.Image]:
         """Draw ``n`` pictures for the prompt, or for each of several; all pictures of a prompt follow one another.
 
@@ -105,28 +109,45 @@ class Model:
                 its prompt, its seed and the settings, and on nothing that is drawn beside it.
             guidance, temperature, top_k: instead of the recipe's; None keeps those.
             pathway: the one that draws, where there are several.
+            on_step: called with how many codes of all pictures are drawn, and of how many.
+            on_preview: called with a ``Preview`` every ``preview_every`` codes; None is a row of the picture.
+            on_plan: called with the ``MemoryPlan`` before any work: how many are drawn at once, and what it takes.
 
         Each picture says how it was drawn: ``janiform.making_of(picture)``; ``janiform.save_picture`` keeps that.
 
         Raises:
             UsageError: a prompt is empty or too long, a setting out of range, or the model cannot draw.
+            ResourceError: not even one picture fits into the memory that is free.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         if n < 1:
             raise UsageError(f"the number of pictures is at least 1, not {n}")
-        pathway = self._pathway("draw", pathway)
-        seeds = _seeds(seed, len(prompts), n)
-        sequences = [self.model.processor.drawing_prompt(self._checked(text, "prompt"), pathway) for text in prompts]
+        pathway = self.pathway("draw", pathway)
+        each = [seed + copy for _ in prompts for copy in range(n)] if isinstance(seed, int) else seed
+        seeds = seeds_of(each, len(prompts) * n, "pictures")
+        texts = [checked(text, "prompt", self.model.plan.hidden.context) for text in prompts]
+        sequences = [self.model.processor.drawing_prompt(text, pathway) for text in texts]
         rows = [sequence for sequence in sequences for _ in range(n)]
         settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k}
         overrides = {name: value for name, value in settings.items() if value is not None}
-        sampler = sampler_of(self.model.plan, pathway)
-        pictures: list[Image.Image] = []
-        for part, report in self._parts(rows, pathway, on_step):
-            codes = sampler.draw(
-                self.model, rows[part], pathway=pathway, seeds=seeds[part], on_step=report, **overrides
-            )
-            pictures += [to_pil(pixels) for pixels in decode_codes(self.model, codes, pathway=pathway)]
+        if not rows:
+            return []
+        check_room(self.model, rows, self.model.plan.pathways[pathway].tokens, "codes of a picture")
+        guided = self.drawing_settings(pathway, **settings).get("guidance") != 1
+        plan = drawing_planned(self.model, rows, pathway, guided=guided, previews=on_preview is not None)
+        if on_plan is not None:
+            on_plan(plan)
+        pictures = draw_all(
+            self.model,
+            rows,
+            seeds,
+            plan,
+            pathway,
+            overrides,
+            on_step=on_step,
+            on_preview=on_preview,
+            preview_every=preview_every,
+        )
         for index, picture in enumerate(pictures):
             attach(picture, self.making(prompts[index // n], seeds[index], overrides, pathway=pathway))
         return pictures
@@ -135,7 +156,7 @@ class Model:
         self, prompt: str, seed: int, overrides: Mapping[str, Any], *, pathway: str | None = None, count: int = 1
     ) -> Making:
         """What a picture that is drawn like this says about itself; ``count`` is for a sheet of several."""
-        pathway = self._pathway("draw", pathway)
+        pathway = self.pathway("draw", pathway)
         return Making(
             prompt=prompt,
             seed=seed,
@@ -155,91 +176,83 @@ class Model:
         pictures: PictureLike | Sequence[PictureLike] | None,
         question: str,
         *,
-        max_new_tokens: int | None = None,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
         seed: int = 0,
         pathway: str | None = None,
+        on_text: Callable[[str], None] | None = None,
+        **settings: Unpack[AnswerSettings],
     ) -> str:
         """The answer to a question about a picture, or about several together; None asks about no picture.
 
         Args:
             max_new_tokens: the longest answer; None is 256, or what the context has room for.
-            temperature: 0 gives the likeliest answer.
+            temperature: 0, the default, gives the likeliest answer.
+            top_p: choose among the likeliest tokens that have so much of the probability together.
+            stop: texts before the first of which the answer ends.
+            seed: for temperatures above 0.
+            pathway: the one that looks, where there are several.
+            on_text: called with each piece of the answer as soon as it is certain; together they are the answer.
 
         Raises:
             UsageError: the question is empty or too long, a setting out of range, or the model cannot look.
             PictureError: a picture cannot be read.
+            ResourceError: not even one answer fits into the memory that is free.
         """
-        return self.ask_all(
-            [(pictures, question)],
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-            pathway=pathway,
-        )[0]
+        return self.reply(self._asking(pictures, question, pathway), seed=seed, on_text=on_text, **settings)
 
     def ask_all(
         self,
         questions: Iterable[tuple[PictureLike | Sequence[PictureLike] | None, str]],
         *,
-        max_new_tokens: int | None = None,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         pathway: str | None = None,
+        on_text: Callable[[int, str], None] | None = None,
         on_step: OnStep | None = None,
+        on_plan: OnPlan | None = None,
+        **settings: Unpack[AnswerSettings],
     ) -> list[str]:
-        """``ask`` for many (pictures, question) pairs together; each is answered as if it were alone."""
-        rows = [self._asking(pictures, question, pathway) for pictures, question in questions]
-        answers: list[str] = []
-        while len(answers) < len(rows):
-            longest = max(len(row) for row in rows[len(answers) :])
-            room = self.model.plan.hidden.context - longest
-            more = max_new_tokens if max_new_tokens is not None else max(1, min(256, room))
-            part = slice(len(answers), len(answers) + rows_at_once(self.model, longest + more))
-            answers += generate_text(
-                self.model,
-                rows[part],
-                max_new_tokens=more,
-                temperature=temperature,
-                top_p=top_p,
-                seeds=[seed + index for index in range(len(rows))][part],
-            )
-            if on_step is not None:
-                on_step(len(answers), len(rows))
-        return answers
+        """``ask`` for many (pictures, question) pairs together; see ``reply_all``."""
+        conversations = [self._asking(pictures, question, pathway) for pictures, question in questions]
+        return self.reply_all(conversations, seed=seed, on_text=on_text, on_step=on_step, on_plan=on_plan, **settings)
 
-    def _asking(
-        self, pictures: PictureLike | Sequence[PictureLike] | None, question: str, pathway: str | None
-    ) -> SpanSequence:
-        question = self._checked(question, "question")
-        if not question.strip():
-            raise UsageError("the question is empty: say what to ask")
-        if pictures is None:
-            pictures = ()
-        elif isinstance(pictures, str | bytes | os.PathLike | Image.Image | np.ndarray):
-            pictures = (pictures,)
-        seen = [as_picture(picture) for picture in pictures]
-        way = self._pathway("look", pathway) if seen else ""
-        conversation = Conversation.asking(question, *seen, pathway=way)
-        return self.model.processor.sequence(conversation, answer=False)
+    def reply(
+        self,
+        conversation: Conversation,
+        *,
+        seed: int = 0,
+        on_text: Callable[[str], None] | None = None,
+        **settings: Unpack[AnswerSettings],
+    ) -> str:
+        """What the assistant says next in a conversation that ends with the user; ``Chat`` remembers the turns.
 
-    def _parts(
-        self, rows: Sequence[SpanSequence], pathway: str, on_step: OnStep | None
-    ) -> Iterator[tuple[slice, OnStep | None]]:
-        """The rows in parts that fit into memory together, and who is told about the steps of each."""
-        if not rows:
-            return
-        codes = self.model.plan.pathways[pathway].tokens
-        at_once = rows_at_once(self.model, max(len(row) for row in rows) + codes, twice=True)
-        starts = range(0, len(rows), at_once)
-        for number, start in enumerate(starts):
-            report = None if on_step is None else _shifted(on_step, number, len(starts))
-            yield slice(start, start + at_once), report
+        The settings, and what is raised, are those of ``ask``.
+        """
+        show = None if on_text is None else lambda _, text: on_text(text)
+        return self.reply_all([conversation], seed=seed, on_text=show, **settings)[0]
 
-    def _pathway(self, mode: str, name: str | None) -> str:
+    def reply_all(
+        self,
+        conversations: Iterable[Conversation],
+        *,
+        seed: int | Sequence[int] = 0,
+        on_text: Callable[[int, str], None] | None = None,
+        on_step: OnStep | None = None,
+        on_plan: OnPlan | None = None,
+        **settings: Unpack[AnswerSettings],
+    ) -> list[str]:
+        """``reply`` to many conversations together; each gets what it gets alone.
+
+        Args:
+            seed: of the first, counted up by one; or one for each.
+            on_text: called with the number of a conversation and the next piece of its reply.
+            on_step: called with how many are replied to, and of how many.
+            on_plan: called with the ``MemoryPlan`` before any work: how many are replied to at once.
+        """
+        rows = [prompt_of(self.model, conversation) for conversation in conversations]
+        seeds = seeds_of(seed, len(rows), "answers")
+        return answer_all(self.model, rows, seeds, on_text=on_text, on_step=on_step, on_plan=on_plan, **settings)
+
+    def pathway(self, mode: Literal["look", "draw"], name: str | None = None) -> str:
+        """The pathway of a name, or the first that looks or draws. Raises ``UsageError`` where there is none."""
         known = [key for key, shape in self.model.plan.pathways.items() if shape.mode == mode]
         deed = "draws" if mode == "draw" else "looks at pictures"
         if not known:
@@ -249,32 +262,18 @@ class Model:
             raise UsageError(f"the model has no pathway '{name}' that {deed}" + (f" ({hint})" if hint else ""))
         return name or known[0]
 
-    def _checked(self, text: str, what: str) -> str:
-        """The text, unless it is none or could not possibly fit."""
-        if not isinstance(text, str):
-            raise UsageError(f"a {what} is a text, not {type(text).__name__}")
-        context = self.model.plan.hidden.context
-        if len(text) > context * _CHARACTERS_A_TOKEN:
-            raise UsageError(f"the {what} has {len(text)} characters; the model's context is {context} tokens")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise UsageError(f"the {what} is no valid Unicode text") from None
-        return text
-
-
-def _seeds(seed: int | Sequence[int], prompts: int, n: int) -> list[int]:
-    seeds = [seed + copy for _ in range(prompts) for copy in range(n)] if isinstance(seed, int) else list(seed)
-    if len(seeds) != prompts * n:
-        raise UsageError(f"{prompts * n} pictures need {prompts * n} seeds, not {len(seeds)}")
-    for value in seeds:
-        if not 0 <= value < 2**63:
-            raise UsageError(f"a seed is a whole number from 0 to 2^63 - 1, not {value}")
-    return seeds
-
-
-def _shifted(on_step: OnStep, number: int, parts: int) -> OnStep:
-    return lambda done, of: on_step(number * of + done, parts * of)
+    def _asking(
+        self, pictures: PictureLike | Sequence[PictureLike] | None, question: str, pathway: str | None
+    ) -> Conversation:
+        if not checked(question, "question", self.model.plan.hidden.context).strip():
+            raise UsageError("the question is empty: say what to ask")
+        if pictures is None:
+            pictures = ()
+        elif isinstance(pictures, str | bytes | os.PathLike | Image.Image | np.ndarray):
+            pictures = (pictures,)
+        seen = [as_picture(picture) for picture in pictures]
+        way = self.pathway("look", pathway) if seen else ""
+        return Conversation.asking(question, *seen, pathway=way)
 
 
 def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:

@@ -14,18 +14,16 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .answering import LONGEST, checked
 from .errors import Problem, UsageError
-from .generate import generate_text
 from .pictures import as_picture
 from .sequence.conversation import Content, Conversation, Look, Turn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .api import Model, OnStep, PictureLike
-    from .sequence.spans import Sequence
-
-_LONGEST_ANSWER = 256
+    from .api import Model, PictureLike
+    from .drawing import OnStep
 
 
 class ContextError(UsageError):
@@ -45,7 +43,7 @@ class Chat:
         self,
         model: Model,
         *,
-        max_new_tokens: int = _LONGEST_ANSWER,
+        max_new_tokens: int = LONGEST,
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
@@ -117,60 +115,61 @@ class Chat:
             ContextError: there is no room for an answer.
             UsageError: the text is empty, too long or no Unicode, or a setting out of range.
         """
-        text = self.model._checked(text, "text")
+        text = checked(text, "text", self.context)
         if not text.strip():
             raise UsageError("there is nothing to answer: say something")
         seen: list[Content] = [piece for look in self._looks for piece in (look, "\n")]
         turn = Turn("user", (*seen, text))
-        sequence = self.model.model.processor.sequence(Conversation((*self._turns, turn)), answer=False)
-        room = self.context - len(sequence)
+        conversation = Conversation((*self._turns, turn))
+        length = len(self.model.model.processor.sequence(conversation, answer=False))
+        room = self.context - length
         if room < 1:
             raise ContextError(
                 Problem(
-                    f"the conversation would have {len(sequence)} tokens with this, and the model's context of "
+                    f"the conversation would have {length} tokens with this, and the model's context of "
                     f"{self.context} has no room for an answer",
                     hint="say less, or forget the conversation",
                 )
             )
-        return self._answer(turn, sequence, room)
+        return self._answer(conversation, room)
 
-    def _answer(self, turn: Turn, sequence: Sequence, room: int) -> Iterator[str]:
+    def _answer(self, conversation: Conversation, room: int) -> Iterator[str]:
         said = ""
         seed = self._seed + self._answers
         try:
             for piece in _stream(
-                self.model, sequence, max_new_tokens=min(self._longest, room), seed=seed, **self._settings
+                self.model, conversation, max_new_tokens=min(self._longest, room), seed=seed, **self._settings
             ):
                 said += piece
                 yield piece
         finally:
             if said.strip():
                 self._answers += 1
-                self._turns = (*self._turns, turn, Turn("assistant", said.strip()))
+                self._turns = (*conversation.turns, Turn("assistant", said.strip()))
                 self._looks, self._drawn = [], None
                 self.left = max(0, room - len(self.model.model.processor.text.encode(said)) - 1)
 
     def _look(self, picture: Image) -> Look:
-        return Look(picture, self.model._pathway("look", None))
+        return Look(picture, self.model.pathway("look"))
 
 
 class _Stopped(Exception):  # noqa: N818 - no error: nobody reads on
     pass
 
 
-def _stream(model: Model, sequence: Sequence, *, seed: int, **settings: Any) -> Iterator[str]:
-    """``generate_text`` for one prompt, in pieces: it runs beside its reader, and ends where that one stops reading."""
+def _stream(model: Model, conversation: Conversation, **settings: Any) -> Iterator[str]:
+    """``Model.reply`` in pieces: it runs beside its reader, and ends where that one stops reading."""
     pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
     stopped = threading.Event()
 
-    def hand_on(row: int, text: str) -> None:
+    def hand_on(text: str) -> None:
         if stopped.is_set():
             raise _Stopped
         pieces.put(text)
 
     def work() -> None:
         try:
-            generate_text(model.model, [sequence], seeds=[seed], on_text=hand_on, **settings)
+            model.reply(conversation, on_text=hand_on, **settings)
         except _Stopped:
             return
         except BaseException as error:

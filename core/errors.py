@@ -71,6 +71,10 @@ class StorageError(JaniformError):
     """A model directory, checkpoint or weight file that is missing, damaged or does not belong to the recipe."""
 
 
+class ResourceError(JaniformError):
+    """What the machine has, its memory above all, does not suffice; said before any work begins."""
+
+
 class PictureError(JaniformError):
     """A file that is no picture, or one that must not be decoded."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from .paths import exists, named_as_picture
 )
 @click.option("--temperature", type=float, default=0.0, show_default=True, help="0 gives the likeliest answer.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For temperatures above 0.")
+@click.option("--stop", multiple=True, help="A text before which the answer ends; may be repeated.")
 @click.option("--pathway", help="The pathway that looks, where the recipe has several.")
 @load_options
 @json_option
@@ -31,11 +33,12 @@ def command(
     max_new_tokens: int | None,
     temperature: float,
     seed: int,
+    stop: tuple[str, ...],
     pathway: str | None,
     as_json: bool,
     **how: Any,
 ) -> None:
-    """Answer QUESTION about one or several PICTURES, or about none.
+    """Answer QUESTION about one or several PICTURES, or about none. In a terminal the answer is shown as it comes.
 
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run.
     """
@@ -50,10 +53,18 @@ def command(
     from ..api import load
 
     loaded = load(model, **how)
+    streams = sys.stdout.isatty() and not as_json
     answer = loaded.ask(
-        seen, question, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, pathway=pathway
+        seen,
+        question,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+        stop=stop,
+        pathway=pathway,
+        on_text=(lambda text: click.echo(text, nl=False)) if streams else None,
     )
     if as_json:
         print_json({"answer": answer, "question": question, "pictures": list(pictures), "model": loaded.name})
     else:
-        click.echo(answer)
+        click.echo("" if streams else answer)

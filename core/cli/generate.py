@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..api import Model
     from ..pictures import Making
+    from ..room import MemoryPlan
 
 
 @click.command()
@@ -105,6 +106,7 @@ def _drawn(model: Model, order: Order) -> tuple[list[Image], Image | None]:
             pathway=order.pathway,
             on_step=lambda done, of: progress("drawing", done, of),
             **order.settings,
+            on_plan=_announce,
         )
     if n == 1:
         return pictures, None
@@ -133,3 +135,8 @@ def _write(out: Path, pictures: list[Image], sheet: Image | None, said: dict[str
         return
     for path in paths if sheet_path is None else [*paths, sheet_path]:
         click.echo(str(path))
+
+
+def _announce(plan: MemoryPlan) -> None:
+    if plan.rounds > 1:
+        click.echo(str(plan), err=True)

@@ -115,7 +115,7 @@ def _pathway(
     def module(role: str) -> Any:
         return modules[plan.owner(f"{name}.{role}")]
 
-    pixels = _pixels(shape)
+    pixels = pixels_of(shape)
     source = cast(Features, plan.parts[f"{name}.adapter"].inputs["source"])
     adapting = flops.of_call(module("adapter"), module("adapter"), (1, source.tokens, source.width), source.tokens)
     if shape.codes is None:
@@ -152,7 +152,7 @@ def _over_codes(module: nn.Module, call: Any, codes: Codes) -> int:
     return flops.by_weights(module, codes.tokens) if counted is None else counted
 
 
-def _pixels(shape: PathwayShape) -> tuple[int, int]:
+def pixels_of(shape: PathwayShape) -> tuple[int, int]:
     """Height and width of the pixels that a pathway makes of a picture, from one that it is given."""
     _, height, width = shape.transform()(Image.new("RGB", (32, 32))).shape
     return height, width

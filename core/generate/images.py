@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 OnStep = Callable[[int, int], None]
 """Called with the number of codes that are drawn, and of all."""
 
+OnCodes = Callable[[Tensor], None]
+"""Called with the codes so far, int64 [B, N, d] on the model's device, −1 where none is drawn; to be read, not kept."""
+
 
 def generate_codes(
     model: UnifiedModel,
@@ -37,6 +40,7 @@ def generate_codes(
     pathway: str = "generation",
     unconditional: Sequence[SpanSequence] | None = None,
     on_step: OnStep | None = None,
+    on_codes: OnCodes | None = None,
 ) -> Tensor:
     """Draw the codes of one picture for each prompt, int64 [B, N, d].
 
@@ -66,7 +70,7 @@ def generate_codes(
         return choice(logits, None if noise is None else noise[call]).repeat(twice)
 
     head = cast(Head, model.part(f"{pathway}.head"))
-    drawn = torch.empty(count, codes.tokens, codes.depth, dtype=torch.int64, device=model.device)
+    drawn = torch.full((count, codes.tokens, codes.depth), -1, device=model.device)
     with generating(model):
         state = read(model, rows, codes.tokens)
         hidden = state.hidden
@@ -74,6 +78,8 @@ def generate_codes(
             drawn[:, step] = head.sample(hidden, choose)[:count]
             if on_step is not None:
                 on_step(step + 1, codes.tokens)
+            if on_codes is not None:
+                on_codes(drawn)
             if step + 1 < codes.tokens:
                 embeddings = model.embed_codes(drawn[:, step : step + 1], pathway)
                 hidden = state.follow(embeddings.repeat(twice, 1, 1), step)

@@ -30,28 +30,42 @@ class Prompts:
     cache: KVCache = field(repr=False)
     lengths: Tensor
     """Of each prompt, [R, 1]: the position of what follows."""
+    last: int | None = None
+    """The last position there is, where a row that has ended may be carried past it by longer ones."""
 
     def follow(self, embeddings: Tensor, step: int) -> Tensor:
         """Read the ``step``-th embedding after the prompts, [R, 1, H]; the state that predicts the next, [R, H]."""
         backbone = self.model.part("backbone")
-        hidden: Tensor = backbone(embeddings, self.lengths + step, self.mask, self.cache)
+        positions = self.lengths + step
+        if self.last is not None:
+            positions = positions.clamp(max=self.last)
+        hidden: Tensor = backbone(embeddings, positions, self.mask, self.cache)
         return hidden[:, -1]
 
 
-def check_room(model: UnifiedModel, prompts: Sequence[SpanSequence], more: int, what: str) -> None:
-    """Raises ``UsageError`` for the first prompt that, with ``more`` positions after it, is longer than the context."""
+def check_room(
+    model: UnifiedModel, prompts: Sequence[SpanSequence], more: int | Sequence[int], what: str, *, fewer: bool = False
+) -> None:
+    """Raises ``UsageError`` for the first prompt that, with ``more`` positions after it, is longer than the context.
+
+    ``more`` may be one number for each prompt; ``fewer`` says that fewer can be asked for. The sentence says how many.
+    """
     context = model.plan.hidden.context
     if not prompts:
         raise UsageError("there is no prompt")
-    if more > context:
-        raise UsageError(f"{more} {what} do not fit into the model's context of {context}: ask for fewer")
-    for number, prompt in enumerate(prompts, start=1):
-        if len(prompt) + more > context:
-            which = f"prompt {number}" if len(prompts) > 1 else "the prompt"
-            raise UsageError(
-                f"{which} has {len(prompt)} tokens, which with {more} {what} after it do not fit into the model's "
-                f"context of {context}: shorten it to {context - more} tokens"
-            )
+    wanted = [more] * len(prompts) if isinstance(more, int) else more
+    for number, (prompt, count) in enumerate(zip(prompts, wanted, strict=True), start=1):
+        room = context - len(prompt)
+        if count <= room:
+            continue
+        which = f"prompt {number}" if len(prompts) > 1 else "the prompt"
+        advice = [f"shorten it to {context - count} tokens"] if count < context else []
+        if fewer and room > 0:
+            advice.append(f"ask for at most {room}")
+        raise UsageError(
+            f"{which} has {len(prompt)} tokens, after which {count} {what} do not fit into the model's context of "
+            f"{context}: " + (" or ".join(advice) or "shorten it and ask for fewer")
+        )
 
 
 def read(model: UnifiedModel, prompts: Sequence[SpanSequence], more: int) -> Prompts:
@@ -77,7 +91,8 @@ def read(model: UnifiedModel, prompts: Sequence[SpanSequence], more: int) -> Pro
         cache.advance(length)
         mask = Mask.decoding(batch.documents[at], batch.blocks[at], length=length + more)
         last, lengths = last[at], lengths[at]
-    return Prompts(model, last, mask, cache, lengths)
+    context = model.plan.hidden.context
+    return Prompts(model, last, mask, cache, lengths, context - 1 if length + more > context else None)
 
 
 def _different(prompts: Sequence[SpanSequence]) -> tuple[list[SpanSequence], list[int]]:

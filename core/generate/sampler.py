@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..compose import Plan
     from ..model import UnifiedModel
-    from .images import OnStep
+    from .images import OnCodes, OnStep
 
 
 class Sampler(Protocol):
@@ -27,9 +27,12 @@ class Sampler(Protocol):
         pathway: str = "generation",
         seeds: Sequence[int] | None = None,
         on_step: OnStep | None = None,
+        on_codes: OnCodes | None = None,
         **overrides: Any,
     ) -> Tensor:
         """Codes int64 [B, N, d] of one picture for each prompt. ``overrides`` replace settings of the config.
+
+        ``on_codes`` is called after every step with all codes so far, in whatever order they are drawn.
 
         Raises ``UsageError`` for an override that the sampler does not have.
         """

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from attrs import field, frozen
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ..errors import UsageError
 
@@ -90,15 +91,20 @@ def guided(logits: Tensor, guidance: float) -> Tensor:
     return unconditional + guidance * (conditional - unconditional)
 
 
-def uniforms(rows: int, calls: int, seeds: Sequence[int] | None) -> Tensor:
-    """Numbers in [0, 1) for ``calls`` choices of every row, [calls, rows], float64 on the CPU.
+def uniforms(rows: int, calls: int | Sequence[int], seeds: Sequence[int] | None) -> Tensor:
+    """Numbers in [0, 1) for ``calls`` choices of every row, or for so many of each, [most calls, rows], float64 on the
+    CPU.
 
-    Row i depends on ``seeds[i]`` and on ``calls`` only. Without seeds, torch's own generator is asked for them, so that
-    ``torch.manual_seed`` governs.
+    Row i depends on ``seeds[i]`` and on its own ``calls`` only. Without seeds, torch's own generator is asked for them,
+    so that ``torch.manual_seed`` governs.
     """
     if seeds is None:
         seeds = torch.randint(2**62, (rows,)).tolist()
     if len(seeds) != rows:
         raise UsageError(f"{rows} rows need {rows} seeds, not {len(seeds)}")
-    drawn = [torch.rand(calls, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.stack(drawn, dim=1)
+    counts = [calls] * rows if isinstance(calls, int) else calls
+    drawn = [
+        torch.rand(count, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+        for count, seed in zip(counts, seeds, strict=True)
+    ]
+    return pad_sequence(drawn)

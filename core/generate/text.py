@@ -1,14 +1,21 @@
-"""Answers, token by token: one forward a token for all rows."""
+"""Answers, token by token: one forward a token for all rows.
+
+R rows
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from ..contracts import Backbone, TextTokenizer
+import torch
+from torch import Tensor
+
+from ..contracts import Backbone
 from ..errors import UsageError
 from ..sequence.spans import Sequence as SpanSequence
-from .prompts import check_room, generating, read
+from .answer import Answer
+from .prompts import Prompts, check_room, generating, read
 from .sampling import Choice, uniforms
 
 if TYPE_CHECKING:
@@ -17,12 +24,15 @@ if TYPE_CHECKING:
 OnText = Callable[[int, str], None]
 """Called with the number of a row and the text that was added to it, as soon as it is certain."""
 
+_LOOK_EVERY = 8
+"""Steps between two looks at whether all rows have ended, where a look makes the host wait for the device."""
+
 
 def generate_text(
     model: UnifiedModel,
     prompts: Sequence[SpanSequence],
     *,
-    max_new_tokens: int,
+    max_new_tokens: int | Sequence[int],
     temperature: float = 0.0,
     top_p: float = 1.0,
     stop: Sequence[str] = (),
@@ -32,75 +42,83 @@ def generate_text(
     """Continue every prompt, until the layout's stop token, one of the ``stop`` strings or ``max_new_tokens``.
 
     A row gives what it gives alone: greedily at temperature 0, else with its own seed. The text comes without its stop
-    string, special tokens and blanks around it.
+    string, special tokens and blanks around it. ``max_new_tokens`` may be one number for every row.
+
+    ``on_text`` is called in the middle of the work; the pieces that it is given for a row make up the row's text. None
+    ends within a character or holds a part of a stop string. Without it, and without stop strings, nothing is decoded
+    before all is done, and a device computes ahead of the host.
 
     Raises ``UsageError``, before anything is computed, for settings out of range and prompts that are too long.
     """
     choice = Choice(temperature=temperature, top_p=top_p)
-    if max_new_tokens < 1:
-        raise UsageError(f"max_new_tokens is at least 1, not {max_new_tokens}")
-    if "" in stop:
-        raise UsageError("a stop string cannot be empty")
-    check_room(model, prompts, max_new_tokens, "new tokens")
-    rows = len(prompts)
-    noise = uniforms(rows, max_new_tokens, seeds).to(model.device) if choice.random else None
-    backbone = cast(Backbone, model.part("backbone"))
-    processor = model.processor
-    ends = frozenset(processor.layout.stop_ids)
-    answers = [Answer(processor.text, tuple(stop)) for _ in prompts]
-
+    limits = _limits(max_new_tokens, len(prompts))
+    stop = _stops(stop)
+    check_room(model, prompts, limits, "new tokens", fewer=True)
+    noise = uniforms(len(prompts), limits, seeds).to(model.device) if choice.random else None
+    text, ends = model.processor.text, tuple(model.processor.layout.stop_ids)
     with generating(model):
-        state = read(model, prompts, max_new_tokens)
-        hidden = state.hidden
-        for step in range(max_new_tokens):
-            ids = choice(backbone.logits(hidden), None if noise is None else noise[step])
-            for row, (answer, id) in enumerate(zip(answers, cast(list[int], ids.tolist()), strict=True)):
-                added = answer.add(id, last=id in ends or step + 1 == max_new_tokens, end=id in ends)
+        steps = each_step(read(model, prompts, max(limits)), choice, noise, max(limits))
+        if on_text is None and not stop:
+            return [text.decode(ids).strip() for ids in _gathered(steps, limits, ends)]
+        answers = [Answer(text, stop) for _ in prompts]
+        for step, chosen in enumerate(steps, start=1):
+            for row, id in enumerate(cast(list[int], chosen.tolist())):
+                end = id in ends
+                added = answers[row].add(id, last=end or step == limits[row], end=end)
                 if added and on_text is not None:
                     on_text(row, added)
-            if all(answer.finished for answer in answers) or step + 1 == max_new_tokens:
+            if all(answer.finished for answer in answers):
                 break
-            hidden = state.follow(backbone.embed(ids[:, None]), step)
     return [answer.text for answer in answers]
 
 
-class Answer:
-    """One row's text as it grows; tells which part of it is certain.
+def each_step(state: Prompts, choice: Choice, noise: Tensor | None, steps: int) -> Iterator[Tensor]:
+    """The ids [R] that are chosen at each step, on the model's device; whoever has enough stops asking for more."""
+    backbone = cast(Backbone, state.model.part("backbone"))
+    hidden = state.hidden
+    for step in range(steps):
+        ids = choice(backbone.logits(hidden), None if noise is None else noise[step])
+        yield ids
+        if step + 1 < steps:
+            hidden = state.follow(backbone.embed(ids[:, None]), step)
 
-    Not certain are the bytes of an unfinished character, what may be the beginning of a stop string, and blanks, which
-    are dropped at either end.
-    """
 
-    def __init__(self, tokenizer: TextTokenizer, stop: tuple[str, ...] = ()) -> None:
-        self._tokenizer = tokenizer
-        self._stop = stop
-        self._ids: list[int] = []
-        self._shown = 0
-        self.text = ""
-        self.finished = False
+def _gathered(steps: Iterator[Tensor], limits: Sequence[int], ends: tuple[int, ...]) -> list[list[int]]:
+    """Every row's ids up to its end or its limit."""
+    drawn: list[Tensor] = []
+    ended: Tensor | None = None
+    for step, ids in enumerate(steps, start=1):
+        drawn.append(ids)
+        if ended is None:
+            limit = torch.tensor(limits, device=ids.device)
+            marks = torch.tensor(ends, dtype=ids.dtype, device=ids.device)
+            ended = torch.zeros_like(ids, dtype=torch.bool)
+        ended |= torch.isin(ids, marks) | (limit <= step)
+        if (ids.device.type == "cpu" or step % _LOOK_EVERY == 0) and bool(ended.all()):
+            break
+    rows: list[list[int]] = torch.stack(drawn, dim=1).tolist()
+    return [_before(row[:limit], ends) for row, limit in zip(rows, limits, strict=True)]
 
-    def add(self, id: int, *, last: bool, end: bool = False) -> str:
-        """Add a token, the ``last`` one perhaps, or the ``end`` mark; gives the text that became certain."""
-        if self.finished:
-            return ""
-        if not end:
-            self._ids.append(id)
-        text = self._tokenizer.decode(self._ids)
-        cut = min((found for string in self._stop if (found := text.find(string)) >= 0), default=-1)
-        self.finished = last or cut >= 0
-        whole = text if cut < 0 else text[:cut]
-        self.text = whole.strip()
-        certain = self.text if self.finished else self._certain(whole)
-        added = certain[self._shown :]
-        self._shown = max(self._shown, len(certain))
-        return added
 
-    def _certain(self, text: str) -> str:
-        text = text.rstrip("�")
-        keep = len(text)
-        for string in self._stop:
-            for length in range(min(len(string) - 1, len(text)), 0, -1):
-                if text.endswith(string[:length]):
-                    keep = min(keep, len(text) - length)
-                    break
-        return text[:keep].strip()
+def _before(ids: list[int], ends: tuple[int, ...]) -> list[int]:
+    return ids[: next((index for index, id in enumerate(ids) if id in ends), len(ids))]
+
+
+def _limits(max_new_tokens: int | Sequence[int], rows: int) -> list[int]:
+    limits = [max_new_tokens] * rows if isinstance(max_new_tokens, int) else list(max_new_tokens)
+    if len(limits) != rows:
+        raise UsageError(f"{rows} prompts need {rows} times max_new_tokens, or one for all, not {len(limits)}")
+    for limit in limits:
+        if limit < 1:
+            raise UsageError(f"max_new_tokens is at least 1, not {limit}")
+    return limits
+
+
+def _stops(stop: Sequence[str]) -> tuple[str, ...]:
+    """One string would pass for a sequence of its characters."""
+    if isinstance(stop, str):
+        stop = (stop,)
+    for string in stop:
+        if not isinstance(string, str) or not string:
+            raise UsageError(f"a stop string is a text that is not empty, not {string!r}")
+    return tuple(stop)

@@ -66,6 +66,14 @@ class Turn:
             if isinstance(piece, Draw) and self.role == "user":
                 raise JaniformError("only the assistant draws: put Draw into an assistant turn, Look into a user turn")
 
+    @classmethod
+    def asking(cls, question: str, *pictures: Picture, pathway: str = "understanding") -> Turn:
+        """A user's turn: pictures, which stand on lines before the question as in Janus, and the question."""
+        looks: list[Content] = []
+        for picture in pictures:
+            looks += [Look(picture, pathway), "\n"]
+        return cls("user", (*looks, question))
+
     @property
     def text(self) -> str:
         """The turn's text without its pictures."""
@@ -90,11 +98,8 @@ class Conversation:
     def asking(
         cls, question: str, *pictures: Picture, answer: str | None = None, pathway: str = "understanding"
     ) -> Conversation:
-        """A question about pictures, which stand on lines before it as in Janus, and its answer for training."""
-        looks: list[Content] = []
-        for picture in pictures:
-            looks += [Look(picture, pathway), "\n"]
-        turns = [Turn("user", (*looks, question))]
+        """A question about pictures, as ``Turn.asking`` puts it, and its answer for training."""
+        turns = [Turn.asking(question, *pictures, pathway=pathway)]
         if answer is not None:
             turns.append(Turn("assistant", answer))
         return cls(turns)

@@ -12,7 +12,7 @@ from pathlib import Path
 import janiform
 import pytest
 
-NEED_TORCH = {"api", "attention", "chat", "generate", "model"} | {
+NEED_TORCH = {"api", "attention", "chat", "drawing", "generate", "model", "room"} | {
     f"sequence.{module}" for module in ("batch", "cache", "mask", "processor")
 }
 """The modules whose names may bring torch along. A plugin's registration and config use the names of all others."""

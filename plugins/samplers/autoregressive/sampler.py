@@ -30,10 +30,14 @@ class AutoregressiveSampler:
         pathway: str = "generation",
         seeds: Sequence[int] | None = None,
         on_step: Callable[[int, int], None] | None = None,
+        on_codes: Callable[[Tensor], None] | None = None,
         **overrides: Any,
     ) -> Tensor:
         settings = attrs.asdict(self.config)
         for name in overrides:
             if name not in settings:
                 raise UsageError(f"the autoregressive sampler has no setting '{name}' ({nearest(name, settings)})")
-        return generate_codes(model, prompts, pathway=pathway, seeds=seeds, on_step=on_step, **settings | overrides)
+        settings |= overrides
+        return generate_codes(
+            model, prompts, pathway=pathway, seeds=seeds, on_step=on_step, on_codes=on_codes, **settings
+        )

@@ -76,6 +76,23 @@ def test_generate_never_overwrites(folder: str, tmp_path: Path, capsys: Capture)
     assert {path.name for path in tmp_path.iterdir()} == {"a-circle-001.png", "a-circle-002.png"}
 
 
+def test_generate_says_in_how_many_rounds_it_draws(
+    folder: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["generate", folder, "a circle", "--n", "3", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "rounds" not in capsys.readouterr().err
+    monkeypatch.setattr("janiform.room.MOST", 2)
+    assert main(arguments) == 0
+    said = capsys.readouterr()
+    assert "3 pictures in 2 rounds of 2: " in said.err
+    assert "weights; " in said.err
+    assert len(said.out.splitlines()) == 4
+    monkeypatch.setattr("janiform.room.free_memory", lambda device, weights: 10**6)
+    assert main(arguments) == 1
+    assert "not even one picture fits into memory" in capsys.readouterr().err
+
+
 def test_generate_json_names_the_files(folder: str, tmp_path: Path, capsys: Capture) -> None:
     assert main(["generate", folder, "a circle", "--n", "2", "--out", str(tmp_path), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -130,6 +147,24 @@ def test_ask_answers(folder: str, tmp_path: Path, capsys: Capture) -> None:
     answer = capsys.readouterr().out.rstrip("\n")
     assert main(["ask", folder, path, path, "are they alike?", "--max-new-tokens", "4", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["answer"] == answer
+
+
+def test_ask_shows_the_answer_as_it_comes_in_a_terminal(
+    folder: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["ask", folder, "how many?", "--max-new-tokens", "12"]
+    assert main(arguments) == 0
+    answer = capsys.readouterr().out
+    assert len(answer) > 3
+    written: list[str] = []
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("click.echo", lambda text="", nl=True: written.append(f"{text}\n" if nl else text))
+    assert main(arguments) == 0
+    assert "".join(written) == answer
+    assert len(written) > 2
+    written.clear()
+    assert main([*arguments, "--stop", answer[2], "--json"]) == 0
+    assert json.loads("".join(written))["answer"] == answer.split(answer[2])[0].strip()
 
 
 def test_ask_tells_pictures_from_questions(folder: str, tmp_path: Path, capsys: Capture) -> None:

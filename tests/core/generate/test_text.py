@@ -12,7 +12,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import Conversation, Sequence, Span, UnifiedModel, UsageError, generate_text
-from janiform.generate.text import Answer
+from janiform.generate.answer import Answer
 from safetensors.torch import load_file
 
 
@@ -94,6 +94,31 @@ def test_text_is_shown_as_it_comes(tiny_model: UnifiedModel, prompts: list[Seque
     assert shown == generate_text(tiny_model, prompts, max_new_tokens=12)
 
 
+def test_every_row_may_have_its_own_limit(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:
+    limits = [3, 9, 1, 12]
+    for settings in ({}, {"temperature": 1.0, "seeds": [3, 4, 5, 6]}, {"on_text": lambda row, text: None}):
+        together = generate_text(tiny_model, prompts, max_new_tokens=limits, **settings)  # type: ignore[arg-type]
+        for row, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
+            own = settings | ({"seeds": [3 + row]} if "seeds" in settings else {})
+            assert [together[row]] == generate_text(tiny_model, [prompt], max_new_tokens=limit, **own)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="4 prompts need 4 times max_new_tokens"):
+        generate_text(tiny_model, prompts, max_new_tokens=[1, 2])
+
+
+def test_a_row_that_has_ended_is_not_carried_past_the_context(
+    tiny_model: UnifiedModel, prompts: list[Sequence]
+) -> None:
+    positions: list[int] = []
+    hook = tiny_model.backbone.register_forward_pre_hook(lambda _, args: positions.append(int(args[1].max())))
+    full = Sequence((Span("text", [5] * 250),))
+    try:
+        generate_text(tiny_model, [full, prompts[1]], max_new_tokens=[3, 60], temperature=1.0, seeds=[0, 0])
+    finally:
+        hook.remove()
+    assert len(positions) > 6
+    assert max(positions) == 255
+
+
 def test_a_stop_string_ends_the_row_before_it(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:
     whole = generate_text(tiny_model, prompts, max_new_tokens=12)
     stop = whole[0][2:4]
@@ -111,6 +136,8 @@ def test_what_cannot_be_done_is_refused_before_work_begins(tiny_model: UnifiedMo
     long = tiny_model.processor.sequence(Conversation.asking("x " * 300), answer=False)
     with pytest.raises(UsageError, match=r"prompt 2 has \d+ tokens.*context of 256: shorten it to 246 tokens"):
         generate_text(model, [prompts[0], long], max_new_tokens=10)
+    with pytest.raises(UsageError, match=r"or ask for at most \d+$"):
+        generate_text(model, prompts[:1], max_new_tokens=250)
     with pytest.raises(UsageError, match="300 new tokens do not fit"):
         generate_text(model, prompts, max_new_tokens=300)
     with pytest.raises(UsageError, match="at least 1"):
@@ -137,6 +164,25 @@ class Bytes:
 
     def decode(self, ids: list[int]) -> str:
         return bytes(ids).decode(errors="replace")
+
+
+class Words:
+    """A tokenizer that drops the blank before the first word of what it decodes, as sentencepiece does."""
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(f" {id}" if id % 3 else str(id) for id in ids).removeprefix(" ")
+
+
+@given(st.lists(st.one_of(st.integers(0, 255), st.sampled_from(list("é世🙂".encode()))), max_size=30))
+def test_an_answer_is_decoded_bit_by_bit_as_in_one_go(ids: list[int]) -> None:
+    for tokenizer in (Bytes(), Words()):
+        answer = Answer(tokenizer)
+        shown = ""
+        for number, id in enumerate(ids, start=1):
+            shown += answer.add(id, last=number == len(ids))
+            assert answer.text == tokenizer.decode(ids[:number]).strip()
+            assert answer.text.startswith(shown)
+        assert shown == answer.text
 
 
 def pieces(text: str) -> Iterator[int]:

@@ -1,0 +1,74 @@
+"""The most memory that a call needs at once, found on the meta device, where nothing is allocated."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+def peak(call: Callable[[], Any], modules: Iterable[nn.Module] = ()) -> int | None:
+    """Bytes of tensors that a call makes and that exist at the same time, its result among them.
+
+    The weights of ``modules`` do not count; nor do what a kernel needs for itself, and the scores of attention, which
+    its fused kernels never hold at once. None where the code cannot run on meta tensors.
+    """
+    live = _Live(tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
+    try:
+        with torch.no_grad(), torch.device("meta"), _Fused(), live:
+            call()
+    except Exception:  # any plugin's code runs here, and whatever it raises means the same: nothing is known
+        return None
+    return live.peak
+
+
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
+    """Counts the storages that operations make, until they are given back."""
+
+    def __init__(self, known: Iterable[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = 0
+        self._now = 0
+        self._alive = {tensor.untyped_storage()._cdata for tensor in known}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor):
+                self._count(value.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._alive:
+            return
+        self._alive.add(key)
+        size = storage.nbytes()
+        self._now += size
+        self.peak = max(self.peak, self._now)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._alive.discard(key)
+        self._now -= size
+
+
+class _Fused(TorchFunctionMode):
+    """On the meta device attention is written out; everywhere else a kernel gives its result and nothing more."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is scaled_dot_product_attention:
+            query, _, value = args[:3]
+            return query.new_empty((*query.shape[:-1], value.shape[-1]))
+        return func(*args, **(kwargs or {}))
