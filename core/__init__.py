@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .components.registry import Registry as Registry
     from .components.registry import registry as registry
     from .compose.plan import PathwayShape as PathwayShape
+    from .compose.plan import Plan as Plan
     from .contracts import TextTokenizer as TextTokenizer
     from .contracts import Tokenizer as Tokenizer
     from .drawing import Preview as Preview
@@ -56,6 +57,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .ports import Hidden as Hidden
     from .ports import Logits as Logits
     from .ports import Misfit as Misfit
+    from .recipe import Recipe as Recipe
     from .recipe import build as build
     from .recipe import diff as diff
     from .recipe import dumps as dumps
@@ -80,6 +82,12 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .showcase import Answered as Answered
     from .showcase import Drawn as Drawn
     from .showcase import Showcase as Showcase
+    from .storage.atomic import write_files as write_files
+    from .storage.model_folder import left_out as left_out
+    from .storage.model_folder import open_model as open_model
+    from .storage.model_folder import save_model as save_model
+    from .storage.weight_files import WeightFiles as WeightFiles
+    from .storage.weight_files import weight_files as weight_files
     from .weights import KeyMap as KeyMap
 
 _PUBLIC = {
@@ -112,9 +120,11 @@ _PUBLIC = {
     "PadToSquare": "pictures.transforms",
     "PathwayShape": "compose.plan",
     "PictureError": "errors",
+    "Plan": "compose.plan",
     "Preview": "drawing",
     "Problem": "errors",
     "Processor": "sequence.processor",
+    "Recipe": "recipe",
     "RecipeError": "errors",
     "Registrar": "components.registrar",
     "Registry": "components.registry",
@@ -128,6 +138,7 @@ _PUBLIC = {
     "Turn": "sequence.conversation",
     "UnifiedModel": "model",
     "UsageError": "errors",
+    "WeightFiles": "storage.weight_files",
     "attend": "attention",
     "blanked": "sequence.spans",
     "build": "recipe",
@@ -139,9 +150,11 @@ _PUBLIC = {
     "generate_codes": "generate",
     "generate_text": "generate",
     "hookimpl": "components.hookspec",
+    "left_out": "storage.model_folder",
     "load": "api",
     "making_of": "pictures.making",
     "nearest": "errors",
+    "open_model": "storage.model_folder",
     "pack": "sequence.batch",
     "read_picture": "pictures.read",
     "read_recipe": "recipe",
@@ -149,9 +162,12 @@ _PUBLIC = {
     "registry": "components.registry",
     "sampler_of": "generate",
     "save_picture": "pictures.making",
+    "save_model": "storage.model_folder",
     "share": "recipe",
     "to_pil": "pictures.sheet",
     "use": "recipe",
+    "weight_files": "storage.weight_files",
+    "write_files": "storage.atomic",
 }
 """Public name -> the module in this package that defines it. A name must not be that of a module of this package."""
 

@@ -25,7 +25,7 @@ from .generate.prompts import check_room
 from .pictures import Making, as_picture, attach
 from .room import OnPlan, check_weights, drawing_planned
 from .sequence.conversation import Conversation
-from .storage.model_folder import about, model_folder, open_model
+from .storage.model_folder import about, model_folder, numbers_in, open_model
 
 if TYPE_CHECKING:
     from .model import UnifiedModel
@@ -43,7 +43,8 @@ def load(
     """A model that is ready to draw and to answer.
 
     Args:
-        model: the name of a recipe with shipped weights, or the folder of a model or a finished run.
+        model: the name of a recipe with shipped weights, or the folder of a finished run or of a model, which may also
+            be one of Janus in the official layout or in that of transformers.
         device: where it computes: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …
         dtype: of the weights in memory; None is float32.
 
@@ -52,12 +53,10 @@ def load(
         StorageError: the model's files are damaged or do not belong together.
         ResourceError: the weights do not fit into the memory that is free.
     """
-    folder, place, kind = model_folder(os.fspath(model)), _device(device), _dtype(dtype)
-    facts = about(folder)
-    parameters = facts.get("parameters")
-    if isinstance(parameters, int):
-        check_weights(parameters, kind or torch.float32, free_memory(place), place.type, f"'{os.fspath(model)}'")
-    return Model(open_model(folder, device=place, dtype=kind), name=os.fspath(model), facts=facts)
+    name, place, kind = os.fspath(model), _device(device), _dtype(dtype)
+    folder = model_folder(name)
+    check_weights(numbers_in(folder), kind or torch.float32, free_memory(place), place.type, f"'{name}'")
+    return Model(open_model(folder, device=place, dtype=kind), name=name, facts=about(folder))
 
 
 class Model:

@@ -17,16 +17,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .ports import Codes, Features, Hidden, Logits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
     from torch import Tensor
 
     from .api import Model
+    from .compose import Plan
     from .loss import Loss
+    from .model import UnifiedModel
+    from .recipe import Recipe
     from .sequence.cache import KVCache
     from .sequence.conversation import Conversation
     from .sequence.mask import Mask
     from .sequence.spans import Sequence as SpanSequence
     from .showcase import Showcase
+    from .storage.weight_files import WeightFiles
+    from .weights import KeyMap
 
 ImageTransform = Callable[["Image"], "Tensor"]
 """A PIL picture of any size and mode RGB to a float32 tensor [3, height, width], normalised as the part wants it."""
@@ -246,3 +253,42 @@ class Benchmark(Protocol):
 
     def show(self, model: Model, drawings: int, answers: int, progress: Progress) -> Showcase:
         """Examples to look at: so many prompts drawn and judged, and so many questions about own and other pictures."""
+
+
+class FormatConfig(Protocol):
+    """Kind ``format``: a layout of model directories; factory(config) -> Format. No setting is required."""
+
+    def recognises(self, folder: Path) -> bool:
+        """Whether the directory is of this layout, told by its files: quickly, without torch, and without raising.
+
+        A damaged directory that is meant to be of the layout is recognised, so that ``recipe`` can say what is wrong.
+        """
+
+
+class Format(Protocol):
+    """How a directory holds a model: where its recipe and its weights are, and what its tensors are called.
+
+    janiform does the rest: it composes the recipe, compares every tensor with it, and fills the parts that are wanted.
+    ``keys`` serves both directions, so that a layout which is read can be written with few more lines.
+    """
+
+    def recipe(self, folder: Path) -> Recipe:
+        """The recipe of the model in a directory, from its own files and never from its name; reads no weights.
+
+        Raises ``StorageError`` or ``RecipeError`` with everything that is wrong in those files.
+        """
+
+    def weights(self, folder: Path) -> WeightFiles:
+        """The files of the weights; see ``janiform.weight_files``. Raises ``StorageError``."""
+
+    def keys(self, plan: Plan) -> Mapping[str, KeyMap]:
+        """The names in the files of every part that has weights, by the paths of their owners.
+
+        Raises ``CompositionError`` with everything in the plan that the layout cannot express.
+        """
+
+    def write(self, model: UnifiedModel, folder: Path) -> None:
+        """Write the model as a directory of this layout: weights, configs, text tokenizer.
+
+        Raises ``CompositionError`` before anything is written where ``keys`` would, ``StorageError`` where it fails.
+        """

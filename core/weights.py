@@ -1,97 +1,119 @@
-"""How the tensors of other projects' files are named, and how they become a part's own. Torch is imported when used.
+"""How the tensors of other projects' files are named, and where they lie in a part's own. Torch-free, and plain data.
 
-A part's ``weights.py`` holds one ``KeyMap`` for each layout that it can read, as plain data.
+A part's ``weights.py`` holds one ``KeyMap`` for each layout that knows the part. It is read in both directions: from
+the files when a model is opened, into files when one is written.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from functools import cache
 
+import attrs
 from attrs import field, frozen
 
-from .errors import Problem, StorageError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
+
+
+@frozen
+class Piece:
+    """One tensor in the files: its name there, its shape there, and the rows of ours that it is (None for all)."""
+
+    name: str
+    shape: tuple[int, ...]
+    rows: slice | None = None
 
 
 @frozen
 class KeyMap:
     """One layout's names for the tensors of one part.
 
-    ``names``: our name -> theirs, tried in order; several of theirs are stacked, in that order, along the first
+    ``names``: our name -> theirs, the first that matches. Several of theirs are stacked, in that order, along the first
     dimension. A hole ``{i}`` stands for one segment of a name, and ``{rest}`` for any number of them:
     ``{"blocks.{i}.{rest}": "encoder.layers.{i}.{rest}"}``.
-    ``unused``: patterns of names in their files that are left out on purpose.
-    ``own``: patterns of our names that their files never have, and that keep their value.
-    ``claims``: patterns of the names that are this part's, where the file holds other parts' beside them.
-    ``repeats``: names in their files -> the name whose tensor they may repeat, as a tied text head does.
+    ``prefix``: what all of theirs begin with.
+    ``shares``: our name -> the proportions of the stacked ones; they are equal where nothing is said.
+    ``squeezed``: patterns of our names whose first dimension is 1 and is left out in the files.
+    ``unused``: patterns of names in their files, without the prefix, that are left out on purpose -> the reason why.
+    ``own``: patterns of our names that their files never have, and that keep their first value.
+    ``repeats``: names in their files, without the prefix -> the name whose tensor they may repeat, as a tied text head
+    does.
     """
 
     names: Mapping[str, str | tuple[str, ...]]
-    unused: tuple[str, ...] = ()
+    prefix: str = ""
+    shares: Mapping[str, tuple[int, ...]] = field(factory=dict)
+    squeezed: tuple[str, ...] = ()
+    unused: Mapping[str, str] = field(factory=dict)
     own: tuple[str, ...] = ()
-    claims: tuple[str, ...] = ("{rest}",)
     repeats: Mapping[str, str] = field(factory=dict)
 
+    def below(self, prefix: str) -> KeyMap:
+        """The same map for files in which the part's names begin with another prefix."""
+        return attrs.evolve(self, prefix=prefix)
+
     def theirs(self, name: str) -> tuple[str, ...] | None:
-        """Their names for the pieces of our tensor; None where the map does not know it."""
+        """Their names for our tensor; None where the map does not know it."""
         for ours, pattern in self.names.items():
             if (match := _regex(ours).fullmatch(name)) is not None:
                 patterns = (pattern,) if isinstance(pattern, str) else pattern
-                return tuple(piece.format(**match.groupdict()) for piece in patterns)
+                return tuple(self.prefix + piece.format(**match.groupdict()) for piece in patterns)
         return None
 
-    def is_unused(self, name: str) -> bool:
-        return _matches(name, self.unused)
+    def pieces(self, name: str, shape: Iterable[int]) -> tuple[Piece, ...] | None:
+        """The tensors in the files that ours of this name and shape is made of; None where the map does not know it.
 
-    def _belongs(self, name: str) -> bool:
-        return _matches(name, self.claims) and not self.is_unused(name)
-
-    def load(self, state: Mapping[str, Tensor], shapes: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A part's state dict out of their tensors; ``shapes`` is the part's own state dict, on the meta device or not.
-
-        Leading dimensions of 1 come and go as our shape has them. Raises ``StorageError`` that names every tensor that
-        is missing, has another shape or would be left over.
+        Raises ``ValueError`` where the shape does not divide into the pieces.
         """
-        import torch
+        shape = tuple(shape)
+        theirs = self.theirs(name)
+        if theirs is None:
+            return None
+        if len(theirs) == 1:
+            return (Piece(theirs[0], shape[1:] if _matches(name, self.squeezed) else shape),)
+        shares = next((shares for ours, shares in self.shares.items() if _regex(ours).fullmatch(name)), None)
+        shares = shares or (1,) * len(theirs)
+        unit, rest = divmod(shape[0], sum(shares)) if shape else (0, 1)
+        if rest or len(shares) != len(theirs):
+            raise ValueError(f"{name} of shape {list(shape)} does not divide into {len(theirs)} pieces as {shares}")
+        made, start = [], 0
+        for piece, share in zip(theirs, shares, strict=True):
+            made.append(Piece(piece, (share * unit, *shape[1:]), slice(start, start + share * unit)))
+            start += share * unit
+        return tuple(made)
 
-        problems: list[Problem] = []
-        read: set[str] = set()
-        loaded: dict[str, Tensor] = {}
-        for name, own in shapes.items():
-            if _matches(name, self.own):
-                continue
-            pieces = self.theirs(name)
-            missing = [name] if pieces is None else [piece for piece in pieces if piece not in state]
-            if pieces is None or missing:
-                problems.append(Problem(f"the file lacks {_listed(missing)}", path=name))
-                continue
-            read.update(pieces)
-            tensor = state[pieces[0]] if len(pieces) == 1 else torch.cat([state[piece] for piece in pieces])
-            if _core(tensor.shape) != _core(own.shape):
-                given, wanted = list(tensor.shape), list(own.shape)
-                problems.append(
-                    Problem(f"{_listed(pieces)} has shape {given} in the file, and {wanted} here", path=name)
-                )
-                continue
-            loaded[name] = tensor.reshape(own.shape)
-        left = [name for name in state if name not in read and self._belongs(name)]
-        for name in [name for name in left if self.repeats.get(name) in state]:
-            left.remove(name)
-            if not torch.equal(state[name], state[self.repeats[name]]):
-                problems.append(Problem(f"{name} is not the same as {self.repeats[name]}, so they cannot be one here"))
-        if left:
-            problems.append(Problem(f"the file has tensors that belong to nothing here: {_listed(left)}"))
-        if problems:
-            raise StorageError(problems)
-        return loaded
+    def is_own(self, name: str) -> bool:
+        """Whether our tensor of this name is never in their files."""
+        return _matches(name, self.own)
+
+    def why_unused(self, name: str) -> str:
+        """Why a tensor of their files is left out on purpose; empty where it is not."""
+        if not name.startswith(self.prefix):
+            return ""
+        short = name.removeprefix(self.prefix)
+        return next((why for pattern, why in self.unused.items() if _regex(pattern).fullmatch(short)), "")
+
+    def repeated(self, name: str) -> str:
+        """The name of the tensor that theirs of this name may repeat; empty where there is none."""
+        if not name.startswith(self.prefix):
+            return ""
+        other = self.repeats.get(name.removeprefix(self.prefix), "")
+        return self.prefix + other if other else ""
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence, all of them: those that differ by their numbers only are told together.
+
+    ``layers.0.norm, layers.1.norm, head`` -> ``layers.*.norm (2), head``.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name), []).append(name)
+    return ", ".join(some[0] if len(some) == 1 else f"{pattern} ({len(some)})" for pattern, some in groups.items())
+
+
+@cache
 def _regex(pattern: str) -> re.Pattern[str]:
     def hole(match: re.Match[str]) -> str:
         return f"(?P<{match[1]}>.+)" if match[1] == "rest" else f"(?P<{match[1]}>[^.]+)"
@@ -101,15 +123,3 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(_regex(pattern).fullmatch(name) for pattern in patterns)
-
-
-def _core(shape: Iterable[int]) -> list[int]:
-    sizes = list(shape)
-    while sizes and sizes[0] == 1:
-        sizes.pop(0)
-    return sizes
-
-
-def _listed(names: Iterable[str]) -> str:
-    some = list(names)
-    return ", ".join(some[:4]) + (f" and {len(some) - 4} more" if len(some) > 4 else "")

@@ -111,44 +111,8 @@ def official() -> Path:
 
 
 @pytest.fixture(scope="session")
-def official_plan(official: Path) -> Any:
-    """The parts of the official checkpoint, at its sizes, with its own text tokenizer."""
-    image = {"image_size": 64}
-    return make_plan(
-        **{
-            "backbone": {"width": 96, "inner": 256, "layers": 3, "heads": 4, "vocabulary": 768, "context": 1024},
-            "text": {"file": str(official), "vocabulary": 768},
-            "layout": {"system": _official_system()},
-            "understanding.encoder": image | {"patch_size": 16, "width": 64, "layers": 3, "heads": 4},
-            "generation.tokenizer": image
-            | {"channels": 32, "groups": 32, "multipliers": (1, 1, 1, 1, 2), "blocks": 2, "latent": 32}
-            | {"vocabulary": 128, "code_width": 8},
-        }
-    )
+def official_model(official: Path) -> UnifiedModel:
+    """The model of the official checkpoint, opened as users open it."""
+    from janiform import open_model
 
-
-@pytest.fixture(scope="session")
-def official_model(official_plan: Any, official: Path) -> UnifiedModel:
-    """The official checkpoint's weights in the parts of the plan."""
-    from importlib import import_module
-
-    import torch
-
-    model = official_plan.build()
-    state = torch.load(official / "pytorch_model.bin", weights_only=True)
-    for path, part in official_plan.parts.items():
-        if part.output is None:
-            continue
-        weights = import_module(part.use.component.factory.rpartition(".")[0] + ".weights")
-        prefixes = getattr(weights, "OFFICIAL_PREFIXES", {})
-        prefix = prefixes.get(path.partition(".")[0]) or weights.OFFICIAL_PREFIX
-        own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-        module = model.part(path)
-        module.load_state_dict(weights.OFFICIAL.load(own, module.state_dict()), strict=False)
-    return model.eval()
-
-
-def _official_system() -> str:
-    from janiform_plugins.layouts.janus.config import SYSTEM
-
-    return SYSTEM
+    return open_model(official)

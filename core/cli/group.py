@@ -19,6 +19,7 @@ COMMANDS = {
     "chat": "A conversation with a model in the terminal.",
     "train": "Train a recipe, stage after stage.",
     "eval": "Measure a model.",
+    "convert": "Write a model in another layout of directories.",
     "check": "Compose recipes without weights: do all parts fit?",
     "show": "A recipe resolved, with the origin of every value, or its diagram; or how a picture was drawn.",
     "diff": "What differs between two recipes.",

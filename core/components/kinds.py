@@ -1,4 +1,4 @@
-"""The kinds of components that a recipe can name. Plugins bring components of these kinds, not kinds."""
+"""The kinds of components. Plugins bring components of these kinds, not kinds."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ KINDS = {
         Kind("objective", "what a training stage minimises", (), "ObjectiveConfig", "Objective"),
         Kind("source", "a stream of conversations to train on", (), "", "Source"),
         Kind("benchmark", "a measurement of a model", (), "BenchmarkConfig", "Benchmark"),
+        Kind("format", "a layout of model directories", ("recognises",), "FormatConfig", "Format"),
     )
 }
 """Every kind by its name, in the order in which a model is thought of."""

@@ -30,7 +30,7 @@ def build_modules(
     """
     findings = Findings(plan.recipe)
     modules: dict[str, nn.Module] = {}
-    for path in _wanted(plan, parts):
+    for path in owners(plan, parts):
         with torch.device(device):
             module = _make(plan.parts[path], findings)
         if module is not None:
@@ -52,8 +52,8 @@ def build_model(
     return UnifiedModel(plan, build_modules(plan, device, dtype, parts))
 
 
-def _wanted(plan: Plan, parts: Iterable[str] | None) -> list[str]:
-    """Owners of the wanted parts that have weights."""
+def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:
+    """The owners of the wanted parts with weights; None wants all. Raises ``CompositionError`` for unknown ones."""
     with_weights = [path for path, part in plan.parts.items() if part.use.kind in SLOTS]
     if parts is None:
         return list(dict.fromkeys(plan.owner(path) for path in with_weights))

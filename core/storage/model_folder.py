@@ -1,5 +1,7 @@
 """Model folders: weights, the recipe that they belong to, the text tokenizer, and where all of it came from.
 
+Models are opened in every layout that an installed ``format`` knows. What is written here is janiform's own:
+
 recipe.toml          the resolved recipe
 model.safetensors    weights, by the paths of the parts
 tokenizer.json       the text tokenizer
@@ -10,24 +12,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import __version__
 from ..components.registry import registry
-from ..compose import Plan, compose
+from ..compose import compose
+from ..compose.build import build_modules
 from ..errors import Problem, StorageError, UsageError, nearest
 from ..model import UnifiedModel
-from ..recipe import dumps, read_recipe
+from ..recipe import dumps
 from ..sequence.processor import Processor
 from .atomic import explained, write_files
 from .digest import file_digest
-from .tensors import put_back, tensors_of
+from .filling import load_parts
+from .formats import format_of, recognise, unknown_layout
+from .matching import match
+from .tensors import tensors_of
+from .weight_files import WeightFiles
 
 WEIGHTS = "model.safetensors"
 
@@ -82,7 +89,9 @@ def open_model(
     dtype: torch.dtype | None = None,
     parts: Iterable[str] | None = None,
 ) -> UnifiedModel:
-    """A model with its weights: of a recipe that ships with weights, by name, or of a model or run folder.
+    """A model with its weights: of a recipe that ships with weights, by name, or of a directory of any known layout.
+
+    Weights are mapped and copied part by part, so that no more than the model itself is ever in memory.
 
     Args:
         dtype: of the weights in memory; None is float32.
@@ -90,16 +99,36 @@ def open_model(
 
     Raises:
         UsageError: there is no such model, or it has no weights.
+        RecipeError: its recipe has mistakes.
         StorageError: its files are damaged, or do not belong together; every tensor that does not fit is named.
     """
     folder = model_folder(name_or_folder)
-    plan = compose(read_recipe(folder / "recipe.toml"))
-    parts = None if parts is None else tuple(parts)
-    tensors = _read(folder, plan, parts)
-    model = plan.build(device=device, dtype=dtype, parts=parts)
-    put_back(model, tensors, str(folder / WEIGHTS))
-    model.processor = Processor(plan, folder)
+    layout = format_of(folder).format
+    plan = compose(layout.recipe(folder))
+    keys = layout.keys(plan)
+    files = layout.weights(folder)
+    _check_whole(files, about(folder).get("weights"))
+    modules = load_parts(plan, keys, files, device=device, dtype=dtype, parts=parts)
+    model = UnifiedModel(plan, modules, Processor(plan, folder))
     return model.eval().requires_grad_(False)
+
+
+def numbers_in(folder: Path) -> int:
+    """How many numbers the weights of a directory hold, by the headers of its files. Raises ``StorageError``."""
+    files = format_of(folder).format.weights(folder)
+    return sum(prod(stored.shape) for stored in files.tensors.values())
+
+
+def left_out(name_or_folder: str | Path) -> dict[str, str]:
+    """The tensors of a model's files that are not read on purpose, each with the reason. Only headers are looked at.
+
+    Raises what ``open_model`` raises, but for what is wrong with values.
+    """
+    folder = model_folder(name_or_folder)
+    layout = format_of(folder).format
+    plan = compose(layout.recipe(folder))
+    matched = match(build_modules(plan, device="meta"), layout.keys(plan), layout.weights(folder))
+    return dict(matched.unused)
 
 
 def model_folder(name_or_folder: str | Path) -> Path:
@@ -113,15 +142,14 @@ def model_folder(name_or_folder: str | Path) -> Path:
         return models[name]
     folder = Path(name_or_folder)
     if folder.is_dir():
-        if (folder / WEIGHTS).is_file() and (folder / "recipe.toml").is_file():
+        if recognise(folder) is not None:
             return folder
         if (folder / "run.json").exists():
             raise UsageError(
                 f"the run in {folder} is not finished; go on with: "
                 f"janiform train {folder / 'recipe.toml'} --out {folder} --resume"
             )
-        lacking = [file for file in (WEIGHTS, "recipe.toml") if not (folder / file).is_file()]
-        raise UsageError(f"{folder} is no model folder: it lacks {' and '.join(lacking)}")
+        raise UsageError(unknown_layout(folder))
     if name in registry().recipes() or folder.suffix == ".toml":
         out = f"runs/{Path(name).stem}"
         raise UsageError(f"'{name}' has no weights; train it with: janiform train {name} --out {out}")
@@ -150,28 +178,11 @@ def _stored(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return tensor.to("cpu", dtype if convert else None).contiguous()
 
 
-def _read(folder: Path, plan: Plan, parts: tuple[str, ...] | None) -> dict[str, Tensor]:
-    """The tensors of the file, or of some parts, after a look at whether it is whole."""
-    path = folder / WEIGHTS
-    _check_whole(path, about(folder).get("weights"))
-    prefixes = None if parts is None else tuple(f"{owner}." for owner in _owners(plan, parts))
-    with explained("read", path):
-        try:
-            with safe_open(path, framework="pt") as file:
-                names = [name for name in file.keys() if prefixes is None or name.startswith(prefixes)]  # noqa: SIM118 - no dict
-                return {name: file.get_tensor(name) for name in names}
-        except SafetensorError as error:
-            raise StorageError(f"{path} is damaged or no safetensors file: {error}") from error
-
-
-def _owners(plan: Plan, parts: tuple[str, ...]) -> set[str]:
-    """The owners of the parts that the names choose; an unknown name is left to ``Plan.build``, which explains it."""
-    return {plan.owner(path) for path in plan.parts for name in parts if path == name or path.startswith(f"{name}.")}
-
-
-def _check_whole(path: Path, recorded: Any) -> None:
-    if not isinstance(recorded, dict):
+def _check_whole(files: WeightFiles, recorded: Any) -> None:
+    """Refuse a file that is not the one that ``model.json`` was written for."""
+    if not isinstance(recorded, dict) or len(files.files) != 1:
         return
+    path = files.files[0]
     with explained("read", path):
         size = path.stat().st_size
         if size != recorded.get("bytes"):

@@ -95,7 +95,7 @@ def test_an_error_while_answering_reaches_the_reader(chat: Chat, monkeypatch: py
     def fail(*_: object, **__: object) -> list[str]:
         raise MemoryError("none left")
 
-    monkeypatch.setattr("janiform.chat.generate_text", fail)
+    monkeypatch.setattr("janiform.answering.generate_text", fail)
     with pytest.raises(MemoryError):
         list(chat.say("a red circle?"))
     assert chat.conversation is None

@@ -12,9 +12,11 @@ from pathlib import Path
 import janiform
 import pytest
 
-NEED_TORCH = {"api", "attention", "chat", "drawing", "generate", "model", "room"} | {
-    f"sequence.{module}" for module in ("batch", "cache", "mask", "processor")
-}
+NEED_TORCH = (
+    {"api", "attention", "chat", "drawing", "generate", "model", "room"}
+    | {f"sequence.{module}" for module in ("batch", "cache", "mask", "processor")}
+    | {"storage.model_folder", "storage.weight_files"}
+)
 """The modules whose names may bring torch along. A plugin's registration and config use the names of all others."""
 
 

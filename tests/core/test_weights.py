@@ -1,76 +1,67 @@
-"""Key maps load exactly what they name, and report everything that does not fit at once."""
+"""Key maps say where every tensor is in the files, and where every tensor of the files is here."""
+
+from __future__ import annotations
 
 import pytest
-import torch
-from janiform import KeyMap, StorageError
+from janiform import KeyMap
+from janiform.weights import listed
 
 NAMES = KeyMap(
     {
-        "blocks.{i}.qkv": ("layers.{i}.q", "layers.{i}.k"),
+        "blocks.{i}.qkv": ("layers.{i}.q", "layers.{i}.k", "layers.{i}.v"),
+        "blocks.{i}.gate_up": ("layers.{i}.gate", "layers.{i}.up"),
         "blocks.{i}.{rest}": "layers.{i}.old.{rest}",
         "head": "head",
         "position": "position.weight",
     },
-    unused=("pool.{rest}",),
+    prefix="model.",
+    shares={"blocks.{i}.qkv": (4, 1, 1)},
+    squeezed=("position",),
+    unused={"pool.{rest}": "nothing is pooled"},
     own=("count",),
     repeats={"lm_head": "head"},
 )
 
 
-def theirs():
-    return {
-        "layers.0.q": torch.ones(1, 3),
-        "layers.0.k": torch.zeros(2, 3),
-        "layers.0.old.mlp.fc1": torch.ones(2),
-        "position.weight": torch.ones(4, 2),
-        "head": torch.ones(2, 2),
-        "pool.a.b": torch.ones(1),
-    }
+def test_one_tensor_is_one() -> None:
+    (piece,) = NAMES.pieces("blocks.3.mlp.fc1", (2, 5)) or ()
+    assert (piece.name, piece.shape, piece.rows) == ("model.layers.3.old.mlp.fc1", (2, 5), None)
+    assert NAMES.pieces("blocks", (1,)) is None
+    assert NAMES.pieces("count", (1,)) is None
 
 
-def ours():
-    return {
-        "blocks.0.qkv": torch.empty(3, 3),
-        "blocks.0.mlp.fc1": torch.empty(2),
-        "position": torch.empty(1, 4, 2),
-        "head": torch.empty(2, 2),
-        "count": torch.empty(1),
-    }
+def test_a_leading_dimension_may_be_left_out() -> None:
+    (piece,) = NAMES.pieces("position", (1, 4, 2)) or ()
+    assert (piece.name, piece.shape) == ("model.position.weight", (4, 2))
 
 
-def test_it_renames_stacks_and_reshapes():
-    loaded = NAMES.load(theirs(), ours())
-    assert {name: list(tensor.shape) for name, tensor in loaded.items()} == {
-        "blocks.0.qkv": [3, 3],
-        "blocks.0.mlp.fc1": [2],
-        "position": [1, 4, 2],
-        "head": [2, 2],
-    }
-    assert loaded["blocks.0.qkv"].tolist() == [[1, 1, 1], [0, 0, 0], [0, 0, 0]]
+def test_fused_tensors_divide_into_their_pieces() -> None:
+    q, k, v = NAMES.pieces("blocks.0.qkv", (24, 16)) or ()
+    assert [piece.name for piece in (q, k, v)] == ["model.layers.0.q", "model.layers.0.k", "model.layers.0.v"]
+    assert [piece.rows for piece in (q, k, v)] == [slice(0, 16), slice(16, 20), slice(20, 24)]
+    assert [piece.shape for piece in (q, k, v)] == [(16, 16), (4, 16), (4, 16)]
+    gate, up = NAMES.pieces("blocks.0.gate_up", (10, 3)) or ()
+    assert (gate.rows, up.rows) == (slice(0, 5), slice(5, 10))
+    with pytest.raises(ValueError, match=r"blocks.0.gate_up of shape \[5, 3\] does not divide"):
+        NAMES.pieces("blocks.0.gate_up", (5, 3))
 
 
-def test_a_repeated_tensor_must_be_the_same():
-    assert NAMES.load(theirs() | {"lm_head": torch.ones(2, 2)}, ours())
-    with pytest.raises(StorageError, match="lm_head is not the same as head"):
-        NAMES.load(theirs() | {"lm_head": torch.zeros(2, 2)}, ours())
+def test_what_is_left_out_has_its_reason() -> None:
+    assert NAMES.why_unused("model.pool.x.y") == "nothing is pooled"
+    assert NAMES.why_unused("model.pool") == ""
+    assert NAMES.why_unused("pool.x") == ""
+    assert NAMES.is_own("count")
+    assert NAMES.repeated("model.lm_head") == "model.head"
+    assert NAMES.repeated("lm_head") == ""
 
 
-def test_it_reports_everything_at_once():
-    state = theirs() | {"layers.0.old.mlp.fc1": torch.ones(5), "surplus": torch.ones(1)}
-    del state["layers.0.k"]
-    with pytest.raises(StorageError) as caught:
-        NAMES.load(state, ours() | {"mystery": torch.empty(1)})
-    report = str(caught.value)
-    assert "blocks.0.qkv: the file lacks layers.0.k" in report
-    assert "layers.0.old.mlp.fc1 has shape [5] in the file, and [2] here" in report
-    assert "mystery: the file lacks mystery" in report
-    assert "belong to nothing here: layers.0.q, surplus" in report or "belong to nothing here: surplus" in report
-    assert len(caught.value.problems) == 4
-
-
-def test_a_hole_is_one_segment_and_the_rest_is_many():
-    assert NAMES.theirs("blocks.12.a.b.c") == ("layers.12.old.a.b.c",)
+def test_a_hole_is_one_segment_and_the_rest_is_many() -> None:
+    assert NAMES.theirs("blocks.12.a.b.c") == ("model.layers.12.old.a.b.c",)
     assert NAMES.theirs("blocks.1") is None
     assert NAMES.theirs("xblocks.1.a") is None
-    assert NAMES.is_unused("pool.x.y")
-    assert not NAMES.is_unused("pool")
+    assert NAMES.below("their.").theirs("head") == ("their.head",)
+
+
+def test_names_that_differ_by_their_numbers_are_told_together() -> None:
+    names = ["layers.0.norm", "layers.1.norm", "layers.11.norm", "head", "res.0"]
+    assert listed(names) == "layers.*.norm (3), head, res.0"

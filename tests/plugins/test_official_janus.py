@@ -1,4 +1,4 @@
-"""The built-in parts, with the weights of an official checkpoint, against what the official implementation computed.
+"""An official checkpoint, opened as it is, against what the official implementation computed with it.
 
 The whole model's generation is tested beside its engine; here every part is, with its own cache and masks.
 """

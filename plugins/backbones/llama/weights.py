@@ -1,9 +1,13 @@
-"""The names of a Llama backbone's tensors in released files, below the prefix given."""
+"""The names of a Llama backbone's tensors in released files. Its heads say how the fused projections divide."""
 
 from janiform import KeyMap
 
+from .config import LlamaConfig
+
+QKV = "layers.{i}.attention.qkv_proj.weight"
+
 _BLOCK = {
-    "layers.{i}.attention.qkv_proj.weight": (
+    QKV: (
         "layers.{i}.self_attn.q_proj.weight",
         "layers.{i}.self_attn.k_proj.weight",
         "layers.{i}.self_attn.v_proj.weight",
@@ -13,26 +17,31 @@ _BLOCK = {
     "layers.{i}.mlp.down_proj.weight": "layers.{i}.mlp.down_proj.weight",
     "layers.{i}.attention_norm.weight": "layers.{i}.input_layernorm.weight",
     "layers.{i}.mlp_norm.weight": "layers.{i}.post_attention_layernorm.weight",
+    "embed_tokens.weight": "embed_tokens.weight",
+    "norm.weight": "norm.weight",
 }
-_REST = {"embed_tokens.weight": "embed_tokens.weight", "norm.weight": "norm.weight"}
 
 
-def _below(prefix: str) -> dict[str, str | tuple[str, ...]]:
-    return {
-        ours: prefix + theirs if isinstance(theirs, str) else tuple(prefix + name for name in theirs)
-        for ours, theirs in {**_BLOCK, **_REST}.items()
+def official(config: LlamaConfig) -> KeyMap:
+    """As ``LlamaForCausalLM`` has them, below ``language_model``."""
+    return _names(config, "language_model.", "model.", "lm_head.weight")
+
+
+def transformers(config: LlamaConfig) -> KeyMap:
+    """As ``JanusForConditionalGeneration`` has them, where the text head stands outside of the model."""
+    return _names(config, "", "model.language_model.", "lm_head.weight")
+
+
+def _names(config: LlamaConfig, prefix: str, model: str, head: str) -> KeyMap:
+    names = {
+        ours: model + theirs if isinstance(theirs, str) else tuple(model + name for name in theirs)
+        for ours, theirs in _BLOCK.items()
     }
-
-
-OFFICIAL_PREFIX = "language_model."
-OFFICIAL = KeyMap(
-    {**_below("model."), "lm_head.weight": "lm_head.weight"},
-    repeats={"lm_head.weight": "model.embed_tokens.weight"},
-)
-
-TRANSFORMERS_PREFIX = ""
-TRANSFORMERS = KeyMap(
-    {**_below("model.language_model."), "lm_head.weight": "lm_head.weight"},
-    claims=("model.language_model.{rest}", "lm_head.{rest}"),
-    repeats={"lm_head.weight": "model.language_model.embed_tokens.weight"},
-)
+    kv_heads = config.kv_heads or config.heads
+    return KeyMap(
+        {**names, "lm_head.weight": head},
+        prefix=prefix,
+        shares={QKV: (config.heads, kv_heads, kv_heads)},
+        unused={model + "layers.{i}.self_attn.rotary_emb.inv_freq": "the angles follow from rope_theta"},
+        repeats={head: model + "embed_tokens.weight"} if config.tied else {},
+    )

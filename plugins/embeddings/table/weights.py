@@ -1,9 +1,6 @@
-"""The names of an embedding table in released files, below the prefix given."""
+"""The names of an embedding table in released files."""
 
 from janiform import KeyMap
 
-OFFICIAL_PREFIX = "gen_embed."
-OFFICIAL = KeyMap({"table.weight": "weight"})
-
-TRANSFORMERS_PREFIX = "model.generation_embeddings."
-TRANSFORMERS = OFFICIAL
+OFFICIAL = KeyMap({"table.weight": "weight"}, prefix="gen_embed.")
+TRANSFORMERS = OFFICIAL.below("model.generation_embeddings.")

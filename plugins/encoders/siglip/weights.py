@@ -1,17 +1,13 @@
-"""The names of a SigLIP encoder's tensors in released files, below the prefix given."""
+"""The names of a SigLIP encoder's tensors in released files."""
 
 from janiform import KeyMap
 
-OFFICIAL_PREFIX = "vision_model.vision_tower."
 OFFICIAL = KeyMap(
-    {
-        "patch_embed.{rest}": "patch_embed.proj.{rest}",
-        "{rest}": "{rest}",
-    },
-    unused=("attn_pool.{rest}",),
+    {"patch_embed.{rest}": "patch_embed.proj.{rest}", "{rest}": "{rest}"},
+    prefix="vision_model.vision_tower.",
+    unused={"attn_pool.{rest}": "Janus looks at all features, and not at the one vector that this head pools"},
 )
 
-TRANSFORMERS_PREFIX = "model.vision_model."
 TRANSFORMERS = KeyMap(
     {
         "patch_embed.{rest}": "embeddings.patch_embedding.{rest}",
@@ -27,5 +23,8 @@ TRANSFORMERS = KeyMap(
         "blocks.{i}.mlp.{rest}": "encoder.layers.{i}.mlp.{rest}",
         "norm.{rest}": "post_layernorm.{rest}",
     },
+    prefix="model.vision_model.",
+    squeezed=("pos_embed",),
+    unused={"embeddings.position_ids": "it counts the positions, which needs no tensor"},
     own=("attn_pool.{rest}",),
 )

@@ -1,9 +1,10 @@
-"""The names of an MLP head's tensors in released files, below the prefix given."""
+"""The names of an MLP head's tensors in released files: of two layers, no more and no less."""
 
 from janiform import KeyMap
 
-OFFICIAL_PREFIX = "gen_head."
-OFFICIAL = KeyMap({"layers.0.{rest}": "output_mlp_projector.{rest}", "layers.2.{rest}": "vision_head.{rest}"})
-
-TRANSFORMERS_PREFIX = "model.generation_head."
-TRANSFORMERS = KeyMap({"layers.0.{rest}": "proj_out.{rest}", "layers.2.{rest}": "vision_head.{rest}"})
+OFFICIAL = KeyMap(
+    {"layers.0.{rest}": "output_mlp_projector.{rest}", "layers.2.{rest}": "vision_head.{rest}"}, prefix="gen_head."
+)
+TRANSFORMERS = KeyMap(
+    {"layers.0.{rest}": "proj_out.{rest}", "layers.2.{rest}": "vision_head.{rest}"}, prefix="model.generation_head."
+)

@@ -1,11 +1,11 @@
-"""The names of a VQ tokenizer's tensors in released files, below the prefix given."""
+"""The names of a VQ tokenizer's tensors in released files."""
 
 from janiform import KeyMap
 
-OFFICIAL_PREFIX = "gen_vision_model."
-OFFICIAL = KeyMap({"{rest}": "{rest}"}, unused=("quantize.codebook_used",), own=("quantize.idle",))
+_UNUSED = {"quantize.codebook_used": "it counts the use of the codes while the tokenizer is trained"}
 
-TRANSFORMERS_PREFIX = "model.vqmodel."
+OFFICIAL = KeyMap({"{rest}": "{rest}"}, prefix="gen_vision_model.", unused=_UNUSED, own=("quantize.idle",))
+
 TRANSFORMERS = KeyMap(
     {
         "encoder.conv_blocks.{i}.res.{j}.{rest}": "encoder.down.{i}.block.{j}.{rest}",
@@ -17,6 +17,7 @@ TRANSFORMERS = KeyMap(
         "{half}.mid.2.{rest}": "{half}.mid.block_2.{rest}",
         "{rest}": "{rest}",
     },
-    unused=("quantize.codebook_used",),
+    prefix="model.vqmodel.",
+    unused=_UNUSED,
     own=("quantize.idle",),
 )

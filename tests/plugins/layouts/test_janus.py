@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from janiform import ComponentError, Conversation, Draw, Look, Processor, Turn
+from janiform import ComponentError, Conversation, Draw, Look, Processor, Turn, UnifiedModel
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -17,8 +17,8 @@ PICTURE = np.zeros((16, 16, 3), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
-def official_processor(official_plan: Any) -> Processor:
-    return Processor(official_plan)
+def official_processor(official_model: UnifiedModel) -> Processor:
+    return official_model.processor
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,54 @@
+"""A model written in another layout, bit by bit the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from pathlib import Path
+
+import torch
+from attrs import frozen
+
+from ..compose import compose
+from ..errors import Problem, UsageError
+from .formats import format_of, named_format
+from .model_folder import left_out, model_folder, open_model
+from .weight_files import WeightFiles
+
+
+@frozen
+class Converted:
+    """What was done: the formats, where the result lies, and the source's tensors that it lacks, with reasons."""
+
+    source: str
+    target: str
+    folder: Path
+    left_out: Mapping[str, str]
+
+
+def convert(name_or_folder: str | Path, target: str | Path, to: str) -> Converted:
+    """Write a model as a directory of the format ``to``; every tensor keeps its values and its type.
+
+    A source whose tensors are of several types is written in the one that holds all of them.
+
+    Raises:
+        UsageError: there is no such model, or there is something at the target already.
+        ComponentError: there is no such format.
+        CompositionError: the model has what the format cannot express; everything, before any weight is read.
+        StorageError: the source is damaged, or the target cannot be written.
+    """
+    source, target = model_folder(name_or_folder), Path(target)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(Problem(f"'{target}' is there already", hint="give a folder that is new or empty"))
+    written, found = named_format(to), format_of(source)
+    written.format.keys(compose(found.format.recipe(source)))
+    files = found.format.weights(source)
+    model = open_model(source, dtype=stored_dtype(files))
+    written.format.write(model, target)
+    return Converted(found.component.name, written.component.name, target, left_out(source))
+
+
+def stored_dtype(files: WeightFiles) -> torch.dtype:
+    """The type that holds the values of all floating-point tensors of the files."""
+    dtypes = {stored.dtype for stored in files.tensors.values() if stored.dtype.is_floating_point}
+    return reduce(torch.promote_types, dtypes) if dtypes else torch.float32

@@ -1,0 +1,105 @@
+"""Modules with weights: made without memory, given it part by part, and filled from files that are read as it goes.
+
+Nothing exists twice: a part's memory is allocated in its final type and on its final device, and the values come from
+the mapped files, some rows at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..compose import Plan
+from ..compose.build import build_modules, owners
+from ..errors import Origin, Problem, StorageError
+from ..weights import KeyMap, Piece, listed
+from .matching import Matched, match
+from .tensors import tensors_of
+from .weight_files import WeightFiles
+
+
+def load_parts(
+    plan: Plan,
+    keys: Mapping[str, KeyMap],
+    files: WeightFiles,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    parts: Iterable[str] | None = None,
+) -> dict[str, nn.Module]:
+    """The modules of a plan by path, with the weights of the files.
+
+    Args:
+        keys: the names in the files, for every part with weights.
+        dtype: of the floating-point weights in memory; None is what the parts are made of, float32.
+        parts: only these, by path or first name; the values of others are not read.
+
+    Raises:
+        StorageError: the files do not belong to the plan, or hold values that are no numbers; everything, by part.
+        CompositionError: a factory fails, or there is no such part.
+    """
+    wanted = owners(plan, parts)
+    shells = build_modules(plan, device="meta", dtype=dtype)
+    matched = match(shells, keys, files, wanted)
+    modules: dict[str, nn.Module] = {}
+    problems: list[Problem] = []
+    for path in wanted:
+        shell = shells.pop(path)
+        if _needs_making(shell, matched, path):
+            module = build_modules(plan, device=device, dtype=dtype, parts=(path,))[path]
+        else:
+            module = shell.to_empty(device=device)
+        problems += _fill(path, module, matched.placed[path], files)
+        modules[path] = module
+    if problems:
+        raise StorageError(problems)
+    return modules
+
+
+def _needs_making(shell: nn.Module, matched: Matched, path: str) -> bool:
+    """Whether the part holds what the files do not give: it must then be made as for training, to have it."""
+    given = set(matched.placed[path])
+    held = {name for name, _ in shell.named_parameters(remove_duplicate=False)}
+    held |= {name for name, _ in shell.named_buffers(remove_duplicate=False)}
+    loose = any(isinstance(value, Tensor) for module in shell.modules() for value in vars(module).values())
+    return loose or held != given
+
+
+@torch.no_grad()
+def _fill(path: str, module: nn.Module, placed: Mapping[str, tuple[Piece, ...]], files: WeightFiles) -> list[Problem]:
+    """Copy a part's tensors out of the files, and say which of them hold what no weight can be."""
+    broken: dict[tuple[str, str], list[str]] = {}
+    for name, tensor in tensors_of(module).items():
+        for piece in placed.get(name, ()):
+            target = tensor if piece.rows is None else tensor[piece.rows]
+            fault = _copy(target if target.dim() == len(piece.shape) else target[0], piece, files)
+            if fault:
+                broken.setdefault((fault, str(files.tensors[piece.name].file)), []).append(piece.name)
+    return [
+        Problem(f"{listed(names)}: {fault}", path, Origin(file), "the weights are damaged, or their training failed")
+        for (fault, file), names in broken.items()
+    ]
+
+
+def _copy(target: Tensor, piece: Piece, files: WeightFiles) -> str:
+    """Fill the target; gives what is wrong with the values, where something is."""
+    fault = ""
+    for rows, values in files.rows(piece.name):
+        if values.is_floating_point() and values.numel():
+            fault = fault or _fault(values, target.dtype)
+        (target[rows] if piece.shape else target).copy_(values)
+    return fault
+
+
+def _fault(values: Tensor, dtype: torch.dtype) -> str:
+    if values.element_size() == 1:
+        values = values.float()
+    low, high = (float(bound) for bound in values.aminmax())  # NaN if any value is
+    if not (abs(low) < float("inf") and abs(high) < float("inf")):
+        return "holds values that are NaN or infinite"
+    if max(-low, high) > torch.finfo(dtype).max:
+        most = max(-low, high)
+        return f"reaches {most:.3g}, which {str(dtype).removeprefix('torch.')} cannot hold; take bfloat16 or float32"
+    return ""

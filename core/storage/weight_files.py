@@ -1,0 +1,253 @@
+"""Weights on the disk: which files a directory has, what is in them, and their values, mapped and let go again.
+
+Only headers are read before a value is asked for. The pages that were read of a mapped file count as this process's
+memory as long as the mapping lasts, so a file is mapped anew after a while, and never counts whole.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from attrs import frozen
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..errors import Origin, Problem, StorageError
+from .atomic import explained
+
+SAFETENSORS, PICKLE = ".safetensors", ".bin"
+
+_CHUNK = 16 << 20
+"""Bytes that are handed out at once, in whole rows."""
+
+_LEAST_MAPPED = 64 << 20
+_MAPPINGS = 32
+"""A file is mapped anew after a 32nd of it, so that at most so much of it is held, and opening it costs little."""
+
+_LFS = b"version https://git-lfs"
+
+
+@frozen
+class Stored:
+    """A tensor in a file, by its header."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    file: Path
+
+
+class WeightFiles:
+    """The tensors of one or several files, by name.
+
+    Raises ``StorageError`` where a file is missing, damaged, no file of weights, or holds code; and where two files
+    hold a tensor of the same name.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = tuple(files)
+        self._readers = {file: _Reader(file) for file in self.files}
+        self.tensors: dict[str, Stored] = {}
+        problems: list[Problem] = []
+        for file, reader in self._readers.items():
+            try:
+                found = reader.header()
+            except StorageError as error:
+                problems += error.problems
+                continue
+            twice = sorted(found.keys() & self.tensors.keys())
+            if twice:
+                first = self.tensors[twice[0]].file.name
+                problems.append(_problem(file, f"holds {', '.join(twice)}, which {first} has already"))
+            self.tensors |= found
+        if problems:
+            raise StorageError(problems)
+
+    def rows(self, name: str) -> Iterator[tuple[slice, Tensor]]:
+        """A tensor's values, some rows at a time; those of a tensor without dimensions come at once.
+
+        The rows are views of the mapped file: copy them, and do not write to them.
+        """
+        stored = self.tensors[name]
+        reader = self._readers[stored.file]
+        count = stored.shape[0] if stored.shape else 1
+        row = stored.dtype.itemsize
+        for size in stored.shape[1:]:
+            row *= size
+        step = max(1, _CHUNK // max(1, row))
+        for start in range(0, count, step):
+            part = slice(start, min(start + step, count))
+            with explained("read", stored.file):
+                yield part, reader.part(name, part if stored.shape else None, row * (part.stop - start))
+        reader.release()
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two tensors hold the same values."""
+        first, second = self.tensors[one], self.tensors[other]
+        if first.shape != second.shape or first.dtype != second.dtype:
+            return False
+        pairs = zip(self.rows(one), self.rows(other), strict=True)
+        return all(torch.equal(mine, theirs) for (_, mine), (_, theirs) in pairs)
+
+
+def weight_files(folder: Path, stems: Sequence[str] = ("model", "pytorch_model")) -> WeightFiles:
+    """The weights of a directory, as transformers names them: one file or shards with an index.
+
+    ``model.safetensors`` or ``pytorch_model.bin``, or the files that ``model.safetensors.index.json`` or
+    ``pytorch_model.bin.index.json`` list; the first that is there. Raises ``StorageError``.
+    """
+    names = [stem + suffix for suffix in (SAFETENSORS, PICKLE) for stem in stems]
+    for name in names:
+        if (folder / name).is_file():
+            return WeightFiles([folder / name])
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            return _sharded(folder, index)
+    raise StorageError(f"{folder} holds no weights: neither {' nor '.join(names)}, nor shards with an index")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's table. Raises ``StorageError`` where it is missing or holds none."""
+    with explained("read", path):
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise StorageError(_problem(path, "is missing")) from None
+        except (ValueError, RecursionError) as error:
+            raise StorageError(_problem(path, f"is damaged or no JSON: {error}")) from error
+    if not isinstance(said, dict):
+        raise StorageError(_problem(path, "is damaged: it does not hold a table"))
+    return said
+
+
+def _sharded(folder: Path, index: Path) -> WeightFiles:
+    where = read_json(index).get("weight_map")
+    if not isinstance(where, dict) or not where or not all(isinstance(name, str) for name in where.values()):
+        raise StorageError(_problem(index, "has no 'weight_map' from the names of tensors to those of files"))
+    problems = []
+    for name in sorted(set(where.values())):
+        if name in ("", ".", "..") or set(name) & set("/\\\0:") or not name.endswith((SAFETENSORS, PICKLE)):
+            problems.append(
+                _problem(index, f"names '{name}', which is no name of a file of weights beside it", "shards lie there")
+            )
+        elif not (folder / name).is_file():
+            count = sum(file == name for file in where.values())
+            message = f"names the shard {name}, which is missing, with {count} tensors"
+            problems.append(_problem(index, message, "download it, beside the others"))
+    if problems:
+        raise StorageError(problems)
+    files = WeightFiles([folder / name for name in sorted(set(where.values()))])
+    for tensor, name in where.items():
+        stored = files.tensors.get(tensor)
+        if stored is None or stored.file.name != name:
+            elsewhere = f"; {stored.file.name} has it" if stored else ""
+            problems.append(_problem(index, f"says that {tensor} is in {name}, where it is not{elsewhere}"))
+    if problems:
+        raise StorageError(problems)
+    return files
+
+
+class _Reader:
+    """One file, mapped while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._tensors: Mapping[str, Tensor] | _Safetensors | None = None
+        self._held = 0
+        self._most = _LEAST_MAPPED
+
+    def header(self) -> dict[str, Stored]:
+        with explained("open", self.path):
+            self._most = max(_LEAST_MAPPED, self.path.stat().st_size // _MAPPINGS)
+            opened = self._open()
+        found = {}
+        for name in list(opened):
+            tensor = opened[name]
+            if not isinstance(tensor, Tensor):
+                raise StorageError(_problem(self.path, f"holds {type(tensor).__name__} under '{name}', not a tensor"))
+            found[name] = Stored(tuple(tensor.shape), tensor.dtype, self.path)
+        return found
+
+    def part(self, name: str, rows: slice | None, size: int) -> Tensor:
+        if self._held > self._most or self._tensors is None:
+            self.release()
+            self._tensors = self._open()
+        self._held += size
+        tensor = self._tensors[name]
+        return tensor if rows is None else tensor[rows]
+
+    def release(self) -> None:
+        """Unmap the file where enough of it was read; views that are still about keep it until they go."""
+        if self._held > self._most:
+            self._tensors, self._held = None, 0
+
+    def _open(self) -> Mapping[str, Tensor] | _Safetensors:
+        if self.path.suffix == PICKLE:
+            return _unpickled(self.path)
+        try:
+            return _Safetensors(self.path)
+        except SafetensorError as error:
+            if _is_pointer(self.path):
+                raise StorageError(_problem(self.path, *_POINTER)) from error
+            message = f"is damaged, truncated or no safetensors file: {error}"
+            raise StorageError(_problem(self.path, message, "download or write it again")) from error
+
+
+class _Safetensors(Mapping[str, Tensor]):
+    def __init__(self, path: Path) -> None:
+        self._file: Any = safe_open(path, framework="pt")
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor: Tensor = self._file.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.keys())
+
+    def __len__(self) -> int:
+        return len(self._file.keys())
+
+
+_POINTER = ("is a pointer of Git LFS and not the weights themselves", "fetch them with: git lfs pull")
+
+
+def _unpickled(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a pickle, mapped. Nothing in it is executed: what is not plain data is refused by its name."""
+    if _is_pointer(path):
+        raise StorageError(_problem(path, *_POINTER))
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        named = ", ".join(_code_in(path)) or "more than tensors"
+        message = f"is refused: it holds {named}, which would run as code when it is loaded"
+        raise StorageError(_problem(path, message, "get the weights as safetensors, or from whom you trust")) from error
+    except OSError:
+        raise
+    except Exception as error:  # a file from anywhere: the library says whatever it stumbles upon
+        reason = str(error).partition("\n")[0]
+        if "_use_new_zipfile_serialization" in str(error):
+            reason = "it is of the format before PyTorch 1.6, which cannot be mapped; convert it to safetensors"
+        raise StorageError(_problem(path, f"is damaged, truncated or no file of weights: {reason}")) from error
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise StorageError(_problem(path, f"holds {type(state).__name__}, not tensors by name"))
+    return state
+
+
+def _code_in(path: Path) -> list[str]:
+    try:
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    except Exception:  # not even that can be read from it
+        return []
+
+
+def _is_pointer(path: Path) -> bool:
+    with explained("read", path), path.open("rb") as file:
+        return file.read(len(_LFS)) == _LFS
+
+
+def _problem(path: Path, message: str, hint: str = "") -> Problem:
+    return Problem(message, origin=Origin(str(path)), hint=hint)

@@ -1,0 +1,1 @@
+"""janiform's own model folders."""

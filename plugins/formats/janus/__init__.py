@@ -1,0 +1,1 @@
+"""What the two public layouts of Janus have in common."""

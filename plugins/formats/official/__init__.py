@@ -1,0 +1,1 @@
+"""The directories of the official Janus implementation."""

@@ -1,0 +1,94 @@
+"""``janiform convert``: round trips that keep every bit, directories that other tools read, refusals with reasons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from janiform import CompositionError, Mask, UsageError, left_out, open_model, weight_files
+from janiform.cli import main
+from janiform.storage.convert import convert
+from transformers import AutoProcessor, AutoTokenizer, JanusForConditionalGeneration
+
+LEFT_OUT = ("vision_model.vision_tower.attn_pool.", "gen_vision_model.quantize.codebook_used")
+
+
+@pytest.fixture(scope="module")
+def hf(official: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("converted") / "hf"
+    unread = left_out(official)
+    assert {name for name in weight_files(official).tensors if name.startswith(LEFT_OUT)} == unread.keys()
+    assert all(unread.values())
+    assert main(["convert", str(official), str(folder), "--to", "hf"]) == 0
+    return folder
+
+
+def values(folder: Path) -> dict[str, torch.Tensor]:
+    files = weight_files(folder)
+    return {
+        name: torch.cat([part.clone() for _, part in files.rows(name)])
+        for name, stored in files.tensors.items()
+        if stored.shape
+    }
+
+
+def test_a_round_trip_keeps_every_bit(official: Path, hf: Path, tmp_path: Path) -> None:
+    convert(hf, tmp_path / "own", "janiform")
+    convert(tmp_path / "own", tmp_path / "official", "official")
+    before, after = values(official), values(tmp_path / "official")
+    assert after.keys() == {name for name in before if not name.startswith(LEFT_OUT)}
+    assert all(
+        torch.equal(tensor, before[name]) and tensor.dtype == before[name].dtype for name, tensor in after.items()
+    )
+    convert(tmp_path / "official", tmp_path / "again", "hf")
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == (hf / "model.safetensors").read_bytes()
+    assert (tmp_path / "again" / "config.json").read_text() == (hf / "config.json").read_text()
+    recipes = [open_model(folder).plan.recipe for folder in (official, tmp_path / "official", hf)]
+    assert recipes[0] == recipes[1]
+    assert recipes[0].pathways == recipes[2].pathways
+    assert recipes[0].layout == recipes[2].layout
+
+
+def test_transformers_opens_the_export_alone(hf: Path, official_model: object) -> None:
+    theirs, report = JanusForConditionalGeneration.from_pretrained(hf, output_loading_info=True)
+    assert not any(report.values())
+    assert not theirs.config.tie_word_embeddings
+    ids = torch.tensor([[760, 5, 6, 7, 100, 200, 763]])
+    backbone = official_model.part("backbone")
+    with torch.no_grad():
+        expected = theirs.eval()(ids).logits
+        hidden = backbone(backbone.embed(ids), torch.arange(7)[None], Mask.causal())
+        given = backbone.logits(hidden)
+    assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_the_export_speaks_to_its_model_as_the_original_does(official: Path, hf: Path) -> None:
+    processor, tokenizer = AutoProcessor.from_pretrained(hf), AutoTokenizer.from_pretrained(hf)
+    assert (processor.num_image_tokens, processor.use_default_system_prompt) == (16, True)
+    assert (tokenizer.image_token, tokenizer.boi_token, tokenizer.pad_token_id) == (
+        "<image_placeholder>", "<begin_of_image>", 762,
+    )  # fmt: skip
+    for entry in json.loads((official / "expected_processor.json").read_text())["conversations"]:
+        turns = [turn for turn in entry["conversation"] if turn["content"]]
+        messages = [{"role": turn["role"].strip("<|>").lower(), "content": turn["content"]} for turn in turns]
+        said = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        assert entry["sft_format"].endswith(said)
+
+
+def test_what_a_layout_cannot_say_is_refused(tmp_path: Path) -> None:
+    for layout in ("hf", "official"):
+        with pytest.raises(CompositionError) as caught:
+            convert("janus-mini", tmp_path / layout, layout)
+        said = str(caught.value)
+        assert f"generation.tokenizer.groups: is 1, and is always 32 in the {layout} layout" in said
+        assert f"generation.tokenizer.attention: is False, and is always True in the {layout} layout" in said
+        assert not (tmp_path / layout).exists()
+
+
+def test_what_is_there_is_not_overwritten(official: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(UsageError, match="is there already"):
+        convert(official, tmp_path, "janiform")
+    assert main(["convert", str(official), str(tmp_path / "x"), "--to", "officially"]) == 1
