@@ -10,7 +10,7 @@ import torch
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 itself. A processor that only emulates it is some hundred times slower."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     if platform.machine().lower() in ("x86_64", "amd64"):
