@@ -88,14 +88,14 @@ def test_counted_and_closed_forms_agree_on_the_shipped_parts(path: str) -> None:
         assert position == flops.by_weights(module, 1) - logits
         return
     config = plan.parts[path].use.config
-    tokens = 64
+    tokens, width = 64, plan.parts["understanding.encoder"].output.width
     if path == "understanding.encoder":
         attention = config.layers * 4 * tokens**2 * config.width
         shape: tuple[int, ...] = (1, 3, 64, 64)
     else:
-        attention, shape = 0, (1, tokens, 192)
+        attention, shape = 0, (1, tokens, width)
     counted = flops.count(lambda: module(torch.empty(shape, device="meta")))
-    positions = 2 * tokens * 64 * 192 if path == "understanding.encoder" else 0
+    positions = 2 * tokens * 64 * width if path == "understanding.encoder" else 0
     assert counted is not None
     assert counted - attention == pytest.approx(flops.by_weights(module, tokens) - positions, rel=0.02)
 
