@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 import janiform
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
