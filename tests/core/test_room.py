@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from math import ceil
 from typing import Any
 
 import janiform
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -137,6 +137,8 @@ def test_a_card_of_24_gb_draws_16_pictures_with_the_7b(pathways: tuple[str, ...]
 def test_a_model_draws_in_the_rounds_that_were_announced(
     tiny_model: janiform.UnifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # In float64, since kernels for other numbers of pictures round the last bit of a float32 otherwise.
+    tiny_model = copy.deepcopy(tiny_model).double()
     model = Model(tiny_model)
     whole = model.generate("a red circle", n=6, seed=1)
     # As much as two pictures need.
@@ -157,9 +159,7 @@ def test_a_model_draws_in_the_rounds_that_were_announced(
     (plan,) = plans
     assert plan.rounds == 3
     assert max(rows) == 4
-    for one, other in zip(parts, whole, strict=True):
-        # The same codes; kernels for other numbers of pictures round the last bit otherwise, which may be a grey level.
-        assert np.abs(np.asarray(one, int) - np.asarray(other, int)).max() <= 1
+    assert [a.tobytes() for a in parts] == [b.tobytes() for b in whole]
 
 
 def _at_once(needs: Needs, free: int, longest: int) -> int:
@@ -235,7 +235,6 @@ print(figure("VmHWM") - before, plans[0].cache + plans[0].work, plans[0].at_once
 
 DRAW = 'model.generate("a red circle", n={n}, on_plan=plans.append)'
 ASK = """
-import numpy as np
 picture = np.zeros((side, side, 3), np.uint8)
 model.ask_all([([picture] * 2, "red?")] * {n}, max_new_tokens=4, on_plan=plans.append)
 """
