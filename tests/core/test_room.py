@@ -235,6 +235,7 @@ print(figure("VmHWM") - before, plans[0].cache + plans[0].work, plans[0].at_once
 
 DRAW = 'model.generate("a red circle", n={n}, on_plan=plans.append)'
 ASK = """
+import numpy as np
 picture = np.zeros((side, side, 3), np.uint8)
 model.ask_all([([picture] * 2, "red?")] * {n}, max_new_tokens=4, on_plan=plans.append)
 """
