@@ -18,7 +18,7 @@ from .phrases import (
     usually_first,
     with_article,
 )
-from .scene import OPPOSITE, Object, Scene, region_of, relation_of
+from .scene import OPPOSITE, Object, Scene, in_reading_order, region_of, relation_of
 
 FRAMES: Final = (
     "a picture of {}",
@@ -47,7 +47,8 @@ Groups = Sequence[tuple[Phrase, int]]
 def caption(scene: Scene, rng: np.random.Generator) -> str:
     """Describe a scene in lower case without a full stop.
 
-    Always true, and complete as to the number of objects. Most captions name colour and shape; some name sizes too,
+    Always true, and complete as to the number of objects, which a list names as one reads: from the top, then from the
+    left; so that whoever draws in that order finds the next object in the next words. Most captions name colour and shape; some name sizes too,
     some only shapes or only colours; some name a relation, a region of the picture or the background.
     """
     return framed(*_body(scene, rng), rng) + _background(scene, rng)
@@ -91,19 +92,20 @@ def relation_body(a: Phrase, relation: str, b: Phrase, rng: np.random.Generator)
 
 
 def _body(scene: Scene, rng: np.random.Generator) -> tuple[str, bool]:
-    objects = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
+    objects = in_reading_order(scene.objects)
     phrases = _phrases(objects, rng)
     if len(objects) == 1:
         region = region_of(objects[0])
         if region is not None and chance(0.15, rng):
             return f"{singular(phrases[0], rng)} {_in_region(region, rng)}", False
         return list_body([(phrases[0], 1)], rng)
-    relation = relation_of(objects[0], objects[1])
-    if len(objects) == 2 and relation is not None and chance(0.1 if phrases[0] == phrases[1] else 0.7, rng):
-        return relation_body(phrases[0], relation, phrases[1], rng), False
-    if len(objects) > 2 and relation is not None and phrases[0] != phrases[1] and chance(0.15, rng):
-        rest, _ = list_body(_grouped(phrases[2:]), rng)
-        return f"{relation_body(phrases[0], relation, phrases[1], rng)}, and {rest}", False
+    a, b = (int(i) for i in rng.permutation(len(objects))[:2])
+    relation = relation_of(objects[a], objects[b])
+    if len(objects) == 2 and relation is not None and chance(0.1 if phrases[a] == phrases[b] else 0.7, rng):
+        return relation_body(phrases[a], relation, phrases[b], rng), False
+    if len(objects) > 2 and relation is not None and phrases[a] != phrases[b] and chance(0.15, rng):
+        rest, _ = list_body(_grouped([phrase for i, phrase in enumerate(phrases) if i not in (a, b)]), rng)
+        return f"{relation_body(phrases[a], relation, phrases[b], rng)}, and {rest}", False
     return list_body(_grouped(phrases), rng)
 
 

@@ -4,6 +4,7 @@ Coordinates are in pixels with the origin in the top left corner; pixel ``i`` co
 centre is a whole number is symmetric about the edge between two pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -25,15 +26,12 @@ COLOURS: Final = tuple(PALETTE)
 
 TINTS: Final[dict[str, tuple[int, int, int]]] = {
     "white": (246, 246, 244),
-    "cream": (236, 230, 216),
     "silver": (208, 212, 216),
     "slate": (64, 68, 78),
-    "charcoal": (52, 50, 50),
-    "midnight": (24, 26, 34),
 }
 """RGB of every background."""
 BACKGROUNDS: Final = tuple(TINTS)
-LIGHT_BACKGROUNDS: Final = ("white", "cream", "silver")
+LIGHT_BACKGROUNDS: Final = ("white", "silver")
 
 RADII: Final[dict[str, int]] = {"small": 7, "large": 11}
 """Half the width of an object in pixels; the areas differ by a factor of about 2.5."""
@@ -112,6 +110,11 @@ def relation_of(a: Placed, b: Placed, ratio: float = CLEAR_RATIO) -> str | None:
     if along > ratio * across:
         return "above" if dy < 0 else "below"
     return None
+
+
+def in_reading_order(objects: Sequence[Object]) -> list[Object]:
+    """Sort objects as one reads: by the upper edges of their boxes, those at one height from left to right."""
+    return sorted(objects, key=lambda thing: (thing.y - thing.radius, thing.x))
 
 
 def region_of(thing: Placed) -> str | None:

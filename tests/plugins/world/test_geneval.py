@@ -55,7 +55,7 @@ def test_true_pictures_are_right_and_held_out() -> None:
     for prompt in EVERY_PROMPT:
         objects = objects_of(prompt.requirement, rng)
         assert is_held_out(Scene(tuple(objects), "white")), prompt
-        assert verdict(prompt, objects, ("white", "midnight")[int(rng.integers(2))]), prompt
+        assert verdict(prompt, objects, ("white", "slate")[int(rng.integers(2))]), prompt
         assert verdict(prompt, objects[::-1]), prompt
 
 

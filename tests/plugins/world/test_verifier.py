@@ -89,7 +89,7 @@ def test_true_objects_are_seen_with_confidence() -> None:
 
 
 def test_nothing_is_seen_on_an_empty_picture_or_in_specks() -> None:
-    picture = render(Scene((), "cream"))
+    picture = render(Scene((), "silver"))
     picture[10:13, 10:13] = (216, 38, 52)
 
     assert read_picture(picture) == []
