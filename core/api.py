@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import attrs
@@ -25,7 +27,9 @@ from .generate.prompts import check_room
 from .pictures import Making, as_picture, attach
 from .room import OnPlan, check_weights, drawing_planned
 from .sequence.conversation import Conversation
-from .storage.model_folder import about, model_folder, numbers_in, open_model
+from .storage.digest import files_digest
+from .storage.model_folder import about, model_folder, open_model, weights_in
+from .storage.quantize import WAYS
 
 if TYPE_CHECKING:
     from .model import UnifiedModel
@@ -38,7 +42,12 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 
 def load(
-    model: str | os.PathLike[str], *, device: str | torch.device = "cpu", dtype: str | torch.dtype | None = None
+    model: str | os.PathLike[str],
+    *,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype | None = None,
+    quantize: str | None = None,
+    only: Literal["look", "draw"] | None = None,
 ) -> Model:
     """A model that is ready to draw and to answer.
 
@@ -47,23 +56,47 @@ def load(
             be one of Janus in the official layout or in that of transformers.
         device: where it computes: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …
         dtype: of the weights in memory; None is float32.
+        quantize: ``"int8"`` or ``"int4"`` keeps the linear layers of the backbone in so few bits; they are widened to
+            ``dtype`` where they are multiplied.
+        only: ``"look"`` or ``"draw"`` for a model that shall do just that: what the other needs is not read.
 
     Raises:
-        UsageError: there is no such model or device.
+        UsageError: there is no such model, device, dtype or way to quantize.
         StorageError: the model's files are damaged or do not belong together.
         ResourceError: the weights do not fit into the memory that is free.
     """
     name, place, kind = os.fspath(model), _device(device), _dtype(dtype)
     folder = model_folder(name)
-    check_weights(numbers_in(folder), kind or torch.float32, free_memory(place), place.type, f"'{name}'")
-    return Model(open_model(folder, device=place, dtype=kind), name=name, facts=about(folder))
+    if quantize is not None and quantize not in WAYS:
+        raise UsageError(f"there is no way to quantize '{quantize}' ({nearest(quantize, WAYS)})")
+    free = free_memory(place)
+
+    def check(needed: int) -> None:
+        check_weights(needed, kind or torch.float32, free, place.type, f"'{name}'", quantize)
+
+    opened = open_model(folder, device=place, dtype=kind, only=only, quantize=quantize, on_size=check)
+    return Model(opened, name=name, facts=about(folder), quantize=quantize, folder=folder)
 
 
 class Model:
-    """A ``UnifiedModel`` with what people want of it. ``facts`` is what ``model.json`` says about the weights."""
+    """A ``UnifiedModel`` with what people want of it.
 
-    def __init__(self, model: UnifiedModel, *, name: str = "", facts: Mapping[str, Any] | None = None) -> None:
+    ``facts`` is what ``model.json`` says about the weights, ``quantize`` how the backbone's were reduced, if they were,
+    ``folder`` where their files are.
+    """
+
+    def __init__(
+        self,
+        model: UnifiedModel,
+        *,
+        name: str = "",
+        facts: Mapping[str, Any] | None = None,
+        quantize: str | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.model = model
+        self.quantize = quantize
+        self.folder = folder
         self.name = name or model.plan.recipe.name
         self.facts: Mapping[str, Any] = facts or {}
 
@@ -71,11 +104,16 @@ class Model:
     def recipe(self) -> Recipe:
         return self.model.plan.recipe
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the weights' file; empty where they come from none."""
+        """The SHA-256 of the weights' file; empty where they come from none.
+
+        ``model.json`` says it. Where there is none, the files are read for it: see ``storage.digest.files_digest``.
+        """
         weights = self.facts.get("weights")
-        return str(weights.get("sha256", "")) if isinstance(weights, Mapping) else ""
+        if isinstance(weights, Mapping):
+            return str(weights.get("sha256", ""))
+        return "" if self.folder is None else files_digest(weights_in(self.folder))
 
     def drawing_settings(self, pathway: str | None = None, **overrides: float | int | None) -> dict[str, Any]:
         """The settings that the sampler of a pathway draws with: the recipe's, and overrides that are not None."""
@@ -162,6 +200,7 @@ class Model:
             settings=self.drawing_settings(pathway, **overrides),
             pathway=pathway,
             dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
+            quantize=self.quantize or "",
             device=self.model.device.type,
             recipe=self.recipe.name,
             weights_sha256=self.digest,

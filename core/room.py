@@ -206,15 +206,24 @@ def plan_answers(
     return _fitted("answers", answers, demand, needs, free, device, advice)
 
 
-def check_weights(parameters: int, dtype: torch.dtype, free: int, device: str = "cpu", name: str = "the model") -> None:
-    """Raises ``ResourceError`` where so many weights do not fit, with what would help."""
-    needed = parameters * dtype.itemsize
+def check_weights(
+    needed: int,
+    dtype: torch.dtype,
+    free: int,
+    device: str = "cpu",
+    name: str = "the model",
+    quantize: str | None = None,
+) -> None:
+    """Raises ``ResourceError`` where weights of so many bytes do not fit, with what would help."""
     if needed <= free:
         return
-    smaller = f"load it as bfloat16, which takes {size(2 * parameters)}, or " if dtype.itemsize > 2 else ""
+    kind = f"{str(dtype).removeprefix('torch.')}{' and ' + quantize if quantize else ''}"
+    ways = [f"load it as bfloat16, which takes {size(needed // 2)}"] if dtype.itemsize > 2 and not quantize else []
+    ways += [] if quantize == "int4" else ["quantize it to int4" if quantize else "quantize it to int8 or int4"]
     raise ResourceError(
-        f"the weights of {name} take {size(needed)} as {str(dtype).removeprefix('torch.')}, and {size(free)} are free "
-        f"on the device '{device}': {smaller}free memory, or use another device"
+        f"the weights of {name} take {size(needed)} as {kind}, and {size(free)} are free on the device '{device}': "
+        + ", ".join([*ways, "free memory"])
+        + ", or use another device"
     )
 
 

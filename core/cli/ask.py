@@ -52,7 +52,7 @@ def command(
     seen = [read_picture(path) for path in pictures]  # before the model, which takes longer to load
     from ..api import load
 
-    loaded = load(model, **how)
+    loaded = load(model, **how, only="look")
     streams = sys.stdout.isatty() and not as_json
     answer = loaded.ask(
         seen,

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from ..benchmarks import build_benchmark, find_benchmark, groups_of, settings_of
-from ..errors import UsageError
-from .options import device_option, dtype_option
+from ..errors import Problem, UsageError
+from .options import load_options
 from .output import console, json_option, print_json, table
 from .progress import progress_shown
 
@@ -29,8 +29,7 @@ from .progress import progress_shown
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON into this file as well.")
 @click.option("--record", is_flag=True, help="Keep the scores with the model, in its model.json.")
-@device_option
-@dtype_option
+@load_options
 @json_option
 def command(
     model: str,
@@ -38,9 +37,8 @@ def command(
     settings: tuple[str, ...],
     out: Path | None,
     record: bool,
-    device: str,
-    dtype: str | None,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Measure MODEL with BENCHMARK, which may be left out where only one is installed.
 
@@ -51,9 +49,11 @@ def command(
     measure = build_benchmark(component, settings_of(settings))
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"there is no folder '{out.parent}' for --out")
+    if record and how["quantize"]:
+        raise UsageError(Problem("scores of quantized weights are not the model's", hint="leave out --record"))
     from ..api import load
 
-    loaded = load(model, device=device, dtype=dtype)
+    loaded = load(model, **how)
     began = time.perf_counter()
     with progress_shown() as progress:
         scores = dict(measure.run(loaded, progress))
@@ -62,6 +62,7 @@ def command(
         "model": loaded.name,
         "weights_sha256": loaded.digest,
         "device": str(loaded.model.device),
+        "quantize": loaded.quantize or "",
         "seconds": round(time.perf_counter() - began, 1),
         **scores.get("settings", {}),
     }

@@ -73,12 +73,13 @@ def command(
         made = making_of(like)
         order = asked.like(made)
         how["dtype"] = how["dtype"] or made.dtype
+        how["quantize"] = how["quantize"] or made.quantize or None
         if click.get_current_context().get_parameter_source("device") is ParameterSource.DEFAULT:
             how["device"], notes = place_of(made)
     ready_folder(out)
     from ..api import load
 
-    loaded = load(model, **how)
+    loaded = load(model, **how, only="draw")
     if made is not None:
         order, lost = order.with_settings(made, loaded.drawing_settings(order.pathway))
         notes += [*changes(made, loaded), *lost]

@@ -98,6 +98,7 @@ def changes(made: Making, model: Model) -> list[str]:
         ("janiform", made.janiform, __version__),
         ("torch", made.torch, torch.__version__),
         ("dtype", made.dtype, now.dtype),
+        ("quantisation", made.quantize or "none", now.quantize or "none"),
         ("device", made.device, now.device),
     ):
         if then != today:

@@ -16,9 +16,14 @@ dtype_option: Callable[[Any], Any] = click.option(
 )
 
 
+quantize_option: Callable[[Any], Any] = click.option(
+    "--quantize", metavar="int8|int4", help="Keep the backbone's linear layers in 8 or 4 bits."
+)
+
+
 def load_options(command: Any) -> Any:
     """How a model is loaded. The command takes them as ``**how``, and hands them to ``janiform.load`` as they are."""
-    return device_option(dtype_option(command))
+    return device_option(dtype_option(quantize_option(command)))
 
 
 overrides_option: Callable[[Any], Any] = click.option(

@@ -58,6 +58,8 @@ class Making:
     """The digest of the weights' file; empty where they came from none."""
     janiform: str
     torch: str
+    quantize: str = ""
+    """How the backbone's weights were reduced: ``int8``, ``int4``; empty where they were not."""
     count: int = 1
     """Above 1 for a contact sheet of so many pictures, whose seeds follow one another."""
 
@@ -144,7 +146,7 @@ def parse(text: str, name: str = "the picture") -> Making:
     written = said.get("format")
     if type(written) is int and written > FORMAT:
         raise PictureError(f"{lead} has format {written} of a newer janiform; this one reads format {FORMAT}")
-    said = {"count": 1, **said}
+    said = {"count": 1, "quantize": "", **said}
     wrong = [f"'{key}' is not {what}" for key, (fits, what) in _FIELDS.items() if not fits(said.get(key))]
     if wrong:
         raise PictureError(f"{lead} cannot be used: " + ", ".join(wrong))
@@ -196,6 +198,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "weights_sha256": _NAME,
     "janiform": _NAME,
     "torch": _NAME,
+    "quantize": _NAME,
     "count": (lambda value: _whole(value, 1, MAX_COUNT), f"a whole number from 1 to {MAX_COUNT}"),
 }
 """Key -> what its value must be, as a check and in words."""

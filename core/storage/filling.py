@@ -6,7 +6,7 @@ the mapped files, some rows at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from ..compose.build import build_modules, owners
 from ..errors import Origin, Problem, StorageError
 from ..weights import KeyMap, Piece, listed
 from .matching import Matched, match
+from .quantize import bytes_saved, quantizable, quantized
 from .tensors import tensors_of
 from .weight_files import WeightFiles
 
@@ -28,6 +29,8 @@ def load_parts(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     parts: Iterable[str] | None = None,
+    quantize: str | None = None,
+    on_size: Callable[[int], None] | None = None,
 ) -> dict[str, nn.Module]:
     """The modules of a plan by path, with the weights of the files.
 
@@ -35,6 +38,8 @@ def load_parts(
         keys: the names in the files, for every part with weights.
         dtype: of the floating-point weights in memory; None is what the parts are made of, float32.
         parts: only these, by path or first name; the values of others are not read.
+        quantize: ``"int8"`` or ``"int4"`` for the backbone's linear layers, each as soon as it is read.
+        on_size: called with the bytes that the weights will take, before any is allocated; may raise.
 
     Raises:
         StorageError: the files do not belong to the plan, or hold values that are no numbers; everything, by part.
@@ -43,15 +48,25 @@ def load_parts(
     wanted = owners(plan, parts)
     shells = build_modules(plan, device="meta", dtype=dtype)
     matched = match(shells, keys, files, wanted)
+    shrunk = {path: _shrunk(plan, path, shells[path], quantize) for path in wanted}
+    if on_size is not None:
+        saved = sum(bytes_saved(layer, quantize or "") for layers in shrunk.values() for layer in layers.values())
+        on_size(sum(_size(shells[path]) for path in wanted) - saved)
     modules: dict[str, nn.Module] = {}
     problems: list[Problem] = []
     for path in wanted:
-        shell = shells.pop(path)
-        if _needs_making(shell, matched, path):
-            module = build_modules(plan, device=device, dtype=dtype, parts=(path,))[path]
-        else:
-            module = shell.to_empty(device=device)
-        problems += _fill(path, module, matched.placed[path], files)
+        shell, placed = shells.pop(path), matched.placed[path]
+        made = _needs_making(shell, matched, path)
+        module = build_modules(plan, device=device, dtype=dtype, parts=(path,))[path] if made else shell
+        for name in shrunk.pop(path):
+            layer = module.get_submodule(name).to_empty(device=device)
+            problems += _fill(path, layer, placed, files, f"{name}.")
+            module.set_submodule(name, quantized(layer, quantize or ""))  # type: ignore[arg-type]
+        if not made:
+            for child in module.modules():
+                if any(tensor.is_meta for tensor in (*child.parameters(False), *child.buffers(False))):
+                    child.to_empty(device=device, recurse=False)
+        problems += _fill(path, module, placed, files)
         modules[path] = module
     if problems:
         raise StorageError(problems)
@@ -67,12 +82,25 @@ def _needs_making(shell: nn.Module, matched: Matched, path: str) -> bool:
     return loose or held != given
 
 
+def _shrunk(plan: Plan, path: str, shell: nn.Module, quantize: str | None) -> dict[str, nn.Linear]:
+    """The layers of a part that are to be quantised, by name."""
+    if quantize is None or path != plan.owner("backbone"):
+        return {}
+    return dict(quantizable(shell, quantize, plan.hidden.vocabulary))
+
+
+def _size(module: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in {*module.parameters(), *module.buffers()})
+
+
 @torch.no_grad()
-def _fill(path: str, module: nn.Module, placed: Mapping[str, tuple[Piece, ...]], files: WeightFiles) -> list[Problem]:
-    """Copy a part's tensors out of the files, and say which of them hold what no weight can be."""
+def _fill(
+    path: str, module: nn.Module, placed: Mapping[str, tuple[Piece, ...]], files: WeightFiles, prefix: str = ""
+) -> list[Problem]:
+    """Copy tensors of a part, which has them under ``prefix``, out of the files; say which hold what no weight can."""
     broken: dict[tuple[str, str], list[str]] = {}
     for name, tensor in tensors_of(module).items():
-        for piece in placed.get(name, ()):
+        for piece in placed.get(prefix + name, ()):
             target = tensor if piece.rows is None else tensor[piece.rows]
             fault = _copy(target if target.dim() == len(piece.shape) else target[0], piece, files)
             if fault:

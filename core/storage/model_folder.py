@@ -11,10 +11,9 @@ model.json           provenance, and the digest of the weights
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from math import prod
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import save_file
@@ -37,6 +36,8 @@ from .tensors import tensors_of
 from .weight_files import WeightFiles
 
 WEIGHTS = "model.safetensors"
+
+Mode = Literal["look", "draw"]
 
 _DIGESTED_BYTES = 256 << 20
 """Larger weights are not read twice to check their digest; their size and header are checked always."""
@@ -88,6 +89,9 @@ def open_model(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     parts: Iterable[str] | None = None,
+    only: Mode | None = None,
+    quantize: str | None = None,
+    on_size: Callable[[int], None] | None = None,
 ) -> UnifiedModel:
     """A model with its weights: of a recipe that ships with weights, by name, or of a directory of any known layout.
 
@@ -96,6 +100,9 @@ def open_model(
     Args:
         dtype: of the weights in memory; None is float32.
         parts: only these, by path or first name (``("backbone", "understanding")``); other weights are not read.
+        only: ``"look"`` or ``"draw"`` leaves out the pathways that do the other, instead of ``parts``.
+        quantize: ``"int8"`` or ``"int4"`` for the backbone's linear layers; see ``storage.quantize``.
+        on_size: called with the bytes that the weights will take in memory, before they take any; may raise.
 
     Raises:
         UsageError: there is no such model, or it has no weights.
@@ -108,15 +115,16 @@ def open_model(
     keys = layout.keys(plan)
     files = layout.weights(folder)
     _check_whole(files, about(folder).get("weights"))
-    modules = load_parts(plan, keys, files, device=device, dtype=dtype, parts=parts)
+    if only is not None and parts is None:
+        parts = ["backbone", *(name for name, shape in plan.pathways.items() if shape.mode == only)]
+    modules = load_parts(plan, keys, files, device=device, dtype=dtype, parts=parts, quantize=quantize, on_size=on_size)
     model = UnifiedModel(plan, modules, Processor(plan, folder))
     return model.eval().requires_grad_(False)
 
 
-def numbers_in(folder: Path) -> int:
-    """How many numbers the weights of a directory hold, by the headers of its files. Raises ``StorageError``."""
-    files = format_of(folder).format.weights(folder)
-    return sum(prod(stored.shape) for stored in files.tensors.values())
+def weights_in(folder: Path) -> tuple[Path, ...]:
+    """The files that hold the weights of a model folder. Raises ``StorageError``."""
+    return format_of(folder).format.weights(folder).files
 
 
 def left_out(name_or_folder: str | Path) -> dict[str, str]:

@@ -48,8 +48,9 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
     """Describe a scene in lower case without a full stop.
 
     Always true, and complete as to the number of objects, which a list names as one reads: from the top, then from the
-    left; so that whoever draws in that order finds the next object in the next words. Most captions name colour and shape; some name sizes too,
-    some only shapes or only colours; some name a relation, a region of the picture or the background.
+    left; so that whoever draws in that order finds the next object in the next words. Most captions name colour and
+    shape; some name sizes too, some only shapes or only colours; some name a relation, a region of the picture or the
+    background.
     """
     return framed(*_body(scene, rng), rng) + _background(scene, rng)
 

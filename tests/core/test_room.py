@@ -94,8 +94,12 @@ def test_what_does_not_fit_is_refused_with_numbers_and_what_would_help() -> None
     with pytest.raises(ResourceError, match=r"not even one answer .*lower max_new_tokens; ask about fewer pictures"):
         plan_answers(NEEDS, answers=3, longest=4000, more=200, looks={"understanding": 2}, free=GB // 2)
     with pytest.raises(ResourceError, match=r"'the 7B' take 29.6 GB as float32, and 20.0 GB are free.*14.8 GB"):
-        check_weights(7_400_000_000, torch.float32, 20 * GB, name="'the 7B'")
-    check_weights(7_400_000_000, torch.bfloat16, 20 * GB)
+        check_weights(4 * 7_400_000_000, torch.float32, 20 * GB, name="'the 7B'")
+    with pytest.raises(
+        ResourceError, match=r"bfloat16 and int8, and 5.00 GB are free.*: quantize it to int4, free mem"
+    ):
+        check_weights(8 * GB, torch.bfloat16, 5 * GB, quantize="int8")
+    check_weights(2 * 7_400_000_000, torch.bfloat16, 20 * GB)
 
 
 @given(answers=st.integers(1, 100), longest=st.integers(1, 4000), more=st.integers(1, 300), pictures=st.integers(0, 4))
@@ -192,7 +196,7 @@ def test_nothing_is_computed_where_it_does_not_fit(
 
 def test_weights_that_do_not_fit_are_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("janiform.api.free_memory", lambda device: 10**6)
-    monkeypatch.setattr("janiform.api.open_model", lambda *_, **__: pytest.fail("the weights were read"))
+    monkeypatch.setattr("janiform.storage.filling._fill", lambda *_: pytest.fail("the weights were read"))
     with pytest.raises(ResourceError, match="the weights of 'janus-mini' take"):
         janiform.load("janus-mini")
 

@@ -63,6 +63,17 @@ def test_the_same_picture_is_drawn_again(drawn: Path, again: Callable[..., Any])
     assert Path(said["pictures"][0]).read_bytes() == drawn.read_bytes()
 
 
+@pytest.mark.parametrize("way", ["int8", "int4"])
+def test_a_picture_of_a_quantised_model_is_drawn_again(way: str, tmp_path: Path, again: Callable[..., Any]) -> None:
+    out = tmp_path / "first"
+    assert main(["generate", "janus-mini", "a red circle", "--quantize", way, "--out", str(out)]) == 0
+    (picture,) = out.iterdir()
+    assert making_of(picture).quantize == way
+    said, _ = again(picture, model="janus-mini")
+    assert said["like"]["same"] is True
+    assert said["quantize"] == way
+
+
 def test_a_whole_sheet_is_drawn_again(folder: str, tmp_path: Path, again: Callable[..., Any]) -> None:
     out = tmp_path / "first"
     assert main(["generate", folder, "a red circle", "--n", "3", "--seed", "2", "--out", str(out)]) == 0

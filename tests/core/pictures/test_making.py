@@ -140,7 +140,7 @@ def test_what_a_file_says_is_checked(said: str, why: str) -> None:
 
 
 def test_later_keys_are_passed_over() -> None:
-    assert parse(json.dumps(GOOD | {"quantize": "int4"})) == MAKING
+    assert parse(json.dumps(GOOD | {"sharpness": "high"})) == MAKING
 
 
 def test_huge_texts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
