@@ -25,9 +25,11 @@ COMMANDS = {
     "diff": "What differs between two recipes.",
     "recipes": "The recipes that plugins bring.",
     "components": "The components that recipes can name, with their settings.",
+    "new-plugin": "Write a package to publish a component of your own in.",
     "plugins": "The installed plugins, what they bring, and which are broken.",
 }
-"""Name -> one line of help. A command ``NAME`` is the click command ``command`` in the module ``janiform.cli.NAME``."""
+"""Name -> one line of help. A command ``NAME`` is the click command ``command`` in the module ``janiform.cli.NAME``; a
+hyphen is an underscore there."""
 
 
 class LazyGroup(click.Group):
@@ -39,7 +41,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"{__package__}.{cmd_name}").command
+        command: click.Command = import_module(f"{__package__}.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

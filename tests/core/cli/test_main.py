@@ -46,7 +46,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> object:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_in_the_table_exists(name: str) -> None:
-    command = import_module(f"janiform.cli.{name}").command
+    command = import_module(f"janiform.cli.{name.replace('-', '_')}").command
     assert isinstance(command, click.Command)
     assert command.get_short_help_str(), "a command says what it does"
 

@@ -1,0 +1,88 @@
+"""The promises of a kind as a class of pytest tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ..components.registry import registry
+from ..compose.slots import SLOTS
+from ..ports import Misfit
+from .case import Case
+from .common import COMMON, registers_without_torch
+from .kinds import OF_KIND
+
+Settings = Mapping[str, Any]
+Check = Callable[[Case], None]
+
+
+def conforms(
+    kind: str,
+    name: str,
+    settings_of: Settings | st.SearchStrategy[Settings] | None = None,
+    *,
+    examples: int = 5,
+    without: tuple[str, ...] = (),
+) -> type:
+    """Tests of all that a component of a kind promises, as a class for a test module: ``TestMine = conforms(…)``.
+
+    Args:
+        kind: encoder, tokenizer, embedding, adapter, backbone or head.
+        name: of the component, as recipes write it.
+        settings_of: a table of the config's fields, small ones, or a hypothesis strategy that draws such tables.
+        examples: how many sizes and seeds each test draws.
+        without: names of checks that do not apply, to be given with a reason in a comment.
+
+    Raises:
+        ComponentError: there is no such component, or its plugin failed.
+        ValueError: there are no promises to test for the kind.
+    """
+    if kind not in SLOTS:
+        raise ValueError(f"conformance is tested for {', '.join(SLOTS)}; '{kind}' has no ports")
+    registry().find(kind, name)
+    drawn = settings_of if isinstance(settings_of, st.SearchStrategy) else st.just(dict(settings_of or {}))
+    checks = {check.__name__: check for check in (*COMMON, *OF_KIND.get(kind, ()))}
+    unknown = set(without) - checks.keys()
+    if unknown:
+        raise ValueError(f"no check is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(checks))}")
+    tests: dict[str, Any] = {
+        f"test_{check}": _test(kind, name, checks[check], drawn, examples) for check in checks if check not in without
+    }
+    tests["test_registers_without_torch"] = _once(kind, name)
+    return type(f"Test{name.title().replace('-', '').replace('.', '')}", (), tests)
+
+
+def _test(
+    kind: str, name: str, check: Check, drawn: st.SearchStrategy[Settings], examples: int
+) -> Callable[[Any], None]:
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(chosen=drawn, seed=st.integers(0, 999))
+    def test(self: Any, chosen: Settings, seed: int) -> None:
+        case = Case.made(kind, name, chosen, seed)
+        try:
+            case.gives  # noqa: B018 - a part may refuse what it is given
+        except Misfit:
+            return
+        check(case)
+
+    test.__doc__ = check.__doc__
+    return test
+
+
+def _once(kind: str, name: str) -> Callable[[Any], None]:
+    def test(self: Any) -> None:
+        component = registry().find(kind, name)
+        registers_without_torch(Case(component, None, {}, 0))
+
+    test.__doc__ = registers_without_torch.__doc__
+    return test

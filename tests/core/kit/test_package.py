@@ -1,0 +1,111 @@
+"""What ``janiform new-plugin`` writes works at once: it is found, keeps its promises, fits, learns and draws."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from janiform import Conversation, Model, UsageError, read_recipe, registry
+from janiform.cli import main
+from janiform.compose import compose
+from janiform.kit import KINDS, write_package
+from janiform.kit.package import SMALL
+from janiform.testing import conforms
+from PIL import Image
+
+
+def installed(folder: Path) -> None:
+    """What pip would write for the package, beside its sources."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    info = folder / "src" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    points = project["entry-points"]["janiform"]
+    (info / "entry_points.txt").write_text(
+        "[janiform]\n" + "".join(f"{name} = {module}\n" for name, module in points.items())
+    )
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def package(request: Any, tmp_path_factory: Any) -> Iterator[SimpleNamespace]:
+    kind = request.param
+    name = f"my-{kind}"
+    folder = tmp_path_factory.mktemp("packages") / name
+    files = write_package(name, kind, folder)
+    installed(folder)
+    sys.path.insert(0, str(folder / "src"))
+    importlib.invalidate_caches()
+    registry.cache_clear()
+    yield SimpleNamespace(kind=kind, name=name, folder=folder, files=files)
+    sys.path.remove(str(folder / "src"))
+    registry.cache_clear()
+    for module in [module for module in sys.modules if module.startswith(f"janiform_my_{kind}")]:
+        del sys.modules[module]
+
+
+def test_it_is_found_under_its_name(package: SimpleNamespace) -> None:
+    component = registry().find(package.kind, package.name)
+    assert component.distribution == f"janiform-{package.name}"
+    assert not registry().conflicts()
+
+
+def test_it_keeps_the_promises_of_its_kind(package: SimpleNamespace) -> None:
+    small = ast.literal_eval(SMALL.get(package.kind, "{}"))
+    tests = conforms(package.kind, package.name, small, examples=2)()
+    checks = [name for name in dir(tests) if name.startswith("test_") and name != "test_registers_without_torch"]
+    assert len(checks) >= 9
+    for check in checks:
+        getattr(tests, check)()
+    written = (package.folder / "tests" / f"test_my_{package.kind}.py").read_text()
+    assert f'conforms("{package.kind}", "{package.name}"' in written
+
+
+def test_the_recipe_fits_learns_and_draws(package: SimpleNamespace) -> None:
+    plan = compose(read_recipe(str(package.folder / f"mini-{package.name}.toml")))
+    path = ".".join(filter(None, KINDS[package.kind][:2]))
+    assert plan.parts[path].use.component.name == package.name
+    torch.manual_seed(0)
+    model = plan.build()
+    model.processor.fit(["a red circle", "what is it?"])
+    picture = Image.new("RGB", (64, 64), (200, 30, 30))
+    examples = [
+        Conversation.drawing("a red circle", picture),
+        Conversation.asking("what is it?", picture, answer="red"),
+    ]
+    if package.kind == "tokenizer":
+        losses, _ = model.part(path).losses(torch.rand(2, 3, 64, 64) * 2 - 1)
+    else:
+        losses = model.losses(model.processor.collate([model.processor.sequence(example) for example in examples]))
+    torch.stack([loss.mean for loss in losses.values()]).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.part(path).parameters())
+    drawn = Model(model.eval().requires_grad_(False)).generate("a red circle", guidance=2.0)[0]
+    assert drawn.size == (64, 64)
+
+
+def test_its_stages_train_it(package: SimpleNamespace) -> None:
+    recipe = read_recipe(str(package.folder / f"mini-{package.name}.toml"))
+    assert main(["check", str(package.folder / f"mini-{package.name}.toml")]) == 0
+    assert recipe.stages
+
+
+def test_a_package_is_refused_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match=r"cannot begin with the kind 'encoders' .*encoder"):
+        write_package("mine", "encoders", tmp_path / "a")
+    with pytest.raises(UsageError, match=r"'My Codec' is no name .*my-codec"):
+        write_package("My Codec", "tokenizer", tmp_path / "a")
+    with pytest.raises(UsageError, match="there is encoder 'siglip' already"):
+        write_package("siglip", "encoder", tmp_path / "a")
+    (tmp_path / "kept.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is there already"):
+        write_package("mine", "encoder", tmp_path)
+    assert main(["new-plugin", "mine", "--kind", "encoder", "--out", str(tmp_path / "b"), "--json"]) == 0
+    assert '"kind": "encoder"' in capsys.readouterr().out
+    assert not (tmp_path / "a").exists()

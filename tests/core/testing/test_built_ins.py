@@ -1,0 +1,48 @@
+"""Every built-in part keeps the promises of its kind, as those of third parties must."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+from janiform import registry
+from janiform.compose.slots import SLOTS
+from janiform.testing import conforms
+
+
+def tables(**fields):
+    return st.fixed_dictionaries(
+        {name: value if hasattr(value, "map") else st.just(value) for name, value in fields.items()}
+    )
+
+
+TESTED = {
+    ("encoder", "siglip"): tables(
+        image_size=st.sampled_from((16, 24)), patch_size=8, width=st.sampled_from((16, 32)), layers=2, heads=2
+    ),
+    ("tokenizer", "vq"): tables(
+        image_size=st.sampled_from((16, 32)), channels=8, groups=4, multipliers=(1, 2), blocks=1, latent=8,
+        vocabulary=st.sampled_from((7, 24)), code_width=4,
+    ),
+    ("embedding", "table"): tables(),
+    ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
+    ("backbone", "llama"): tables(
+        width=16, inner=st.sampled_from((12, 32)), layers=st.integers(1, 2), heads=st.sampled_from((2, 4)),
+        vocabulary=40, context=64, tied=st.booleans(),
+    ),
+    ("head", "mlp"): tables(depth=st.integers(1, 3)),
+}  # fmt: skip
+
+for (kind, name), drawn in TESTED.items():
+    globals()[f"Test{kind.title()}{name.title().replace('-', '')}"] = conforms(kind, name, drawn, examples=3)
+
+
+def test_all_built_ins_are_tested() -> None:
+    ours = {(c.kind, c.name) for c in registry().components() if c.kind in SLOTS and c.distribution == "janiform"}
+    assert ours == set(TESTED)
+
+
+def test_what_cannot_be_tested_is_said() -> None:
+    with pytest.raises(ValueError, match="'source' has no ports"):
+        conforms("source", "shapes")
+    with pytest.raises(ValueError, match="no check is called flies"):
+        conforms("adapter", "mlp", without=("flies",))

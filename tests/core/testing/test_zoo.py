@@ -1,0 +1,311 @@
+"""A zoo of broken parts: each check catches what it is for, and says so in a sentence about the part."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from attrs import field, frozen
+from janiform import Codes, Features, Grid, Hidden, Logits, Loss, attend
+from janiform.compose.slots import SLOTS
+from janiform.testing import common, kinds
+from janiform.testing.case import Case, _ports
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+
+def to_pixels(picture: Any) -> torch.Tensor:
+    return torch.full((3, 8, 8), 0.5)
+
+
+@frozen(kw_only=True)
+class EncoderConfig:
+    width: int = field(default=6, metadata={"help": "Of the features."})
+
+    def features(self) -> Features:
+        return Features(4, self.width, Grid(2, 2))
+
+    def transform(self) -> Any:
+        return to_pixels
+
+
+class Encoder(nn.Module):
+    """A sound one; the animals of the zoo change one thing each."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, config.width, 4, stride=4)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.patches(pixels).flatten(2).transpose(1, 2)
+
+
+class OneTokenMore(Encoder):
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return torch.cat((features, features[:, :1]), dim=1)
+
+
+class OnTheProcessor(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.register_buffer("table", torch.zeros(3, device="cpu"))
+
+
+class ReadsItsWeights(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.norm = float(self.patches.weight.norm())
+
+
+class HidesItsState(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.shift = torch.randn(config.width) if not HidesItsState.made else torch.zeros(config.width)
+        HidesItsState.made = True
+
+    made = False
+
+    def forward(self, pixels):
+        return super().forward(pixels) + self.shift
+
+
+class AlwaysDrops(Encoder):
+    def forward(self, pixels):
+        return nn.functional.dropout(super().forward(pixels), 0.5, training=True)
+
+
+class NormsTheBatch(Encoder):
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return features - features.mean(0, keepdim=True)
+
+
+class HasAnIdleWeight(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.unused = nn.Linear(2, 2)
+
+
+class Detaches(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels).detach()
+
+
+class StaysInFloat32(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels).float()
+
+
+class BreaksItsGraph(Encoder):
+    compiles = True
+
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        print(float(features.sum()), end="")
+        return features
+
+
+@frozen(kw_only=True, eq=False)
+class UnequalConfig:
+    def features(self) -> Features:
+        return Features(4, 6, Grid(2, 2))
+
+
+@frozen(kw_only=True)
+class TokenizerConfig:
+    def codes(self) -> Codes:
+        return Codes(5, Grid(2, 2), 3)
+
+    def transform(self) -> Any:
+        return to_pixels
+
+
+class Tokenizer(nn.Module):
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        self.book = nn.Parameter(torch.randn(5, 3))
+
+    def encode(self, pixels):
+        vectors = nn.functional.avg_pool2d(pixels, 4).flatten(2).transpose(1, 2)
+        return torch.cdist(vectors, self.book.expand(len(vectors), -1, -1)).argmin(-1, keepdim=True)
+
+    def decode(self, codes):
+        return self.vectors(codes).transpose(1, 2).unflatten(2, (2, 2)).repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+    def vectors(self, codes):
+        return self.book[codes].sum(2)
+
+    def losses(self, pixels):
+        error = (self.decode(self.encode(pixels)) - pixels).square()
+        return {"l2": Loss(error.sum(), torch.tensor(float(error.numel())))}, {}
+
+
+class CountsFromOne(Tokenizer):
+    def encode(self, pixels):
+        return super().encode(pixels) + 1
+
+
+class HasNarrowVectors(Tokenizer):
+    def vectors(self, codes):
+        return super().vectors(codes)[..., :2]
+
+
+class LosesAMean(Tokenizer):
+    def losses(self, pixels):
+        return {"l2": (self.decode(self.encode(pixels)) - pixels).square().mean()}, {}
+
+
+@frozen(kw_only=True)
+class HeadConfig:
+    def predict(self, hidden: Hidden, codes: Codes) -> Logits:
+        return Logits(codes.vocabulary, codes.depth)
+
+
+class Head(nn.Module):
+    def __init__(self, config: HeadConfig, hidden: Hidden, codes: Codes) -> None:
+        super().__init__()
+        self.out = nn.Linear(hidden.width, codes.vocabulary)
+
+    def forward(self, hidden):
+        return self.out(hidden)
+
+    def loss(self, hidden, codes):
+        return Loss(cross_entropy(self(hidden), codes[:, 0], reduction="sum"), torch.tensor(float(len(codes))))
+
+    def sample(self, hidden, choose):
+        return choose(self(hidden))[:, None]
+
+
+class AveragesItsLoss(Head):
+    def loss(self, hidden, codes):
+        return Loss(cross_entropy(self(hidden), codes[:, 0]), torch.tensor(float(len(codes))))
+
+
+class LosesInBits(Head):
+    def loss(self, hidden, codes):
+        loss = super().loss(hidden, codes)
+        return Loss(loss.total / 0.6931, loss.count)
+
+
+class ChoosesForItself(Head):
+    def sample(self, hidden, choose):
+        return self(hidden).argmax(-1, keepdim=True)
+
+
+@frozen(kw_only=True)
+class BackboneConfig:
+    def hidden(self) -> Hidden:
+        return Hidden(8, 12, 64, 1, 2, 4)
+
+
+class Backbone(nn.Module):
+    """One layer of attention, which knows positions by what is added for them."""
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__()
+        self.table = nn.Embedding(12, 8)
+        self.places = nn.Embedding(64, 8)
+        self.qkv = nn.Linear(8, 24)
+
+    def forward(self, embeddings, positions, mask, cache=None):
+        x = embeddings + self.places(positions)
+        q, k, v = self.qkv(x).unflatten(-1, (6, 4)).transpose(1, 2).chunk(3, dim=1)
+        if cache is not None:
+            k, v = cache.append(0, k, v)
+            cache.advance(x.shape[1])
+        return x + self.attended(q, k, v, mask).transpose(1, 2).flatten(2)
+
+    def attended(self, q, k, v, mask):
+        return attend(q, k, v, mask)
+
+    def embed(self, ids):
+        return self.table(ids)
+
+    def logits(self, hidden):
+        return hidden @ self.table.weight.T
+
+
+class SeesEverything(Backbone):
+    def attended(self, q, k, v, mask):
+        return nn.functional.scaled_dot_product_attention(q, k, v)
+
+
+class IgnoresItsCache(Backbone):
+    def forward(self, embeddings, positions, mask, cache=None):
+        if cache is not None:
+            cache.advance(embeddings.shape[1])
+        return super().forward(embeddings, positions, mask)
+
+
+class CountsItsOwnPositions(Backbone):
+    def forward(self, embeddings, positions, mask, cache=None):
+        start = 0 if cache is None else cache.filled
+        own = start + torch.arange(embeddings.shape[1], device=embeddings.device)
+        return super().forward(embeddings, own.expand(embeddings.shape[:2]), mask, cache)
+
+
+class ForgetsTheVocabulary(Backbone):
+    def logits(self, hidden):
+        return super().logits(hidden)[..., :-1]
+
+
+CONFIGS = {"encoder": EncoderConfig, "tokenizer": TokenizerConfig, "head": HeadConfig, "backbone": BackboneConfig}
+SOUND = {"encoder": Encoder, "tokenizer": Tokenizer, "head": Head, "backbone": Backbone}
+
+
+def case(kind: str, module: Any, config: Any = None) -> Case:
+    component = SimpleNamespace(kind=kind, name="beast", config=config or CONFIGS[kind], load=lambda: module)
+    return Case(component, component.config(), _ports(SLOTS[kind].takes, 3), 3)  # type: ignore[arg-type]
+
+
+ZOO = [
+    ("encoder", OneTokenMore, common.gives_the_shape_it_declares, r"declares features \[B, 4, 6\].* gave \[3, 5, 6\]"),
+    ("encoder", OnTheProcessor, common.is_the_same_on_the_meta_device, "table is put on a device by name"),
+    ("encoder", ReadsItsWeights, common.is_the_same_on_the_meta_device, "cannot be built on the meta device"),
+    ("encoder", HidesItsState, common.keeps_its_state, "register what it needs"),
+    ("encoder", AlwaysDrops, common.is_deterministic, "draws random numbers in eval mode"),
+    ("encoder", NormsTheBatch, common.treats_each_row_alone, "a row of a batch differs from the row alone"),
+    ("encoder", HasAnIdleWeight, common.learns_everywhere, r"no gradient reaches unused.bias, unused.weight"),
+    ("encoder", Detaches, common.learns_everywhere, "carries no gradient"),
+    ("encoder", StaysInFloat32, common.computes_in_bfloat16, "cast to bfloat16 it gives torch.float32"),
+    ("encoder", BreaksItsGraph, common.compiles_whole_where_it_says_so, "declares that it compiles, but"),
+    ("tokenizer", CountsFromOne, kinds.encodes_codes_of_its_port, r"gave codes \d .. 5, of 5"),
+    ("tokenizer", HasNarrowVectors, kinds.gives_vectors_of_its_width, r"vectors are \[3, 4, 2\], not \[3, 4, 3\]"),
+    ("tokenizer", LosesAMean, kinds.loses_as_sums_and_counts, "the loss 'l2' is Tensor, not a janiform.Loss"),
+    ("head", AveragesItsLoss, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
+    ("head", LosesInBits, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
+    ("head", ChoosesForItself, kinds.samples_what_is_chosen, r"asked to choose from logits \[\]"),
+    ("backbone", SeesEverything, kinds.looks_back_only, "hangs on a later one"),
+    ("backbone", IgnoresItsCache, kinds.continues_from_its_cache, "with a cache it differs"),
+    ("backbone", CountsItsOwnPositions, kinds.does_not_mind_padding, "padding on the left changes it"),
+    ("backbone", ForgetsTheVocabulary, kinds.reads_and_writes_text, "11 logits, declared 12"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "beast", "check", "sentence"), ZOO, ids=lambda value: getattr(value, "__name__", None)
+)
+def test_each_check_catches_what_it_is_for(kind: str, beast: Any, check: Any, sentence: str) -> None:
+    with pytest.raises(AssertionError, match=rf"^{kind} 'beast'.*{sentence}"):
+        check(case(kind, beast))
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_sound_parts_pass_every_check(kind: str) -> None:
+    for check in (*common.COMMON, *kinds.OF_KIND.get(kind, ())):
+        check(case(kind, SOUND[kind]))
+
+
+def test_configs_are_compared() -> None:
+    with pytest.raises(AssertionError, match="not equal to one that is made of the same settings"):
+        common.has_a_config_that_is_data(case("encoder", Encoder, UnequalConfig))
+
+
+def test_a_config_that_imports_torch_is_found() -> None:
+    # The zoo itself imports torch, as an author's config module may by mistake.
+    component = SimpleNamespace(kind="encoder", name="beast", config=SimpleNamespace(__module__="torch.nn"))
+    with pytest.raises(AssertionError, match=r"importing torch\.nn imports torch, which makes every command slow"):
+        common.registers_without_torch(Case(component, None, {}, 0))  # type: ignore[arg-type]

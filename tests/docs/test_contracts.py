@@ -1,0 +1,61 @@
+"""The guide for plugin authors has every hook and contract, with the signatures that they really have."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from janiform import contracts
+from janiform.components import hookspec
+from janiform.components.kinds import KINDS
+from janiform.components.registrar import Registrar
+
+GUIDE = Path(__file__).parents[2] / "docs" / "write-a-plugin.md"
+
+
+def signature(name: str, function: object) -> str:
+    text = str(inspect.signature(function)).replace("(self, ", "(").replace("(self)", "()")  # type: ignore[arg-type]
+    return f"{name}{text}".replace("'", "")
+
+
+def lines(contract: str) -> Iterator[str]:
+    protocol = getattr(contracts, contract)
+    said = " ".join(inspect.getdoc(protocol).split()).replace("``", "`")
+    yield f"**{contract}**: {said}"
+    yield ""
+    for name, member in vars(protocol).items():
+        if (name.startswith("_") and name != "__call__") or name in ("_is_protocol",):
+            continue
+        if inspect.isfunction(member):
+            yield f"    {signature('forward' if name == '__call__' else name, member)}"
+        elif isinstance(member, property):
+            yield f"    {name}: {member.fget.__annotations__['return']}"
+    yield ""
+
+
+def block() -> str:
+    """What must stand between the marks of the guide."""
+    found: list[str] = []
+    for kind in KINDS.values():
+        found += [f"### {kind.name}", ""]
+        for contract in filter(None, (kind.config_contract, kind.module_contract)):
+            found += lines(contract)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(found)).strip()
+
+
+def test_the_guide_has_every_contract_with_its_signatures() -> None:
+    written = GUIDE.read_text(encoding="utf-8").partition("<!-- contracts -->")[2].partition("<!-- end -->")[0].strip()
+    assert written == block(), f"put this between the marks of {GUIDE.name}:\n\n{block()}"
+
+
+def test_the_guide_has_every_hook() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    hooks = [name for name, member in vars(hookspec).items() if hasattr(member, "janiform_spec")]
+    assert hooks == ["janiform_register"]
+    for hook in hooks:
+        assert f"def {signature(hook, getattr(hookspec, hook))}" in text
+    for method in ("component", "recipes"):
+        for parameter in inspect.signature(getattr(Registrar, method)).parameters:
+            assert parameter == "self" or parameter in text.partition("## The hook")[2].partition("## The contracts")[0]
