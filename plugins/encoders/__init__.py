@@ -2,6 +2,8 @@
 
 from janiform import hookimpl
 
+from .clip.config import PRESETS as CLIP_PRESETS
+from .clip.config import ClipConfig
 from .siglip.config import PRESETS as SIGLIP_PRESETS
 from .siglip.config import SiglipConfig
 
@@ -16,4 +18,13 @@ def janiform_register(registrar):
         presets=SIGLIP_PRESETS,
         factory="janiform_plugins.encoders.siglip.model:SiglipEncoder",
         summary="vision transformer without a class token, as in SigLIP",
+    )
+    registrar.component(
+        "encoder",
+        "clip",
+        version=1,
+        config=ClipConfig,
+        presets=CLIP_PRESETS,
+        factory="janiform_plugins.encoders.clip.model:ClipEncoder",
+        summary="vision transformer as in CLIP, seen after one of its layers",
     )

@@ -1,0 +1,1 @@
+"""A vision transformer as in CLIP (arXiv:2103.00020)."""
