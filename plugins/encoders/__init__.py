@@ -4,6 +4,8 @@ from janiform import hookimpl
 
 from .clip.config import PRESETS as CLIP_PRESETS
 from .clip.config import ClipConfig
+from .dinov2.config import PRESETS as DINOV2_PRESETS
+from .dinov2.config import Dinov2Config
 from .siglip.config import PRESETS as SIGLIP_PRESETS
 from .siglip.config import SiglipConfig
 
@@ -27,4 +29,13 @@ def janiform_register(registrar):
         presets=CLIP_PRESETS,
         factory="janiform_plugins.encoders.clip.model:ClipEncoder",
         summary="vision transformer as in CLIP, seen after one of its layers",
+    )
+    registrar.component(
+        "encoder",
+        "dinov2",
+        version=1,
+        config=Dinov2Config,
+        presets=DINOV2_PRESETS,
+        factory="janiform_plugins.encoders.dinov2.model:Dinov2Encoder",
+        summary="vision transformer as in DINOv2, with or without registers",
     )

@@ -11,10 +11,16 @@ from janiform.compose.build import build_modules
 
 TINY = {
     "clip": {"image_size": 16, "patch_size": 8, "width": 16, "layers": 3, "heads": 2},
-}
+    "dinov2": {
+        "image_size": 24, "table_size": 16, "patch_size": 8, "width": 16, "layers": 2, "heads": 2, "registers": 3,
+        "ffn": "swiglu", "layer_scale": 1.0,
+    },
+}  # fmt: skip
 RELEASED = [
     ("clip", "large-patch14-336", 576, 1024),
     ("clip", "base-patch32", 49, 768),
+    ("dinov2", "small", 1369, 384),
+    ("dinov2", "giant", 1369, 1536),
 ]
 
 
