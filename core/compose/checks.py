@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from ..ports import Codes, Features, Hidden, Logits, Port
+from ..ports import Codes, Features, Grid, Hidden, Logits, Port
 from .findings import Findings
 from .plan import PartPlan
 
@@ -31,6 +32,26 @@ def check_count(path: str, features: Features, codes: Codes, findings: Findings)
             path,
             f"{findings.component(path)} gives {features}, but each of the {codes.tokens} codes takes one position",
             f"what gives {codes.tokens} tokens would fit",
+        )
+
+
+def check_alone(path: str, config: Any, features: Features, hidden: Hidden, findings: Findings) -> None:
+    """A picture is drawn code by code, so an adapter that draws must make one vector of one.
+
+    One that mixes the picture's codes cannot, though it may give as many as there are: it would be trained on codes
+    that are not drawn yet.
+    """
+    one = Features(1, features.width, features.grid and Grid(1, 1))
+    try:
+        given = config.adapt(one, hidden).tokens
+    except Exception:  # a Misfit, or whatever a plugin raises: the whole picture was no problem, one code of it is
+        given = 0
+    if given != 1:
+        findings.add(
+            path,
+            f"{findings.component(path)} mixes the codes of a picture, but they are drawn one after the other, and the "
+            "backbone reads each before the next is there",
+            "what maps each alone would fit",
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from ..errors import CompositionError
 from ..ports import Codes, Features, Hidden, Logits, Port
 from .ask import ask
-from .checks import check_context, check_count, check_head, check_shares, check_text, check_width
+from .checks import check_alone, check_context, check_count, check_head, check_shares, check_text, check_width
 from .findings import Findings
 from .membership import find_owners
 from .plan import Edge, PartPlan, PathwayShape, Plan
@@ -80,7 +80,7 @@ class _Composition:
             return None
         check_width(f"{name}.adapter", adapted, self.hidden, self.findings)
         if isinstance(codes, Codes) and pathway.mode == "draw":
-            check_count(f"{name}.adapter", adapted, codes, self.findings)
+            self.adapts_codes(f"{name}.adapter", cast(Features, features), adapted, codes)
         check_context(visual, adapted.tokens, self.hidden, self.findings)
         return PathwayShape(
             mode=pathway.mode,
@@ -100,6 +100,13 @@ class _Composition:
         self.flow("backbone", head)
         self.flow(head, sampler)
         self.flow(sampler, tokenizer, codes)
+
+    def adapts_codes(self, path: str, source: Features, adapted: Features, codes: Codes) -> None:
+        """One position for each code that is drawn, made of this code alone."""
+        if adapted.tokens != codes.tokens:
+            check_count(path, adapted, codes, self.findings)
+        elif self.hidden is not None:
+            check_alone(path, self.use(path).config, source, self.hidden, self.findings)
 
     def configured(self, path: str) -> None:
         """Take up a part that has no ports."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from attrs import field, frozen, validators
-from janiform import Features, Hidden, Misfit
+from janiform import Features, Hidden
+
+from ..features import check_features
 
 
 @frozen(kw_only=True)
@@ -15,8 +17,5 @@ class MlpAdapterConfig:
     )
 
     def adapt(self, source: Features, hidden: Hidden) -> Features:
-        if not isinstance(source, Features):
-            raise Misfit(f"adapter 'mlp' maps features [B, N, width], but is given {source}: put an embedding between")
-        if source.width < 1:
-            raise Misfit(f"adapter 'mlp' maps features of a positive width, but is given {source}")
+        check_features("mlp", source)
         return Features(tokens=source.tokens, width=hidden.width, grid=source.grid)

@@ -152,6 +152,18 @@ def test_misfit_names_both_ends_with_their_lines() -> None:
     assert "backbone (tiny@1, tiny.toml:10) gives hidden [B, T, 8]" in found
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_codes_are_not_drawn_through_what_mixes_them(fails: bool) -> None:
+    class Mixes:
+        def adapt(self, source: Features, hidden: Hidden) -> Features:
+            if fails and source.tokens == 1:
+                raise KeyError("grid")
+            return Features(16, hidden.width)
+
+    (found,) = problems(recipe(look(adapter=use("adapter", Mixes())), draw(adapter=use("adapter", Mixes()))))
+    assert "generation.adapter: tiny@1 mixes the codes of a picture, but they are drawn one after the other" in found
+
+
 def test_all_problems_at_once_and_none_twice() -> None:
     class Fails:
         def features(self) -> Features:

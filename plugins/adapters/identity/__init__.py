@@ -1,0 +1,1 @@
+"""Features as they are, where they have the hidden width already."""

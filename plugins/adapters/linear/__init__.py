@@ -1,0 +1,1 @@
+"""One matrix, applied to each feature alone."""

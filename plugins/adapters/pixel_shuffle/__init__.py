@@ -1,0 +1,1 @@
+"""Neighbouring features merged into one, then an MLP."""

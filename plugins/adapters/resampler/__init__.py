@@ -1,0 +1,1 @@
+"""Learned queries that attend over the features: as many tokens as queries."""
