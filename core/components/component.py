@@ -15,6 +15,9 @@ from ..errors import ComponentError, Problem
 NAME = re.compile(r"[a-z][a-z0-9]*([.-][a-z0-9]+)*")
 """Names of components: lower-case words and numbers, joined by single hyphens or dots (``siglip``, ``mlp-gelu``)."""
 
+PRESET = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
+"""Names of presets: the same, and they may begin with a number, as sizes do (``1.5b``)."""
+
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 """An import path as in an entry point: ``package.module:name``."""
 

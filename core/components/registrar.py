@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from ..errors import ComponentError, Origin, Problem, nearest
-from .component import FACTORY, NAME, Component
+from .component import FACTORY, NAME, PRESET, Component
 from .fields import ConfigField, config_fields, fits, is_frozen
 from .kinds import KINDS
 
@@ -164,8 +164,10 @@ def _preset_problems(config: type[Any], presets: object) -> Iterator[Problem]:
         return
     known = {field.name: field for field in config_fields(config)}
     for preset, values in presets.items():
-        if not isinstance(preset, str) or not NAME.fullmatch(preset):
-            yield Problem(f"{preset!r} is no name for a preset: lower-case words joined by single hyphens or dots")
+        if not isinstance(preset, str) or not PRESET.fullmatch(preset):
+            yield Problem(
+                f"{preset!r} is no name for a preset: lower-case words and numbers, joined by single hyphens or dots"
+            )
         yield from _value_problems(config, str(preset), values, known)
 
 

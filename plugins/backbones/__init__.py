@@ -4,6 +4,10 @@ from janiform import hookimpl
 
 from .llama.config import PRESETS as LLAMA_PRESETS
 from .llama.config import LlamaConfig
+from .qwen2.config import PRESETS as QWEN2_PRESETS
+from .qwen2.config import Qwen2Config
+from .qwen3.config import PRESETS as QWEN3_PRESETS
+from .qwen3.config import Qwen3Config
 
 
 @hookimpl
@@ -16,4 +20,22 @@ def janiform_register(registrar):
         presets=LLAMA_PRESETS,
         factory="janiform_plugins.backbones.llama.model:LlamaBackbone",
         summary="RMSNorm, rotary positions, SwiGLU, grouped-query attention",
+    )
+    registrar.component(
+        "backbone",
+        "qwen2",
+        version=1,
+        config=Qwen2Config,
+        presets=QWEN2_PRESETS,
+        factory="janiform_plugins.backbones.qwen2.model:Qwen2Backbone",
+        summary="Llama with biases on queries, keys and values, as in Qwen2 and Qwen2.5",
+    )
+    registrar.component(
+        "backbone",
+        "qwen3",
+        version=1,
+        config=Qwen3Config,
+        presets=QWEN3_PRESETS,
+        factory="janiform_plugins.backbones.qwen3.model:Qwen3Backbone",
+        summary="Llama with norms on the heads of queries and keys, as in Qwen3",
     )

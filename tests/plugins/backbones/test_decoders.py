@@ -1,0 +1,157 @@
+"""The language models against transformers: random models of each family, saved there and read here by their names."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from janiform import KVCache, Mask, registry, weight_files
+from janiform.storage.matching import match
+from janiform_plugins.backbones.decoder.weights import causal_lm
+
+FAMILIES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
+"""Component -> what transformers calls the family."""
+
+WIDE = ("qwen3",)
+"""Families whose released sizes have heads that do not divide the width."""
+
+VOCABULARY = 50
+LENGTH, PROMPT = 11, 6
+PADDING = (0, 2, 5)
+"""Of each row, on its left."""
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients() -> Any:
+    with torch.no_grad():
+        yield
+
+
+def settings(family: str, chance: random.Random) -> dict[str, Any]:
+    """Of our component."""
+    heads = chance.choice((2, 4))
+    wide = {"head_width": chance.choice((6, 10, 16))} if family in WIDE else {}
+    return wide | {
+        "width": heads * chance.choice((6, 8, 12)),
+        "inner": chance.randrange(8, 40),
+        "layers": chance.choice((1, 2, 3)),
+        "heads": heads,
+        "kv_heads": chance.choice([number for number in (0, 1, 2) if not number or heads % number == 0]),
+        "vocabulary": VOCABULARY,
+        "context": 64,
+        "rope_theta": chance.choice((10_000.0, 1_000_000.0)),
+        "eps": chance.choice((1e-6, 1e-5)),
+        "tied": chance.choice((True, False)),
+    }
+
+
+def reference(family: str, config: Any) -> transformers.PreTrainedModel:
+    """The same model of transformers, with random weights, also where it begins with zeros and ones."""
+    name = FAMILIES[family]
+    rope: dict[str, Any] = {"rope_type": "default", "rope_theta": config.rope_theta}
+    said = getattr(transformers, f"{name}Config")(
+        hidden_size=config.width,
+        intermediate_size=config.inner,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads or config.heads,
+        head_dim=config.head_width or config.width // config.heads,
+        vocab_size=config.vocabulary,
+        max_position_embeddings=config.context,
+        rms_norm_eps=config.eps,
+        tie_word_embeddings=config.tied,
+        rope_parameters=rope,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    model = getattr(transformers, f"{name}ForCausalLM")(said).eval()
+    generator = torch.Generator().manual_seed(config.inner)
+    for parameter in model.parameters():
+        weight = parameter.dim() > 1
+        scale = 2 * parameter[0].numel() ** -0.5 if weight else 0.3
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale + (0 if weight else 0.7))
+    return model
+
+
+@pytest.fixture(scope="module", params=[(family, seed) for family in FAMILIES for seed in range(6)], ids=str)
+def pair(request: Any, tmp_path_factory: Any) -> SimpleNamespace:
+    """A random model of transformers, and ours with the weights from its directory."""
+    family, seed = request.param
+    component = registry().find("backbone", family)
+    config = component.config(**settings(family, random.Random(seed)))
+    with torch.no_grad():
+        theirs = reference(family, config)
+        folder = tmp_path_factory.mktemp(family)
+        theirs.save_pretrained(folder)
+        ours = component.load()(config).eval()
+        fill(ours, folder)
+    return SimpleNamespace(ours=ours, theirs=theirs, config=config)
+
+
+def fill(ours: torch.nn.Module, folder: Path) -> None:
+    """``match`` raises where a tensor of either side has no counterpart on the other, or another shape."""
+    files = weight_files(folder)
+    placed = match({"backbone": ours}, {"backbone": causal_lm(ours.config)}, files).placed["backbone"]
+    tensors = ours.state_dict()
+    assert set(placed) == set(tensors)
+    for name, pieces in placed.items():
+        for piece in pieces:
+            target = tensors[name] if piece.rows is None else tensors[name][piece.rows]
+            for rows, values in files.rows(piece.name):
+                target[rows] = values
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Ids, documents (-1 on padding) and positions, [3, LENGTH] each, padded on the left."""
+    ids = torch.randint(VOCABULARY, (len(PADDING), LENGTH), generator=torch.Generator().manual_seed(0))
+    documents = torch.where(torch.arange(LENGTH) < torch.tensor(PADDING)[:, None], -1, 0)
+    return ids, documents, ((documents + 1).cumsum(dim=1) - 1).clamp(min=0)
+
+
+def expected(theirs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Hidden states after the final norm, and logits."""
+    ids, documents, positions = batch()
+    hidden = theirs.model(ids, attention_mask=documents + 1, position_ids=positions, use_cache=False).last_hidden_state
+    logits = theirs(ids, attention_mask=documents + 1, position_ids=positions, use_cache=False).logits
+    return hidden, logits
+
+
+def assert_exact(ours: Any, given: torch.Tensor, theirs: Any) -> None:
+    """Hidden states and logits within 1e-5 of the largest value, wherever there is no padding."""
+    real = batch()[1] >= 0
+    for mine, wanted in zip((given, ours.logits(given)), expected(theirs), strict=True):
+        torch.testing.assert_close(mine[real], wanted[real], rtol=0, atol=1e-5 * wanted[real].abs().max().item())
+
+
+def test_the_whole_sequence_at_once(pair: SimpleNamespace) -> None:
+    ids, documents, positions = batch()
+    assert_exact(pair.ours, pair.ours(pair.ours.embed(ids), positions, Mask(documents)), pair.theirs)
+
+
+def test_a_prompt_and_single_steps_with_a_cache(pair: SimpleNamespace) -> None:
+    ids, documents, positions = batch()
+    shape = pair.config.hidden()
+    cache = KVCache(shape.layers, len(ids), shape.kv_heads, LENGTH, shape.head_width)
+    mask = Mask.decoding(documents[:, :PROMPT], length=LENGTH)
+    bounds = [(0, PROMPT), *((end - 1, end) for end in range(PROMPT + 1, LENGTH + 1))]
+    hidden = [
+        pair.ours(pair.ours.embed(ids[:, start:end]), positions[:, start:end], mask, cache) for start, end in bounds
+    ]
+    assert cache.filled == LENGTH
+    assert_exact(pair.ours, torch.cat(hidden, dim=1), pair.theirs)
+
+
+def test_it_begins_with_an_even_choice(pair: SimpleNamespace) -> None:
+    """A fresh model of the same sizes: no bias, norms that only normalise, small logits."""
+    torch.manual_seed(0)
+    fresh = type(pair.ours)(pair.config)
+    ids, documents, positions = batch()
+    hidden = fresh(fresh.embed(ids), positions, Mask(documents))
+    torch.testing.assert_close(hidden.square().mean(dim=-1), torch.ones(ids.shape), rtol=0.2, atol=0)
+    assert fresh.logits(hidden)[documents >= 0].abs().max() < (4 if pair.config.tied else 1)
+    assert all(not bias.any() for name, bias in fresh.named_parameters() if name.endswith("bias"))

@@ -1,0 +1,64 @@
+"""The released sizes: as many parameters as were published, and as transformers makes of the same config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from janiform import registry
+
+PUBLISHED = {
+    ("qwen2", "0.5b"): 494_032_768,
+    ("qwen2", "1.5b"): 1_543_714_304,
+    ("qwen2", "3b"): 3_085_938_688,
+    ("qwen2", "7b"): 7_615_616_512,
+    ("qwen3", "0.6b"): 596_049_920,
+    ("qwen3", "1.7b"): 1_720_574_976,
+    ("qwen3", "4b"): 4_022_468_096,
+    ("qwen3", "8b"): 8_190_735_360,
+}
+"""Component and preset -> parameters, tied ones once."""
+
+
+def config_of(name: str, preset: str) -> Any:
+    component = registry().find("backbone", name)
+    return component.config(**component.presets[preset])
+
+
+def parameters(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "preset"), PUBLISHED)
+def test_a_preset_has_the_published_number_of_parameters(name: str, preset: str) -> None:
+    config = config_of(name, preset)
+    with torch.device("meta"):
+        assert parameters(registry().find("backbone", name).load()(config)) == PUBLISHED[name, preset]
+
+
+@pytest.mark.parametrize(("name", "preset"), PUBLISHED)
+def test_transformers_makes_as_many_of_the_same_config(name: str, preset: str) -> None:
+    config = config_of(name, preset)
+    family = name.capitalize()
+    said = getattr(transformers, f"{family}Config")(
+        hidden_size=config.width,
+        intermediate_size=config.inner,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads or config.heads,
+        head_dim=config.hidden().head_width,
+        vocab_size=config.vocabulary,
+        tie_word_embeddings=config.tied,
+    )
+    with torch.device("meta"):
+        theirs = getattr(transformers, f"{family}ForCausalLM")(said)
+    assert parameters(theirs) == PUBLISHED[name, preset]
+
+
+def test_every_preset_is_covered_here() -> None:
+    offered = {
+        (component.name, preset) for component in registry().components("backbone") for preset in component.presets
+    }
+    assert {(name, preset) for name, preset in offered if "deepseek" not in preset} == set(PUBLISHED)
