@@ -136,6 +136,8 @@ def training_loss(case: Case, module: nn.Module) -> Tensor:
     if case.kind == "tokenizer":
         losses, _ = module.losses(inputs)  # type: ignore[operator]
         return torch.stack([loss.mean for loss in losses.values()]).sum()
+    if inputs.is_floating_point():
+        inputs.requires_grad_(True)  # so that gradients pass a part that has nothing to learn itself
     if case.kind == "head":
         return module.loss(inputs, case.codes(1)[0, :1].expand(len(inputs), -1)).mean  # type: ignore[operator, no-any-return]
     output = run(case, module, inputs).float()

@@ -15,20 +15,39 @@ def tables(**fields):
     )
 
 
+EYES = {
+    "image_size": st.sampled_from((16, 24)),
+    "patch_size": 8,
+    "width": st.sampled_from((16, 32)),
+    "layers": 2,
+    "heads": 2,
+}
+DECODER = {
+    "width": 16,
+    "inner": st.sampled_from((12, 32)),
+    "layers": st.integers(1, 2),
+    "heads": st.sampled_from((2, 4)),
+    "vocabulary": 40,
+    "context": 64,
+    "tied": st.booleans(),
+}
 TESTED = {
-    ("encoder", "siglip"): tables(
-        image_size=st.sampled_from((16, 24)), patch_size=8, width=st.sampled_from((16, 32)), layers=2, heads=2
-    ),
+    ("encoder", "siglip"): tables(**EYES),
+    ("encoder", "clip"): tables(**EYES),
+    ("encoder", "dinov2"): tables(**EYES, registers=st.integers(0, 3), ffn=st.sampled_from(("mlp", "swiglu"))),
     ("tokenizer", "vq"): tables(
         image_size=st.sampled_from((16, 32)), channels=8, groups=4, multipliers=(1, 2), blocks=1, latent=8,
         vocabulary=st.sampled_from((7, 24)), code_width=4,
     ),
     ("embedding", "table"): tables(),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
-    ("backbone", "llama"): tables(
-        width=16, inner=st.sampled_from((12, 32)), layers=st.integers(1, 2), heads=st.sampled_from((2, 4)),
-        vocabulary=40, context=64, tied=st.booleans(),
-    ),
+    ("adapter", "linear"): tables(bias=st.booleans()),
+    ("adapter", "identity"): tables(),
+    ("adapter", "pixel-shuffle"): tables(depth=st.integers(1, 2)),
+    ("adapter", "resampler"): tables(queries=st.integers(1, 5), heads=2),
+    ("backbone", "llama"): tables(**DECODER),
+    ("backbone", "qwen2"): tables(**DECODER),
+    ("backbone", "qwen3"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
     ("head", "mlp"): tables(depth=st.integers(1, 3)),
 }  # fmt: skip
 
