@@ -22,7 +22,7 @@ class SiglipEncoder(nn.Module):
         self.patch_embed = nn.Conv2d(3, width, config.patch_size, stride=config.patch_size)
         self.pos_embed = nn.Parameter(torch.empty(1, config.grid.size, width))
         self.blocks = nn.ModuleList(
-            Block(width, config.heads, config.inner_width, config.eps, "gelu") for _ in range(config.layers)
+            Block(width, config.heads, config.inner_width, config.eps, config.activation) for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width, eps=config.eps)
         self.attn_pool = AttentionPool(config) if config.attention_pool else None
@@ -52,7 +52,7 @@ class AttentionPool(nn.Module):
         self.kv = nn.Linear(width, 2 * width)
         self.proj = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width, eps=config.eps)
-        self.mlp = MLP(width, config.inner_width, "gelu")
+        self.mlp = MLP(width, config.inner_width, config.activation)
 
     def forward(self, x: Tensor) -> Tensor:
         q = self.q(self.latent.expand(len(x), -1, -1)).unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -8,23 +8,40 @@ OFFICIAL = KeyMap(
     unused={"attn_pool.{rest}": "Janus looks at all features, and not at the one vector that this head pools"},
 )
 
-TRANSFORMERS = KeyMap(
-    {
+
+def _names(projection: str) -> dict[str, str | tuple[str, ...]]:
+    """Our names -> those of transformers, whose Janus calls the projection after the attention otherwise."""
+    attention = "encoder.layers.{i}.self_attn"
+    return {
         "patch_embed.{rest}": "embeddings.patch_embedding.{rest}",
         "pos_embed": "embeddings.position_embedding.weight",
-        "blocks.{i}.attn.qkv.{rest}": (
-            "encoder.layers.{i}.self_attn.q_proj.{rest}",
-            "encoder.layers.{i}.self_attn.k_proj.{rest}",
-            "encoder.layers.{i}.self_attn.v_proj.{rest}",
-        ),
-        "blocks.{i}.attn.proj.{rest}": "encoder.layers.{i}.self_attn.projection_layer.{rest}",
+        "blocks.{i}.attn.qkv.{rest}": tuple(f"{attention}.{part}_proj.{{rest}}" for part in "qkv"),
+        "blocks.{i}.attn.proj.{rest}": f"{attention}.{projection}.{{rest}}",
         "blocks.{i}.norm1.{rest}": "encoder.layers.{i}.layer_norm1.{rest}",
         "blocks.{i}.norm2.{rest}": "encoder.layers.{i}.layer_norm2.{rest}",
         "blocks.{i}.mlp.{rest}": "encoder.layers.{i}.mlp.{rest}",
         "norm.{rest}": "post_layernorm.{rest}",
-    },
+    }
+
+
+_COUNTED = {"embeddings.position_ids": "it counts the positions, which needs no tensor"}
+
+TRANSFORMERS = KeyMap(
+    _names("projection_layer"),
     prefix="model.vision_model.",
     squeezed=("pos_embed",),
-    unused={"embeddings.position_ids": "it counts the positions, which needs no tensor"},
+    unused=_COUNTED,
     own=("attn_pool.{rest}",),
 )
+"""The names in the directories of Janus that transformers writes."""
+
+TOWER = KeyMap(
+    _names("out_proj"),
+    prefix="vision_model.",
+    squeezed=("pos_embed",),
+    unused=_COUNTED | {"head.{rest}": "all features are looked at, and not the one vector that this head pools"},
+)
+"""The names of ``SiglipVisionModel``, as the released directories of whole SigLIPs and fixed-size SigLIP 2s have them.
+
+A directory that transformers 5 writes of the vision model alone has them without the prefix: ``.below("")``.
+"""

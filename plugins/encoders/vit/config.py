@@ -19,7 +19,7 @@ class VitConfig:
     image_size: int = field(
         default=224,
         validator=validators.gt(0),
-        metadata={"help": "side of the square picture in pixels, a multiple of patch_size"},
+        metadata={"help": "side of the square picture in pixels, a multiple of patch_size unless cut_edges"},
     )
     patch_size: int = field(
         default=16,
@@ -48,9 +48,16 @@ class VitConfig:
         validator=validators.gt(0),
         metadata={"help": "least side in pixels that a long picture is scaled down to, before it is padded"},
     )
+    cut_edges: bool = field(
+        default=False,
+        metadata={"help": "leave out the pixels at the right and lower edges that make no whole patch"},
+    )
 
     def __attrs_post_init__(self) -> None:
-        check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
+        if not self.cut_edges:
+            check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
+        elif self.image_size < self.patch_size:
+            raise ValueError(f"image_size {self.image_size} is smaller than patch_size {self.patch_size}")
         check_multiple("width", self.width, "heads", self.heads)
 
     @property

@@ -20,7 +20,8 @@ ACTIVATIONS = {"quick-gelu": "quick_gelu", "gelu": "gelu", "gelu-tanh": "gelu_py
 def sizes(chance: random.Random) -> dict[str, Any]:
     heads, patch, layers = chance.choice((1, 2, 3)), chance.choice((4, 8)), chance.choice((1, 2, 4))
     return {
-        "image_size": patch * chance.choice((2, 3, 5)),
+        "image_size": patch * chance.choice((2, 3, 5)) + chance.choice((0, 3)),
+        "cut_edges": True,
         "table_size": patch * chance.choice((2, 3, 4)),
         "patch_size": patch,
         "width": heads * 8,

@@ -18,7 +18,8 @@ from transformers import Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegis
 def sizes(chance: random.Random, registers: int) -> dict[str, Any]:
     heads, patch, ffn = chance.choice((1, 2, 3)), chance.choice((4, 7)), chance.choice(("mlp", "swiglu"))
     return {
-        "image_size": patch * chance.choice((2, 3, 5)),
+        "image_size": patch * chance.choice((2, 3, 5)) + chance.choice((0, 3)),
+        "cut_edges": True,
         "table_size": patch * chance.choice((2, 3, 4)),
         "patch_size": patch,
         "width": heads * 8,

@@ -1,0 +1,76 @@
+"""The released SigLIPs, and the SigLIP 2s of fixed size, which are the same model: against transformers."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from janiform_plugins.encoders.siglip.config import PRESETS, SiglipConfig
+from janiform_plugins.encoders.siglip.model import SiglipEncoder
+from janiform_plugins.encoders.siglip.weights import TOWER
+from transformers import SiglipConfig as TheirConfig
+from transformers import SiglipModel, SiglipVisionConfig, SiglipVisionModel
+
+
+def sizes(chance: random.Random) -> dict[str, Any]:
+    heads, patch = chance.choice((1, 2, 3)), chance.choice((4, 7))
+    return {
+        "image_size": patch * chance.choice((2, 3)) + chance.choice((0, 3)),
+        "cut_edges": True,
+        "patch_size": patch,
+        "width": heads * 9,  # so400m has heads of an odd width, 72
+        "layers": chance.choice((1, 2, 3)),
+        "heads": heads,
+        "inner": chance.choice((11, 20)),
+        "eps": chance.choice((1e-6, 1e-3)),
+        "activation": chance.choice(("gelu", "gelu-tanh")),
+    }
+
+
+def their_config(said: SiglipConfig) -> SiglipVisionConfig:
+    """What the files do not say of themselves, as ``gelu_pytorch_tanh``, is left to the defaults of transformers."""
+    activation = {"hidden_act": "gelu"} if said.activation == "gelu" else {}
+    return SiglipVisionConfig(
+        hidden_size=said.width, intermediate_size=said.inner_width, num_hidden_layers=said.layers,
+        num_attention_heads=said.heads, image_size=said.image_size, patch_size=said.patch_size,
+        layer_norm_eps=said.eps, **activation,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("seed", range(8))
+def test_the_features_are_the_last_state(seed, opened, randomise, assert_exact) -> None:
+    said = sizes(random.Random(seed))
+    config = SiglipConfig(**said)
+    theirs = randomise(SiglipVisionModel(their_config(config)), seed)
+    ours = opened("siglip", theirs, TOWER.below(""), **said)
+    pixels = torch.randn(2, 3, config.image_size, config.image_size)
+    features = ours(pixels)
+    assert features.shape == (2, config.features().tokens, config.width)
+    assert_exact(features, theirs(pixels).last_hidden_state)
+
+
+# The paper (arXiv:2502.14786) calls the vision towers 86M, 303M and 400M; positions and rounding are the difference.
+@pytest.mark.parametrize(
+    ("preset", "tokens", "millions"),
+    [("siglip2-base-patch16-256", 256, 86), ("siglip2-large-patch16-256", 256, 303),
+     ("siglip2-large-patch16-384", 576, 303), ("siglip2-so400m-patch14-384", 729, 400),
+     ("siglip2-so400m-patch16-384", 576, 400)],
+)  # fmt: skip
+def test_the_presets_have_the_tensors_of_the_released_models(preset, tokens, millions, assert_covered) -> None:
+    config = SiglipConfig(**PRESETS[preset])
+    assert config.features().tokens == tokens
+    with torch.device("meta"):
+        ours = SiglipEncoder(config)
+        whole = SiglipModel(TheirConfig(vision_config=their_config(config).to_dict(), text_config={"vocab_size": 9}))
+    assert sum(parameter.numel() for parameter in ours.parameters()) / 1e6 == pytest.approx(millions, rel=0.04)
+    assert_covered(ours, TOWER, {name: tuple(value.shape) for name, value in whole.state_dict().items()})
+
+
+def test_edges_are_cut_only_where_that_is_said() -> None:
+    with pytest.raises(ValueError, match="image_size 384 is not a multiple of patch_size 14"):
+        SiglipConfig(image_size=384, patch_size=14)
+    with pytest.raises(ValueError, match="image_size 8 is smaller than patch_size 14"):
+        SiglipConfig(image_size=8, patch_size=14, cut_edges=True)
