@@ -6,6 +6,7 @@ from .clip.config import PRESETS as CLIP_PRESETS
 from .clip.config import ClipConfig
 from .dinov2.config import PRESETS as DINOV2_PRESETS
 from .dinov2.config import Dinov2Config
+from .patches.config import PatchesConfig
 from .siglip.config import PRESETS as SIGLIP_PRESETS
 from .siglip.config import SiglipConfig
 
@@ -38,4 +39,12 @@ def janiform_register(registrar):
         presets=DINOV2_PRESETS,
         factory="janiform_plugins.encoders.dinov2.model:Dinov2Encoder",
         summary="vision transformer as in DINOv2, with or without registers",
+    )
+    registrar.component(
+        "encoder",
+        "patches",
+        version=1,
+        config=PatchesConfig,
+        factory="janiform_plugins.encoders.patches.model:PatchEncoder",
+        summary="no encoder: one linear map of each patch's pixels, as in Fuyu",
     )

@@ -15,12 +15,17 @@ TINY = {
         "image_size": 24, "table_size": 16, "patch_size": 8, "width": 16, "layers": 2, "heads": 2, "registers": 3,
         "ffn": "swiglu", "layer_scale": 1.0,
     },
+    "patches": {"image_size": 24, "patch_size": 8, "width": 16, "positions": True},
+    "siglip": {"image_size": 20, "patch_size": 8, "width": 16, "layers": 1, "heads": 2, "cut_edges": True,
+               "activation": "gelu-tanh"},
 }  # fmt: skip
 RELEASED = [
     ("clip", "large-patch14-336", 576, 1024),
     ("clip", "base-patch32", 49, 768),
     ("dinov2", "small", 1369, 384),
     ("dinov2", "giant", 1369, 1536),
+    ("siglip", "siglip2-base-patch16-256", 256, 768),
+    ("siglip", "siglip2-so400m-patch14-384", 729, 1152),
 ]
 
 
@@ -53,3 +58,10 @@ def test_janus_pro_looks_through_it(name, preset, tokens, width) -> None:
     features = modules["understanding.encoder"](torch.empty(1, 3, side, side, device="meta"))
     assert features.shape == (1, tokens, width)
     assert modules["understanding.adapter"](features).shape == (1, tokens, plan.hidden.width)
+
+
+def test_janus_pro_looks_at_patches_without_an_encoder() -> None:
+    overrides = ['understanding.encoder.use="patches"', "understanding.encoder.image_size=510"]
+    plan = compose(read_recipe("janus-pro-1b", overrides))
+    features = plan.parts["understanding.encoder"].output
+    assert (features.tokens, features.width, str(features.grid)) == (289, 1024, "17×17")
