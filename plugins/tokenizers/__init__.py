@@ -2,6 +2,8 @@
 
 from janiform import hookimpl
 
+from .fsq.config import FsqConfig
+from .lfq.config import LfqConfig
 from .vq.config import PRESETS as VQ_PRESETS
 from .vq.config import VqConfig
 
@@ -16,4 +18,20 @@ def janiform_register(registrar):
         presets=VQ_PRESETS,
         factory="janiform_plugins.tokenizers.vq.model:VqTokenizer",
         summary="convolutional autoencoder with an L2-normalised codebook, as in LlamaGen",
+    )
+    registrar.component(
+        "tokenizer",
+        "fsq",
+        version=1,
+        config=FsqConfig,
+        factory="janiform_plugins.tokenizers.fsq.model:FsqTokenizer",
+        summary="convolutional autoencoder with finite scalar quantisation: each channel is rounded to a few levels",
+    )
+    registrar.component(
+        "tokenizer",
+        "lfq",
+        version=1,
+        config=LfqConfig,
+        factory="janiform_plugins.tokenizers.lfq.model:LfqTokenizer",
+        summary="convolutional autoencoder with lookup-free quantisation, as in MAGVIT-v2: codes are signs",
     )

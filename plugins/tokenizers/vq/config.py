@@ -1,65 +1,24 @@
-"""The sizes of a VQ tokenizer, and the weights of its losses."""
+"""The size of a codebook, and the weights of the losses that teach it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, validators
-from janiform import Codes, CropToSquare, Grid
+from janiform import Codes
+
+from ..convolutional.config import ConvolutionalConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @frozen(kw_only=True)
-class VqConfig:
+class VqConfig(ConvolutionalConfig):
     """A VQGAN's autoencoder (arXiv:2012.09841) with one code a position, on the unit sphere (arXiv:2110.04627)."""
 
-    image_size: int = field(
-        default=256,
-        validator=validators.gt(0),
-        metadata={"help": "side of the square picture in pixels, a multiple of the factor 2^(levels - 1)"},
-    )
-    channels: int = field(
-        default=128,
-        validator=validators.gt(0),
-        metadata={"help": "base width of the convolutions, in whole groups"},
-    )
-    multipliers: tuple[int, ...] = field(
-        default=(1, 1, 2, 2, 4),
-        converter=tuple,
-        validator=[validators.min_len(1), validators.deep_iterable(validators.gt(0))],
-        metadata={"help": "width of each level in base widths; the side is halved from one level to the next"},
-    )
-    blocks: int = field(
-        default=2,
-        validator=validators.ge(1),
-        metadata={"help": "residual blocks on each level of the encoder; the decoder has one more"},
-    )
-    latent: int = field(
-        default=256, validator=validators.gt(0), metadata={"help": "channels between the autoencoder and the codebook"}
-    )
     vocabulary: int = field(default=16_384, validator=validators.gt(1), metadata={"help": "number of codes"})
     code_width: int = field(default=8, validator=validators.gt(0), metadata={"help": "width of a code's vector"})
-    attention: bool = field(
-        default=True, metadata={"help": "self-attention in the middle and after each residual block of the last level"}
-    )
-    local: bool = field(
-        default=False,
-        metadata={
-            "help": "encode each code from its own square of pixels alone, so that plain places share few codes, which "
-            "a small language model learns to draw sooner"
-        },
-    )
-    groups: int = field(
-        default=32, validator=validators.gt(0), metadata={"help": "groups of the group norms; they divide channels"}
-    )
-    l1: float = field(
-        default=0.0, validator=validators.ge(0), metadata={"help": "weight of the mean absolute error of the pixels"}
-    )
-    l2: float = field(
-        default=1.0, validator=validators.ge(0), metadata={"help": "weight of the mean squared error of the pixels"}
-    )
     codebook: float = field(
         default=1.0,
         validator=validators.ge(0),
@@ -81,30 +40,8 @@ class VqConfig:
         metadata={"help": "training steps without use after which a code moves to a vector of the batch; 0 is never"},
     )
 
-    def __attrs_post_init__(self) -> None:
-        if self.image_size % self.factor:
-            raise ValueError(
-                f"image_size {self.image_size} is not a multiple of {self.factor}, by which {len(self.multipliers)} "
-                "levels of multipliers divide it"
-            )
-        if self.channels % self.groups:
-            raise ValueError(f"channels {self.channels} is not a multiple of groups {self.groups}")
-
-    @property
-    def factor(self) -> int:
-        """Pixels along the side of one code."""
-        return 1 << (len(self.multipliers) - 1)
-
-    @property
-    def grid(self) -> Grid:
-        side = self.image_size // self.factor
-        return Grid(side, side)
-
     def codes(self) -> Codes:
         return Codes(vocabulary=self.vocabulary, grid=self.grid, width=self.code_width)
-
-    def transform(self) -> CropToSquare:
-        return CropToSquare(self.image_size)
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {

@@ -82,9 +82,9 @@ class Quantizer(nn.Module):
         self.idle.masked_fill_(dead, 0)
 
     @torch.no_grad()
-    def count(self, uses: Tensor) -> None:
-        """Counts one training step, with the ``uses`` int64 [V] of each code in it."""
-        self.idle.copy_(torch.where(uses > 0, 0, self.idle + 1))
+    def count(self, codes: Tensor) -> None:
+        """Counts one training step, in which the codes [R] were used."""
+        self.idle.add_(1).index_fill_(0, codes, 0)
 
     def _chunks(self, vectors: Tensor) -> Iterator[Tensor]:
         return iter(vectors.split(max(1, CHUNK // self.embedding.num_embeddings)))

@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, scaled_dot_product_attention, silu
 
-from .config import VqConfig
+from .config import ConvolutionalConfig
 
 EPS = 1e-6
 
@@ -18,7 +18,7 @@ EPS = 1e-6
 class Encoder(nn.Module):
     """Pixels [B, 3, h, w] -> [B, latent, h / factor, w / factor]."""
 
-    def __init__(self, config: VqConfig) -> None:
+    def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__()
         widths = [config.channels * multiplier for multiplier in config.multipliers]
         self.conv_in = nn.Conv2d(3, config.channels, 3, padding=1)
@@ -43,7 +43,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """[B, latent, h / factor, w / factor] -> pixels [B, 3, h, w]. The first level is the smallest picture."""
 
-    def __init__(self, config: VqConfig) -> None:
+    def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__()
         widths = [config.channels * multiplier for multiplier in reversed(config.multipliers)]
         self.conv_in = nn.Conv2d(config.latent, widths[0], 3, padding=1)
@@ -91,7 +91,7 @@ class Level(nn.Module):
         return x if step is None else step(x)
 
 
-def middle(width: int, config: VqConfig) -> nn.Sequential:
+def middle(width: int, config: ConvolutionalConfig) -> nn.Sequential:
     attention = Attention(width, config.groups) if config.attention else nn.Identity()
     return nn.Sequential(Residual(width, width, config.groups), attention, Residual(width, width, config.groups))
 

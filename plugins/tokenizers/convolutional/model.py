@@ -1,0 +1,138 @@
+"""A convolutional autoencoder around a quantiser: what all tokenizers do that are made so.
+
+B pictures    N codes of one picture    D width of a code's vector    R = B·N    V vocabulary
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from attrs import frozen
+from janiform import Codes, Loss
+from torch import Tensor, nn
+
+from .autoencoder import Decoder, Encoder
+from .config import ConvolutionalConfig
+
+
+class Quantizer(Protocol):
+    """An ``nn.Module`` between vectors, as the encoder gives them, and codes."""
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """Vectors [R, D] -> codes int64 [R], in full precision."""
+
+    def look_up(self, codes: Tensor) -> Tensor:
+        """Codes [...] -> their vectors [..., D]."""
+
+
+@frozen(eq=False)
+class Quantized:
+    """Quantised vectors, ready for the decoder.
+
+    ``codes`` int64 [B, N]; ``vectors`` [B, N, D], through which gradients pass to the encoder; ``losses`` of the
+    quantiser by name: the weight, and the value before it is weighted.
+    """
+
+    codes: Tensor
+    vectors: Tensor
+    losses: dict[str, tuple[float, Tensor]]
+
+
+class ConvolutionalTokenizer(nn.Module):
+    """Pixels in [-1, 1]; codes int64 [B, N, 1] in raster order. A child says how vectors are quantised."""
+
+    def __init__(self, config: ConvolutionalConfig, codes: Codes) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = codes.vocabulary
+        self.encoder = Encoder(config)
+        self.quant_conv = nn.Conv2d(config.latent, codes.width, 1)
+        self.quantize = self.quantizer()
+        self.post_quant_conv = nn.Conv2d(codes.width, config.latent, 1)
+        self.decoder = Decoder(config)
+        self._initialise()
+        # Convolutions of mixed precision run several times faster with the channels innermost.
+        self.to(memory_format=torch.channels_last)
+
+    def quantizer(self) -> nn.Module:
+        """The ``Quantizer``, new."""
+        raise NotImplementedError
+
+    def quantized(self, vectors: Tensor) -> Quantized:
+        """Vectors [B, N, D] in full precision, as the encoder gives them, quantised for training."""
+        raise NotImplementedError
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pixels [B, 3, h, w] -> codes [B, N, 1]."""
+        with _full_precision(pixels):
+            vectors_BND = self._encode(pixels)
+            return self.quantize(vectors_BND.flatten(0, 1)).view(*vectors_BND.shape[:2], 1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [B, N, 1] -> pixels [B, 3, h, w], not clipped."""
+        return self._decode(self.vectors(codes))
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Codes [B, N, 1] -> their vectors [B, N, D]."""
+        return self.quantize.look_up(codes[..., 0])
+
+    def losses(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """Weighted losses by name, each counted in pictures; and figures of the batch.
+
+        Gradients pass from the decoder to the encoder as if nothing had been quantised (straight-through). Figures:
+        ``l1`` and ``l2`` (unweighted errors of the pixels), ``usage`` (share of the codes that occur) and
+        ``perplexity`` (of the codes; V where all are equally frequent).
+        """
+        config = self.config
+        raw_BND = self._encode(pixels)
+        with _full_precision(pixels):
+            quantized = self.quantized(raw_BND.float())
+            counts_V = quantized.codes.flatten().bincount(minlength=self.vocabulary)
+        error = self._decode(quantized.vectors).float() - pixels
+        l1, l2 = error.abs().mean(), error.square().mean()
+        parts = {**quantized.losses, "l1": (config.l1, l1), "l2": (config.l2, l2)}
+        count = torch.full((), float(len(pixels)), device=pixels.device)
+        losses = {name: Loss(weight * value * count, count) for name, (weight, value) in parts.items() if weight}
+        figures = {
+            "l1": l1.detach(),
+            "l2": l2.detach(),
+            "usage": (counts_V > 0).float().mean(),
+            "perplexity": torch.distributions.Categorical(probs=counts_V.float()).entropy().exp(),
+        }
+        return losses, figures
+
+    def _initialise(self) -> None:
+        """Keeps the variance through every convolution (arXiv:1502.01852).
+
+        With PyTorch's own start, which shrinks it, a small autoencoder takes several times as many steps until it sees
+        more of a picture than its background.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def _encode(self, pixels: Tensor) -> Tensor:
+        """Pixels -> the vectors [B, N, D] before quantisation."""
+        seen = squares(pixels, self.config.factor) if self.config.local else pixels
+        latents = self.quant_conv(self.encoder(seen.contiguous(memory_format=torch.channels_last)))
+        return latents.flatten(2).transpose(1, 2).reshape(len(pixels), -1, latents.shape[1])
+
+    def _decode(self, vectors: Tensor) -> Tensor:
+        grid = self.config.grid
+        # What was looked up in no table comes in float32, whatever the weights are in.
+        latents = vectors.to(self.post_quant_conv.weight.dtype).transpose(1, 2).unflatten(2, (grid.height, grid.width))
+        return self.decoder(self.post_quant_conv(latents.contiguous(memory_format=torch.channels_last)))
+
+
+def squares(pixels: Tensor, side: int) -> Tensor:
+    """Pixels [B, 3, h, w] -> their squares [B·N, 3, side, side], those of a picture in raster order."""
+    cut = pixels.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    return cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+
+
+def _full_precision(tensor: Tensor) -> torch.autocast:
+    """Vectors and distances in bfloat16 would take codes for their neighbours."""
+    return torch.autocast(tensor.device.type, enabled=False)
