@@ -2,8 +2,12 @@
 
 from janiform import hookimpl
 
+from .gemma.config import PRESETS as GEMMA_PRESETS
+from .gemma.config import GemmaConfig
 from .llama.config import PRESETS as LLAMA_PRESETS
 from .llama.config import LlamaConfig
+from .mistral.config import PRESETS as MISTRAL_PRESETS
+from .mistral.config import MistralConfig
 from .qwen2.config import PRESETS as QWEN2_PRESETS
 from .qwen2.config import Qwen2Config
 from .qwen3.config import PRESETS as QWEN3_PRESETS
@@ -38,4 +42,22 @@ def janiform_register(registrar):
         presets=QWEN3_PRESETS,
         factory="janiform_plugins.backbones.qwen3.model:Qwen3Backbone",
         summary="Llama with norms on the heads of queries and keys, as in Qwen3",
+    )
+    registrar.component(
+        "backbone",
+        "mistral",
+        version=1,
+        config=MistralConfig,
+        presets=MISTRAL_PRESETS,
+        factory="janiform_plugins.backbones.mistral.model:MistralBackbone",
+        summary="Llama by another name, as in Mistral 7B without a sliding window",
+    )
+    registrar.component(
+        "backbone",
+        "gemma",
+        version=1,
+        config=GemmaConfig,
+        presets=GEMMA_PRESETS,
+        factory="janiform_plugins.backbones.gemma.model:GemmaBackbone",
+        summary="Llama with scaled embeddings, norms that count from 1 and GELU, as in the first Gemma",
     )

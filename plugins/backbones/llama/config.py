@@ -1,10 +1,10 @@
-"""The released sizes of Llama language models."""
+"""The released sizes of Llama language models, and of DeepSeek LLM, which has the same architecture."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import field, frozen, validators
 
 from ..decoder.config import DecoderConfig
 
@@ -16,10 +16,42 @@ if TYPE_CHECKING:
 class LlamaConfig(DecoderConfig):
     """A decoder with RMSNorm, rotary positions, SwiGLU and grouped-query attention."""
 
+    rope_factor: float = field(
+        default=1.0,
+        validator=validators.ge(1),
+        metadata={"help": "how often long rotary wavelengths are stretched, as in Llama 3.1; 1 is not at all"},
+    )
+    rope_low: float = field(
+        default=1.0,
+        validator=validators.gt(0),
+        metadata={"help": "turns within rope_context up to which a wavelength is stretched by rope_factor"},
+    )
+    rope_high: float = field(
+        default=4.0,
+        validator=validators.gt(0),
+        metadata={"help": "turns within rope_context from which a wavelength stays as it is"},
+    )
+    rope_context: int = field(
+        default=8192,
+        validator=validators.gt(0),
+        metadata={"help": "positions of a sequence before wavelengths were stretched"},
+    )
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.rope_low >= self.rope_high:
+            raise ValueError(f"rope_low {self.rope_low} is not below rope_high {self.rope_high}")
+
 
 _DEEPSEEK = {"vocabulary": 102_400, "context": 16_384, "rope_theta": 10_000.0, "eps": 1e-6}
+_LLAMA_3 = {"kv_heads": 8, "vocabulary": 128_256, "rope_theta": 500_000.0, "eps": 1e-5}
+_LLAMA_3_2 = {**_LLAMA_3, "context": 131_072, "rope_factor": 32.0, "tied": True}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "deepseek-llm-1.5b": {"width": 2048, "inner": 5632, "layers": 24, "heads": 16, **_DEEPSEEK},
     "deepseek-llm-7b": {"width": 4096, "inner": 11_008, "layers": 30, "heads": 32, **_DEEPSEEK},
+    "llama-2-7b": {"width": 4096, "inner": 11_008, "layers": 32, "heads": 32, "eps": 1e-5},
+    "llama-3-8b": {"width": 4096, "inner": 14_336, "layers": 32, "heads": 32, "context": 8192, **_LLAMA_3},
+    "llama-3.2-1b": {"width": 2048, "inner": 8192, "layers": 16, "heads": 32, **_LLAMA_3_2},
+    "llama-3.2-3b": {"width": 3072, "inner": 8192, "layers": 28, "heads": 24, **_LLAMA_3_2},
 }

@@ -23,6 +23,7 @@ WEIGHTS = "model.safetensors"
 
 IMPLIED: dict[str, Callable[[Mapping[str, Any]], int]] = {
     "backbone.kv_heads": lambda parts: parts["backbone"].heads,
+    "backbone.head_width": lambda parts: parts["backbone"].width // parts["backbone"].heads,
     "understanding.encoder.inner": lambda parts: 4 * parts["understanding.encoder"].width,
     "generation.embedding.width": lambda parts: parts["generation.tokenizer"].code_width,
     "generation.head.inner": lambda parts: parts["backbone"].width,

@@ -12,13 +12,19 @@ import torch
 import transformers
 from janiform import KVCache, Mask, registry, weight_files
 from janiform.storage.matching import match
+from janiform_plugins.backbones.decoder.rotary import frequencies
 from janiform_plugins.backbones.decoder.weights import causal_lm
+from janiform_plugins.backbones.llama.config import LlamaConfig
+from janiform_plugins.backbones.llama.model import stretched
 
-FAMILIES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
+FAMILIES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "mistral": "Mistral", "gemma": "Gemma"}
 """Component -> what transformers calls the family."""
 
-WIDE = ("qwen3",)
-"""Families whose released sizes have heads that do not divide the width."""
+WIDE = ("qwen3", "mistral", "gemma")
+"""Families that have released sizes whose heads do not divide the width."""
+
+STRETCHED = {"rope_factor": 8.0, "rope_low": 1.0, "rope_high": 4.0, "rope_context": 32}
+"""Short enough for wavelengths that are kept, mixed and stretched."""
 
 VOCABULARY = 50
 LENGTH, PROMPT = 11, 6
@@ -36,24 +42,37 @@ def settings(family: str, chance: random.Random) -> dict[str, Any]:
     """Of our component."""
     heads = chance.choice((2, 4))
     wide = {"head_width": chance.choice((6, 10, 16))} if family in WIDE else {}
-    return wide | {
-        "width": heads * chance.choice((6, 8, 12)),
-        "inner": chance.randrange(8, 40),
-        "layers": chance.choice((1, 2, 3)),
-        "heads": heads,
-        "kv_heads": chance.choice([number for number in (0, 1, 2) if not number or heads % number == 0]),
-        "vocabulary": VOCABULARY,
-        "context": 64,
-        "rope_theta": chance.choice((10_000.0, 1_000_000.0)),
-        "eps": chance.choice((1e-6, 1e-5)),
-        "tied": chance.choice((True, False)),
-    }
+    stretched = STRETCHED if family == "llama" and chance.random() < 0.5 else {}
+    return (
+        wide
+        | stretched
+        | {
+            "width": heads * chance.choice((6, 8, 12)),
+            "inner": chance.randrange(8, 40),
+            "layers": chance.choice((1, 2, 3)),
+            "heads": heads,
+            "kv_heads": chance.choice([number for number in (0, 1, 2) if not number or heads % number == 0]),
+            "vocabulary": VOCABULARY,
+            "context": 64,
+            "rope_theta": chance.choice((10_000.0, 1_000_000.0)),
+            "eps": chance.choice((1e-6, 1e-5)),
+            "tied": chance.choice((True, False)),
+        }
+    )
 
 
 def reference(family: str, config: Any) -> transformers.PreTrainedModel:
     """The same model of transformers, with random weights, also where it begins with zeros and ones."""
     name = FAMILIES[family]
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": config.rope_theta}
+    if getattr(config, "rope_factor", 1) != 1:
+        rope |= {
+            "rope_type": "llama3",
+            "factor": config.rope_factor,
+            "low_freq_factor": config.rope_low,
+            "high_freq_factor": config.rope_high,
+            "original_max_position_embeddings": config.rope_context,
+        }
     said = getattr(transformers, f"{name}Config")(
         hidden_size=config.width,
         intermediate_size=config.inner,
@@ -68,6 +87,7 @@ def reference(family: str, config: Any) -> transformers.PreTrainedModel:
         rope_parameters=rope,
         bos_token_id=1,
         eos_token_id=2,
+        **({"sliding_window": None} if family == "mistral" else {}),
     )
     model = getattr(transformers, f"{name}ForCausalLM")(said).eval()
     generator = torch.Generator().manual_seed(config.inner)
@@ -155,3 +175,15 @@ def test_it_begins_with_an_even_choice(pair: SimpleNamespace) -> None:
     torch.testing.assert_close(hidden.square().mean(dim=-1), torch.ones(ids.shape), rtol=0.2, atol=0)
     assert fresh.logits(hidden)[documents >= 0].abs().max() < (4 if pair.config.tied else 1)
     assert all(not bias.any() for name, bias in fresh.named_parameters() if name.endswith("bias"))
+
+
+def test_the_stretched_positions_of_llama_are_compared_and_have_all_three_bands() -> None:
+    """So that none of the cases that the comparisons above are for is missing by chance."""
+    factors = {settings("llama", random.Random(seed)).get("rope_factor", 1.0) for seed in range(6)}
+    assert factors == {1.0, 8.0}
+    config = LlamaConfig(width=64, heads=4, **STRETCHED)
+    plain = frequencies(16, config.rope_theta, torch.device("cpu"))
+    share = stretched(plain, config) / plain
+    assert share.max() == 1
+    assert share.min() == 1 / 8
+    assert ((share > 1 / 8) & (share < 1)).any()

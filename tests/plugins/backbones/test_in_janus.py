@@ -12,8 +12,8 @@ from janiform import Conversation, read_recipe, registry
 from janiform.compose import compose
 from janiform.recipe import Use
 
-RELEASED = {"qwen2": "1.5b", "qwen3": "1.7b"}
-WIDE = {"qwen3"}
+RELEASED = {"llama": "llama-3.2-1b", "qwen2": "1.5b", "qwen3": "1.7b", "mistral": "7b-v0.3", "gemma": "2b"}
+WIDE = {"qwen3", "gemma"}
 BACKBONE = {"width": 32, "inner": 64, "layers": 2, "heads": 4, "vocabulary": 320, "context": 256}
 
 

@@ -104,6 +104,8 @@ def test_dropout_acts_in_training_only():
         ({"heads": 4, "kv_heads": 3}, "heads 4 is not a multiple of kv_heads 3"),
         ({"heads": 4, "dropout": 1.0}, "dropout"),
         ({"heads": 0}, "heads"),
+        ({"heads": 4, "head_width": 7}, "head_width 7 is not even"),
+        ({"heads": 4, "rope_low": 4.0}, "rope_low 4.0 is not below rope_high 4.0"),
     ],
 )
 def test_impossible_sizes_are_refused(settings, sentence):

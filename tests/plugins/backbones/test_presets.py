@@ -10,6 +10,13 @@ import transformers
 from janiform import registry
 
 PUBLISHED = {
+    ("llama", "llama-2-7b"): 6_738_415_616,
+    ("llama", "llama-3-8b"): 8_030_261_248,
+    ("llama", "llama-3.2-1b"): 1_235_814_400,
+    ("llama", "llama-3.2-3b"): 3_212_749_824,
+    ("mistral", "7b-v0.3"): 7_248_023_552,
+    ("gemma", "2b"): 2_506_172_416,
+    ("gemma", "7b"): 8_537_680_896,
     ("qwen2", "0.5b"): 494_032_768,
     ("qwen2", "1.5b"): 1_543_714_304,
     ("qwen2", "3b"): 3_085_938_688,

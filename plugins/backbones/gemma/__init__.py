@@ -1,0 +1,1 @@
+"""The first Gemma architecture (arXiv:2403.08295)."""
