@@ -31,14 +31,22 @@ DECODER = {
     "context": 64,
     "tied": st.booleans(),
 }
+CODEC = {
+    "image_size": st.sampled_from((16, 32)),
+    "channels": 8,
+    "groups": 4,
+    "multipliers": (1, 2),
+    "blocks": 1,
+    "latent": 8,
+}
 TESTED = {
     ("encoder", "siglip"): tables(**EYES),
     ("encoder", "clip"): tables(**EYES),
     ("encoder", "dinov2"): tables(**EYES, registers=st.integers(0, 3), ffn=st.sampled_from(("mlp", "swiglu"))),
-    ("tokenizer", "vq"): tables(
-        image_size=st.sampled_from((16, 32)), channels=8, groups=4, multipliers=(1, 2), blocks=1, latent=8,
-        vocabulary=st.sampled_from((7, 24)), code_width=4,
-    ),
+    ("encoder", "patches"): tables(image_size=st.sampled_from((16, 24)), patch_size=8),
+    ("tokenizer", "vq"): tables(**CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4),
+    ("tokenizer", "fsq"): tables(**CODEC, levels=st.sampled_from(((3, 5), (4, 3, 2)))),
+    ("tokenizer", "lfq"): tables(**CODEC, bits=st.integers(2, 5)),
     ("embedding", "table"): tables(),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
     ("adapter", "linear"): tables(bias=st.booleans()),
@@ -48,6 +56,8 @@ TESTED = {
     ("backbone", "llama"): tables(**DECODER),
     ("backbone", "qwen2"): tables(**DECODER),
     ("backbone", "qwen3"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
+    ("backbone", "mistral"): tables(**DECODER),
+    ("backbone", "gemma"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
     ("head", "mlp"): tables(depth=st.integers(1, 3)),
 }  # fmt: skip
 
