@@ -45,7 +45,7 @@ TESTED = {
     ("encoder", "dinov2"): tables(**EYES, registers=st.integers(0, 3), ffn=st.sampled_from(("mlp", "swiglu"))),
     ("encoder", "patches"): tables(image_size=st.sampled_from((16, 24)), patch_size=8),
     ("tokenizer", "vq"): tables(**CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4),
-    ("tokenizer", "fsq"): tables(**CODEC, levels=st.sampled_from(((3, 5), (4, 3, 2)))),
+    ("tokenizer", "fsq"): tables(**CODEC, levels=st.sampled_from(((3, 5), (4, 3, 3)))),
     ("tokenizer", "lfq"): tables(**CODEC, bits=st.integers(2, 5)),
     ("embedding", "table"): tables(),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
