@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import StorageError
 from .atomic import write_text
 
 _REMEMBERED_BYTES = 256 << 20
@@ -42,7 +43,7 @@ def _known_digest(path: Path) -> str:
     if isinstance(found := known.get(key), list) and found[:2] == stamp and isinstance(found[-1], str):
         return found[-1]
     digest = file_digest(path)
-    with contextlib.suppress(Exception):  # where nothing can be kept, the file is read again the next time
+    with contextlib.suppress(OSError, StorageError):  # where nothing can be kept, the file is read again the next time
         place.parent.mkdir(parents=True, exist_ok=True)
         write_text(place, json.dumps({**_remembered(place), key: [*stamp, digest]}, indent=1))
     return digest

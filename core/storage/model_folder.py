@@ -105,17 +105,21 @@ def open_model(
         on_size: called with the bytes that the weights will take in memory, before they take any; may raise.
 
     Raises:
-        UsageError: there is no such model, or it has no weights.
+        UsageError: there is no such model, it has no weights, or ``only`` is no face of it or stands beside ``parts``.
         RecipeError: its recipe has mistakes.
         StorageError: its files are damaged, or do not belong together; every tensor that does not fit is named.
     """
+    if only is not None and only not in ("look", "draw"):
+        raise UsageError(Problem(f"a model is opened to 'look' or to 'draw' only, not to '{only}'"))
+    if only is not None and parts is not None:
+        raise UsageError(Problem("'parts' and 'only' both say what to read", hint="give one of them"))
     folder = model_folder(name_or_folder)
     layout = format_of(folder).format
     plan = compose(layout.recipe(folder))
     keys = layout.keys(plan)
     files = layout.weights(folder)
     _check_whole(files, about(folder).get("weights"))
-    if only is not None and parts is None:
+    if only is not None:
         parts = ["backbone", *(name for name, shape in plan.pathways.items() if shape.mode == only)]
     modules = load_parts(plan, keys, files, device=device, dtype=dtype, parts=parts, quantize=quantize, on_size=on_size)
     model = UnifiedModel(plan, modules, Processor(plan, folder))

@@ -123,7 +123,9 @@ def learns_everywhere(case: Case) -> None:
     inputs = case.inputs()
     if inputs.is_floating_point():
         inputs.requires_grad_(True)
-    run(case, frozen, inputs)
+    output = run(case, frozen, inputs)
+    if output.requires_grad:  # by way of the inputs, as of a part that learns before this one
+        output.sum().backward()  # type: ignore[no-untyped-call]
     demand(
         all(parameter.grad is None and not parameter.requires_grad for parameter in frozen.parameters()),
         f"{case.name}: a frozen part learned; leave requires_grad to the stage",

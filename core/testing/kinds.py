@@ -42,9 +42,8 @@ def gives_vectors_of_its_width(case: Case) -> None:
 
 
 def loses_as_sums_and_counts(case: Case) -> None:
-    """Losses of a tokenizer are ``Loss`` pairs, those of two halves add up to those of the whole."""
+    """Losses of a tokenizer are finite ``Loss`` pairs, and its figures are scalars."""
     module, pixels = case.build(), case.inputs(4)
-    module.eval()
     whole, figures = module.losses(pixels)  # type: ignore[operator]
     demand(bool(whole), f"{case.name}: has no losses to train by")
     for name, loss in whole.items():

@@ -13,13 +13,13 @@ HALF = (0.5, 0.5, 0.5)
 
 
 @frozen(kw_only=True)
-class VitConfig:
-    """Square pictures cut into square patches, each a token of ``width``; blocks of attention and MLP over them."""
+class PatchesOfPictures:
+    """Square pictures cut into square patches, each a token of ``width``."""
 
     image_size: int = field(
         default=224,
         validator=validators.gt(0),
-        metadata={"help": "side of the square picture in pixels, a multiple of patch_size unless cut_edges"},
+        metadata={"help": "side of the square picture in pixels, a multiple of patch_size where no edges are cut"},
     )
     patch_size: int = field(
         default=16,
@@ -27,16 +27,6 @@ class VitConfig:
         metadata={"help": "side of the square of pixels that becomes a token"},
     )
     width: int = field(default=768, validator=validators.gt(0), metadata={"help": "width of the features"})
-    layers: int = field(default=12, validator=validators.ge(0), metadata={"help": "number of transformer blocks"})
-    heads: int = field(
-        default=12, validator=validators.gt(0), metadata={"help": "attention heads in a block; they divide the width"}
-    )
-    inner: int = field(
-        default=0, validator=validators.ge(0), metadata={"help": "inner width of the MLPs; 0 is four times the width"}
-    )
-    eps: float = field(
-        default=1e-6, validator=validators.gt(0), metadata={"help": "added to the variance in the layer norms"}
-    )
     mean: tuple[float, float, float] = field(
         default=HALF, converter=tuple, metadata={"help": "subtracted from each colour, of values in [0, 1]"}
     )
@@ -47,6 +37,33 @@ class VitConfig:
         default=14,
         validator=validators.gt(0),
         metadata={"help": "least side in pixels that a long picture is scaled down to, before it is padded"},
+    )
+
+    @property
+    def grid(self) -> Grid:
+        side = self.image_size // self.patch_size
+        return Grid(side, side)
+
+    def features(self) -> Features:
+        return Features(tokens=self.grid.size, width=self.width, grid=self.grid)
+
+    def transform(self) -> PadToSquare:
+        return PadToSquare(self.image_size, mean=self.mean, std=self.std, min_size=self.min_size)
+
+
+@frozen(kw_only=True)
+class VitConfig(PatchesOfPictures):
+    """Blocks of attention and MLP over the patches of a picture."""
+
+    layers: int = field(default=12, validator=validators.ge(0), metadata={"help": "number of transformer blocks"})
+    heads: int = field(
+        default=12, validator=validators.gt(0), metadata={"help": "attention heads in a block; they divide the width"}
+    )
+    inner: int = field(
+        default=0, validator=validators.ge(0), metadata={"help": "inner width of the MLPs; 0 is four times the width"}
+    )
+    eps: float = field(
+        default=1e-6, validator=validators.gt(0), metadata={"help": "added to the variance in the layer norms"}
     )
     cut_edges: bool = field(
         default=False,
@@ -61,19 +78,8 @@ class VitConfig:
         check_multiple("width", self.width, "heads", self.heads)
 
     @property
-    def grid(self) -> Grid:
-        side = self.image_size // self.patch_size
-        return Grid(side, side)
-
-    @property
     def inner_width(self) -> int:
         return self.inner or 4 * self.width
-
-    def features(self) -> Features:
-        return Features(tokens=self.grid.size, width=self.width, grid=self.grid)
-
-    def transform(self) -> PadToSquare:
-        return PadToSquare(self.image_size, mean=self.mean, std=self.std, min_size=self.min_size)
 
 
 @frozen(kw_only=True)

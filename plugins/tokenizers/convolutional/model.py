@@ -5,6 +5,7 @@ B pictures    N codes of one picture    D width of a code's vector    R = B·N  
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
@@ -39,7 +40,7 @@ class Quantized:
     losses: dict[str, tuple[float, Tensor]]
 
 
-class ConvolutionalTokenizer(nn.Module):
+class ConvolutionalTokenizer(nn.Module, ABC):
     """Pixels in [-1, 1]; codes int64 [B, N, 1] in raster order. A child says how vectors are quantised."""
 
     def __init__(self, config: ConvolutionalConfig, codes: Codes) -> None:
@@ -55,13 +56,13 @@ class ConvolutionalTokenizer(nn.Module):
         # Convolutions of mixed precision run several times faster with the channels innermost.
         self.to(memory_format=torch.channels_last)
 
+    @abstractmethod
     def quantizer(self) -> nn.Module:
         """The ``Quantizer``, new."""
-        raise NotImplementedError
 
+    @abstractmethod
     def quantized(self, vectors: Tensor) -> Quantized:
         """Vectors [B, N, D] in full precision, as the encoder gives them, quantised for training."""
-        raise NotImplementedError
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Pixels [B, 3, h, w] -> codes [B, N, 1]."""

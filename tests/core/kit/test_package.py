@@ -90,10 +90,8 @@ def test_the_recipe_fits_learns_and_draws(package: SimpleNamespace) -> None:
     assert drawn.size == (64, 64)
 
 
-def test_its_stages_train_it(package: SimpleNamespace) -> None:
-    recipe = read_recipe(str(package.folder / f"mini-{package.name}.toml"))
+def test_check_accepts_its_recipe_with_every_stage(package: SimpleNamespace) -> None:
     assert main(["check", str(package.folder / f"mini-{package.name}.toml")]) == 0
-    assert recipe.stages
 
 
 def test_a_package_is_refused_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,3 +121,10 @@ def test_what_the_other_face_needs_is_not_read(official: Path, only: str, built:
     paths = {name.partition(".")[0] for name, _ in model.named_parameters()}
     assert paths == {"backbone", built}
     assert left not in paths
+
+
+def test_what_cannot_be_opened_so_is_said(official: Path) -> None:
+    with pytest.raises(UsageError, match="to 'look' or to 'draw' only, not to 'lok'"):
+        load(official, only="lok")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="'parts' and 'only' both say what to read"):
+        open_model(official, only="look", parts=["backbone"])

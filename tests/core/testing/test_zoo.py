@@ -94,6 +94,12 @@ class Detaches(Encoder):
         return super().forward(pixels).detach()
 
 
+class ThawsItself(Encoder):
+    def forward(self, pixels):
+        self.requires_grad_(True)
+        return super().forward(pixels)
+
+
 class StaysInFloat32(Encoder):
     def forward(self, pixels):
         return super().forward(pixels).float()
@@ -270,6 +276,7 @@ ZOO = [
     ("encoder", NormsTheBatch, common.treats_each_row_alone, "a row of a batch differs from the row alone"),
     ("encoder", HasAnIdleWeight, common.learns_everywhere, r"no gradient reaches unused.bias, unused.weight"),
     ("encoder", Detaches, common.learns_everywhere, "carries no gradient"),
+    ("encoder", ThawsItself, common.learns_everywhere, "a frozen part learned; leave requires_grad to the stage"),
     ("encoder", StaysInFloat32, common.computes_in_bfloat16, "cast to bfloat16 it gives torch.float32"),
     ("encoder", BreaksItsGraph, common.compiles_whole_where_it_says_so, "declares that it compiles, but"),
     ("tokenizer", CountsFromOne, kinds.encodes_codes_of_its_port, r"gave codes \d .. 5, of 5"),
