@@ -41,6 +41,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .generate import generate_codes as generate_codes
     from .generate import generate_text as generate_text
     from .generate import sampler_of as sampler_of
+    from .kernels import Asked as Asked
+    from .kernels import Serves as Serves
     from .loss import Loss as Loss
     from .model import UnifiedModel as UnifiedModel
     from .pictures.making import Making as Making
@@ -76,6 +78,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.conversation import Turn as Turn
     from .sequence.mask import Mask as Mask
     from .sequence.processor import Processor as Processor
+    from .sequence.runs import Runs as Runs
     from .sequence.spans import Sequence as Sequence
     from .sequence.spans import Span as Span
     from .sequence.spans import blanked as blanked
@@ -92,6 +95,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
 
 _PUBLIC = {
     "Answered": "showcase",
+    "Asked": "kernels",
     "Batch": "sequence.batch",
     "Chat": "chat",
     "Codes": "ports",
@@ -129,7 +133,9 @@ _PUBLIC = {
     "Registrar": "components.registrar",
     "Registry": "components.registry",
     "ResourceError": "errors",
+    "Runs": "sequence.runs",
     "Sequence": "sequence.spans",
+    "Serves": "kernels",
     "Showcase": "showcase",
     "Span": "sequence.spans",
     "StorageError": "errors",

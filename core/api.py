@@ -20,10 +20,12 @@ from PIL import Image
 
 from . import __version__
 from .answering import AnswerSettings, answer_all, checked, prompt_of, seeds_of
+from .attention import Attention, default_attention
 from .drawing import OnPreview, OnStep, draw_all
 from .errors import UsageError, nearest
 from .free_memory import free_memory
 from .generate.prompts import check_room
+from .kernels import DEFAULT
 from .pictures import Making, as_picture, attach
 from .room import OnPlan, check_weights, drawing_planned
 from .sequence.conversation import Conversation
@@ -48,6 +50,7 @@ def load(
     dtype: str | torch.dtype | None = None,
     quantize: str | None = None,
     only: Literal["look", "draw"] | None = None,
+    attention: str = DEFAULT,
 ) -> Model:
     """A model that is ready to draw and to answer.
 
@@ -59,9 +62,12 @@ def load(
         quantize: ``"int8"`` or ``"int4"`` keeps the linear layers of the backbone in so few bits; they are widened to
             ``dtype`` where they are multiplied.
         only: ``"look"`` or ``"draw"`` for a model that shall do just that: what the other needs is not read.
+        attention: the kernel that computes the language model's attention: ``"sdpa"``, ``"flex"``, … (``janiform
+            components kernel`` lists them), or ``"auto"`` for the best one; ``model.attention`` says which and why.
 
     Raises:
-        UsageError: there is no such model, device, dtype or way to quantize.
+        UsageError: there is no such model, device, dtype or way to quantize, or the kernel cannot do what is asked.
+        ComponentError: there is no such kernel.
         StorageError: the model's files are damaged or do not belong together.
         ResourceError: the weights do not fit into the memory that is free.
     """
@@ -74,7 +80,9 @@ def load(
     def check(needed: int) -> None:
         check_weights(needed, kind or torch.float32, free, place.type, f"'{name}'", quantize)
 
-    opened = open_model(folder, device=place, dtype=kind, only=only, quantize=quantize, on_size=check)
+    opened = open_model(
+        folder, device=place, dtype=kind, only=only, quantize=quantize, attention=attention, on_size=check
+    )
     return Model(opened, name=name, facts=about(folder), quantize=quantize, folder=folder)
 
 
@@ -103,6 +111,11 @@ class Model:
     @property
     def recipe(self) -> Recipe:
         return self.model.plan.recipe
+
+    @property
+    def attention(self) -> Attention:
+        """The kernel in use: its ``name``, and the ``reason`` why ``"auto"`` took it."""
+        return self.model.attention or default_attention()
 
     @cached_property
     def digest(self) -> str:
@@ -201,6 +214,7 @@ class Model:
             pathway=pathway,
             dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
             quantize=self.quantize or "",
+            attention=self.attention.name,
             device=self.model.device.type,
             recipe=self.recipe.name,
             weights_sha256=self.digest,

@@ -1,48 +1,100 @@
-"""Attention under a declared mask, by the kernel that is in use: PyTorch's scaled-dot-product attention.
+"""Attention under a declared mask, by the kernel that the mask carries.
 
-On the CPU its backward pass takes two to four times as long as plain matrix products do for short sequences, so
-training takes those there.
+A backbone calls ``attend`` and knows nothing of kernels: whoever makes the mask says which one computes. A mask without
+one, and all that is traced on the meta device, takes the default kernel.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
+from .kernels import DEFAULT, Asked, Choice, Serves, choose, refused, shortcomings
 from .sequence.mask import Mask
 
-SHORT = 512
-"""Keys up to which scores are worth writing out; their memory grows with the square of the length."""
+if TYPE_CHECKING:
+    from .contracts import Kernel
+
+
+class Attention:
+    """A kernel in use. Every new kind of call is compared with what the kernel serves, once.
+
+    ``name`` is the component's reference, ``reason`` why ``auto`` took it.
+    """
+
+    def __init__(self, name: str, serves: Serves, kernel: Kernel, reason: str = "") -> None:
+        self.name = name
+        self.serves = serves
+        self.kernel = kernel
+        self.reason = reason
+        self._served: set[tuple[object, ...]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Attention {self.name}>"
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+        """What ``attend`` computes. Raises ``UsageError`` where the kernel does not serve it."""
+        learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
+        blocks = not self.serves.blocks and mask.has_blocks
+        call = (q.dtype, q.device, learning, q.shape[-1], blocks, q.shape[1] != k.shape[1], q.shape[2] != k.shape[2])
+        if call not in self._served:
+            self._check(call)
+        return self.kernel(q, k, v, mask)
+
+    def _check(self, call: tuple[object, ...]) -> None:
+        dtype, device, learning, width, blocks, grouped, cached = call
+        asked = Asked(
+            device=str(device),
+            dtype=str(dtype).removeprefix("torch."),
+            learning=bool(learning),
+            head_width=cast(int, width),
+            blocks=bool(blocks),
+            grouped=bool(grouped),
+            cached=bool(cached),
+        )
+        if missing := shortcomings(self.serves, asked):
+            raise refused(self.name.partition("@")[0], missing, asked)
+        self._served.add(call)
+
+
+def attention_for(name: str, asked: Asked) -> Attention:
+    """The kernel of a name, or of ``"auto"``, ready for what is asked. Raises what ``kernels.choose`` raises."""
+    return made(choose(name, asked))
+
+
+def made(choice: Choice) -> Attention:
+    """The chosen kernel, built. Raises ``ComponentError`` where its code cannot be loaded."""
+    kernel = choice.component.load()(choice.config)
+    return Attention(choice.component.reference, choice.serves, kernel, choice.reason)
+
+
+@cache
+def default_attention() -> Attention:
+    """The kernel where none is named. Raises ``ComponentError`` where its plugin is switched off."""
+    from .components.registry import registry
+
+    component = registry().find("kernel", DEFAULT)
+    return made(Choice(component, component.config()))
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     """Queries [B, heads, T, Dh] over keys and values [B, kv_heads, S, Dh] -> [B, heads, T, Dh], scaled by Dh^-0.5.
 
     The queries belong to the last T of the S keys. ``heads`` is a multiple of ``kv_heads`` (grouped-query attention,
-    arXiv:2305.13245): query head h reads key head h // (heads / kv_heads).
+    arXiv:2305.13245): query head h reads key head h // (heads / kv_heads). Raises ``UsageError`` where the kernel that
+    the mask carries does not serve this.
     """
-    rows, heads, queries, width = q.shape
-    kv_heads, keys = k.shape[1:3]
-    seen, causal = mask.compiled(queries, keys, q.device)
-    if q.device.type == "cpu" and q.requires_grad and keys <= SHORT:
-        return _written_out(q, k, v, seen, causal)
-    if queries == 1 and heads != kv_heads:
-        # The heads of a group see the same keys, so they pass as the queries of one head: the cache is read once.
-        grouped = q.reshape(rows, kv_heads, heads // kv_heads, width)
-        return scaled_dot_product_attention(grouped, k, v, attn_mask=seen).reshape(rows, heads, 1, width)
-    return scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=causal, enable_gqa=heads != kv_heads)
+    attention = mask.attention
+    if attention is None or q.is_meta:
+        attention = default_attention()
+    if not q.is_meta and torch.is_autocast_enabled(q.device.type):
+        q, k, v = (_lowered(tensor) for tensor in (q, k, v))
+    return attention(q, k, v, mask)
 
 
-def _written_out(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, causal: bool) -> Tensor:
-    """The same by matrix products: the scores of all queries and keys exist at once."""
-    groups = q.shape[1] // k.shape[1]
-    if groups > 1:
-        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-    if causal:
-        seen = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
-    if seen is not None:
-        scores = scores + torch.zeros(seen.shape, dtype=scores.dtype).masked_fill_(~seen, float("-inf"))
-    weights: Tensor = scores.softmax(dim=-1).to(v.dtype)
-    return weights @ v
+def _lowered(tensor: Tensor) -> Tensor:
+    """Of autocast's type, so that kernels of any kind see one: a norm of queries and keys leaves them in float32."""
+    return tensor if tensor.dtype == torch.float64 else tensor.to(torch.get_autocast_dtype(tensor.device.type))

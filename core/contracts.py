@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .kernels import Asked, Serves
 from .ports import Codes, Features, Hidden, Logits
 
 if TYPE_CHECKING:
@@ -223,7 +224,8 @@ class ObjectiveConfig(Protocol):
 class Objective(Protocol):
     """An ``nn.Module`` (so that it may own parts that only training needs, such as a text tower or a discriminator).
 
-    It may also have ``samples(examples) -> PIL picture or None``: what the model makes of a few conversations.
+    It may also have ``samples(examples) -> PIL picture or None``: what the model makes of a few conversations; and
+    ``attends = False`` where it never runs the backbone, so that no attention kernel is chosen for it.
     """
 
     def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:
@@ -253,6 +255,29 @@ class Benchmark(Protocol):
 
     def show(self, model: Model, drawings: int, answers: int, progress: Progress) -> Showcase:
         """Examples to look at: so many prompts drawn and judged, and so many questions about own and other pictures."""
+
+
+class KernelConfig(Protocol):
+    """Kind ``kernel``; factory(config) -> Kernel. No setting is required."""
+
+    def serves(self) -> Serves:
+        """What the kernel can do: devices, dtypes, heads, masks, and what must be installed for it."""
+
+    def advantage(self, asked: Asked) -> str:
+        """Why ``auto`` should take it rather than sdpa for what is asked, which it serves; empty where not."""
+
+
+class Kernel(Protocol):
+    """Attention under a declared mask, equal within rounding to every other kernel; called by ``janiform.attend``."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+        """Queries [B, heads, T, Dh] over keys and values [B, kv_heads, S, Dh] -> [B, heads, T, Dh], scaled by Dh^-0.5.
+
+        The queries are the last T of the S keys. ``mask.documents`` and ``mask.blocks`` say who sees whom,
+        ``mask.compiled`` gives it as a tensor, ``mask.runs`` as stretches; what the kernel itself makes of it is made
+        once, by ``mask.kept``. Keys and values may be views of a longer cache. What comes out at padding is finite.
+        The three are of one dtype, also under autocast. janiform asks only what the config says that it serves.
+        """
 
 
 class FormatConfig(Protocol):

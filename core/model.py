@@ -5,7 +5,8 @@ B rows    T positions    n pictures    N tokens of a picture    d depth of a cod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -21,6 +22,7 @@ from .sequence.mask import Mask
 from .sequence.processor import Processor
 
 if TYPE_CHECKING:
+    from .attention import Attention
     from .compose import Plan
 
 
@@ -37,10 +39,12 @@ class UnifiedModel(nn.Module):
 
     A part is found under its path, as in the recipe: ``model.generation.adapter``; its weights have that prefix in the
     state dict. ``modules_by_path`` holds the owners; a part that is left out can't be used, and all others can.
+    ``attention`` is the kernel that the masks of its batches carry; None is the default one.
     """
 
     backbone: nn.Module
     plan: Plan
+    attention: Attention | None = None
 
     def __init__(
         self, plan: Plan, modules_by_path: Mapping[str, nn.Module], processor: Processor | None = None
@@ -70,6 +74,15 @@ class UnifiedModel(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
+
+    @contextmanager
+    def attending(self, attention: Attention | None) -> Iterator[None]:
+        """Another kernel for a while, as a training stage has its own."""
+        before, self.attention = self.attention, attention
+        try:
+            yield
+        finally:
+            self.attention = before
 
     def part(self, path: str) -> nn.Module:
         """The module at a path, or its owner's where it is shared. Raises ``JaniformError`` where it was not built."""
@@ -124,7 +137,7 @@ class UnifiedModel(nn.Module):
         With a cache, the batch follows what is in it, and ``mask`` declares the positions of both.
         """
         if mask is None:
-            mask = Mask(batch.documents, batch.blocks)
+            mask = batch.mask(self.attention)
         return cast(Tensor, self.part("backbone")(self.embed(batch, codes), batch.positions, mask, cache))
 
     def forward(self, batch: Batch) -> dict[str, Loss]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import Problem, UsageError
-from .options import load_options
+from .options import load_options, opened
 from .output import json_option, print_json
 from .paths import exists, named_as_picture
 
@@ -50,9 +50,7 @@ def command(
         if not named_as_picture(path) and not is_address(path) and not exists(path):
             raise UsageError(Problem(f"there is no picture '{path}'", hint="put the question in quotes"))
     seen = [read_picture(path) for path in pictures]  # before the model, which takes longer to load
-    from ..api import load
-
-    loaded = load(model, **how, only="look")
+    loaded = opened(model, **how, only="look")
     streams = sys.stdout.isatty() and not as_json
     answer = loaded.ask(
         seen,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import JaniformError, Problem, UsageError, nearest
-from .options import load_options
+from .options import load_options, opened
 from .outputs import ready_folder, stem_of, write_new
 from .paths import first_word, picture_paths, take_apart
 from .progress import progress_shown
@@ -61,10 +61,9 @@ def command(
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. /help in the
     conversation lists what else it understands: /look, /draw, /forget, /quit. Lines may also come from a pipe.
     """
-    from ..api import load
     from ..chat import Chat
 
-    loaded = load(model, **how)
+    loaded = opened(model, **how)
     chat = Chat(loaded, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
     session = _Session(chat, out, {} if guidance is None else {"guidance": guidance})
     session.run()

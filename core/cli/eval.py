@@ -12,7 +12,7 @@ import click
 
 from ..benchmarks import build_benchmark, find_benchmark, groups_of, settings_of
 from ..errors import Problem, UsageError
-from .options import load_options
+from .options import load_options, opened
 from .output import console, json_option, print_json, table
 from .progress import progress_shown
 
@@ -51,9 +51,7 @@ def command(
         raise UsageError(f"there is no folder '{out.parent}' for --out")
     if record and how["quantize"]:
         raise UsageError(Problem("scores of quantized weights are not the model's", hint="leave out --record"))
-    from ..api import load
-
-    loaded = load(model, **how)
+    loaded = opened(model, **how)
     began = time.perf_counter()
     with progress_shown() as progress:
         scores = dict(measure.run(loaded, progress))
@@ -63,6 +61,7 @@ def command(
         "weights_sha256": loaded.digest,
         "device": str(loaded.model.device),
         "quantize": loaded.quantize or "",
+        "attention": loaded.attention.name,
         "seconds": round(time.perf_counter() - began, 1),
         **scores.get("settings", {}),
     }

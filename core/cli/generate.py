@@ -10,8 +10,8 @@ import click
 from click.core import ParameterSource
 
 from ..errors import Problem, UsageError
-from .like import Order, changes, compared, place_of
-from .options import load_options
+from .like import Order, changes, compared, kernel_of, place_of
+from .options import load_options, opened
 from .output import json_option, print_json
 from .outputs import ready_folder, stem_of, write_new
 from .progress import progress_shown
@@ -74,12 +74,13 @@ def command(
         order = asked.like(made)
         how["dtype"] = how["dtype"] or made.dtype
         how["quantize"] = how["quantize"] or made.quantize or None
-        if click.get_current_context().get_parameter_source("device") is ParameterSource.DEFAULT:
+        said = click.get_current_context().get_parameter_source
+        if said("device") is ParameterSource.DEFAULT:
             how["device"], notes = place_of(made)
+        if said("attention") is ParameterSource.DEFAULT:
+            how["attention"] = kernel_of(made, how)
     ready_folder(out)
-    from ..api import load
-
-    loaded = load(model, **how, only="draw")
+    loaded = opened(model, **how, only="draw")
     if made is not None:
         order, lost = order.with_settings(made, loaded.drawing_settings(order.pathway))
         notes += [*changes(made, loaded), *lost]

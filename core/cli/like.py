@@ -10,7 +10,8 @@ import numpy as np
 from attrs import field, frozen
 
 from .. import __version__
-from ..errors import UsageError
+from ..errors import JaniformError, UsageError
+from ..kernels import DEFAULT, Asked, choose
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -80,6 +81,17 @@ def place_of(made: Making) -> tuple[str, list[str]]:
     return "cpu", [f"the picture was drawn on '{made.device}', which is not here; drawing on the cpu"]
 
 
+def kernel_of(made: Making, how: Mapping[str, Any]) -> str:
+    """The attention kernel to draw a picture again with: its own, where that serves how the model is loaded."""
+    if not made.attention:
+        return DEFAULT
+    asked = Asked(device=how["device"], dtype=how["dtype"] or "float32", cached=True)
+    try:
+        return choose(made.attention, asked).component.reference
+    except JaniformError:  # what is used instead is said with all else that is no longer as it was
+        return DEFAULT
+
+
 def changes(made: Making, model: Model) -> list[str]:
     """What is no longer as it was when a picture was made, each in a sentence; the prompt and the settings aside."""
     import torch
@@ -99,6 +111,7 @@ def changes(made: Making, model: Model) -> list[str]:
         ("torch", made.torch, torch.__version__),
         ("dtype", made.dtype, now.dtype),
         ("quantisation", made.quantize or "none", now.quantize or "none"),
+        ("attention", made.attention or now.attention, now.attention),
         ("device", made.device, now.device),
     ):
         if then != today:

@@ -11,7 +11,7 @@ from .output import json_option, print_json
 
 @click.command()
 @click.argument("name")
-@click.option("--kind", required=True, help="encoder, tokenizer, embedding, adapter, backbone or head.")
+@click.option("--kind", required=True, help="encoder, tokenizer, embedding, adapter, backbone, head or kernel.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the package, new or empty; janiform-NAME by default."
 )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from ..kernels import AUTO, DEFAULT
+
+if TYPE_CHECKING:
+    from ..api import Model
 
 device_option: Callable[[Any], Any] = click.option(
     "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:1, …"
@@ -21,9 +26,28 @@ quantize_option: Callable[[Any], Any] = click.option(
 )
 
 
+attention_option: Callable[[Any], Any] = click.option(
+    "--attention",
+    default=DEFAULT,
+    show_default=True,
+    metavar="NAME",
+    help='The kernel that computes attention, or auto; "janiform components kernel" lists them.',
+)
+
+
 def load_options(command: Any) -> Any:
-    """How a model is loaded. The command takes them as ``**how``, and hands them to ``janiform.load`` as they are."""
-    return device_option(dtype_option(quantize_option(command)))
+    """How a model is loaded. The command takes them as ``**how``, and hands them to ``opened`` as they are."""
+    return device_option(dtype_option(quantize_option(attention_option(command))))
+
+
+def opened(model: str, **how: Any) -> Model:
+    """The model, by ``janiform.load``; says on standard error which kernel ``--attention auto`` took, and why."""
+    from ..api import load
+
+    loaded = load(model, **how)
+    if how.get("attention") == AUTO:
+        click.echo(f"attention: {loaded.attention.name}, {loaded.attention.reason}", err=True)
+    return loaded
 
 
 overrides_option: Callable[[Any], Any] = click.option(

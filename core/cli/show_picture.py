@@ -52,6 +52,7 @@ def _print(making: Making) -> None:
         "weights": f"sha256 {making.weights_sha256}" if making.weights_sha256 else "of no file",
         "dtype": making.dtype,
         **({"quantize": making.quantize} if making.quantize else {}),
+        **({"attention": making.attention} if making.attention else {}),
         "device": making.device,
         "janiform": making.janiform,
         "torch": making.torch,

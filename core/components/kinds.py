@@ -34,6 +34,7 @@ KINDS = {
         Kind("objective", "what a training stage minimises", (), "ObjectiveConfig", "Objective"),
         Kind("source", "a stream of conversations to train on", (), "", "Source"),
         Kind("benchmark", "a measurement of a model", (), "BenchmarkConfig", "Benchmark"),
+        Kind("kernel", "how attention is computed", ("serves", "advantage"), "KernelConfig", "Kernel"),
         Kind("format", "a layout of model directories", ("recognises",), "FormatConfig", "Format"),
     )
 }

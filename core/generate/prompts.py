@@ -79,7 +79,9 @@ def read(model: UnifiedModel, prompts: Sequence[SpanSequence], more: int) -> Pro
     embeddings = model.embed(batch)
     repeated = len(different) < len(prompts)
     cache = _cache(model, len(different), length + (0 if repeated else more), embeddings)
-    mask = Mask.decoding(batch.documents, batch.blocks, length=length + more)
+    mask = Mask.decoding(
+        batch.documents, batch.blocks, length=length + more, attention=model.attention, host=batch.host
+    )
     hidden: Tensor = model.part("backbone")(embeddings, batch.positions, mask, cache)
     # Left padding puts every prompt's last token at the end of its row.
     last, lengths = hidden[:, -1], batch.positions[:, -1:] + 1
@@ -89,7 +91,13 @@ def read(model: UnifiedModel, prompts: Sequence[SpanSequence], more: int) -> Pro
         for layer in range(len(cache.keys)):
             cache.append(layer, read_once.keys[layer, at], read_once.values[layer, at])
         cache.advance(length)
-        mask = Mask.decoding(batch.documents[at], batch.blocks[at], length=length + more)
+        mask = Mask.decoding(
+            batch.documents[at],
+            batch.blocks[at],
+            length=length + more,
+            attention=model.attention,
+            host=None if batch.host is None else (batch.host[0][rows], batch.host[1][rows]),
+        )
         last, lengths = last[at], lengths[at]
     context = model.plan.hidden.context
     return Prompts(model, last, mask, cache, lengths, context - 1 if length + more > context else None)

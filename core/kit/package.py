@@ -21,6 +21,7 @@ KINDS: Final = {
     "adapter": ("understanding", "adapter", ""),
     "backbone": ("", "backbone", ""),
     "head": ("generation", "head", ""),
+    "kernel": ("training", "attention", ""),
 }
 """The kinds that a package can begin with: where such a part stands in janus-mini, and what it must be set to there."""
 
@@ -67,8 +68,7 @@ def write_package(name: str, kind: str, folder: Path) -> list[Path]:
 
 def _texts(name: str, kind: str) -> dict[str, str]:
     module = f"janiform_{name.replace('-', '_')}"
-    pathway, slot, settings = KINDS[kind]
-    part = f'{{ use = "{name}"{settings} }}'
+    pathway, slot, _ = KINDS[kind]
     words = {
         "name": name,
         "kind": kind,
@@ -76,7 +76,9 @@ def _texts(name: str, kind: str) -> dict[str, str]:
         "module": module,
         "Class": name.title().replace("-", ""),
         "path": f"{pathway}.{slot}".strip("."),
-        "table": f"[{pathway}]\n{slot} = {part}" if pathway else f'[{slot}]\nuse = "{name}"',
+        "table": _table(kind, name),
+        "what": "the kernel" if kind == "kernel" else "the `torch.nn.Module`",
+        "port": "what the kernel serves" if kind == "kernel" else "the port that follows from them",
         "small": f", {SMALL[kind]}" if kind in SMALL else "",
         "version": __version__,
     }
@@ -90,6 +92,14 @@ def _texts(name: str, kind: str) -> dict[str, str]:
         f"tests/test_{name.replace('-', '_')}.py": _filled("tests", words),
         ".github/workflows/tests.yml": _filled("workflow", words),
     }
+
+
+def _table(kind: str, name: str) -> str:
+    """The lines of a recipe that put the component in its place."""
+    pathway, slot, settings = KINDS[kind]
+    if kind == "kernel":
+        return f'[{pathway}]\n{slot} = "{name}"'
+    return f'[{pathway}]\n{slot} = {{ use = "{name}"{settings} }}' if pathway else f'[{slot}]\nuse = "{name}"'
 
 
 def _filled(template: str, words: dict[str, str]) -> str:

@@ -60,6 +60,8 @@ class Making:
     torch: str
     quantize: str = ""
     """How the backbone's weights were reduced: ``int8``, ``int4``; empty where they were not."""
+    attention: str = ""
+    """The kernel that computed attention: ``sdpa@1``; empty in pictures that were drawn before they said it."""
     count: int = 1
     """Above 1 for a contact sheet of so many pictures, whose seeds follow one another."""
 
@@ -146,7 +148,7 @@ def parse(text: str, name: str = "the picture") -> Making:
     written = said.get("format")
     if type(written) is int and written > FORMAT:
         raise PictureError(f"{lead} has format {written} of a newer janiform; this one reads format {FORMAT}")
-    said = {"count": 1, "quantize": "", **said}
+    said = {"count": 1, "quantize": "", "attention": "", **said}
     wrong = [f"'{key}' is not {what}" for key, (fits, what) in _FIELDS.items() if not fits(said.get(key))]
     if wrong:
         raise PictureError(f"{lead} cannot be used: " + ", ".join(wrong))
@@ -199,6 +201,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "janiform": _NAME,
     "torch": _NAME,
     "quantize": _NAME,
+    "attention": _NAME,
     "count": (lambda value: _whole(value, 1, MAX_COUNT), f"a whole number from 1 to {MAX_COUNT}"),
 }
 """Key -> what its value must be, as a check and in words."""

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import attrs
 
-from ..errors import Origin, nearest
+from ..errors import JaniformError, Origin, nearest
+from ..kernels import AUTO, find
 from .grammar import DEFAULT_USES, SINGLE_PARTS
 from .part import Use
 from .part_reader import DEFAULT, PartReader
@@ -134,11 +135,23 @@ class _Reader:
         except Mistakes as mistakes:
             self.report.mistakes(mistakes, ("training",), node)
             return Training()
+        training = self._with_kernel(training, child(node, "attention"))
         self.parts.record_settings(("training",), training, node)
         if "stages" not in node.entries and isinstance(stages, Table):
             training = attrs.evolve(training, stages=tuple(stages.entries))
             self.parts.origins["training.stages"] = _DERIVED
         return training
+
+    def _with_kernel(self, training: Training, node: Node | None) -> Training:
+        """With the kernel's version, as resolved recipes name components."""
+        if node is None or training.attention == AUTO:
+            return training
+        try:
+            return attrs.evolve(training, attention=find(training.attention, self.parts.registry).reference)
+        except JaniformError as error:
+            for problem in error.problems:
+                self.report.add(problem.message, ("training", "attention"), node.origin, problem.hint)
+            return training
 
     def _known(self, node: Node | None, path: Path, section: str) -> None:
         """Whether the names in a table or list are those of tables ``[section.NAME]``."""

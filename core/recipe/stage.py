@@ -134,3 +134,7 @@ class Training:
         default=500, validator=validators.ge(1), metadata=_help("Steps between checkpoints within a stage.")
     )
     keep: int = field(default=2, validator=validators.ge(1), metadata=_help("How many checkpoints are kept."))
+    attention: str = field(
+        default="sdpa@1",
+        metadata=_help("The kernel that computes attention, a component of kind kernel, or `auto`."),
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,11 @@ from attrs import frozen
 from torch import Tensor
 
 from ..errors import JaniformError
+from .mask import Mask
 from .spans import Sequence, Span
+
+if TYPE_CHECKING:
+    from ..attention import Attention
 
 Side = Literal["left", "right"]
 
@@ -53,7 +57,8 @@ class Batch:
 
     ``positions`` count from 0 in every document; ``documents`` number the documents of a row, -1 on padding;
     ``blocks`` are 0 where attention is causal, else the number of the span whose positions see one another.
-    ``pictures`` and ``codes`` are keyed by pathway, ``text`` by the name of the loss.
+    ``pictures`` and ``codes`` are keyed by pathway, ``text`` by the name of the loss. ``host`` are documents and blocks
+    as they were on the CPU, where the batch was moved from there: what a mask can be compiled from without waiting.
     """
 
     ids: Tensor
@@ -63,6 +68,11 @@ class Batch:
     pictures: dict[str, Pictures]
     text: dict[str, TextTargets]
     codes: dict[str, CodeTargets]
+    host: tuple[Tensor, Tensor] | None = None
+
+    def mask(self, attention: Attention | None = None) -> Mask:
+        """Who may look at whom in this batch, computed by a kernel; None is the default one."""
+        return Mask(self.documents, self.blocks, attention=attention, host=self.host)
 
     def to(self, device: str | torch.device, non_blocking: bool = False) -> Batch:
         """The batch with all its tensors on the device."""
@@ -87,6 +97,7 @@ class Batch:
             },
             {name: TextTargets(move(some.positions), move(some.ids)) for name, some in self.text.items()},
             {name: CodeTargets(move(some.pictures), move(some.positions)) for name, some in self.codes.items()},
+            (self.documents, self.blocks) if self.documents.device.type == "cpu" else self.host,
         )
 
     @property

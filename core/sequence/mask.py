@@ -9,61 +9,139 @@ S keys, which makes one declaration serve the prompt and every later step of cac
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import torch
 from torch import Tensor
+
+from .runs import Runs, runs_of, scattered
+
+if TYPE_CHECKING:
+    from ..attention import Attention
+
+T = TypeVar("T")
 
 Compiled = tuple[Tensor | None, bool]
 """What ``scaled_dot_product_attention`` wants: a bool mask (true is seen) or None, and ``is_causal``."""
 
 
 class Mask:
-    """The declaration of one batch; ``compiled`` turns it into a kernel's mask, at most once per shape.
+    """The declaration of one batch, and what kernels make of it, each of it at most once.
 
     ``documents`` int64 [B, L]: the number of each position's document, −1 on padding; None where every row is one
     document that starts at position 0 (padding on the right needs no declaration: no causal query sees it).
     ``blocks`` int64 [B, L]: 0 where causal, n > 0 inside of full block n; None where everything is causal.
+    ``attention`` is the kernel that computes under the mask, None for the default one. ``host`` are documents and
+    blocks once more in the CPU's memory, where the others are on a device: so that nothing has to be read back.
     """
 
-    def __init__(self, documents: Tensor | None, blocks: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        documents: Tensor | None,
+        blocks: Tensor | None = None,
+        *,
+        attention: Attention | None = None,
+        host: tuple[Tensor, Tensor | None] | None = None,
+    ) -> None:
         if documents is None and blocks is not None:
             raise ValueError("blocks are declared inside of documents: give both")
+        if documents is not None and documents.device.type == "cpu":
+            host = documents, blocks
         # Reading a value off an accelerator would make the host wait, so the shortcut is looked for on the CPU only.
-        if documents is not None and documents.device.type == "cpu" and _plain(documents, blocks):
-            documents = blocks = None
+        if host is not None and _plain(*host):
+            documents = blocks = host = None
         self.documents = documents
         self.blocks = blocks
+        self.attention = attention
+        self._host = host
         self._steps: tuple[int, Tensor] | None = None
-        self._compiled: dict[tuple[int, int, torch.device], Compiled] = {}
+        self._kept: dict[Hashable, Any] = {}
 
     @classmethod
-    def causal(cls) -> Mask:
+    def causal(cls, attention: Attention | None = None) -> Mask:
         """Every row is one document from its first position on, without full blocks."""
-        return cls(None)
+        return cls(None, attention=attention)
 
     @classmethod
-    def decoding(cls, documents: Tensor, blocks: Tensor | None = None, *, length: int) -> Mask:
+    def decoding(
+        cls,
+        documents: Tensor,
+        blocks: Tensor | None = None,
+        *,
+        length: int,
+        attention: Attention | None = None,
+        host: tuple[Tensor, Tensor | None] | None = None,
+    ) -> Mask:
         """For a prompt [B, P] that is continued, up to ``length`` positions, in the document that each row ends with.
 
         The prompt may hold full blocks and several documents; what follows is causal. Single steps are slices of one
-        prebuilt row, so that a step of a ragged batch costs nothing. Asks the device once whether there is padding.
-        Raises ``ValueError`` where a row is padded on the right.
+        prebuilt row, so that a step of a ragged batch costs nothing. Asks the device once whether there is padding,
+        unless ``host`` says it. Raises ``ValueError`` where a row is padded on the right.
         """
-        rows, prompt = documents.shape
+        prompt = documents.shape[1]
         if length < prompt:
             raise ValueError(f"a prompt of {prompt} positions cannot be continued up to {length}")
-        last = documents[:, -1:]
-        if bool(((last < 0) & (documents >= 0).any(dim=1, keepdim=True)).any()):
+        known, full = (documents, blocks) if host is None else host
+        if bool(((known[:, -1:] < 0) & (known >= 0).any(dim=1, keepdim=True)).any()):
             raise ValueError("a prompt that is continued must be padded on its left")
-        if _plain(documents, blocks):
-            return cls.causal()
-        following = last.expand(rows, length - prompt)
+        if _plain(known, full):
+            return cls.causal(attention)
+        all_documents, all_blocks = _continued(documents, blocks, length)
         mask = cls(
-            torch.cat((documents, following), dim=1),
-            None if blocks is None else torch.cat((blocks, torch.zeros_like(following)), dim=1),
+            all_documents,
+            all_blocks,
+            attention=attention,
+            host=None if host is None else _continued(*host, length),
         )
         # A row of nothing but padding sees all of it: finite, and nobody reads it.
-        mask._steps = prompt, (torch.cat((documents, following), dim=1) == last)[:, None, None]
+        mask._steps = prompt, (all_documents == documents[:, -1:])[:, None, None]
         return mask
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether there are full blocks. May wait for the device where nothing was said on the ``host``."""
+
+        def look() -> bool:
+            blocks = None if self.documents is None else self._on_host()[1]
+            return blocks is not None and bool((blocks != 0).any())
+
+        return self.kept("blocks", look)
+
+    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made on first use: so that a kernel compiles the declaration once for all layers."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        value: T = self._kept[key]
+        return value
+
+    def runs(self, rows: int, queries: int, keys: int, device: torch.device) -> tuple[Runs, ...]:
+        """The mask for the last ``queries`` of ``keys`` positions as runs, causal ones and full ones; see ``Runs``.
+
+        Raises ``UsageError`` where a document or a block lies in several stretches.
+        """
+
+        def make() -> tuple[Runs, ...]:
+            documents, blocks = self._on_host() if self.documents is not None else (None, None)
+            self._check_length(keys)
+            return runs_of(documents, blocks, rows, queries, keys, device)
+
+        return self.kept(("runs", rows, queries, keys, device), make)
+
+    def last_starts(self, keys: int) -> Tensor:
+        """Where the document begins that the last of ``keys`` positions is of, int64 [B] on the CPU.
+
+        Raises ``ValueError`` without declared documents, ``UsageError`` where such a document is not one stretch.
+        """
+        if self.documents is None:
+            raise ValueError("every row is one document that begins at position 0")
+        documents = self._on_host()[0][:, :keys]
+        same = documents == documents[:, -1:]
+        starts = torch.where(same, 0, torch.arange(1, keys + 1)).amax(dim=1)
+        apart = (same.sum(dim=1) != keys - starts) & (documents[:, -1] >= 0)
+        for row in apart.nonzero().flatten().tolist():
+            raise scattered(f"document {int(documents[row, -1])}", row)
+        return starts
 
     def compiled(self, queries: int, keys: int, device: torch.device) -> Compiled:
         """The mask [B or 1, 1, T, S] for the last ``queries`` of ``keys`` positions, built on first use."""
@@ -71,10 +149,7 @@ class Mask:
             prompt, seen = self._steps
             if prompt < keys <= seen.shape[-1]:
                 return seen[..., :keys], False
-        shape = (queries, keys, device)
-        if shape not in self._compiled:
-            self._compiled[shape] = self._compile(queries, keys, device)
-        return self._compiled[shape]
+        return self.kept(("dense", queries, keys, device), lambda: self._compile(queries, keys, device))
 
     def _compile(self, queries: int, keys: int, device: torch.device) -> Compiled:
         if self.documents is None:
@@ -83,8 +158,7 @@ class Mask:
             if queries == 1:
                 return None, False
             return _causal(queries, keys, device)[None, None], False
-        if keys > self.documents.shape[1]:
-            raise ValueError(f"the mask declares {self.documents.shape[1]} positions, but there are {keys} keys")
+        self._check_length(keys)
         key = self.documents[:, :keys]
         query = key[:, keys - queries :]
         order = _causal(queries, keys, device)[None]
@@ -94,6 +168,25 @@ class Mask:
             order = order | ((own == block[:, None, :]) & (own != 0))
         seen = (query[:, :, None] == key[:, None, :]) & (key >= 0)[:, None, :] & order
         return (seen | _itself(queries, keys, device))[:, None], False
+
+    def _check_length(self, keys: int) -> None:
+        if self.documents is not None and keys > self.documents.shape[1]:
+            raise ValueError(f"the mask declares {self.documents.shape[1]} positions, but there are {keys} keys")
+
+    def _on_host(self) -> tuple[Tensor, Tensor | None]:
+        if self._host is None:
+            assert self.documents is not None
+            self._host = self.documents.cpu(), None if self.blocks is None else self.blocks.cpu()
+        return self._host
+
+
+def _continued(documents: Tensor, blocks: Tensor | None, length: int) -> tuple[Tensor, Tensor | None]:
+    """The same up to ``length`` positions: each row goes on in its last document, without blocks."""
+    following = documents[:, -1:].expand(len(documents), length - documents.shape[1])
+    return (
+        torch.cat((documents, following), dim=1),
+        None if blocks is None else torch.cat((blocks, torch.zeros_like(following)), dim=1),
+    )
 
 
 def _causal(queries: int, keys: int, device: torch.device) -> Tensor:

@@ -20,10 +20,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import __version__
+from ..attention import attention_for
 from ..components.registry import registry
 from ..compose import compose
 from ..compose.build import build_modules
 from ..errors import Problem, StorageError, UsageError, nearest
+from ..kernels import DEFAULT, Asked
 from ..model import UnifiedModel
 from ..recipe import dumps
 from ..sequence.processor import Processor
@@ -91,6 +93,7 @@ def open_model(
     parts: Iterable[str] | None = None,
     only: Mode | None = None,
     quantize: str | None = None,
+    attention: str = DEFAULT,
     on_size: Callable[[int], None] | None = None,
 ) -> UnifiedModel:
     """A model with its weights: of a recipe that ships with weights, by name, or of a directory of any known layout.
@@ -102,10 +105,13 @@ def open_model(
         parts: only these, by path or first name (``("backbone", "understanding")``); other weights are not read.
         only: ``"look"`` or ``"draw"`` leaves out the pathways that do the other, instead of ``parts``.
         quantize: ``"int8"`` or ``"int4"`` for the backbone's linear layers; see ``storage.quantize``.
+        attention: the kernel that computes the backbone's attention, or ``"auto"``; see ``kernels.choose``.
         on_size: called with the bytes that the weights will take in memory, before they take any; may raise.
 
     Raises:
-        UsageError: there is no such model, it has no weights, or ``only`` is no face of it or stands beside ``parts``.
+        UsageError: there is no such model, it has no weights, or ``only`` is no face of it or stands beside ``parts``;
+            or the kernel cannot do what is asked.
+        ComponentError: there is no such kernel.
         RecipeError: its recipe has mistakes.
         StorageError: its files are damaged, or do not belong together; every tensor that does not fit is named.
     """
@@ -116,6 +122,9 @@ def open_model(
     folder = model_folder(name_or_folder)
     layout = format_of(folder).format
     plan = compose(layout.recipe(folder))
+    number = str(dtype or torch.float32).removeprefix("torch.")
+    asked = Asked(device=str(device), dtype=number, head_width=plan.hidden.head_width, cached=True)
+    kernel = attention_for(attention, asked)
     keys = layout.keys(plan)
     files = layout.weights(folder)
     _check_whole(files, about(folder).get("weights"))
@@ -123,6 +132,7 @@ def open_model(
         parts = ["backbone", *(name for name, shape in plan.pathways.items() if shape.mode == only)]
     modules = load_parts(plan, keys, files, device=device, dtype=dtype, parts=parts, quantize=quantize, on_size=on_size)
     model = UnifiedModel(plan, modules, Processor(plan, folder))
+    model.attention = kernel
     return model.eval().requires_grad_(False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from ..compose.slots import SLOTS
 from ..ports import Misfit
 from .case import Case
 from .common import COMMON, registers_without_torch
+from .kernels import CHECKS, KernelCase, kernel_cases
 from .kinds import OF_KIND
 
 Settings = Mapping[str, Any]
@@ -30,7 +32,8 @@ def conforms(
     """Tests of all that a component of a kind promises, as a class for a test module: ``TestMine = conforms(…)``.
 
     Args:
-        kind: encoder, tokenizer, embedding, adapter, backbone or head.
+        kind: encoder, tokenizer, embedding, adapter, backbone, head or kernel. Kernels are tested with their defaults,
+            where there is a device that they compute on; elsewhere their tests are skipped with the reason.
         name: of the component, as recipes write it.
         settings_of: a table of the config's fields, small ones, or a hypothesis strategy that draws such tables.
         examples: how many sizes and seeds each test draws.
@@ -40,25 +43,65 @@ def conforms(
         ComponentError: there is no such component, or its plugin failed.
         ValueError: there are no promises to test for the kind.
     """
+    if kind == "kernel":
+        return _of_kernel(name, examples, without)
     if kind not in SLOTS:
-        raise ValueError(f"conformance is tested for {', '.join(SLOTS)}; '{kind}' has no ports")
+        raise ValueError(f"conformance is tested for {', '.join(SLOTS)} and kernel; '{kind}' has no ports")
     registry().find(kind, name)
     drawn = settings_of if isinstance(settings_of, st.SearchStrategy) else st.just(dict(settings_of or {}))
     checks = {check.__name__: check for check in (*COMMON, *OF_KIND.get(kind, ()))}
-    unknown = set(without) - checks.keys()
-    if unknown:
-        raise ValueError(f"no check is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(checks))}")
+    _known(without, checks)
     tests: dict[str, Any] = {
         f"test_{check}": _test(kind, name, checks[check], drawn, examples) for check in checks if check not in without
     }
     tests["test_registers_without_torch"] = _once(kind, name)
+    return _class(name, tests)
+
+
+def _of_kernel(name: str, examples: int, without: tuple[str, ...]) -> type:
+    cases, reason = kernel_cases(name)
+    checks = {check.__name__: check for check in CHECKS}
+    _known(without, checks)
+    tests: dict[str, Any] = {
+        f"test_{name_of}": _skipped(reason) if cases is None else _kernel_test(check, cases, examples)
+        for name_of, check in checks.items()
+        if name_of not in without
+    }
+    tests["test_registers_without_torch"] = _once("kernel", name)
+    return _class(name, tests)
+
+
+def _kernel_test(
+    check: Callable[[KernelCase], None], cases: st.SearchStrategy[KernelCase], examples: int
+) -> Callable[[Any], None]:
+    @_drawn(examples)
+    @given(case=cases)
+    def test(self: Any, case: KernelCase) -> None:
+        check(case)
+
+    test.__doc__ = check.__doc__
+    return test
+
+
+def _skipped(reason: str) -> Callable[[Any], None]:
+    @pytest.mark.skip(reason=reason)
+    def test(self: Any) -> None: ...
+
+    return test
+
+
+def _class(name: str, tests: dict[str, Any]) -> type:
     return type(f"Test{name.title().replace('-', '').replace('.', '')}", (), tests)
 
 
-def _test(
-    kind: str, name: str, check: Check, drawn: st.SearchStrategy[Settings], examples: int
-) -> Callable[[Any], None]:
-    @settings(
+def _known(without: tuple[str, ...], checks: Mapping[str, Any]) -> None:
+    unknown = set(without) - checks.keys()
+    if unknown:
+        raise ValueError(f"no check is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(checks))}")
+
+
+def _drawn(examples: int) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    return settings(
         max_examples=examples,
         deadline=None,
         database=None,
@@ -66,6 +109,12 @@ def _test(
         print_blob=False,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def _test(
+    kind: str, name: str, check: Check, drawn: st.SearchStrategy[Settings], examples: int
+) -> Callable[[Any], None]:
+    @_drawn(examples)
     @given(chosen=drawn, seed=st.integers(0, 999))
     def test(self: Any, chosen: Settings, seed: int) -> None:
         case = Case.made(kind, name, chosen, seed)

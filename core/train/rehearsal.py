@@ -14,7 +14,7 @@ from ..model import UnifiedModel
 from ..recipe import Recipe
 from .data import Kitchen, tickets
 from .mixture import Mixture
-from .stage import trainable
+from .stage import kernel_for, trainable
 
 
 def rehearse(recipe: Recipe, stages: Sequence[str], model: UnifiedModel, sources: Mapping[str, Source]) -> None:
@@ -50,6 +50,13 @@ def _problems(
             select(trainable(model, objective, stage.train), stage.muon, model.plan.shared)
         except JaniformError as error:
             found += [(f"{place}.muon", problem) for problem in error.problems]
+    try:
+        kernel_for(stage, model, objective)
+    except JaniformError as error:
+        found += [
+            ("training.attention", evolve(problem, message=f"stage '{name}': {problem.message}"))
+            for problem in error.problems
+        ]
     ticket = next(tickets(Mixture(stage.mixture), stage.batch, range(1), {}, {}))
     prepared = Kitchen(sources, cast(Any, objective).prepare, (recipe.training.seed,))[ticket]
     return found + [(f"{place}.mixture", problem) for problem in prepared.problems]

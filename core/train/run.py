@@ -94,6 +94,7 @@ class _Run:
             interrupts,
             ahead,
         )
+        self.kernels: dict[str, str] = {}
         torch.manual_seed(recipe.training.seed)
         self.model: UnifiedModel = compose(recipe).build(device=device)
         self.sources: dict[str, Source] = {
@@ -155,6 +156,10 @@ class _Run:
 
         saved = run.position.total
         self._stop_if_asked(run, saved=False)
+        if run.attention is not None:
+            if run.attention.reason:
+                self.reporter.say(f"attention in {stage.name}: {run.attention.name}, {run.attention.reason}")
+            self.kernels[stage.name] = run.attention.name
         with closing(run.steps(self.sources, until=steps, ahead=self.ahead, seconds=seconds)) as entries:
             for entry in entries:
                 run.position = evolve(run.position, seconds=seconds())
@@ -206,6 +211,7 @@ class _Run:
             "skipped_steps": last.position.skipped,
             "samples": last.position.positions,
             "seconds": round(last.position.seconds, 1),
+            "attention": self.kernels,
             "data": provenance.data_digests(self.sources),
         }
         return save_model(self.model, self.folder.path, dtype=torch.bfloat16, facts=self.folder.facts | facts)

@@ -11,8 +11,10 @@ import torch
 from attrs import evolve
 from torch import Tensor, nn
 
+from ..attention import Attention, attention_for
 from ..compose.selectors import select
 from ..errors import JaniformError, Problem, RecipeError, nearest
+from ..kernels import Asked
 from ..loss import Loss
 from ..model import UnifiedModel
 from ..recipe import Stage
@@ -62,6 +64,7 @@ class StageRun:
         self.average = Average(self.trained, stage.ema) if stage.ema else None
         self.mixture = Mixture(stage.mixture, f"stage.{stage.name}.mixture")
         self.skipped_in_a_row = torch.tensor(float(position.skipped_in_a_row), device=model.device)
+        self.attention = kernel_for(stage, model, self.objective)
 
     def _choose(self) -> dict[str, nn.Parameter]:
         """Let exactly the selected parameters learn, with the objective's own, and put every part in its mode."""
@@ -133,7 +136,7 @@ class StageRun:
                 waited = time.perf_counter() - asked
                 step = prepared.ticket.step
                 rate = self._set_rate(step)
-                with autocast:
+                with autocast, self.model.attending(self.attention):
                     losses, figures = cast(Any, self.objective).losses(to_device(prepared.batch, device))
                     loss = self._total(losses)
                 torch.autograd.backward(loss)
@@ -210,6 +213,23 @@ class StageRun:
         self.position = evolve(
             before, step=before.step + 1, total=before.total + 1, taken=taken, positions=dict(positions)
         )
+
+
+def kernel_for(stage: Stage, model: UnifiedModel, objective: object) -> Attention | None:
+    """The attention kernel of the recipe's ``training.attention``, for the device and arithmetic of a stage.
+
+    None where the objective never runs the backbone. Raises ``UsageError`` where the kernel cannot train there, and
+    ``ComponentError`` where there is no such kernel.
+    """
+    if not getattr(objective, "attends", True):
+        return None
+    asked = Asked(
+        device=str(model.device),
+        dtype=str(arithmetic(stage.precision, model.device)).removeprefix("torch."),
+        learning=True,
+        head_width=model.plan.hidden.head_width,
+    )
+    return attention_for(model.plan.recipe.training.attention, asked)
 
 
 def trainable(model: UnifiedModel, objective: nn.Module, selectors: Iterable[str]) -> dict[str, nn.Parameter]:

@@ -42,6 +42,8 @@ class Contrastive(nn.Module):
     same caption, so that no picture is pushed away from its own words.
     """
 
+    attends = False
+
     def __init__(self, config: ContrastiveConfig, model: UnifiedModel) -> None:
         super().__init__()
         encoders = [name for name, shape in model.plan.pathways.items() if shape.mode == "look" and shape.codes is None]

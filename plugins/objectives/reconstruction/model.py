@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Reconstruction(nn.Module):
     """Minimises ``tokenizer.losses`` over every picture in the conversations, whether looked at or drawn."""
 
+    attends = False
+
     def __init__(self, config: ReconstructionConfig, model: UnifiedModel) -> None:
         super().__init__()
         tokenizers = [name for name, shape in model.plan.pathways.items() if shape.codes is not None]

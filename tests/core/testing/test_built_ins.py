@@ -61,6 +61,11 @@ TESTED = {
     ("head", "mlp"): tables(depth=st.integers(1, 3)),
 }  # fmt: skip
 
+KERNELS = ("sdpa", "flex", "varlen", "xformers")
+
+for kernel in KERNELS:
+    globals()[f"TestKernel{kernel.title()}"] = conforms("kernel", kernel, examples=25 if kernel == "sdpa" else 8)
+
 for (kind, name), drawn in TESTED.items():
     globals()[f"Test{kind.title()}{name.title().replace('-', '')}"] = conforms(kind, name, drawn, examples=3)
 
@@ -68,6 +73,7 @@ for (kind, name), drawn in TESTED.items():
 def test_all_built_ins_are_tested() -> None:
     ours = {(c.kind, c.name) for c in registry().components() if c.kind in SLOTS and c.distribution == "janiform"}
     assert ours == set(TESTED)
+    assert {c.name for c in registry().components("kernel") if c.distribution == "janiform"} == set(KERNELS)
 
 
 def test_what_cannot_be_tested_is_said() -> None:

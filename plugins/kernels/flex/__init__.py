@@ -1,0 +1,1 @@
+"""PyTorch's flex-attention (arXiv:2412.05496)."""

@@ -1,0 +1,31 @@
+"""What flex-attention serves."""
+
+from typing import Literal
+
+from attrs import field, frozen, validators
+from janiform import Asked, Serves
+
+
+@frozen(kw_only=True)
+class FlexConfig:
+    compiled: Literal["cuda", "always", "never"] = field(
+        default="cuda",
+        metadata={
+            "help": "where torch.compile makes one kernel of it; elsewhere all scores are written out, in float32"
+        },
+    )
+    block: int = field(
+        default=128,
+        validator=validators.in_((16, 32, 64, 128, 256)),
+        metadata={"help": "queries and keys of a tile, which is skipped where the mask empties it"},
+    )
+
+    def serves(self) -> Serves:
+        return Serves(
+            devices=("cpu", "cuda"),
+            learns=("cuda",),  # torch has no backward pass of it on the CPU
+            dtypes=("float64", "float32", "bfloat16", "float16"),
+        )
+
+    def advantage(self, asked: Asked) -> str:
+        return ""  # none that was measured: on CUDA it must be compiled first, for minutes with some shapes

@@ -1,0 +1,1 @@
+"""PyTorch's scaled-dot-product attention."""

@@ -1,0 +1,67 @@
+"""Attention by xformers: block-diagonal biases for what is packed, split keys for single queries.
+
+B rows    h heads    g key heads    L positions that fit into the cache    Dh head width
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import torch
+from janiform import Mask, Runs
+from torch import Tensor
+from xformers.ops import fmha
+
+from ..runs import by_runs
+from ..sdpa.kernel import one_query
+from .bias import block_diagonal
+from .config import XformersConfig
+from .decoding import Steps, cache_length
+
+SPLIT_WIDTHS = (16, 32, 64, 128, 256)
+"""Of heads that the operator which splits keys knows."""
+
+
+class XformersKernel:
+    def __init__(self, config: XformersConfig) -> None:
+        self.config = config
+        self.splits = find_spec("triton") is not None
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+        if q.shape[2] > 1:
+            return by_runs(q, k, v, mask, lambda q, k, v, runs: _computed(q, k, v, runs, mask))
+        length = cache_length(k, v)
+        if length is None or not self.splits or q.requires_grad or q.shape[3] not in SPLIT_WIDTHS:
+            return one_query(q, k, v, mask)
+        return _one_step(q, k, v, mask, length)
+
+
+def _computed(q: Tensor, k: Tensor, v: Tensor, runs: Runs, mask: Mask) -> Tensor:
+    """See ``runs.Compute``; what all have a run each of in one row [1, positions, heads, Dh]."""
+    bias = mask.kept(("xformers", runs), lambda: block_diagonal(runs))
+    groups = q.shape[1] // k.shape[1]
+    if groups > 1:
+        # The backward pass takes no heads that are only views of one another.
+        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+    attended: Tensor = fmha.memory_efficient_attention(q[None], k[None], v[None], attn_bias=bias)
+    return attended[0]
+
+
+def _one_step(q: Tensor, k: Tensor, v: Tensor, mask: Mask, length: int) -> Tensor:
+    """Each key head of each row is a sequence of its own in the cache; its group of query heads reads it once."""
+    rows, heads, _, width = q.shape
+    kv_heads, keys = k.shape[1:3]
+    groups = heads // kv_heads
+    steps = mask.kept(
+        ("xformers steps", rows, kv_heads, length, q.device), lambda: Steps(mask, rows, kv_heads, length, q.device)
+    )
+    total = rows * kv_heads * length
+    shape, strides = (1, total, groups, width), (total * width, width, 0, 1)
+    attended: Tensor = fmha.memory_efficient_attention_forward(
+        q.reshape(1, rows * kv_heads, groups, width),
+        torch.as_strided(k, shape, strides, k.storage_offset()),
+        torch.as_strided(v, shape, strides, v.storage_offset()),
+        attn_bias=steps.bias(keys),
+        op=fmha.triton_splitk.FwOp,
+    )
+    return attended.reshape(rows, heads, 1, width)
