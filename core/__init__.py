@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .components.registry import registry as registry
     from .compose.plan import PathwayShape as PathwayShape
     from .compose.plan import Plan as Plan
+    from .contracts import Backbone as Backbone
     from .contracts import TextTokenizer as TextTokenizer
     from .contracts import Tokenizer as Tokenizer
     from .drawing import Preview as Preview
@@ -96,6 +97,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
 _PUBLIC = {
     "Answered": "showcase",
     "Asked": "kernels",
+    "Backbone": "contracts",
     "Batch": "sequence.batch",
     "Chat": "chat",
     "Codes": "ports",

@@ -88,12 +88,12 @@ class Tokenizer(Protocol):
 
 
 class EmbeddingConfig(Protocol):
-    """Kind ``embedding``: codes to vectors, the backbone's view of what was drawn; factory(config, codes) -> Module.
+    """Kind ``embedding``: codes to vectors, the backbone's view of what was drawn.
 
-    The module maps codes [B, N, d] -> vectors [B, N, width].
+    factory(config, codes: Codes, hidden: Hidden) -> Module. The module maps codes [B, N, d] -> vectors [B, N, width]. It may borrow, see ``Borrower``.
     """
 
-    def embed(self, codes: Codes) -> Features: ...
+    def embed(self, codes: Codes, hidden: Hidden) -> Features: ...
 
 
 class AdapterConfig(Protocol):
@@ -126,7 +126,7 @@ class Backbone(Protocol):
 
 
 class HeadConfig(Protocol):
-    """Kind ``head``; factory(config, hidden: Hidden, codes: Codes) -> Head."""
+    """Kind ``head``; factory(config, hidden: Hidden, codes: Codes) -> Head. It may borrow, see ``Borrower``."""
 
     def predict(self, hidden: Hidden, codes: Codes) -> Logits: ...
 
@@ -142,6 +142,20 @@ class Head(Protocol):
 
     def sample(self, hidden: Tensor, choose: Choose) -> Tensor:
         """Hidden states [R, H] to codes [R, d]; ``choose`` is called once per depth level with logits [R, V]."""
+
+
+class BorrowerConfig(Protocol):
+    """The config of an embedding or head whose codes are ids of the backbone's vocabulary, beside those of the text."""
+
+    def rows(self, hidden: Hidden, codes: Codes) -> range:
+        """The ids of the codes, which the text leaves to them. Raises ``Misfit`` where the vocabulary lacks them."""
+
+
+class Borrower(Protocol):
+    """An embedding or head that works with the backbone's matrices, which stay the backbone's."""
+
+    def borrow(self, backbone: Backbone) -> None:
+        """Keep the backbone, but not as a submodule, so that its weights have one name. Called before anything else."""
 
 
 class TextConfig(Protocol):

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .compose.build import lend
 from .contracts import Backbone, Head, Tokenizer
 from .errors import CompositionError, JaniformError, Problem
 from .loss import Loss
@@ -58,6 +59,7 @@ class UnifiedModel(nn.Module):
             if part.owner is not None and part.owner in modules_by_path:
                 first, _, name = path.partition(".")
                 self._pathway(first).refer(name, modules_by_path[part.owner])
+        lend(modules_by_path)
 
     @property
     def processor(self) -> Processor:

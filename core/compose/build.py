@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -37,7 +37,17 @@ def build_modules(
             modules[path] = module if dtype is None else module.to(dtype=dtype)
     if findings.problems:
         raise CompositionError(findings.problems)
+    lend(modules)
     return modules
+
+
+def lend(modules: Mapping[str, nn.Module]) -> None:
+    """Hand the backbone to the parts that work with its matrices, where it is there (``janiform.contracts.Borrower``)."""
+    backbone = modules.get("backbone")
+    for module in modules.values():
+        borrow: Any = getattr(module, "borrow", None)
+        if backbone is not None and callable(borrow):
+            borrow(backbone)
 
 
 def build_model(

@@ -12,6 +12,7 @@ from .checks import check_alone, check_context, check_count, check_head, check_s
 from .findings import Findings
 from .membership import find_owners
 from .plan import Edge, PartPlan, PathwayShape, Plan
+from .vocabulary import check_rows
 
 if TYPE_CHECKING:
     from ..recipe import Pathway, Recipe, Use
@@ -29,6 +30,8 @@ def compose(recipe: Recipe) -> Plan:
     pathways = {name: composition.pathway(pathway) for name, pathway in recipe.pathways.items()}
     shapes = {name: shape for name, shape in pathways.items() if shape is not None}
     check_shares(composition.parts, findings)
+    if hidden is not None:
+        check_rows(composition.parts, composition.owners, hidden, findings)
     if findings.problems or hidden is None:
         raise CompositionError(findings.problems)
     return Plan(recipe, hidden, composition.parts, tuple(dict.fromkeys(composition.edges)), shapes)
@@ -65,7 +68,7 @@ class _Composition:
         else:
             visual, source = f"{name}.tokenizer", f"{name}.embedding"
             codes = self.connected(visual)
-            features = self.connected(source, codes=visual)
+            features = self.connected(source, codes=visual, hidden="backbone")
             self.flow(visual, source)
         adapted = self.connected(f"{name}.adapter", source=source, hidden="backbone")
         self.flow(source, f"{name}.adapter")

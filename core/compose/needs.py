@@ -66,7 +66,7 @@ def measure_needs(plan: Plan, dtype: torch.dtype, modules: Mapping[str, nn.Modul
         # Beside the backbone's own: the embeddings, and once more with the pictures' vectors put into them.
         position=position + 2 * hidden.width * size,
         answer=position + _CHOOSING * hidden.vocabulary,
-        code={name: position + _CHOOSING * cast(Any, shape.codes).vocabulary for name, shape in drawing.items()},
+        code={name: position + _code(plan, name, shape, modules, dtype) for name, shape in drawing.items()},
         look={name: _look(plan, name, shape, modules, dtype) for name, shape in shapes.items()},
         decode={name: _decode(plan, name, shape, modules, size, areas[name]) for name, shape in drawing.items()},
         pixels={name: 3 * area for name, area in areas.items()},
@@ -80,6 +80,18 @@ def _position(backbone: nn.Module, width: int, dtype: torch.dtype) -> int:
 
     traced = peak(read, [backbone])
     return _BACKBONE * width * dtype.itemsize if traced is None else -(-traced // _POSITIONS)
+
+
+def _code(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> int:
+    """What the head holds while it predicts all levels of a code, and what choosing one of them takes."""
+    head, chosen = modules[plan.owner(f"{name}.head")], cast(Any, shape.codes)
+
+    def sample() -> Any:
+        states = torch.empty(1, plan.hidden.width, dtype=dtype)
+        return cast(Any, head).sample(states, lambda logits: logits.argmax(dim=-1))
+
+    traced = peak(sample, [head, modules["backbone"]])
+    return _CHOOSING * chosen.vocabulary + (0 if traced is None else traced)
 
 
 def _look(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> int:

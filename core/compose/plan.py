@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ..contracts import ImageTransform
 from ..ports import Codes, Features, Hidden, Port
+from .vocabulary import text_ids
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +75,11 @@ class Plan:
     def shared(self) -> dict[str, str]:
         """Paths of shared parts, to those of their owners."""
         return {path: part.owner for path, part in self.parts.items() if part.owner is not None}
+
+    @property
+    def text_ids(self) -> int:
+        """How many ids of the backbone's vocabulary are text; those from it on are codes, where a part takes some."""
+        return text_ids(self.parts, self.hidden)
 
     def build(
         self,

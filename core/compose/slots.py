@@ -20,7 +20,7 @@ SLOTS = {
     "backbone": Slot("hidden", (), Hidden),
     "encoder": Slot("features", (), Features),
     "tokenizer": Slot("codes", (), Codes),
-    "embedding": Slot("embed", ("codes",), Features),
+    "embedding": Slot("embed", ("codes", "hidden"), Features),
     "adapter": Slot("adapt", ("source", "hidden"), Features),
     "head": Slot("predict", ("hidden", "codes"), Logits),
 }

@@ -76,8 +76,9 @@ def each_step(state: Prompts, choice: Choice, noise: Tensor | None, steps: int) 
     """The ids [R] that are chosen at each step, on the model's device; whoever has enough stops asking for more."""
     backbone = cast(Backbone, state.model.part("backbone"))
     hidden = state.hidden
+    texts = state.model.plan.text_ids  # codes that share the vocabulary are no text
     for step in range(steps):
-        ids = choice(backbone.logits(hidden), None if noise is None else noise[step])
+        ids = choice(backbone.logits(hidden)[..., :texts], None if noise is None else noise[step])
         yield ids
         if step + 1 < steps:
             hidden = state.follow(backbone.embed(ids[:, None]), step)

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from PIL import Image
 from torch import Tensor, nn
 
 from ..components.component import Component
 from ..components.registry import registry
 from ..compose.slots import SLOTS
-from ..ports import Codes, Features, Grid, Hidden, Port
+from ..ports import Codes, Features, Grid, Hidden, Misfit, Port
 
 ROWS = 3
 """Of a batch; more than two, so that no row is first and last at once."""
@@ -49,9 +49,18 @@ class Case:
 
     @classmethod
     def made(cls, kind: str, name: str, settings: Mapping[str, Any], seed: int) -> Case:
-        """Ports are drawn from the seed. Raises what the config raises for its settings."""
+        """Ports are drawn from the seed, a depth of codes that the part refuses being 1 instead.
+
+        Raises what the config raises for its settings.
+        """
         component = registry().find(kind, name)
-        return cls(component, component.config(**settings), _ports(SLOTS[kind].takes, seed), seed, settings)
+        config, takes = component.config(**settings), SLOTS[kind].takes
+        case = cls(component, config, _ports(takes, seed), seed, settings)
+        try:
+            case.gives  # noqa: B018 - asked for what it raises
+        except Misfit:
+            return evolve(case, ports=_ports(takes, seed, depths=(1,)))
+        return case
 
     @property
     def kind(self) -> str:
@@ -73,11 +82,19 @@ class Case:
         torch.manual_seed(self.seed)
         with torch.device(device):
             module = self.component.load()(self.config, *self.ports.values())
+            lender = _Lender(self._hidden) if callable(getattr(module, "borrow", None)) else None
         demand(
             isinstance(module, nn.Module),
             f"{self.name}: the factory gave {type(module).__name__}, not a torch.nn.Module",
         )
         module.eval().requires_grad_(False)
+        if lender is not None:
+            module.borrow(lender if dtype is None else lender.to(dtype=dtype))
+            demand(
+                not {*lender.parameters()} & {*module.parameters()},
+                f"{self.name}: keeps the backbone among its own weights; borrow it by "
+                'object.__setattr__(self, "_backbone", backbone)',
+            )
         return module if dtype is None else module.to(dtype=dtype)  # type: ignore[no-any-return]
 
     def inputs(self, rows: int = ROWS) -> Tensor:
@@ -122,12 +139,27 @@ class Case:
         return port
 
 
-def _ports(names: tuple[str, ...], seed: int) -> dict[str, Port]:
+class _Lender(nn.Module):
+    """What a part borrows of a backbone: its matrices."""
+
+    def __init__(self, hidden: Hidden) -> None:
+        super().__init__()
+        self.table = nn.Embedding(hidden.vocabulary, hidden.width)
+        self.out = nn.Linear(hidden.width, hidden.vocabulary, bias=False)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        return self.table(ids)  # type: ignore[no-any-return]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return self.out(hidden)  # type: ignore[no-any-return]
+
+
+def _ports(names: tuple[str, ...], seed: int, depths: tuple[int, ...] = (1, 3, 4)) -> dict[str, Port]:
     chance = random.Random(seed)
     grid = Grid(chance.choice((2, 4)), chance.choice((2, 4)))
     hidden = Hidden(chance.choice((8, 16, 24)), 64, 128, 2, 2, 8)
     known: dict[str, Port] = {
-        "codes": Codes(chance.choice((5, 16, 33)), grid, chance.choice((4, 6))),
+        "codes": Codes(chance.choice((5, 16, 33)), grid, chance.choice((4, 6)), chance.choice(depths)),
         "hidden": hidden,
         "source": Features(grid.size, chance.choice((8, 12, hidden.width)), grid),
     }

@@ -207,6 +207,7 @@ def near(given: Tensor, exact: Tensor, part: float) -> bool:
 
 def apart(given: Tensor, exact: Tensor) -> float:
     """The largest difference, in parts of the largest value."""
+    given, exact = given.detach(), exact.detach()
     return float((given - exact).abs().max() / exact.abs().max().clamp(min=1e-6))
 
 

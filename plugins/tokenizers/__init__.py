@@ -4,6 +4,8 @@ from janiform import hookimpl
 
 from .fsq.config import FsqConfig
 from .lfq.config import LfqConfig
+from .rvq.config import PRESETS as RVQ_PRESETS
+from .rvq.config import RvqConfig
 from .vq.config import PRESETS as VQ_PRESETS
 from .vq.config import VqConfig
 
@@ -34,4 +36,13 @@ def janiform_register(registrar):
         config=LfqConfig,
         factory="janiform_plugins.tokenizers.lfq.model:LfqTokenizer",
         summary="convolutional autoencoder with lookup-free quantisation, as in MAGVIT-v2: codes are signs",
+    )
+    registrar.component(
+        "tokenizer",
+        "rvq",
+        version=1,
+        config=RvqConfig,
+        presets=RVQ_PRESETS,
+        factory="janiform_plugins.tokenizers.rvq.model:RvqTokenizer",
+        summary="convolutional autoencoder with residual quantisation, several codes a position, as in RQ-VAE",
     )

@@ -34,9 +34,9 @@ def test_an_adapter_refuses_codes():
 
 
 def test_a_table_sums_its_levels():
-    assert TableConfig().embed(CODES) == Features(6, 5, GRID)
-    assert TableConfig(width=9).embed(CODES).width == 9
-    flat, deep = TableEmbedding(TableConfig(), CODES), TableEmbedding(TableConfig(), DEEP)
+    assert TableConfig().embed(CODES, HIDDEN) == Features(6, 5, GRID)
+    assert TableConfig(width=9).embed(CODES, HIDDEN).width == 9
+    flat, deep = (TableEmbedding(TableConfig(), some, HIDDEN) for some in (CODES, DEEP))
     codes = torch.randint(20, (2, 6, 3))
     assert torch.equal(flat(codes[..., :1]), flat.table.weight[codes[..., 0]])
     levels = deep.table.weight.view(3, 20, 5)

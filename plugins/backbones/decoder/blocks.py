@@ -8,7 +8,7 @@ reading each weight once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from attrs import frozen
@@ -18,6 +18,8 @@ from torch.nn.functional import dropout, rms_norm, silu
 
 from .config import DecoderConfig
 from .rotary import rotate
+
+INITIAL_STD = 0.02
 
 
 class RMSNorm(nn.Module):
@@ -103,3 +105,27 @@ class GatedMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
         return self.down_proj(self.activation(gate) * up)
+
+
+def through(
+    layers: Iterable[nn.Module], x: Tensor, turn: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None
+) -> Tensor:
+    """Hidden states [B, T, H] through the blocks; what a cache holds comes before them."""
+    length = x.shape[1]
+    for index, layer in enumerate(layers):
+        x = layer(x, turn, mask, cache, index)
+    if cache is not None:
+        cache.advance(length)
+    return x
+
+
+def initialise(module: nn.Module, layers: nn.ModuleList) -> None:
+    """Normal weights, no biases; what the blocks add to the residual stream is scaled down by their number."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Embedding):
+            nn.init.normal_(part.weight, std=INITIAL_STD)
+        if isinstance(part, nn.Linear) and part.bias is not None:
+            nn.init.zeros_(part.bias)
+    for layer in layers:
+        for part in (layer.attention.o_proj, layer.mlp.down_proj):
+            nn.init.normal_(part.weight, std=INITIAL_STD / (2 * len(layers)) ** 0.5)

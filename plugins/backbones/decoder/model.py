@@ -12,11 +12,9 @@ from janiform import KVCache, Mask
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from .blocks import Block, Variant
+from .blocks import Block, Variant, initialise, through
 from .config import DecoderConfig
 from .rotary import frequencies, rotation
-
-INITIAL_STD = 0.02
 
 
 class Decoder(nn.Module):
@@ -31,7 +29,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Block(config, self.variant) for _ in range(config.layers))
         self.norm = self.variant.norm(config.width, config.eps)
         self.lm_head = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
-        self._initialise()
+        initialise(self, self.layers)
 
     def forward(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: KVCache | None = None) -> Tensor:
         """With a cache, the T given positions follow those already in it, and the mask covers cached and new keys.
@@ -39,12 +37,7 @@ class Decoder(nn.Module):
         ``positions`` int64 [B, T] count within the document, so that padding on the left changes nothing.
         """
         turn = rotation(positions, self.frequencies(positions.device), embeddings.dtype)
-        x_BTH = embeddings
-        for index, layer in enumerate(self.layers):
-            x_BTH = layer(x_BTH, turn, mask, cache, index)
-        if cache is not None:
-            cache.advance(embeddings.shape[1])
-        return self.norm(x_BTH)
+        return self.norm(through(self.layers, embeddings, turn, mask, cache))
 
     def embed(self, ids: Tensor) -> Tensor:
         """Text ids [B, T] -> embeddings [B, T, H]."""
@@ -57,14 +50,3 @@ class Decoder(nn.Module):
     def frequencies(self, device: torch.device) -> Tensor:
         """Of the rotary positions, float32 [head width / 2]."""
         return frequencies(self.config.hidden().head_width, self.config.rope_theta, device)
-
-    def _initialise(self) -> None:
-        """Normal weights, no biases; what the blocks add to the residual stream is scaled down by their number."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(module.weight, std=INITIAL_STD)
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
-        for layer in self.layers:
-            for module in (layer.attention.o_proj, layer.mlp.down_proj):
-                nn.init.normal_(module.weight, std=INITIAL_STD / (2 * len(self.layers)) ** 0.5)

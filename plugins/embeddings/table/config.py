@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import field, frozen, validators
-from janiform import Codes, Features, Misfit
+from janiform import Codes, Features, Hidden, Misfit
 
 
 @frozen(kw_only=True)
@@ -16,7 +16,7 @@ class TableConfig:
         metadata={"help": "width of the vectors; 0 is the width of the tokenizer's own codes"},
     )
 
-    def embed(self, codes: Codes) -> Features:
+    def embed(self, codes: Codes, hidden: Hidden) -> Features:
         if not isinstance(codes, Codes):
             raise Misfit(f"embedding 'table' looks codes up, but is given {codes}")
         return Features(tokens=codes.tokens, width=self.width or codes.width, grid=codes.grid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from janiform import Codes
+from janiform import Codes, Hidden
 from torch import Tensor, nn
 
 from .config import TableConfig
@@ -15,10 +15,10 @@ class TableEmbedding(nn.Module):
     ``table`` holds the levels one below the other: [d·V, width].
     """
 
-    def __init__(self, config: TableConfig, codes: Codes) -> None:
+    def __init__(self, config: TableConfig, codes: Codes, hidden: Hidden) -> None:
         super().__init__()
         self.codes = codes
-        self.table = nn.Embedding(codes.depth * codes.vocabulary, config.embed(codes).width)
+        self.table = nn.Embedding(codes.depth * codes.vocabulary, config.embed(codes, hidden).width)
 
     def forward(self, codes: Tensor) -> Tensor:
         if self.codes.depth == 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from attrs import field, frozen, validators
-from janiform import Codes, Hidden, Logits, Misfit
+from janiform import Codes, Hidden, Logits
+
+from ..ports import logits_of_one
 
 
 @frozen(kw_only=True)
@@ -20,11 +22,4 @@ class MlpHeadConfig:
     )
 
     def predict(self, hidden: Hidden, codes: Codes) -> Logits:
-        if not isinstance(codes, Codes):
-            raise Misfit(f"head 'mlp' predicts codes, but is given {codes}")
-        if codes.depth != 1:
-            raise Misfit(
-                f"head 'mlp' predicts one code a position, but the tokenizer gives {codes.depth} "
-                "(use a head that predicts the levels one after the other, or a tokenizer of depth 1)"
-            )
-        return Logits(vocabulary=codes.vocabulary)
+        return logits_of_one("mlp", codes)

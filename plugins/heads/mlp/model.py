@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
-import torch
-from janiform import Codes, Hidden, Loss
+from janiform import Codes, Hidden
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
+from ..single import SingleHead
 from .config import MlpHeadConfig
 
 
-class MlpHead(nn.Module):
+class MlpHead(SingleHead):
     """Hidden states [R, H] -> logits [R, V] of one code."""
 
     def __init__(self, config: MlpHeadConfig, hidden: Hidden, codes: Codes) -> None:
@@ -27,12 +25,3 @@ class MlpHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.layers(hidden)
-
-    def loss(self, hidden: Tensor, codes: Tensor) -> Loss:
-        """Cross-entropy, in nats and float32, of codes int64 [R, 1] given hidden states [R, H]."""
-        total = cross_entropy(self(hidden).float(), codes[:, 0], reduction="sum")
-        return Loss(total, torch.full_like(total, len(codes), requires_grad=False))
-
-    def sample(self, hidden: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
-        """Hidden states [R, H] -> codes [R, 1], chosen from the logits [R, V]."""
-        return choose(self(hidden))[:, None]

@@ -1,6 +1,6 @@
 """A convolutional autoencoder around a quantiser: what all tokenizers do that are made so.
 
-B pictures    N codes of one picture    D width of a code's vector    R = B·N    V vocabulary
+B pictures    N places of one picture    d codes of a place    D width of a code's vector    R = B·N    V vocabulary
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Quantizer(Protocol):
     """An ``nn.Module`` between vectors, as the encoder gives them, and codes."""
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        """Vectors [R, D] -> codes int64 [R], in full precision."""
+        """Vectors [R, D] -> codes int64 [R], or [R, d], in full precision."""
 
     def look_up(self, codes: Tensor) -> Tensor:
         """Codes [...] -> their vectors [..., D]."""
@@ -31,7 +31,7 @@ class Quantizer(Protocol):
 class Quantized:
     """Quantised vectors, ready for the decoder.
 
-    ``codes`` int64 [B, N]; ``vectors`` [B, N, D], through which gradients pass to the encoder; ``losses`` of the
+    ``codes`` int64 [B, N], or [B, N, d]; ``vectors`` [B, N, D], through which gradients pass to the encoder; ``losses`` of the
     quantiser by name: the weight, and the value before it is weighted.
     """
 
@@ -41,12 +41,13 @@ class Quantized:
 
 
 class ConvolutionalTokenizer(nn.Module, ABC):
-    """Pixels in [-1, 1]; codes int64 [B, N, 1] in raster order. A child says how vectors are quantised."""
+    """Pixels in [-1, 1]; codes int64 [B, N, d] in raster order. A child says how vectors are quantised."""
 
     def __init__(self, config: ConvolutionalConfig, codes: Codes) -> None:
         super().__init__()
         self.config = config
         self.vocabulary = codes.vocabulary
+        self.depth = codes.depth
         self.encoder = Encoder(config)
         self.quant_conv = nn.Conv2d(config.latent, codes.width, 1)
         self.quantize = self.quantizer()
@@ -65,13 +66,13 @@ class ConvolutionalTokenizer(nn.Module, ABC):
         """Vectors [B, N, D] in full precision, as the encoder gives them, quantised for training."""
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Pixels [B, 3, h, w] -> codes [B, N, 1]."""
+        """Pixels [B, 3, h, w] -> codes [B, N, d]."""
         with _full_precision(pixels):
             vectors_BND = self._encode(pixels)
-            return self.quantize(vectors_BND.flatten(0, 1)).view(*vectors_BND.shape[:2], 1)
+            return self.quantize(vectors_BND.flatten(0, 1)).view(*vectors_BND.shape[:2], self.depth)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes [B, N, 1] -> pixels [B, 3, h, w], not clipped."""
+        """Codes [B, N, d] -> pixels [B, 3, h, w], not clipped."""
         return self._decode(self.vectors(codes))
 
     def vectors(self, codes: Tensor) -> Tensor:
@@ -83,24 +84,26 @@ class ConvolutionalTokenizer(nn.Module, ABC):
 
         Gradients pass from the decoder to the encoder as if nothing had been quantised (straight-through). Figures:
         ``l1`` and ``l2`` (unweighted errors of the pixels), ``usage`` (share of the codes that occur) and
-        ``perplexity`` (of the codes; V where all are equally frequent).
+        ``perplexity`` (of the codes; V where all are equally frequent), of each level, counted from 1, where there are
+        several: ``usage_1``, ``perplexity_1``.
         """
         config = self.config
         raw_BND = self._encode(pixels)
         with _full_precision(pixels):
             quantized = self.quantized(raw_BND.float())
-            counts_V = quantized.codes.flatten().bincount(minlength=self.vocabulary)
+            codes_Rd = quantized.codes.view(-1, self.depth)
         error = self._decode(quantized.vectors).float() - pixels
         l1, l2 = error.abs().mean(), error.square().mean()
         parts = {**quantized.losses, "l1": (config.l1, l1), "l2": (config.l2, l2)}
         count = torch.full((), float(len(pixels)), device=pixels.device)
         losses = {name: Loss(weight * value * count, count) for name, (weight, value) in parts.items() if weight}
-        figures = {
-            "l1": l1.detach(),
-            "l2": l2.detach(),
-            "usage": (counts_V > 0).float().mean(),
-            "perplexity": torch.distributions.Categorical(probs=counts_V.float()).entropy().exp(),
-        }
+        figures = {"l1": l1.detach(), "l2": l2.detach()}
+        for level, codes_R in enumerate(codes_Rd.unbind(-1), start=1):
+            suffix = "" if self.depth == 1 else f"_{level}"
+            counts_V = codes_R.bincount(minlength=self.vocabulary)
+            figures[f"usage{suffix}"] = (counts_V > 0).float().mean()
+            probabilities = torch.distributions.Categorical(probs=counts_V.float())
+            figures[f"perplexity{suffix}"] = probabilities.entropy().exp()
         return losses, figures
 
     def _initialise(self) -> None:

@@ -224,7 +224,7 @@ def test_an_adapter_that_misses_the_hidden_width() -> None:
 
 def test_an_embedding_may_choose_its_width_but_not_its_length() -> None:
     class Short:
-        def embed(self, codes: Codes) -> Features:
+        def embed(self, codes: Codes, hidden: Hidden) -> Features:
             return Features(codes.tokens - 1, 4)
 
     assert compose(recipe(draw(embedding=use("embedding", Table(width=5))))).parts["generation.adapter"].inputs[

@@ -40,7 +40,7 @@ class Code:
 class Table:
     width: int = 0
 
-    def embed(self, codes: Codes) -> Features:
+    def embed(self, codes: Codes, hidden: Hidden) -> Features:
         return Features(codes.tokens, self.width or codes.width, codes.grid)
 
 
@@ -107,9 +107,9 @@ class CodeModule(nn.Module):
 
 
 class TableModule(nn.Module):
-    def __init__(self, config: Table, codes: Codes) -> None:
+    def __init__(self, config: Table, codes: Codes, hidden: Hidden) -> None:
         super().__init__()
-        self.table = nn.Embedding(codes.vocabulary, config.embed(codes).width)
+        self.table = nn.Embedding(codes.vocabulary, config.embed(codes, hidden).width)
 
     def forward(self, codes: Tensor) -> Tensor:
         return self.table(codes).sum(2)

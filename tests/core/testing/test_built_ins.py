@@ -47,7 +47,11 @@ TESTED = {
     ("tokenizer", "vq"): tables(**CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4),
     ("tokenizer", "fsq"): tables(**CODEC, levels=st.sampled_from(((3, 5), (4, 3, 3)))),
     ("tokenizer", "lfq"): tables(**CODEC, bits=st.integers(2, 5)),
+    ("tokenizer", "rvq"): tables(
+        **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4, depth=st.integers(1, 4), shared=st.booleans()
+    ),
     ("embedding", "table"): tables(),
+    ("embedding", "shared"): tables(first=st.sampled_from((0, 20))),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
     ("adapter", "linear"): tables(bias=st.booleans()),
     ("adapter", "identity"): tables(),
@@ -59,6 +63,9 @@ TESTED = {
     ("backbone", "mistral"): tables(**DECODER),
     ("backbone", "gemma"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
     ("head", "mlp"): tables(depth=st.integers(1, 3)),
+    ("head", "linear"): tables(bias=st.booleans()),
+    ("head", "shared"): tables(softmax=st.sampled_from(("all", "codes"))),
+    ("head", "depth"): tables(layers=st.integers(1, 2), heads=2, shared=st.booleans()),
 }  # fmt: skip
 
 KERNELS = ("sdpa", "flex", "varlen", "xformers")

@@ -201,6 +201,65 @@ class ChoosesForItself(Head):
         return self(hidden).argmax(-1, keepdim=True)
 
 
+class DeepHead(nn.Module):
+    """Each level from the hidden state and from the code before it."""
+
+    def __init__(self, config: HeadConfig, hidden: Hidden, codes: Codes) -> None:
+        super().__init__()
+        self.outs = nn.ModuleList(nn.Linear(hidden.width, codes.vocabulary) for _ in range(codes.depth))
+        self.table = nn.Embedding(codes.vocabulary, hidden.width)
+
+    def forward(self, hidden):
+        return self.outs[0](hidden)
+
+    def level(self, hidden, codes, level):
+        return self.outs[level](hidden + self.table(codes[:, level - 1])) if level else self(hidden)
+
+    def loss(self, hidden, codes):
+        logits = [self.level(hidden, codes, level) for level in range(len(self.outs))]
+        total = cross_entropy(torch.cat(logits), codes.T.flatten(), reduction="sum")
+        return Loss(total, torch.tensor(float(codes.numel())))
+
+    def sample(self, hidden, choose):
+        codes = choose(self(hidden))[:, None]
+        for level in range(1, len(self.outs)):
+            codes = torch.cat((codes, choose(self.level(hidden, codes, level))[:, None]), dim=1)
+        return codes
+
+
+class LooksAtItsTarget(DeepHead):
+    def level(self, hidden, codes, level):
+        return super().level(hidden, codes.roll(-1, dims=1), level)
+
+
+class ForgetsWhatItChose(DeepHead):
+    def sample(self, hidden, choose):
+        first = choose(self(hidden))[:, None]
+        more = [choose(self.level(hidden, torch.zeros_like(first).expand(-1, 9), level)) for level in (1, 2)]
+        return torch.cat((first, torch.stack(more, dim=1)), dim=1)
+
+
+class CountsPositions(DeepHead):
+    def loss(self, hidden, codes):
+        return Loss(super().loss(hidden, codes).total, torch.tensor(float(len(codes))))
+
+
+class CallsOneThingAndSamplesAnother(Head):
+    def forward(self, hidden):
+        return super().forward(hidden) - 1
+
+    def loss(self, hidden, codes):
+        return Loss(cross_entropy(self(hidden), codes[:, 0], reduction="sum"), torch.tensor(float(len(codes))))
+
+    def sample(self, hidden, choose):
+        return choose(2 * self(hidden))[:, None]
+
+
+class BorrowsForGood(Head):
+    def borrow(self, backbone):
+        self.backbone = backbone
+
+
 @frozen(kw_only=True)
 class BackboneConfig:
     def hidden(self) -> Hidden:
@@ -264,7 +323,9 @@ SOUND = {"encoder": Encoder, "tokenizer": Tokenizer, "head": Head, "backbone": B
 
 def case(kind: str, module: Any, config: Any = None) -> Case:
     component = SimpleNamespace(kind=kind, name="beast", config=config or CONFIGS[kind], load=lambda: module)
-    return Case(component, component.config(), _ports(SLOTS[kind].takes, 3), 3)  # type: ignore[arg-type]
+    depth = 3 if isinstance(module, type) and issubclass(module, DeepHead) else 1
+    ports = _ports(SLOTS[kind].takes, 3, depths=(depth,))
+    return Case(component, component.config(), ports, 3)  # type: ignore[arg-type]
 
 
 ZOO = [
@@ -285,6 +346,11 @@ ZOO = [
     ("head", AveragesItsLoss, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
     ("head", LosesInBits, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
     ("head", ChoosesForItself, kinds.samples_what_is_chosen, r"asked to choose from logits \[\]"),
+    ("head", LooksAtItsTarget, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
+    ("head", ForgetsWhatItChose, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
+    ("head", CountsPositions, kinds.loses_what_a_reference_loses, r"counts 6 of 18 codes"),
+    ("head", CallsOneThingAndSamplesAnother, kinds.loses_what_a_reference_loses, "are not those that it gives when"),
+    ("head", BorrowsForGood, common.gives_the_shape_it_declares, "keeps the backbone among its own weights"),
     ("backbone", SeesEverything, kinds.looks_back_only, "hangs on a later one"),
     ("backbone", IgnoresItsCache, kinds.continues_from_its_cache, "with a cache it differs"),
     ("backbone", CountsItsOwnPositions, kinds.does_not_mind_padding, "padding on the left changes it"),
@@ -304,6 +370,11 @@ def test_each_check_catches_what_it_is_for(kind: str, beast: Any, check: Any, se
 def test_sound_parts_pass_every_check(kind: str) -> None:
     for check in (*common.COMMON, *kinds.OF_KIND.get(kind, ())):
         check(case(kind, SOUND[kind]))
+
+
+def test_a_sound_head_of_several_levels_passes_every_check() -> None:
+    for check in (*common.COMMON, *kinds.OF_KIND["head"]):
+        check(case("head", DeepHead))
 
 
 def test_configs_are_compared() -> None:

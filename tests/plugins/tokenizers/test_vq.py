@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from janiform_plugins.tokenizers.vq import quantizer
+from janiform_plugins.tokenizers.convolutional import codebook
 from janiform_plugins.tokenizers.vq.config import VqConfig
 from janiform_plugins.tokenizers.vq.model import VqTokenizer
 from janiform_plugins.tokenizers.vq.quantizer import Quantizer
@@ -137,7 +137,7 @@ def test_chunks_change_nothing(monkeypatch):
         return quantize(vectors), entropy, *torch.autograd.grad(entropy, [vectors, quantize.embedding.weight])
 
     whole = everything()
-    monkeypatch.setattr(quantizer, "CHUNK", 7 * 24)
+    monkeypatch.setattr(codebook, "CHUNK", 7 * 24)
     for one, other in zip(whole, everything(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 

@@ -1,0 +1,1 @@
+"""One matrix, from a hidden state to the logits of one code."""

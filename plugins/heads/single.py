@@ -1,0 +1,33 @@
+"""What heads of one code a position have in common. R states    H hidden width    V vocabulary"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from janiform import Loss
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+
+def nats(logits: Tensor, targets: Tensor) -> Loss:
+    """Cross-entropy of targets int64 [R] given logits [R, V], in float32 at least."""
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    total = cross_entropy(wide, targets, reduction="sum")
+    return Loss(total, torch.full_like(total, len(targets), requires_grad=False))
+
+
+class SingleHead(nn.Module, ABC):
+    """Hidden states [R, H] -> logits [R, V] of one code. A child says how."""
+
+    @abstractmethod
+    def forward(self, hidden: Tensor) -> Tensor: ...
+
+    def loss(self, hidden: Tensor, codes: Tensor) -> Loss:
+        """Cross-entropy, in nats and float32 at least, of codes int64 [R, 1] given hidden states [R, H]."""
+        return nats(self(hidden), codes[:, 0])
+
+    def sample(self, hidden: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
+        """Hidden states [R, H] -> codes [R, 1], chosen from the logits [R, V]."""
+        return choose(self(hidden))[:, None]
