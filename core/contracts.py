@@ -90,7 +90,8 @@ class Tokenizer(Protocol):
 class EmbeddingConfig(Protocol):
     """Kind ``embedding``: codes to vectors, the backbone's view of what was drawn.
 
-    factory(config, codes: Codes, hidden: Hidden) -> Module. The module maps codes [B, N, d] -> vectors [B, N, width]. It may borrow, see ``Borrower``.
+    factory(config, codes: Codes, hidden: Hidden) -> Module. The module maps codes [B, N, d] -> vectors [B, N, width].
+    It may borrow, see ``Borrower``.
     """
 
     def embed(self, codes: Codes, hidden: Hidden) -> Features: ...

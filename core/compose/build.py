@@ -42,7 +42,7 @@ def build_modules(
 
 
 def lend(modules: Mapping[str, nn.Module]) -> None:
-    """Hand the backbone to the parts that work with its matrices, where it is there (``janiform.contracts.Borrower``)."""
+    """Hand the backbone, where it is there, to the parts that work with its matrices (``Borrower``)."""
     backbone = modules.get("backbone")
     for module in modules.values():
         borrow: Any = getattr(module, "borrow", None)

@@ -91,7 +91,7 @@ def _code(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.M
         return cast(Any, head).sample(states, lambda logits: logits.argmax(dim=-1))
 
     traced = peak(sample, [head, modules["backbone"]])
-    return _CHOOSING * chosen.vocabulary + (0 if traced is None else traced)
+    return _CHOOSING * int(chosen.vocabulary) + (0 if traced is None else traced)
 
 
 def _look(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> int:

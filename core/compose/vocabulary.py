@@ -53,7 +53,7 @@ def check_rows(parts: Mapping[str, PartPlan], owners: Mapping[str, str], hidden:
             if not same and max(rows.start, theirs.start) < min(rows.stop, theirs.stop):
                 findings.add(
                     path,
-                    f"its codes are the ids {_span(rows)} of the backbone, but {findings.end(other)} has {_span(theirs)}",
+                    f"its codes are the backbone's ids {_span(rows)}, but {findings.end(other)} has {_span(theirs)}",
                     "the same ids for the same tokenizer, and others for another: set 'first', and a larger "
                     "backbone.vocabulary where they do not fit",
                 )

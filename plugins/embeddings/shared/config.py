@@ -10,7 +10,7 @@ from .rows import SharedVocabulary
 
 @frozen(kw_only=True)
 class SharedEmbeddingConfig(SharedVocabulary):
-    """Vectors of the hidden width, out of the text's own table: an adapter is not needed, `identity` stands for none."""
+    """Vectors of the hidden width, out of the text's own table, so that the adapter may be `identity`."""
 
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
         self.rows(hidden, codes)

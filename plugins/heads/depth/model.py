@@ -46,7 +46,8 @@ class DepthHead(nn.Module):
     def logits(self, hidden: Tensor, codes: Tensor) -> Tensor:
         """Hidden states [R, H] and codes [R, d] -> the logits of every level, given the codes before it, [R, d, V]."""
         states_RdW = self._states(self._inputs(hidden, codes))
-        return torch.stack([self._logits(states_RdW[:, l : l + 1], l) for l in range(self.depth)], dim=1)
+        levels = enumerate(states_RdW.split(1, dim=1))
+        return torch.stack([self._logits(states_R1W, level) for level, states_R1W in levels], dim=1)
 
     def loss(self, hidden: Tensor, codes: Tensor) -> Loss:
         """Cross-entropy, in nats and float32 at least, of codes int64 [R, d] given hidden states [R, H]."""

@@ -31,8 +31,8 @@ class Quantizer(Protocol):
 class Quantized:
     """Quantised vectors, ready for the decoder.
 
-    ``codes`` int64 [B, N], or [B, N, d]; ``vectors`` [B, N, D], through which gradients pass to the encoder; ``losses`` of the
-    quantiser by name: the weight, and the value before it is weighted.
+    ``codes`` int64 [B, N], or [B, N, d]; ``vectors`` [B, N, D], through which gradients pass to the encoder; ``losses``
+    of the quantiser by name: the weight, and the value before it is weighted.
     """
 
     codes: Tensor

@@ -14,7 +14,7 @@ from ..convolutional.codebook import Codebook, wide
 
 @frozen(eq=False)
 class Levels:
-    """``codes`` int64 [R, d]; ``residuals``, what each level was given, and its codes' ``vectors``, d of [R, D] each."""
+    """``codes`` int64 [R, d]; d ``residuals`` [R, D], what each level was given; and its codes' ``vectors``."""
 
     codes: Tensor
     residuals: list[Tensor]
