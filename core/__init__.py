@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .contracts import TextTokenizer as TextTokenizer
     from .contracts import Tokenizer as Tokenizer
     from .drawing import Preview as Preview
+    from .epochs import Epochs as Epochs
     from .errors import ComponentError as ComponentError
     from .errors import CompositionError as CompositionError
     from .errors import JaniformError as JaniformError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .errors import Problem as Problem
     from .errors import RecipeError as RecipeError
     from .errors import ResourceError as ResourceError
+    from .errors import SampleError as SampleError
     from .errors import StorageError as StorageError
     from .errors import UsageError as UsageError
     from .errors import nearest as nearest
@@ -108,6 +110,7 @@ _PUBLIC = {
     "CropToSquare": "pictures.transforms",
     "Draw": "sequence.conversation",
     "Drawn": "showcase",
+    "Epochs": "epochs",
     "Features": "ports",
     "Grid": "ports",
     "Hidden": "ports",
@@ -136,6 +139,7 @@ _PUBLIC = {
     "Registry": "components.registry",
     "ResourceError": "errors",
     "Runs": "sequence.runs",
+    "SampleError": "errors",
     "Sequence": "sequence.spans",
     "Serves": "kernels",
     "Showcase": "showcase",

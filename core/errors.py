@@ -76,7 +76,22 @@ class ResourceError(JaniformError):
 
 
 class PictureError(JaniformError):
-    """A file that is no picture, or one that must not be decoded."""
+    """A file that is no picture, or one that must not be decoded. ``kind`` is what such files are counted by."""
+
+    def __init__(self, problems: str | Problem | Sequence[Problem], kind: str = "damaged picture") -> None:
+        super().__init__(problems)
+        self.kind = kind
+
+
+class SampleError(JaniformError):
+    """One example of a source cannot be used, while the others can: training counts it and takes the next.
+
+    ``kind`` is a word or two that such examples are counted by: "no caption".
+    """
+
+    def __init__(self, problems: str | Problem | Sequence[Problem], kind: str = "unusable") -> None:
+        super().__init__(problems)
+        self.kind = kind
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

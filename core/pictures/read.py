@@ -31,11 +31,14 @@ MAX_PIXELS = 80_000_000
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Formats that are opened; their decoders only decode."""
 
+MISSING, HUGE = "missing picture", "huge picture"
+"""Kinds of unreadable pictures beside damaged ones, as they are counted in training."""
+
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
-def read_picture(source: str | os.PathLike[str] | bytes) -> Image.Image:
-    """The picture in a file, or in the bytes of one, as 8-bit RGB.
+def read_picture(source: str | os.PathLike[str] | bytes, *, name: str = "the picture") -> Image.Image:
+    """The picture in a file, or in the bytes of one, as 8-bit RGB. ``name`` is what errors call bytes.
 
     Rotated as its EXIF orientation says; palettes, CMYK, grey and 16-bit samples converted (16 bits scaled to 8);
     transparency composited on white; the first frame of an animation.
@@ -43,7 +46,7 @@ def read_picture(source: str | os.PathLike[str] | bytes) -> Image.Image:
     Raises ``PictureError`` where there is no such file, it is an address, no picture, damaged, or too large to decode.
     """
     if isinstance(source, bytes | bytearray | memoryview):
-        return _decode(bytes(source), "the picture")
+        return _decode(bytes(source), name)
     if isinstance(source, str) and is_address(source):
         shown = source if len(source) <= 80 else f"{source[:79]}…"
         hint = "save the picture in a file and give its path"
@@ -98,11 +101,11 @@ def _read_bounded(path: Path) -> bytes:
             raise PictureError(f"'{path}' is no ordinary file, so its size cannot be bounded")
         if status.st_size > MAX_FILE_BYTES:
             size, limit = status.st_size / 2**20, MAX_FILE_BYTES / 2**20
-            raise PictureError(f"'{path}' has {size:.0f} MiB; pictures of up to {limit:.0f} MiB are read")
+            raise PictureError(f"'{path}' has {size:.0f} MiB; pictures of up to {limit:.0f} MiB are read", HUGE)
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES)
     except FileNotFoundError:
-        raise PictureError(f"there is no file '{path}'") from None
+        raise PictureError(f"there is no file '{path}'", MISSING) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise PictureError(f"'{path}' cannot be read: {reason}") from None
@@ -123,7 +126,7 @@ def _decode(data: bytes, name: str) -> Image.Image:
             raise PictureError(f"{name} is not a picture that can be read (PNG, JPEG, WebP, GIF, TIFF, BMP)") from None
         except Image.DecompressionBombError:
             raise PictureError(
-                f"{name} has more than {MAX_PIXELS // 10**6} million pixels, too many to decode"
+                f"{name} has more than {MAX_PIXELS // 10**6} million pixels, too many to decode", HUGE
             ) from None
         except Exception as error:  # decoders of damaged files raise whatever they stumble on
             raise PictureError(f"{name} is damaged: {_reason(error)}") from None
@@ -141,7 +144,7 @@ def _check_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         limit = MAX_PIXELS // 10**6
-        raise PictureError(f"{name} has {width}×{height} pixels; up to {limit} million pixels are decoded")
+        raise PictureError(f"{name} has {width}×{height} pixels; up to {limit} million pixels are decoded", HUGE)
     if width < 1 or height < 1:
         raise PictureError(f"{name} has no pixels ({width}×{height})")
 
