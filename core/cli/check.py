@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import CompositionError, JaniformError, Problem
+from ..recipe import Group
 from .options import overrides_option
 from .output import console, json_option, print_json, table
 
@@ -140,7 +142,7 @@ def _show_stages(found: Examination, out: Console) -> None:
     rows.columns[2].justify = "right"
     for name in recipe.training.stages or recipe.stages:
         stage = recipe.stages[name]
-        mixture = ", ".join(f"{source} {ratio:g}" for source, ratio in stage.mixture.items())
+        mixture = _mixture(stage.mixture)
         rows.add_row(
             Text(name, style="cyan"),
             "\n".join(stage.train),
@@ -149,3 +151,10 @@ def _show_stages(found: Examination, out: Console) -> None:
             f"{stage.steps} × {stage.batch}",
         )
     out.print(rows)
+
+
+def _mixture(mixture: Mapping[str, float | Group]) -> str:
+    return ", ".join(
+        f"{name} {item.ratio:g} ({_mixture(item.of)})" if isinstance(item, Group) else f"{name} {item:g}"
+        for name, item in mixture.items()
+    )

@@ -10,12 +10,13 @@ from .grammar import PATHWAY_PARTS
 from .part import Share, Use
 from .read import read_recipe, read_recipe_text
 from .recipe import Pathway, Recipe
-from .stage import Stage, Training
+from .stage import Group, Stage, Training
 from .write import dumps, lines, tables
 
 __all__ = [
     "PATHWAY_PARTS",
     "Difference",
+    "Group",
     "Pathway",
     "Recipe",
     "Share",

@@ -114,7 +114,7 @@ class _Reader:
         else:
             given["objective"] = self.parts.use((*path, "objective"), "objective", objective)
         settings = node.without("objective")
-        self._known(child(settings, "mixture"), (*path, "mixture"), "source")
+        self._known_sources(child(settings, "mixture"), (*path, "mixture"))
         try:
             stage = structure(Stage, plain(settings), given)
         except Mistakes as mistakes:
@@ -152,6 +152,14 @@ class _Reader:
             for problem in error.problems:
                 self.report.add(problem.message, ("training", "attention"), node.origin, problem.hint)
             return training
+
+    def _known_sources(self, node: Node | None, path: Path) -> None:
+        """Whether the names in a mixture are those of sources, those in its groups included."""
+        if isinstance(node, Table):
+            groups = {name: entry for name, entry in node.entries.items() if isinstance(entry, Table)}
+            self._known(node.without(*groups), path, "source")
+            for name, group in groups.items():
+                self._known_sources(child(group, "of"), (*path, name, "of"))
 
     def _known(self, node: Node | None, path: Path, section: str) -> None:
         """Whether the names in a table or list are those of tables ``[section.NAME]``."""

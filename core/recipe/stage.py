@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any, Literal
 
@@ -20,11 +20,24 @@ def _finite(_: Any, attribute: Attribute[Any], value: float) -> None:
         raise ValueError(f"'{attribute.name}' must be finite")
 
 
-def _ratios(_: Any, attribute: Attribute[Any], value: Mapping[str, float]) -> None:
-    if bad := [name for name, ratio in value.items() if not 0 <= ratio < float("inf")]:
+def _ratios(_: Any, attribute: Attribute[Any], value: Mapping[str, float | Group]) -> None:
+    ratios = {name: item.ratio if isinstance(item, Group) else item for name, item in value.items()}
+    if bad := [name for name, ratio in ratios.items() if not 0 <= ratio < float("inf")]:
         raise ValueError(f"the ratio of '{bad[0]}' must be 0 or more")
-    if not sum(value.values()) > 0:
+    if not sum(ratios.values()) > 0:
         raise ValueError("at least one source must have a ratio above 0")
+    names = list(_used(value))
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"the source '{twice[0]}' stands in it twice")
+
+
+def _used(mixture: Mapping[str, float | Group]) -> Iterator[str]:
+    """The sources whose ratio is not 0, each as often as it stands there."""
+    for name, item in mixture.items():
+        if isinstance(item, Group):
+            yield from _used(item.of) if item.ratio else ()
+        elif item:
+            yield name
 
 
 def _below_one(_: Any, attribute: Attribute[Any], values: tuple[float, float]) -> None:
@@ -53,6 +66,16 @@ def _distinct(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None
 
 
 @frozen(kw_only=True)
+class Group:
+    """Sources that share one ratio of a mixture, by ratios among themselves: ``{ ratio = 5, of = { a = 1, b = 1 } }``."""
+
+    ratio: float = field(metadata=_help("The group's ratio in what it stands in."))
+    of: Mapping[str, float | Group] = field(
+        validator=_ratios, metadata=_help("Ratios within the group, by the source's name; groups may hold groups.")
+    )
+
+
+@frozen(kw_only=True)
 class Stage:
     """``[stage.NAME]``: what is trained, on what, for how long, with which loss."""
 
@@ -62,8 +85,9 @@ class Stage:
         validator=_some,
         metadata=_help("Paths of what is trained, whole parts or parameters, `*` for any name; the rest is frozen."),
     )
-    mixture: Mapping[str, float] = field(
-        validator=_ratios, metadata=_help("Ratio of each source within every step, by the source's name.")
+    mixture: Mapping[str, float | Group] = field(
+        validator=_ratios,
+        metadata=_help("Ratio of each source within every step, by the source's name; or of a group of sources."),
     )
     steps: int = field(validator=validators.ge(1), metadata=_help("Optimizer steps."))
     batch: int = field(validator=validators.ge(1), metadata=_help("Samples a step."))
@@ -119,6 +143,25 @@ class Stage:
     )
     log_every: int = field(default=10, validator=validators.ge(1), metadata=_help("Steps between lines of the log."))
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources that samples are taken from, those in groups included."""
+        return tuple(_used(self.mixture))
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """The share of each of ``sources`` in the samples of a step, groups resolved; the shares add up to 1."""
+        return dict(_shares(self.mixture, 1.0))
+
+
+def _shares(mixture: Mapping[str, float | Group], whole: float) -> Iterator[tuple[str, float]]:
+    total = sum(item.ratio if isinstance(item, Group) else item for item in mixture.values())
+    for name, item in mixture.items():
+        if isinstance(item, Group):
+            yield from _shares(item.of, whole * item.ratio / total) if item.ratio else ()
+        elif item:
+            yield name, whole * item / total
+
 
 @frozen(kw_only=True)
 class Training:
@@ -137,4 +180,13 @@ class Training:
     attention: str = field(
         default="sdpa@1",
         metadata=_help("The kernel that computes attention, a component of kind kernel, or `auto`."),
+    )
+    workers: int = field(
+        default=1,
+        validator=validators.ge(0),
+        metadata=_help("Processes that read and prepare batches ahead; 0 does it between the steps."),
+    )
+    strict: bool = field(
+        default=False,
+        metadata=_help("Stop at a sample that cannot be read, which is otherwise counted, listed and passed over."),
     )

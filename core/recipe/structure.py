@@ -177,7 +177,7 @@ def _alternatives(value: Any, annotation: Any) -> Any:
     if len(members) > 1 and all(not mistake.path for mistake in found):
         wanted = [mistake.message.removeprefix("expected ").partition(", got ")[0] for mistake in found]
         raise _expect(" or ".join(dict.fromkeys(wanted)), value)
-    raise Mistakes(found)
+    raise Mistakes([mistake for mistake in found if mistake.path] or found)  # what fits but for its inside was meant
 
 
 def _sequence(value: Any, annotation: Any) -> Any:

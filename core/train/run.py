@@ -99,7 +99,7 @@ class _Run:
         self.model: UnifiedModel = compose(recipe).build(device=device)
         self.sources: dict[str, Source] = {
             name: recipe.sources[name].component.load()(recipe.sources[name].config)
-            for name in dict.fromkeys(name for stage in folder.stages for name in recipe.stages[stage].mixture)
+            for name in dict.fromkeys(name for stage in folder.stages for name in recipe.stages[stage].sources)
         }
 
     def go(self, *, resume: bool, until: int | None) -> Path:

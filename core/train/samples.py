@@ -28,7 +28,7 @@ def write_samples(
     show: Any = getattr(run.objective, "samples", None)
     if show is None:
         return None
-    examples = [sources[name].example(index) for name in run.mixture.weights for index in range(COUNT)]
+    examples = [sources[name].example(index) for name in run.mixture.sources for index in range(COUNT)]
     modes = {module: module.training for module in run.objective.modules()} | {
         module: module.training for module in run.model.modules()
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import given
@@ -54,7 +54,7 @@ def test_orders_are_mixed_as_a_shuffled_list_is(count: int) -> None:
     epochs, rounds = Epochs(count, seed=1), 20
     orders = [[epochs.at(epoch * count + place) for place in range(count)] for epoch in range(rounds)]
     assert sum(place == sample for order in orders for place, sample in enumerate(order)) < rounds + 6 * rounds**0.5
-    rising = sum(left < right for order in orders for left, right in zip(order, order[1:], strict=False))
+    rising = sum(left < right for order in orders for left, right in pairwise(order))
     expected = rounds * (count - 1) / 2
     assert abs(rising - expected) < 6 * (rounds * count / 12) ** 0.5
     middle = (count - 1) / 2

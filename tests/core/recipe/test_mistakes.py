@@ -67,6 +67,14 @@ def report(toys: Registry, text: str, overrides: Sequence[str] = ()) -> list[str
         (STAGE.replace("a = 1", "b = 1") + RUN, "stage.x.mixture.b: there is no source 'b' (known: a)"),
         (STAGE.replace("a = 1", "a = 0") + RUN, "stage.x.mixture: at least one source must have a ratio above 0"),
         (STAGE.replace("a = 1", "a = -1") + RUN, "stage.x.mixture: the ratio of 'a' must be 0 or more"),
+        (STAGE.replace("a = 1", "g = { ratio = 1, of = { b = 1 } }") + RUN, "stage.x.mixture.g.of.b: there is no source 'b' "
+         "(known: a)"),
+        (STAGE.replace("a = 1", "g = { ratio = 1, of = 3 }") + RUN, "stage.x.mixture.g.of: expected a table, got 3"),
+        (STAGE.replace("a = 1", "g = { ratio = 1, of = { a = 0 } }") + RUN, "stage.x.mixture.g.of: at least one source must "
+         "have a ratio above 0"),
+        (STAGE.replace("a = 1", "a = 1, g = { ratio = 1, of = { a = 2 } }") + RUN, "stage.x.mixture: the source 'a' stands "
+         "in it twice"),
+        (STAGE.replace("a = 1", 'a = "1"') + RUN, 'stage.x.mixture.a: expected a number or a table, got the text "1"'),
         (STAGE.replace('["backbone"]', '"backbone"') + RUN, 'stage.x.train: expected a list, got the text "backbone"'),
         (STAGE.replace('["backbone"]', "[]") + RUN, 'stage.x.train: must name at least one path, such as '
          '["generation.adapter", "generation.head"]'),

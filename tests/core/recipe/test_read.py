@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from janiform import RecipeError, Registry, UsageError
-from janiform.recipe import Recipe, Share, Use, read_recipe, read_recipe_text
+from janiform.recipe import Group, Recipe, Share, Use, read_recipe, read_recipe_text
 from toy_components import BASE, TRAINED, Inner
 
 Write = Callable[..., Path]
@@ -191,6 +191,13 @@ def test_a_use_takes_the_place_of_a_share(toys: Registry, write: Write) -> None:
     assert config(read_recipe(path, registry=toys), "generation.adapter").rate == 0.5
 
 
+def test_a_mixture_may_hold_groups(toys: Registry) -> None:
+    change = "stage.first.mixture = { ask = 0, rest = { ratio = 1, of = { ask = 2 } } }"
+    first = read_recipe_text(TRAINED, "a.toml", [change], registry=toys).stages["first"]
+    assert first.mixture == {"draw": 3.0, "ask": 0.0, "rest": Group(ratio=1, of={"ask": 2.0})}
+    assert first.ratios == {"draw": 0.75, "ask": 0.25}
+
+
 def test_stages_sources_and_their_order(toys: Registry) -> None:
     recipe = read_recipe_text(TRAINED, "a.toml", ["stage.first.mixture.ask = 0", "training.seed = 4"], registry=toys)
     first = recipe.stages["first"]
@@ -200,6 +207,7 @@ def test_stages_sources_and_their_order(toys: Registry) -> None:
         ("generation.head", "*.adapter"),
     )
     assert first.mixture == {"draw": 3.0, "ask": 0.0}
+    assert first.sources == ("draw",)
     assert (first.steps, first.batch, first.learning_rate, first.betas) == (100, 8, 1e-3, (0.9, 0.95))
     assert recipe.training.stages == ("first", "second")
     assert recipe.training.seed == 4

@@ -93,6 +93,7 @@ def test_any_settings_read_back_equal(toys: Registry, config: Everything) -> Non
         'backbone.use = "brain"',
         'training.stages = ["second"]',
         "stage.first.betas = [0, 0.5]",
+        "stage.first.mixture = { ask = 0, rest = { ratio = 1, of = { ask = 2 } } }",
     ],
 )
 def test_any_shape_reads_back_equal(toys: Registry, change: str) -> None:
