@@ -203,7 +203,11 @@ class LayoutConfig(Protocol):
 
 
 class Layout(Protocol):
-    """Conversations to typed spans, and the construction of the unconditional input for guidance."""
+    """Conversations to typed spans, and the construction of the unconditional input for guidance.
+
+    It may also have ``cut(sequence, length) -> Sequence or None``: its rule for sequences that are too long for a row.
+    Without one the end is cut off, pictures whole, back to the last thing that is to be learned.
+    """
 
     def render(self, conversation: Conversation, *, answer: bool = True) -> SpanSequence:
         """The whole conversation. Losses lie on the assistant's turns where ``answer``; else a prompt awaits one."""
@@ -227,6 +231,8 @@ class Source(Protocol):
     """Kind ``source``: an endless or finite random-access stream of conversations; factory(config) -> Source.
 
     ``example(index)`` is a pure function of the config and the index, so the position of a source is one integer.
+    It raises ``SampleError`` where that one example cannot be used: it is counted, and the next one taken instead. What
+    is wrong with the source as a whole is a ``JaniformError`` of the factory.
     """
 
     def example(self, index: int) -> Conversation: ...
@@ -240,7 +246,10 @@ class Objective(Protocol):
     """An ``nn.Module`` (so that it may own parts that only training needs, such as a text tower or a discriminator).
 
     It may also have ``samples(examples) -> PIL picture or None``: what the model makes of a few conversations; and
-    ``attends = False`` where it never runs the backbone, so that no attention kernel is chosen for it.
+    ``attends = False`` where it never runs the backbone, so that no attention kernel is chosen for it. And
+    ``prepare_one(example, generator, note)`` with ``join(prepared)``, which together do what ``prepare`` does: then
+    each example has chance of its own, so that a step may be split among processes, and ``SampleError`` passes one
+    over. ``note(kind, sentence)`` counts what was left out of one that is used.
     """
 
     def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:

@@ -22,6 +22,7 @@ import click
 )
 @click.option("--stages", metavar="A,B", help="Only these stages, in the recipe's order.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
+@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Processes that prepare batches ahead.")
 @click.option("--device", metavar="NAME", help="Where to train: cpu, cuda, cuda:1, … A GPU where there is one.")
 def command(
     recipe: str,
@@ -30,6 +31,7 @@ def command(
     overrides: tuple[str, ...],
     stages: str | None,
     seed: int | None,
+    workers: int | None,
     device: str | None,
 ) -> None:
     """Train RECIPE, a recipe's name or file, and write the model into a folder.
@@ -39,6 +41,8 @@ def command(
     from ..recipe import read_recipe
     from ..train.run import train
 
+    if workers is not None:
+        overrides = (*overrides, f"training.workers = {workers}")
     resolved = read_recipe(recipe, overrides)
     chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
     folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)

@@ -67,7 +67,7 @@ def _distinct(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None
 
 @frozen(kw_only=True)
 class Group:
-    """Sources that share one ratio of a mixture, by ratios among themselves: ``{ ratio = 5, of = { a = 1, b = 1 } }``."""
+    """Sources that share one ratio of a mixture, as in ``{ ratio = 5, of = { a = 1, b = 1 } }``."""
 
     ratio: float = field(metadata=_help("The group's ratio in what it stands in."))
     of: Mapping[str, float | Group] = field(

@@ -14,6 +14,7 @@ from ..contracts import Layout, TextTokenizer
 from ..errors import ComponentError, JaniformError, UsageError, nearest
 from .batch import Batch, Side, collate, pack
 from .conversation import Conversation, Draw, Look
+from .shorten import shortened
 from .spans import Sequence
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class Processor:
     def unconditional(self, sequence: Sequence) -> Sequence:
         """The sequence with its prompt blanked, for guidance and for dropping conditions while training."""
         return self.layout.unconditional(sequence)
+
+    def cut(self, sequence: Sequence, length: int) -> Sequence | None:
+        """The sequence in at most ``length`` positions, by the layout's rule; None where nothing is left to learn."""
+        by_rule: Any = getattr(self.layout, "cut", shortened)
+        return cast("Sequence | None", by_rule(sequence, length))
 
     def pixels(self, picture: Picture, pathway: str) -> torch.Tensor:
         """A picture as the pathway wants it: pixels [3, h, w]. Codes [N, d] and pixels stay as they are."""

@@ -16,7 +16,7 @@ from ..recipe import Recipe, Side, diff, dumps, read_recipe
 from ..storage.atomic import explained, write_files
 from . import provenance
 
-_HARMLESS = {"description", "keep", "checkpoint_every", "log_every", "sample_every"}
+_HARMLESS = {"description", "keep", "checkpoint_every", "log_every", "sample_every", "workers", "strict"}
 """Settings that may change while a run is interrupted."""
 
 

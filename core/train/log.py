@@ -16,7 +16,8 @@ class Entry:
     """One line: means over the steps since the last line.
 
     ``losses`` are per prediction, by pathway, before weights. ``data_wait`` is the share of the time that steps stood
-    still for a batch. ``time`` is in seconds of training since the run began.
+    still for a batch. ``time`` is in seconds of training since the run began. ``passed_over`` counts by kind the
+    examples that could not be used, or not whole.
     """
 
     stage: str
@@ -32,6 +33,7 @@ class Entry:
     skipped: int
     time: float
     predictions: dict[str, int] = field(factory=dict)
+    passed_over: dict[str, int] = field(factory=dict)
 
 
 class Log:
@@ -40,7 +42,7 @@ class Log:
     def __init__(self, path: Path, total: int) -> None:
         self._path = path
         if path.exists():
-            kept = [line for line in path.read_text().splitlines() if _total(line) <= total]
+            kept = [line for line in path.read_text().splitlines() if step_of(line) <= total]
             write_text(path, "".join(line + "\n" for line in kept))
         with explained("write", path):
             self._file = path.open("a")
@@ -70,8 +72,8 @@ def read_log(path: Path) -> list[dict[str, object]]:
     return entries
 
 
-def _total(line: str) -> float:
-    """The step of a line; a torn one, as a kill leaves, counts as later than any."""
+def step_of(line: str) -> float:
+    """The step of the run that a line belongs to; a torn one, as a kill leaves, counts as later than any."""
     try:
         return int(json.loads(line)["total"])
     except (ValueError, KeyError, TypeError):

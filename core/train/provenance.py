@@ -16,7 +16,8 @@ import numpy as np
 from .. import __version__
 from ..contracts import Source
 from ..recipe import Recipe, Share, Use
-from ..sequence.conversation import Conversation, Draw, Look
+from ..sequence.conversation import Draw, Look
+from .data import usable
 
 _DIGESTED = 16
 """Examples of a source that its digest covers: enough to tell another generator, version or seed apart."""
@@ -57,11 +58,7 @@ def data_digests(sources: Mapping[str, Source]) -> dict[str, str]:
 
 def _digest(source: Source) -> str:
     digest = hashlib.sha256()
-    for index in range(_DIGESTED):
-        try:
-            conversation: Conversation = source.example(index)
-        except IndexError:
-            break
+    for conversation in usable(source, _DIGESTED):
         for turn in conversation.turns:
             for piece in turn.content:
                 digest.update(f"{turn.role} {type(piece).__name__}\0".encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 from attrs import evolve
 
@@ -58,5 +57,5 @@ def _problems(
             for problem in error.problems
         ]
     ticket = next(tickets(Mixture(stage.mixture), stage.batch, range(1), {}, {}))
-    prepared = Kitchen(sources, cast(Any, objective).prepare, (recipe.training.seed,))[ticket]
+    prepared = Kitchen.of(sources, objective, (recipe.training.seed,), strict=recipe.training.strict)[ticket]
     return found + [(f"{place}.mixture", problem) for problem in prepared.problems]

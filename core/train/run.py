@@ -16,19 +16,20 @@ from ..contracts import Source
 from ..errors import Problem, StorageError
 from ..model import UnifiedModel
 from ..recipe import Recipe
-from ..sequence.conversation import Conversation
 from ..sequence.processor import Processor
 from ..storage.model_folder import save_model
 from ..storage.tensors import put_back
 from . import checkpoint as checkpoints
 from . import provenance
 from .checkpoint import Checkpoint, Position
+from .data import open_sources, usable
 from .folder import RunFolder
 from .interrupts import Interrupts, RunStoppedError
 from .log import Log
 from .progress import Reporter
 from .rehearsal import rehearse
 from .samples import write_samples
+from .skips import SkipLog
 from .stage import StageRun
 
 TEXTS_TO_FIT = 2000
@@ -57,7 +58,7 @@ def train(
         until: stop after this many steps of all stages together; the model is written all the same.
         device: where to train; None takes a GPU where there is one.
         reporter: shows progress; None shows it on standard error.
-        ahead: batches prepared ahead by a worker process; 0 makes them in this one.
+        ahead: batches prepared ahead by the recipe's ``training.workers``; 0 makes them in this process.
 
     Returns:
         ``out``, which is a model folder now.
@@ -97,10 +98,9 @@ class _Run:
         self.kernels: dict[str, str] = {}
         torch.manual_seed(recipe.training.seed)
         self.model: UnifiedModel = compose(recipe).build(device=device)
-        self.sources: dict[str, Source] = {
-            name: recipe.sources[name].component.load()(recipe.sources[name].config)
-            for name in dict.fromkeys(name for stage in folder.stages for name in recipe.stages[stage].sources)
-        }
+        self.sources: dict[str, Source] = open_sources(
+            recipe, (name for stage in folder.stages for name in recipe.stages[stage].sources)
+        )
 
     def go(self, *, resume: bool, until: int | None) -> Path:
         found = checkpoints.load_newest(self.folder.checkpoints, self.reporter.say) if resume else None
@@ -114,12 +114,18 @@ class _Run:
         elif resume:
             self.reporter.say("there is no checkpoint yet: starting from the beginning")
         last = None
-        with Log(self.folder.path / "log.jsonl", position.total) as log:
+        path, total = self.folder.path, position.total
+        with Log(path / "log.jsonl", total) as log, SkipLog(path / "skipped.jsonl", total) as skips:
             for number, run in self._runs(position, found):
-                self._train(run, log, number, until)
+                self._train(run, log, skips, number, until)
                 last = run
                 if until is not None and run.position.total >= until:
                     break
+            if skips.counts:
+                counted = ", ".join(f"{count} × {kind}" for kind, count in skips.counts.most_common())
+                self.reporter.say(
+                    f"samples that could not be used, or not whole: {counted}; see {path / 'skipped.jsonl'}"
+                )
         return self._finish(last)
 
     def _ready_text(self, resume: bool) -> None:
@@ -144,7 +150,7 @@ class _Run:
             yield number, run
             position = run.position
 
-    def _train(self, run: StageRun, log: Log, number: int, until: int | None) -> None:
+    def _train(self, run: StageRun, log: Log, skips: SkipLog, number: int, until: int | None) -> None:
         """Train one stage to its end, or to ``until`` steps of the run."""
         stage, training = run.stage, self.recipe.training
         steps = stage.steps if until is None else min(stage.steps, run.position.step + until - run.position.total)
@@ -160,7 +166,16 @@ class _Run:
             if run.attention.reason:
                 self.reporter.say(f"attention in {stage.name}: {run.attention.name}, {run.attention.reason}")
             self.kernels[stage.name] = run.attention.name
-        with closing(run.steps(self.sources, until=steps, ahead=self.ahead, seconds=seconds)) as entries:
+        entries = run.steps(
+            self.sources,
+            until=steps,
+            ahead=self.ahead,
+            seconds=seconds,
+            workers=training.workers,
+            strict=training.strict,
+            skips=skips,
+        )
+        with closing(entries):
             for entry in entries:
                 run.position = evolve(run.position, seconds=seconds())
                 self.reporter.advance()
@@ -219,9 +234,5 @@ class _Run:
 
 def _texts(sources: Iterable[Source]) -> Iterator[str]:
     for source in sources:
-        for index in range(TEXTS_TO_FIT):
-            try:
-                conversation: Conversation = source.example(index)
-            except IndexError:  # a finite source
-                break
+        for conversation in usable(source, TEXTS_TO_FIT):
             yield from (turn.text for turn in conversation.turns if turn.text)

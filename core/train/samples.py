@@ -11,6 +11,7 @@ import torch
 from ..contracts import Source
 from ..errors import JaniformError
 from ..storage.atomic import write_files
+from .data import usable
 from .stage import StageRun
 
 COUNT = 8
@@ -28,7 +29,7 @@ def write_samples(
     show: Any = getattr(run.objective, "samples", None)
     if show is None:
         return None
-    examples = [sources[name].example(index) for name in run.mixture.sources for index in range(COUNT)]
+    examples = [example for name in run.mixture.sources for example in usable(sources[name], COUNT)]
     modes = {module: module.training for module in run.objective.modules()} | {
         module: module.training for module in run.model.modules()
     }

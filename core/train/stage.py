@@ -28,6 +28,7 @@ from .mixture import Mixture
 from .optim import optimizers, rate_at
 from .optim import step as take_step
 from .precision import arithmetic
+from .skips import SkipLog
 
 PATIENCE = 20
 """Steps in a row without a finite loss or gradient, after which a run ends."""
@@ -111,7 +112,15 @@ class StageRun:
         return {name: tensor for name, tensor in state.items() if tensor.numel() == 0 or tensor.data_ptr() not in ours}
 
     def steps(
-        self, sources: Mapping[str, Any], *, until: int, ahead: int, seconds: Callable[[], float]
+        self,
+        sources: Mapping[str, Any],
+        *,
+        until: int,
+        ahead: int,
+        seconds: Callable[[], float],
+        workers: int = 1,
+        strict: bool = False,
+        skips: SkipLog | None = None,
     ) -> Generator[Entry | None]:
         """Train until ``until`` steps of the stage are done; after each step an entry of the log, or None.
 
@@ -119,14 +128,18 @@ class StageRun:
             sources: built sources by name.
             ahead: batches to prepare ahead; see ``batches``.
             seconds: gives the time spent training so far.
+            workers: processes that prepare batches.
+            strict: end with a ``DataError`` at an example that cannot be used.
+            skips: where examples that are passed over are listed.
         """
         stage, device = self.stage, self.model.device
         parameters = list(self.trained.values())
-        prepare = cast(Any, self.objective).prepare
+        kitchen = Kitchen.of(sources, self.objective, self.entropy, strict=strict)
+        skips = skips or SkipLog(None)
         orders = tickets(
             self.mixture, stage.batch, range(self.position.step, until), self.position.taken, self.position.positions
         )
-        ready = batches(Kitchen(sources, prepare, self.entropy), orders, ahead=ahead, pin=device.type == "cuda")
+        ready = batches(kitchen, orders, ahead=ahead, pin=device.type == "cuda", workers=workers)
         dtype = arithmetic(stage.precision, device)
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
         meter = Meter(self.skipped_in_a_row)
@@ -135,6 +148,7 @@ class StageRun:
             for prepared in ready:
                 waited = time.perf_counter() - asked
                 step = prepared.ticket.step
+                skips.add(self.position.total + 1, prepared.skips)
                 rate = self._set_rate(step)
                 with autocast, self.model.attending(self.attention):
                     losses, figures = cast(Any, self.objective).losses(to_device(prepared.batch, device))
@@ -153,6 +167,7 @@ class StageRun:
                     self._check_patience(meter.longest)
                 if logged:
                     entry = meter.entry(self.position, stage.steps, rate, seconds())
+                    entry = evolve(entry, passed_over=skips.since())
                     self.position = evolve(self.position, skipped=self.position.skipped + entry.skipped)
                 yield entry
                 asked = time.perf_counter()

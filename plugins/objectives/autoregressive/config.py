@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import field, frozen, validators
 
 
@@ -18,4 +20,11 @@ class AutoregressiveConfig:
         default=0,
         validator=validators.ge(0),
         metadata={"help": "positions of a row that holds as many samples as fit; 0 gives each sample a row"},
+    )
+    too_long: Literal["cut", "skip"] = field(
+        default="cut",
+        metadata={
+            "help": "what becomes of a sample longer than a packed row, or than the backbone's context where rows are "
+            "not packed: cut by the layout's rule, or passed over; both are counted"
+        },
     )

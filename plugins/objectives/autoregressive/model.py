@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from janiform import Batch, Conversation, Loss
+from janiform import Batch, Conversation, Loss, SampleError
 from torch import Tensor, nn
 
 from .config import AutoregressiveConfig
 from .samples import sheet
 
 if TYPE_CHECKING:
+    from janiform import Sequence as Spans
     from janiform import UnifiedModel
     from PIL import Image
+
+Note = Callable[[str, str], None]
+
+
+def _unheard(kind: str, said: str) -> None:
+    """Takes notes that nobody wants."""
 
 
 class Autoregressive(nn.Module):
@@ -25,15 +32,32 @@ class Autoregressive(nn.Module):
         self.config = config
         self.processor = model.processor
         self.model = model
+        self.limit = config.packed or model.plan.hidden.context
 
     def prepare(self, examples: Sequence[Conversation], generator: np.random.Generator) -> Batch:
         """Conversations to a batch; of those that draw, a share has its prompt blanked."""
-        sequences = []
-        for example in examples:
-            sequence = self.processor.sequence(example)
-            if example.draws and generator.random() < self.config.text_dropout:
-                sequence = self.processor.unconditional(sequence)
-            sequences.append(sequence)
+        return self.join([self.prepare_one(example, generator) for example in examples])
+
+    def prepare_one(self, example: Conversation, generator: np.random.Generator, note: Note = _unheard) -> Spans:
+        """A conversation to a sequence that fits into a row; a share of those that draw has its prompt blanked.
+
+        Raises ``SampleError`` where it is too long to be cut by the layout's rule, or is not to be cut.
+        """
+        sequence = self.processor.sequence(example)
+        if example.draws and generator.random() < self.config.text_dropout:
+            sequence = self.processor.unconditional(sequence)
+        size = len(sequence)
+        if size <= self.limit:
+            return sequence
+        said = f"{size} positions, where a row has {self.limit}"
+        shorter = self.processor.cut(sequence, self.limit) if self.config.too_long == "cut" else None
+        if shorter is None:
+            raise SampleError(said, "too long")
+        note("cut", f"{said}: {size - len(shorter)} are left out at its end")
+        return shorter
+
+    def join(self, sequences: Sequence[Spans]) -> Batch:
+        """Sequences to a batch, packed where the settings say so."""
         if self.config.packed:
             return self.processor.pack(sequences, self.config.packed)
         return self.processor.collate(sequences)

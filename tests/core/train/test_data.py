@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from janiform import UsageError
+from hypothesis import given
+from hypothesis import strategies as st
+from janiform import PictureError, SampleError, UsageError
 from janiform.train import data
-from janiform.train.data import DataError, Kitchen, Prepared, batches, tickets
+from janiform.train.data import DataError, Kitchen, Prepared, Ticket, batches, share, tickets, usable
 from janiform.train.mixture import Mixture
+from janiform.train.skips import Skip
 
 
 class Numbers:
@@ -126,3 +129,113 @@ def test_batches_that_know_how_are_put_into_page_locked_memory() -> None:
     ticket = next(tickets(Mixture({"a": 1}), 1, range(1), {}, {}))
     assert Prepared(ticket, Pinnable()).pin_memory().batch == "pinned"
     assert Prepared(ticket, [1]).pin_memory().batch == [1]
+
+
+class Holey:
+    """Some of its examples cannot be used, by their indices."""
+
+    def __init__(self, holes: set[int], error: Exception | None = None) -> None:
+        self.holes, self.error = holes, error or SampleError("line 3: no caption", "no caption")
+
+    def example(self, index: int) -> Any:
+        if index in self.holes:
+            raise self.error
+        return index
+
+
+class OneByOne:
+    """An objective that prepares each example by itself; it does not want those that a seven divides."""
+
+    def prepare(self, examples: Sequence[Any], generator: np.random.Generator) -> Any:
+        raise AssertionError("there is prepare_one")
+
+    def prepare_one(self, example: int, generator: np.random.Generator, note: Any) -> Any:
+        if example % 7 == 0:
+            raise SampleError("far too long", "too long")
+        if example % 5 == 0:
+            note("cut", "a little too long")
+        return example, float(generator.random())
+
+    def join(self, prepared: Sequence[Any]) -> Any:
+        return tuple(prepared)
+
+
+def cook(kitchen: Kitchen, batch: int = 4, steps: int = 5, **options: Any) -> list[Prepared]:
+    orders = tickets(Mixture(dict.fromkeys(kitchen.sources, 1)), batch, range(steps), {}, {})
+    return list(batches(kitchen, orders, **options))
+
+
+@given(st.sets(st.integers(0, 30)), st.integers(0, 2**32))
+def test_an_example_that_cannot_be_used_is_replaced_by_the_next_and_counted_once(holes: set[int], seed: int) -> None:
+    made = cook(Kitchen.of({"a": Holey(holes)}, OneByOne(), (seed,)), ahead=0)  # type: ignore[dict-item]
+    places = [(ticket.step, index) for ticket in (p.ticket for p in made) for _, index in ticket.samples]
+    unusable = {index for index in range(100) if index in holes or index % 7 == 0}
+    used = [value for prepared in made for value, _ in prepared.batch]
+    assert used == [next(i for i in range(index, 100) if i not in unusable) for _, index in places]
+    skips = [skip for prepared in made for skip in prepared.skips if not skip.kept]
+    assert [(skip.step, skip.index) for skip in skips] == [place for place in places if place[1] in unusable]
+    assert all((skip.kind == "no caption") == (skip.index in holes) for skip in skips)
+    cuts = [skip for prepared in made for skip in prepared.skips if skip.kept]
+    assert sum(value % 5 == 0 for value in used) == len(cuts)
+    assert made[-1].ticket.positions == {"a": 20}, "a hole moves no position"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_change_nothing_whatever_their_number(workers: int) -> None:
+    kitchen = Kitchen.of({"a": Holey({1, 2, 11}), "b": Holey({4})}, OneByOne(), (3, 1))  # type: ignore[dict-item]
+    assert cook(kitchen, workers=workers, ahead=4) == cook(kitchen, workers=0)
+
+
+@given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
+def test_the_shares_of_all_processes_are_the_step(batch: int, world: int, parts: int) -> None:
+    whole = next(tickets(Mixture({"a": 1, "b": 2}), batch, range(7, 8), {"a": 3, "b": 6}, {"a": 3, "b": 6}))
+    shares = [share(whole, rank, world) for rank in range(world)]
+    assert sum((part.samples for part in shares), ()) == whole.samples
+    assert all(part.positions == whole.positions and part.step == whole.step for part in shares)
+    assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in shares)
+    sizes = [len(part.samples) for part in shares]
+    assert max(sizes) - min(sizes) <= 1
+    nested = [share(part, number, parts) for part in shares for number in range(parts)]
+    assert sum((part.samples for part in nested), ()) == whole.samples
+    assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in nested)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_a_step_that_is_split_among_processes_holds_what_it_holds_whole(world: int) -> None:
+    kitchen = Kitchen.of({"a": Holey({1, 5}), "b": Holey(set())}, OneByOne(), (3, 1))  # type: ignore[dict-item]
+    orders = list(tickets(Mixture({"a": 1, "b": 3}), 8, range(4), {}, {}))
+    whole = [kitchen[ticket] for ticket in orders]
+    split = [[kitchen[share(ticket, rank, world)] for rank in range(world)] for ticket in orders]
+    assert [prepared.batch for prepared in whole] == [sum((one.batch for one in parts), ()) for parts in split]
+    assert [prepared.skips for prepared in whole] == [sum((one.skips for one in parts), ()) for parts in split]
+    with pytest.raises(ValueError, match="rank 2 is none of 2"):
+        share(orders[0], 2, 2)
+
+
+def test_strict_stops_at_an_example_that_cannot_be_used() -> None:
+    kitchen = Kitchen.of({"a": Holey({6})}, OneByOne(), (0,), strict=True)  # type: ignore[dict-item]
+    with pytest.raises(DataError, match="example 0 of source 'a': far too long"):
+        cook(kitchen)
+    plain = Kitchen({"a": Holey({6})}, prepare, (0,), strict=True)  # type: ignore[dict-item]
+    with pytest.raises(DataError, match="example 6 of source 'a': line 3: no caption"):
+        cook(plain)
+
+
+def test_a_source_of_which_nothing_can_be_used_is_given_up_with_its_kinds() -> None:
+    missing = PictureError("there is no file 'x.jpg'", "missing picture")
+    kitchen = Kitchen({"a": Holey(set(range(5, 200)), missing)}, prepare, (0,))  # type: ignore[dict-item]
+    with pytest.raises(DataError) as caught:
+        cook(kitchen)
+    assert str(caught.value).splitlines() == [
+        "source 'a': 64 examples in a row, from 5 on, cannot be used: 64 × missing picture",
+        "source 'a': the first with missing picture: there is no file 'x.jpg'",
+    ]
+
+
+def test_examples_are_looked_at_without_minding_holes() -> None:
+    assert list(usable(Holey({0, 2, 3}), 6)) == [1, 4, 5]  # type: ignore[arg-type]
+    assert list(usable(Holey({4}, IndexError("the end")), 9)) == [0, 1, 2, 3]  # type: ignore[arg-type]
+    ticket = Ticket(2, (("a", 0), ("a", 1)), {"a": 2})
+    assert Kitchen({"a": Holey({0})}, prepare, (0,))[ticket].skips == (  # type: ignore[dict-item]
+        Skip(2, "a", 0, "no caption", "line 3: no caption"),
+    )

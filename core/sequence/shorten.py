@@ -1,0 +1,28 @@
+"""Sequences that are too long for a row, cut so that what is left is as it would be seen at the time of use."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from .spans import Sequence, Span
+
+
+def shortened(sequence: Sequence, length: int) -> Sequence | None:
+    """The beginning of a sequence, in at most ``length`` positions.
+
+    It ends within a text, never within a picture, and with something that is to be predicted: a question whose answer
+    was cut away teaches nothing and goes as well. None where nothing is left to predict.
+    """
+    spans: list[Span] = []
+    room = length
+    for span in sequence.spans:
+        if span.length > room:
+            if span.kind == "text" and room:
+                spans.append(evolve(span, ids=span.ids[:room]))
+            break
+        spans.append(span)
+        room -= span.length
+    while spans and not spans[-1].loss:
+        spans.pop()
+    # The first token of a document has nothing before it that could predict it.
+    return Sequence(spans) if len(spans) > 1 or (spans and spans[0].length > 1) else None
