@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 import torch
 from attrs import evolve
 
-from .errors import UsageError
+from .errors import ResourceError, UsageError
 from .generate import generate_text
+from .generate.past import Past
 from .generate.prompts import check_room
 from .pictures import as_picture
 from .room import OnPlan, answers_planned
@@ -19,6 +20,8 @@ from .sequence.conversation import Content, Conversation, Draw, Look, Turn
 if TYPE_CHECKING:
     from .model import UnifiedModel
     from .sequence.spans import Sequence as SpanSequence
+
+T = TypeVar("T")
 
 LONGEST = 256
 """Tokens of an answer where nobody says how many, and the context has room for so many."""
@@ -48,8 +51,12 @@ def answer_all(
     on_text: Callable[[int, str], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
     on_plan: OnPlan | None = None,
+    past: Past | None = None,
 ) -> list[str]:
     """Answers to prompts, in rounds that fit into memory; each is what it is alone.
+
+    ``past``: what was read of the conversation that the only prompt belongs to; it is forgotten where the memory that
+    it takes is wanted.
 
     Raises ``UsageError``, for any of the prompts, and ``ResourceError`` before anything is computed.
     """
@@ -60,7 +67,7 @@ def answer_all(
     if not rows:
         return answers
     check_room(model, rows, limits, "new tokens", fewer=True)
-    plan = answers_planned(model, rows, max(limits))
+    plan = making_room(lambda: answers_planned(model, rows, max(limits)), past)
     if on_plan is not None:
         on_plan(plan)
     for part in plan.parts:
@@ -73,10 +80,22 @@ def answer_all(
             stop=(stop,) if isinstance(stop, str) else stop,
             seeds=seeds[part],
             on_text=None if on_text is None else _numbered(on_text, part.start),
+            past=past,
         )
         if on_step is not None:
             on_step(len(answers), len(rows))
     return answers
+
+
+def making_room(work: Callable[[], T], past: Past | None) -> T:
+    """Do what refuses for want of memory, a second time without ``past``, if that takes some."""
+    try:
+        return work()
+    except ResourceError:
+        if past is None or not past.nbytes:
+            raise
+    past.forget()
+    return work()
 
 
 def prompt_of(model: UnifiedModel, conversation: Conversation) -> SpanSequence:

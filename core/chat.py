@@ -14,8 +14,9 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .answering import LONGEST, checked
+from .answering import LONGEST, answer_all, checked, making_room, prompt_of, seeds_of
 from .errors import Problem, UsageError
+from .generate.past import Past
 from .pictures import as_picture
 from .sequence.conversation import Content, Conversation, Look, Turn
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from .api import Model, PictureLike
     from .drawing import OnStep
+    from .model import UnifiedModel
+    from .sequence.spans import Sequence as SpanSequence
 
 
 class ContextError(UsageError):
@@ -32,6 +35,9 @@ class ContextError(UsageError):
 
 class Chat:
     """A conversation that grows. What fails leaves it as it was.
+
+    Only what is new is read: the keys and values of all that went before are kept, as long as nothing else wants their
+    memory. After a change of the model's weights, ``forget``.
 
     Args:
         max_new_tokens: of an answer; fewer where the context has no room for so many.
@@ -79,6 +85,7 @@ class Chat:
         self._turns: tuple[Turn, ...] = ()
         self._looks: list[Look] = []
         self._drawn: Look | None = None
+        self._past = Past()
         self.left = self.context
 
     def look(self, picture: PictureLike) -> Image:
@@ -97,7 +104,10 @@ class Chat:
 
         Raises ``UsageError`` where the prompt is empty or too long, or the model cannot draw.
         """
-        picture = self.model.generate(prompt, seed=self._seed + self._drawings, on_step=on_step, **settings)[0]
+        seed = self._seed + self._drawings
+        picture = making_room(
+            lambda: self.model.generate(prompt, seed=seed, on_step=on_step, **settings)[0], self._past
+        )
         self._drawings += 1
         if self.can("look"):
             self._looks = [look for look in self._looks if look is not self._drawn]
@@ -121,7 +131,8 @@ class Chat:
         seen: list[Content] = [piece for look in self._looks for piece in (look, "\n")]
         turn = Turn("user", (*seen, text))
         conversation = Conversation((*self._turns, turn))
-        length = len(self.model.model.processor.sequence(conversation, answer=False))
+        prompt = prompt_of(self.model.model, conversation)
+        length = len(prompt)
         room = self.context - length
         if room < 1:
             raise ContextError(
@@ -131,15 +142,13 @@ class Chat:
                     hint="say less, or forget the conversation",
                 )
             )
-        return self._answer(conversation, room)
+        return self._answer(conversation, prompt, room)
 
-    def _answer(self, conversation: Conversation, room: int) -> Iterator[str]:
+    def _answer(self, conversation: Conversation, prompt: SpanSequence, room: int) -> Iterator[str]:
         said = ""
-        seed = self._seed + self._answers
+        settings = {"max_new_tokens": min(self._longest, room), "past": self._past, **self._settings}
         try:
-            for piece in _stream(
-                self.model, conversation, max_new_tokens=min(self._longest, room), seed=seed, **self._settings
-            ):
+            for piece in _stream(self.model.model, prompt, self._seed + self._answers, **settings):
                 said += piece
                 yield piece
         finally:
@@ -157,19 +166,19 @@ class _Stopped(Exception):  # noqa: N818 - no error: nobody reads on
     pass
 
 
-def _stream(model: Model, conversation: Conversation, **settings: Any) -> Iterator[str]:
-    """``Model.reply`` in pieces: it runs beside its reader, and ends where that one stops reading."""
+def _stream(model: UnifiedModel, prompt: SpanSequence, seed: int, **settings: Any) -> Iterator[str]:
+    """The answer in pieces: it runs beside its reader, and ends where that one stops reading."""
     pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
     stopped = threading.Event()
 
-    def hand_on(text: str) -> None:
+    def hand_on(_: int, text: str) -> None:
         if stopped.is_set():
             raise _Stopped
         pieces.put(text)
 
     def work() -> None:
         try:
-            model.reply(conversation, on_text=hand_on, **settings)
+            answer_all(model, [prompt], seeds_of(seed, 1, "answers"), on_text=hand_on, **settings)
         except _Stopped:
             return
         except BaseException as error:

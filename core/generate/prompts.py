@@ -78,7 +78,7 @@ def read(model: UnifiedModel, prompts: Sequence[SpanSequence], more: int) -> Pro
     length = batch.ids.shape[1]
     embeddings = model.embed(batch)
     repeated = len(different) < len(prompts)
-    cache = _cache(model, len(different), length + (0 if repeated else more), embeddings)
+    cache = new_cache(model, len(different), length + (0 if repeated else more), embeddings)
     mask = Mask.decoding(
         batch.documents, batch.blocks, length=length + more, attention=model.attention, host=batch.host
     )
@@ -87,7 +87,7 @@ def read(model: UnifiedModel, prompts: Sequence[SpanSequence], more: int) -> Pro
     last, lengths = hidden[:, -1], batch.positions[:, -1:] + 1
     if repeated:
         at = torch.tensor(rows, device=embeddings.device)
-        read_once, cache = cache, _cache(model, len(rows), length + more, embeddings)
+        read_once, cache = cache, new_cache(model, len(rows), length + more, embeddings)
         for layer in range(len(cache.keys)):
             cache.append(layer, read_once.keys[layer, at], read_once.values[layer, at])
         cache.advance(length)
@@ -118,7 +118,8 @@ def _different(prompts: Sequence[SpanSequence]) -> tuple[list[SpanSequence], lis
     return different, rows
 
 
-def _cache(model: UnifiedModel, rows: int, length: int, like: Tensor) -> KVCache:
+def new_cache(model: UnifiedModel, rows: int, length: int, like: Tensor) -> KVCache:
+    """An empty cache for a model, of the type and on the device of ``like``."""
     shape = model.plan.hidden
     return KVCache(shape.layers, rows, shape.kv_heads, length, shape.head_width, like.dtype, like.device)
 

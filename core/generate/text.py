@@ -15,6 +15,7 @@ from ..contracts import Backbone
 from ..errors import UsageError
 from ..sequence.spans import Sequence as SpanSequence
 from .answer import Answer
+from .past import Past
 from .prompts import Prompts, check_room, generating, read
 from .sampling import Choice, uniforms
 
@@ -38,6 +39,7 @@ def generate_text(
     stop: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
     on_text: OnText | None = None,
+    past: Past | None = None,
 ) -> list[str]:
     """Continue every prompt, until the layout's stop token, one of the ``stop`` strings or ``max_new_tokens``.
 
@@ -48,6 +50,8 @@ def generate_text(
     ends within a character or holds a part of a stop string. Without it, and without stop strings, nothing is decoded
     before all is done, and a device computes ahead of the host.
 
+    ``past``: what was read of the conversation of the only prompt; that is read on, and the answer is remembered.
+
     Raises ``UsageError``, before anything is computed, for settings out of range and prompts that are too long.
     """
     choice = Choice(temperature=temperature, top_p=top_p)
@@ -57,12 +61,15 @@ def generate_text(
     noise = uniforms(len(prompts), limits, seeds).to(model.device) if choice.random else None
     text, ends = model.processor.text, tuple(model.processor.layout.stop_ids)
     with generating(model):
-        steps = each_step(read(model, prompts, max(limits)), choice, noise, max(limits))
-        if on_text is None and not stop:
+        begun = read(model, prompts, max(limits)) if past is None else past.read(model, *prompts, max(limits))
+        steps = each_step(begun, choice, noise, max(limits))
+        if on_text is None and not stop and past is None:
             return [text.decode(ids).strip() for ids in _gathered(steps, limits, ends)]
         answers = [Answer(text, stop) for _ in prompts]
         for step, chosen in enumerate(steps, start=1):
             for row, id in enumerate(cast(list[int], chosen.tolist())):
+                if past is not None:
+                    past.said(id)
                 end = id in ends
                 added = answers[row].add(id, last=end or step == limits[row], end=end)
                 if added and on_text is not None:

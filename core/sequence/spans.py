@@ -62,6 +62,15 @@ class Sequence:
         """The pathway that it looks through first, to which the loss of its text belongs; None without a picture."""
         return next((span.pathway for span in self.spans if span.kind == "look"), None)
 
+    def after(self, count: int) -> Sequence:
+        """What follows the first ``count`` positions, which end a span or stand in one of text."""
+        spans = []
+        for span in self.spans:
+            if count < span.length:
+                spans.append(evolve(span, ids=span.ids[count:]) if count else span)
+            count = max(0, count - span.length)
+        return Sequence(spans)
+
     def with_pictures(self, pictures: Iterable[Picture | None]) -> Sequence:
         """The same spans with other pictures: one for each span that is not text, in order."""
         following = iter(pictures)
