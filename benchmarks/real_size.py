@@ -148,12 +148,9 @@ class EnoughError(Exception):
     """So many codes as were wanted are drawn."""
 
 
-def enough(drawn: int, wanted: int) -> None:
-    if drawn >= wanted and wanted < CODES:
-        raise EnoughError
-
-
-def measure(folder: Path, dtype: str, quantize: str | None, codes: int, answer: int, picture: bool) -> None:
+def measure(
+    folder: Path, dtype: str, quantize: str | None, codes: int, answer: int, picture: bool, whole: bool
+) -> None:
     import janiform
     import numpy as np
 
@@ -167,7 +164,7 @@ def measure(folder: Path, dtype: str, quantize: str | None, codes: int, answer: 
         print(what, figures[f"{what}_s"], "s", figures[f"{what}_peak_gb"], "GB", file=sys.stderr, flush=True)
         began = time.perf_counter()
 
-    only = None if picture and codes else "draw" if codes else "look"
+    only = None if whole or (picture and codes) else "draw" if codes else "look"
     model = janiform.load(folder, dtype=dtype, quantize=quantize, only=only)
     tensors = {*model.model.parameters(), *model.model.buffers()}
     figures |= {"weights_gb": round(sum(tensor.nbytes for tensor in tensors) / 1e9, 2)}
@@ -178,8 +175,20 @@ def measure(folder: Path, dtype: str, quantize: str | None, codes: int, answer: 
             model.ask(seen, "What is in this picture?", max_new_tokens=tokens)
             done(f"answer_of_{tokens}")
     if codes:
+        after = [began]
+
+        def count(drawn: int, _: int) -> None:
+            after.append(time.perf_counter())
+            if drawn >= codes and codes < CODES:
+                raise EnoughError
+
         with contextlib.suppress(EnoughError):
-            model.generate("a red circle above a blue square", on_step=lambda drawn, _: enough(drawn, codes))
+            model.generate("a red circle above a blue square", on_step=count)
+        figures["first_code_s"] = round(after[1] - after[0], 2)
+        if len(after) > 2:
+            figures["further_code_s"] = round((after[-1] - after[1]) / (len(after) - 2), 3)
+        if codes >= CODES:
+            figures["decoding_s"] = round(time.perf_counter() - after[-1], 1)
         done("picture" if codes >= CODES else f"{codes}_codes")
     print(json.dumps({"folder": folder.name, "dtype": dtype, "quantize": quantize, **figures}))
 
@@ -195,14 +204,15 @@ def main() -> None:
     measuring.add_argument("folder", type=Path)
     measuring.add_argument("--dtype", default="float32")
     measuring.add_argument("--quantize", choices=("int8", "int4"))
-    measuring.add_argument("--codes", type=int, default=CODES, help="of a picture; 0 draws nothing")
+    measuring.add_argument("--codes", type=int, default=CODES, help="to stop after; 0 draws nothing")
     measuring.add_argument("--answer", type=int, default=8, help="tokens; 0 asks nothing")
     measuring.add_argument("--blind", action="store_true", help="ask without a picture, and leave the encoder out")
+    measuring.add_argument("--whole", action="store_true", help="load all parts, whether they are needed or not")
     said = parser.parse_args()
     if said.command == "write":
         write(said.size, said.layout, said.folder)
     else:
-        measure(said.folder, said.dtype, said.quantize, said.codes, said.answer, not said.blind)
+        measure(said.folder, said.dtype, said.quantize, said.codes, said.answer, not said.blind, said.whole)
 
 
 if __name__ == "__main__":
