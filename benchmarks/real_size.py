@@ -5,8 +5,8 @@
 
 ``write`` takes the tensors' names and shapes from the released files (tests/fixtures/janus-keys.json) for the official
 layout, and from transformers for its own; nothing of janiform is used, so opening the directory is a test. The text
-tokenizer is that of the fixture. ``measure`` prints JSON: seconds, and the peak of the process's memory, in which pages
-of the mapped files count.
+tokenizer is that of the fixture. ``measure`` prints JSON: seconds by the clock and of the processor, which are
+fewer where the machine has other work, and the peak of the process's memory, in which pages of the mapped files count.
 """
 
 from __future__ import annotations
@@ -155,14 +155,15 @@ def measure(
     import numpy as np
 
     figures: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "before_gb": peak()}
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
 
     def done(what: str) -> None:
-        nonlocal began
+        nonlocal began, worked
         figures[f"{what}_s"] = round(time.perf_counter() - began, 1)
+        figures[f"{what}_cpu_s"] = round(time.process_time() - worked, 1)
         figures[f"{what}_peak_gb"] = peak()
         print(what, figures[f"{what}_s"], "s", figures[f"{what}_peak_gb"], "GB", file=sys.stderr, flush=True)
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
 
     only = None if whole or (picture and codes) else "draw" if codes else "look"
     model = janiform.load(folder, dtype=dtype, quantize=quantize, only=only)
@@ -171,24 +172,32 @@ def measure(
     done("load")
     if answer:
         seen = np.random.default_rng(0).integers(0, 256, (384, 384, 3), dtype=np.uint8) if picture else None
-        for tokens in dict.fromkeys((1, answer)):
-            model.ask(seen, "What is in this picture?", max_new_tokens=tokens)
-            done(f"answer_of_{tokens}")
+        chat = janiform.Chat(model, max_new_tokens=1)
+        if seen is not None:
+            chat.look(seen)
+        for what, line in (("answer_of_1", "What is in this picture?"), ("next_turn", "And where?")):
+            for _ in chat.say(line):
+                pass
+            done(what)
+        chat.forget()
+        if answer > 1:
+            model.ask(seen, "What is in this picture?", max_new_tokens=answer)
+            done(f"answer_of_{answer}")
     if codes:
-        after = [began]
+        after = [worked]
 
         def count(drawn: int, _: int) -> None:
-            after.append(time.perf_counter())
+            after.append(time.process_time())
             if drawn >= codes and codes < CODES:
                 raise EnoughError
 
         with contextlib.suppress(EnoughError):
             model.generate("a red circle above a blue square", on_step=count)
-        figures["first_code_s"] = round(after[1] - after[0], 2)
+        figures["first_code_cpu_s"] = round(after[1] - after[0], 2)
         if len(after) > 2:
-            figures["further_code_s"] = round((after[-1] - after[1]) / (len(after) - 2), 3)
+            figures["further_code_cpu_s"] = round((after[-1] - after[1]) / (len(after) - 2), 3)
         if codes >= CODES:
-            figures["decoding_s"] = round(time.perf_counter() - after[-1], 1)
+            figures["decoding_cpu_s"] = round(time.process_time() - after[-1], 1)
         done("picture" if codes >= CODES else f"{codes}_codes")
     print(json.dumps({"folder": folder.name, "dtype": dtype, "quantize": quantize, **figures}))
 

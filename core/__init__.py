@@ -89,7 +89,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .showcase import Drawn as Drawn
     from .showcase import Showcase as Showcase
     from .storage.atomic import write_files as write_files
-    from .storage.model_folder import left_out as left_out
+    from .storage.contents import left_out as left_out
     from .storage.model_folder import open_model as open_model
     from .storage.model_folder import save_model as save_model
     from .storage.weight_files import WeightFiles as WeightFiles
@@ -162,7 +162,7 @@ _PUBLIC = {
     "generate_codes": "generate",
     "generate_text": "generate",
     "hookimpl": "components.hookspec",
-    "left_out": "storage.model_folder",
+    "left_out": "storage.contents",
     "load": "api",
     "making_of": "pictures.making",
     "nearest": "errors",

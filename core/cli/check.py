@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from ..errors import CompositionError, JaniformError, Problem
@@ -16,32 +17,39 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..compose.examine import Examination
+    from ..storage.contents import Contents
 
 
 @click.command()
-@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE|DIR...")
 @overrides_option
 @json_option
 def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> int:
     """Compose recipes, by name or file, without making weights: parts, shapes and costs, or everything that is wrong.
 
+    Of DIR, a directory with a model of any layout, the recipe is composed that its files describe, and the tensors are
+    compared with it by their names, shapes and types: what is missing, surplus or of another shape is all listed. No
+    weight is read. DIR may also be a run that is not finished.
+
     Exits with 0 where all of them fit, and with 1 where one does not.
     """
     from ..compose.examine import examine
-    from ..recipe import read_recipe
+    from ..storage.contents import contents, recipe_of
 
     reports: list[dict[str, Any]] = []
     errors: list[JaniformError] = []
     for name in recipes:
         try:
-            found = examine(read_recipe(name, overrides))
+            recipe, folder = recipe_of(name, overrides)
+            found = examine(recipe)
+            held = None if folder is None else contents(folder, found.plan, found.modules)
         except JaniformError as error:
             errors.append(error)
             reports.append({"recipe": name, "fits": False, "problems": [_plain(one) for one in error.problems]})
             continue
-        reports.append({"recipe": name, "fits": True, "problems": [], **_facts(found)})
+        reports.append({"recipe": name, "fits": True, "problems": [], **_facts(found), **_stored(held)})
         if not as_json:
-            _show(found, console())
+            _show(found, held, console())
     if as_json:
         print_json({"recipes": reports})
     elif errors:
@@ -73,13 +81,20 @@ def _facts(found: Examination) -> dict[str, Any]:
     }
 
 
-def _show(found: Examination, out: Console) -> None:
+def _stored(held: Contents | None) -> dict[str, Any]:
+    if held is None:
+        return {}
+    files = [str(file) for file in held.files]
+    return {"weights": {**attrs.asdict(held), "files": files}}
+
+
+def _show(found: Examination, held: Contents | None, out: Console) -> None:
     from rich.text import Text
 
     recipe = found.plan.recipe
     out.print(Text.assemble((recipe.name, "bold"), " fits", (f"  {recipe.description}", "dim")))
     _show_parts(found, out)
-    _show_costs(found, out)
+    _show_costs(found, held, out)
     if recipe.stages:
         _show_stages(found, out)
 
@@ -108,7 +123,7 @@ def _show_parts(found: Examination, out: Console) -> None:
     out.print(edges)
 
 
-def _show_costs(found: Examination, out: Console) -> None:
+def _show_costs(found: Examination, held: Contents | None, out: Console) -> None:
     from ..compose.units import size, work
 
     costs = found.costs
@@ -128,6 +143,14 @@ def _show_costs(found: Examination, out: Console) -> None:
         if pathway.code is not None and pathway.decode is not None:
             said += f", {work(pathway.code)} a code, {work(pathway.decode)} to decode them"
         rows.add_row(name, said)
+    if held is not None:
+        kinds = ", ".join(f"{size(count)} of {kind}" for kind, count in held.stored.items())
+        files = held.files[0].name if len(held.files) == 1 else f"{len(held.files)} files"
+        rows.add_row("stored", f"{held.tensors} tensors in {files}, {kinds}; the layout is {held.layout}")
+        for reason in dict.fromkeys(held.left_out.values()):
+            first, *others = (name for name, why in held.left_out.items() if why == reason)
+            more = f" and {len(others)} others" if others else ""
+            rows.add_row("not read", f"{first}{more}: {reason}")
     out.print(rows)
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..recipe import Difference, Side, diff, read_recipe
+from ..recipe import Difference, Side, diff
 from ..recipe.values import toml_value
+from ..storage.contents import recipe_of
 from .output import console, json_option, print_json
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 @click.argument("right")
 @json_option
 def command(left: str, right: str, as_json: bool) -> None:
-    """What differs between the recipes LEFT and RIGHT, names or files, with everything resolved.
+    """What differs between the recipes LEFT and RIGHT, names, files or model directories, with everything resolved.
 
     The exit code is 0 whether they differ or not.
     """
-    differences = diff(read_recipe(left), read_recipe(right))
+    differences = diff(recipe_of(left)[0], recipe_of(right)[0])
     if as_json:
         print_json({"left": left, "right": right, "differences": [_plain(difference) for difference in differences]})
     elif not differences:

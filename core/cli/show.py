@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from ..recipe import lines, read_recipe, tables
+from ..recipe import lines, tables
+from ..storage.contents import recipe_of
 from .options import overrides_option
 from .output import console, json_option, print_json
 from .show_picture import is_picture, show_picture
@@ -21,7 +22,7 @@ _COLUMN = 36
 
 
 @click.command()
-@click.argument("recipe", metavar="RECIPE|PICTURE")
+@click.argument("recipe", metavar="RECIPE|DIR|PICTURE")
 @overrides_option
 @click.option("--origins/--no-origins", default=True, help="Say behind each value where it comes from (the default).")
 @click.option(
@@ -36,6 +37,8 @@ def command(recipe: str, overrides: tuple[str, ...], origins: bool, diagram: Pat
 
     What is printed is a recipe itself: without a line that it does not need, and without anything left to look up.
 
+    Of DIR, a directory with a model of any layout or a run, it is the recipe that its files describe.
+
     Of PICTURE, a PNG that janiform drew, it prints the prompt, the seed, the settings, the model and the versions.
     """
     if is_picture(recipe):
@@ -43,7 +46,7 @@ def command(recipe: str, overrides: tuple[str, ...], origins: bool, diagram: Pat
             raise UsageError(f"'{recipe}' is a picture; --set and --diagram are for recipes")
         show_picture(recipe, as_json)
         return
-    resolved = read_recipe(recipe, overrides)
+    resolved, _ = recipe_of(recipe, overrides)
     if diagram is not None:
         _draw(resolved, diagram)
     elif as_json:

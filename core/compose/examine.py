@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from ..errors import CompositionError, JaniformError, Problem
 from .build import build_modules
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 @frozen
 class Examination:
-    """A recipe that fits. ``trained``: parameters that each stage trains, by the stage's name."""
+    """A recipe that fits.
+
+    ``modules``: of all parts by path, on the meta device. ``trained``: parameters that each stage trains, by its name.
+    """
 
     plan: Plan
+    modules: Mapping[str, nn.Module] = field(repr=False)
     costs: Costs
     trained: Mapping[str, int]
 
@@ -37,7 +41,7 @@ def examine(recipe: Recipe) -> Examination:
     """
     plan = compose(recipe)
     modules = build_modules(plan, device="meta")
-    return Examination(plan, measure(plan, modules), _trained(plan, modules))
+    return Examination(plan, modules, measure(plan, modules), _trained(plan, modules))
 
 
 def _trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:

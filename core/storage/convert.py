@@ -11,8 +11,9 @@ from attrs import frozen
 
 from ..compose import compose
 from ..errors import Problem, UsageError
+from .contents import left_out
 from .formats import format_of, named_format
-from .model_folder import left_out, model_folder, open_model
+from .model_folder import model_folder, open_model
 from .weight_files import WeightFiles
 
 

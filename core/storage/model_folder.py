@@ -23,7 +23,6 @@ from .. import __version__
 from ..attention import attention_for
 from ..components.registry import registry
 from ..compose import compose
-from ..compose.build import build_modules
 from ..errors import Problem, StorageError, UsageError, nearest
 from ..kernels import DEFAULT, Asked
 from ..model import UnifiedModel
@@ -33,7 +32,6 @@ from .atomic import explained, write_files
 from .digest import file_digest
 from .filling import load_parts
 from .formats import format_of, recognise, unknown_layout
-from .matching import match
 from .tensors import tensors_of
 from .weight_files import WeightFiles
 
@@ -139,18 +137,6 @@ def open_model(
 def weights_in(folder: Path) -> tuple[Path, ...]:
     """The files that hold the weights of a model folder. Raises ``StorageError``."""
     return format_of(folder).format.weights(folder).files
-
-
-def left_out(name_or_folder: str | Path) -> dict[str, str]:
-    """The tensors of a model's files that are not read on purpose, each with the reason. Only headers are looked at.
-
-    Raises what ``open_model`` raises, but for what is wrong with values.
-    """
-    folder = model_folder(name_or_folder)
-    layout = format_of(folder).format
-    plan = compose(layout.recipe(folder))
-    matched = match(build_modules(plan, device="meta"), layout.keys(plan), layout.weights(folder))
-    return dict(matched.unused)
 
 
 def model_folder(name_or_folder: str | Path) -> Path:

@@ -7,6 +7,7 @@ memory as long as the mapping lasts, so a file is mapped anew after a while, and
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +40,10 @@ class Stored:
     shape: tuple[int, ...]
     dtype: torch.dtype
     file: Path
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class WeightFiles:
@@ -75,9 +80,7 @@ class WeightFiles:
         stored = self.tensors[name]
         reader = self._readers[stored.file]
         count = stored.shape[0] if stored.shape else 1
-        row = stored.dtype.itemsize
-        for size in stored.shape[1:]:
-            row *= size
+        row = stored.dtype.itemsize * math.prod(stored.shape[1:])
         step = max(1, _CHUNK // max(1, row))
         for start in range(0, count, step):
             part = slice(start, min(start + step, count))

@@ -24,6 +24,9 @@ PARTS = {
 }
 """Path -> component."""
 
+EYES = ("mean", "std", "min_size")
+"""Settings of the encoder that an image processor's config says."""
+
 
 def janus(description: str, folder: Path, parts: dict[str, dict[str, Any]]) -> Recipe:
     """The recipe of these settings, by path. Raises ``StorageError`` with what no part can be made of."""
@@ -33,10 +36,19 @@ def janus(description: str, folder: Path, parts: dict[str, dict[str, Any]]) -> R
         place = tables.setdefault(first, {}) if name else tables
         place[name or first] = use(f"{component}@1", **parts.get(path, {}))
     try:
-        return build(name="janus", description=description, **tables)
+        recipe = build(name="janus", description=description, **tables)
     except RecipeError as error:
         origin = Origin(str(folder / CONFIG))
         raise StorageError([attrs.evolve(problem, origin=origin) for problem in error.problems]) from error
+    own = {path: _place(folder, path) for path, origin in recipe.origins.items() if origin.source == __file__}
+    return attrs.evolve(recipe, origins={**recipe.origins, **own})
+
+
+def _place(folder: Path, path: str) -> Origin:
+    """Where a setting stands: sizes in the config, the rest in files that versions name differently."""
+    part, _, name = path.rpartition(".")
+    elsewhere = part == "layout" or (part == "understanding.encoder" and name in EYES)
+    return Origin(str(folder if elsewhere or part not in PARTS or name == "use" else folder / CONFIG))
 
 
 def configs(plan: Plan, layout: str) -> dict[str, Any]:

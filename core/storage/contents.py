@@ -1,0 +1,97 @@
+"""What a directory holds, told without reading a weight: its recipe, and its tensors beside those of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from ..components.registry import registry
+from ..errors import UsageError
+from ..recipe import Recipe, dumps, read_recipe, read_recipe_text
+from .formats import format_of, recognise, unknown_layout
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..compose import Plan
+
+
+@frozen
+class Contents:
+    """The tensors of a model directory, all of which have their place in its recipe or a reason why not.
+
+    ``layout``: the format, ``official@1``. ``files``: those of the weights. ``tensors``: how many there are.
+    ``stored``: bytes by type of number, as transformers and others name it (``bfloat16``). ``left_out``: what is not
+    read, with the reasons.
+    """
+
+    layout: str
+    files: tuple[Path, ...]
+    tensors: int
+    stored: Mapping[str, int]
+    left_out: Mapping[str, str]
+
+
+def recipe_of(name_or_folder: str, overrides: Sequence[str] = ()) -> tuple[Recipe, Path | None]:
+    """A recipe by name or file, or that of a model or run in a directory; and the directory, where it has weights.
+
+    Raises what ``read_recipe`` raises, ``UsageError`` for a directory of no known layout, and ``StorageError`` where
+    its files do not say what the model is.
+    """
+    folder = Path(name_or_folder)
+    if name_or_folder in registry().recipes() or not _is_folder(folder):
+        return read_recipe(name_or_folder, overrides), None
+    if recognise(folder) is None:
+        if (folder / "recipe.toml").is_file():  # of a run that is not finished
+            return read_recipe(folder / "recipe.toml", overrides), None
+        raise UsageError(unknown_layout(folder))
+    recipe = format_of(folder).format.recipe(folder)
+    return _overridden(recipe, overrides, str(folder)) if overrides else recipe, folder
+
+
+def contents(folder: Path, plan: Plan, modules: Mapping[str, nn.Module]) -> Contents:
+    """Compare the tensors in a directory with those of a plan's modules, by their headers.
+
+    Raises ``StorageError`` with every tensor that is missing, surplus or has another shape, by part.
+    """
+    from .matching import match
+
+    found = format_of(folder)
+    files = found.format.weights(folder)
+    matched = match(modules, found.format.keys(plan), files)
+    stored: dict[str, int] = {}
+    for tensor in files.tensors.values():
+        name = str(tensor.dtype).removeprefix("torch.")
+        stored[name] = stored.get(name, 0) + tensor.nbytes
+    return Contents(found.component.reference, files.files, len(files.tensors), stored, dict(matched.unused))
+
+
+def left_out(name_or_folder: str | Path) -> dict[str, str]:
+    """The tensors of a model's files that are not read on purpose, each with the reason. Only headers are looked at.
+
+    Raises what ``open_model`` raises, but for what is wrong with values.
+    """
+    from ..compose import compose
+    from ..compose.build import build_modules
+    from .model_folder import model_folder
+
+    folder = model_folder(name_or_folder)
+    plan = compose(format_of(folder).format.recipe(folder))
+    return dict(contents(folder, plan, build_modules(plan, device="meta")).left_out)
+
+
+def _overridden(recipe: Recipe, overrides: Sequence[str], label: str) -> Recipe:
+    """The recipe with other values. Those that stay keep their origins."""
+    changed = read_recipe_text(dumps(recipe), label, overrides, name=recipe.name)
+    kept = {path: recipe.origins.get(path, o) if o.source == label else o for path, o in changed.origins.items()}
+    return evolve(changed, origins=kept)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
