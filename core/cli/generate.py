@@ -74,10 +74,10 @@ def command(
         order = asked.like(made)
         how["dtype"] = how["dtype"] or made.dtype
         how["quantize"] = how["quantize"] or made.quantize or None
-        said = click.get_current_context().get_parameter_source
-        if said("device") is ParameterSource.DEFAULT:
+        source_of = click.get_current_context().get_parameter_source
+        if source_of("device") is ParameterSource.DEFAULT:
             how["device"], notes = place_of(made)
-        if said("attention") is ParameterSource.DEFAULT:
+        if source_of("attention") is ParameterSource.DEFAULT:
             how["attention"] = kernel_of(made, how)
     ready_folder(out)
     loaded = opened(model, **how, only="draw")

@@ -29,8 +29,8 @@ from .log import Log
 from .progress import Reporter
 from .rehearsal import rehearse
 from .samples import write_samples
-from .skips import SkipLog
 from .sinks import open_sinks
+from .skips import SkipLog
 from .stage import StageRun
 
 TEXTS_TO_FIT = 2000
