@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -33,6 +34,7 @@ from ..errors import UsageError
 @click.option("--stages", metavar="A,B", help="Only these stages, in the recipe's order.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
 @click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Processes that prepare batches ahead.")
+@click.option("--attention", metavar="NAME", help="The kernel that computes attention, or auto; the recipe's.")
 @click.option("--device", metavar="NAME", help="Where to train: cpu, cuda, cuda:1, … A GPU where there is one.")
 def command(
     recipe: str,
@@ -43,6 +45,7 @@ def command(
     stages: str | None,
     seed: int | None,
     workers: int | None,
+    attention: str | None,
     device: str | None,
 ) -> None:
     """Train RECIPE, a recipe's name or file, and write the model into a folder.
@@ -54,6 +57,8 @@ def command(
 
     if workers is not None:
         overrides = (*overrides, f"training.workers = {workers}")
+    if attention is not None:
+        overrides = (*overrides, f"training.attention = {json.dumps(attention)}")
     resolved = read_recipe(recipe, [*(f'sink.{_bare(name)}.use = "{name}"' for name in sinks), *overrides])
     chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
     folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)

@@ -148,7 +148,7 @@ class _Reader:
 
     def _with_kernel(self, training: Training, node: Node | None) -> Training:
         """With the kernel's version, as resolved recipes name components."""
-        if node is None or training.attention == AUTO:
+        if node is None or training.attention in (AUTO, Training().attention):  # a registry may be without kernels
             return training
         try:
             return attrs.evolve(training, attention=find(training.attention, self.parts.registry).reference)

@@ -16,7 +16,7 @@ class FlexConfig:
     )
     block: int = field(
         default=128,
-        validator=validators.in_((16, 32, 64, 128, 256)),
+        validator=validators.in_((128, 256)),
         metadata={"help": "queries and keys of a tile, which is skipped where the mask empties it"},
     )
 
