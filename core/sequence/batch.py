@@ -15,8 +15,8 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from ..errors import JaniformError
 from .mask import Mask
+from .packing import rows_of
 from .spans import Sequence, Span
 
 if TYPE_CHECKING:
@@ -114,26 +114,12 @@ def collate(sequences: SequenceOf[Sequence], side: Side = "right", *, pad: int =
 
 
 def pack(sequences: SequenceOf[Sequence], length: int, *, pad: int = 0) -> Batch:
-    """As many sequences a row as fit into ``length`` positions, longest first, each into the fullest row that has room.
+    """Several sequences a row of at most ``length`` positions; see ``packing.rows_of`` for which.
 
     Rows are as long as the fullest. Raises ``JaniformError`` where one sequence is longer than ``length``.
     """
-    rows: list[list[Sequence]] = []
-    room: list[int] = []
-    for sequence in sorted(sequences, key=len, reverse=True):
-        size = len(sequence)
-        if size > length:
-            raise JaniformError(f"a sequence of {size} tokens does not fit into {length}: raise the packed length")
-        fitting = [row for row, free in enumerate(room) if free >= size]
-        if fitting:
-            row = min(fitting, key=room.__getitem__)
-        else:
-            row = len(rows)
-            rows.append([])
-            room.append(length)
-        rows[row].append(sequence)
-        room[row] -= size
-    return _assemble(rows, "right", pad)
+    rows = rows_of([len(sequence) for sequence in sequences], length)
+    return _assemble([[sequences[index] for index in row] for row in rows], "right", pad)
 
 
 def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:

@@ -128,9 +128,12 @@ def test_packed(some: list[Sequence], length: int) -> None:
     assert batch.ids.shape[0] <= len(some)
 
 
-def test_packing_leaves_no_two_rows_that_fit_into_one() -> None:
-    batch = pack([Sequence([Span("text", [1] * size)]) for size in (6, 5, 4, 3, 2)], 10)
-    assert batch.ids.shape == (2, 10)
+def test_rows_are_as_few_and_as_short_as_can_be() -> None:
+    def shape(sizes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(pack([Sequence([Span("text", [1] * size)]) for size in sizes], 10).ids.shape)
+
+    assert shape((6, 5, 4, 3, 2)) == (2, 10)
+    assert shape((4, 4, 3, 3)) == (2, 7)
 
 
 def test_what_cannot_be_laid_out_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from janiform import Conversation, JaniformError, Look, Turn, UnifiedModel, registry
+from janiform import Conversation, JaniformError, Look, SampleError, Turn, UnifiedModel, registry
 
 
 def make(name: str, model: UnifiedModel, **config: Any) -> Any:
@@ -110,6 +110,26 @@ def test_packing_changes_no_loss(tiny_model: UnifiedModel) -> None:
     for name, loss in left.items():
         assert loss.count.item() == right[name].count.item()
         assert loss.total.item() == pytest.approx(right[name].total.item(), rel=1e-4)
+
+
+def test_what_is_too_long_is_cut_or_passed_over_and_said(tiny_model: UnifiedModel) -> None:
+    notes: list[tuple[str, str]] = []
+    long = Conversation.document("a red circle " * 200)
+    whole = tiny_model.processor.sequence(long)
+    for packed, limit in ((0, 256), (40, 40)):
+        cutting = make("autoregressive", tiny_model, packed=packed)
+        sequence = cutting.prepare_one(long, rng(), lambda *note: notes.append(note))
+        assert sequence.ids == whole.ids[:limit]
+        assert notes.pop() == (
+            "cut", f"{len(whole)} positions, where a row has {limit}: {len(whole) - limit} are left out at its end"
+        )  # fmt: skip
+        skipping = make("autoregressive", tiny_model, packed=packed, too_long="skip")
+        with pytest.raises(SampleError, match=f"where a row has {limit}") as caught:
+            skipping.prepare_one(long, rng(), None)
+        assert caught.value.kind == "too long"
+    with pytest.raises(SampleError):  # half a picture is none
+        make("autoregressive", tiny_model, packed=20).prepare_one(DRAWINGS[0], rng(), None)
+    assert not notes
 
 
 def test_samples_draw_and_answer(tiny_model: UnifiedModel) -> None:

@@ -1,0 +1,115 @@
+"""Which sequences share a row, so that a batch holds as little padding as can be."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from itertools import product
+
+from ..errors import JaniformError
+
+_MORE_ROWS = 24
+"""Numbers of rows that are tried beyond the fewest."""
+
+_FILLS = 24
+"""Times that rows are filled with care, which takes a hundred times as long as spreading."""
+
+_SLACK = (0.003, 0.02)
+"""Padding that is granted, as a share, until the sequences fit into a number of rows."""
+
+_ENOUGH = 0.006
+"""Padding that is not worth another try."""
+
+
+def rows_of(sizes: Sequence[int], length: int) -> list[list[int]]:
+    """Rows of at most ``length`` positions, as indices of the sequences in them.
+
+    A batch is as wide as its fullest row, so it costs the number of rows times the length of that one, not times
+    ``length``: a few rows that are all but equally long have next to no padding, however far from ``length`` they end.
+    Of several numbers of rows, from the fewest upwards, the one with the smallest area is taken. Where sequences are
+    much alike, spreading them evenly does best; where they differ, filling rows one after the other does.
+
+    Raises ``JaniformError`` where one sequence is longer than ``length``.
+    """
+    if not sizes:
+        return []
+    longest, total = max(sizes), sum(sizes)
+    if longest > length:
+        raise JaniformError(f"a sequence of {longest} tokens does not fit into {length}: raise the packed length")
+    order = sorted(range(len(sizes)), key=lambda index: -sizes[index])
+    counts = range(-(-total // length), len(sizes) + 1)[: _MORE_ROWS + 1]
+    spread = [_spread(order, sizes, count) for count in counts]
+    fitting = [rows for rows in spread if _width(rows, sizes) <= length]
+    best = min([*fitting, _filled(order, sizes, length)], key=lambda rows: _area(rows, sizes))
+    fills = 0
+    for count, slack in product(counts, _SLACK):
+        width = max(longest, -(-round(total * (1 + slack)) // count))
+        if width > length or count * width >= _area(best, sizes):
+            continue
+        if fills == _FILLS or _area(best, sizes) <= total * (1 + _ENOUGH):
+            break
+        fills += 1
+        rows = _filled(order, sizes, width, count)
+        if rows and _area(rows, sizes) < _area(best, sizes):
+            best = rows
+    return best
+
+
+def _width(rows: list[list[int]], sizes: Sequence[int]) -> int:
+    return max(sum(sizes[index] for index in row) for row in rows)
+
+
+def _area(rows: list[list[int]], sizes: Sequence[int]) -> int:
+    return len(rows) * _width(rows, sizes)
+
+
+def _spread(order: list[int], sizes: Sequence[int], count: int) -> list[list[int]]:
+    """The longest first, each into the emptiest row (Graham, Bounds on multiprocessing timing anomalies, 1969)."""
+    rows: list[list[int]] = [[] for _ in range(count)]
+    heap = [(0, row) for row in range(count)]
+    for index in order:
+        filled, row = heapq.heappop(heap)
+        rows[row].append(index)
+        heapq.heappush(heap, (filled + sizes[index], row))
+    return rows
+
+
+def _filled(order: list[int], sizes: Sequence[int], width: int, most: int = 0) -> list[list[int]]:
+    """Rows of a width, filled one after the other: the longest sequence left, and of the others what fills it best.
+
+    That is the minimum bin slack heuristic (Gupta and Ho, 1999; MBS' of Fleszar and Hindi, 2002). What fills a row best
+    is found exactly, as a subset sum. Empty where more than ``most`` rows were needed, 0 for as many as it takes.
+    """
+    rows: list[list[int]] = []
+    left = list(order)
+    spare = most * width - sum(sizes) if most else width * len(order)
+    while left:
+        row = [left.pop(0)]
+        inside = _best_subset([sizes[index] for index in left], width - sizes[row[0]])
+        row += [left[place] for place in inside]
+        taken = set(inside)
+        left = [index for place, index in enumerate(left) if place not in taken]
+        spare -= width - sum(sizes[index] for index in row)
+        if spare < 0:
+            return []
+        rows.append(row)
+    return rows
+
+
+def _best_subset(sizes: Sequence[int], room: int) -> list[int]:
+    """The places of the sizes that add up to the most within ``room``; of several such, with longer ones first."""
+    mask = (1 << (room + 1)) - 1
+    reached = [1]  # bit s of number n: the last n sizes can add up to s
+    for size in reversed(sizes):
+        reached.append((reached[-1] | (reached[-1] << size)) & mask)
+        if reached[-1] >> room:
+            break
+    goal = reached[-1].bit_length() - 1
+    chosen: list[int] = []
+    for number in range(len(reached) - 1, 0, -1):
+        place = len(sizes) - number
+        size = sizes[place]
+        if goal >= size and reached[number - 1] >> (goal - size) & 1:
+            chosen.append(place)
+            goal -= size
+    return chosen
