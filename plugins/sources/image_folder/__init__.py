@@ -1,0 +1,1 @@
+"""Pictures in a folder for each class."""

@@ -1,0 +1,95 @@
+"""Pictures in a folder for each class, as those of ImageNet."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from janiform import Conversation, Epochs, Problem, UsageError, nearest, read_picture
+from numpy.typing import NDArray
+
+from ..paths import data_path
+from ..pictures import ENDINGS, captioned, chosen
+from .config import ImageFolderConfig
+
+
+class ImageFolder:
+    """Raises ``UsageError`` where there are no pictures, and for folders that the file of names does not know."""
+
+    def __init__(self, config: ImageFolderConfig) -> None:
+        self.config = config
+        self.folder = data_path(config.folder)
+        if not self.folder.is_dir():
+            raise UsageError(f"there is no folder '{self.folder}'")
+        with os.scandir(self.folder) as entries:
+            folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        listed = {name: _pictures(self.folder / name) for name in folders}
+        self._files = {name: files for name, files in listed.items() if len(files)}
+        if not self._files:
+            held = "no folder" if not folders else f"{len(folders)} folders without pictures"
+            message = f"'{self.folder}' holds {held}, where it should hold one with pictures for each class"
+            raise UsageError(Problem(message, hint=f"pictures end in .{', .'.join(ENDINGS[:4])}, …"))
+        self.classes = _named(list(self._files), data_path(config.names) if config.names else None)
+        self._ends = np.cumsum([len(files) for files in self._files.values()])
+        self._folders = list(self._files)
+        self.epochs = Epochs(int(self._ends[-1]), config.seed, config.shuffle, config.limit)
+
+    def example(self, index: int) -> Conversation:
+        """A picture with its class for a caption."""
+        number = self.epochs.at(index)
+        which = int(np.searchsorted(self._ends, number, side="right"))
+        name = self._folders[which]
+        row = number - (int(self._ends[which - 1]) if which else 0)
+        picture = read_picture(self.folder / name / os.fsdecode(bytes(self._files[name][row])))
+        caption = chosen(self.config.captions, self.config.seed, index).replace("{name}", self.classes[name])
+        return captioned(self.config, index, picture, caption)
+
+
+def _pictures(folder: Path) -> NDArray[np.bytes_]:
+    """The names of the pictures in a folder, sorted, as an array: a million texts would take five times the memory."""
+    with os.scandir(folder) as entries:
+        names = [os.fsencode(entry.name) for entry in entries]
+    wanted = tuple(f".{ending}".encode() for ending in ENDINGS)
+    return np.array(sorted(name for name in names if name.lower().endswith(wanted)), np.bytes_)
+
+
+def _named(folders: list[str], file: Path | None) -> dict[str, str]:
+    """What each class is called."""
+    if file is None:
+        return {folder: folder.replace("_", " ") for folder in folders}
+    names = _read(file)
+    unknown = [folder for folder in folders if folder not in names]
+    if unknown:
+        some = ", ".join(f"'{folder}'" for folder in unknown[:5]) + (", …" if len(unknown) > 5 else "")
+        hint = nearest(unknown[0], names)
+        raise UsageError(Problem(f"'{file}' names {len(unknown)} of {len(folders)} folders not: {some}", hint=hint))
+    return {folder: names[folder] for folder in folders}
+
+
+def _read(file: Path) -> Mapping[str, str]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        found = json.loads(text) if text.lstrip()[:1] == "{" else _lines(text, file)
+    except OSError as error:
+        raise UsageError(f"names: '{file}' cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"names: '{file}' is neither JSON nor lines of UTF-8: {error}") from None
+    wrong = [key for key, value in found.items() if not isinstance(value, str) or not value.strip(" ,")]
+    if wrong:
+        raise UsageError(f"names: '{file}' gives '{wrong[0]}' no name")
+    return {key: value.partition(",")[0].strip() or value for key, value in found.items()}
+
+
+def _lines(text: str, file: Path) -> dict[str, str]:
+    found = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        key, _, name = line.strip().partition(" ") if "\t" not in line else line.strip().partition("\t")
+        if not name.strip():
+            raise UsageError(f"names: '{file}':{number} has no name behind '{key}'")
+        found[key] = name.strip()
+    return found

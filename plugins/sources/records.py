@@ -1,0 +1,152 @@
+"""JSON records in files, found once and read one at a time: memory holds where they lie, not what they say."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from janiform import Problem, SampleError, UsageError
+from numpy.typing import NDArray
+
+from .paths import raise_all
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+@frozen(eq=False)
+class _File:
+    path: Path
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    lines: NDArray[np.int64]
+
+
+class Records:
+    """The records of several files in order. A file is a JSON list of objects, or has one object a line.
+
+    Raises:
+        UsageError: files that cannot be read, or are neither; each with its line.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files: list[_File] = []
+        problems: list[Problem] = []
+        for path in files:
+            try:
+                self._files.append(_found(path))
+            except UsageError as error:
+                problems += error.problems
+            except OSError as error:
+                problems.append(Problem(f"'{path}' cannot be read: {error.strerror}"))
+        raise_all(problems)
+        self._ends = np.cumsum([len(file.starts) for file in self._files])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def read(self, number: int) -> tuple[dict[str, Any], str]:
+        """A record, and its place for sentences: ``file:line``. Raises ``SampleError`` where it is no JSON object."""
+        which = int(np.searchsorted(self._ends, number, side="right"))
+        file = self._files[which]
+        row = number - (int(self._ends[which - 1]) if which else 0)
+        start, stop = int(file.starts[row]), int(file.stops[row])
+        place = f"{file.path}:{file.lines[row]}"
+        try:
+            with file.path.open("rb") as stream:
+                stream.seek(start)
+                record = json.loads(stream.read(stop - start))
+        except OSError as error:
+            raise SampleError(f"{place}: cannot be read: {error.strerror}", "unreadable file") from None
+        except (ValueError, RecursionError) as error:
+            raise SampleError(f"{place}: is not JSON: {error}", "no JSON") from None
+        if not isinstance(record, dict):
+            raise SampleError(f"{place}: is no object but {type(record).__name__}", "no JSON")
+        return record, place
+
+
+def _found(path: Path) -> _File:
+    with path.open("rb") as stream:
+        try:
+            data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError:
+            raise UsageError(f"'{path}' is empty") from None
+        with data:
+            head = data[:6]
+            for magic, name in _COMPRESSED.items():
+                if head.startswith(magic):
+                    message = f"'{path}' is compressed with {name}"
+                    raise UsageError(Problem(message, hint="decompress it: records are read at random"))
+            start = len(_BOM) if head.startswith(_BOM) else 0
+            while start < len(data) and data[start : start + 1] in (b" ", b"\t", b"\r", b"\n"):
+                start += 1
+            is_list = data[start : start + 1] == b"["
+            found = list(_in_list(data, start, path) if is_list else _in_lines(data, start, path))
+    if not found:
+        raise UsageError(f"'{path}' holds no record")
+    starts, stops, lines = np.array(found, dtype=np.int64).T
+    return _File(path, starts.copy(), stops.copy(), lines.copy())
+
+
+def _in_lines(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, int, int]]:
+    line = data[:start].count(b"\n") + 1
+    first = True
+    while start < len(data):
+        stop = data.find(b"\n", start)
+        stop = len(data) if stop < 0 else stop
+        text = data[start:stop]
+        if text.strip(_BLANK):
+            if first and not _is_object(text):
+                hint = "a file is a list of objects, [{…}, {…}], or has one object a line"
+                raise UsageError(Problem(f"'{path}':{line} is no JSON object", hint=hint))
+            first = False
+            yield start, stop, line
+        start, line = stop + 1, line + 1
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _in_list(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, int, int]]:
+    """The objects of a list, by their braces; what is inside of them is looked at when they are read."""
+    depth, line, counted, gap = 0, 1, 0, start
+    began = start
+    for token in _TOKEN.finditer(data, start):
+        sign, place = token.group(), token.start()
+        if sign in (b"{", b"["):
+            if depth == 1:
+                line += data[counted:place].count(b"\n")
+                counted = began = place
+                between = data[gap:place].strip(_BLANK)
+                if sign == b"[" or between not in (b"", b","):
+                    raise UsageError(f"'{path}':{line}: what stands before this is no JSON object")
+            depth += 1
+            gap = token.end() if depth == 1 else gap
+        elif sign in (b"}", b"]"):
+            depth -= 1
+            if depth == 1:
+                yield began, token.end(), line
+                gap = token.end()
+            elif depth == 0:
+                rest = data[token.end() :].strip(_BLANK)
+                if data[gap:place].strip(_BLANK) or rest:
+                    line += data[counted:place].count(b"\n")
+                    raise UsageError(f"'{path}':{line}: the list holds, or is followed by, what is no JSON object")
+                return
+        elif depth == 1:
+            line += data[counted:place].count(b"\n")
+            raise UsageError(f"'{path}':{line}: a text stands in the list, where objects should")
+    line += data[counted:].count(b"\n")
+    raise UsageError(f"'{path}':{line}: the list does not end: the file is truncated, or a brace is missing")

@@ -1,0 +1,29 @@
+"""Documents to read, a JSON record each."""
+
+from __future__ import annotations
+
+from janiform import Conversation, Epochs, SampleError, nearest
+
+from ..paths import files_of
+from ..records import Records
+from .config import TextConfig
+
+
+class Text:
+    """Raises ``UsageError`` for files that are no JSON, each with its line."""
+
+    def __init__(self, config: TextConfig) -> None:
+        self.config = config
+        self.records = Records(files_of(config.files))
+        self.epochs = Epochs(len(self.records), config.seed, config.shuffle, config.limit)
+
+    def example(self, index: int) -> Conversation:
+        """One document."""
+        record, place = self.records.read(self.epochs.at(index))
+        text = record.get(self.config.field)
+        if not isinstance(text, str) or not text.strip():
+            hint = nearest(self.config.field, record) if self.config.field not in record else "it is empty"
+            raise SampleError(
+                f"{place}: there is no text in '{self.config.field}'" + (f" ({hint})" if hint else ""), "no text"
+            )
+        return Conversation.document(text)

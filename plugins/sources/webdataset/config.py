@@ -1,0 +1,24 @@
+"""Settings of the source of tar shards."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from ..settings import FILES_HELP, CaptionedConfig, some
+
+
+@frozen(kw_only=True)
+class WebDatasetConfig(CaptionedConfig):
+    """Which shards, and where the captions are in them."""
+
+    files: tuple[str, ...] = field(validator=some, metadata={"help": f"the shards, not compressed: {FILES_HELP}"})
+    caption: str = field(
+        default="txt", metadata={"help": 'the ending of the member with the caption: "txt", "json", …'}
+    )
+    field: str = field(
+        default="caption",
+        metadata={
+            "help": "where the caption's member is JSON: the key of the caption, of a list of captions to choose from, or "
+            "of turns as in LLaVA"
+        },
+    )
