@@ -54,7 +54,10 @@ class Case:
         Raises what the config raises for its settings.
         """
         component = registry().find(kind, name)
-        config, takes = component.config(**settings), SLOTS[kind].takes
+        config = component.config(**settings)
+        if kind not in SLOTS:
+            return cls(component, config, {}, seed, settings)
+        takes = SLOTS[kind].takes
         case = cls(component, config, _ports(takes, seed), seed, settings)
         try:
             case.gives  # noqa: B018 - asked for what it raises

@@ -16,6 +16,9 @@ from .case import Case
 from .common import COMMON, registers_without_torch
 from .kernels import CHECKS, KernelCase, kernel_cases
 from .kinds import OF_KIND
+from .sources import OF_SOURCES
+
+TESTED_KINDS = (*SLOTS, "source")
 
 Settings = Mapping[str, Any]
 Check = Callable[[Case], None]
@@ -32,7 +35,8 @@ def conforms(
     """Tests of all that a component of a kind promises, as a class for a test module: ``TestMine = conforms(…)``.
 
     Args:
-        kind: encoder, tokenizer, embedding, adapter, backbone, head or kernel. Kernels are tested with their defaults,
+        kind: encoder, tokenizer, embedding, adapter, backbone, head, source or
+            kernel. Kernels are tested with their defaults,
             where there is a device that they compute on; elsewhere their tests are skipped with the reason.
         name: of the component, as recipes write it.
         settings_of: a table of the config's fields, small ones, or a hypothesis strategy that draws such tables.
@@ -45,11 +49,13 @@ def conforms(
     """
     if kind == "kernel":
         return _of_kernel(name, examples, without)
-    if kind not in SLOTS:
-        raise ValueError(f"conformance is tested for {', '.join(SLOTS)} and kernel; '{kind}' has no ports")
+    if kind not in TESTED_KINDS:
+        kinds = ", ".join((*TESTED_KINDS, "kernel"))
+        raise ValueError(f"conformance is tested for {kinds}, and not for the kind '{kind}'")
     registry().find(kind, name)
     drawn = settings_of if isinstance(settings_of, st.SearchStrategy) else st.just(dict(settings_of or {}))
-    checks = {check.__name__: check for check in (*COMMON, *OF_KIND.get(kind, ()))}
+    promises = OF_SOURCES if kind == "source" else (*COMMON, *OF_KIND.get(kind, ()))
+    checks = {check.__name__: check for check in promises}
     _known(without, checks)
     tests: dict[str, Any] = {
         f"test_{check}": _test(kind, name, checks[check], drawn, examples) for check in checks if check not in without
@@ -119,7 +125,8 @@ def _test(
     def test(self: Any, chosen: Settings, seed: int) -> None:
         case = Case.made(kind, name, chosen, seed)
         try:
-            case.gives  # noqa: B018 - a part may refuse what it is given
+            if kind in SLOTS:
+                case.gives  # noqa: B018 - a part may refuse what it is given
         except Misfit:
             return
         check(case)

@@ -64,7 +64,8 @@ def _matches(pattern: str) -> Iterator[Path]:
     for text in expanded(pattern):
         path = data_path(text)
         if glob.has_magic(text):
-            matching = [Path(match) for match in sorted(glob.glob(str(path), recursive=True)) if Path(match).is_file()]
+            found = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+            matching = [Path(match) for match in sorted(found) if Path(match).is_file()]
             yield from matching
             if not matching:
                 problems.append(Problem(f"no file matches '{path}'", hint=_start(text)))
@@ -74,7 +75,8 @@ def _matches(pattern: str) -> Iterator[Path]:
             problems.append(Problem(f"there is no file '{path}'", hint=_start(text)))
         else:
             yield path
-    raise_all(problems)
+    if problems:
+        raise UsageError(problems)
 
 
 def _start(text: str) -> str:

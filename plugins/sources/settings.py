@@ -14,8 +14,8 @@ def some(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
 
 
 FILES_HELP = (
-    "paths, of which * and ? stand for any characters, ** for any folders, {a,b} for either and {000..146} for all numbers "
-    "between; relative ones start at $JANIFORM_DATA, or where the command is run"
+    "paths, in which * and ? stand for any characters, ** for any folders, {a,b} for either and {000..146} for all "
+    "numbers between; relative ones start at $JANIFORM_DATA, or where the command runs"
 )
 
 

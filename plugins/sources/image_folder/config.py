@@ -13,13 +13,13 @@ class ImageFolderConfig(CaptionedConfig):
 
     folder: str = field(
         metadata={
-            "help": "holds a folder for each class; a relative path starts at $JANIFORM_DATA, or where the command is run"
+            "help": "holds a folder for each class; a relative path starts at $JANIFORM_DATA, or where the command runs"
         }
     )
     names: str = field(
         default="",
         metadata={
-            "help": 'a file with the names of the folders: JSON {"n01440764": "tench"}, or lines "n01440764 tench, Tinca"; '
+            "help": 'a file with the names of the folders: JSON {"n01440764": "tench"}, or lines "n01440764 tench, x"; '
             "of several names the first is taken. Without it a folder's own name is that of its class"
         },
     )

@@ -14,4 +14,4 @@ class TextConfig(StreamConfig):
     files: tuple[str, ...] = field(
         validator=some, metadata={"help": f"JSON, a record a line or a list of records: {FILES_HELP}"}
     )
-    field: str = field(default="text", metadata={"help": "the key of the text in a record"})
+    key: str = field(default="text", metadata={"help": "the key of the text in a record"})

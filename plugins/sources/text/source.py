@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from janiform import Conversation, Epochs, SampleError, nearest
+from janiform import Conversation, Epochs, Problem, SampleError, nearest
 
 from ..paths import files_of
 from ..records import Records
@@ -20,10 +20,9 @@ class Text:
     def example(self, index: int) -> Conversation:
         """One document."""
         record, place = self.records.read(self.epochs.at(index))
-        text = record.get(self.config.field)
+        key = self.config.key
+        text = record.get(key)
         if not isinstance(text, str) or not text.strip():
-            hint = nearest(self.config.field, record) if self.config.field not in record else "it is empty"
-            raise SampleError(
-                f"{place}: there is no text in '{self.config.field}'" + (f" ({hint})" if hint else ""), "no text"
-            )
+            hint = "it is empty, or no text" if key in record else nearest(key, record)
+            raise SampleError(Problem(f"{place}: there is no text in '{key}'", hint=hint), "no text")
         return Conversation.document(text)

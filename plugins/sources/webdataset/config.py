@@ -15,10 +15,10 @@ class WebDatasetConfig(CaptionedConfig):
     caption: str = field(
         default="txt", metadata={"help": 'the ending of the member with the caption: "txt", "json", …'}
     )
-    field: str = field(
+    key: str = field(
         default="caption",
         metadata={
-            "help": "where the caption's member is JSON: the key of the caption, of a list of captions to choose from, or "
-            "of turns as in LLaVA"
+            "help": "where that member is JSON: the key of the caption, of a list of captions to choose from, or of "
+            "turns as in LLaVA"
         },
     )

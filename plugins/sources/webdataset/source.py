@@ -21,7 +21,7 @@ _NO_CAPTION = "no caption"
 
 
 class WebDataset:
-    """Raises ``UsageError`` for files that are no shards, and where none of their samples has a caption or a picture."""
+    """Raises ``UsageError`` for files that are no shards, and where no sample of them has a caption, or a picture."""
 
     def __init__(self, config: WebDatasetConfig) -> None:
         self.config = config
@@ -62,7 +62,7 @@ class WebDataset:
         except (ValueError, RecursionError) as error:
             raise SampleError(f"{member.name} is not JSON: {error}", "no JSON") from None
         if not isinstance(found, str):
-            key = self.config.field
+            key = self.config.key
             if not isinstance(found, dict) or key not in found:
                 keys = nearest(key, found) if isinstance(found, dict) else ""
                 raise SampleError(f"{member.name} has no '{key}'" + (f" ({keys})" if keys else ""), _NO_CAPTION)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies as st
 from janiform import registry
-from janiform.compose.slots import SLOTS
 from janiform.testing import conforms
+from janiform.testing.suite import TESTED_KINDS
+
+from .data_on_disk import FILES
 
 
 def tables(**fields):
@@ -39,6 +41,7 @@ CODEC = {
     "blocks": 1,
     "latent": 8,
 }
+STREAM = {"seed": st.integers(0, 9), "shuffle": st.booleans(), "limit": st.sampled_from((0, 4))}
 TESTED = {
     ("encoder", "siglip"): tables(**EYES),
     ("encoder", "clip"): tables(**EYES),
@@ -66,6 +69,8 @@ TESTED = {
     ("head", "linear"): tables(bias=st.booleans()),
     ("head", "shared"): tables(softmax=st.sampled_from(("all", "codes"))),
     ("head", "depth"): tables(layers=st.integers(1, 2), heads=2, shared=st.booleans()),
+    ("source", "shapes"): tables(task=st.sampled_from(("draw", "ask", "read")), seed=st.integers(0, 99)),
+    **{("source", name): tables(**STREAM, **settings) for name, settings in FILES.items()},
 }  # fmt: skip
 
 KERNELS = ("sdpa", "flex", "varlen", "xformers")
@@ -78,13 +83,15 @@ for (kind, name), drawn in TESTED.items():
 
 
 def test_all_built_ins_are_tested() -> None:
-    ours = {(c.kind, c.name) for c in registry().components() if c.kind in SLOTS and c.distribution == "janiform"}
+    ours = {
+        (c.kind, c.name) for c in registry().components() if c.kind in TESTED_KINDS and c.distribution == "janiform"
+    }
     assert ours == set(TESTED)
     assert {c.name for c in registry().components("kernel") if c.distribution == "janiform"} == set(KERNELS)
 
 
 def test_what_cannot_be_tested_is_said() -> None:
-    with pytest.raises(ValueError, match="'source' has no ports"):
-        conforms("source", "shapes")
+    with pytest.raises(ValueError, match="not for the kind 'layout'"):
+        conforms("layout", "janus")
     with pytest.raises(ValueError, match="no check is called flies"):
         conforms("adapter", "mlp", without=("flies",))

@@ -1,0 +1,102 @@
+"""The promises of sources: each broken one is found, and said to its author."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from attrs import frozen
+from janiform import Conversation, Look, Turn
+from janiform.testing import sources
+from janiform.testing.case import Case
+
+
+@frozen
+class Config:
+    """No settings."""
+
+
+class Sound:
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def example(self, index: int) -> Any:
+        if index > 40:
+            raise IndexError(index)
+        return Conversation.document(f"text {index}")
+
+
+class Counts(Sound):
+    """Hangs on how often it was asked."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.asked = 0
+
+    def example(self, index: int) -> Any:
+        self.asked += 1
+        return Conversation.document(f"text {self.asked}")
+
+
+class Streams(Sound):
+    """Cannot go to another process."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.stream = (str(number) for number in itertools.count())
+
+
+class Stumbles(Sound):
+    def example(self, index: int) -> Any:
+        return {0: super().example(0)}[index]
+
+
+class Texts(Sound):
+    def example(self, index: int) -> Any:
+        return f"text {index}"
+
+
+class Asks(Sound):
+    def example(self, index: int) -> Any:
+        return Conversation([Turn("user", "why?")])
+
+
+class ShowsPaths(Sound):
+    def example(self, index: int) -> Any:
+        return Conversation([Turn("user", Look("a.png")), Turn("assistant", "a cat")])  # type: ignore[arg-type]
+
+
+class Ends(Sound):
+    """Has nothing but examples that cannot be used."""
+
+    def example(self, index: int) -> Any:
+        raise IndexError
+
+
+def case(source: type) -> Case:
+    component = SimpleNamespace(kind="source", name="beast", config=Config, load=lambda: source)
+    return Case(component, Config(), {}, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "check", "said"),
+    [
+        (Counts, sources.depends_on_the_index_alone, "example .* is another one when it is read again"),
+        (Streams, sources.depends_on_the_index_alone, "cannot be sent to another process: TypeError"),
+        (Stumbles, sources.gives_conversations, r"example 1 failed with KeyError: 1; raise SampleError"),
+        (Texts, sources.gives_conversations, "gave str, not a janiform.Conversation"),
+        (Asks, sources.gives_conversations, "ends without an answer to learn"),
+        (ShowsPaths, sources.gives_conversations, "a picture is str, neither of PIL nor an array of uint8"),
+        (Ends, sources.gives_conversations, "none of its first 24 examples can be used"),
+    ],
+)
+def test_each_check_catches_what_it_is_for(source: type, check: Any, said: str) -> None:
+    with pytest.raises(AssertionError, match=rf"^source 'beast': .*{said}"):
+        check(case(source))
+
+
+def test_a_sound_source_passes() -> None:
+    for check in sources.OF_SOURCES:
+        check(case(Sound))

@@ -1,0 +1,223 @@
+"""Shards give every sample once an epoch, and what is damaged in them is said with shard and member."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from janiform import Conversation, Draw, Look, SampleError, UsageError
+from janiform_plugins.sources import shards as module
+from janiform_plugins.sources.webdataset.config import WebDatasetConfig
+from janiform_plugins.sources.webdataset.source import WebDataset
+
+from .conftest import captions, jpeg, shard
+
+
+def source(*files: str, **settings: Any) -> WebDataset:
+    return WebDataset(WebDatasetConfig(files=files, **settings))
+
+
+def shade(conversation: Conversation, turn: int = 1, piece: int = 0) -> int:
+    picture: Any = conversation.turns[turn].content[piece]
+    return int(picture.picture.getpixel((0, 0))[0])
+
+
+def refused(source: WebDataset, index: int) -> tuple[str, str]:
+    with pytest.raises(SampleError) as caught:
+        source.example(index)
+    return caught.value.kind, str(caught.value)
+
+
+def test_every_sample_once_an_epoch_with_its_own_caption(tmp_path: Path) -> None:
+    shard(tmp_path / "a-0.tar", captions(0, 4))
+    shard(tmp_path / "a-1.tar", captions(4, 3), format=tarfile.PAX_FORMAT)
+    shuffled = source("a-{0..1}.tar", seed=5)
+    epochs = [[shuffled.example(epoch * 7 + index) for index in range(7)] for epoch in range(3)]
+    for epoch in epochs:
+        assert sorted(map(shade, epoch)) == list(range(7))
+        assert all(c.turns[0].content == (f"grey {shade(c)}",) for c in epoch)
+        assert all(isinstance(c.turns[1].content[0], Draw) for c in epoch)
+    assert len({tuple(map(shade, epoch)) for epoch in epochs}) == 3
+    plain = source("a-*.tar", shuffle=False, limit=5)
+    assert [shade(plain.example(index)) for index in range(12)] == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+
+
+def test_a_picture_may_be_asked_about(tmp_path: Path) -> None:
+    shard(tmp_path / "a.tar", captions(7, 1))
+    asking = source("a.tar", task="look", questions=("What?", "And what?"), pathway="other")
+    seen = {asking.example(index).turns[0].content[2] for index in range(20)}
+    assert seen == {"What?", "And what?"}
+    example = asking.example(3)
+    look = example.turns[0].content[0]
+    assert isinstance(look, Look)
+    assert (look.pathway, shade(example, 0), example.turns[1].text) == ("other", 7, "grey 7")
+    assert asking.example(3) == example
+
+
+def test_captions_may_be_json(tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "<image> and <image>?"}, {"from": "gpt", "value": "Two."}]
+    values = [
+        {"caption": " one "},
+        {"caption": ["one", "two", ""]},
+        {"caption": turns},
+        {"caption": 3},
+        {"text": "x"},
+        7,
+    ]
+    members = {}
+    for number, value in enumerate(values):
+        pictures = {f"{number}.jpg": jpeg(8, form="JPEG"), f"{number}.b.png": jpeg(9)}
+        members |= {**pictures, f"{number}.JSON": json.dumps(value).encode()}
+    members |= {"6.jpg": jpeg(1), "6.json": b"{", "7.jpg": jpeg(1), "7.json": b"\xff"}
+    made = source(str(shard(tmp_path / "a.tar", members)), caption=".json", shuffle=False)
+    assert made.example(0).turns[0].text == "one"
+    assert {made.example(1 + 8 * epoch).turns[0].text for epoch in range(20)} == {"one", "two"}
+    asked = made.example(2)
+    assert [type(piece).__name__ for piece in asked.turns[0].content] == ["Look", "str", "Look", "str"]
+    assert (shade(asked, 0, 0), shade(asked, 0, 2)) == (8, 9)
+    path = tmp_path / "a.tar"
+    assert refused(made, 3) == ("no caption", f"{path}: 3.JSON: the caption is empty, or no text")
+    assert refused(made, 4) == ("no caption", f"{path}: 4.JSON has no 'caption' (known: text)")
+    assert refused(made, 5) == ("no caption", f"{path}: 5.JSON has no 'caption'")
+    assert refused(made, 6)[0] == "no JSON"
+    assert refused(made, 7) == ("no caption", f"{path}: 7.json is not UTF-8")
+
+
+def test_damaged_samples_are_said_with_shard_and_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    huge = b"P6 60000 60000 255\n" + bytes(64)
+    members = {
+        "0.png": jpeg(1)[:50], "0.txt": b"torn",
+        "1.png": b"no picture", "1.txt": b"text",
+        "2.ppm": huge, "2.txt": b"huge",
+        "3.txt": b"alone",
+        "4.png": jpeg(4),
+        "5.png": jpeg(5), "5.txt": b" \n",
+        "6.png": jpeg(6), "6.txt": b"whole",
+    }  # fmt: skip
+    made = source(str(shard(tmp_path / "a.tar", members)), shuffle=False)
+    kinds = [refused(made, index) for index in range(6)]
+    path = tmp_path / "a.tar"
+    assert [kind for kind, _ in kinds] == [
+        "damaged picture", "damaged picture", "huge picture", "missing picture", "no caption", "no caption"
+    ]  # fmt: skip
+    assert kinds[0][1].startswith(f"{path}: 0.png is damaged: ")
+    assert kinds[1][1].startswith(f"{path}: 1.png is not a picture that can be read")
+    assert kinds[2][1] == f"{path}: 2.ppm has more than 80 million pixels, too many to decode"
+    assert kinds[3][1] == f"{path}: 3.txt: there is no picture beside it"
+    assert kinds[4][1] == f"{path}: 4.png: there is no .txt beside it"
+    assert kinds[5][1] == f"{path}: 5.txt: the caption is empty, or no text"
+    assert made.example(6).turns[0].text == "whole"
+    monkeypatch.setattr(module, "MAX_MEMBER_BYTES", 4)
+    assert refused(made, 6) == ("huge member", f"{path}: 6.txt has 0 MiB; members of up to 0 MiB are read")
+
+
+FORMS = st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+
+
+@given(st.integers(1, 6 * 2048), FORMS)
+def test_a_truncated_shard_keeps_what_is_whole(tmp_path_factory: Any, length: int, form: int) -> None:
+    """Whatever the byte at which it ends: what is whole is read, and that something is lost is counted."""
+    path = shard(tmp_path_factory.mktemp("cut") / "a.tar", captions(0, 6), format=form)
+    path.write_bytes(path.read_bytes()[:length])  # a sample has two members, of a block of header and one of data each
+    if length < 3 * 512:
+        with pytest.raises(UsageError, match=r"no sample of the shards has a \.txt|is no tar file"):
+            source(str(path))
+        return
+    made = source(str(path), shuffle=False)
+    outcomes = [outcome(made, index) for index in range(made.epochs.length)]
+    whole = sum(2048 * number + 1536 + len("grey 0\n") <= length for number in range(6))
+    assert outcomes[:whole] == list(range(whole))
+    assert all(said in ("damaged shard", "no caption") for said in outcomes[whole:])
+    assert bool(outcomes[whole:]) == (length % 2048 != 0)
+
+
+def outcome(made: WebDataset, index: int) -> int | str:
+    """The shade of an example's picture, or the kind of its error."""
+    try:
+        return shade(made.example(index))
+    except SampleError as error:
+        return error.kind
+
+
+def test_garbage_between_members_is_no_silent_end(tmp_path: Path) -> None:
+    path = shard(tmp_path / "a.tar", captions(0, 3))
+    data = bytearray(path.read_bytes())
+    data[4 * 512 : 5 * 512] = b"\x55" * 512  # the header of the second sample's picture
+    path.write_bytes(data)
+    made = source(str(path), shuffle=False)
+    assert [shade(made.example(0)), made.epochs.length] == [0, 2]
+    assert refused(made, 1) == ("damaged shard", f"{path} is damaged at byte 2048: what followed its 1 samples is lost")
+
+
+NO_SHARDS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "text": (lambda path: path.write_text("no tar at all " * 99), "is no tar file: "),
+    "empty": (lambda path: path.touch(), "is no tar file: it is empty"),
+    "gzip": (lambda path: path.write_bytes(gzip.compress(bytes(2000))), "is compressed, and shards are read at random"),
+    "nothing": (lambda path: shard(path, {}), "the shards hold no sample"),
+    "uncaptioned": (lambda path: shard(path, {"1.jpg": b"", "1.text": b""}), r"has a .txt (did you mean 'text'?)"),
+    "pictureless": (
+        lambda path: shard(path, {"1.txt": b"x", "1.cls": b"1"}),
+        "the endings are cls, txt",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_SHARDS)
+def test_what_is_no_shard_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    write, said = NO_SHARDS[name]
+    write(tmp_path / "x.tar")
+    with pytest.raises(UsageError) as caught:
+        source("x.tar")
+    assert said in str(caught.value)
+
+
+def test_all_files_that_are_no_shards_are_named(tmp_path: Path) -> None:
+    shard(tmp_path / "a.tar", captions(0, 1))
+    for name in ("b.tar", "c.tar"):
+        (tmp_path / name).write_text("x" * 2000)
+    with pytest.raises(UsageError) as caught:
+        source("*.tar")
+    assert [problem.message.partition("'")[2][:5] for problem in caught.value.problems] == ["b.tar", "c.tar"]
+
+
+def test_folders_links_and_hidden_members_are_no_samples(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, kind in (("d", tarfile.DIRTYPE), ("d/1.png", tarfile.SYMTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            tar.addfile(member)
+    with tarfile.open(tmp_path / "b.tar", "w") as tar:
+        (tmp_path / "1.png").write_bytes(jpeg(3))
+        (tmp_path / "1.txt").write_text("x")
+        for folder in ("left", "right"):
+            tar.add(tmp_path / "1.png", f"{folder}/1.png")
+            tar.add(tmp_path / "1.txt", f"{folder}/._1.txt")
+            tar.add(tmp_path / "1.txt", f"{folder}/1.txt")
+    made = source("a.tar", "b.tar")
+    assert made.epochs.length == 2
+    assert shade(made.example(0)) == 3
+
+
+def test_the_headers_of_a_large_shard_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REMEMBERED_BYTES", 0)
+    path = shard(tmp_path / "a.tar", captions(0, 3))
+    path.write_bytes(path.read_bytes()[: 9 * 512])
+    first = source("a.tar", shuffle=False)
+    indexed = module.indexed
+    monkeypatch.setattr(module, "indexed", lambda path: pytest.fail("it was to be remembered"))
+    second = source("a.tar", shuffle=False)
+    assert [shade(second.example(index)) for index in range(2)] == [0, 1]
+    assert refused(second, 2) == refused(first, 2)
+    monkeypatch.setattr(module, "indexed", indexed)
+    shard(path, captions(5, 4))
+    assert shade(source("a.tar", shuffle=False).example(3)) == 8, "another file under the name is read anew"
+    for kept in (tmp_path / "cache" / "janiform" / "shards").iterdir():
+        kept.write_bytes(b"torn")
+    assert source("a.tar").epochs.length == 4
