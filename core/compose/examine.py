@@ -49,7 +49,8 @@ def _trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
     findings = Findings(plan.recipe)
     trained: dict[str, int] = {}
     problems: list[Problem] = []
-    for stage in plan.recipe.stages.values():
+    for name in plan.recipe.training.stages or plan.recipe.stages:  # others may be left from what it extends
+        stage = plan.recipe.stages[name]
         try:
             chosen = select(sizes, stage.train, plan.shared)
         except JaniformError as error:
