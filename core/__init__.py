@@ -91,8 +91,11 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .showcase import Showcase as Showcase
     from .storage.atomic import write_files as write_files
     from .storage.contents import left_out as left_out
+    from .storage.export import Export as Export
     from .storage.model_folder import open_model as open_model
+    from .storage.model_folder import own_keys as own_keys
     from .storage.model_folder import save_model as save_model
+    from .storage.model_folder import write_model as write_model
     from .storage.weight_files import WeightFiles as WeightFiles
     from .storage.weight_files import weight_files as weight_files
     from .weights import KeyMap as KeyMap
@@ -112,6 +115,7 @@ _PUBLIC = {
     "Draw": "sequence.conversation",
     "Drawn": "showcase",
     "Epochs": "epochs",
+    "Export": "storage.export",
     "Features": "ports",
     "Grid": "ports",
     "Hidden": "ports",
@@ -169,6 +173,7 @@ _PUBLIC = {
     "making_of": "pictures.making",
     "nearest": "errors",
     "open_model": "storage.model_folder",
+    "own_keys": "storage.model_folder",
     "pack": "sequence.batch",
     "read_picture": "pictures.read",
     "read_recipe": "recipe",
@@ -182,6 +187,7 @@ _PUBLIC = {
     "use": "recipe",
     "weight_files": "storage.weight_files",
     "write_files": "storage.atomic",
+    "write_model": "storage.model_folder",
 }
 """Public name -> the module in this package that defines it. A name must not be that of a module of this package."""
 

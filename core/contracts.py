@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from .api import Model
     from .compose import Plan
     from .loss import Loss
-    from .model import UnifiedModel
     from .recipe import Recipe
     from .sequence.cache import KVCache
     from .sequence.conversation import Conversation
     from .sequence.mask import Mask
     from .sequence.spans import Sequence as SpanSequence
     from .showcase import Samples, Showcase
+    from .storage.export import Export
     from .storage.weight_files import WeightFiles
     from .weights import KeyMap
 
@@ -356,8 +356,12 @@ class Format(Protocol):
         Raises ``CompositionError`` with everything in the plan that the layout cannot express.
         """
 
-    def write(self, model: UnifiedModel, folder: Path) -> None:
+    def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
         """Write the model as a directory of this layout: weights, configs, text tokenizer.
 
-        Raises ``CompositionError`` before anything is written where ``keys`` would, ``StorageError`` where it fails.
+        ``model.writers(keys, metadata)`` are the writers of the weights' files, for ``janiform.write_files``.
+        ``shard_size``: bytes that a file of weights has at most; None is what is usual in the layout.
+
+        Raises ``CompositionError`` before anything is written where ``keys`` would, ``StorageError`` where it fails,
+        and ``UsageError`` for a ``shard_size`` where the layout has no shards.
         """

@@ -14,17 +14,23 @@ from .output import json_option, print_json
 @click.argument("source")
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--to", required=True, metavar="FORMAT", help="official, hf or janiform; or what a plugin brings.")
+@click.option(
+    "--shard-size",
+    metavar="SIZE",
+    help="Of the largest file of weights: 5GB (official and hf, by default), 800MB, …",
+)
 @json_option
-def command(source: str, target: Path, to: str, as_json: bool) -> None:
+def command(source: str, target: Path, to: str, shard_size: str | None, as_json: bool) -> None:
     """Write the model SOURCE as the directory TARGET, which is new or empty, in another layout.
 
     SOURCE is the name of a recipe with shipped weights, or a model directory of any layout. Every tensor keeps its
-    bits. "janiform components format" lists the layouts; a model that one of them cannot express is refused with the
-    reasons.
+    bits; a few rows are in memory at a time. "janiform components format" lists the layouts; a model that one of them
+    cannot express is refused with the reasons.
     """
+    from ..compose.units import bytes_in
     from ..storage.convert import convert
 
-    done = convert(source, target, to)
+    done = convert(source, target, to, None if shard_size is None else bytes_in(shard_size))
     if as_json:
         facts = {"source": source, "from": done.source, "to": done.target, "folder": str(done.folder)}
         print_json({**facts, "left_out": dict(done.left_out)})

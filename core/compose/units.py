@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from ..errors import Problem, UsageError
+
 _STEPS = (("T", 10**12), ("B", 10**9), ("M", 10**6), ("k", 10**3))
 
 
@@ -16,6 +20,19 @@ def count(number: int) -> str:
 def size(number: int) -> str:
     """Bytes in powers of ten: ``4.17 GB``."""
     return count(number).replace(" B", " G") + ("B" if number >= 1000 else " B")
+
+
+def bytes_in(text: str) -> int:
+    """The bytes that ``5GB``, ``800 MB`` or ``2GiB`` stands for. Raises ``UsageError`` for what is no such size."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)\s*([kMGT]i?)?B?", text.strip(), re.IGNORECASE)
+    unit = (found.group(2) or "").lower() if found else ""
+    number = 0
+    if found:
+        base, power = 1024 if unit.endswith("i") else 1000, "kmgt".find(unit[:1]) + 1 if unit else 0
+        number = round(float(found.group(1)) * base**power)
+    if number < 1:
+        raise UsageError(Problem(f"'{text}' is no size", hint="a number and a unit: 5GB, 800MB, 2GiB"))
+    return number
 
 
 def work(number: int) -> str:

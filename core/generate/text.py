@@ -61,7 +61,11 @@ def generate_text(
     noise = uniforms(len(prompts), limits, seeds).to(model.device) if choice.random else None
     text, ends = model.processor.text, tuple(model.processor.layout.stop_ids)
     with generating(model):
-        begun = read(model, prompts, max(limits)) if past is None else past.read(model, prompts[0], max(limits))
+        if past is None:
+            begun = read(model, prompts, max(limits))
+        else:
+            (prompt,) = prompts
+            begun = past.read(model, prompt, max(limits))
         steps = each_step(begun, choice, noise, max(limits))
         if on_text is None and not stop and past is None:
             return [text.decode(ids).strip() for ids in _gathered(steps, limits, ends)]

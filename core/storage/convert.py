@@ -12,8 +12,9 @@ from attrs import frozen
 from ..compose import compose
 from ..errors import Problem, UsageError
 from .contents import left_out
+from .export import export_from
 from .formats import format_of, named_format
-from .model_folder import model_folder, open_model
+from .model_folder import model_folder
 from .weight_files import WeightFiles
 
 
@@ -27,13 +28,15 @@ class Converted:
     left_out: Mapping[str, str]
 
 
-def convert(name_or_folder: str | Path, target: str | Path, to: str) -> Converted:
+def convert(name_or_folder: str | Path, target: str | Path, to: str, shard_size: int | None = None) -> Converted:
     """Write a model as a directory of the format ``to``; every tensor keeps its values and its type.
 
-    A source whose tensors are of several types is written in the one that holds all of them.
+    A source whose tensors are of several types is written in the one that holds all of them. The tensors are read and
+    written a few rows at a time, so that no model is too large. ``shard_size``: bytes that a file of weights has at
+    most; None is what the format thinks right.
 
     Raises:
-        UsageError: there is no such model, or there is something at the target already.
+        UsageError: there is no such model, there is something at the target already, or the format has no shards.
         ComponentError: there is no such format.
         CompositionError: the model has what the format cannot express; everything, before any weight is read.
         StorageError: the source is damaged, or the target cannot be written.
@@ -43,9 +46,8 @@ def convert(name_or_folder: str | Path, target: str | Path, to: str) -> Converte
         raise UsageError(Problem(f"'{target}' is there already", hint="give a folder that is new or empty"))
     written, found = named_format(to), format_of(source)
     written.format.keys(compose(found.format.recipe(source)))
-    files = found.format.weights(source)
-    model = open_model(source, dtype=stored_dtype(files))
-    written.format.write(model, target)
+    model = export_from(source, found.format, stored_dtype)
+    written.format.write(model, target, shard_size)
     return Converted(found.component.name, written.component.name, target, left_out(source))
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from ..compose import Plan
 from ..compose.build import build_modules, owners
-from ..errors import Origin, Problem, StorageError
-from ..weights import KeyMap, Piece, listed
+from ..errors import StorageError
+from ..weights import KeyMap, Piece
+from .faults import Faults
 from .matching import Matched, match
 from .quantize import bytes_saved, quantizable, quantized
 from .tensors import tensors_of
@@ -53,22 +54,22 @@ def load_parts(
         saved = sum(bytes_saved(layer, quantize or "") for layers in shrunk.values() for layer in layers.values())
         on_size(sum(_size(shells[path]) for path in wanted) - saved)
     modules: dict[str, nn.Module] = {}
-    problems: list[Problem] = []
+    faults = Faults(files)
     for path in wanted:
         shell, placed = shells.pop(path), matched.placed[path]
         made = _needs_making(shell, matched, path)
         module = build_modules(plan, device=device, dtype=dtype, parts=(path,))[path] if made else shell
         for name in shrunk.pop(path):
             layer = module.get_submodule(name).to_empty(device=device)
-            problems += _fill(path, layer, placed, files, f"{name}.")
+            _fill(path, layer, placed, files, faults, f"{name}.")
             module.set_submodule(name, quantized(layer, quantize or ""))  # type: ignore[arg-type]
         if not made:
             for child in module.modules():
                 if any(tensor.is_meta for tensor in (*child.parameters(False), *child.buffers(False))):
                     child.to_empty(device=device, recurse=False)
-        problems += _fill(path, module, placed, files)
+        _fill(path, module, placed, files, faults)
         modules[path] = module
-    if problems:
+    if problems := faults.problems():
         raise StorageError(problems)
     return modules
 
@@ -95,39 +96,18 @@ def _size(module: nn.Module) -> int:
 
 @torch.no_grad()
 def _fill(
-    path: str, module: nn.Module, placed: Mapping[str, tuple[Piece, ...]], files: WeightFiles, prefix: str = ""
-) -> list[Problem]:
-    """Copy tensors of a part, which has them under ``prefix``, out of the files; say which hold what no weight can."""
-    broken: dict[tuple[str, str], list[str]] = {}
+    path: str,
+    module: nn.Module,
+    placed: Mapping[str, tuple[Piece, ...]],
+    files: WeightFiles,
+    faults: Faults,
+    prefix: str = "",
+) -> None:
+    """Copy tensors of a part, which has them under ``prefix``, out of the files, and look at their values."""
     for name, tensor in tensors_of(module).items():
         for piece in placed.get(prefix + name, ()):
             target = tensor if piece.rows is None else tensor[piece.rows]
-            fault = _copy(target if target.dim() == len(piece.shape) else target[0], piece, files)
-            if fault:
-                broken.setdefault((fault, str(files.tensors[piece.name].file)), []).append(piece.name)
-    return [
-        Problem(f"{listed(names)}: {fault}", path, Origin(file), "the weights are damaged, or their training failed")
-        for (fault, file), names in broken.items()
-    ]
-
-
-def _copy(target: Tensor, piece: Piece, files: WeightFiles) -> str:
-    """Fill the target; gives what is wrong with the values, where something is."""
-    fault = ""
-    for rows, values in files.rows(piece.name):
-        if values.is_floating_point() and values.numel():
-            fault = fault or _fault(values, target.dtype)
-        (target[rows] if piece.shape else target).copy_(values)
-    return fault
-
-
-def _fault(values: Tensor, dtype: torch.dtype) -> str:
-    if values.element_size() == 1:
-        values = values.float()
-    low, high = (float(bound) for bound in values.aminmax())  # NaN if any value is
-    if not (abs(low) < float("inf") and abs(high) < float("inf")):
-        return "holds values that are NaN or infinite"
-    if max(-low, high) > torch.finfo(dtype).max:
-        most = max(-low, high)
-        return f"reaches {most:.3g}, which {str(dtype).removeprefix('torch.')} cannot hold; take bfloat16 or float32"
-    return ""
+            target = target if target.dim() == len(piece.shape) else target[0]
+            for rows, values in files.rows(piece.name):
+                faults.look(path, piece.name, values, target.dtype)
+                (target[rows] if piece.shape else target).copy_(values)

@@ -13,11 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 from .. import __version__
 from ..attention import attention_for
@@ -28,12 +26,16 @@ from ..kernels import DEFAULT, Asked
 from ..model import UnifiedModel
 from ..recipe import dumps
 from ..sequence.processor import Processor
+from ..weights import KeyMap
 from .atomic import explained, write_files
 from .digest import file_digest
 from .filling import load_parts
 from .formats import format_of, recognise, unknown_layout
-from .tensors import tensors_of
 from .weight_files import WeightFiles
+
+if TYPE_CHECKING:
+    from ..compose import Plan
+    from .export import Export
 
 WEIGHTS = "model.safetensors"
 
@@ -55,11 +57,14 @@ def save_model(
     Raises:
         StorageError: the disk is full, or the folder may not be written.
     """
-    folder = Path(folder)
-    tensors = {name: _stored(tensor, dtype) for name, tensor in tensors_of(model).items()}
+    from .export import Export
 
-    def weights(path: Path) -> None:
-        save_file(tensors, path, metadata={"format": "janiform", "version": __version__})
+    return write_model(Export.of(model, dtype), folder, facts)
+
+
+def write_model(model: Export, folder: str | Path, facts: Mapping[str, Any] | None = None) -> Path:
+    """``save_model`` of a model that need not be in memory."""
+    folder = Path(folder)
 
     def provenance(path: Path) -> None:
         written = path.parent / WEIGHTS
@@ -67,7 +72,7 @@ def save_model(
             "janiform": __version__,
             "recipe": model.plan.recipe.name,
             "weights": {"bytes": written.stat().st_size, "sha256": file_digest(written)},
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "parameters": sum(parameter.numel() for part in model.modules.values() for parameter in part.parameters()),
             **(facts or {}),
         }
         path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -76,11 +81,19 @@ def save_model(
         path.write_text(dumps(model.plan.recipe), encoding="utf-8")
 
     def text(path: Path) -> None:
-        model.processor.text.save(path.parent)
+        model.text.save(path.parent)
 
-    writers = {"recipe.toml": recipe, "tokenizer.json": text, WEIGHTS: weights, "model.json": provenance}
+    metadata = {"format": "janiform", "version": __version__}
+    weights = model.writers(own_keys(model.plan), metadata)
+    writers = {"recipe.toml": recipe, "tokenizer.json": text, **weights, "model.json": provenance}
     write_files(folder, writers, withdraw="model.json")
     return folder
+
+
+def own_keys(plan: Plan) -> dict[str, KeyMap]:
+    """The names in janiform's own files: the paths of the parts, and the parts' names in them."""
+    owners = dict.fromkeys(plan.owner(path) for path, part in plan.parts.items() if part.output is not None)
+    return {path: KeyMap({"{rest}": "{rest}"}, prefix=f"{path}.") for path in owners}
 
 
 def open_model(
@@ -125,7 +138,7 @@ def open_model(
     kernel = attention_for(attention, asked)
     keys = layout.keys(plan)
     files = layout.weights(folder)
-    _check_whole(files, about(folder).get("weights"))
+    check_whole(files, about(folder).get("weights"))
     if only is not None:
         parts = ["backbone", *(name for name, shape in plan.pathways.items() if shape.mode == only)]
     modules = load_parts(plan, keys, files, device=device, dtype=dtype, parts=parts, quantize=quantize, on_size=on_size)
@@ -181,12 +194,7 @@ def about(folder: Path) -> dict[str, Any]:
     return said
 
 
-def _stored(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    convert = dtype is not None and tensor.is_floating_point()
-    return tensor.to("cpu", dtype if convert else None).contiguous()
-
-
-def _check_whole(files: WeightFiles, recorded: Any) -> None:
+def check_whole(files: WeightFiles, recorded: Any) -> None:
     """Refuse a file that is not the one that ``model.json`` was written for."""
     if not isinstance(recorded, dict) or len(files.files) != 1:
         return

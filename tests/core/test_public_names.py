@@ -16,6 +16,8 @@ NEED_TORCH = (
     {"api", "attention", "chat", "drawing", "generate", "model", "room"}
     | {f"sequence.{module}" for module in ("batch", "cache", "mask", "processor", "runs")}
     | {"storage.model_folder", "storage.weight_files"}
+    | {f"sequence.{module}" for module in ("batch", "cache", "mask", "processor")}
+    | {"storage.export", "storage.model_folder", "storage.weight_files"}
 )
 """The modules whose names may bring torch along. A plugin's registration and config use the names of all others."""
 

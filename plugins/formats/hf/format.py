@@ -21,7 +21,7 @@ from .configs import describe
 from .recipe import read
 
 if TYPE_CHECKING:
-    from janiform import Plan, Recipe, UnifiedModel
+    from janiform import Export, Plan, Recipe
 
 
 HEAD = "lm_head.weight"
@@ -49,7 +49,11 @@ class HfFormat:
             "generation.head": head.TRANSFORMERS,
         }
 
-    def write(self, model: UnifiedModel, folder: Path) -> None:
+    def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
         found = configs(model.plan, "hf")
-        said = describe(found, dtype_of(model), model.processor.text)
-        write("hf", model, folder, self.keys(model.plan), said, lambda folder: read(folder, not found["backbone"].tied))
+        said = describe(found, dtype_of(model), model.text)
+
+        def back(folder: Path) -> Recipe:
+            return read(folder, not found["backbone"].tied)
+
+        write("hf", model, folder, self.keys(model.plan), said, back, shard_size)

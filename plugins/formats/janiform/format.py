@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from janiform import KeyMap, WeightFiles, read_recipe, save_model
+from janiform import KeyMap, Problem, UsageError, WeightFiles, own_keys, read_recipe, write_model
 
 from .config import JaniformConfig
 
 if TYPE_CHECKING:
-    from janiform import Plan, Recipe, UnifiedModel
+    from janiform import Export, Plan, Recipe
 
 
 class JaniformFormat:
@@ -25,8 +25,9 @@ class JaniformFormat:
         return WeightFiles([folder / "model.safetensors"])
 
     def keys(self, plan: Plan) -> Mapping[str, KeyMap]:
-        owners = dict.fromkeys(plan.owner(path) for path, part in plan.parts.items() if part.output is not None)
-        return {path: KeyMap({"{rest}": "{rest}"}, prefix=f"{path}.") for path in owners}
+        return own_keys(plan)
 
-    def write(self, model: UnifiedModel, folder: Path) -> None:
-        save_model(model, folder)
+    def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
+        if shard_size is not None:
+            raise UsageError(Problem("janiform's own layout has one file of weights", hint="leave --shard-size out"))
+        write_model(model, folder)

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import torch
 from janiform import CompositionError, JaniformError, KeyMap, Problem, write_files
-from safetensors.torch import save_file
-from torch import Tensor
 
 from .parts import PARTS
 
 if TYPE_CHECKING:
-    from janiform import Plan, Recipe, UnifiedModel
+    from janiform import Export, Plan, Recipe
 
-WEIGHTS = "model.safetensors"
+SHARD = 5 * 10**9
+"""Bytes of the largest file of weights, where nobody says how many."""
 
 IMPLIED: dict[str, Callable[[Mapping[str, Any]], int]] = {
     "backbone.kv_heads": lambda parts: parts["backbone"].heads,
@@ -45,17 +43,19 @@ UNWRITTEN = ("text", "generation.sampler")
 
 def write(
     layout: str,
-    model: UnifiedModel,
+    model: Export,
     folder: Path,
     keys: Mapping[str, KeyMap],
     configs: Mapping[str, Any],
     read: Callable[[Path], Recipe],
+    shard_size: int | None,
 ) -> None:
     """Write configs, text tokenizer and weights into a folder; files that were there stand until all are on the disk.
 
     Args:
         configs: what to write by name: a table for JSON, or a text.
         read: gives the recipe of a directory that holds the configs and the tokenizer.
+        shard_size: bytes that a file of weights has at most; None is 5 GB.
 
     Raises:
         CompositionError: the configs would be read as another model, or the model's parts have other shapes than the
@@ -63,34 +63,19 @@ def write(
         StorageError: the folder cannot be written.
     """
     check(layout, model, configs, read)
-    tensors = named(model, keys)
 
     def text(path: Path) -> None:
         _save_tokenizer(model, path.parent)
 
-    def weights(path: Path) -> None:
-        save_file(tensors, path, metadata={"format": "pt"})  # transformers refuses a file that does not say so
-
     def config(path: Path) -> None:
         path.write_text(_text(configs[path.name]), encoding="utf-8")
 
-    write_files(folder, {"tokenizer.json": text, WEIGHTS: weights, **dict.fromkeys(configs, config)})
+    # transformers refuses files that do not say that they are PyTorch's
+    weights = model.writers(keys, {"format": "pt"}, shard_size or SHARD)
+    write_files(folder, {"tokenizer.json": text, **weights, **dict.fromkeys(configs, config)})
 
 
-def named(model: UnifiedModel, keys: Mapping[str, KeyMap]) -> dict[str, Tensor]:
-    """The model's tensors by their names in the files; those of fused ones are views."""
-    tensors: dict[str, Tensor] = {}
-    for path, names in keys.items():
-        for name, tensor in model.part(path).state_dict().items():
-            if names.is_own(name):
-                continue
-            for piece in names.pieces(name, tensor.shape) or ():
-                part = tensor if piece.rows is None else tensor[piece.rows]
-                tensors[piece.name] = part.reshape(piece.shape).to("cpu").contiguous()
-    return tensors
-
-
-def check(layout: str, model: UnifiedModel, configs: Mapping[str, Any], read: Callable[[Path], Recipe]) -> None:
+def check(layout: str, model: Export, configs: Mapping[str, Any], read: Callable[[Path], Recipe]) -> None:
     """Read the configs back, and compare what they say with what the model is."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -138,14 +123,14 @@ def _text(said: Any) -> str:
     return said if isinstance(said, str) else json.dumps(said, indent=2, ensure_ascii=False) + "\n"
 
 
-def _save_tokenizer(model: UnifiedModel, folder: Path) -> None:
+def _save_tokenizer(model: Export, folder: Path) -> None:
     """The tokenizer's file; other tools let it put the begin mark before every text, which the layout does here."""
-    model.processor.text.save(folder)
+    model.text.save(folder)
     file = folder / "tokenizer.json"
     said = json.loads(file.read_text(encoding="utf-8"))
     if not said.get("post_processor"):
         begin = model.plan.recipe.layout.config.begin
-        mark = {"id": begin, "ids": [model.processor.text.id_of(begin)], "tokens": [begin]}
+        mark = {"id": begin, "ids": [model.text.id_of(begin)], "tokens": [begin]}
         first, second = {"SpecialToken": {"id": begin, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
         said["post_processor"] = {
             "type": "TemplateProcessing",
@@ -156,7 +141,6 @@ def _save_tokenizer(model: UnifiedModel, folder: Path) -> None:
         file.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
 
 
-def dtype_of(model: UnifiedModel) -> str:
+def dtype_of(model: Export) -> str:
     """The type of the weights, as configs name it."""
-    dtype: torch.dtype = next(model.part("backbone").parameters()).dtype
-    return str(dtype).removeprefix("torch.")
+    return str(model.dtype).removeprefix("torch.")

@@ -21,7 +21,7 @@ from .configs import describe
 from .recipe import read
 
 if TYPE_CHECKING:
-    from janiform import Plan, Recipe, UnifiedModel
+    from janiform import Export, Plan, Recipe
 
 
 class OfficialFormat:
@@ -46,7 +46,7 @@ class OfficialFormat:
             "generation.head": head.OFFICIAL,
         }
 
-    def write(self, model: UnifiedModel, folder: Path) -> None:
+    def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
         found = configs(model.plan, "official")
         said = describe(found, dtype_of(model))
-        write("official", model, folder, self.keys(model.plan), said, read)
+        write("official", model, folder, self.keys(model.plan), said, read, shard_size)

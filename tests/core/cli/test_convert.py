@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from janiform import CompositionError, Mask, UsageError, left_out, open_model, weight_files
+from janiform import CompositionError, Mask, StorageError, UsageError, left_out, open_model, weight_files
 from janiform.cli import main
 from janiform.storage.convert import convert
+from janiform.storage.tensor_files import Entry
+from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, AutoTokenizer, JanusForConditionalGeneration
 
 LEFT_OUT = ("vision_model.vision_tower.attn_pool.", "gen_vision_model.quantize.codebook_used")
@@ -62,6 +65,64 @@ def test_transformers_opens_the_export_alone(hf: Path, official_model: object) -
         hidden = backbone(backbone.embed(ids), torch.arange(7)[None], Mask.causal())
         given = backbone.logits(hidden)
     assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("layout", ["hf", "official"])
+def test_shards_round_trip_and_open_in_transformers(official: Path, hf: Path, tmp_path: Path, layout: str) -> None:
+    folder = tmp_path / "sharded"
+    assert main(["convert", str(official), str(folder), "--to", layout, "--shard-size", "2MB"]) == 0
+    shards = sorted(path.name for path in folder.glob("*.safetensors"))
+    assert len(shards) > 3
+    assert shards[0] == f"model-00001-of-{len(shards):05d}.safetensors"
+    convert(folder, tmp_path / "again", "hf")
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == (hf / "model.safetensors").read_bytes()
+    if layout == "hf":
+        theirs, report = JanusForConditionalGeneration.from_pretrained(folder, output_loading_info=True)
+        assert not any(report.values())
+        whole = JanusForConditionalGeneration.from_pretrained(hf).state_dict()
+        assert all(torch.equal(tensor, whole[name]) for name, tensor in theirs.state_dict().items())
+
+
+def test_a_few_rows_are_read_at_a_time(official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("janiform.storage.weight_files._CHUNK", 4096)
+    largest = max(
+        stored.nbytes // stored.shape[0] for stored in weight_files(official).tensors.values() if stored.shape
+    )
+    held: list[int] = []
+    made = Entry.__init__
+
+    def watched(self: Entry, shape: Any, dtype: Any, rows: Any) -> None:
+        made(self, shape, dtype, lambda: (held.append(values.nbytes) or values for values in rows()))
+
+    monkeypatch.setattr(Entry, "__init__", watched)
+    convert(official, tmp_path / "hf", "hf")
+    assert sum(held) > 100 * max(held)
+    assert max(held) <= max(1 << 15, largest)
+
+
+def test_weights_that_are_no_numbers_are_not_written(official: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    convert(official, source, "official")
+    state = load_file(source / "model.safetensors")
+    state["gen_embed.weight"][3, 2] = float("nan")
+    state["language_model.lm_head.weight"][1, 0] = float("inf")
+    save_file(state, source / "model.safetensors")
+    for layout in ("hf", "janiform"):
+        with pytest.raises(StorageError) as caught:
+            convert(source, tmp_path / layout, layout)
+        assert {problem.path for problem in caught.value.problems} == {"generation.embedding", "backbone"}
+        assert not list((tmp_path / layout).glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("size", "layout", "said"), [("5 apples", "hf", "is no size"), ("5GB", "janiform", "one file")]
+)
+def test_a_shard_size_that_cannot_be(
+    official: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: str, layout: str, said: str
+) -> None:
+    assert main(["convert", str(official), str(tmp_path / "x"), "--to", layout, "--shard-size", size]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
 
 
 def test_the_export_speaks_to_its_model_as_the_original_does(official: Path, hf: Path) -> None:

@@ -1,0 +1,170 @@
+"""A model as formats write it: what it is, and its tensors, which are read a few rows at a time.
+
+They come from a model in memory or straight from the files of another layout; nothing is held, so that a model that is
+larger than memory is converted as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from attrs import field, frozen
+from torch import Tensor, nn
+
+from ..compose import compose
+from ..compose.build import build_modules, owners
+from ..contracts import Format, TextTokenizer
+from ..errors import CompositionError, Problem, StorageError
+from ..sequence.processor import Processor
+from ..weights import KeyMap, Piece, listed
+from .atomic import Writer
+from .faults import Faults
+from .matching import match
+from .model_folder import about, check_whole
+from .tensor_files import Entry, writers
+from .tensors import tensors_of
+from .weight_files import WeightFiles
+
+if TYPE_CHECKING:
+    from ..compose import Plan
+    from ..model import UnifiedModel
+
+Rows = Callable[[str, str, slice | None], Iterator[Tensor]]
+"""The values of the tensor of a name in the part at a path, all of them or some rows of the first dimension."""
+
+_CHUNK = 16 << 20
+
+
+@frozen(eq=False)
+class Export:
+    """A model to write.
+
+    ``text`` is its text tokenizer, ``dtype`` the type of its floating-point weights, ``modules`` its parts by path, of
+    which only the names and shapes of the tensors count: they may be on the meta device.
+    """
+
+    plan: Plan
+    text: TextTokenizer
+    dtype: torch.dtype
+    modules: Mapping[str, nn.Module] = field(repr=False)
+    rows: Rows = field(repr=False)
+    cast: torch.dtype | None = None
+    """What floating-point weights of other types are written as; None keeps them."""
+    problems: Callable[[], StorageError | None] = field(repr=False, default=lambda: None)
+    """What was found wrong with the values that were read so far."""
+
+    @classmethod
+    def of(cls, model: UnifiedModel, dtype: torch.dtype | None = None) -> Export:
+        """A model in memory. ``dtype``: of the floating-point weights that are written; None keeps the model's."""
+        modules = {path: model.part(path) for path in owners(model.plan, None)}
+        kind = dtype or next(model.part("backbone").parameters()).dtype
+        tensors = {path: tensors_of(module) for path, module in modules.items()}
+
+        def rows(path: str, name: str, wanted: slice | None) -> Iterator[Tensor]:
+            tensor = tensors[path][name]
+            for values in _in_chunks(tensor if wanted is None else tensor[wanted]):
+                yield values.to("cpu", dtype if values.is_floating_point() else None)
+
+        return cls(model.plan, model.processor.text, kind, modules, rows, dtype)
+
+    def entries(self, keys: Mapping[str, KeyMap]) -> dict[str, Entry]:
+        """All tensors by their names in a layout, in the order of the parts.
+
+        Raises ``CompositionError`` with those that the layout has no name for.
+        """
+        entries: dict[str, Entry] = {}
+        problems = []
+        for path, names in keys.items():
+            nameless = []
+            for name, tensor in tensors_of(self.modules[path]).items():
+                if names.is_own(name):
+                    continue
+                pieces = names.pieces(name, tensor.shape)
+                if pieces is None:
+                    nameless.append(name)
+                    continue
+                dtype = self.cast if self.cast is not None and tensor.is_floating_point() else tensor.dtype
+                for piece in pieces:
+                    entries[piece.name] = Entry(piece.shape, dtype, partial(self.rows, path, name, piece.rows))
+            if nameless:
+                problems.append(Problem(f"the layout has no name for {listed(nameless)}", path))
+        if problems:
+            raise CompositionError(problems)
+        return entries
+
+    def writers(
+        self, keys: Mapping[str, KeyMap], metadata: Mapping[str, str], shard_size: int | None = None
+    ) -> dict[str, Writer]:
+        """The files of the weights by name, for ``write_files``: one, or shards of at most ``shard_size`` bytes.
+
+        The last of them raises ``StorageError`` where values were read that no weight can be, so that none is kept.
+        """
+        made = writers(self.entries(keys), metadata, shard_size)
+        last = list(made)[-1]
+        write = made[last]
+
+        def write_last(path: Path) -> None:
+            write(path)
+            if error := self.problems():
+                raise error
+
+        return made | {last: write_last}
+
+
+def export_from(folder: Path, layout: Format, dtype: Callable[[WeightFiles], torch.dtype]) -> Export:
+    """The model of a directory, of which nothing is read yet but headers; ``dtype`` says of the files what is written.
+
+    Raises what ``open_model`` raises.
+    """
+    plan = compose(layout.recipe(folder))
+    keys, files = layout.keys(plan), layout.weights(folder)
+    check_whole(files, about(folder).get("weights"))
+    kind = dtype(files)
+    modules = build_modules(plan, device="meta", dtype=kind)
+    matched = match(modules, keys, files)
+    faults = Faults(files)
+    shapes = {path: tensors_of(module) for path, module in modules.items()}
+
+    def rows(path: str, name: str, wanted: slice | None) -> Iterator[Tensor]:
+        target = shapes[path][name].dtype
+        pieces = matched.placed[path].get(name)
+        if pieces is None:  # the files never have it, so it has the value that the part begins with
+            made = tensors_of(build_modules(plan, dtype=kind, parts=(path,))[path])[name]
+            yield made if wanted is None else made[wanted]
+            return
+        for piece in pieces:
+            for values in _within(piece, wanted, files):
+                faults.look(path, piece.name, values, target)
+                yield values.to(target)
+
+    def problems() -> StorageError | None:
+        found = faults.problems()
+        return StorageError(found) if found else None
+
+    return Export(plan, Processor(plan, folder).text, kind, modules, rows, problems=problems)
+
+
+def _within(piece: Piece, wanted: slice | None, files: WeightFiles) -> Iterator[Tensor]:
+    """The rows of a piece that are wanted, where ``wanted`` counts the rows of the tensor that it is a piece of."""
+    start = piece.rows.start if piece.rows is not None else 0
+    for part, values in files.rows(piece.name):
+        if wanted is None:
+            yield values
+            continue
+        first = max(wanted.start, start + part.start)
+        last = min(wanted.stop, start + part.stop)
+        if first < last:
+            yield values[first - start - part.start : last - start - part.start]
+
+
+def _in_chunks(tensor: Tensor) -> Iterator[Tensor]:
+    if tensor.dim() == 0:
+        yield tensor
+        return
+    row = max(1, tensor[:1].numel() * tensor.element_size())
+    step = max(1, _CHUNK // row)
+    yield from (tensor[start : start + step] for start in range(0, len(tensor), step))
