@@ -59,7 +59,7 @@ def load_parts(
         shell, placed = shells.pop(path), matched.placed[path]
         made = _needs_making(shell, matched, path)
         module = build_modules(plan, device=device, dtype=dtype, parts=(path,))[path] if made else shell
-        for name in shrunk.pop(path):
+        for name in tuple(shrunk.pop(path)):  # the layers themselves must go as soon as they are reduced
             layer = module.get_submodule(name).to_empty(device=device)
             _fill(path, layer, placed, files, faults, f"{name}.")
             module.set_submodule(name, quantized(layer, quantize or ""))  # type: ignore[arg-type]
