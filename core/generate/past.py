@@ -74,10 +74,8 @@ class Past:
             cache.advance(known)
         whole = model.processor.collate([prompt])
         documents, blocks = whole.documents.to(model.device), whole.blocks.to(model.device)
-        mask, positions = (
-            Mask.decoding(documents, blocks, length=length, attention=model.attention),
-            whole.positions.to(model.device),
-        )
+        mask = Mask.decoding(documents, blocks, length=length, attention=model.attention)
+        positions = whole.positions.to(model.device)
         hidden: Tensor = model.part("backbone")(embeddings, positions[:, known:], mask, cache)
         self._cache, self._prompt, self._said = cache, prompt, []
         return Prompts(model, hidden[:, -1], mask, cache, positions[:, -1:] + 1)

@@ -91,7 +91,7 @@ def differences(before: Recipe, now: Recipe) -> list[Problem]:
     return [
         Problem(f"the run has {_said(found.left)}, the given recipe {_said(found.right)}", found.path)
         for found in diff(before, now)
-        if found.path.rpartition(".")[2] not in _HARMLESS and not found.path.startswith("sink.")
+        if found.path.rpartition(".")[2] not in _HARMLESS
     ]
 
 

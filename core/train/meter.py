@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..loss import Loss
 from .checkpoint import Position
-from .gauge import Gauge, Reading, memory_peak
 from .log import Entry
 
 
 class Meter:
-    """Adds up losses, figures and times; only ``entry`` waits for the device.
+    """Adds up losses, figures and times; only ``entry`` waits for the device."""
 
-    ``gauge`` reads how much batches ask for; without one nothing is said of tokens and MFU.
-    """
-
-    def __init__(self, skipped_in_a_row: Tensor, gauge: Gauge | None = None) -> None:
-        self._gauge = gauge
+    def __init__(self, skipped_in_a_row: Tensor) -> None:
         self.skipped_in_a_row = skipped_in_a_row
         self.longest = skipped_in_a_row.clone()
         self._clear()
@@ -32,14 +26,8 @@ class Meter:
         self._steps = 0
         self._samples = 0
         self._waited = 0.0
-        self._read = Reading()
         self._began = time.perf_counter()
         self.longest = self.skipped_in_a_row.clone()
-
-    def saw(self, batch: Any) -> None:
-        """Take in what a batch asks for, while it is still on the CPU."""
-        if self._gauge is not None:
-            self._read = self._read + self._gauge.read(batch)
 
     def add(
         self,
@@ -78,7 +66,6 @@ class Meter:
         skipped = round(values["step", "skipped"])
         taken = max(self._steps - skipped, 1)
         counts = {name: round(value) for (kind, name), value in values.items() if kind == "count"}
-        read = self._read
         entry = Entry(
             stage=position.stage,
             step=position.step,
@@ -93,11 +80,6 @@ class Meter:
             skipped=skipped,
             time=seconds,
             predictions=counts,
-            tokens=read.tokens or None,
-            tokens_per_second=read.tokens / elapsed if read.tokens else None,
-            packing=read.tokens / read.positions if read.positions else None,
-            mfu=read.flops / elapsed / self._gauge.peak() if self._gauge is not None and read.flops else None,
-            memory=0 if self._gauge is None else memory_peak(self._gauge.device),
         )
         self._clear()
         return entry

@@ -29,7 +29,6 @@ from .log import Log
 from .progress import Reporter
 from .rehearsal import rehearse
 from .samples import write_samples
-from .sinks import open_sinks
 from .skips import SkipLog
 from .stage import StageRun
 
@@ -116,11 +115,7 @@ class _Run:
             self.reporter.say("there is no checkpoint yet: starting from the beginning")
         last = None
         path, total = self.folder.path, position.total
-        with (
-            open_sinks(self.recipe, path, self.reporter.say) as self.sinks,
-            Log(path / "log.jsonl", total, also=self.sinks.entry) as log,
-            SkipLog(path / "skipped.jsonl", total) as skips,
-        ):
+        with Log(path / "log.jsonl", total) as log, SkipLog(path / "skipped.jsonl", total) as skips:
             for number, run in self._runs(position, found):
                 self._train(run, log, skips, number, until)
                 last = run
@@ -217,9 +212,7 @@ class _Run:
         checkpoints.save(self.folder.checkpoints, run.state(), self.recipe.training.keep)
 
     def _samples(self, run: StageRun) -> None:
-        samples = write_samples(run, self.sources, self.folder.path / "samples", self.reporter.say)
-        if samples is not None:
-            self.sinks.samples(samples, run.stage.name, run.position.total)
+        write_samples(run, self.sources, self.folder.path / "samples", self.reporter.say)
 
     def _finish(self, last: StageRun | None) -> Path:
         if last is None:

@@ -22,7 +22,6 @@ from ..storage.tensors import tensors_of
 from .checkpoint import Checkpoint, Position
 from .data import Kitchen, batches, tickets
 from .ema import Average
-from .gauge import Gauge
 from .log import Entry
 from .meter import Meter
 from .mixture import Mixture
@@ -143,7 +142,7 @@ class StageRun:
         ready = batches(kitchen, orders, ahead=ahead, pin=device.type == "cuda", workers=workers)
         dtype = arithmetic(stage.precision, device)
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
-        meter = Meter(self.skipped_in_a_row, Gauge.of(self.model, self.trained, dtype))
+        meter = Meter(self.skipped_in_a_row)
         asked = time.perf_counter()
         with contextlib.closing(ready):
             for prepared in ready:
@@ -151,7 +150,6 @@ class StageRun:
                 step = prepared.ticket.step
                 skips.add(self.position.total + 1, prepared.skips)
                 rate = self._set_rate(step)
-                meter.saw(prepared.batch)
                 with autocast, self.model.attending(self.attention):
                     losses, figures = cast(Any, self.objective).losses(to_device(prepared.batch, device))
                     loss = self._total(losses)

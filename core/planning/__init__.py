@@ -1,1 +1,0 @@
-"""What training will take, before it begins: arithmetic, memory, communication, days."""
