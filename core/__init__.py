@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .kernels import Asked as Asked
     from .kernels import Serves as Serves
     from .loss import Loss as Loss
+    from .loss import summed_cross_entropy as summed_cross_entropy
     from .model import UnifiedModel as UnifiedModel
     from .pictures.making import Making as Making
     from .pictures.making import making_of as making_of
@@ -181,6 +182,7 @@ _PUBLIC = {
     "save_picture": "pictures.making",
     "save_model": "storage.model_folder",
     "share": "recipe",
+    "summed_cross_entropy": "loss",
     "to_pil": "pictures.sheet",
     "use": "recipe",
     "weight_files": "storage.weight_files",

@@ -250,6 +250,10 @@ class Objective(Protocol):
     ``prepare_one(example, generator, note)`` with ``join(prepared)``, which together do what ``prepare`` does: then
     each example has chance of its own, so that a step may be split among processes, and ``SampleError`` passes one
     over. ``note(kind, sentence)`` counts what was left out of one that is used.
+
+    Where a batch's losses are sums over its samples, ``counts(batch) -> dict[str, int]`` says of a prepared batch,
+    before anything is computed, the count of each loss that ``losses`` will give: then a step can be divided into
+    micro-batches and among processes. ``losses`` must call the backbone then, and ``prepare_one`` is wanted.
     """
 
     def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -27,3 +28,38 @@ class Loss:
     def mean(self) -> Tensor:
         """The loss per prediction; zero where nothing was predicted."""
         return self.total / self.count.clamp(min=1)
+
+
+CHUNK = 1 << 26
+"""Logits that are held at once: 256 MiB in float32, where all of a pack's can be gigabytes."""
+
+
+def summed_cross_entropy(
+    logits: Callable[[Tensor], Tensor], states: Tensor, targets: Tensor, vocabulary: int
+) -> Tensor:
+    """The sum of cross-entropies, in nats and float32 at least, of targets int64 [R] given states [R, H]; a scalar.
+
+    Where R × V logits would be many, they are computed some rows at a time, and again in the backward pass: a third
+    more work for this matrix, and never all of them in memory.
+
+    Args:
+        logits: states [r, H] to logits [r, V].
+        vocabulary: V.
+    """
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    rows = max(1, CHUNK // vocabulary)
+    if len(states) <= rows:
+        return _summed(logits, states, targets)
+    pieces = zip(states.split(rows), targets.split(rows), strict=True)
+    sums: list[Tensor] = [checkpoint(_summed, logits, some, theirs, use_reentrant=False) for some, theirs in pieces]
+    return torch.stack(sums).sum()
+
+
+def _summed(logits: Callable[[Tensor], Tensor], states: Tensor, targets: Tensor) -> Tensor:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    found = logits(states)
+    return cross_entropy(found.to(torch.promote_types(found.dtype, torch.float32)), targets, reduction="sum")

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .compose.build import lend
 from .contracts import Backbone, Head, Tokenizer
 from .errors import CompositionError, JaniformError, Problem
-from .loss import Loss
+from .loss import Loss, summed_cross_entropy
 from .sequence.batch import Batch, Pictures
 from .sequence.cache import KVCache
 from .sequence.mask import Mask
@@ -164,8 +163,8 @@ class UnifiedModel(nn.Module):
         return losses
 
     def _text_loss(self, states: Tensor, ids: Tensor) -> Loss:
-        logits = cast(Backbone, self.part("backbone")).logits(states)
-        total = F.cross_entropy(logits.float(), ids, reduction="sum")
+        logits = cast(Backbone, self.part("backbone")).logits
+        total = summed_cross_entropy(logits, states, ids, self.plan.hidden.vocabulary)
         return Loss(total, torch.tensor(float(len(ids)), device=total.device))
 
     def _place(self, path: str, module: nn.Module) -> None:

@@ -91,6 +91,16 @@ class Stage:
     )
     steps: int = field(validator=validators.ge(1), metadata=_help("Optimizer steps."))
     batch: int = field(validator=validators.ge(1), metadata=_help("Samples a step."))
+    micro_batch: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata=_help("Samples of one forward and backward pass; 0 is all that a process has of a step."),
+    )
+    checkpointing: bool | tuple[str, ...] = field(
+        default=False,
+        metadata=_help("Compute blocks again in the backward pass, which saves memory: all, or those at these paths."),
+    )
+    compile: bool = field(default=False, metadata=_help("Compile every block, which takes a while at the start."))
     learning_rate: float = field(
         validator=[validators.gt(0), _finite], metadata=_help("The learning rate after the warm-up.")
     )
@@ -189,4 +199,19 @@ class Training:
     strict: bool = field(
         default=False,
         metadata=_help("Stop at a sample that cannot be read, which is otherwise counted, listed and passed over."),
+    )
+    best: str = field(
+        default="",
+        metadata=_help("Name of a loss: the stage's checkpoint with the least of it is kept beside the newest."),
+    )
+    parallel: Literal["replicate", "shard", "hybrid"] = field(
+        default="replicate",
+        metadata=_help(
+            "What several processes do: each holds all weights, each holds a share, or each group of `shards` does."
+        ),
+    )
+    shards: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata=_help("Processes that hold the weights together where `parallel` is hybrid; 0 is those of a machine."),
     )

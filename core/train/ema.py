@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from .world import local
 
 
 class Average:
@@ -23,14 +25,8 @@ class Average:
     def update(self, step: int) -> None:
         """Take in the weights after the given step, counted from 0."""
         keep = min(self.decay, (1 + step) / (10 + step))
-        live: list[Tensor] = list(self._live.values())
-        torch._foreach_lerp_(list(self.weights.values()), live, 1 - keep)
-
-    @torch.no_grad()
-    def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Go on from averages that were stored."""
-        for name, average in self.weights.items():
-            average.copy_(weights[name])
+        averages = [local(average) for average in self.weights.values()]
+        torch._foreach_lerp_(averages, [local(live) for live in self._live.values()], 1 - keep)
 
     @torch.no_grad()
     def apply(self) -> None:

@@ -16,17 +16,24 @@ from ..recipe import Recipe, Side, diff, dumps, read_recipe
 from ..storage.atomic import explained, write_files
 from . import provenance
 
-_HARMLESS = {"description", "keep", "checkpoint_every", "log_every", "sample_every", "workers", "strict"}
-"""Settings that may change while a run is interrupted."""
+_HARMLESS = {"keep", "best", "checkpoint_every", "log_every", "sample_every", "workers", "strict"}
+"""Settings of training or of a stage that change no weight."""
+
+_ROUNDING = {"micro_batch", "checkpointing", "compile", "parallel", "shards"}
+"""Settings that change how the same is computed, and so the weights by rounding only."""
 
 
 @frozen
 class RunFolder:
-    """A folder that one run owns. ``facts`` say how the run was started, for the model's provenance."""
+    """A folder that one run owns. ``facts`` say how the run was started, for the model's provenance.
+
+    ``notes`` are sentences about what a resumed run does otherwise than before.
+    """
 
     path: Path
     stages: tuple[str, ...]
     facts: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def checkpoints(self) -> Path:
@@ -72,13 +79,16 @@ class RunFolder:
                 own = tuple(str(name) for name in facts.pop("stages"))
             except (ValueError, KeyError, TypeError) as error:
                 raise StorageError(f"{path / 'run.json'} is damaged: {error}") from error
-        problems = differences(read_recipe(path / "recipe.toml"), recipe)
+        before = read_recipe(path / "recipe.toml")
+        problems, notes = differences(before, recipe)
         if problems:
             said = Problem(f"{path} holds a run of another recipe", hint=f"resume it with {path / 'recipe.toml'}")
             raise UsageError([said, *problems])
         if stages is not None and stages != own:
             raise UsageError(f"{path} holds a run of the stages {', '.join(own)}, not {', '.join(stages)}")
-        return cls(path, own, facts)
+        if notes or recipe.description != before.description:
+            write_files(path, {"recipe.toml": partial(_write, dumps(recipe))})
+        return cls(path, own, facts, notes)
 
     def save_text(self, text: TextTokenizer) -> None:
         """Write the fitted text tokenizer, unless it is there."""
@@ -86,13 +96,20 @@ class RunFolder:
             write_files(self.path, {"tokenizer.json": lambda part: text.save(part.parent)})
 
 
-def differences(before: Recipe, now: Recipe) -> list[Problem]:
-    """What differs between the recipe of a run and another one, but for what changes no weight."""
-    return [
-        Problem(f"the run has {_said(found.left)}, the given recipe {_said(found.right)}", found.path)
-        for found in diff(before, now)
-        if found.path.rpartition(".")[2] not in _HARMLESS
-    ]
+def differences(before: Recipe, now: Recipe) -> tuple[list[Problem], tuple[str, ...]]:
+    """What differs between the recipe of a run and another: what forbids to go on, and what may change meanwhile."""
+    problems, notes = [], []
+    for found in diff(before, now):
+        problem = Problem(f"the run has {_said(found.left)}, the given recipe {_said(found.right)}", found.path)
+        section, *rest = found.path.split(".")
+        name = {"training": rest[:1], "stage": rest[1:2]}.get(section, [])
+        if not name or name[0] not in _HARMLESS | _ROUNDING:
+            if section != "description":
+                problems.append(problem)
+            continue
+        effect = "the weights change by rounding" if name[0] in _ROUNDING else "no weight changes by it"
+        notes.append(f"{found.path}: {_said(found.left)} before, {_said(found.right)} from here on; {effect}")
+    return problems, tuple(notes)
 
 
 def _said(side: Side | None) -> str:

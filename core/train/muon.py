@@ -4,6 +4,10 @@ From "Muon: An optimizer for hidden layers in neural networks" (Jordan et al., 2
 "Muon is Scalable for LLM Training" (arXiv:2502.16982), so that AdamW's learning rates serve. PyTorch's own class
 computes in bfloat16 only, which many processors emulate a hundred times slower, and can't skip a step on the device.
 
+Where processes divide the matrices among them, momentum and update stay divided. Only the direction is gathered, a
+matrix at a time, since it takes the whole of it: each process receives all matrices once a step in float32, half of
+what forward and backward gather, and all compute the iteration, which is 10 m²n + 5 m³ multiply-adds a matrix.
+
 G matrices of one shape    m rows    n columns
 """
 
@@ -14,8 +18,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, Replicate
 
 from .precision import fast_bfloat16
+from .world import local, whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic Newton–Schulz step: they bring small singular values up fast, and settle all of them in 0.7 .. 1.2."""
@@ -41,9 +47,12 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Update every parameter that has a gradient; those of one shape together."""
         for group in self.param_groups:
+            for parameter in group["params"]:
+                if isinstance(parameter, DTensor) and parameter.grad is not None:
+                    self._update_divided(parameter, parameter.grad, group)
             by_shape: dict[tuple[int, int, torch.device], list[nn.Parameter]] = {}
             for parameter in group["params"]:
-                if parameter.grad is not None:
+                if parameter.grad is not None and not isinstance(parameter, DTensor):
                     rows = parameter.shape[0]
                     by_shape.setdefault((rows, parameter.numel() // rows, parameter.device), []).append(parameter)
             for parameters in by_shape.values():
@@ -62,6 +71,23 @@ class Muon(torch.optim.Optimizer):
                 after, moved = torch.where(sound, after, before), torch.where(sound, moved, parameter)
             self._momentum(parameter).copy_(after.view_as(parameter))
             parameter.copy_(moved)
+
+    def _update_divided(self, parameter: DTensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        momentum = self._momentum(parameter)
+        after = momentum.lerp(gradient, 1 - group["momentum"])
+        ahead_mn = whole(gradient.lerp(after, group["momentum"])).flatten(1)
+        change_mn = orthogonal(ahead_mn[None])[0] * (RMS * max(ahead_mn.shape) ** 0.5)
+        replicas = [Replicate()] * parameter.device_mesh.ndim
+        change = DTensor.from_local(change_mn.view(parameter.shape), parameter.device_mesh, replicas, run_check=False)
+        mine = local(change.redistribute(placements=parameter.placements))
+        before, moving = local(momentum), local(parameter)
+        moved = moving * (1 - group["lr"] * group["weight_decay"]) - group["lr"] * mine
+        kept = local(after)
+        if self.found_inf is not None:
+            sound = self.found_inf == 0
+            kept, moved = torch.where(sound, kept, before), torch.where(sound, moved, moving)
+        before.copy_(kept)
+        moving.copy_(moved)
 
     def _momentum(self, parameter: nn.Parameter) -> Tensor:
         state = self.state[parameter]

@@ -7,18 +7,25 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from .muon import Muon
+from .world import whole
 
 
 def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, object]]:
-    """Two groups: matrices and kernels, which decay, and everything one-dimensional (norms, biases), which does not."""
-    decayed: list[nn.Parameter] = []
-    spared: list[nn.Parameter] = []
+    """Matrices and kernels, which decay, and everything one-dimensional (norms, biases), which does not.
+
+    Scalars are a group of their own, since several processes divide all parameters but them.
+    """
+    by_dimensions: dict[int, list[nn.Parameter]] = {2: [], 1: [], 0: []}
     for _, parameter in named:
-        (decayed if parameter.ndim >= 2 else spared).append(parameter)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+        by_dimensions[min(parameter.ndim, 2)].append(parameter)
+    return [
+        {"params": parameters, "weight_decay": weight_decay if dimensions == 2 else 0.0}
+        for dimensions, parameters in by_dimensions.items()
+        if parameters
+    ]
 
 
 def adamw(
@@ -78,14 +85,55 @@ def step(
     Returns:
         The norm before clipping and whether the step was skipped (1.0) or taken (0.0), scalars on the device.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = nn.utils.get_total_norm(gradients, foreach=True) if gradients else torch.zeros_like(loss)
+    # Divided parameters and whole ones do not mix in one kernel.
+    learning = [parameter for parameter in parameters if parameter.grad is not None]
+    kinds = [[parameter for parameter in learning if isinstance(parameter, DTensor) is kind] for kind in (True, False)]
+    norm = _norm([[parameter.grad for parameter in some if parameter.grad is not None] for some in kinds], loss)
     skipped = 1 - (torch.isfinite(norm) & torch.isfinite(loss.detach())).float()
     if clip > 0:
-        nn.utils.clip_grads_with_norm_(parameters, clip, norm, foreach=True)
+        for some in kinds:
+            nn.utils.clip_grads_with_norm_(some, clip, norm, foreach=True)
     for optimizer in optimizers:
         optimizer.found_inf = skipped  # type: ignore[attr-defined]  # the fused kernel's own switch, as GradScaler's
         optimizer.grad_scale = None  # type: ignore[attr-defined]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     return norm, skipped
+
+
+def _norm(kinds: Iterable[list[Tensor]], loss: Tensor) -> Tensor:
+    norms = [whole(nn.utils.get_total_norm(gradients, foreach=True)) for gradients in kinds if gradients]
+    if len(norms) == 1:
+        return norms[0]
+    return torch.stack(norms).norm() if norms else torch.zeros_like(loss)
+
+
+def states(optimizers: Iterable[torch.optim.Optimizer], named: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """What optimizers keep of their parameters, live, as ``optimizer/PARAMETER/WHAT``."""
+    return {
+        f"optimizer/{name}/{what}": value
+        for name, parameter in named.items()
+        for optimizer in optimizers
+        if parameter in optimizer.state
+        for what, value in optimizer.state[parameter].items()
+    }
+
+
+def fill_states(
+    optimizers: Iterable[torch.optim.Optimizer],
+    named: Mapping[str, nn.Parameter],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> dict[str, Tensor]:
+    """Make room for stored states: zeros of their shapes, divided as their parameters are, which are then in use."""
+    owners = {id(p): optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
+    made = {}
+    for key, shape in shapes.items():
+        kind, _, rest = key.partition("/")
+        name, _, what = rest.rpartition("/")
+        if kind != "optimizer" or name not in named:
+            continue
+        parameter = named[name]
+        alike = tuple(parameter.shape) == shape
+        room = torch.zeros_like(parameter) if alike else torch.zeros(shape, device=parameter.device)
+        owners[id(parameter)].state[parameter][what] = made[key] = room.detach()
+    return made

@@ -11,6 +11,7 @@ from ..contracts import Source
 from ..errors import JaniformError, Problem, RecipeError
 from ..model import UnifiedModel
 from ..recipe import Recipe
+from .blocks import recomputed
 from .data import Kitchen, tickets
 from .mixture import Mixture
 from .stage import kernel_for, trainable
@@ -44,6 +45,13 @@ def _problems(
         objective = stage.objective.component.load()(stage.objective.config, model)
     except JaniformError as error:
         return found + [(f"{place}.objective", problem) for problem in error.problems]
+    if stage.micro_batch and not hasattr(objective, "counts"):
+        said = f"{stage.objective.component.name} looks at the samples of a step together, so a step cannot be divided"
+        found.append((f"{place}.micro_batch", Problem(said, hint="leave micro_batch out")))
+    try:
+        recomputed(model, stage.checkpointing)
+    except JaniformError as error:
+        found += [(f"{place}.checkpointing", problem) for problem in error.problems]
     if not found:
         try:
             select(trainable(model, objective, stage.train), stage.muon, model.plan.shared)

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from attrs import evolve
+from rich.console import Console
 
 from ..compose import compose
 from ..contracts import Source
-from ..errors import Problem, StorageError
+from ..errors import Problem, RecipeError, StorageError
 from ..model import UnifiedModel
 from ..recipe import Recipe
 from ..sequence.processor import Processor
 from ..storage.model_folder import save_model
-from ..storage.tensors import put_back
 from . import checkpoint as checkpoints
 from . import provenance
-from .checkpoint import Checkpoint, Position
+from .checkpoint import Position, Stored
 from .data import open_sources, usable
 from .folder import RunFolder
 from .interrupts import Interrupts, RunStoppedError
-from .log import Log
+from .log import Entry, Log
 from .progress import Reporter
 from .rehearsal import rehearse
 from .samples import write_samples
+from .saver import Saver
+from .shares import indivisible
 from .skips import SkipLog
 from .stage import StageRun
+from .world import World, joined, mesh_of
 
 TEXTS_TO_FIT = 2000
 """Examples of each source whose texts the text tokenizer learns its vocabulary from."""
@@ -72,10 +75,13 @@ def train(
     """
     if seed is not None:
         recipe = evolve(recipe, training=evolve(recipe.training, seed=seed))
-    folder = RunFolder.open(Path(out), recipe, stages, resume=resume)
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with reporter or Reporter() as reporter, Interrupts() as interrupts:
-        return _Run(recipe, folder, place, reporter, interrupts, ahead).go(resume=resume, until=until)
+    with (
+        joined(device) as (world, place),
+        Interrupts() as interrupts,
+        reporter or Reporter(None if world.main else Console(quiet=True)) as reporter,
+    ):
+        folder = world.on_main(lambda: RunFolder.open(Path(out), recipe, stages, resume=resume))
+        return _Run(recipe, folder, place, reporter, interrupts, ahead, world).go(resume=resume, until=until)
 
 
 class _Run:
@@ -87,35 +93,55 @@ class _Run:
         reporter: Reporter,
         interrupts: Interrupts,
         ahead: int,
+        world: World,
     ) -> None:
-        self.recipe, self.folder, self.reporter, self.interrupts, self.ahead = (
+        self.recipe, self.folder, self.reporter, self.interrupts, self.ahead, self.world = (
             recipe,
             folder,
             reporter,
             interrupts,
             ahead,
+            world,
         )
         self.kernels: dict[str, str] = {}
+        self._check_shares()
+        self.mesh = mesh_of(world, recipe.training, device)
+        self.saver = Saver(folder.checkpoints, recipe.training.keep, world)
         torch.manual_seed(recipe.training.seed)
         self.model: UnifiedModel = compose(recipe).build(device=device)
         self.sources: dict[str, Source] = open_sources(
             recipe, (name for stage in folder.stages for name in recipe.stages[stage].sources)
         )
 
+    def _check_shares(self) -> None:
+        """Whether the processes can take equal shares of every step."""
+        found = [indivisible(name, self.recipe.stages[name].batch, self.world.size) for name in self.folder.stages]
+        problems = [
+            evolve(problem, origin=self.recipe.origins.get(problem.path)) for problem in found if problem is not None
+        ]
+        if problems:
+            raise RecipeError(problems)
+
     def go(self, *, resume: bool, until: int | None) -> Path:
-        found = checkpoints.load_newest(self.folder.checkpoints, self.reporter.say) if resume else None
-        self._ready_text(resume)
-        rehearse(self.recipe, self.folder.stages, self.model, self.sources)
+        for note in self.folder.notes:
+            self.reporter.say(note)
+        found = self.world.on_main(self._newest) if resume else None
+        self.world.on_main(lambda: self._ready_text(resume))
+        if not self.world.main:
+            self._ready_text(resume=True)
+        self.world.share(lambda: rehearse(self.recipe, self.folder.stages, self.model, self.sources))
         position = Position(self.folder.stages[0])
         if found is not None:
-            put_back(self.model, found.model, str(self.folder.checkpoints))
             position = found.position
             self.reporter.say(f"going on at step {position.step} of {position.stage}")
         elif resume:
             self.reporter.say("there is no checkpoint yet: starting from the beginning")
         last = None
-        path, total = self.folder.path, position.total
-        with Log(path / "log.jsonl", total) as log, SkipLog(path / "skipped.jsonl", total) as skips:
+        path, total, main = self.folder.path, position.total, self.world.main
+        with (
+            Log(path / "log.jsonl", total) if main else nullcontext() as log,
+            SkipLog(path / "skipped.jsonl" if main else None, total) as skips,
+        ):
             for number, run in self._runs(position, found):
                 self._train(run, log, skips, number, until)
                 last = run
@@ -128,6 +154,9 @@ class _Run:
                 )
         return self._finish(last)
 
+    def _newest(self) -> Stored | None:
+        return checkpoints.load_newest(self.folder.checkpoints, self.reporter.say)
+
     def _ready_text(self, resume: bool) -> None:
         """Learn the text tokenizer from the sources, or take up what the run learned before."""
         if resume and (self.folder.path / "tokenizer.json").exists():
@@ -137,31 +166,54 @@ class _Run:
             self.model.processor.fit(list(_texts(self.sources.values())))
         self.folder.save_text(text)
 
-    def _runs(self, position: Position, found: Checkpoint | None) -> Iterator[tuple[int, StageRun]]:
+    def _runs(self, position: Position, found: Stored | None) -> Iterator[tuple[int, StageRun]]:
         """The stages from a position on, each ready to be trained further."""
         names = self.folder.stages
         for name in names[names.index(position.stage) :]:
             number = list(self.recipe.stages).index(name)
             if position.stage != name:
                 position = evolve(position, stage=name, step=0, taken={}, skipped_in_a_row=0)
-            run = StageRun(self.recipe.stages[name], self.model, position, (self.recipe.training.seed, number))
+            entropy = (self.recipe.training.seed, number)
+            run = StageRun(self.recipe.stages[name], self.model, position, entropy, self.world, self.mesh)
             if found is not None and found.position.stage == name:
-                run.restore(found)
+                stored = found
+                self.world.share(lambda run=run, stored=stored: run.restore(stored))  # type: ignore[misc]
             yield number, run
             position = run.position
+            self.model = run.model
 
-    def _train(self, run: StageRun, log: Log, skips: SkipLog, number: int, until: int | None) -> None:
+    def _train(self, run: StageRun, log: Log | None, skips: SkipLog, number: int, until: int | None) -> None:
         """Train one stage to its end, or to ``until`` steps of the run."""
-        stage, training = run.stage, self.recipe.training
+        stage = run.stage
         steps = stage.steps if until is None else min(stage.steps, run.position.step + until - run.position.total)
         self.reporter.stage(stage.name, run.position.step, stage.steps)
+        if run.alone:
+            self.reporter.say(f"{stage.name}: its objective wants whole batches, so one process trains alone")
+        self._saved = run.position.total
+        self._seen: list[Entry] = []
+        self._stop_if_asked(run)
+        if run.alone and not self.world.main:
+            for _ in range(run.position.step, steps):
+                self._stop_if_asked(run)
+        else:
+            self._steps(run, log, skips, steps)
+        if run.alone:
+            run.follow()
+        if stage.sample_every and run.position.step % stage.sample_every:
+            self._samples(run)
+        if self._saved != run.position.total:
+            self._save(run)
+        self.saver.wait(alone=False)
+        if run.position.step == stage.steps:
+            run.finish()
+
+    def _steps(self, run: StageRun, log: Log | None, skips: SkipLog, steps: int) -> None:
         began, before = time.perf_counter(), run.position.seconds
+        stage = run.stage
 
         def seconds() -> float:
             return before + time.perf_counter() - began
 
-        saved = run.position.total
-        self._stop_if_asked(run, saved=False)
         if run.attention is not None:
             if run.attention.reason:
                 self.reporter.say(f"attention in {stage.name}: {run.attention.name}, {run.attention.reason}")
@@ -171,8 +223,8 @@ class _Run:
             until=steps,
             ahead=self.ahead,
             seconds=seconds,
-            workers=training.workers,
-            strict=training.strict,
+            workers=self.recipe.training.workers,
+            strict=self.recipe.training.strict,
             skips=skips,
         )
         with closing(entries):
@@ -180,27 +232,27 @@ class _Run:
                 run.position = evolve(run.position, seconds=seconds())
                 self.reporter.advance()
                 if entry is not None:
-                    log.write(entry)
+                    self._seen.append(entry)
                     self.reporter.entry(entry)
-                if run.position.step % training.checkpoint_every == 0:
+                    if log is not None:
+                        log.write(entry)
+                if run.position.step % self.recipe.training.checkpoint_every == 0:
                     self._save(run)
-                    saved = run.position.total
+                elif self.saver.failed and self.world.size == 1:
+                    self.saver.wait(alone=True)
                 if stage.sample_every and run.position.step % stage.sample_every == 0:
                     self._samples(run)
-                self._stop_if_asked(run, saved=saved == run.position.total)
-        if stage.sample_every and run.position.step % stage.sample_every:
-            self._samples(run)
-        if saved != run.position.total:
-            self._save(run)
-        if run.position.step == stage.steps:
-            run.finish()
+                self._stop_if_asked(run)
 
-    def _stop_if_asked(self, run: StageRun, *, saved: bool) -> None:
-        if not self.interrupts.asked:
+    def _stop_if_asked(self, run: StageRun) -> None:
+        if not self.world.any(self.interrupts.asked):
             return
-        if not saved:
+        if self._saved != run.position.total:
             self._save(run)
+        self.saver.wait(alone=False)
         path = self.folder.path
+        if not self.world.main:
+            raise SystemExit(RunStoppedError.exit_code)
         raise RunStoppedError(
             Problem(
                 f"stopped after step {run.position.step} of {run.stage.name}; everything is saved",
@@ -209,10 +261,25 @@ class _Run:
         )
 
     def _save(self, run: StageRun) -> None:
-        checkpoints.save(self.folder.checkpoints, run.state(), self.recipe.training.keep)
+        self._saved = run.position.total
+        if not run.alone or self.world.main:
+            alone = run.sharded is None
+            self.saver.begin(evolve(run.state(), score=self._score()), alone=alone)
+
+    def _score(self) -> float | None:
+        """The mean of the loss that the best checkpoint is chosen by, over the steps since the last checkpoint."""
+        name = self.recipe.training.best
+        counts = [entry.predictions.get(name, 0) for entry in self._seen]
+        sums = [entry.losses.get(name, 0.0) * count for entry, count in zip(self._seen, counts, strict=True)]
+        self._seen = []
+        return sum(sums) / sum(counts) if sum(counts) else None
 
     def _samples(self, run: StageRun) -> None:
-        write_samples(run, self.sources, self.folder.path / "samples", self.reporter.say)
+        if run.alone and not self.world.main:
+            return
+        run = run.whole()
+        if self.world.main:
+            write_samples(run, self.sources, self.folder.path / "samples", self.reporter.say)
 
     def _finish(self, last: StageRun | None) -> Path:
         if last is None:
@@ -227,9 +294,13 @@ class _Run:
             "samples": last.position.positions,
             "seconds": round(last.position.seconds, 1),
             "attention": self.kernels,
+            "processes": self.world.size,
             "data": provenance.data_digests(self.sources),
         }
-        return save_model(self.model, self.folder.path, dtype=torch.bfloat16, facts=self.folder.facts | facts)
+        model = last.whole().model
+        return self.world.on_main(
+            lambda: save_model(model, self.folder.path, dtype=torch.bfloat16, facts=self.folder.facts | facts)
+        )
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[str]:

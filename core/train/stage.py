@@ -3,58 +3,83 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
+from itertools import islice
 from typing import Any, cast
 
 import torch
 from attrs import evolve
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 
 from ..attention import Attention, attention_for
 from ..compose.selectors import select
-from ..errors import JaniformError, Problem, RecipeError, nearest
+from ..errors import JaniformError
 from ..kernels import Asked
-from ..loss import Loss
 from ..model import UnifiedModel
 from ..recipe import Stage
 from ..storage.tensors import tensors_of
-from .checkpoint import Checkpoint, Position
-from .data import Kitchen, batches, tickets
+from .blocks import blocks_of, prepare_blocks, recomputed, release_blocks
+from .checkpoint import Checkpoint, Position, Stored
+from .data import Kitchen, Prepared, Ticket, batches, tickets
 from .ema import Average
+from .gradients import Gradients, TrainingError, add_up, to_device
 from .log import Entry
 from .meter import Meter
 from .mixture import Mixture
-from .optim import optimizers, rate_at
+from .optim import fill_states, optimizers, rate_at, states
 from .optim import step as take_step
 from .precision import arithmetic
-from .skips import SkipLog
+from .sharding import Sharded
+from .shares import pieces, shares
+from .skips import Skip, SkipLog
+from .suspects import sentence, suspects
+from .world import ALONE, World
 
 PATIENCE = 20
 """Steps in a row without a finite loss or gradient, after which a run ends."""
 
 
-class TrainingError(JaniformError):
-    """Training cannot go on."""
-
-
 class StageRun:
     """A stage at work on a model: its objective, optimizers, averages and position.
+
+    Where several processes train, and the objective can be divided, the model is divided among them by ``mesh``. An
+    objective that cannot be divided is trained by the first process ``alone``.
 
     Args:
         entropy: run seed and stage number, from which all chance of the stage follows.
     """
 
-    def __init__(self, stage: Stage, model: UnifiedModel, position: Position, entropy: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        model: UnifiedModel,
+        position: Position,
+        entropy: tuple[int, int],
+        world: World = ALONE,
+        mesh: DeviceMesh | None = None,
+    ) -> None:
         self.stage = stage
         self.model = model
         self.position = position
         self.entropy = entropy
-        torch.manual_seed(entropy[0] * 1_000_003 + entropy[1])
+        self.world = world
+        self._seed(0)
         self.objective = cast(nn.Module, stage.objective.component.load()(stage.objective.config, model))
         self.objective.to(model.device)
-        self._ours = tensors_of(model)
-        self.trained = self._choose()
+        divisible = hasattr(self.objective, "counts")
+        self.alone = world.size > 1 and not divisible
+        self._choose()
+        blocks = blocks_of(model)
+        prepare_blocks(blocks if stage.compile else {}, recomputed(model, stage.checkpointing))
+        self.sharded = None
+        if mesh is not None and not self.alone:
+            self.sharded = Sharded(model, self.objective, mesh, world)
+            self._seed(world.rank)
+        self.trained = trainable(model, self.objective, stage.train)
         self.optimizers = optimizers(
             self.trained,
             select(self.trained, stage.muon, model.plan.shared),
@@ -66,8 +91,15 @@ class StageRun:
         self.mixture = Mixture(stage.mixture, f"stage.{stage.name}.mixture")
         self.skipped_in_a_row = torch.tensor(float(position.skipped_in_a_row), device=model.device)
         self.attention = kernel_for(stage, model, self.objective)
+        names = (*model.plan.pathways, "text")
+        self.gradients = Gradients(stage, self.objective, model.device, names, self.sharded, world)
+        self._recent: deque[tuple[Ticket, ...]] = deque(maxlen=PATIENCE)
 
-    def _choose(self) -> dict[str, nn.Parameter]:
+    def _seed(self, rank: int) -> None:
+        """The chance of this stage: the same on all processes while weights are made, each its own in training."""
+        torch.manual_seed(self.entropy[0] * 1_000_003 + self.entropy[1] + rank * 7_368_787)
+
+    def _choose(self) -> None:
         """Let exactly the selected parameters learn, with the objective's own, and put every part in its mode."""
         chosen = trainable(self.model, self.objective, self.stage.train)
         for name, parameter in self.model.named_parameters():
@@ -78,38 +110,41 @@ class StageRun:
             with contextlib.suppress(JaniformError):  # text, layout and sampler are parts without a module
                 part = self.model.part(path)
                 part.train(any(parameter.requires_grad for parameter in part.parameters()))
-        return chosen
 
     def state(self) -> Checkpoint:
-        """Everything that ``restore`` needs."""
-        training: dict[str, Any] = {
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "objective": self._objective_state(),
-            "average": None if self.average is None else self.average.weights,
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state(self.model.device) if self.model.device.type == "cuda" else None,
-        }
+        """Everything that ``restore`` needs: the live tensors, not copies."""
         position = evolve(self.position, skipped_in_a_row=int(self.skipped_in_a_row.item()))
-        return Checkpoint(position, tensors_of(self.model), training)
+        random = {f"random/{self.world.rank}": torch.get_rng_state()}
+        if self.model.device.type == "cuda":
+            random[f"random_cuda/{self.world.rank}"] = torch.cuda.get_rng_state(self.model.device)
+        return Checkpoint(position, {**self._tensors(), **states(self.optimizers, self.trained), **random})
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of this stage; the model's own tensors are restored already."""
-        training = checkpoint.training
-        with torch.no_grad():
-            for name, tensor in self._objective_state().items():
-                tensor.copy_(training["objective"][name])
-        for optimizer, state in zip(self.optimizers, training["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        if self.average is not None:
-            self.average.load(training["average"])
-        torch.set_rng_state(training["random"])
-        if training["random_cuda"] is not None and self.model.device.type == "cuda":
-            torch.cuda.set_rng_state(training["random_cuda"], self.model.device)
+    def restore(self, stored: Stored) -> None:
+        """Go on from a checkpoint of this stage.
 
-    def _objective_state(self) -> dict[str, Tensor]:
-        ours = {tensor.data_ptr() for tensor in self._ours.values()}
-        state = self.objective.state_dict()
-        return {name: tensor for name, tensor in state.items() if tensor.numel() == 0 or tensor.data_ptr() not in ours}
+        Raises:
+            StorageError: it does not belong to this model and stage, or could not be read.
+        """
+        targets = {**self._tensors(), **fill_states(self.optimizers, self.trained, stored.shapes)}
+        rank = self.world.rank
+        here, there = f"random/{rank}", f"random_cuda/{rank}"
+        random = {
+            name: torch.empty(stored.shapes[name], dtype=torch.uint8) for name in (here, there) if name in stored.shapes
+        }
+        stored.fill({**targets, **random}, self.world if self.sharded is not None else ALONE)
+        if here in random:
+            torch.set_rng_state(random[here])
+        if there in random and self.model.device.type == "cuda":
+            torch.cuda.set_rng_state(random[there], self.model.device)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The model's tensors by their names, those of the objective and the averages below names of their own."""
+        model = tensors_of(self.model)
+        ours = {id(tensor) for tensor in self.model.state_dict(keep_vars=True).values()}
+        own = self.objective.state_dict(keep_vars=True)
+        objective = {f"objective/{name}": tensor.detach() for name, tensor in own.items() if id(tensor) not in ours}
+        averages = {} if self.average is None else self.average.weights
+        return {**model, **objective, **{f"average/{name}": tensor for name, tensor in averages.items()}}
 
     def steps(
         self,
@@ -122,11 +157,10 @@ class StageRun:
         strict: bool = False,
         skips: SkipLog | None = None,
     ) -> Generator[Entry | None]:
-        """Train until ``until`` steps of the stage are done; after each step an entry of the log, or None.
+        """Train up to step ``until``; after each step comes a line for the log, or None.
 
         Args:
-            sources: built sources by name.
-            ahead: batches to prepare ahead; see ``batches``.
+            ahead: batches that a worker process prepares ahead; 0 is none.
             seconds: gives the time spent training so far.
             workers: processes that prepare batches.
             strict: end with a ``DataError`` at an example that cannot be used.
@@ -139,32 +173,33 @@ class StageRun:
         orders = tickets(
             self.mixture, stage.batch, range(self.position.step, until), self.position.taken, self.position.positions
         )
+        split = {"processes": 1 if self.sharded is None else self.world.size, "micro_batch": stage.micro_batch}
+        orders = (piece for order in orders for piece in shares(order, rank=self.world.rank, **split))
         ready = batches(kitchen, orders, ahead=ahead, pin=device.type == "cuda", workers=workers)
-        dtype = arithmetic(stage.precision, device)
-        autocast = torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
         meter = Meter(self.skipped_in_a_row)
         asked = time.perf_counter()
         with contextlib.closing(ready):
-            for prepared in ready:
+            while self.position.step < until:
+                prepared, counts, passed_over = self._next(ready, pieces(stage.batch, **split))
                 waited = time.perf_counter() - asked
-                step = prepared.ticket.step
-                skips.add(self.position.total + 1, prepared.skips)
+                step = self.position.step
+                skips.add(self.position.total + 1, passed_over)
                 rate = self._set_rate(step)
-                with autocast, self.model.attending(self.attention):
-                    losses, figures = cast(Any, self.objective).losses(to_device(prepared.batch, device))
-                    loss = self._total(losses)
-                torch.autograd.backward(loss)
+                # The backward pass computes blocks again where they are not kept, and so needs the kernel too.
+                with self.model.attending(self.attention):
+                    losses, figures, loss = self.gradients.of([piece.batch for piece in prepared], counts)
                 norm, skipped = take_step(self.optimizers, parameters, loss, stage.clip)
                 if self.average is not None:
                     self.average.update(step)
                 meter.add(losses, figures, norm, skipped, samples=stage.batch, waited=waited)
                 self.skipped_in_a_row = meter.skipped_in_a_row
-                self._advance(prepared.ticket.positions)
+                self._recent.append(tuple(piece.ticket for piece in prepared))
+                self._advance(prepared[0].ticket.positions)
                 entry = None
                 logged = (step + 1) % stage.log_every == 0 or step + 1 == until
                 if logged or device.type == "cpu":
                     # Reading costs nothing on the CPU; on a GPU the host may run ahead until the next log line.
-                    self._check_patience(meter.longest)
+                    self._check_patience(meter.longest, evolve(kitchen, strict=True))
                 if logged:
                     entry = meter.entry(self.position, stage.steps, rate, seconds())
                     entry = evolve(entry, passed_over=skips.since())
@@ -172,10 +207,54 @@ class StageRun:
                 yield entry
                 asked = time.perf_counter()
 
+    def _next(self, ready: Generator[Prepared], count: int) -> tuple[list[Prepared], dict[str, int] | None, list[Skip]]:
+        """The pieces of the next step, the counts of its losses where it is divided, and the examples passed over.
+
+        The pieces are those of this process; the rest is said of all.
+        """
+        prepared: list[Prepared] = []
+
+        def take() -> tuple[dict[str, int], list[Skip]]:
+            prepared.extend(islice(ready, count))
+            passed_over = [skip for piece in prepared for skip in piece.skips]
+            if count == 1 and self.sharded is None:
+                return {}, passed_over
+            return add_up(cast(Any, self.objective).counts(piece.batch) for piece in prepared), passed_over
+
+        said = [take()] if self.sharded is None else self.world.share(take)
+        divided = count > 1 or self.sharded is not None
+        return (
+            prepared,
+            add_up(counts for counts, _ in said) if divided else None,
+            [skip for _, passed_over in said for skip in passed_over],
+        )
+
+    def whole(self) -> StageRun:
+        """This, with the model and its objective undivided; every process must ask."""
+        if self.sharded is None:
+            return self
+        other = copy.copy(self)
+        other.sharded = None
+        other.model = self.sharded.whole()
+        other.objective = cast(
+            nn.Module, self.stage.objective.component.load()(self.stage.objective.config, other.model)
+        )
+        return other
+
+    def follow(self) -> None:
+        """Where one process trained alone, give its model and position to the others."""
+        self.position = self.world.from_main(self.position)
+        self.world.spread(list(tensors_of(self.model).values()))
+
     def finish(self) -> None:
-        """Put the averages in their place and let go of gradients."""
-        if self.average is not None:
+        """Put the averages in their place and let go of gradients; ``model`` is then as the next stage finds it."""
+        if self.average is not None and not (self.alone and not self.world.main):
             self.average.apply()
+        release_blocks(self.model)
+        if self.sharded is not None:
+            self.model, self.sharded = self.sharded.whole(), None
+        if self.alone:
+            self.follow()
         self.model.eval()
         self.model.requires_grad_(False)
 
@@ -194,31 +273,25 @@ class StageRun:
                 group["lr"] = rate
         return rate
 
-    def _total(self, losses: Mapping[str, Loss]) -> Tensor:
-        """The weighted sum of the means; 1 is the weight of a loss that the stage does not name."""
-        if self.position.step == 0:
-            self._check_weights(losses)
-        terms = [loss.mean * self.stage.weights.get(name, 1.0) for name, loss in losses.items()]
-        if not terms:
-            raise TrainingError(f"stage '{self.stage.name}': the objective found nothing to learn in its samples")
-        return torch.stack(terms).sum()
-
-    def _check_weights(self, losses: Iterable[str]) -> None:
-        known = {*losses, *self.model.plan.pathways, "text"}
-        unknown = [name for name in self.stage.weights if name not in known]
-        if unknown:
-            path = f"stage.{self.stage.name}.weights"
-            raise RecipeError(
-                [Problem("no loss has this name", f"{path}.{name}", hint=nearest(name, known)) for name in unknown]
+    def _check_patience(self, longest: Tensor, kitchen: Kitchen) -> None:
+        if int(longest.item()) < PATIENCE:
+            return
+        run = self.whole()
+        last = self._recent[-1]
+        with run.gradients.arithmetic():
+            found = suspects(
+                last,
+                kitchen,
+                lambda batch: cast(Any, run.objective).losses(to_device(batch, run.model.device)),
             )
-
-    def _check_patience(self, longest: Tensor) -> None:
-        if int(longest.item()) >= PATIENCE:
-            raise TrainingError(
-                f"stage '{self.stage.name}': the loss or a gradient was not finite in {PATIENCE} steps in a row, up "
-                f"to step {self.position.step}; those steps changed nothing. A lower learning_rate, a longer warmup or "
-                'precision = "float32" may help'
-            )
+        samples = [sample for ticket in last for sample in ticket.samples]
+        said = self.world.gather((samples, found)) if self.sharded is not None else [(samples, found)]
+        blame = sentence([one for some, _ in said for one in some], [one for _, some in said for one in some])
+        raise TrainingError(
+            f"stage '{self.stage.name}': the loss or a gradient was not finite in {PATIENCE} steps in a row, up "
+            f"to step {self.position.step}; those steps changed nothing. {blame}. A lower "
+            'learning_rate, a longer warmup or precision = "float32" may help'
+        )
 
     def _advance(self, positions: Mapping[str, int]) -> None:
         before = self.position
@@ -259,14 +332,3 @@ def trainable(model: UnifiedModel, objective: nn.Module, selectors: Iterable[str
         f"objective.{name}": parameter for name, parameter in objective.named_parameters() if id(parameter) not in ours
     }
     return {name: parameter for name, parameter in named.items() if name in chosen} | own
-
-
-def to_device(batch: Any, device: torch.device) -> Any:
-    """Move a batch: a tensor, anything with ``to``, or a dict, list or tuple of such."""
-    if hasattr(batch, "to"):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict):
-        return {key: to_device(value, device) for key, value in batch.items()}
-    if isinstance(batch, list | tuple):
-        return type(batch)(to_device(value, device) for value in batch)
-    return batch

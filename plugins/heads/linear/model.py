@@ -13,7 +13,7 @@ class LinearHead(SingleHead):
     """Hidden states [R, H] -> logits [R, V] of one code."""
 
     def __init__(self, config: LinearHeadConfig, hidden: Hidden, codes: Codes) -> None:
-        super().__init__()
+        super().__init__(codes.vocabulary)
         self.out = nn.Linear(hidden.width, codes.vocabulary, bias=config.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class MlpHead(SingleHead):
     """Hidden states [R, H] -> logits [R, V] of one code."""
 
     def __init__(self, config: MlpHeadConfig, hidden: Hidden, codes: Codes) -> None:
-        super().__init__()
+        super().__init__(codes.vocabulary)
         inner = config.inner or hidden.width
         widths = (hidden.width, *[inner] * (config.depth - 1), codes.vocabulary)
         modules: list[nn.Module] = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from janiform import Codes, Hidden, Loss
 from torch import Tensor
 
-from ..single import SingleHead, nats
+from ..single import SingleHead, summed
 from .config import SharedHeadConfig
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class SharedHead(SingleHead):
     _backbone: Backbone
 
     def __init__(self, config: SharedHeadConfig, hidden: Hidden, codes: Codes) -> None:
-        super().__init__()
+        super().__init__(codes.vocabulary)
+        self.text_and_codes = hidden.vocabulary
         self.config = config
         self.rows = config.rows(hidden, codes)
 
@@ -37,4 +38,4 @@ class SharedHead(SingleHead):
         """Cross-entropy, in nats and float32 at least, of codes int64 [R, 1] given hidden states [R, H]."""
         if self.config.softmax == "codes":
             return super().loss(hidden, codes)
-        return nats(self._backbone.logits(hidden), codes[:, 0] + self.rows.start)
+        return summed(self._backbone.logits, hidden, codes[:, 0] + self.rows.start, self.text_and_codes)

@@ -62,6 +62,15 @@ class Autoregressive(nn.Module):
             return self.processor.pack(sequences, self.config.packed)
         return self.processor.collate(sequences)
 
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """How many predictions each of the losses will be a sum over."""
+        counts = {name: len(text.ids) for name, text in batch.text.items()}
+        for name, drawn in batch.codes.items():
+            codes = self.model.plan.pathways[name].codes
+            depth = 1 if codes is None else codes.depth
+            counts[name] = counts.get(name, 0) + drawn.positions.numel() * depth
+        return counts
+
     def losses(self, batch: Batch) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         """Cross-entropies in nats by pathway; no figures."""
         return self.model.losses(batch), {}

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from attrs import evolve
 from janiform import StorageError
-from janiform.storage.digest import file_digest
 from janiform.train.checkpoint import Checkpoint, Position, load_newest, save
 from janiform.train.log import Entry, Log, read_log
 from janiform.train.progress import Reporter
 from rich.console import Console
 
 
-def checkpoint(total: int) -> Checkpoint:
+def checkpoint(total: int, score: float | None = None) -> Checkpoint:
     weights = torch.full((3, 2), float(total))
     channels_last = torch.arange(24.0).view(1, 2, 3, 4).to(memory_format=torch.channels_last)
     position = Position("stage", total, total, {"a": total}, {"a": total + 1}, 1, 0, 2.5)
-    return Checkpoint(position, {"w": weights, "c": channels_last}, {"optimizer": {"state": {0: {"step": weights}}}})
+    tensors = {
+        "w": weights,
+        "c": channels_last,
+        "optimizer/w/step": torch.tensor(float(total)),
+        "random/0": torch.arange(3),
+    }
+    return Checkpoint(position, tensors, score)
 
 
 DAMAGES = {
-    "lacks training.pt": lambda path: (path / "training.pt").unlink(),
+    "lacks training.safetensors": lambda path: (path / "training.safetensors").unlink(),
     "has 3 bytes of model.safetensors": lambda path: (path / "model.safetensors").write_bytes(b"abc"),
     "has an altered state.json": lambda path: (path / "state.json").write_text(
         (path / "state.json").read_text().replace("2.5", "9.5")
@@ -39,19 +43,44 @@ DAMAGES = {
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     saved = checkpoint(4)
     save(tmp_path, saved, keep=2)
-    loaded = load_newest(tmp_path, print)
-    assert loaded is not None
-    assert loaded.position == saved.position
-    assert all(torch.equal(loaded.model[name], tensor) for name, tensor in saved.model.items())
-    assert torch.equal(
-        loaded.training["optimizer"]["state"][0]["step"], saved.training["optimizer"]["state"][0]["step"]
-    )
+    stored = load_newest(tmp_path, print)
+    assert stored is not None
+    assert stored.position == saved.position
+    assert stored.shapes == {name: tuple(tensor.shape) for name, tensor in saved.tensors.items()}
+    loaded = {name: torch.zeros_like(tensor) for name, tensor in saved.tensors.items()}
+    stored.fill(loaded)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in saved.tensors.items())
+
+
+def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    save(tmp_path, checkpoint(4), keep=2)
+    stored = load_newest(tmp_path, print)
+    assert stored is not None
+    targets = {"w": torch.zeros(3, 2), "c": torch.zeros(5), "d": torch.zeros(1)}
+    with pytest.raises(StorageError) as caught:
+        stored.fill(targets)
+    said = [problem.message.partition(": ")[2] for problem in caught.value.problems]
+    assert said == [
+        "the tensor d is missing",
+        "the tensor optimizer/w/step belongs to nothing in this run",
+        "the tensor c has the shape [1, 2, 3, 4], the model wants [5]",
+    ]
+    assert not targets["w"].any()
 
 
 def test_the_newest_are_kept(tmp_path: Path) -> None:
     for total in (1, 2, 10, 9, 100):
         save(tmp_path, checkpoint(total), keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000010", "step-000100"]
+
+
+def test_the_best_is_kept_beside_the_newest(tmp_path: Path) -> None:
+    for total, score in enumerate((5.0, 2.0, 3.0, None, 4.0)):
+        save(tmp_path, checkpoint(total, score), keep=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000001", "step-000004"]
+    other = checkpoint(5, 9.0)
+    save(tmp_path, evolve(other, position=evolve(other.position, stage="next")), keep=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000005"], "what another stage lost is not compared"
 
 
 @pytest.mark.parametrize("fault", DAMAGES)
@@ -75,22 +104,6 @@ def test_none_and_none_whole(tmp_path: Path) -> None:
     (tmp_path / "step-000001" / "manifest.json").unlink()
     with pytest.raises(StorageError, match=r"no checkpoint in .* is whole: step-000001 has no manifest"):
         load_newest(tmp_path, print)
-
-
-def test_a_pickle_that_runs_code_is_not_run(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> Any:
-            return (Path.touch, (tmp_path / "owned",))
-
-    path = save(tmp_path / "c", checkpoint(1), keep=1)
-    torch.save({"optimizer": Evil()}, path / "training.pt")
-    manifest = json.loads((path / "manifest.json").read_text())
-    file = path / "training.pt"
-    manifest["training.pt"] = {"bytes": file.stat().st_size, "sha256": file_digest(file)}
-    (path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(StorageError, match="holds what no checkpoint of janiform holds"):
-        load_newest(tmp_path / "c", print)
-    assert not (tmp_path / "owned").exists()
 
 
 def entry(total: int) -> Entry:

@@ -19,10 +19,10 @@ from janiform import JaniformError, RecipeError, UsageError, read_picture, read_
 from janiform.recipe import Recipe, dumps, read_recipe_text
 from janiform.storage.model_folder import about, open_model
 from janiform.train import stage as stages
+from janiform.train.gradients import Gradients, TrainingError
 from janiform.train.interrupts import RunStoppedError
 from janiform.train.log import read_log
 from janiform.train.run import train
-from janiform.train.stage import TrainingError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -187,11 +187,13 @@ def test_damaged_checkpoints_are_passed_over_and_said(
 ) -> None:
     train(recipe, tmp_path, until=16, device="cpu", reporter=listener, ahead=0)
     newest = tmp_path / "checkpoints" / "step-000016"
-    data = bytearray((newest / "training.pt").read_bytes())
+    data = bytearray((newest / "training.safetensors").read_bytes())
     data[len(data) // 2] ^= 1
-    (newest / "training.pt").write_bytes(bytes(data))
+    (newest / "training.safetensors").write_bytes(bytes(data))
     train(recipe, tmp_path, resume=True, device="cpu", reporter=listener, ahead=0)
-    assert any("passed over checkpoint step-000016: it has an altered training.pt" in said for said in listener.said)
+    assert any(
+        "passed over checkpoint step-000016: it has an altered training.safetensors" in said for said in listener.said
+    )
     assert "going on at step 4 of text" in listener.said
     for folder in (tmp_path / "checkpoints").iterdir():
         (folder / "manifest.json").unlink()
@@ -226,8 +228,13 @@ def test_a_run_is_not_resumed_with_another_recipe(
         train(recipe, tmp_path, resume=True, seed=4, reporter=listener)
     with pytest.raises(UsageError, match="holds a run of the stages tokenizer, encoder, text, all, not text"):
         train(recipe, tmp_path, resume=True, stages=["text"], reporter=listener)
-    harmless = changed("checkpoint_every = 2", "checkpoint_every = 3")
+    harmless = changed("checkpoint_every = 2", 'checkpoint_every = 3\nparallel = "shard"')
     train(harmless, tmp_path, resume=True, until=2, device="cpu", reporter=listener, ahead=0)
+    assert listener.said[-3:-1] == [
+        "training.checkpoint_every: 2 before, 3 from here on; no weight changes by it",
+        "training.parallel: 'replicate' before, 'shard' from here on; the weights change by rounding",
+    ]
+    assert read_recipe(tmp_path / "recipe.toml") == harmless
 
 
 def test_stages_are_chosen_by_name(recipe: Recipe, tmp_path: Path, listener: Any) -> None:
@@ -273,20 +280,22 @@ def test_losses_that_are_not_finite_are_skipped_and_end_the_run_in_time(
     recipe: Recipe, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stages, "PATIENCE", 3)
-    total = stages.StageRun._total
-    bad = {1}
+    total = Gradients.total
+    bad, step = {1}, iter(range(100))
 
     def sometimes(self: Any, losses: Any) -> Tensor:
-        return total(self, losses) * (float("nan") if self.position.step in bad else 1.0)
+        return total(self, losses) * (float("nan") if next(step) in bad else 1.0)
 
-    monkeypatch.setattr(stages.StageRun, "_total", sometimes)
+    monkeypatch.setattr(Gradients, "total", sometimes)
     train(recipe, tmp_path / "a", until=4, device="cpu", reporter=listener, ahead=0)
     entries: list[Any] = read_log(tmp_path / "a" / "log.jsonl")
     assert [entry["skipped"] for entry in entries] == [1, 0]
     assert entries[0]["predictions"]["l2"] == 8
     assert about(tmp_path / "a")["skipped_steps"] == 1
     bad |= {2, 3}
-    with pytest.raises(TrainingError, match=r"stage 'tokenizer': .*3 steps in a row, up to step 4"):
+    step = iter(range(100))
+    blamed = "no sample alone is to blame; the last step took example 12 of source 'draw', example 13"
+    with pytest.raises(TrainingError, match=rf"stage 'tokenizer': .*3 steps in a row, up to step 4.*{blamed}"):
         train(recipe, tmp_path / "b", device="cpu", reporter=listener, ahead=0)
 
 

@@ -1,0 +1,87 @@
+"""What each of several processes does for test_processes.py, which starts them: ``python processes.py FOLDER WHAT…``.
+
+A script of its own, since what a test module defines cannot be imported by another process.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from attrs import evolve
+from janiform.compose import compose
+from janiform.recipe import Recipe, read_recipe_text
+from janiform.train import run as runs
+from janiform.train.checkpoint import Position
+from janiform.train.run import train
+from janiform.train.stage import StageRun
+from janiform.train.world import World, joined, mesh_of, whole
+
+BATCH = 8
+LAYERS = ("layers = 1, heads = 2, context", "layers = 2, heads = 2, context")
+
+
+def mixed(recipe: Recipe) -> Recipe:
+    """The recipe, its last stage with Muon, averages, and steps that two processes can share."""
+    trained = ("backbone", "understanding", "generation.adapter", "generation.embedding", "generation.head")
+    stage = evolve(recipe.stages["all"], batch=BATCH, train=trained, muon=("backbone.layers",), ema=0.5, micro_batch=3)
+    return evolve(recipe, stages={**recipe.stages, "all": stage})
+
+
+def first_steps(recipe: Recipe, world: World, parallel: str, steps: int = 2) -> dict[str, Any]:
+    """Losses and gradients of the first step of the last stage, then its weights and averages after some more."""
+    recipe = mixed(evolve(recipe, training=evolve(recipe.training, parallel=parallel, shards=2)))
+    torch.manual_seed(0)
+    model = compose(recipe).build()
+    sources = {name: use.component.load()(use.config) for name, use in recipe.sources.items()}
+    examples = [source.example(index) for source in sources.values() for index in range(20)]
+    model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
+    mesh = mesh_of(world, recipe.training, torch.device("cpu"))
+    run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3), world, mesh)
+    seen: dict[str, Any] = {}
+    take = run.gradients.of
+
+    def kept(*arguments: Any) -> Any:
+        losses, figures, loss = take(*arguments)
+        if not seen:
+            seen["losses"] = {name: found.mean.item() for name, found in losses.items()}
+            seen["gradients"] = {
+                name: whole(parameter.grad).clone()
+                for name, parameter in run.trained.items()
+                if parameter.grad is not None
+            }
+        return losses, figures, loss
+
+    run.gradients.of = kept  # type: ignore[method-assign]
+    for entry in run.steps(sources, until=steps, ahead=0, seconds=lambda: 0.0):
+        seen["norm"] = entry and entry.grad_norm
+    averages = {} if run.average is None else run.average.weights
+    seen["averages"] = {name: whole(average).clone() for name, average in averages.items()}
+    run.average = None
+    run.finish()
+    seen["weights"] = {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}
+    return seen
+
+
+def main(folder: Path, todo: list[str]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    runs.TEXTS_TO_FIT = 20
+    recipe = read_recipe_text((folder / "recipe.toml").read_text())
+    for what in todo:
+        if what.startswith("train"):
+            _, parallel, until = what.split(":")
+            wanted = evolve(recipe, training=evolve(recipe.training, parallel=parallel))  # type: ignore[arg-type]
+            resume = (folder / "run").exists()
+            train(wanted, folder / "run", device="cpu", ahead=0, until=int(until) or None, resume=resume)
+            continue
+        with joined("cpu") as (world, _):
+            found = first_steps(read_recipe_text((folder / "recipe.toml").read_text().replace(*LAYERS)), world, what)
+            torch.save(found, folder / f"{what}-{world.rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
