@@ -93,15 +93,23 @@ def test_blocks_are_computed_again(ready: Any, plain: Outcome, wanted: Any, monk
     assert calls == (3 if wanted is True else 2)
 
 
-def test_compiled_blocks_compute_the_same(ready: Any, plain: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
-    compile_ = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda forward, backend: compile_(forward, backend="aot_eager"))
+def test_every_block_is_compiled(ready: Any, plain: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def compile_(forward: Any, backend: str) -> Any:
+        compiled.append(type(forward.__self__).__name__)
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compile_)
     assert_alike(step(ready, compile=True, checkpointing=True, micro_batch=6), plain)
+    assert len(compiled) == 3
+    assert compiled.count("Block") >= 2
 
 
 @pytest.mark.slow
-def test_inductor_computes_the_same(ready: Any, plain: Outcome) -> None:
+def test_compiled_blocks_compute_the_same(ready: Any, plain: Outcome) -> None:
     assert_alike(step(ready, compile=True), plain)
+    assert_alike(step(ready, compile=True, checkpointing=True, micro_batch=6), plain)
 
 
 def test_logits_of_many_rows_are_never_all_there(ready: Any, plain: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
