@@ -91,6 +91,11 @@ class Stage:
     )
     steps: int = field(validator=validators.ge(1), metadata=_help("Optimizer steps."))
     batch: int = field(validator=validators.ge(1), metadata=_help("Samples a step."))
+    stop: int = field(
+        default=0,
+        validator=[validators.ge(0), _within_steps],
+        metadata=_help("Step after which the stage ends although its schedule is that of `steps`; 0 is the last."),
+    )
     micro_batch: int = field(
         default=0,
         validator=validators.ge(0),
@@ -152,6 +157,11 @@ class Stage:
         default=0, validator=validators.ge(0), metadata=_help("Steps between sample pictures, 0 for none.")
     )
     log_every: int = field(default=10, validator=validators.ge(1), metadata=_help("Steps between lines of the log."))
+
+    @property
+    def last(self) -> int:
+        """Steps that are really taken."""
+        return self.stop or self.steps
 
     @property
     def sources(self) -> tuple[str, ...]:

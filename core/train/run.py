@@ -33,7 +33,7 @@ from .saver import Saver
 from .shares import indivisible
 from .skips import SkipLog
 from .stage import StageRun
-from .world import World, joined, mesh_of
+from .world import World, joined, mesh_of, shape_of
 
 TEXTS_TO_FIT = 2000
 """Examples of each source whose texts the text tokenizer learns its vocabulary from."""
@@ -104,7 +104,7 @@ class _Run:
             world,
         )
         self.kernels: dict[str, str] = {}
-        self._check_shares()
+        world.share(self._check_shares)
         self.mesh = mesh_of(world, recipe.training, device)
         self.saver = Saver(folder.checkpoints, recipe.training.keep, world)
         torch.manual_seed(recipe.training.seed)
@@ -121,6 +121,7 @@ class _Run:
         ]
         if problems:
             raise RecipeError(problems)
+        shape_of(self.world, self.recipe.training)
 
     def go(self, *, resume: bool, until: int | None) -> Path:
         for note in self.folder.notes:
@@ -185,8 +186,8 @@ class _Run:
     def _train(self, run: StageRun, log: Log | None, skips: SkipLog, number: int, until: int | None) -> None:
         """Train one stage to its end, or to ``until`` steps of the run."""
         stage = run.stage
-        steps = stage.steps if until is None else min(stage.steps, run.position.step + until - run.position.total)
-        self.reporter.stage(stage.name, run.position.step, stage.steps)
+        steps = stage.last if until is None else min(stage.last, run.position.step + until - run.position.total)
+        self.reporter.stage(stage.name, run.position.step, stage.last)
         if run.alone:
             self.reporter.say(f"{stage.name}: its objective wants whole batches, so one process trains alone")
         self._saved = run.position.total
@@ -204,7 +205,7 @@ class _Run:
         if self._saved != run.position.total:
             self._save(run)
         self.saver.wait(alone=False)
-        if run.position.step == stage.steps:
+        if run.position.step == stage.last:
             run.finish()
 
     def _steps(self, run: StageRun, log: Log | None, skips: SkipLog, steps: int) -> None:
@@ -269,6 +270,9 @@ class _Run:
     def _score(self) -> float | None:
         """The mean of the loss that the best checkpoint is chosen by, over the steps since the last checkpoint."""
         name = self.recipe.training.best
+        if name and self._seen and not any(name in entry.losses for entry in self._seen):
+            losses = ", ".join(self._seen[-1].losses)
+            self.reporter.say(f"no checkpoint is the best: training.best is '{name}', and the losses are {losses}")
         counts = [entry.predictions.get(name, 0) for entry in self._seen]
         sums = [entry.losses.get(name, 0.0) * count for entry, count in zip(self._seen, counts, strict=True)]
         self._seen = []

@@ -201,7 +201,7 @@ class StageRun:
                     # Reading costs nothing on the CPU; on a GPU the host may run ahead until the next log line.
                     self._check_patience(meter.longest, evolve(kitchen, strict=True))
                 if logged:
-                    entry = meter.entry(self.position, stage.steps, rate, seconds())
+                    entry = meter.entry(self.position, stage.last, rate, seconds())
                     entry = evolve(entry, passed_over=skips.since())
                     self.position = evolve(self.position, skipped=self.position.skipped + entry.skipped)
                 yield entry

@@ -137,21 +137,28 @@ def joined(device: str | torch.device | None) -> Iterator[tuple[World, torch.dev
     try:
         yield World(dist.get_rank(), size, *groups), place
     except RuntimeError as error:
-        if dist.get_rank() == 0 or "Connection" not in str(error):
+        if not any(sign in str(error) for sign in ("Connection closed", "Connection reset", "Broken pipe")):
             raise
-        raise SystemExit(1) from error  # another process ended, and says why
+        if dist.get_rank():
+            raise SystemExit(1) from error
+        raise JaniformError("another process of this run ended, and says why; the last checkpoint stands") from error
     finally:
         if started:
             dist.destroy_process_group()
 
 
 def mesh_of(world: World, training: Training, device: torch.device) -> DeviceMesh | None:
-    """How the processes divide the weights among them: those of one row hold a whole model together.
+    """The processes in the shape that ``shape_of`` gives."""
+    if world.size == 1:
+        return None
+    return init_device_mesh(device.type, shape_of(world, training), mesh_dim_names=("replicate", "shard"))
+
+
+def shape_of(world: World, training: Training) -> tuple[int, int]:
+    """How the processes divide the weights: rows of a table, of which each holds a whole model together.
 
     Raises ``RecipeError`` where ``training.shards`` does not divide the number of processes.
     """
-    if world.size == 1:
-        return None
     across = {"replicate": 1, "shard": world.size, "hybrid": training.shards or _neighbours(world)}[training.parallel]
     if world.size % across:
         raise RecipeError(
@@ -161,8 +168,7 @@ def mesh_of(world: World, training: Training, device: torch.device) -> DeviceMes
                 hint="a number that divides them, most often the GPUs of one machine",
             )
         )
-    shape = (world.size // across, across)
-    return init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
+    return world.size // across, across
 
 
 def _neighbours(world: World) -> int:

@@ -76,7 +76,7 @@ def main(folder: Path, todo: list[str]) -> None:
             _, parallel, until = what.split(":")
             wanted = evolve(recipe, training=evolve(recipe.training, parallel=parallel))  # type: ignore[arg-type]
             resume = (folder / "run").exists()
-            train(wanted, folder / "run", device="cpu", ahead=0, until=int(until) or None, resume=resume)
+            train(wanted, folder / "run", device="cpu", ahead=2, until=int(until) or None, resume=resume)
             continue
         with joined("cpu") as (world, _):
             found = first_steps(read_recipe_text((folder / "recipe.toml").read_text().replace(*LAYERS)), world, what)

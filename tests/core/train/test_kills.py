@@ -1,4 +1,4 @@
-"""A run that is killed at any instant, while it writes a checkpoint too, ends with the weights of one that never was."""
+"""A run that is killed at any instant, while it saves itself too, ends with the weights of one that never was."""
 
 from __future__ import annotations
 

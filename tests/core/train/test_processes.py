@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 from janiform import RecipeError
 from janiform.recipe import read_recipe_text
+from janiform.train.checkpoint import load_newest
 from janiform.train.log import read_log
 from janiform.train.run import train
 from janiform.train.shares import indivisible
@@ -100,6 +102,14 @@ def test_a_run_goes_on_with_another_number_of_processes(
     assert sorted(file.name for file in newest.glob("*.safetensors")) == [
         "shard-00001-model-00001-of-00001.safetensors", "shard-00002-model-00001-of-00001.safetensors",
     ]  # fmt: skip
+    damaged = tmp_path / "damaged"
+    shutil.copytree(tmp_path / "run" / "checkpoints", damaged)
+    next((damaged / newest.name).glob("shard-00002*")).unlink()
+    said: list[str] = []
+    stored = load_newest(damaged, said.append)
+    assert stored is not None
+    assert stored.position.total == 16
+    assert said == ["passed over checkpoint step-000018: it lacks shard-00002-model-00001-of-00001.safetensors"]
     train(recipe, tmp_path / "run", resume=True, device="cpu", reporter=listener, ahead=0)
     assert any(said.startswith("training.parallel: 'shard' before, 'replicate' from here on") for said in listener.said)
     assert "going on at step 4 of all" in listener.said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -15,9 +16,10 @@ from typing import Any
 
 import pytest
 import torch
-from janiform import JaniformError, RecipeError, UsageError, read_picture, read_recipe
+from janiform import JaniformError, RecipeError, StorageError, UsageError, read_picture, read_recipe
 from janiform.recipe import Recipe, dumps, read_recipe_text
 from janiform.storage.model_folder import about, open_model
+from janiform.train import checkpoint as checkpoints
 from janiform.train import stage as stages
 from janiform.train.gradients import Gradients, TrainingError
 from janiform.train.interrupts import RunStoppedError
@@ -199,6 +201,37 @@ def test_damaged_checkpoints_are_passed_over_and_said(
         (folder / "manifest.json").unlink()
     with pytest.raises(JaniformError, match=r"no checkpoint in .* is whole"):
         train(recipe, tmp_path, resume=True, device="cpu", reporter=listener, ahead=0)
+
+
+@pytest.mark.parametrize(("number", "said"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "permission denied")])
+def test_a_disk_that_refuses_leaves_the_checkpoint_before(
+    recipe: Recipe, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    write = checkpoints.save_file
+    files = iter(range(100))
+
+    def refused(tensors: Any, path: Path) -> None:
+        if next(files) == 3:  # the second file of the second checkpoint
+            path.write_bytes(b"half of it")
+            raise OSError(number, os.strerror(number))
+        write(tensors, path)
+
+    monkeypatch.setattr(checkpoints, "save_file", refused)
+    with pytest.raises(StorageError, match=rf"could not write {tmp_path}/checkpoints/step-000004: {said}"):
+        train(recipe, tmp_path, device="cpu", reporter=listener, ahead=0)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
+    train(recipe, tmp_path, resume=True, until=5, device="cpu", reporter=listener, ahead=0)
+    assert "going on at step 2 of tokenizer" in listener.said
+
+
+def test_a_stage_may_stop_before_its_schedule_ends(
+    changed: Callable[[str, str], Recipe], tmp_path: Path, listener: Any
+) -> None:
+    early = changed('schedule = "linear"\n', 'schedule = "linear"\nstop = 3\n')
+    train(early, tmp_path, stages=["all"], device="cpu", reporter=listener, ahead=0)
+    entries: list[Any] = read_log(tmp_path / "log.jsonl")
+    assert [(entry["step"], entry["steps"]) for entry in entries] == [(2, 3), (3, 3)]
+    assert entries[-1]["learning_rate"] == pytest.approx(1e-3)  # the first after the warm-up; 0 would be the last's
 
 
 def test_folders_that_must_not_be_overwritten(recipe: Recipe, tmp_path: Path, listener: Any) -> None:
