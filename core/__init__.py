@@ -88,6 +88,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.spans import blanked as blanked
     from .showcase import Answered as Answered
     from .showcase import Drawn as Drawn
+    from .showcase import Samples as Samples
     from .showcase import Showcase as Showcase
     from .storage.atomic import write_files as write_files
     from .storage.contents import left_out as left_out
@@ -147,6 +148,7 @@ _PUBLIC = {
     "SampleError": "errors",
     "Sequence": "sequence.spans",
     "Serves": "kernels",
+    "Samples": "showcase",
     "Showcase": "showcase",
     "Span": "sequence.spans",
     "StorageError": "errors",

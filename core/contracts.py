@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .sequence.conversation import Conversation
     from .sequence.mask import Mask
     from .sequence.spans import Sequence as SpanSequence
-    from .showcase import Showcase
+    from .showcase import Samples, Showcase
     from .storage.export import Export
     from .storage.weight_files import WeightFiles
     from .weights import KeyMap
@@ -245,11 +245,11 @@ class ObjectiveConfig(Protocol):
 class Objective(Protocol):
     """An ``nn.Module`` (so that it may own parts that only training needs, such as a text tower or a discriminator).
 
-    It may also have ``samples(examples) -> PIL picture or None``: what the model makes of a few conversations; and
-    ``attends = False`` where it never runs the backbone, so that no attention kernel is chosen for it. And
-    ``prepare_one(example, generator, note)`` with ``join(prepared)``, which together do what ``prepare`` does: then
-    each example has chance of its own, so that a step may be split among processes, and ``SampleError`` passes one
-    over. ``note(kind, sentence)`` counts what was left out of one that is used.
+    It may also have ``samples(examples)``: what the model makes of a few conversations, as ``Samples``, a PIL picture,
+    or None; and ``attends = False`` where it never runs the backbone, so that no attention kernel is chosen for it. And
+    ``prepare_one(example, generator, note)`` with ``join(prepared)``, which together do what ``prepare``
+    does: then each example has chance of its own, so that a step may be split among processes, and ``SampleError``
+    passes one over. ``note(kind, sentence)`` counts what was left out of one that is used.
 
     Where a batch's losses are sums over its samples, ``counts(batch) -> dict[str, int]`` says of a prepared batch,
     before anything is computed, the count of each loss that ``losses`` will give: then a step can be divided into
@@ -265,6 +265,26 @@ class Objective(Protocol):
 
 class SamplerConfig(Protocol):
     """Kind ``sampler``: how a pathway's codes are drawn; factory(config) -> Sampler. See ``janiform.generate``."""
+
+
+class SinkConfig(Protocol):
+    """Kind ``sink``: where else the figures of a run go; factory(config, folder: Path, recipe: Recipe) -> Sink.
+
+    ``folder`` is the run's. The factory raises ``ComponentError`` where a package or a login is missing.
+    """
+
+
+class Sink(Protocol):
+    """Gets what is logged while a run trains. Whatever a method raises ends the sink, never the run."""
+
+    def entry(self, entry: Mapping[str, Any]) -> None:
+        """A line of the log, as it is written: losses by pathway, rates, and the step of the run as ``total``."""
+
+    def samples(self, samples: Samples, stage: str, total: int) -> None:
+        """What the model made of a few examples after ``total`` steps of the run."""
+
+    def close(self) -> None:
+        """The run ends, or stops."""
 
 
 class BenchmarkConfig(Protocol):

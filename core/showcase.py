@@ -1,4 +1,4 @@
-"""What a benchmark shows of a model beside its scores: pictures with verdicts, questions with answers. Torch-free."""
+"""What is shown of a model: pictures with verdicts, questions with answers, samples of a run. Torch-free."""
 
 from __future__ import annotations
 
@@ -41,3 +41,14 @@ class Showcase:
     drawn: tuple[Drawn, ...] = ()
     own: tuple[Answered, ...] = ()
     others: tuple[Answered, ...] = ()
+
+
+@frozen(eq=False)
+class Samples:
+    """What a model in training makes of a few examples: one sheet with all pictures, and what it answers.
+
+    ``answers``: (question, its answer, the answer of the data).
+    """
+
+    picture: Image | None = None
+    answers: tuple[tuple[str, str, str], ...] = ()

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from ..components.component import NAME
+from ..errors import UsageError
+
 
 @click.command()
 @click.argument("recipe")
@@ -21,6 +24,13 @@ import click
     multiple=True,
     help="Change the recipe by a line of TOML: 'stage.text.steps=100'; may be repeated.",
 )
+@click.option(
+    "--sink",
+    "sinks",
+    metavar="NAME",
+    multiple=True,
+    help="Send the figures to this sink as well, tensorboard or wandb; may be repeated.",
+)
 @click.option("--stages", metavar="A,B", help="Only these stages, in the recipe's order.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
 @click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Processes that prepare batches ahead.")
@@ -31,6 +41,7 @@ def command(
     out: Path,
     resume: bool,
     overrides: tuple[str, ...],
+    sinks: tuple[str, ...],
     stages: str | None,
     seed: int | None,
     workers: int | None,
@@ -48,7 +59,7 @@ def command(
         overrides = (*overrides, f"training.workers = {workers}")
     if attention is not None:
         overrides = (*overrides, f"training.attention = {json.dumps(attention)}")
-    resolved = read_recipe(recipe, overrides)
+    resolved = read_recipe(recipe, [*(f'sink.{_bare(name)}.use = "{name}"' for name in sinks), *overrides])
     chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
     folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)
     draws = [name for name, pathway in resolved.pathways.items() if pathway.mode == "draw"]
@@ -58,3 +69,11 @@ def command(
         click.echo(f'  janiform generate {folder} "…" --out pictures')
     if looks:
         click.echo(f'  janiform ask {folder} picture.png "…"')
+
+
+def _bare(name: str) -> str:
+    """The name of a sink in the recipe, from that of its component."""
+    bare = name.partition("@")[0]
+    if not NAME.fullmatch(bare):
+        raise UsageError(f"'{name}' is no name of a sink: 'janiform components sink' lists them")
+    return bare.replace(".", "-")

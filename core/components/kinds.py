@@ -33,6 +33,7 @@ KINDS = {
         Kind("sampler", "how the codes of a picture are drawn", (), "SamplerConfig"),
         Kind("objective", "what a training stage minimises", (), "ObjectiveConfig", "Objective"),
         Kind("source", "a stream of conversations to train on", (), "", "Source"),
+        Kind("sink", "where else the figures of a run go", (), "SinkConfig", "Sink"),
         Kind("benchmark", "a measurement of a model", (), "BenchmarkConfig", "Benchmark"),
         Kind("kernel", "how attention is computed", ("serves", "advantage"), "KernelConfig", "Kernel"),
         Kind("format", "a layout of model directories", ("recognises",), "FormatConfig", "Format"),

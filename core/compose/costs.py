@@ -109,33 +109,53 @@ def _sizes(module: nn.Module) -> PartCosts:
     return PartCosts(total, trainable, sum(value.numel() for name, value in saved.items() if name not in named))
 
 
-def _pathway(
-    plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], position: int
-) -> PathwayCosts:
+@frozen
+class PictureFlops:
+    """FLOPs of one picture in each part of a pathway, forward; 0 for a part that it does not have.
+
+    ``see``: the encoder, or the tokenizer from pixels to codes. ``predict``: the head, over all codes. ``decode``: the
+    tokenizer from codes to pixels.
+    """
+
+    see: int
+    embed: int
+    adapt: int
+    predict: int = 0
+    decode: int = 0
+
+
+def picture_flops(plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> PictureFlops:
+    """What a picture costs in the parts of a pathway, counted on modules that are on the meta device."""
+    shape = plan.pathways[name]
+
     def module(role: str) -> Any:
         return modules[plan.owner(f"{name}.{role}")]
 
-    pixels = pixels_of(shape)
+    pixels = (1, 3, *pixels_of(shape))
     source = cast(Features, plan.parts[f"{name}.adapter"].inputs["source"])
-    adapting = flops.of_call(module("adapter"), module("adapter"), (1, source.tokens, source.width), source.tokens)
+    adapt = flops.of_call(module("adapter"), module("adapter"), (1, source.tokens, source.width), source.tokens)
     if shape.codes is None:
         encoder = module("encoder")
-        seeing = flops.of_call(encoder, encoder, (1, 3, *pixels), source.tokens)
-        return PathwayCosts(shape.tokens, pixels, look=seeing + adapting + shape.tokens * position)
-
-    tokenizer, embedding = module("tokenizer"), module("embedding")
-    codes = shape.codes
-    embedding_flops = _over_codes(embedding, embedding, codes)
+        return PictureFlops(flops.of_call(encoder, encoder, pixels, source.tokens), 0, adapt)
+    tokenizer, codes = module("tokenizer"), shape.codes
+    see = flops.of_call(tokenizer, tokenizer.encode, pixels, codes.tokens)
+    embed = _over_codes(module("embedding"), module("embedding"), codes)
     if shape.mode == "look":
-        seeing = flops.of_call(tokenizer, tokenizer.encode, (1, 3, *pixels), codes.tokens)
-        return PathwayCosts(shape.tokens, pixels, look=seeing + embedding_flops + adapting + shape.tokens * position)
-    head = _head(module("head"), plan.hidden, codes)
-    return PathwayCosts(
-        shape.tokens,
-        pixels,
-        code=position + head + (embedding_flops + adapting) // codes.tokens,
-        decode=_over_codes(tokenizer, tokenizer.decode, codes),
-    )
+        return PictureFlops(see, embed, adapt)
+    predict = codes.tokens * _head(module("head"), plan.hidden, codes)
+    return PictureFlops(see, embed, adapt, predict, _over_codes(tokenizer, tokenizer.decode, codes))
+
+
+def _pathway(
+    plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], position: int
+) -> PathwayCosts:
+    pixels, cost = pixels_of(shape), picture_flops(plan, name, modules)
+    if shape.mode == "look" or shape.codes is None:
+        look = cost.see + cost.embed + cost.adapt + shape.tokens * position
+        return PathwayCosts(shape.tokens, pixels, look=look)
+    tokens = shape.codes.tokens
+    code = position + cost.predict // tokens + (cost.embed + cost.adapt) // tokens
+    return PathwayCosts(shape.tokens, pixels, code=code, decode=cost.decode)
 
 
 def _head(head: Any, hidden: Hidden, codes: Codes) -> int:

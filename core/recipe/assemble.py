@@ -35,9 +35,10 @@ def assemble(
     description = reader.text("description", "", DEFAULT)
     singles = {kind: reader.single(kind) for kind in SINGLE_PARTS}
     pathways = Pathways(tree, parts, report).read()
-    sources = reader.named("source", reader.source)
+    sources = reader.named("source", reader.component)
     stages = reader.named("stage", reader.stage)
     training = reader.training()
+    sinks = reader.named("sink", reader.component)
     report.raise_if_any()
     return Recipe(
         name=name,
@@ -46,6 +47,7 @@ def assemble(
         sources=sources,
         stages=stages,
         training=training,
+        sinks=sinks,
         origins=parts.origins,
         notes=tuple(notes),
         **{kind: use for kind, use in singles.items() if use},
@@ -95,10 +97,12 @@ class _Reader:
                 found[name] = value
         return found
 
-    def source(self, path: Path, node: Node) -> Use | None:
-        if isinstance(node, Table) or not isinstance(self.tree.entries["source"], Table):
-            return self.parts.use(path, "source", node)
-        hint = f"write [source.NAME]; {path[-1]} stands directly in [source]"
+    def component(self, path: Path, node: Node) -> Use | None:
+        """A source or a sink, by the section that it stands in."""
+        section = str(path[0])
+        if isinstance(node, Table) or not isinstance(self.tree.entries[section], Table):
+            return self.parts.use(path, section, node)
+        hint = f"write [{section}.NAME]; {path[-1]} stands directly in [{section}]"
         self.report.add(f"expected a table, got {got(plain(node))}", path, node.origin, hint)
         return None
 

@@ -21,8 +21,8 @@ PATHWAY_MODES: dict[str, Mode] = {"understanding": "look", "generation": "draw"}
 """The two pathways whose mode goes without saying."""
 
 HEAD_KEYS = ("recipe", "name", "description", "extends")
-TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "source", "stage", "training")
-RESERVED = {*HEAD_KEYS, *SINGLE_PARTS, "source", "stage", "training"}
+TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "source", "stage", "training", "sink")
+RESERVED = {*HEAD_KEYS, *SINGLE_PARTS, "source", "stage", "training", "sink"}
 
 PART_KEYS = ("use", "preset")
 """What stands in the table of a part beside the settings of its component."""
@@ -36,8 +36,8 @@ def kind_at(path: Path) -> str | None:
     match path:
         case (str(name),) if name in SINGLE_PARTS:
             return name
-        case ("source", str()):
-            return "source"
+        case ("source" | "sink" as section, str()):
+            return section
         case ("stage", str(), "objective"):
             return "objective"
         case (str(pathway), str(part)) if pathway not in RESERVED and part in PATHWAY_PARTS:

@@ -39,6 +39,7 @@ class Recipe:
     sources: Mapping[str, Use] = field(factory=dict)
     stages: Mapping[str, Stage] = field(factory=dict)
     training: Training = field(factory=Training)
+    sinks: Mapping[str, Use] = field(factory=dict)
     origins: Mapping[str, Origin] = field(factory=dict, eq=False, repr=False)
     notes: tuple[str, ...] = field(default=(), eq=False, repr=False)
 

@@ -64,6 +64,7 @@ def tables(recipe: Recipe) -> dict[str, dict[str, Any]]:
         found[f"stage.{name}"] = _stage_table(stage)
     if recipe.stages or recipe.training != Training():
         found["training"] = plain_settings(recipe.training)
+    found |= {f"sink.{name}": part_table(sink) for name, sink in recipe.sinks.items()}
     return found
 
 

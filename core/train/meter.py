@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..loss import Loss
 from .checkpoint import Position
+from .gauge import Gauge, Reading, memory_peak
 from .log import Entry
+from .world import ALONE, World
 
 
 class Meter:
-    """Adds up losses, figures and times; only ``entry`` waits for the device."""
+    """Adds up losses, figures and times; only ``entry`` waits for the device.
 
-    def __init__(self, skipped_in_a_row: Tensor) -> None:
+    Args:
+        gauge: reads how much batches ask for; without one nothing is said of tokens and MFU.
+        world: the processes that share every step; each of them must ask for every entry.
+    """
+
+    def __init__(self, skipped_in_a_row: Tensor, gauge: Gauge | None = None, world: World = ALONE) -> None:
+        self._gauge = gauge
+        self._world = world
         self.skipped_in_a_row = skipped_in_a_row
         self.longest = skipped_in_a_row.clone()
         self._clear()
@@ -26,8 +36,14 @@ class Meter:
         self._steps = 0
         self._samples = 0
         self._waited = 0.0
+        self._read = Reading()
         self._began = time.perf_counter()
         self.longest = self.skipped_in_a_row.clone()
+
+    def saw(self, batches: Iterable[Any]) -> None:
+        """Take in what this process' batches of a step ask for, while they are still on the CPU."""
+        if self._gauge is not None:
+            self._read = sum(map(self._gauge.read, batches), self._read)
 
     def add(
         self,
@@ -66,6 +82,10 @@ class Meter:
         skipped = round(values["step", "skipped"])
         taken = max(self._steps - skipped, 1)
         counts = {name: round(value) for (kind, name), value in values.items() if kind == "count"}
+        memory = 0 if self._gauge is None else memory_peak(self._gauge.device)
+        said = self._world.gather((self._read, memory))
+        read = sum((reading for reading, _ in said), Reading())
+        speed = 0.0 if self._gauge is None else self._gauge.peak() * len(said)
         entry = Entry(
             stage=position.stage,
             step=position.step,
@@ -80,6 +100,11 @@ class Meter:
             skipped=skipped,
             time=seconds,
             predictions=counts,
+            tokens=read.tokens or None,
+            tokens_per_second=read.tokens / elapsed if read.tokens else None,
+            packing=read.tokens / read.positions if read.positions else None,
+            mfu=read.flops / elapsed / speed if read.flops else None,
+            memory=max(memory for _, memory in said),
         )
         self._clear()
         return entry

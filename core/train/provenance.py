@@ -48,6 +48,7 @@ def components(recipe: Recipe) -> dict[str, dict[str, str]]:
 def _uses(recipe: Recipe) -> Iterator[tuple[str, Use]]:
     yield from ((path, part) for path, part in recipe.parts() if not isinstance(part, Share))
     yield from ((f"source.{name}", use) for name, use in recipe.sources.items())
+    yield from ((f"sink.{name}", use) for name, use in recipe.sinks.items())
     yield from ((f"stage.{name}.objective", stage.objective) for name, stage in recipe.stages.items())
 
 

@@ -31,6 +31,7 @@ from .rehearsal import rehearse
 from .samples import write_samples
 from .saver import Saver
 from .shares import indivisible
+from .sinks import Sinks, open_sinks
 from .skips import SkipLog
 from .stage import StageRun
 from .world import World, joined, mesh_of, shape_of
@@ -140,7 +141,8 @@ class _Run:
         last = None
         path, total, main = self.folder.path, position.total, self.world.main
         with (
-            Log(path / "log.jsonl", total) if main else nullcontext() as log,
+            open_sinks(self.recipe, path, self.reporter.say) if main else Sinks({}, self.reporter.say) as self.sinks,
+            Log(path / "log.jsonl", total, also=self.sinks.entry) if main else nullcontext() as log,
             SkipLog(path / "skipped.jsonl" if main else None, total) as skips,
         ):
             for number, run in self._runs(position, found):
@@ -283,7 +285,9 @@ class _Run:
             return
         run = run.whole()
         if self.world.main:
-            write_samples(run, self.sources, self.folder.path / "samples", self.reporter.say)
+            samples = write_samples(run, self.sources, self.folder.path / "samples", self.reporter.say)
+            if samples is not None:
+                self.sinks.samples(samples, run.stage.name, run.position.total)
 
     def _finish(self, last: StageRun | None) -> Path:
         if last is None:

@@ -1,7 +1,8 @@
-"""Pictures along the way: what the model makes of a few fixed examples."""
+"""Samples along the way: pictures that the model draws, and its answers, for a few fixed examples."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import torch
 
 from ..contracts import Source
 from ..errors import JaniformError
-from ..storage.atomic import write_files
+from ..showcase import Samples
+from ..storage.atomic import Writer, write_files
 from .data import usable
 from .stage import StageRun
 
@@ -20,8 +22,8 @@ COUNT = 8
 
 def write_samples(
     run: StageRun, sources: Mapping[str, Source], folder: Path, say: Callable[[str], None]
-) -> Path | None:
-    """Ask the objective for a picture of its work and write it as ``STAGE-STEP.png``.
+) -> Samples | None:
+    """Ask the objective what the model makes of a few examples, and write it as ``STAGE-STEP.png`` and ``.json``.
 
     Training goes on as if nothing had happened: modes and random states are put back. None where the objective shows
     nothing.
@@ -34,20 +36,38 @@ def write_samples(
         module: module.training for module in run.model.modules()
     }
     devices = [run.model.device] if run.model.device.type == "cuda" else []
-    path = folder / f"{run.stage.name}-{run.position.step:06d}.png"
     try:
         with torch.no_grad(), torch.random.fork_rng(devices):
             torch.manual_seed(0)
             run.objective.eval()
             run.model.eval()
-            picture = show(examples)
-        if picture is None:
+            shown = show(examples)
+        if shown is None:
             return None
-        write_files(folder, {path.name: lambda part: picture.save(part, format="PNG")})
+        samples = shown if isinstance(shown, Samples) else Samples(shown)
+        write_files(folder, _writers(f"{run.stage.name}-{run.position.step:06d}", samples))
     except JaniformError as error:
-        say(f"no sample pictures at step {run.position.step} of {run.stage.name}: {error}")
+        say(f"no samples at step {run.position.step} of {run.stage.name}: {error}")
         return None
     finally:
         for module, training in modes.items():
             module.training = training
-    return path
+    return samples
+
+
+def _writers(stem: str, samples: Samples) -> dict[str, Writer]:
+    """The files of some samples: the sheet, and the answers where there are any."""
+    writers: dict[str, Writer] = {}
+    picture = samples.picture
+    if picture is not None:
+        writers[f"{stem}.png"] = lambda part: picture.save(part, format="PNG")
+    if samples.answers:
+        names = ("question", "answer", "expected")
+        answers = [dict(zip(names, row, strict=True)) for row in samples.answers]
+        text = json.dumps({"answers": answers}, indent=2, ensure_ascii=False)
+        writers[f"{stem}.json"] = lambda part: _write(part, text)
+    return writers
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

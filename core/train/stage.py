@@ -26,6 +26,7 @@ from .blocks import blocks_of, prepare_blocks, recomputed, release_blocks
 from .checkpoint import Checkpoint, Position, Stored
 from .data import Kitchen, Prepared, Ticket, batches, tickets
 from .ema import Average
+from .gauge import Gauge
 from .gradients import Gradients, TrainingError, add_up, to_device
 from .log import Entry
 from .meter import Meter
@@ -176,7 +177,8 @@ class StageRun:
         split = {"processes": 1 if self.sharded is None else self.world.size, "micro_batch": stage.micro_batch}
         orders = (piece for order in orders for piece in shares(order, rank=self.world.rank, **split))
         ready = batches(kitchen, orders, ahead=ahead, pin=device.type == "cuda", workers=workers)
-        meter = Meter(self.skipped_in_a_row)
+        gauge = Gauge.of(self.model, self.trained, arithmetic(stage.precision, device))
+        meter = Meter(self.skipped_in_a_row, gauge, ALONE if self.sharded is None else self.world)
         asked = time.perf_counter()
         with contextlib.closing(ready):
             while self.position.step < until:
@@ -185,6 +187,7 @@ class StageRun:
                 step = self.position.step
                 skips.add(self.position.total + 1, passed_over)
                 rate = self._set_rate(step)
+                meter.saw(piece.batch for piece in prepared)
                 # The backward pass computes blocks again where they are not kept, and so needs the kernel too.
                 with self.model.attending(self.attention):
                     losses, figures, loss = self.gradients.of([piece.batch for piece in prepared], counts)

@@ -10,12 +10,11 @@ from janiform import Batch, Conversation, Loss, SampleError
 from torch import Tensor, nn
 
 from .config import AutoregressiveConfig
-from .samples import sheet
+from .samples import samples
 
 if TYPE_CHECKING:
+    from janiform import Samples, UnifiedModel
     from janiform import Sequence as Spans
-    from janiform import UnifiedModel
-    from PIL import Image
 
 Note = Callable[[str, str], None]
 
@@ -75,6 +74,6 @@ class Autoregressive(nn.Module):
         """Cross-entropies in nats by pathway; no figures."""
         return self.model.losses(batch), {}
 
-    def samples(self, examples: Sequence[Conversation]) -> Image.Image | None:
-        """Pictures drawn for the examples' prompts and answers to their questions, on one sheet."""
-        return sheet(self.model, examples)
+    def samples(self, examples: Sequence[Conversation]) -> Samples | None:
+        """Pictures drawn for the examples' prompts and answers to their questions."""
+        return samples(self.model, examples)

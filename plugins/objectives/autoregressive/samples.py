@@ -6,7 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from janiform import Conversation, Draw, Look, Turn, contact_sheet, decode_codes, generate_text, sampler_of, to_pil
+from janiform import (
+    Conversation,
+    Draw,
+    Look,
+    Samples,
+    Turn,
+    contact_sheet,
+    decode_codes,
+    generate_text,
+    sampler_of,
+    to_pil,
+)
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -18,16 +29,19 @@ COUNT = 8
 ANSWER_TOKENS = 24
 
 
-def sheet(model: UnifiedModel, examples: Sequence[Conversation]) -> Image.Image | None:
+def samples(model: UnifiedModel, examples: Sequence[Conversation]) -> Samples | None:
     """Pictures drawn for the first prompts among the examples, then pictures with answers to their first questions.
 
-    None where the examples neither draw nor look.
+    All on one sheet, and the answers once more as text, beside those of the data. None where the examples neither draw
+    nor look.
     """
-    shown = [*_drawn(model, examples), *_answered(model, examples)]
+    drawn, answered = list(_drawn(model, examples)), list(_answered(model, examples))
+    shown = drawn + [(picture, f"{question} {answer}") for picture, question, answer, _ in answered]
     if not shown:
         return None
     pictures, captions = zip(*shown, strict=True)
-    return contact_sheet(list(pictures), list(captions), columns=COUNT, cell=128)
+    sheet = contact_sheet(list(pictures), list(captions), columns=COUNT, cell=128)
+    return Samples(sheet, tuple((question, answer, expected) for _, question, answer, expected in answered))
 
 
 def _drawn(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tuple[Image.Image, str]]:
@@ -49,24 +63,26 @@ def _prompt(example: Conversation) -> tuple[str, str] | None:
     return None
 
 
-def _answered(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tuple[Image.Image, str]]:
+def _answered(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tuple[Image.Image, str, str, str]]:
+    """Picture, question, answer, and the answer of the data."""
     asked = [asking for example in examples if (asking := _question(example)) is not None][:COUNT]
     if not asked:
         return
-    prompts = [model.processor.sequence(conversation, answer=False) for conversation, _ in asked]
+    prompts = [model.processor.sequence(conversation, answer=False) for conversation, _, _ in asked]
     answers = generate_text(model, prompts, max_new_tokens=ANSWER_TOKENS)
-    for (conversation, picture), answer in zip(asked, answers, strict=True):
-        yield _to_pil(picture), f"{conversation.turns[0].text.strip()} {answer}"
+    for (conversation, picture, expected), answer in zip(asked, answers, strict=True):
+        yield _to_pil(picture), conversation.turns[0].text.strip(), answer, expected
 
 
 def _to_pil(picture: Any) -> Image.Image:
     return Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
 
 
-def _question(example: Conversation) -> tuple[Conversation, Any] | None:
-    """The first question of a conversation that begins with a picture, without its answer; and the picture."""
+def _question(example: Conversation) -> tuple[Conversation, Any, str] | None:
+    """The first question of a conversation that begins with a picture, without its answer; the picture; the answer."""
     first: Turn = example.turns[0]
     looks = [piece for piece in first.content if isinstance(piece, Look)]
     if not looks:
         return None
-    return Conversation((first,), example.system), looks[0].picture
+    answer = example.turns[1].text.strip() if len(example.turns) > 1 else ""
+    return Conversation((first,), example.system), looks[0].picture, answer

@@ -6,7 +6,8 @@ B pictures    N places of one picture    d codes of a place    D width of a code
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import torch
 from attrs import frozen
@@ -137,6 +138,7 @@ def squares(pixels: Tensor, side: int) -> Tensor:
     return cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
 
 
-def _full_precision(tensor: Tensor) -> torch.autocast:
-    """Vectors and distances in bfloat16 would take codes for their neighbours."""
-    return torch.autocast(tensor.device.type, enabled=False)
+def _full_precision(tensor: Tensor) -> AbstractContextManager[Any]:
+    """Vectors and distances in bfloat16 would take codes for their neighbours. The meta device knows no autocast."""
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()

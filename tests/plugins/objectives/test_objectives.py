@@ -135,8 +135,10 @@ def test_what_is_too_long_is_cut_or_passed_over_and_said(tiny_model: UnifiedMode
 def test_samples_draw_and_answer(tiny_model: UnifiedModel) -> None:
     objective = make("autoregressive", tiny_model)
     state = torch.get_rng_state()
-    sheet = objective.samples([*DRAWINGS, *QUESTIONS, *TEXTS])
-    assert sheet.height > 128
+    samples = objective.samples([*DRAWINGS, *QUESTIONS, *TEXTS])
+    assert samples.picture.height > 128
+    asked = [(question.turns[0].text.strip(), question.turns[1].text.strip()) for question in QUESTIONS]
+    assert [(question, expected) for question, _, expected in samples.answers] == asked
     assert torch.equal(torch.get_rng_state(), state)
     assert objective.samples(TEXTS) is None
 

@@ -1,0 +1,1 @@
+"""What training will take, before it begins: arithmetic, memory, communication, days."""
