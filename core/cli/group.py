@@ -18,6 +18,7 @@ COMMANDS = {
     "ask": "Answer a question about pictures.",
     "chat": "A conversation with a model in the terminal.",
     "train": "Train a recipe, stage after stage.",
+    "report": "One page about runs: curves, samples, recipe and provenance, laid over each other.",
     "eval": "Measure a model.",
     "convert": "Write a model in another layout of directories.",
     "check": "Compose recipes without weights: do all parts fit?",
@@ -31,6 +32,9 @@ COMMANDS = {
 """Name -> one line of help. A command ``NAME`` is the click command ``command`` in the module ``janiform.cli.NAME``; a
 hyphen is an underscore there."""
 
+_ELSEWHERE = {"report": "run_report"}
+"""Commands whose module cannot have their name: ``report`` there tells of errors."""
+
 
 class LazyGroup(click.Group):
     """A group that lists its commands from ``COMMANDS`` and imports the module of the one that is called."""
@@ -41,7 +45,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"{__package__}.{cmd_name.replace('-', '_')}").command
+        module = _ELSEWHERE.get(cmd_name, cmd_name.replace("-", "_"))
+        command: click.Command = import_module(f"{__package__}.{module}").command
         return command
 
     def resolve_command(

@@ -59,17 +59,17 @@ def page_html(page: DemoPage) -> str:
         next_steps(page.commands) if page.commands else None,
         colophon(page.settings),
     ]
+    return document(page.name, [section for section in sections if section is not None], "page.css")
+
+
+def document(title: str, sections: list[Markup], *styles: str) -> str:
+    """One HTML file with these sections; ``styles`` are files of this package."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{page.name} · janiform"),
-        Markup(f"<style>\n{_style()}</style>"),
+        tag("title", f"{title} · janiform"),
+        *(Markup(f"<style>\n{files(__package__).joinpath(style).read_text('utf-8')}</style>") for style in styles),
     )
-    main = tag("main", join([section for section in sections if section is not None]))
-    return f'<!doctype html>\n<html lang="en">\n{head}\n{tag("body", main)}\n</html>\n'
-
-
-def _style() -> str:
-    return files(__package__).joinpath("page.css").read_text("utf-8")
+    return f'<!doctype html>\n<html lang="en">\n{head}\n{tag("body", tag("main", join(sections)))}\n</html>\n'

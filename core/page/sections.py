@@ -51,7 +51,7 @@ def drawings(drawn: Sequence[Drawn]) -> Markup:
         "knows nothing of the model reads every picture and compares what it finds with the prompt: "
         f"{right} of {len(drawn)} are as asked."
     )
-    return _section("It draws", lead, tag("div", join(figures), class_="gallery"))
+    return section("It draws", lead, tag("div", join(figures), class_="gallery"))
 
 
 def answers(own: Sequence[Answered], others: Sequence[Answered]) -> Markup:
@@ -64,7 +64,7 @@ def answers(own: Sequence[Answered], others: Sequence[Answered]) -> Markup:
         if items:
             cards = [_card(list(group)) for _, group in groupby(items, key=lambda item: id(item.picture))]
             blocks += [tag("h3", title), tag("div", join(cards), class_="cards")]
-    return _section("It looks", lead, *blocks)
+    return section("It looks", lead, *blocks)
 
 
 def score_table(scores: Sequence[Score]) -> Markup:
@@ -82,30 +82,30 @@ def score_table(scores: Sequence[Score]) -> Markup:
     table = tag("table", tag("thead", tag("tr", join(heads))), join(rows), class_="scores")
     lead = "A sample measured while this page was made"
     lead += ", and the full evaluation that ships with the weights." if full else "."
-    return _section("How well", lead, tag("div", table, class_="scroll"))
+    return section("How well", lead, tag("div", table, class_="scroll"))
 
 
 def curves(series: Mapping[str, Series], note: str) -> Markup:
     """The losses of a short training run."""
-    return _section("It learns", note, tag("figure", curve_svg(series), class_="wide"))
+    return section("It learns", note, tag("figure", curve_svg(series), class_="wide"))
 
 
 def diagram(svg: Markup) -> Markup:
     """The composed model."""
     lead = "Every part is a component that a plugin registered; composing the recipe derived every width on the edges."
-    return _section("What it is made of", lead, tag("figure", svg, class_="wide diagram"))
+    return section("What it is made of", lead, tag("figure", svg, class_="wide diagram"))
 
 
 def recipe_text(name: str, text: str) -> Markup:
     """The recipe, with its tokens told apart."""
     lead = "The whole model as data. Change one line of a copy, and `janiform check` tells whether it still fits."
-    return _section("The recipe", lead, tag("pre", tag("code", highlighted(text.strip())), tabindex=0, aria_label=name))
+    return section("The recipe", lead, tag("pre", tag("code", highlighted(text.strip())), tabindex=0, aria_label=name))
 
 
 def next_steps(commands: Iterable[tuple[str, str]]) -> Markup:
     """Commands to try."""
     rows = [tag("li", tag("span", what), tag("code", command)) for command, what in commands]
-    return _section("Your turn", "", tag("ul", join(rows), class_="commands"))
+    return section("Your turn", "", tag("ul", join(rows), class_="commands"))
 
 
 def colophon(settings: Mapping[str, str]) -> Markup:
@@ -115,7 +115,8 @@ def colophon(settings: Mapping[str, str]) -> Markup:
     return tag("footer", tag("p", made), tag("dl", join(pairs)) if pairs else None)
 
 
-def _section(title: str, lead: str, *children: Markup) -> Markup:
+def section(title: str, lead: str, *children: Markup) -> Markup:
+    """A heading, a sentence in which backquotes mark code, and what follows."""
     return tag("section", tag("h2", title), tag("p", _code(lead), class_="lead") if lead else None, *children)
 
 

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from ..compose import compose
 from ..contracts import Source
-from ..errors import Problem, RecipeError, StorageError
+from ..errors import JaniformError, Problem, RecipeError, StorageError
 from ..model import UnifiedModel
+from ..page.report import write_report
 from ..recipe import Recipe
 from ..sequence.processor import Processor
 from ..storage.model_folder import save_model
@@ -306,9 +307,15 @@ class _Run:
             "data": provenance.data_digests(self.sources),
         }
         model = last.whole().model
-        return self.world.on_main(
+        made = self.world.on_main(
             lambda: save_model(model, self.folder.path, dtype=torch.bfloat16, facts=self.folder.facts | facts)
         )
+        if self.world.main:
+            try:
+                write_report([made], made / "report.html")
+            except JaniformError as error:  # the model is there, and a page can be made again
+                self.reporter.say(f"no report: {error}")
+        return made
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[str]:
