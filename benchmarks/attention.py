@@ -4,8 +4,9 @@
     python benchmarks/attention.py --device cuda --dtype bfloat16 --rows 8 --length 4096 --json
 
 Every kernel that serves the device and dtype at hand computes one layer's attention, in turns, so that other programs
-on the machine count for little; the times are medians in milliseconds, beside each its ratio to sdpa's. What a kernel
-makes of the mask is made before the clock starts, as in a model, where all layers share it; ``mask`` is that time.
+on the machine count for little; the times are medians in milliseconds, of processor time on the CPU, beside each its
+ratio to sdpa's. ``bare`` is PyTorch's function with the mask as one tensor and none of the kernel's shortcuts. What a
+kernel makes of the mask is made before the clock starts, as in a model, where all layers share it; ``mask`` is that.
 """
 
 from __future__ import annotations
@@ -23,18 +24,26 @@ from typing import Any
 
 import torch
 from janiform import Asked, KVCache, Mask, registry
-from janiform.attention import Attention, attention_for
+from janiform.attention import Attention, attention_for, made
 from janiform.errors import JaniformError
+from janiform.kernels import Choice
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 Call = Callable[[], object]
 DOCUMENTS, BLOCK = 6, 0.4
 """Documents in a packed row, and the share of every second one that is a full block, as of a picture to look at."""
 
 
+def bare(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+    seen, causal = mask.compiled(q.shape[2], k.shape[2], q.device)
+    return scaled_dot_product_attention(q, k, v, seen, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1])
+
+
 class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
+        self.told: set[str] = set()
         self.device = torch.device(options.device)
         self.dtype: torch.dtype = getattr(torch, options.dtype)
 
@@ -53,8 +62,15 @@ class Bench:
             try:
                 found[name] = attention_for(name, asked)
             except JaniformError as error:
-                print(str(error).partition("\n")[0], file=sys.stderr)
-        return dict(sorted(found.items(), key=lambda item: item[0] != "sdpa"))
+                said = str(error).partition("\n")[0].partition(" (what")[0]
+                if said not in self.told:
+                    print(said, file=sys.stderr)
+                self.told.add(said)
+        if self.options.compiled and not learning:
+            component = registry().find("kernel", "flex")
+            found["flex"] = made(Choice(component, component.config(compiled="always")))
+        sdpa = found.pop("sdpa")
+        return {"sdpa": sdpa, "bare": Attention("bare@1", sdpa.serves, bare), **found}
 
     def packed(self) -> tuple[Tensor, Tensor]:
         """Documents of random lengths, every second one with a full block, int64 [rows, length] each."""
@@ -141,11 +157,12 @@ class Bench:
 
     def clock(self, call: Call) -> float:
         """Milliseconds."""
-        began = time.perf_counter()
+        now = time.process_time if self.device.type == "cpu" else time.perf_counter
+        began = now()
         call()
         if self.device.type == "cuda":
             torch.cuda.synchronize()
-        return (time.perf_counter() - began) * 1000
+        return (now() - began) * 1000
 
     def measure(self, work: Callable[[Attention], tuple[Call, Call]], learning: bool) -> dict[str, dict[str, float]]:
         calls = {name: work(attention) for name, attention in self.kernels(learning).items()}
@@ -193,6 +210,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=16)
     parser.add_argument("--kv-heads", type=int, default=0, help="0 is the same as --heads")
     parser.add_argument("--width", type=int, default=64, help="of a head")
+    parser.add_argument("--compiled", action="store_true", help="compile flex on the CPU too, which takes a while")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -115,7 +115,8 @@ def cases_of(draw: st.DrawFn, attention: Attention, device: str) -> KernelCase:
 @st.composite
 def row_declared(draw: st.DrawFn, length: int, full: bool = True) -> tuple[list[int], list[int]]:
     """One row: padding, documents of text and full blocks, padding."""
-    documents, blocks = [-1] * draw(st.integers(0, 3)), []
+    documents = [-1] * draw(st.integers(0, 3))
+    blocks: list[int] = []
     number = 0
     while len(documents) < length:
         size = draw(st.integers(1, 16))
@@ -155,7 +156,8 @@ def reference(q: Tensor, k: Tensor, v: Tensor, documents: Tensor, blocks: Tensor
                     same and (key <= at or (full[at] != 0 and full[at] == full[key]))
                 )
     scores = q @ k.repeat_interleave(groups, 1).transpose(-1, -2) / q.shape[-1] ** 0.5
-    return scores.masked_fill(~seen, float("-inf")).softmax(-1) @ v.repeat_interleave(groups, 1)
+    attended: Tensor = scores.masked_fill(~seen, float("-inf")).softmax(-1) @ v.repeat_interleave(groups, 1)
+    return attended
 
 
 def attends_as_the_mask_says(case: KernelCase) -> None:

@@ -89,7 +89,7 @@ def _kernel_test(
     return test
 
 
-def _skipped(reason: str) -> Callable[[Any], None]:
+def _skipped(reason: str) -> Any:
     @pytest.mark.skip(reason=reason)
     def test(self: Any) -> None: ...
 

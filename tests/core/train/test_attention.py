@@ -33,7 +33,7 @@ def test_each_stage_has_its_kernel_and_samples_the_default(
 
     attention_for = stages.attention_for
     monkeypatch.setattr(stages, "attention_for", chosen)
-    recipe = changed("seed = 3\n", 'seed = 3\nattention = "auto"\n')
+    recipe = changed("checkpoint_every = 2\n", 'checkpoint_every = 2\nattention = "auto"\n')
     train(recipe, tmp_path / "run", stages=["tokenizer", "text"], device="cpu", reporter=listener, ahead=0)
     assert set(asked) == {("auto", "bfloat16")}  # nothing is asked for the stage that never runs the backbone
     assert calls == [True] * 4
@@ -45,7 +45,7 @@ def test_each_stage_has_its_kernel_and_samples_the_default(
 def test_one_that_cannot_train_here_is_refused_with_its_place(
     changed: Callable[[str, str], Recipe], tmp_path: Path, listener: Any
 ) -> None:
-    recipe = changed("seed = 3\n", 'seed = 3\nattention = "flex"\n')
+    recipe = changed("checkpoint_every = 2\n", 'checkpoint_every = 2\nattention = "flex"\n')
     with pytest.raises(RecipeError) as caught:
         train(recipe, tmp_path / "run", device="cpu", reporter=listener, ahead=0)
     problems = caught.value.problems
