@@ -1,7 +1,7 @@
 """Scaled-dot-product attention under the mask as one tensor, with two shortcuts.
 
-On the CPU its backward pass takes two to four times as long as plain matrix products do for short sequences, so
-training takes those there.
+On the CPU its backward pass was measured at two to four times what plain matrix products take for short sequences, so
+training takes those there. (Not on every processor: see benchmarks/results/attention-cpu-avx2.json.)
 """
 
 from __future__ import annotations
