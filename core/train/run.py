@@ -111,9 +111,13 @@ class _Run:
         self.saver = Saver(folder.checkpoints, recipe.training.keep, world)
         torch.manual_seed(recipe.training.seed)
         self.model: UnifiedModel = compose(recipe).build(device=device)
-        self.sources: dict[str, Source] = open_sources(
-            recipe, (name for stage in folder.stages for name in recipe.stages[stage].sources)
-        )
+        self.sources: dict[str, Source] = {}
+        self._saved = 0
+        self._seen: list[Entry] = []
+
+    def _open_sources(self) -> None:
+        names = (name for stage in self.folder.stages for name in self.recipe.stages[stage].sources)
+        self.sources.update(open_sources(self.recipe, names))
 
     def _check_shares(self) -> None:
         """Whether the processes can take equal shares of every step."""
@@ -128,10 +132,10 @@ class _Run:
     def go(self, *, resume: bool, until: int | None) -> Path:
         for note in self.folder.notes:
             self.reporter.say(note)
+        self.world.share(self._open_sources)
         found = self.world.on_main(self._newest) if resume else None
         self.world.on_main(lambda: self._ready_text(resume))
-        if not self.world.main:
-            self._ready_text(resume=True)
+        self.world.share(lambda: None if self.world.main else self._ready_text(resume=True))
         self.world.share(lambda: rehearse(self.recipe, self.folder.stages, self.model, self.sources))
         position = Position(self.folder.stages[0])
         if found is not None:
@@ -194,7 +198,7 @@ class _Run:
         if run.alone:
             self.reporter.say(f"{stage.name}: its objective wants whole batches, so one process trains alone")
         self._saved = run.position.total
-        self._seen: list[Entry] = []
+        self._seen = []
         self._stop_if_asked(run)
         if run.alone and not self.world.main:
             for _ in range(run.position.step, steps):

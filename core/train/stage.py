@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from itertools import islice
 from typing import Any, cast
@@ -94,7 +93,7 @@ class StageRun:
         self.attention = kernel_for(stage, model, self.objective)
         names = (*model.plan.pathways, "text")
         self.gradients = Gradients(stage, self.objective, model.device, names, self.sharded, world)
-        self._recent: deque[tuple[Ticket, ...]] = deque(maxlen=PATIENCE)
+        self._last: tuple[Ticket, ...] = ()
 
     def _seed(self, rank: int) -> None:
         """The chance of this stage: the same on all processes while weights are made, each its own in training."""
@@ -196,7 +195,7 @@ class StageRun:
                     self.average.update(step)
                 meter.add(losses, figures, norm, skipped, samples=stage.batch, waited=waited)
                 self.skipped_in_a_row = meter.skipped_in_a_row
-                self._recent.append(tuple(piece.ticket for piece in prepared))
+                self._last = tuple(piece.ticket for piece in prepared)
                 self._advance(prepared[0].ticket.positions)
                 entry = None
                 logged = (step + 1) % stage.log_every == 0 or step + 1 == until
@@ -241,7 +240,7 @@ class StageRun:
         other.model = self.sharded.whole()
         other.objective = cast(
             nn.Module, self.stage.objective.component.load()(self.stage.objective.config, other.model)
-        )
+        ).to(other.model.device)
         return other
 
     def follow(self) -> None:
@@ -280,14 +279,13 @@ class StageRun:
         if int(longest.item()) < PATIENCE:
             return
         run = self.whole()
-        last = self._recent[-1]
         with run.gradients.arithmetic():
             found = suspects(
-                last,
+                self._last,
                 kitchen,
                 lambda batch: cast(Any, run.objective).losses(to_device(batch, run.model.device)),
             )
-        samples = [sample for ticket in last for sample in ticket.samples]
+        samples = [sample for ticket in self._last for sample in ticket.samples]
         said = self.world.gather((samples, found)) if self.sharded is not None else [(samples, found)]
         blame = sentence([one for some, _ in said for one in some], [one for _, some in said for one in some])
         raise TrainingError(

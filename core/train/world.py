@@ -136,6 +136,11 @@ def joined(device: str | torch.device | None) -> Iterator[tuple[World, torch.dev
     groups = [dist.new_group(backend="gloo", timeout=PATIENCE) for _ in range(2)]
     try:
         yield World(dist.get_rank(), size, *groups), place
+    except JaniformError as error:
+        # What can fail on one process alone goes through ``share``: this failed on all, and the first one tells it.
+        if dist.get_rank():
+            raise SystemExit(error.exit_code) from error
+        raise
     except RuntimeError as error:
         if not any(sign in str(error) for sign in ("Connection closed", "Connection reset", "Broken pipe")):
             raise

@@ -1,6 +1,8 @@
-"""What the training loop costs beside the steps themselves: a stage, against a bare loop over the same batches.
+"""What a training step costs beside the arithmetic: a stage, against a bare loop over the same batches.
 
-    python benchmarks/training_loop.py janus-mini stage-2 --steps 10
+    python benchmarks/training_step.py janus-mini stage-2 --steps 10
+    python benchmarks/training_step.py janus-mini stage-2 --steps 5 --set backbone.width=768 --set backbone.inner=2112 \
+        --set backbone.layers=12 --set backbone.heads=12                       # a backbone of about 100 M
 
 Both are measured in processor time, alternating, so that other programs on the machine count for little. Prints JSON.
 """
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from attrs import evolve
 from janiform import read_recipe
 from janiform.compose import compose
 from janiform.train.checkpoint import Position
@@ -27,7 +30,7 @@ def bare(run: StageRun, sources: dict[str, Any]) -> Iterator[None]:
     """The shortest loop that trains: batch, forward, backward, clip, update."""
     parameters = list(run.trained.values())
     optimizer = torch.optim.AdamW(parameters, lr=run.stage.learning_rate, betas=run.stage.betas, fused=True)
-    kitchen = Kitchen(sources, run.objective.prepare, run.entropy)  # type: ignore[arg-type, union-attr]
+    kitchen = Kitchen.of(sources, run.objective, run.entropy)
     for ticket in tickets(run.mixture, run.stage.batch, range(run.stage.steps), {}, {}):
         batch = kitchen[ticket].batch
         with torch.autocast("cpu", torch.bfloat16, enabled=run.stage.precision == "bfloat16"):
@@ -43,9 +46,9 @@ def bare(run: StageRun, sources: dict[str, Any]) -> Iterator[None]:
 def stage_run(recipe: Any, name: str) -> tuple[StageRun, dict[str, Any]]:
     torch.manual_seed(0)
     model = compose(recipe).build()
-    stage = recipe.stages[name]
+    stage = evolve(recipe.stages[name], muon=())  # the bare loop has AdamW alone
     sources = {
-        source: recipe.sources[source].component.load()(recipe.sources[source].config) for source in stage.mixture
+        source: recipe.sources[source].component.load()(recipe.sources[source].config) for source in stage.sources
     }
     examples = [sources[source].example(index) for source in sources for index in range(300)]
     model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
@@ -57,8 +60,9 @@ def main() -> None:
     parser.add_argument("recipe")
     parser.add_argument("stage")
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
-    recipe = read_recipe(arguments.recipe)
+    recipe = read_recipe(arguments.recipe, arguments.overrides)
     run, sources = stage_run(recipe, arguments.stage)
     other, _ = stage_run(recipe, arguments.stage)
     loops = {
@@ -79,6 +83,7 @@ def main() -> None:
             {
                 "recipe": recipe.name,
                 "stage": arguments.stage,
+                "parameters": sum(parameter.numel() for parameter in run.trained.values()),
                 "threads": torch.get_num_threads(),
                 "seconds_a_step": medians,
                 "overhead": statistics.median(ratios) - 1,
