@@ -52,8 +52,10 @@ def summed_cross_entropy(
     rows = max(1, CHUNK // vocabulary)
     if len(states) <= rows:
         return _summed(logits, states, targets)
-    pieces = zip(states.split(rows), targets.split(rows), strict=True)
-    sums: list[Tensor] = [checkpoint(_summed, logits, some, theirs, use_reentrant=False) for some, theirs in pieces]
+    pieces = [slice(start, start + rows) for start in range(0, len(states), rows)]
+    sums: list[Tensor] = [
+        checkpoint(_summed, logits, states[piece], targets[piece], use_reentrant=False) for piece in pieces
+    ]
     return torch.stack(sums).sum()
 
 

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import cattrs
-import torch.distributed.checkpoint as dcp
 from attrs import asdict, field, frozen
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load as load_shards
+from torch.distributed.checkpoint.state_dict_saver import save as save_shards
 
 from ..errors import Problem, StorageError
 from ..storage.atomic import explained, new_folder, sweep
@@ -97,7 +98,7 @@ class Stored:
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
             reader = HuggingFaceStorageReader(str(self.path))
             try:
-                dcp.load(dict(targets), storage_reader=reader, process_group=world.files, no_dist=world.size == 1)
+                load_shards(dict(targets), storage_reader=reader, process_group=world.files, no_dist=world.size == 1)
             except CheckpointException as error:
                 raise _cause(error) from error
 
@@ -146,7 +147,7 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
 def _write_shards(folder: Path, checkpoint: Checkpoint, world: World) -> None:
     writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
     try:
-        dcp.save(dict(checkpoint.tensors), storage_writer=writer, process_group=world.files)
+        save_shards(dict(checkpoint.tensors), storage_writer=writer, process_group=world.files)
     except CheckpointException as error:
         raise _cause(error) from error
 

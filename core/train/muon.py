@@ -14,7 +14,7 @@ G matrices of one shape    m rows    n columns
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +73,7 @@ class Muon(torch.optim.Optimizer):
             parameter.copy_(moved)
 
     def _update_divided(self, parameter: DTensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        momentum = self._momentum(parameter)
+        momentum = self._momentum(cast(nn.Parameter, parameter))
         after = momentum.lerp(gradient, 1 - group["momentum"])
         ahead_mn = whole(gradient.lerp(after, group["momentum"])).flatten(1)
         change_mn = orthogonal(ahead_mn[None])[0] * (RMS * max(ahead_mn.shape) ** 0.5)

@@ -81,7 +81,7 @@ class Sharded:
             def touch(backbone: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
                 return (inputs[0] + torch.stack(_zeros(before)).sum().to(inputs[0].dtype), *inputs[1:])
 
-            cast(nn.Module, model.backbone).register_forward_pre_hook(touch)
+            model.backbone.register_forward_pre_hook(touch)
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
         """Add the gradients of a micro-batch; after the ``last`` they are the sum over all processes."""
