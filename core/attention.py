@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from .components.making import make
 from .kernels import DEFAULT, Asked, Choice, Serves, choose, refused, shortcomings
 from .sequence.mask import Mask
 
@@ -67,7 +68,7 @@ def attention_for(name: str, asked: Asked) -> Attention:
 
 def made(choice: Choice) -> Attention:
     """The chosen kernel, built. Raises ``ComponentError`` where its code cannot be loaded."""
-    kernel = choice.component.load()(choice.config)
+    kernel = make(choice.component, choice.config)
     return Attention(choice.component.reference, choice.serves, kernel, choice.reason)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .components import Component
+from .components.making import make
 from .components.registry import registry
 from .contracts import Benchmark
 from .errors import Origin, Problem, UsageError
@@ -41,7 +42,7 @@ def build_benchmark(component: Component, settings: Mapping[str, Any] | None = N
         raise UsageError(
             [Problem(found.message, ".".join(map(str, found.path)), _SET, found.hint) for found in mistakes.found]
         ) from None
-    built: Benchmark = component.load()(config)
+    built: Benchmark = make(component, config)
     return built
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .api import Model
     from .compose import Plan
+    from .generate.images import OnCodes, OnStep
     from .loss import Loss
     from .recipe import Recipe
     from .sequence.cache import KVCache
@@ -90,18 +91,30 @@ class Tokenizer(Protocol):
 class EmbeddingConfig(Protocol):
     """Kind ``embedding``: codes to vectors, the backbone's view of what was drawn.
 
-    factory(config, codes: Codes, hidden: Hidden) -> Module. The module maps codes [B, N, d] -> vectors [B, N, width].
+    factory(config, codes: Codes, hidden: Hidden) -> Embedding.
     It may borrow, see ``Borrower``.
     """
 
     def embed(self, codes: Codes, hidden: Hidden) -> Features: ...
 
 
+class Embedding(Protocol):
+    """An ``nn.Module``: codes [B, N, d] -> vectors [B, N, width]."""
+
+    def __call__(self, codes: Tensor) -> Tensor: ...
+
+
 class AdapterConfig(Protocol):
-    """Kind ``adapter``; factory(config, source: Features, hidden: Hidden) -> Module [B, N, width] -> [B, N', H]."""
+    """Kind ``adapter``; factory(config, source: Features, hidden: Hidden) -> Adapter."""
 
     def adapt(self, source: Features, hidden: Hidden) -> Features:
         """What it gives: N' tokens of the hidden width. Raises ``Misfit`` where it cannot."""
+
+
+class Adapter(Protocol):
+    """An ``nn.Module``: features [B, N, width] -> [B, N', H]. One that draws maps each of them alone, so N' is N."""
+
+    def __call__(self, features: Tensor) -> Tensor: ...
 
 
 class BackboneConfig(Protocol):
@@ -264,7 +277,29 @@ class Objective(Protocol):
 
 
 class SamplerConfig(Protocol):
-    """Kind ``sampler``: how a pathway's codes are drawn; factory(config) -> Sampler. See ``janiform.generate``."""
+    """Kind ``sampler``: how a pathway's codes are drawn; factory(config) -> Sampler."""
+
+
+class Sampler(Protocol):
+    """Draws pictures with a whole model; ``janiform.generate_codes`` is at its disposal."""
+
+    def draw(
+        self,
+        model: UnifiedModel,
+        prompts: Sequence[SpanSequence],
+        *,
+        pathway: str = "generation",
+        seeds: Sequence[int] | None = None,
+        on_step: OnStep | None = None,
+        on_codes: OnCodes | None = None,
+        **overrides: Any,
+    ) -> Tensor:
+        """Codes int64 [B, N, d] of one picture for each prompt. ``overrides`` replace settings of the config.
+
+        ``on_codes`` is called after every step with all codes so far, in whatever order they are drawn.
+
+        Raises ``UsageError`` for an override that the sampler does not have.
+        """
 
 
 class SinkConfig(Protocol):

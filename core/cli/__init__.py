@@ -27,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(arguments)
         sys.stdout.flush()
+        from .report import note_slow_plugins
+
+        note_slow_plugins()
     except BrokenPipeError:
         return _reader_left()
     except KeyboardInterrupt:  # while starting up, or while saying that an earlier one was heard

@@ -64,7 +64,9 @@ def _show(found: Registry) -> None:
             Text(record.name, style=style or "bold"),
             Text(f"{record.distribution} {record.version}".strip() or "—"),
             Text(_brings(record), style=style),
-            f"{record.seconds * 1000:.1f} ms" if not record.disabled else "",
+            Text(f"{record.seconds * 1000:.1f} ms", style="yellow" if record.burden else "")
+            if not record.disabled
+            else "",
         )
     out.print(rows)
     for record in found.plugins:

@@ -47,6 +47,15 @@ def note(sentence: str) -> None:
     _print(Text.assemble(("note: ", "yellow"), printable(sentence), "\n"))
 
 
+def note_slow_plugins() -> None:
+    """Say which plugins this command waited for, where it asked for components and one of them took long to load."""
+    from ..components.registry import registry
+
+    for record in registry().plugins if registry.cache_info().currsize else ():
+        if record.burden:
+            note(f"{record.burden.message} ({record.burden.hint})")
+
+
 def printable(text: str) -> str:
     """The text on one line, for what comes out of files: a sign that does not print is written as an escape."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -15,28 +16,37 @@ from typing import Any
 import pluggy
 from attrs import field, frozen
 
-from ..errors import ComponentError
+from ..errors import ComponentError, Problem, nearest
 from . import hookspec
 from .component import Component, provider
 from .registrar import Registrar
+from .requirements import other_janiform, unmet
+
+SLOW = 2.0
+"""Seconds of loading from which on people are told which plugin it is that they wait for."""
 
 
 @frozen
 class PluginSource:
-    """A plugin that is known by name and not yet imported."""
+    """A plugin that is known by name and not yet imported.
+
+    ``requires`` are the requirements of its distribution, as its metadata has them.
+    """
 
     name: str
     distribution: str
     version: str
     load: Callable[[], Any]
+    requires: tuple[str, ...] = ()
 
 
 @frozen
 class PluginRecord:
     """What became of a plugin.
 
-    ``seconds`` is the time that its import and registration took. ``error`` says what failed; such a plugin, like a
-    disabled one, has no components. ``cause`` is the exception behind it.
+    ``seconds`` is the time that its import and registration took, ``torch`` whether it was what imported torch.
+    ``error`` says what failed; such a plugin, like a disabled one, has no components. ``cause`` is the exception behind
+    it.
     """
 
     name: str
@@ -48,18 +58,34 @@ class PluginRecord:
     disabled: bool = False
     recipe_folders: tuple[Path, ...] = ()
     cause: BaseException | None = field(default=None, repr=False, eq=False)
+    torch: bool = False
 
     @property
     def provider(self) -> str:
         """The plugin and its distribution, for sentences to a user."""
         return provider(self.name, self.distribution, self.version)
 
+    @property
+    def burden(self) -> Problem | None:
+        """What somebody's plugin that is slow to load costs everybody, and what would help; None for other plugins."""
+        if self.seconds < SLOW or self.distribution == hookspec.PROJECT:
+            return None
+        hint = f"--disable-plugin {self.name} does without it"
+        if self.torch:
+            hint = f"it imports torch, which belongs into the modules of its factories; {hint}"
+        return Problem(f"{self.provider} took {self.seconds:.1f} s to load, for which every command waits", hint=hint)
+
 
 def installed() -> Iterator[PluginSource]:
     """The plugins that installed distributions announce under the entry-point group ``janiform``."""
     for point in entry_points(group=hookspec.PROJECT):
-        name, version = (point.dist.name, point.dist.version) if point.dist else ("", "")
-        yield PluginSource(point.name, name, version, point.load)
+        if point.dist is None:
+            yield PluginSource(point.name, "", "", point.load)
+        elif point.dist.name == hookspec.PROJECT:  # janiform itself: its own requirements are no plugin's
+            yield PluginSource(point.name, point.dist.name, point.dist.version, point.load)
+        else:
+            requires = tuple(point.dist.requires or ())
+            yield PluginSource(point.name, point.dist.name, point.dist.version, point.load, requires)
 
 
 def given(plugins: Mapping[str, Any]) -> Iterator[PluginSource]:
@@ -73,14 +99,24 @@ def _at_hand(plugin: Any) -> Any:
 
 
 def load_plugin(source: PluginSource) -> PluginRecord:
-    """Import a plugin and let it register; whatever goes wrong in it ends in its record, except Ctrl-C."""
+    """Import a plugin and let it register; whatever goes wrong in it ends in its record.
+
+    Raises ``KeyboardInterrupt`` on Ctrl-C, saying what was waited for.
+    """
     start = perf_counter()
     components: tuple[Component, ...] = ()
     folders: tuple[Path, ...] = ()
     cause: BaseException | None = None
+    had_torch = "torch" in sys.modules
     try:
+        if wanted := unmet(source.requires):
+            raise ComponentError(wanted)
         with redirect_stdout(sys.stderr):  # what a plugin prints must not end up in the middle of our JSON
             components, folders = _register(source)
+    except KeyboardInterrupt as error:
+        who = provider(source.name, source.distribution, source.version)
+        hint = f"--disable-plugin {source.name} does without it"
+        raise KeyboardInterrupt(f"stopped while {who} was loaded ({hint})") from error
     except (Exception, SystemExit) as error:
         cause = error
     return PluginRecord(
@@ -92,6 +128,7 @@ def load_plugin(source: PluginSource) -> PluginRecord:
         error=_describe(cause) if cause else "",
         recipe_folders=folders,
         cause=cause,
+        torch=not had_torch and "torch" in sys.modules,
     )
 
 
@@ -113,11 +150,21 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, ComponentError):
         return str(error)
     if isinstance(error, pluggy.PluginValidationError):
-        return str(error).replace("\n", " ").strip()
+        return _invalid(error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return said + where
+    return said + where + other_janiform(error)
+
+
+def _invalid(error: pluggy.PluginValidationError) -> str:
+    unknown = re.match(r"unknown hook '(\w+)'", str(error))
+    if unknown is None:
+        return str(error).replace("\n", " ").strip()
+    hooks = [name for name, member in vars(hookspec).items() if hasattr(member, f"{hookspec.PROJECT}_spec")]
+    place = getattr(getattr(error.plugin, unknown[1], None), "__code__", None)
+    where = f"{place.co_filename}:{place.co_firstlineno}: " if place else ""
+    return f"{where}there is no hook '{unknown[1]}' ({nearest(unknown[1], hooks)})"
 
 
 def _is_machinery(filename: str) -> bool:

@@ -100,6 +100,23 @@ class Registry:
             key=lambda component: (order.index(component.kind), component.name, component.version),
         )
 
+    def lost(self, kind: str, reference: str, said: str) -> str:
+        """What became of a component that a recipe was written with; ``said`` is its distribution's name and version.
+
+        Empty where some plugin registers the component, whether it can be used or not.
+        """
+        match = _REFERENCE.fullmatch(reference)
+        versions = self._claims.get((kind, match["name"]), {}) if match else {}
+        if match is None or (int(match["version"]) in versions if match["version"] else versions):
+            return ""
+        name, _, version = said.rpartition(" ")
+        records = [record for record in self.plugins if record.distribution == name]
+        if not records:
+            return f"it was provided by {said}, which is not installed: pip install '{name}=={version}'"
+        if any(record.disabled for record in records):
+            return f"it was provided by {said}, which is switched off"
+        return f"it was provided by {said}, and {name} {records[0].version} is what is installed"
+
     def conflicts(self) -> list[Problem]:
         """What two plugins claim at once: components, then recipes."""
         contested = [
@@ -145,8 +162,9 @@ class Registry:
 
     def _refuse_mixed_owners(self, kind: str, name: str) -> None:
         """Else a plugin could take a name over, for every recipe that names no version, by registering a higher one."""
-        claims = [claim for claims in self._claims[kind, name].values() for claim in claims]
-        if len({claim.distribution or claim.plugin for claim in claims}) > 1:
+        versions = self._claims[kind, name]
+        claims = [claim for claims in versions.values() for claim in claims]
+        if len(versions) > 1 and len({claim.distribution or claim.plugin for claim in claims}) > 1:
             listed = "; ".join(f"'{claim.reference}' is of {claim.provider}" for claim in claims)
             raise ComponentError(
                 Problem(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from attrs import evolve
 from torch import nn
 
+from ..components.making import make
 from ..errors import CompositionError, JaniformError, Problem, nearest
 from .findings import Findings
 from .slots import SLOTS
@@ -81,18 +83,12 @@ def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:
 
 
 def _make(part: PartPlan, findings: Findings) -> nn.Module | None:
-    component = part.use.component
-    blame = f"the factory of {component.reference}, from {component.provider},"
     try:
-        module = component.load()(part.use.config, *part.inputs.values())
+        return cast(nn.Module, make(part.use.component, part.use.config, *part.inputs.values()))
     except JaniformError as error:
-        findings.problems.extend(error.problems)
+        place = findings.origin(part.path)
+        findings.problems += [
+            evolve(problem, path=problem.path or part.path, origin=problem.origin or place)
+            for problem in error.problems
+        ]
         return None
-    except Exception as error:
-        message = f"{blame} failed: {type(error).__name__}: {error}"
-        findings.add(part.path, message, "its settings or the plugin must change")
-        return None
-    if not isinstance(module, nn.Module):
-        findings.add(part.path, f"{blame} gave {type(module).__name__}, not a torch.nn.Module", "mend the plugin")
-        return None
-    return module

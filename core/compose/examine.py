@@ -13,6 +13,7 @@ from .connect import compose
 from .costs import Costs, measure
 from .findings import Findings
 from .plan import Plan
+from .promises import check_promises
 from .selectors import select
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ class Examination:
 
 
 def examine(recipe: Recipe) -> Examination:
-    """Compose a recipe, build it on the meta device, and match the selectors of its stages.
+    """Compose a recipe, build it on the meta device, see that its parts keep their ports, match the stages' selectors.
 
     Raises ``CompositionError`` with all problems.
     """
     plan = compose(recipe)
     modules = build_modules(plan, device="meta")
+    check_promises(plan, modules)
     return Examination(plan, modules, measure(plan, modules), _trained(plan, modules))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..contracts import Sampler
 from .images import decode_codes, generate_codes
-from .sampler import Sampler, sampler_of
+from .sampler import sampler_of
 from .text import generate_text
 
 __all__ = ["Sampler", "decode_codes", "generate_codes", "generate_text", "sampler_of"]

@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import JaniformError, Origin, nearest
 from ..kernels import AUTO, find
-from .grammar import DEFAULT_USES, SINGLE_PARTS
+from .grammar import DEFAULT_USES, PROVIDERS, SINGLE_PARTS
 from .part import Use
 from .part_reader import DEFAULT, PartReader
 from .pathways import NAME, Pathways
@@ -31,6 +31,7 @@ def assemble(
 ) -> Recipe:
     """The recipe of a tree. Raises ``RecipeError`` with all that is wrong, what ``report`` holds already included."""
     reader = _Reader(tree, parts, report)
+    parts.providers = reader.providers()
     name = reader.text("name", fallback_name, _DERIVED)
     description = reader.text("description", "", DEFAULT)
     singles = {kind: reader.single(kind) for kind in SINGLE_PARTS}
@@ -72,6 +73,20 @@ class _Reader:
         if node is not None and name == "name" and not value.strip():
             self.report.add("is empty", (name,), node.origin)
         return value
+
+    def providers(self) -> dict[str, str]:
+        """What ``dumps`` wrote about where components came from. It decides nothing; it explains what is missing."""
+        node = self.tree.entries.get(PROVIDERS, Table({}, DEFAULT))
+        if not isinstance(node, Table):
+            self.report.add(f"expected a table, got {got(plain(node))}", (PROVIDERS,), node.origin)
+            return {}
+        found = {}
+        for name, entry in node.entries.items():
+            if isinstance(value := plain(entry), str):
+                found[name] = value
+            else:
+                self.report.add(f"expected a text in quotes, got {got(value)}", (PROVIDERS, name), entry.origin)
+        return found
 
     def single(self, kind: str) -> Use | None:
         node = self.tree.entries.get(kind)

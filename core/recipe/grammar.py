@@ -21,8 +21,11 @@ PATHWAY_MODES: dict[str, Mode] = {"understanding": "look", "generation": "draw"}
 """The two pathways whose mode goes without saying."""
 
 HEAD_KEYS = ("recipe", "name", "description", "extends")
-TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "source", "stage", "training", "sink")
-RESERVED = {*HEAD_KEYS, *SINGLE_PARTS, "source", "stage", "training", "sink"}
+PROVIDERS = "providers"
+"""The table of a resolved recipe that says which distributions brought its components: ``"encoder siglip@1" = "…"``."""
+
+TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "source", "stage", "training", "sink", PROVIDERS)
+RESERVED = {*HEAD_KEYS, *SINGLE_PARTS, "source", "stage", "training", "sink", PROVIDERS}
 
 PART_KEYS = ("use", "preset")
 """What stands in the table of a part beside the settings of its component."""

@@ -22,12 +22,16 @@ DEFAULT = Origin("default")
 
 
 class PartReader:
-    """Reads the tables of parts. ``origins`` collects where each value of each part was written."""
+    """Reads the tables of parts. ``origins`` collects where each value of each part was written.
+
+    ``providers`` are the distributions that components came from when the recipe was written, by kind and reference.
+    """
 
     def __init__(self, registry: Registry, report: Report) -> None:
         self.registry = registry
         self.report = report
         self.origins: dict[str, Origin] = {}
+        self.providers: Mapping[str, str] = {}
 
     def use(self, path: Path, kind: str, node: Node, hint: str = "") -> Use | None:
         """The component that a part's table names, with its settings; None where the report says why there is none.
@@ -75,8 +79,10 @@ class PartReader:
         try:
             component = self.registry.find(kind, reference)
         except JaniformError as error:
+            said = self.providers.get(f"{kind} {reference}")
+            lost = self.registry.lost(kind, reference, said) if said else ""
             for problem in error.problems:
-                self.report.add(problem.message, place, node.origin, problem.hint)
+                self.report.add(problem.message, place, node.origin, lost or problem.hint)
             return None
         self.origins[dotted(place)] = node.origin
         return component

@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 
+from ..components.hookspec import PROJECT
 from ..errors import Origin
-from .grammar import GRAMMAR, PATHWAY_MODES
+from .grammar import GRAMMAR, PATHWAY_MODES, PROVIDERS
 from .part import Share, Use
 from .recipe import Recipe
 from .stage import Stage, Training
@@ -39,6 +40,28 @@ def lines(recipe: Recipe) -> Iterator[Line]:
         for name, value in table.items():
             place = f"{path}.{toml_key(name)}" if path else name
             yield Line(f"{toml_key(name)} = {toml_value(value)}", origin_of(recipe, place))
+    if known := providers(recipe):
+        yield Line("")
+        yield Line(f"[{PROVIDERS}]")
+        for name, value in known.items():
+            yield Line(f"{toml_key(name)} = {toml_value(value)}")
+
+
+def providers(recipe: Recipe) -> dict[str, str]:
+    """Distribution and version of every component that did not come with janiform itself, by kind and reference."""
+    return {
+        f"{use.kind} {use.reference}": f"{use.component.distribution} {use.component.distribution_version}"
+        for _, use in uses(recipe)
+        if use.component.distribution not in ("", PROJECT)
+    }
+
+
+def uses(recipe: Recipe) -> Iterator[tuple[str, Use]]:
+    """Every component of a recipe with its path: of the model, the sources, the sinks and the objectives."""
+    yield from ((path, part) for path, part in recipe.parts() if not isinstance(part, Share))
+    yield from ((f"source.{name}", use) for name, use in recipe.sources.items())
+    yield from ((f"sink.{name}", use) for name, use in recipe.sinks.items())
+    yield from ((f"stage.{name}.objective", stage.objective) for name, stage in recipe.stages.items())
 
 
 def origin_of(recipe: Recipe, path: str) -> Origin | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
+from ..components.making import make
 from ..contracts import Layout, TextTokenizer
 from ..errors import ComponentError, JaniformError, UsageError, nearest
 from .batch import Batch, Side, collate, pack
@@ -35,8 +36,8 @@ class Processor:
     def __init__(self, plan: Plan, folder: Path | None = None) -> None:
         recipe = plan.recipe
         self.pathways = dict(plan.pathways)
-        self.text = recipe.text.component.load()(recipe.text.config, folder)
-        self.layout = recipe.layout.component.load()(recipe.layout.config, self.text, self.pathways)
+        self.text = make(recipe.text.component, recipe.text.config, folder)
+        self.layout = make(recipe.layout.component, recipe.layout.config, self.text, self.pathways)
         self._transforms = {name: shape.transform() for name, shape in self.pathways.items()}
 
     def sequence(self, conversation: Conversation, *, answer: bool = True) -> Sequence:

@@ -8,6 +8,7 @@ from typing import cast
 from attrs import frozen
 
 from ..components.component import Component
+from ..components.making import make
 from ..components.registry import Registry
 from ..components.registry import registry as process_registry
 from ..contracts import Format, FormatConfig
@@ -59,7 +60,7 @@ def unknown_layout(folder: Path, registry: Registry | None = None) -> Problem:
 
 
 def _found(component: Component) -> Found:
-    return Found(component, cast(Format, component.load()(component.config())))
+    return Found(component, cast(Format, make(component, component.config())))
 
 
 def _recognises(component: Component, folder: Path) -> bool:

@@ -26,6 +26,7 @@ import torch
 from attrs import evolve, field, frozen
 from torch.utils.data import DataLoader, Dataset
 
+from ..components.making import make
 from ..contracts import Source
 from ..errors import JaniformError, PictureError, Problem, RecipeError, SampleError
 from ..recipe import Recipe
@@ -216,7 +217,7 @@ def open_sources(recipe: Recipe, names: Iterable[str]) -> dict[str, Source]:
     for name in dict.fromkeys(names):
         use, path = recipe.sources[name], f"source.{name}"
         try:
-            found[name] = use.component.load()(use.config)
+            found[name] = make(use.component, use.config)
         except JaniformError as error:
             origin = recipe.origins.get(f"{path}.use")
             problems += [evolve(problem, path=path, origin=problem.origin or origin) for problem in error.problems]

@@ -6,7 +6,7 @@ import hashlib
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import numpy as np
 
 from .. import __version__
 from ..contracts import Source
-from ..recipe import Recipe, Share, Use
+from ..recipe import Recipe
+from ..recipe.write import uses
 from ..sequence.conversation import Draw, Look
 from .data import usable
 
@@ -41,15 +42,8 @@ def components(recipe: Recipe) -> dict[str, dict[str, str]]:
             "distribution": use.component.distribution,
             "version": use.component.distribution_version,
         }
-        for path, use in _uses(recipe)
+        for path, use in uses(recipe)
     }
-
-
-def _uses(recipe: Recipe) -> Iterator[tuple[str, Use]]:
-    yield from ((path, part) for path, part in recipe.parts() if not isinstance(part, Share))
-    yield from ((f"source.{name}", use) for name, use in recipe.sources.items())
-    yield from ((f"sink.{name}", use) for name, use in recipe.sinks.items())
-    yield from ((f"stage.{name}.objective", stage.objective) for name, stage in recipe.stages.items())
 
 
 def data_digests(sources: Mapping[str, Source]) -> dict[str, str]:

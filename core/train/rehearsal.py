@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
+from ..components.making import make
 from ..compose.selectors import select
 from ..contracts import Source
 from ..errors import JaniformError, Problem, RecipeError
@@ -42,7 +43,7 @@ def _problems(
     except JaniformError as error:
         found += [(f"{place}.train", problem) for problem in error.problems]
     try:
-        objective = stage.objective.component.load()(stage.objective.config, model)
+        objective = make(stage.objective.component, stage.objective.config, model)
     except JaniformError as error:
         return found + [(f"{place}.objective", problem) for problem in error.problems]
     if stage.micro_batch and not hasattr(objective, "counts"):

@@ -13,6 +13,7 @@ from attrs import evolve
 from rich.console import Console
 
 from ..compose import compose
+from ..compose.promises import check_promises
 from ..contracts import Source
 from ..errors import JaniformError, Problem, RecipeError, StorageError
 from ..model import UnifiedModel
@@ -110,7 +111,9 @@ class _Run:
         self.mesh = mesh_of(world, recipe.training, device)
         self.saver = Saver(folder.checkpoints, recipe.training.keep, world)
         torch.manual_seed(recipe.training.seed)
-        self.model: UnifiedModel = compose(recipe).build(device=device)
+        plan = compose(recipe)
+        check_promises(plan)
+        self.model: UnifiedModel = plan.build(device=device)
         self.sources: dict[str, Source] = {}
         self._saved = 0
         self._seen: list[Entry] = []

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
 
 from attrs import asdict, evolve
 
+from ..components.making import make
 from ..contracts import Sink
 from ..errors import JaniformError, Problem, RecipeError
-from ..recipe import Recipe, Use
+from ..recipe import Recipe
 from ..showcase import Samples
 from .log import Entry
 
@@ -67,7 +67,7 @@ def open_sinks(recipe: Recipe, folder: Path, say: Callable[[str], None]) -> Sink
     for name, use in recipe.sinks.items():
         path = f"sink.{name}"
         try:
-            sinks[name] = _opened(use, folder, recipe)
+            sinks[name] = make(use.component, use.config, folder, recipe)
         except JaniformError as error:
             origin = recipe.origins.get(f"{path}.use")
             problems += [evolve(problem, path=path, origin=problem.origin or origin) for problem in error.problems]
@@ -75,18 +75,3 @@ def open_sinks(recipe: Recipe, folder: Path, say: Callable[[str], None]) -> Sink
         Sinks(sinks, say).__exit__(None, None, None)
         raise RecipeError(problems)
     return Sinks(sinks, say)
-
-
-def _opened(use: Use, folder: Path, recipe: Recipe) -> Sink:
-    factory = cast(Callable[[Any, Path, Recipe], Sink], use.component.load())
-    try:
-        return factory(use.config, folder, recipe)
-    except JaniformError:
-        raise
-    except Exception as error:  # what a plugin, or the package behind it, does not say itself
-        raise JaniformError(
-            Problem(
-                f"sink {use.reference}, from {use.component.provider}, does not open: {type(error).__name__}: {error}",
-                hint="leave it out, or mend what it says",
-            )
-        ) from error

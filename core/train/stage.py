@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 
 from ..attention import Attention, attention_for
+from ..components.making import make
 from ..compose.selectors import select
 from ..errors import JaniformError
 from ..kernels import Asked
@@ -68,7 +69,7 @@ class StageRun:
         self.entropy = entropy
         self.world = world
         self._seed(0)
-        self.objective = cast(nn.Module, stage.objective.component.load()(stage.objective.config, model))
+        self.objective = cast(nn.Module, make(stage.objective.component, stage.objective.config, model))
         self.objective.to(model.device)
         divisible = hasattr(self.objective, "counts")
         self.alone = world.size > 1 and not divisible
@@ -239,7 +240,7 @@ class StageRun:
         other.sharded = None
         other.model = self.sharded.whole()
         other.objective = cast(
-            nn.Module, self.stage.objective.component.load()(self.stage.objective.config, other.model)
+            nn.Module, make(self.stage.objective.component, self.stage.objective.config, other.model)
         ).to(other.model.device)
         return other
 

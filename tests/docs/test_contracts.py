@@ -17,7 +17,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "write-a-plugin.md"
 
 def signature(name: str, function: object) -> str:
     text = str(inspect.signature(function)).replace("(self, ", "(").replace("(self)", "()")  # type: ignore[arg-type]
-    return f"{name}{text}".replace("'", "")
+    return name + re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)  # annotations are strings; a default may be one as well
 
 
 def lines(contract: str) -> Iterator[str]:

@@ -76,7 +76,7 @@ def test_failing_factories_are_all_named() -> None:
         plan.build("meta")
     first, second, third = (str(problem) for problem in caught.value.problems)
     assert first.startswith(
-        "tiny.toml:13: understanding.encoder: the factory of tiny@1, from plugin 'tiny-plugin', failed"
+        "tiny.toml:13: understanding.encoder: the factory of encoder tiny@1, from plugin 'tiny-plugin', failed"
     )
     assert "RuntimeError: no such kernel" in first
     assert "tiny_parts:not_there" in second

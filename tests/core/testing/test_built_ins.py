@@ -55,6 +55,7 @@ TESTED = {
     ),
     ("embedding", "table"): tables(),
     ("embedding", "shared"): tables(first=st.sampled_from((0, 20))),
+    ("embedding", "table"): tables(width=st.sampled_from((0, 16))),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
     ("adapter", "linear"): tables(bias=st.booleans()),
     ("adapter", "identity"): tables(),

@@ -1,0 +1,125 @@
+"""Every part that is installed with janiform, at tiny sizes: those at which conformance tests it.
+
+Nothing here names a component: a new one joins by its line in the table of ``tests/core/testing/test_built_ins.py``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import attrs
+from hypothesis import Phase, given, settings
+from janiform import Grid, registry
+from janiform.recipe import Pathway, Recipe, Use
+
+TABLE = Path(__file__).parents[1] / "core" / "testing" / "test_built_ins.py"
+TEXTS = 320
+"""Of the text vocabulary: what a byte-level one with Janus' special tokens needs."""
+ROOMY = {"vocabulary": TEXTS, "context": 256}
+"""Of every backbone: larger than where it is tested alone, so that texts and pictures fit into it."""
+KINDS = ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head")
+
+
+@cache
+def tested() -> dict[tuple[str, str], Any]:
+    """The strategies of settings by kind and name."""
+    spec = spec_from_file_location("conformance_of_built_ins", TABLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    table: dict[tuple[str, str], Any] = module.TESTED
+    return table
+
+
+@cache
+def parts(kind: str) -> tuple[Use, ...]:
+    """The components of a kind, each as often as it has sizes that other parts may tell apart."""
+    names = sorted({c.name for c in registry().components(kind) if c.distribution == "janiform"})
+    return tuple(use for name in names for use in _sizes(kind, name))
+
+
+def _sizes(kind: str, name: str) -> list[Use]:
+    component = registry().find(kind, name)
+    found: dict[Any, Use] = {}
+
+    @settings(max_examples=40, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
+    @given(drawn=tested()[kind, name])
+    def draw(drawn: dict[str, Any]) -> None:
+        known = {attribute.name for attribute in attrs.fields(component.config)}
+        roomy = {key: value for key, value in ROOMY.items() if key in known} if kind == "backbone" else {}
+        use = Use(kind, component, component.config(**drawn | roomy))
+        found.setdefault(_told_apart(use), use)
+
+    draw()
+    return list(found.values())
+
+
+def _told_apart(use: Use) -> Any:
+    """What of a part's sizes decides whether others fit it: its number of tokens, and whether it has the width."""
+    config: Any = use.config
+    if use.kind == "encoder":
+        return config.features().tokens, config.features().width == 16
+    if use.kind == "tokenizer":
+        return config.codes().tokens, config.codes().depth
+    return config.width if use.kind == "embedding" else None
+
+
+@attrs.frozen
+class Seeing:
+    """The way of a picture that is looked at."""
+
+    encoder: Use
+    adapter: Use
+
+
+@attrs.frozen
+class Drawing:
+    """The way of a picture that is drawn."""
+
+    tokenizer: Use
+    embedding: Use
+    adapter: Use
+    head: Use
+
+
+def seeing() -> Iterator[Seeing]:
+    return (Seeing(*chosen) for chosen in product(parts("encoder"), parts("adapter")))
+
+
+def drawing() -> Iterator[Drawing]:
+    kinds = ("tokenizer", "embedding", "adapter", "head")
+    return (Drawing(*chosen) for chosen in product(*(parts(kind) for kind in kinds)))
+
+
+def recipe(backbone: Use, looks: Seeing, draws: Drawing) -> Recipe:
+    def use(kind: str, name: str, **config: Any) -> Use:
+        component = registry().find(kind, name)
+        return Use(kind, component, component.config(**config))
+
+    looking = {"encoder": looks.encoder, "adapter": looks.adapter}
+    drawn = {kind: getattr(draws, kind) for kind in ("tokenizer", "embedding", "adapter", "head")}
+    drawn["sampler"] = use("sampler", "autoregressive")
+    return Recipe(
+        name="tiny",
+        description="",
+        backbone=backbone,
+        text=use("text", "bpe", vocabulary=TEXTS),
+        layout=use("layout", "janus"),
+        pathways={
+            "understanding": Pathway("understanding", "look", looking),
+            "generation": Pathway("generation", "draw", drawn),
+        },
+    )
+
+
+def square(tokens: int) -> Grid | None:
+    side = round(tokens**0.5)
+    return Grid(side, side) if side * side == tokens else None

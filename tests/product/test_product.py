@@ -1,0 +1,129 @@
+"""Every part with every other: what composes trains and draws, and what does not is refused for the right reason."""
+
+from __future__ import annotations
+
+import re
+from itertools import cycle, islice, product
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from janiform import CompositionError, Conversation, Model
+from janiform.compose import compose
+from janiform.recipe import Use
+from PIL import Image
+from product_brute import drawn, seen, texts
+from product_cover import pairs, pairwise
+from product_parts import Drawing, Seeing, drawing, parts, recipe, seeing
+
+WORDS = ["a red circle", "a small blue square", "what is this?"] * 3
+
+
+def refused(backbone: Use, looks: Seeing, draws: Drawing) -> dict[str, str]:
+    """The reasons by path, as composition has them."""
+    try:
+        compose(recipe(backbone, looks, draws))
+    except CompositionError as error:
+        return {problem.path: f"{problem.message} {problem.hint}" for problem in error.problems}
+    return {}
+
+
+def agrees(backbone: Use, looks: Seeing, draws: Drawing) -> bool:
+    """Whether exactly what cannot run is refused, with the facts; ``False`` where something was refused."""
+    expected = texts(backbone) | seen(backbone, looks) | drawn(backbone, draws)
+    reasons = refused(backbone, looks, draws)
+    said = f"{backbone}\n{looks}\n{draws}"
+    assert set(reasons) == set(expected), said
+    for path, facts in expected.items():
+        for fact in facts:
+            assert re.search(rf"(?<![\w.]){re.escape(fact)}(?![\w.])", reasons[path]), f"{reasons[path]}\n{said}"
+    return not expected
+
+
+def test_each_way_of_a_picture_composes_with_each_backbone_or_is_refused_for_the_right_reason() -> None:
+    """The two ways meet in the backbone alone: here each is whole, beside some of the other; below both are."""
+    ways = list(seeing()), list(drawing())
+    longest = max(map(len, ways))
+    outcomes = [
+        agrees(backbone, looks, draws)
+        for backbone in parts("backbone")
+        for looks, draws in zip(*(islice(cycle(way), longest) for way in ways), strict=True)
+    ]
+    assert set(outcomes) == {True, False}
+
+
+@pytest.mark.slow
+def test_the_full_product_composes_or_is_refused_for_the_right_reason() -> None:
+    for backbone, looks, draws in product(parts("backbone"), seeing(), drawing()):
+        agrees(backbone, looks, draws)
+
+
+def fitting() -> list[tuple[Use, Seeing, Drawing]]:
+    return [
+        (backbone, looks, draws)
+        for backbone in parts("backbone")
+        if not texts(backbone)
+        for looks, draws in product(
+            [way for way in seeing() if not seen(backbone, way)], [way for way in drawing() if not drawn(backbone, way)]
+        )
+    ]
+
+
+def names(backbone: Use, looks: Seeing, draws: Drawing) -> dict[str, str]:
+    return {
+        "backbone": backbone.reference,
+        "encoder": looks.encoder.reference,
+        "looking adapter": looks.adapter.reference,
+        "tokenizer": draws.tokenizer.reference,
+        "embedding": draws.embedding.reference,
+        "drawing adapter": draws.adapter.reference,
+        "head": draws.head.reference,
+    }
+
+
+def test_every_two_parts_that_fit_train_a_step_and_draw_together() -> None:
+    whole = fitting()
+    choices = [names(*one) for one in whole]
+    cover = pairwise(choices)
+    used = {(key.split()[-1], name) for index in cover for key, name in choices[index].items()}
+    every = {(use.kind, use.reference) for kind in ("encoder", "tokenizer", "adapter", "head") for use in parts(kind)}
+    assert every | {("backbone", use.reference) for use in parts("backbone")} <= used, "a part that fits nowhere"
+    for index in cover:
+        trains_and_draws(*whole[index])
+
+
+def trains_and_draws(backbone: Use, looks: Seeing, draws: Drawing) -> None:
+    said = str(names(backbone, looks, draws))
+    torch.manual_seed(0)
+    model = compose(recipe(backbone, looks, draws)).build()
+    model.processor.fit(WORDS)
+    picture = Image.effect_noise((20, 20), 90).convert("RGB")
+    examples = [
+        Conversation.drawing("a red circle", picture),
+        Conversation.asking("what is this?", picture, answer="a"),
+    ]
+    batch = model.processor.collate([model.processor.sequence(example) for example in examples])
+    model.requires_grad_(True)
+    model.part("generation.tokenizer").requires_grad_(False)
+    learning = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    before = {name: value.detach().clone() for name, value in learning.items()}
+    losses = model.losses(batch)
+    assert set(losses) == {"understanding", "generation"}, said
+    torch.stack([loss.mean for loss in losses.values()]).sum().backward()
+    torch.optim.SGD(learning.values(), lr=0.1).step()
+    after = torch.stack([loss.mean for loss in model.losses(batch).values()])
+    assert after.isfinite().all(), said
+    for path in model.plan.parts:
+        own = [name for name in learning if name.startswith(f"{path}.")]
+        assert not own or any(not torch.equal(learning[name], before[name]) for name in own), f"{path} of {said}"
+    (drawn_picture,) = Model(model.eval().requires_grad_(False)).generate("a red circle")
+    shown = draws.tokenizer.config.transform()(picture)
+    assert drawn_picture.size == (shown.shape[2], shown.shape[1]), said
+
+
+@given(st.lists(st.fixed_dictionaries({key: st.integers(0, 3) for key in "abcd"}), min_size=1, max_size=60))
+def test_a_cover_holds_every_pair(choices: list[dict[str, int]]) -> None:
+    chosen = pairwise(choices)
+    assert set().union(*(pairs(choices[index]) for index in chosen)) == set().union(*map(pairs, choices))
+    assert len(set(chosen)) == len(chosen) <= len(choices)
