@@ -21,8 +21,8 @@ from janiform.recipe import Pathway, Recipe, Use
 TABLE = Path(__file__).parents[1] / "core" / "testing" / "test_built_ins.py"
 TEXTS = 320
 """Of the text vocabulary: what a byte-level one with Janus' special tokens needs."""
-ROOMY = {"vocabulary": TEXTS, "context": 256}
-"""Of every backbone: larger than where it is tested alone, so that texts and pictures fit into it."""
+ROOMY = {"vocabulary": TEXTS, "context": 79}
+"""Of every backbone: a picture of 4×4 codes fits into it beside some text, one of 8×8 does not."""
 KINDS = ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head")
 
 
@@ -112,7 +112,7 @@ def recipe(backbone: Use, looks: Seeing, draws: Drawing) -> Recipe:
         description="",
         backbone=backbone,
         text=use("text", "bpe", vocabulary=TEXTS),
-        layout=use("layout", "janus"),
+        layout=use("layout", "janus", system=""),
         pathways={
             "understanding": Pathway("understanding", "look", looking),
             "generation": Pathway("generation", "draw", drawn),

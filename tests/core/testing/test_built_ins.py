@@ -37,7 +37,7 @@ CODEC = {
     "image_size": st.sampled_from((16, 32)),
     "channels": 8,
     "groups": 4,
-    "multipliers": (1, 2),
+    "multipliers": (1, 2, 2),
     "blocks": 1,
     "latent": 8,
 }
