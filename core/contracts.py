@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .compose import Plan
     from .generate.images import OnCodes, OnStep
     from .loss import Loss
+    from .model import UnifiedModel
     from .recipe import Recipe
     from .sequence.cache import KVCache
     from .sequence.conversation import Conversation

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from attrs import evolve
 from torch import nn
 
 from ..components.making import make
@@ -86,9 +85,9 @@ def _make(part: PartPlan, findings: Findings) -> nn.Module | None:
     try:
         return cast(nn.Module, make(part.use.component, part.use.config, *part.inputs.values()))
     except JaniformError as error:
-        place = findings.origin(part.path)
-        findings.problems += [
-            evolve(problem, path=problem.path or part.path, origin=problem.origin or place)
-            for problem in error.problems
-        ]
+        for problem in error.problems:
+            if problem.path:
+                findings.problems.append(problem)
+            else:  # a factory does not know where its part stands
+                findings.add(part.path, problem.message, problem.hint)
         return None

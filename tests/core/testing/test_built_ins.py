@@ -42,18 +42,29 @@ CODEC = {
     "latent": 8,
 }
 STREAM = {"seed": st.integers(0, 9), "shuffle": st.booleans(), "limit": st.sampled_from((0, 4))}
+
+
+def of_transformers(*families):
+    """Its type and settings, of several families."""
+    return st.sampled_from([{"model_type": name, "settings": settings} for name, settings in families])
+
+
+LANGUAGE = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 40,
+            "max_position_embeddings": 64}  # fmt: skip
+GEMMA = {"head_dim": 8, "num_key_value_heads": 1, "intermediate_size": 24, "sliding_window": 3}
+VISION = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}
 TESTED = {
     ("encoder", "siglip"): tables(**EYES),
     ("encoder", "clip"): tables(**EYES),
     ("encoder", "dinov2"): tables(**EYES, registers=st.integers(0, 3), ffn=st.sampled_from(("mlp", "swiglu"))),
     ("encoder", "patches"): tables(image_size=st.sampled_from((16, 24)), patch_size=8),
+    ("encoder", "transformers"): of_transformers(("siglip_vision_model", VISION), ("dinov2", VISION), ("vit", VISION)),
     ("tokenizer", "vq"): tables(**CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4),
     ("tokenizer", "fsq"): tables(**CODEC, levels=st.sampled_from(((3, 5), (4, 3, 3)))),
     ("tokenizer", "lfq"): tables(**CODEC, bits=st.integers(2, 5)),
     ("tokenizer", "rvq"): tables(
         **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4, depth=st.integers(1, 4), shared=st.booleans()
     ),
-    ("embedding", "table"): tables(),
     ("embedding", "shared"): tables(first=st.sampled_from((0, 20))),
     ("embedding", "table"): tables(width=st.sampled_from((0, 16))),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
@@ -66,6 +77,11 @@ TESTED = {
     ("backbone", "qwen3"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
     ("backbone", "mistral"): tables(**DECODER),
     ("backbone", "gemma"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
+    ("backbone", "transformers"): of_transformers(
+        ("qwen3", LANGUAGE | {"head_dim": 6, "num_key_value_heads": 1}),
+        ("gemma2", LANGUAGE | GEMMA),
+        ("gpt_neox", LANGUAGE),
+    ),
     ("head", "mlp"): tables(depth=st.integers(1, 3)),
     ("head", "linear"): tables(bias=st.booleans()),
     ("head", "shared"): tables(softmax=st.sampled_from(("all", "codes"))),
@@ -80,7 +96,9 @@ for kernel in KERNELS:
     globals()[f"TestKernel{kernel.title()}"] = conforms("kernel", kernel, examples=25 if kernel == "sdpa" else 8)
 
 for (kind, name), drawn in TESTED.items():
-    globals()[f"Test{kind.title()}{name.title().replace('-', '')}"] = conforms(kind, name, drawn, examples=3)
+    globals()[f"Test{kind.title()}{name.title().replace('-', '')}"] = conforms(
+        kind, name, drawn, examples=2 if name == "transformers" else 3
+    )
 
 
 def test_all_built_ins_are_tested() -> None:

@@ -1,0 +1,25 @@
+"""Any causal language model and any vision model that the installed transformers has, as parts of a recipe."""
+
+from janiform import hookimpl
+
+from .config import BridgedBackboneConfig, BridgedEncoderConfig
+
+
+@hookimpl
+def janiform_register(registrar):
+    registrar.component(
+        "backbone",
+        "transformers",
+        version=1,
+        config=BridgedBackboneConfig,
+        factory="janiform_plugins.bridge.backbone:BridgedBackbone",
+        summary="any causal language model of transformers, by its config.json",
+    )
+    registrar.component(
+        "encoder",
+        "transformers",
+        version=1,
+        config=BridgedEncoderConfig,
+        factory="janiform_plugins.bridge.encoder:BridgedEncoder",
+        summary="any vision model of transformers, by its config.json",
+    )
