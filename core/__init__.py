@@ -100,6 +100,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .storage.weight_files import WeightFiles as WeightFiles
     from .storage.weight_files import weight_files as weight_files
     from .weights import KeyMap as KeyMap
+    from .weights import Released as Released
 
 _PUBLIC = {
     "Answered": "showcase",
@@ -143,6 +144,7 @@ _PUBLIC = {
     "RecipeError": "errors",
     "Registrar": "components.registrar",
     "Registry": "components.registry",
+    "Released": "weights",
     "ResourceError": "errors",
     "Runs": "sequence.runs",
     "SampleError": "errors",

@@ -7,8 +7,9 @@ the files when a model is opened, into files when one is written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import attrs
 from attrs import field, frozen
@@ -37,6 +38,7 @@ class KeyMap:
     ``squeezed``: patterns of our names whose first dimension is 1 and is left out in the files.
     ``unused``: patterns of names in their files, without the prefix, that are left out on purpose -> the reason why.
     ``own``: patterns of our names that their files never have, and that keep their first value.
+    ``within``: what the part's names in the files begin with, without the prefix; others there are of other parts.
     ``repeats``: names in their files, without the prefix -> the name whose tensor they may repeat, as a tied text head
     does.
     """
@@ -47,6 +49,7 @@ class KeyMap:
     squeezed: tuple[str, ...] = ()
     unused: Mapping[str, str] = field(factory=dict)
     own: tuple[str, ...] = ()
+    within: tuple[str, ...] = ("",)
     repeats: Mapping[str, str] = field(factory=dict)
 
     def below(self, prefix: str) -> KeyMap:
@@ -83,6 +86,10 @@ class KeyMap:
             start += share * unit
         return tuple(made)
 
+    def covers(self, name: str) -> bool:
+        """Whether a tensor of their files can only be of this part."""
+        return name.startswith(tuple(self.prefix + begin for begin in self.within))
+
     def is_own(self, name: str) -> bool:
         """Whether our tensor of this name is never in their files."""
         return _matches(name, self.own)
@@ -100,6 +107,21 @@ class KeyMap:
             return ""
         other = self.repeats.get(name.removeprefix(self.prefix), "")
         return self.prefix + other if other else ""
+
+
+@frozen
+class Released:
+    """How a part's weights are published by other projects, alone or with more around them.
+
+    ``keys``: the part's config -> its names in the directories that are about, the first ones preferred: below the
+    prefix of an entry every tensor must be the part's.
+    ``differences``: the part's config and what the ``config.json`` beside the weights says -> the settings that differ,
+    by name, each with the recipe's value and the file's. Only what makes weights of the right shapes mean something
+    else must be looked at. It raises ``ValueError`` with a sentence where the file is of another kind of model.
+    """
+
+    keys: Callable[[Any], Sequence[KeyMap]]
+    differences: Callable[[Any, Mapping[str, Any]], Mapping[str, tuple[Any, Any]]] | None = None
 
 
 def listed(names: Iterable[str]) -> str:

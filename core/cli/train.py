@@ -11,6 +11,16 @@ from ..components.component import NAME
 from ..errors import UsageError
 
 
+def _starting(given: str) -> str:
+    """The override that an option ``--start`` stands for."""
+    import json
+
+    part, equals, folder = given.partition("=")
+    if not equals or "/" in part:
+        part, folder = ".", given
+    return f"start.{json.dumps(part.strip())} = {json.dumps(folder.strip(), ensure_ascii=False)}"
+
+
 @click.command()
 @click.argument("recipe")
 @click.option(
@@ -31,6 +41,12 @@ from ..errors import UsageError
     multiple=True,
     help="Send the figures to this sink as well, tensorboard or wandb; may be repeated.",
 )
+@click.option(
+    "--start",
+    metavar="[PART=]DIR",
+    multiple=True,
+    help="Begin with the weights in DIR: of all parts, or 'understanding.encoder=DIR' of one; may be repeated.",
+)
 @click.option("--stages", metavar="A,B", help="Only these stages, in the recipe's order.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
 @click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Processes that prepare batches ahead.")
@@ -42,6 +58,7 @@ def command(
     resume: bool,
     overrides: tuple[str, ...],
     sinks: tuple[str, ...],
+    start: tuple[str, ...],
     stages: str | None,
     seed: int | None,
     workers: int | None,
@@ -59,7 +76,8 @@ def command(
         overrides = (*overrides, f"training.workers = {workers}")
     if attention is not None:
         overrides = (*overrides, f"training.attention = {json.dumps(attention)}")
-    resolved = read_recipe(recipe, [*(f'sink.{_bare(name)}.use = "{name}"' for name in sinks), *overrides])
+    added = [f'sink.{_bare(name)}.use = "{name}"' for name in sinks]
+    resolved = read_recipe(recipe, [*added, *overrides, *map(_starting, start)])
     chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
     folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)
     draws = [name for name, pathway in resolved.pathways.items() if pathway.mode == "draw"]

@@ -11,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..errors import ComponentError, Problem
+from ..weights import Released
 
 NAME = re.compile(r"[a-z][a-z0-9]*([.-][a-z0-9]+)*")
 """Names of components: lower-case words and numbers, joined by single hyphens or dots (``siglip``, ``mlp-gelu``)."""
@@ -27,7 +28,8 @@ class Component:
     """One version of one named part. Holding it imports nothing; ``load`` imports its code.
 
     ``config``: the attrs class of its settings. ``presets``: settings by name, as plain data. ``factory``: the import
-    path of what builds it, ``"module:name"``. ``plugin`` and ``distribution``: who provides it.
+    path of what builds it, ``"module:name"``. ``plugin`` and ``distribution``: who provides it. ``released``: that of
+    the ``Released`` which says what its tensors are called in directories of other projects; empty where there is none.
     """
 
     kind: str
@@ -40,6 +42,7 @@ class Component:
     plugin: str
     distribution: str = ""
     distribution_version: str = ""
+    released: str = ""
 
     @property
     def reference(self) -> str:
@@ -57,23 +60,41 @@ class Component:
         Raises ``ComponentError`` naming the plugin where the import fails, for whatever reason, or the module lacks
         the name.
         """
-        module, _, attribute = self.factory.partition(":")
-        try:
-            factory: Any = reduce(getattr, attribute.split("."), import_module(module))
-        except (Exception, SystemExit) as error:  # a plugin's module may do anything while it is imported
-            raise ComponentError(
-                Problem(
-                    f"{self.kind} '{self.reference}' of {self.provider} cannot be loaded from '{self.factory}': "
-                    f"{type(error).__name__}: {error}",
-                    hint=_remedy(error),
-                )
-            ) from error
+        factory = self._imported(self.factory)
         if not callable(factory):
             raise ComponentError(
                 f"{self.kind} '{self.reference}' of {self.provider} names '{self.factory}', which cannot be called"
             )
         loaded: Callable[..., Any] = factory
         return loaded
+
+    def released_weights(self) -> Released | None:
+        """What its tensors are called in the directories of other projects; None where it does not say.
+
+        Raises ``ComponentError`` naming the plugin where the import fails or gives something else.
+        """
+        if not self.released:
+            return None
+        found = self._imported(self.released)
+        if not isinstance(found, Released):
+            raise ComponentError(
+                f"{self.kind} '{self.reference}' of {self.provider} names '{self.released}', which is no "
+                "janiform.Released"
+            )
+        return found
+
+    def _imported(self, path: str) -> Any:
+        module, _, attribute = path.partition(":")
+        try:
+            return reduce(getattr, attribute.split("."), import_module(module))
+        except (Exception, SystemExit) as error:  # a plugin's module may do anything while it is imported
+            raise ComponentError(
+                Problem(
+                    f"{self.kind} '{self.reference}' of {self.provider} cannot be loaded from '{path}': "
+                    f"{type(error).__name__}: {error}",
+                    hint=_remedy(error),
+                )
+            ) from error
 
 
 def provider(plugin: str, distribution: str, version: str) -> str:

@@ -44,6 +44,7 @@ class Registrar:
         factory: str,
         summary: str,
         presets: Mapping[str, Mapping[str, Any]] | None = None,
+        released: str = "",
     ) -> None:
         """Offer a component to recipes.
 
@@ -55,12 +56,14 @@ class Registrar:
         :param factory: ``"package.module:name"``, imported when the component is first built.
         :param summary: one line on what it is.
         :param presets: settings by name, as plain data: what could stand in the recipe instead.
+        :param released: ``"package.module:name"`` of a ``janiform.Released``, which says what the part's tensors are
+            called in the directories of other projects, so that training can start from one.
         """
         origin = _caller()
         presets = presets if presets is not None else {}
         problems = [
             *_name_problems(kind, name, version),
-            *_text_problems(factory, summary),
+            *_text_problems(factory, summary, released),
             *_config_problems(kind, config),
         ]
         problems = problems or list(_preset_problems(config, presets))
@@ -80,6 +83,7 @@ class Registrar:
             plugin=self.plugin,
             distribution=self.distribution,
             distribution_version=self.distribution_version,
+            released=released,
         )
 
     def recipes(self, package: str) -> None:
@@ -119,7 +123,10 @@ def _name_problems(kind: object, name: object, version: object) -> Iterator[Prob
         yield Problem(f"a version is a whole number from 1 up, not {version!r}")
 
 
-def _text_problems(factory: object, summary: object) -> Iterator[Problem]:
+def _text_problems(factory: object, summary: object, released: object) -> Iterator[Problem]:
+    if released != "" and (not isinstance(released, str) or not FACTORY.fullmatch(released)):
+        hint = "write 'package.module:name'; it is imported when weights are read"
+        yield Problem(f"{released!r} is no import path of a Released", hint=hint)
     if not isinstance(factory, str) or not FACTORY.fullmatch(factory):
         yield Problem(
             f"{factory!r} is no import path of a factory",

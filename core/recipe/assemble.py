@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import attrs
 
 from ..errors import JaniformError, Origin, nearest
 from ..kernels import AUTO, find
-from .grammar import DEFAULT_USES, PROVIDERS, SINGLE_PARTS
+from .grammar import DEFAULT_USES, PROVIDERS, SINGLE_PARTS, WHOLE
 from .part import Use
 from .part_reader import DEFAULT, PartReader
 from .pathways import NAME, Pathways
 from .positions import Path
-from .recipe import Recipe
+from .recipe import Pathway, Recipe
 from .report import Report
 from .stage import Stage, Training
 from .structure import Mistakes, structure
-from .tree import Node, Table, child, nearest_origin, plain
+from .tree import Node, Table, child, dotted, leaves, nearest_origin, plain
 from .values import got
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ def assemble(
     description = reader.text("description", "", DEFAULT)
     singles = {kind: reader.single(kind) for kind in SINGLE_PARTS}
     pathways = Pathways(tree, parts, report).read()
+    start = reader.start(pathways)
     sources = reader.named("source", reader.component)
     stages = reader.named("stage", reader.stage)
     training = reader.training()
@@ -45,6 +46,7 @@ def assemble(
         name=name,
         description=description,
         pathways=pathways,
+        start=start,
         sources=sources,
         stages=stages,
         training=training,
@@ -94,6 +96,28 @@ class _Reader:
             self.report.missing(f"the recipe has no {kind}", (kind,), self.tree.origin, f'add [{kind}] with use = "…"')
             return None
         return self.parts.use((kind,), kind, node or Table({}, DEFAULT))
+
+    def start(self, pathways: Mapping[str, Pathway]) -> dict[str, str]:
+        """The directories to start from, by the paths of parts and pathways; one text stands for all parts."""
+        node = self.tree.entries.get("start")
+        if node is None:
+            return {}
+        if not isinstance(node, Table):
+            node = Table({WHOLE: node}, node.origin)
+        known = {WHOLE, "backbone", "text", *pathways}
+        known |= {f"{name}.{part}" for name, pathway in pathways.items() for part in pathway.parts if part != "sampler"}
+        found = {}
+        for path, leaf in leaves(node):
+            place, name, value = ("start", *path), ".".join(map(str, path)), plain(leaf)
+            if name not in known:
+                self.report.missing(f"there is no part '{name}' to start", place, leaf.origin, nearest(name, known))
+            elif not isinstance(value, str) or not value.strip():
+                hint = "write the directory of the weights in quotes"
+                self.report.add(f"expected a directory, got {got(value)}", place, leaf.origin, hint)
+            else:
+                found[name] = value
+                self.parts.origins[dotted(("start", name))] = leaf.origin
+        return found
 
     def named(self, section: str, read: Callable[[Path, Node], T | None]) -> dict[str, T]:
         """The tables ``[section.NAME]`` by their names."""

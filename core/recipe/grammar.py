@@ -24,8 +24,11 @@ HEAD_KEYS = ("recipe", "name", "description", "extends")
 PROVIDERS = "providers"
 """The table of a resolved recipe that says which distributions brought its components: ``"encoder siglip@1" = "…"``."""
 
-TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "source", "stage", "training", "sink", PROVIDERS)
-RESERVED = {*HEAD_KEYS, *SINGLE_PARTS, "source", "stage", "training", "sink", PROVIDERS}
+TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "start", "source", "stage", "training", "sink", PROVIDERS)
+RESERVED = {*HEAD_KEYS, *SINGLE_PARTS, "start", "source", "stage", "training", "sink", PROVIDERS}
+
+WHOLE = "."
+"""In ``[start]``: all parts."""
 
 PART_KEYS = ("use", "preset")
 """What stands in the table of a part beside the settings of its component."""

@@ -12,7 +12,7 @@ from .report import Report
 from .tree import Table, dotted, grow
 
 _FIXED = ("recipe", "extends")
-_ALWAYS = ("name", "description", "text", "layout", "training", "sink")
+_ALWAYS = ("name", "description", "text", "layout", "start", "training", "sink")
 
 
 def apply_overrides(tree: Table, lines: Iterable[str], merger: Merger, report: Report) -> Table:

@@ -25,6 +25,7 @@ class Pathway:
 class Recipe:
     """A whole recipe, resolved: every name has its version, every setting its value.
 
+    ``start``: path of a part, of a pathway, or "." -> the directory whose weights training begins with.
     ``origins`` says where each value was written, by path (``generation.adapter.depth``). ``notes`` are sentences about
     settings that were dropped, because another file or an override chose another component. Neither counts when recipes
     are compared.
@@ -40,6 +41,7 @@ class Recipe:
     stages: Mapping[str, Stage] = field(factory=dict)
     training: Training = field(factory=Training)
     sinks: Mapping[str, Use] = field(factory=dict)
+    start: Mapping[str, str] = field(factory=dict)
     origins: Mapping[str, Origin] = field(factory=dict, eq=False, repr=False)
     notes: tuple[str, ...] = field(default=(), eq=False, repr=False)
 

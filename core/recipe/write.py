@@ -82,6 +82,8 @@ def tables(recipe: Recipe) -> dict[str, dict[str, Any]]:
         if pathway.name not in PATHWAY_MODES or not pathway.parts:
             found[pathway.name] = {"mode": pathway.mode}
         found |= {f"{pathway.name}.{kind}": part_table(part) for kind, part in pathway.parts.items()}
+    if recipe.start:
+        found["start"] = dict(recipe.start)
     found |= {f"source.{name}": part_table(source) for name, source in recipe.sources.items()}
     for name, stage in recipe.stages.items():
         found[f"stage.{name}"] = _stage_table(stage)

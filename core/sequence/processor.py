@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 class Processor:
     """What a model's plan says about its input, without the model: may be pickled and sent to data workers.
 
-    ``folder`` is the model directory that holds the text tokenizer's file, where there is one.
+    ``folder`` is the model directory that holds the text tokenizer's file, where there is one; ``text`` is a tokenizer
+    that is there already.
     """
 
     text: TextTokenizer
     layout: Layout
     pathways: Mapping[str, PathwayShape]
 
-    def __init__(self, plan: Plan, folder: Path | None = None) -> None:
+    def __init__(self, plan: Plan, folder: Path | None = None, text: TextTokenizer | None = None) -> None:
         recipe = plan.recipe
         self.pathways = dict(plan.pathways)
-        self.text = make(recipe.text.component, recipe.text.config, folder)
+        self.text = make(recipe.text.component, recipe.text.config, folder) if text is None else text
         self.layout = make(recipe.layout.component, recipe.layout.config, self.text, self.pathways)
         self._transforms = {name: shape.transform() for name, shape in self.pathways.items()}
 

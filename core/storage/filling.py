@@ -61,13 +61,13 @@ def load_parts(
         module = build_modules(plan, device=device, dtype=dtype, parts=(path,))[path] if made else shell
         for name in tuple(shrunk.pop(path)):  # the layers themselves must go as soon as they are reduced
             layer = module.get_submodule(name).to_empty(device=device)
-            _fill(path, layer, placed, files, faults, f"{name}.")
+            fill(path, layer, placed, files, faults, f"{name}.")
             module.set_submodule(name, quantized(layer, quantize or ""))  # type: ignore[arg-type]
         if not made:
             for child in module.modules():
                 if any(tensor.is_meta for tensor in (*child.parameters(False), *child.buffers(False))):
                     child.to_empty(device=device, recurse=False)
-        _fill(path, module, placed, files, faults)
+        fill(path, module, placed, files, faults)
         modules[path] = module
     if problems := faults.problems():
         raise StorageError(problems)
@@ -95,7 +95,7 @@ def _size(module: nn.Module) -> int:
 
 
 @torch.no_grad()
-def _fill(
+def fill(
     path: str,
     module: nn.Module,
     placed: Mapping[str, tuple[Piece, ...]],

@@ -51,7 +51,7 @@ def match(
     used: set[str] = set()
     for path, module in modules.items():
         names = keys[path]
-        part = _Part(path, files)
+        part = Compared(path, files)
         placed[path] = {}
         tensors = tensors_of(module)
         kept[path] = tuple(name for name in tensors if names.is_own(name))
@@ -75,7 +75,7 @@ def match(
     return Matched(placed, kept, unused)
 
 
-class _Part:
+class Compared:
     """What is wrong with one part's tensors."""
 
     def __init__(self, path: str, files: WeightFiles) -> None:

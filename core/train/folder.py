@@ -90,6 +90,12 @@ class RunFolder:
             write_files(path, {"recipe.toml": partial(_write, dumps(recipe))})
         return cls(path, own, facts, notes)
 
+    def record(self, name: str, fact: Any) -> None:
+        """Add to what is said of the run, so that one which is resumed says it too."""
+        self.facts[name] = fact
+        text = json.dumps({"stages": list(self.stages), **self.facts}, indent=2)
+        write_files(self.path, {"run.json": partial(_write, text)})
+
     def save_text(self, text: TextTokenizer) -> None:
         """Write the fitted text tokenizer, unless it is there."""
         if not (self.path / "tokenizer.json").exists():

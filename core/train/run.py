@@ -36,6 +36,7 @@ from .shares import indivisible
 from .sinks import Sinks, open_sinks
 from .skips import SkipLog
 from .stage import StageRun
+from .start import begin
 from .world import World, joined, mesh_of, shape_of
 
 TEXTS_TO_FIT = 2000
@@ -137,6 +138,9 @@ class _Run:
             self.reporter.say(note)
         self.world.share(self._open_sources)
         found = self.world.on_main(self._newest) if resume else None
+        if found is None and self.recipe.start:
+            begun = self.world.share(lambda: begin(self.model, self.recipe.start, self.reporter.say))
+            self.world.on_main(lambda: self.folder.record("start", begun[0]))
         self.world.on_main(lambda: self._ready_text(resume))
         self.world.share(lambda: None if self.world.main else self._ready_text(resume=True))
         self.world.share(lambda: rehearse(self.recipe, self.folder.stages, self.model, self.sources))

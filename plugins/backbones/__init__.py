@@ -23,6 +23,7 @@ def janiform_register(registrar):
         config=LlamaConfig,
         presets=LLAMA_PRESETS,
         factory="janiform_plugins.backbones.llama.model:LlamaBackbone",
+        released="janiform_plugins.backbones.llama.weights:RELEASED",
         summary="RMSNorm, rotary positions, SwiGLU, grouped-query attention",
     )
     registrar.component(
@@ -32,6 +33,7 @@ def janiform_register(registrar):
         config=Qwen2Config,
         presets=QWEN2_PRESETS,
         factory="janiform_plugins.backbones.qwen2.model:Qwen2Backbone",
+        released="janiform_plugins.backbones.qwen2.weights:RELEASED",
         summary="Llama with biases on queries, keys and values, as in Qwen2 and Qwen2.5",
     )
     registrar.component(
@@ -41,6 +43,7 @@ def janiform_register(registrar):
         config=Qwen3Config,
         presets=QWEN3_PRESETS,
         factory="janiform_plugins.backbones.qwen3.model:Qwen3Backbone",
+        released="janiform_plugins.backbones.qwen3.weights:RELEASED",
         summary="Llama with norms on the heads of queries and keys, as in Qwen3",
     )
     registrar.component(
@@ -50,6 +53,7 @@ def janiform_register(registrar):
         config=MistralConfig,
         presets=MISTRAL_PRESETS,
         factory="janiform_plugins.backbones.mistral.model:MistralBackbone",
+        released="janiform_plugins.backbones.mistral.weights:RELEASED",
         summary="Llama by another name, as in Mistral 7B without a sliding window",
     )
     registrar.component(
@@ -59,5 +63,6 @@ def janiform_register(registrar):
         config=GemmaConfig,
         presets=GEMMA_PRESETS,
         factory="janiform_plugins.backbones.gemma.model:GemmaBackbone",
+        released="janiform_plugins.backbones.gemma.weights:RELEASED",
         summary="Llama with scaled embeddings, norms that count from 1 and GELU, as in the first Gemma",
     )

@@ -13,6 +13,7 @@ def janiform_register(registrar):
         version=1,
         config=BridgedBackboneConfig,
         factory="janiform_plugins.bridge.backbone:BridgedBackbone",
+        released="janiform_plugins.bridge.weights:BACKBONE",
         summary="any causal language model of transformers, by its config.json",
     )
     registrar.component(
@@ -21,5 +22,6 @@ def janiform_register(registrar):
         version=1,
         config=BridgedEncoderConfig,
         factory="janiform_plugins.bridge.encoder:BridgedEncoder",
+        released="janiform_plugins.bridge.weights:ENCODER",
         summary="any vision model of transformers, by its config.json",
     )

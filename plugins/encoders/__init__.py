@@ -20,6 +20,7 @@ def janiform_register(registrar):
         config=SiglipConfig,
         presets=SIGLIP_PRESETS,
         factory="janiform_plugins.encoders.siglip.model:SiglipEncoder",
+        released="janiform_plugins.encoders.siglip.weights:RELEASED",
         summary="vision transformer without a class token, as in SigLIP",
     )
     registrar.component(
@@ -29,6 +30,7 @@ def janiform_register(registrar):
         config=ClipConfig,
         presets=CLIP_PRESETS,
         factory="janiform_plugins.encoders.clip.model:ClipEncoder",
+        released="janiform_plugins.encoders.clip.weights:RELEASED",
         summary="vision transformer as in CLIP, seen after one of its layers",
     )
     registrar.component(
@@ -38,6 +40,7 @@ def janiform_register(registrar):
         config=Dinov2Config,
         presets=DINOV2_PRESETS,
         factory="janiform_plugins.encoders.dinov2.model:Dinov2Encoder",
+        released="janiform_plugins.encoders.dinov2.weights:RELEASED",
         summary="vision transformer as in DINOv2, with or without registers",
     )
     registrar.component(

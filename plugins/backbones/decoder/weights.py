@@ -38,6 +38,7 @@ def causal_lm(config: DecoderConfig, prefix: str = "", model: str = "model.", he
     return KeyMap(
         {**names, "lm_head.weight": head},
         prefix=prefix,
+        within=(model, head),
         shares=dict.fromkeys(_QKV, (config.heads, kv_heads, kv_heads)),
         unused={model + "layers.{i}.self_attn.rotary_emb.inv_freq": "the angles follow from rope_theta"},
         repeats={head: model + "embed_tokens.weight"} if config.tied else {},

@@ -1,11 +1,14 @@
-"""The names of a Llama backbone's tensors in the directories of Janus."""
+"""The names of a Llama backbone's tensors in directories of its own, and in those of Janus."""
 
 from __future__ import annotations
 
 from janiform import KeyMap
 
 from ..decoder.config import DecoderConfig
+from ..decoder.released import released
 from ..decoder.weights import causal_lm
+
+RELEASED = released("llama")
 
 
 def official(config: DecoderConfig) -> KeyMap:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from janiform import KeyMap
 
+from ..vit.released import released
 from .config import ClipConfig
 
 
@@ -37,3 +38,10 @@ def transformers(config: ClipConfig) -> KeyMap:
         }
         | {f"encoder.layers.{index}.{{rest}}": later for index in range(config.depth, config.layers)},
     )
+
+
+def _keys(config: ClipConfig) -> list[KeyMap]:
+    return [transformers(config).below(prefix) for prefix in ("vision_model.", "", "vision_tower.vision_model.")]
+
+
+RELEASED = released(_keys, "clip_vision_model", "clip")

@@ -2,6 +2,8 @@
 
 from janiform import KeyMap
 
+from ..vit.released import released
+
 TRANSFORMERS = KeyMap(
     {
         "patch_embed.{rest}": "embeddings.patch_embeddings.projection.{rest}",
@@ -24,3 +26,9 @@ TRANSFORMERS = KeyMap(
     unused={"embeddings.mask_token": "it stands for hidden patches, which only DINOv2's own training has"},
 )
 """The names of ``Dinov2Model`` and ``Dinov2WithRegistersModel`` in their directories."""
+
+RELEASED = released(
+    lambda config: (TRANSFORMERS, TRANSFORMERS.below("dinov2."), TRANSFORMERS.below("dinov2_with_registers.")),
+    "dinov2",
+    "dinov2_with_registers",
+)

@@ -2,6 +2,8 @@
 
 from janiform import KeyMap
 
+from ..vit.released import released
+
 OFFICIAL = KeyMap(
     {"patch_embed.{rest}": "patch_embed.proj.{rest}", "{rest}": "{rest}"},
     prefix="vision_model.vision_tower.",
@@ -45,3 +47,11 @@ TOWER = KeyMap(
 
 A directory that transformers 5 writes of the vision model alone has them without the prefix: ``.below("")``.
 """
+
+RELEASED = released(
+    lambda config: (TOWER, TOWER.below(""), TOWER.below("vision_tower.vision_model."), OFFICIAL),
+    "siglip_vision_model",
+    "siglip",
+    "siglip2_vision_model",
+    "siglip2",
+)

@@ -30,5 +30,6 @@ class BpeConfig:
         default=None, metadata={"help": "A tokenizer.json to start from, where the model's folder has none."}
     )
     special_tokens: tuple[str, ...] = field(
-        default=SPECIAL_TOKENS, metadata={"help": "Special tokens that a learned vocabulary begins with."}
+        default=SPECIAL_TOKENS,
+        metadata={"help": "Special tokens that a learned vocabulary begins with, and that one started from is given."},
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from janiform import ComponentError
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from .config import BpeConfig
 
@@ -61,6 +61,14 @@ class BpeTokenizer:
         )
         tokenizer.train_from_iterator(sorted(texts), trainer)
         self._use(tokenizer)
+
+    def complete(self) -> list[str]:
+        """Give new ids, behind all others, to the special tokens of the config that the file lacks; which those are."""
+        lacking = [token for token in dict.fromkeys(self.config.special_tokens) if token not in self._added]
+        tokenizer = self._ready
+        tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in lacking])
+        self._use(tokenizer)
+        return lacking
 
     def encode(self, text: str) -> list[int]:
         return list(self._ready.encode(text, add_special_tokens=False).ids)

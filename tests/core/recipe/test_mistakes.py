@@ -32,7 +32,7 @@ def report(toys: Registry, text: str, overrides: Sequence[str] = ()) -> list[str
         ('[editing.encoder]\nuse = "eye"', 'editing: unknown table (a further pathway says mode = "look" or mode = "draw")'),
         ('editing = { mode = "see" }', 'editing.mode: expected "look" or "draw", got the text "see"'),
         ("editing = 3", "editing: unknown key (known: backbone, description, extends, generation, layout, name, recipe, sink, "
-         "source, stage, text, training, understanding)"),
+         "source, stage, start, text, training, understanding)"),
         ("descripton = 'x'", "descripton: unknown key (did you mean 'description'?)"),
         ('"" = { mode = "look" }', '"": is no name for a pathway (letters, digits, - and _, not beginning with a digit)'),
         ("text = 3", "text: expected a table, got 3 (write text = { use = \"…\" })"),
