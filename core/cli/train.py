@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -67,6 +68,8 @@ def command(
 ) -> None:
     """Train RECIPE, a recipe's name or file, and write the model into a folder.
 
+    Several processes train together where torchrun starts them: torchrun --nproc-per-node 8 -m janiform train …
+
     Ctrl-C finishes the step, saves and says how to go on. The log is DIR/log.jsonl, sample pictures are in DIR/samples.
     """
     from ..recipe import read_recipe
@@ -80,6 +83,8 @@ def command(
     resolved = read_recipe(recipe, [*added, *overrides, *map(_starting, start)])
     chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
     folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)
+    if os.environ.get("RANK", "0") != "0":  # one of several processes that torchrun started; the first one speaks
+        return
     draws = [name for name, pathway in resolved.pathways.items() if pathway.mode == "draw"]
     looks = [name for name, pathway in resolved.pathways.items() if pathway.mode == "look"]
     click.echo(f"the model is in {folder}")

@@ -102,8 +102,7 @@ def test_every_block_is_compiled(ready: Any, plain: Outcome, monkeypatch: pytest
 
     monkeypatch.setattr(torch, "compile", compile_)
     assert_alike(step(ready, compile=True, checkpointing=True, micro_batch=6), plain)
-    assert len(compiled) == 3
-    assert compiled.count("Block") >= 2
+    assert compiled.count("Block") == 3  # two of the backbone and one of the encoder
 
 
 @pytest.mark.slow
