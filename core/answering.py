@@ -157,6 +157,6 @@ def seeds_of(seed: int | Iterable[int], count: int, what: str) -> list[int]:
     if len(seeds) != count:
         raise UsageError(f"{count} {what} need {count} seeds, not {len(seeds)}")
     for value in seeds:
-        if not 0 <= value < 2**63:
+        if not isinstance(value, int | np.integer) or not 0 <= value < 2**63:
             raise UsageError(f"a seed is a whole number from 0 to 2^63 - 1, not {value}")
-    return seeds
+    return [int(value) for value in seeds]

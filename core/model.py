@@ -98,7 +98,7 @@ class UnifiedModel(nn.Module):
             return pictures.codes
         tokenizer = cast(Tokenizer, self.part(f"{pathway}.tokenizer"))
         with torch.no_grad():
-            return tokenizer.encode(cast(Tensor, pictures.pixels))
+            return tokenizer.encode(_as_weights(pictures.pixels, cast(nn.Module, tokenizer)))
 
     def embed_codes(self, codes: Tensor, pathway: str) -> Tensor:
         """Codes [n, N, d] to what the backbone reads, [n, N, H]."""
@@ -117,7 +117,8 @@ class UnifiedModel(nn.Module):
         places, vectors = [], []
         for name, pictures in batch.pictures.items():
             if self.plan.pathways[name].codes is None:
-                seen = self.part(f"{name}.adapter")(self.part(f"{name}.encoder")(pictures.pixels))
+                encoder = self.part(f"{name}.encoder")
+                seen = self.part(f"{name}.adapter")(encoder(_as_weights(pictures.pixels, encoder)))
             else:
                 known = None if codes is None else codes.get(name)
                 seen = self.embed_codes(self.codes(pictures, name) if known is None else known, name)
@@ -180,3 +181,9 @@ class UnifiedModel(nn.Module):
                 raise CompositionError(Problem("a pathway cannot have this name: the model has a method of it", name))
             self.add_module(name, Parts())
         return cast(Parts, self._modules[name])
+
+
+def _as_weights(pixels: Tensor | None, module: nn.Module) -> Tensor:
+    """Pixels [n, 3, h, w] in the type of a part's weights, which pictures have whatever the model is loaded as."""
+    dtype = next((weight.dtype for weight in module.parameters() if weight.is_floating_point()), None)
+    return cast(Tensor, pixels).to(dtype)

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..contracts import Head, Tokenizer
 from ..errors import UsageError
 from ..ports import Codes
+from ..sequence.processor import check_codes
 from ..sequence.spans import Sequence as SpanSequence
 from .prompts import check_room, generating, read
 from .sampling import Choice, guided, uniforms
@@ -87,7 +88,13 @@ def generate_codes(
 
 
 def decode_codes(model: UnifiedModel, codes: Tensor, *, pathway: str = "generation", at_once: int = 16) -> Tensor:
-    """Codes [B, N, d] to pictures [B, 3, h, w] in [-1, 1], ``at_once`` together so that memory stays bounded."""
+    """Codes [B, N, d] to pictures [B, 3, h, w] in [-1, 1], ``at_once`` together so that memory stays bounded.
+
+    Raises ``UsageError`` for codes that the pathway does not have.
+    """
+    known = model.plan.pathways[pathway].codes
+    if known is not None:
+        check_codes(codes, known)
     tokenizer = cast(Tokenizer, model.part(f"{pathway}.tokenizer"))
     with generating(model):
         groups = (codes[start : start + at_once] for start in range(0, len(codes), at_once))

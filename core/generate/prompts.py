@@ -48,17 +48,23 @@ def check_room(
 ) -> None:
     """Raises ``UsageError`` for the first prompt that, with ``more`` positions after it, is longer than the context.
 
-    ``more`` may be one number for each prompt; ``fewer`` says that fewer can be asked for. The sentence says how many.
+    Also for one with an id that the backbone has no embedding for. ``more`` may be one number for each prompt;
+    ``fewer`` says that fewer can be asked for. The sentence says how many.
     """
-    context = model.plan.hidden.context
+    context, vocabulary = model.plan.hidden.context, model.plan.hidden.vocabulary
     if not prompts:
         raise UsageError("there is no prompt")
     wanted = [more] * len(prompts) if isinstance(more, int) else more
     for number, (prompt, count) in enumerate(zip(prompts, wanted, strict=True), start=1):
+        which = f"prompt {number}" if len(prompts) > 1 else "the prompt"
+        strange = next((id for id in prompt.ids if not 0 <= id < vocabulary), None)
+        if strange is not None:
+            raise UsageError(
+                f"{which} has the id {strange}; the model has embeddings for the ids 0 to {vocabulary - 1}"
+            )
         room = context - len(prompt)
         if count <= room:
             continue
-        which = f"prompt {number}" if len(prompts) > 1 else "the prompt"
         advice = [f"shorten it to {context - count} tokens"] if count < context else []
         if fewer and room > 0:
             advice.append(f"ask for at most {room}")

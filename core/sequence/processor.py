@@ -20,7 +20,16 @@ from .spans import Sequence
 
 if TYPE_CHECKING:
     from ..compose import PathwayShape, Plan
+    from ..ports import Codes
     from .conversation import Picture
+
+
+def check_codes(codes: torch.Tensor, known: Codes) -> None:
+    """Raises ``UsageError`` where codes of any shape hold one that is not in the vocabulary."""
+    low, high = (int(bound) for bound in codes.aminmax()) if codes.numel() else (0, 0)
+    if low < 0 or high >= known.vocabulary:
+        strange = low if low < 0 else high
+        raise UsageError(f"{strange} is no code of the picture's vocabulary, which has 0 to {known.vocabulary - 1}")
 
 
 class Processor:
@@ -74,11 +83,15 @@ class Processor:
         return cast("Sequence | None", by_rule(sequence, length))
 
     def pixels(self, picture: Picture, pathway: str) -> torch.Tensor:
-        """A picture as the pathway wants it: pixels [3, h, w]. Codes [N, d] and pixels stay as they are."""
-        if isinstance(picture, torch.Tensor):
-            return picture
+        """A picture as the pathway wants it: pixels [3, h, w]. Codes [N, d] and pixels stay as they are.
+
+        Raises ``UsageError`` for codes and pixels that the pathway cannot have.
+        """
         if isinstance(picture, np.ndarray) and picture.ndim == 2 and picture.dtype.kind in "iu":
-            return torch.from_numpy(picture.astype(np.int64))
+            picture = torch.from_numpy(picture.astype(np.int64))
+        if isinstance(picture, torch.Tensor):
+            self._check_tensor(picture, pathway)
+            return picture
         return self._transforms[pathway](cast(Any, picture))
 
     def collate(self, sequences: SequenceOf[Sequence], side: Side = "right") -> Batch:
@@ -94,6 +107,18 @@ class Processor:
         if not self.text.fitted:
             # In a conversation a blank precedes what is said, which for most tokenizers makes other words of it.
             self.text.fit(form for text in texts for form in (text, f" {text}"))
+
+    def _check_tensor(self, picture: torch.Tensor, pathway: str) -> None:
+        codes, shape = self.pathways[pathway].codes, list(picture.shape)
+        if picture.is_floating_point():
+            if len(shape) != 3 or shape[0] != 3:
+                raise UsageError(f"the pixels of a picture are [3, h, w], not {shape}")
+        elif codes is None:
+            raise UsageError(f"the pathway '{pathway}' looks at pixels, and is given codes {shape}")
+        elif shape != [codes.tokens, codes.depth]:
+            raise UsageError(f"the codes of '{pathway}' are {[codes.tokens, codes.depth]}, not {shape}")
+        else:
+            check_codes(picture, codes)
 
     def _check(self, piece: Look | Draw) -> None:
         shape = self.pathways.get(piece.pathway)
