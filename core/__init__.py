@@ -86,6 +86,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.spans import Sequence as Sequence
     from .sequence.spans import Span as Span
     from .sequence.spans import blanked as blanked
+    from .sequence.tiles import Tiles as Tiles
     from .showcase import Answered as Answered
     from .showcase import Drawn as Drawn
     from .showcase import Samples as Samples
@@ -155,6 +156,7 @@ _PUBLIC = {
     "Span": "sequence.spans",
     "StorageError": "errors",
     "TextTokenizer": "contracts",
+    "Tiles": "sequence.tiles",
     "Tokenizer": "contracts",
     "Turn": "sequence.conversation",
     "UnifiedModel": "model",

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .kernels import Asked, Serves
-from .ports import Codes, Features, Hidden, Logits
+from .ports import Codes, Features, Grid, Hidden, Logits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy import ndarray
     from PIL.Image import Image
     from torch import Tensor
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .sequence.conversation import Conversation
     from .sequence.mask import Mask
     from .sequence.spans import Sequence as SpanSequence
+    from .sequence.tiles import Tiles
     from .showcase import Samples, Showcase
     from .storage.export import Export
     from .storage.weight_files import WeightFiles
@@ -46,6 +48,24 @@ Choose = Callable[["Tensor"], "Tensor"]
 
 Progress = Callable[[str, int, int], None]
 """What is being done, how much of it is done, and of how much."""
+
+
+class TilingConfig(Protocol):
+    """Kind ``tiling``; factory(config) -> Tiling."""
+
+    @property
+    def most(self) -> int:
+        """The most pictures that one picture is seen as."""
+
+
+class Tiling(Protocol):
+    """Cuts large pictures up before an encoder of one size looks at them. Runs in data workers, without torch."""
+
+    def cut(self, picture: Image | ndarray, seen: Grid, background: tuple[int, int, int]) -> Tiles:
+        """A picture, RGB or uint8 [h, w, 3], to what is seen of it, each crop ``seen`` pixels high and wide.
+
+        One that is left whole, as an overview is, must be the picture itself: the pathway's transform pads it.
+        """
 
 
 class EncoderConfig(Protocol):

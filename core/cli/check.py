@@ -140,6 +140,7 @@ def _show_costs(found: Examination, held: Contents | None, out: Console) -> None
         said = f"{pathway.tokens} tokens a picture of {height}×{width}"
         if pathway.look is not None:
             said += f", {work(pathway.look)} to look at it"
+            said += f"; large ones are cut into at most {pathway.tiles} such" if pathway.tiles > 1 else ""
         if pathway.code is not None and pathway.decode is not None:
             said += f", {work(pathway.code)} a code, {work(pathway.decode)} to decode them"
         rows.add_row(name, said)

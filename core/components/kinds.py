@@ -22,6 +22,7 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
+        Kind("tiling", "how a large picture is cut up to be looked at", ("most",), "TilingConfig", "Tiling"),
         Kind("encoder", "looks at pictures: pixels to features", ("features", "transform"), "EncoderConfig", "Encoder"),
         Kind("tokenizer", "pixels to codes and back", ("codes", "transform"), "TokenizerConfig", "Tokenizer"),
         Kind("embedding", "codes to vectors, as the backbone reads them", ("embed",), "EmbeddingConfig", "Embedding"),

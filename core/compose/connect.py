@@ -84,13 +84,17 @@ class _Composition:
         check_width(f"{name}.adapter", adapted, self.hidden, self.findings)
         if isinstance(codes, Codes) and pathway.mode == "draw":
             self.adapts_codes(f"{name}.adapter", cast(Features, features), adapted, codes)
-        check_context(visual, adapted.tokens, self.hidden, self.findings)
+        tiling = f"{name}.tiling"
+        self.configured(tiling)
+        tiles = int(self.use(tiling).config.most) if tiling in self.owners else 1
+        check_context(visual, adapted.tokens * tiles, self.hidden, self.findings)
         return PathwayShape(
             mode=pathway.mode,
             tokens=adapted.tokens,
             transform=self.use(visual).config.transform,
             codes=codes if isinstance(codes, Codes) else None,
             features=adapted,
+            tiles=tiles,
         )
 
     def drawing(self, name: str, codes: Codes) -> None:

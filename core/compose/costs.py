@@ -32,9 +32,10 @@ class PartCosts:
 class PathwayCosts:
     """What one picture costs in a pathway. FLOPs without those of attending to the keys that came before.
 
-    ``tokens``: positions in the sequence. ``pixels``: height and width of what the pathway sees. ``look``: encoder (or
-    tokenizer), adapter and backbone, for a pathway that looks. ``code``: backbone, head, embedding and adapter for one
-    code, one row (guidance takes two), and ``decode``: codes to pixels, for one that draws.
+    ``tokens``: positions in the sequence, of one of at most ``tiles`` that a picture is cut into. ``pixels``: height
+    and width of what the pathway sees. ``look``: encoder (or tokenizer), adapter and backbone, for a pathway that
+    looks; of one tile. ``code``: backbone, head, embedding and adapter for one code, one row (guidance takes two), and
+    ``decode``: codes to pixels, for one that draws.
     """
 
     tokens: int
@@ -42,6 +43,7 @@ class PathwayCosts:
     look: int | None = None
     code: int | None = None
     decode: int | None = None
+    tiles: int = 1
 
 
 @frozen
@@ -152,7 +154,7 @@ def _pathway(
     pixels, cost = pixels_of(shape), picture_flops(plan, name, modules)
     if shape.mode == "look" or shape.codes is None:
         look = cost.see + cost.embed + cost.adapt + shape.tokens * position
-        return PathwayCosts(shape.tokens, pixels, look=look)
+        return PathwayCosts(shape.tokens, pixels, look=look, tiles=shape.tiles)
     tokens = shape.codes.tokens
     code = position + cost.predict // tokens + (cost.embed + cost.adapt) // tokens
     return PathwayCosts(shape.tokens, pixels, code=code, decode=cost.decode)

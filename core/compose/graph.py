@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 ROWS = {
     "input": 0,
-    "layout": 1,
-    "encoder": 1,
-    "tokenizer": 1,
-    "text": 2,
-    "embedding": 2,
-    "adapter": 3,
-    "backbone": 4,
-    "head": 5,
-    "output": 5,
-    "sampler": 6,
+    "tiling": 1,
+    "layout": 2,
+    "encoder": 2,
+    "tokenizer": 2,
+    "text": 3,
+    "embedding": 3,
+    "adapter": 4,
+    "backbone": 5,
+    "head": 6,
+    "output": 6,
+    "sampler": 7,
 }
 """Rows from the top, by kind; empty ones are left out."""
 
@@ -87,7 +88,11 @@ def graph(plan: Plan, costs: Costs | None = None) -> Graph:
         pixels = costs.pathways[name].pixels if costs else ("h", "w")
         nodes.append(Node(f"{name} in", "input", ("picture",), column))
         label = ("pixels", f"[B, 3, {pixels[0]}, {pixels[1]}]")
-        arrows.append(Arrow(f"{name} in", visual, label, both=shape.mode == "draw"))
+        source, tiling = f"{name} in", f"{name}.tiling"
+        if tiling in plan.parts:
+            arrows.append(Arrow(source, plan.owner(tiling), ("picture",)))
+            source = plan.owner(tiling)
+        arrows.append(Arrow(source, visual, label, both=shape.mode == "draw"))
     arrows.extend(Arrow(edge.from_path, edge.to_path, label_of(edge.port)) for edge in plan.edges)
     nodes.append(Node("text out", "output", ("answer",), 0))
     arrows.append(Arrow("backbone", "text out", ("logits", f"[B, T, {plan.hidden.vocabulary}]")))

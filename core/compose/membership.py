@@ -45,14 +45,15 @@ def _roles(pathway: Pathway, findings: Findings) -> list[str]:
             f"{VERBS[pathway.mode]} and so needs {_article(role)}, which is missing",
             f'add {role} = {{ use = "…" }} to [{pathway.name}]; `janiform components {role}` lists what there is',
         )
+    optional = ("tiling",) if pathway.mode == "look" else ()
     for role in pathway.parts:
-        if role not in expected:
+        if role not in (*optional, *expected):
             findings.add(
                 f"{pathway.name}.{role}",
                 f"{_article(role)} does not belong in the pathway '{pathway.name}', which {VERBS[pathway.mode]}",
-                f"its parts are {', '.join(expected)}",
+                f"its parts are {', '.join((*optional, *expected))}",
             )
-    return [role for role in expected if role in pathway.parts]
+    return [role for role in (*optional, *expected) if role in pathway.parts]
 
 
 def _follow(path: str, findings: Findings) -> str | None:

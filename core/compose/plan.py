@@ -46,7 +46,8 @@ class Edge:
 class PathwayShape:
     """What the sequence model must know of a pathway.
 
-    ``tokens``: positions that one picture takes in the sequence. ``transform()`` gives the picture's transform; it may
+    ``tokens``: positions that one picture takes in the sequence, or one of at most ``tiles`` that it is cut into.
+    ``transform()`` gives the picture's transform; it may
     import torch. ``codes``: None for a pathway that looks through an encoder. ``features``: what enters the backbone.
     """
 
@@ -55,6 +56,7 @@ class PathwayShape:
     transform: Callable[[], ImageTransform] = field(eq=False, repr=False)
     codes: Codes | None
     features: Features
+    tiles: int = 1
 
 
 @frozen

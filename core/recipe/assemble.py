@@ -105,7 +105,12 @@ class _Reader:
         if not isinstance(node, Table):
             node = Table({WHOLE: node}, node.origin)
         known = {WHOLE, "backbone", "text", *pathways}
-        known |= {f"{name}.{part}" for name, pathway in pathways.items() for part in pathway.parts if part != "sampler"}
+        known |= {
+            f"{name}.{part}"
+            for name, pathway in pathways.items()
+            for part in pathway.parts
+            if part not in ("sampler", "tiling")
+        }
         found = {}
         for path, leaf in leaves(node):
             place, name, value = ("start", *path), ".".join(map(str, path)), plain(leaf)

@@ -14,7 +14,7 @@ Mode = Literal["look", "draw"]
 SINGLE_PARTS = ("backbone", "text", "layout")
 """Parts that stand at the top of a recipe. Each is of the kind of its name, as are the parts of a pathway."""
 
-PATHWAY_PARTS = ("encoder", "tokenizer", "embedding", "adapter", "head", "sampler")
+PATHWAY_PARTS = ("tiling", "encoder", "tokenizer", "embedding", "adapter", "head", "sampler")
 """The parts of a pathway, in the order of the data."""
 
 PATHWAY_MODES: dict[str, Mode] = {"understanding": "look", "generation": "draw"}

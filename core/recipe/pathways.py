@@ -19,7 +19,7 @@ from .values import got
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 _BELONGING: dict[Mode, tuple[str, ...]] = {
-    "look": ("encoder", "tokenizer", "embedding", "adapter"),
+    "look": ("tiling", "encoder", "tokenizer", "embedding", "adapter"),
     "draw": ("tokenizer", "embedding", "adapter", "head", "sampler"),
 }
 

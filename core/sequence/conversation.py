@@ -10,13 +10,14 @@ import numpy as np
 from attrs import field, frozen
 
 from ..errors import JaniformError
+from .tiles import Tiles
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    Picture: TypeAlias = Image | np.ndarray | Tensor
-    """A PIL picture or uint8 array [h, w, 3]; or what a pathway makes of it: pixels [3, h, w] or codes [N, d]."""
+    Picture: TypeAlias = Image | np.ndarray | Tensor | Tiles
+    """A PIL picture or uint8 array [h, w, 3]; or what a pathway makes of it: tiles, pixels [3, h, w], codes [N, d]."""
 
 Role = Literal["user", "assistant"]
 
@@ -29,6 +30,11 @@ class Look:
 
     picture: Picture = field(eq=_same_picture, repr=False)
     pathway: str = "understanding"
+
+    @property
+    def lines(self) -> tuple[tuple[Picture, ...], ...]:
+        """What is seen of it: the picture, or lines of tiles, each of which takes a picture's positions."""
+        return self.picture.lines if isinstance(self.picture, Tiles) else ((self.picture,),)
 
 
 @frozen

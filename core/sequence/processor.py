@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
+from attrs import evolve
+from PIL import Image
 
 from ..components.making import make
-from ..contracts import Layout, TextTokenizer
+from ..contracts import Layout, TextTokenizer, Tiling
 from ..errors import ComponentError, JaniformError, UsageError, nearest
+from ..ports import Grid
 from .batch import Batch, Side, collate, pack
-from .conversation import Conversation, Draw, Look
+from .conversation import Content, Conversation, Draw, Look, Turn
 from .shorten import shortened
 from .spans import Sequence
+from .tiles import Tiles
 
 if TYPE_CHECKING:
     from ..compose import PathwayShape, Plan
@@ -49,6 +53,10 @@ class Processor:
         self.text = make(recipe.text.component, recipe.text.config, folder) if text is None else text
         self.layout = make(recipe.layout.component, recipe.layout.config, self.text, self.pathways)
         self._transforms = {name: shape.transform() for name, shape in self.pathways.items()}
+        self._tilings: dict[str, Tiling] = {}
+        for name in self.pathways:
+            if (part := plan.parts.get(f"{name}.tiling")) is not None:
+                self._tilings[name] = make(part.use.component, part.use.config)
 
     def sequence(self, conversation: Conversation, *, answer: bool = True) -> Sequence:
         """The conversation's spans, with every picture transformed as its pathway wants it.
@@ -59,7 +67,7 @@ class Processor:
             for piece in turn.content:
                 if isinstance(piece, Look | Draw):
                     self._check(piece)
-        sequence = self.layout.render(conversation, answer=answer)
+        sequence = self.layout.render(self._tiled(conversation), answer=answer)
         return sequence.with_pictures(
             None if span.picture is None or span.pathway is None else self.pixels(span.picture, span.pathway)
             for span in sequence.spans
@@ -87,6 +95,8 @@ class Processor:
 
         Raises ``UsageError`` for codes and pixels that the pathway cannot have.
         """
+        if isinstance(picture, Tiles):
+            raise ComponentError(f"the layout {type(self.layout).__name__} does not write the tiles of pictures")
         if isinstance(picture, np.ndarray) and picture.ndim == 2 and picture.dtype.kind in "iu":
             picture = torch.from_numpy(picture.astype(np.int64))
         if isinstance(picture, torch.Tensor):
@@ -119,6 +129,25 @@ class Processor:
             raise UsageError(f"the codes of '{pathway}' are {[codes.tokens, codes.depth]}, not {shape}")
         else:
             check_codes(picture, codes)
+
+    def _tiled(self, conversation: Conversation) -> Conversation:
+        """The conversation with the pictures cut up that are looked at through a pathway with a tiling."""
+        if not self._tilings:
+            return conversation
+        turns = [Turn(turn.role, [self._cut(piece) for piece in turn.content]) for turn in conversation.turns]
+        return evolve(conversation, turns=turns)
+
+    def _cut(self, piece: Content) -> Content:
+        if not isinstance(piece, Look) or piece.pathway not in self._tilings or isinstance(piece.picture, torch.Tensor):
+            return piece
+        if isinstance(piece.picture, np.ndarray) and piece.picture.ndim == 2:  # codes
+            return piece
+        transform: Any = self._transforms[piece.pathway]
+        _, height, width = transform(Image.new("RGB", (32, 32))).shape
+        mean = getattr(transform, "mean", (0.5, 0.5, 0.5))
+        background = getattr(transform, "background", None) or tuple(int(value * 255) for value in mean)
+        tiles = self._tilings[piece.pathway].cut(cast(Any, piece.picture), Grid(height, width), background)
+        return Look(tiles, piece.pathway)
 
     def _check(self, piece: Look | Draw) -> None:
         shape = self.pathways.get(piece.pathway)

@@ -29,4 +29,7 @@ class JanusConfig:
     pad: str = field(default="<｜▁pad▁｜>", metadata={"help": "Fills padding, and blanked prompts."})
     begin_of_image: str = field(default="<begin_of_image>", metadata={"help": "Stands before every picture."})
     end_of_image: str = field(default="<end_of_image>", metadata={"help": "Stands after every picture."})
+    between_lines: str = field(
+        default="\n", metadata={"help": "Text between the rows of tiles of a picture that is cut up, and its overview."}
+    )
     placeholder: str = field(default="<image_placeholder>", metadata={"help": "Stands in a picture's positions."})

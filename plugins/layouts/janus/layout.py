@@ -3,8 +3,9 @@
     {begin}{system}\\n\\n{user}: {content}\\n\\n{assistant}: {content}{end}{user}: ...
 
 Contents and the whole are stripped, and an empty turn is ``{role}:`` without a space. A picture to look at is
-``{begin_of_image}`` + placeholders + ``{end_of_image}``. A picture to draw follows ``{assistant}:`` at once, which
-is the prompt that it is generated from. A document without a user is ``{begin}{text}{end}``.
+``{begin_of_image}`` + placeholders + ``{end_of_image}``; where it is cut up they are those of all its tiles, with text
+between their lines. A picture to draw follows ``{assistant}:`` at once, which is the prompt that it is generated from.
+A document without a user is ``{begin}{text}{end}``.
 """
 
 from __future__ import annotations
@@ -107,11 +108,20 @@ class JanusLayout:
                 continue
             writer.flush(loss)
             writer.special(self.config.begin_of_image)
-            kind = "draw" if isinstance(piece, Draw) else "look"
-            writer.picture(
-                piece, self.config.placeholder, self.pathways[piece.pathway].tokens, loss=loss and kind == "draw"
-            )
+            tokens = self.pathways[piece.pathway].tokens
+            if isinstance(piece, Draw):
+                writer.picture(piece, self.config.placeholder, tokens, loss=loss)
+            else:
+                self._look(writer, piece, tokens)
             writer.special(self.config.end_of_image)
+
+    def _look(self, writer: Writer, piece: Look, tokens: int) -> None:
+        """A picture, or the tiles of one, line by line."""
+        for number, line in enumerate(piece.lines):
+            if number:
+                writer.say(self.config.between_lines)
+            for picture in line:
+                writer.picture(Look(picture, piece.pathway), self.config.placeholder, tokens, loss=False)
 
     def _is_special(self, token: str) -> bool:
         try:

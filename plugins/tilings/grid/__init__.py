@@ -1,0 +1,1 @@
+"""Crops on a grid that is chosen for each picture, and an overview."""
