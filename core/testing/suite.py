@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 
 from ..components.registry import registry
 from ..compose.slots import SLOTS
 from ..ports import Misfit
-from .case import Case
+from .case import Case, Failure
 from .common import COMMON, registers_without_torch
 from .kernels import CHECKS, KernelCase, kernel_cases
 from .kinds import OF_KIND
@@ -120,19 +122,43 @@ def _drawn(examples: int) -> Callable[[Callable[[Any], None]], Callable[[Any], N
 def _test(
     kind: str, name: str, check: Check, drawn: st.SearchStrategy[Settings], examples: int
 ) -> Callable[[Any], None]:
+    refusals: list[str] = []
+
     @_drawn(examples)
     @given(chosen=drawn, seed=st.integers(0, 999))
-    def test(self: Any, chosen: Settings, seed: int) -> None:
+    def try_it(chosen: Settings, seed: int) -> None:
         case = Case.made(kind, name, chosen, seed)
         try:
             if kind in SLOTS:
-                case.gives  # noqa: B018 - a part may refuse what it is given
-        except Misfit:
-            return
-        check(case)
+                case.gives  # noqa: B018 - a part may refuse what it is given, and is given something else then
+        except Misfit as misfit:
+            refusals.append(f"{case.name}: refuses whatever it is given, the last time because: {misfit}")
+            reject()
+        run_check(check, case)
+
+    def test(self: Any) -> None:
+        try:
+            try_it()
+        except Unsatisfiable:
+            raise Failure(refusals[-1]) from None
 
     test.__doc__ = check.__doc__
     return test
+
+
+def run_check(check: Check, case: Case) -> None:
+    """One promise of one case. Raises ``Failure`` with a sentence, whatever the part itself raises."""
+    try:
+        check(case)
+    except AssertionError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{frames[-1].filename}:{frames[-1].lineno}"
+        promise = check.__name__.replace("_", " ")
+        raise Failure(
+            f"{case.name}: {type(error).__name__}: {error} ({where}), while it was seen whether it {promise}"
+        ) from error
 
 
 def _once(kind: str, name: str) -> Callable[[Any], None]:

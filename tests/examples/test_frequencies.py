@@ -14,11 +14,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "janiform-frequencies"
-SWAP = 'understanding.encoder = { use = "dct", image_size = 384, patch_size = 16 }'
+SWAP = (
+    "--set",
+    'understanding.encoder = { use = "dct", image_size = 384, patch_size = 16 }',
+    "--set",
+    'generation.tokenizer = { use = "dct-vq", image_size = 384, patch_size = 16, vocabulary = 16384 }',
+)
 
 LEARN_AND_DRAW = """
-import sys, torch
-from janiform import Conversation, Model, read_recipe
+import pathlib, sys, torch
+from janiform import Conversation, Model, dumps, read_recipe
 from janiform.compose import compose
 from PIL import Image
 
@@ -31,6 +36,7 @@ losses = model.losses(model.processor.collate([model.processor.sequence(example)
 torch.stack([loss.mean for loss in losses.values()]).sum().backward()
 assert all(parameter.grad is not None for parameter in model.understanding.encoder.parameters())
 drawn = Model(model.eval().requires_grad_(False)).generate("a red circle")[0]
+pathlib.Path(sys.argv[1]).write_text(dumps(model.plan.recipe))
 print(drawn.size)
 """
 
@@ -71,9 +77,10 @@ def test_it_comes_fits_learns_draws_and_goes(
     assert "janiform-frequencies" in listed
     checked = run(*janiform, "check", "mini-frequencies")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    swapped = run(*janiform, "check", "janus-pro-1b", "--set", SWAP)
+    swapped = run(*janiform, "check", "janus-pro-1b", *SWAP)
     assert swapped.returncode == 0, swapped.stdout + swapped.stderr
-    drawn = run("python", "-c", LEARN_AND_DRAW)
+    resolved = str(tmp_path / "recipe.toml")
+    drawn = run("python", "-c", LEARN_AND_DRAW, resolved)
     assert drawn.stdout.strip() == "(64, 64)", drawn.stderr
 
     tested = run("python", "-m", "pytest", "-q", str(package / "tests"))
@@ -81,7 +88,11 @@ def test_it_comes_fits_learns_draws_and_goes(
 
     run.pip("uninstall", "--quiet", "--yes", "janiform-frequencies")  # type: ignore[attr-defined]
     assert run(*janiform, "components", "--json").stdout == before
-    gone = run(*janiform, "check", "janus-pro-1b", "--set", SWAP)
+    gone = run(*janiform, "check", "janus-pro-1b", *SWAP)
     assert gone.returncode == 1
-    assert "dct" in gone.stderr
+    assert "no encoder is called 'dct'" in gone.stderr
+    assert "no tokenizer is called 'dct-vq'" in gone.stderr
     assert "Traceback" not in gone.stderr
+    missed = run(*janiform, "show", resolved)
+    assert missed.returncode == 1
+    assert missed.stderr.count("it was provided by janiform-frequencies 0.1.0, which is not installed: pip") == 2

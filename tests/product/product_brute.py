@@ -6,23 +6,44 @@ the paths that are refused, each with the facts that the reason must state.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 import torch
 from janiform import Codes, Features, Hidden
+from janiform.compose.slots import SLOTS
 from janiform.recipe import Use
 from PIL import Image
 from product_parts import TEXTS, Drawing, Seeing, square
 from torch import Tensor, nn
 
 Refused = dict[str, tuple[str, ...]]
+Answer = TypeVar("Answer")
 
 ROOM = 16
 """Positions beside a picture that must be left for text."""
 
 
-@cache
+def once(question: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Answered once for each of its arguments. Parts need not be hashable: their settings may hold tables."""
+    answers: dict[Any, Answer] = {}
+
+    def key(thing: Any) -> Any:
+        """Parts are made once (``product_parts.parts``), ports are values."""
+        return id(thing) if isinstance(thing, Use) else thing
+
+    @wraps(question)
+    def answer(*asked: Any, **named: Any) -> Answer:
+        known = (*map(key, asked), *named.values())
+        if known not in answers:
+            answers[known] = question(*asked, **named)
+        return answers[known]
+
+    return answer
+
+
+@once
 def built(use: Use, *ports: Any) -> nn.Module | None:
     """The part as its factory makes it for its ports, asked or not; None where it cannot be made."""
     torch.manual_seed(0)
@@ -32,6 +53,15 @@ def built(use: Use, *ports: Any) -> nn.Module | None:
         return None
 
 
+@once
+def placed(use: Use, backbone: Use, **ports: Any) -> nn.Module | None:
+    """A part beside a backbone, whose matrices it may work with."""
+    module: Any = built(use, *(ports[name] for name in SLOTS[use.kind].takes))
+    if hasattr(module, "borrow"):
+        module.borrow(built(backbone))
+    return module
+
+
 def ran(module: nn.Module | None, *inputs: Tensor) -> Tensor | None:
     try:
         return None if module is None else module(*inputs)
@@ -39,13 +69,13 @@ def ran(module: nn.Module | None, *inputs: Tensor) -> Tensor | None:
         return None
 
 
-@cache
+@once
 def pixels(use: Use) -> Tensor:
     config: Any = use.config
     return config.transform()(Image.effect_noise((40, 30), 90).convert("RGB"))[None]
 
 
-@cache
+@once
 def hidden(use: Use) -> Hidden:
     """The backbone's port, its widths measured; how long its context is, only its settings can say."""
     module: Any = built(use)
@@ -56,20 +86,20 @@ def hidden(use: Use) -> Hidden:
     )
 
 
-@cache
+@once
 def texts(backbone: Use) -> Refused:
     known = hidden(backbone).vocabulary
     return {} if known >= TEXTS else {"text": (str(known), str(TEXTS))}
 
 
-@cache
+@once
 def features(use: Use) -> Tensor:
     found = ran(built(use), pixels(use))
     assert found is not None, f"{use.reference} does not run alone"
     return found
 
 
-@cache
+@once
 def encoded(use: Use) -> Tensor:
     module: Any = built(use)
     return module.encode(pixels(use))
@@ -82,21 +112,46 @@ def seen(backbone: Use, way: Seeing) -> Refused:
 def drawn(backbone: Use, way: Drawing) -> Refused:
     codes = encoded(way.tokenizer)
     port = _codes(way.tokenizer)
-    vectors = ran(built(way.embedding, port), codes)
+    width = hidden(backbone)
+    vectors = ran(placed(way.embedding, backbone, codes=port, hidden=width), codes)
     if vectors is None:
-        return {"generation.embedding": (str(port),)}
+        return {"generation.embedding": (str(port.vocabulary),)} | _predicted(way.head, port, backbone)
     refused, adapted, room = _adapted("generation", way.adapter, vectors, backbone)
     if adapted is not None and adapted.shape[1] != port.tokens:
         refused["generation.adapter"] = (f"{port.tokens} codes",)
     elif adapted is not None and not _alone(way.adapter, vectors, backbone):
         refused["generation.adapter"] = ("mixes the codes",)
     refused = _crowded("generation.tokenizer", refused, adapted, room)
-    return refused | _predicted(way, port, hidden(backbone))
+    refused |= _predicted(way.head, port, backbone)
+    taken = [*_rows(way.embedding, port, backbone), *_rows(way.head, port, backbone)]
+    return refused | ({"text": (str(TEXTS), str(min(taken)))} if taken and min(taken) < TEXTS else {})
 
 
-@cache
-def _predicted(way: Drawing, port: Codes, width: Hidden) -> Refused:
-    head: Any = built(way.head, width, port)
+@once
+def _rows(use: Use, port: Codes, backbone: Use) -> list[int]:
+    """The rows of the backbone's own matrices that a part works with: those that its output hangs on."""
+    module = placed(use, backbone, codes=port, hidden=hidden(backbone))
+    if not hasattr(module, "borrow"):
+        return []
+    every = torch.arange(port.vocabulary)[None, :, None].expand(-1, -1, port.depth)
+    inputs = every if use.kind == "embedding" else torch.randn(5, hidden(backbone).width)
+    whole: Any = built(backbone).requires_grad_(True)
+    try:
+        output = ran(module, inputs)
+        if output is None:
+            return []
+        output.square().sum().backward()
+        matrices = [p.grad for p in whole.parameters() if p.grad is not None and len(p) == hidden(backbone).vocabulary]
+        return torch.cat([grad.flatten(1).any(1).nonzero()[:, 0] for grad in matrices]).tolist()
+    finally:
+        whole.zero_grad()
+        whole.requires_grad_(False)
+
+
+@once
+def _predicted(use: Use, port: Codes, backbone: Use) -> Refused:
+    width = hidden(backbone)
+    head: Any = placed(use, backbone, hidden=width, codes=port)
     states = torch.randn(5, width.width)
     try:
         logits, codes = head(states), head.sample(states, lambda logits: logits.argmax(dim=-1))

@@ -21,8 +21,9 @@ from janiform.recipe import Pathway, Recipe, Use
 TABLE = Path(__file__).parents[1] / "core" / "testing" / "test_built_ins.py"
 TEXTS = 320
 """Of the text vocabulary: what a byte-level one with Janus' special tokens needs."""
-ROOMY = {"vocabulary": TEXTS, "context": 79}
-"""Of every backbone: a picture of 4×4 codes fits into it beside some text, one of 8×8 does not."""
+ROOMY = {"vocabulary": 400, "context": 79, "vocab_size": 400, "max_position_embeddings": 79}
+"""Of every backbone, whatever it calls it: besides the texts some ids are left, for whoever takes them for codes; and a
+picture of 4×4 codes fits into its context beside some text, one of 8×8 does not."""
 KINDS = ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head")
 
 
@@ -53,9 +54,9 @@ def _sizes(kind: str, name: str) -> list[Use]:
     @settings(max_examples=40, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
     @given(drawn=tested()[kind, name])
     def draw(drawn: dict[str, Any]) -> None:
-        known = {attribute.name for attribute in attrs.fields(component.config)}
-        roomy = {key: value for key, value in ROOMY.items() if key in known} if kind == "backbone" else {}
-        use = Use(kind, component, component.config(**drawn | roomy))
+        known = [attribute.name for attribute in attrs.fields(component.config)]
+        chosen = _roomy(dict.fromkeys(set(known) & set(ROOMY)) | drawn) if kind == "backbone" else drawn
+        use = Use(kind, component, component.config(**chosen))
         found.setdefault(_told_apart(use), use)
 
     draw()
@@ -68,8 +69,12 @@ def _told_apart(use: Use) -> Any:
     if use.kind == "encoder":
         return config.features().tokens, config.features().width == 16
     if use.kind == "tokenizer":
-        return config.codes().tokens, config.codes().depth
-    return config.width if use.kind == "embedding" else None
+        return config.codes().tokens, config.codes().depth > 1
+    return str(config) if use.kind == "embedding" else None
+
+
+def _roomy(drawn: dict[str, Any]) -> dict[str, Any]:
+    return {key: _roomy(value) if isinstance(value, dict) else ROOMY.get(key, value) for key, value in drawn.items()}
 
 
 @attrs.frozen

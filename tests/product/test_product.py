@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import cycle, islice, product
+from typing import TypeVar
 
+import attrs
 import pytest
 import torch
 from hypothesis import given
@@ -17,6 +20,7 @@ from product_brute import drawn, seen, texts
 from product_cover import pairs, pairwise
 from product_parts import Drawing, Seeing, drawing, parts, recipe, seeing
 
+Way = TypeVar("Way", Seeing, Drawing)
 WORDS = ["a red circle", "a small blue square", "what is this?"] * 3
 
 
@@ -42,13 +46,14 @@ def agrees(backbone: Use, looks: Seeing, draws: Drawing) -> bool:
 
 
 def test_each_way_of_a_picture_composes_with_each_backbone_or_is_refused_for_the_right_reason() -> None:
-    """The two ways meet in the backbone alone: here each is whole, beside some of the other; below both are."""
-    ways = list(seeing()), list(drawing())
-    longest = max(map(len, ways))
+    """The two ways meet in the backbone alone: here each is whole, beside some of the other; below all are with all."""
+    backbones = parts("backbone")
+    looking = [(backbone, looks) for backbone in backbones for looks in seeing()]
+    draws = list(drawing())
+    longest = max(len(looking), len(draws))
     outcomes = [
-        agrees(backbone, looks, draws)
-        for backbone in parts("backbone")
-        for looks, draws in zip(*(islice(cycle(way), longest) for way in ways), strict=True)
+        agrees(*looks, way)
+        for looks, way in zip(islice(cycle(looking), longest), islice(cycle(draws), longest), strict=True)
     ]
     assert set(outcomes) == {True, False}
 
@@ -60,14 +65,23 @@ def test_the_full_product_composes_or_is_refused_for_the_right_reason() -> None:
 
 
 def fitting() -> list[tuple[Use, Seeing, Drawing]]:
+    """All combinations of names that fit, each at the first sizes at which it does."""
     return [
         (backbone, looks, draws)
         for backbone in parts("backbone")
         if not texts(backbone)
         for looks, draws in product(
-            [way for way in seeing() if not seen(backbone, way)], [way for way in drawing() if not drawn(backbone, way)]
+            one_of_each(way for way in seeing() if not seen(backbone, way)),
+            one_of_each(way for way in drawing() if not drawn(backbone, way)),
         )
     ]
+
+
+def one_of_each(ways: Iterable[Way]) -> list[Way]:
+    first: dict[tuple[str, ...], Way] = {}
+    for way in ways:
+        first.setdefault(tuple(use.reference for use in attrs.asdict(way, recurse=False).values()), way)
+    return list(first.values())
 
 
 def names(backbone: Use, looks: Seeing, draws: Drawing) -> dict[str, str]:

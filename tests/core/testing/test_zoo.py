@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 from attrs import field, frozen
-from janiform import Codes, Features, Grid, Hidden, Logits, Loss, attend
+from janiform import Codes, Features, Grid, Hidden, Logits, Loss, Misfit, attend
 from janiform.compose.slots import SLOTS
-from janiform.testing import common, kinds
+from janiform.testing import common, conforms, kinds, suite
 from janiform.testing.case import Case, _ports
+from janiform.testing.suite import run_check
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -105,6 +106,17 @@ class StaysInFloat32(Encoder):
         return super().forward(pixels).float()
 
 
+class LosesPrecision(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels) + 1000 - 1000
+
+
+class MixesTypes(Encoder):
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return torch.zeros(features.shape, dtype=pixels.dtype).index_add(0, torch.arange(len(pixels)), features)
+
+
 class BreaksItsGraph(Encoder):
     compiles = True
 
@@ -154,6 +166,16 @@ class CountsFromOne(Tokenizer):
         return super().encode(pixels) + 1
 
 
+class DecodesSmaller(Tokenizer):
+    def decode(self, codes):
+        return super().decode(codes)[..., ::2, ::2]
+
+
+class EncodesTheBatch(Tokenizer):
+    def encode(self, pixels):
+        return (super().encode(pixels) + len(pixels)) % 5
+
+
 class HasNarrowVectors(Tokenizer):
     def vectors(self, codes):
         return super().vectors(codes)[..., :2]
@@ -194,6 +216,26 @@ class LosesInBits(Head):
     def loss(self, hidden, codes):
         loss = super().loss(hidden, codes)
         return Loss(loss.total / 0.6931, loss.count)
+
+
+class CountsItsRowsTwice(Head):
+    def loss(self, hidden, codes):
+        loss = super().loss(hidden, codes)
+        return Loss(loss.total, loss.count * 2)
+
+
+@frozen(kw_only=True)
+class DeepConfig:
+    def predict(self, hidden: Hidden, codes: Codes) -> Logits:
+        return Logits(codes.vocabulary, codes.depth)
+
+
+class AveragesItsLevels(Head):
+    """Of several codes a position, so that only sums of parts can tell."""
+
+    def loss(self, hidden, codes):
+        levels = [cross_entropy(self(hidden), codes[:, level]) for level in range(codes.shape[1])]
+        return Loss(torch.stack(levels).mean(), torch.tensor(float(codes.numel())))
 
 
 class ChoosesForItself(Head):
@@ -317,8 +359,62 @@ class ForgetsTheVocabulary(Backbone):
         return super().logits(hidden)[..., :-1]
 
 
-CONFIGS = {"encoder": EncoderConfig, "tokenizer": TokenizerConfig, "head": HeadConfig, "backbone": BackboneConfig}
-SOUND = {"encoder": Encoder, "tokenizer": Tokenizer, "head": Head, "backbone": Backbone}
+@frozen(kw_only=True)
+class AdapterConfig:
+    def adapt(self, source: Features, hidden: Hidden) -> Features:
+        return Features(source.tokens, hidden.width, source.grid)
+
+
+class Adapter(nn.Module):
+    def __init__(self, config: AdapterConfig, source: Features, hidden: Hidden) -> None:
+        super().__init__()
+        self.map = nn.Linear(source.width, hidden.width)
+
+    def forward(self, features):
+        return self.map(features)
+
+
+class DropsAChannel(Adapter):
+    def forward(self, features):
+        return super().forward(features)[..., 1:]
+
+
+@frozen(kw_only=True)
+class EmbeddingConfig:
+    def embed(self, codes: Codes) -> Features:
+        return Features(codes.tokens, 6, codes.grid)
+
+
+class Embedding(nn.Module):
+    def __init__(self, config: EmbeddingConfig, codes: Codes) -> None:
+        super().__init__()
+        self.table = nn.Embedding(codes.vocabulary, 6)
+
+    def forward(self, codes):
+        return self.table(codes).sum(2)
+
+
+class ForgetsTheDepth(Embedding):
+    def forward(self, codes):
+        return self.table(codes)
+
+
+CONFIGS = {
+    "adapter": AdapterConfig,
+    "embedding": EmbeddingConfig,
+    "encoder": EncoderConfig,
+    "tokenizer": TokenizerConfig,
+    "head": HeadConfig,
+    "backbone": BackboneConfig,
+}
+SOUND = {
+    "adapter": Adapter,
+    "embedding": Embedding,
+    "encoder": Encoder,
+    "tokenizer": Tokenizer,
+    "head": Head,
+    "backbone": Backbone,
+}
 
 
 def case(kind: str, module: Any, config: Any = None) -> Case:
@@ -339,11 +435,16 @@ ZOO = [
     ("encoder", Detaches, common.learns_everywhere, "carries no gradient"),
     ("encoder", ThawsItself, common.learns_everywhere, "a frozen part learned; leave requires_grad to the stage"),
     ("encoder", StaysInFloat32, common.computes_in_bfloat16, "cast to bfloat16 it gives torch.float32"),
+    ("encoder", LosesPrecision, common.computes_in_bfloat16, r"in bfloat16 it is .* away from float32"),
+    ("encoder", MixesTypes, common.computes_in_bfloat16, "RuntimeError: .* while it was seen whether it computes in"),
     ("encoder", BreaksItsGraph, common.compiles_whole_where_it_says_so, "declares that it compiles, but"),
     ("tokenizer", CountsFromOne, kinds.encodes_codes_of_its_port, r"gave codes \d .. 5, of 5"),
+    ("tokenizer", DecodesSmaller, common.gives_the_shape_it_declares, r"so \[3, 3, 8, 8\], but gave \[3, 3, 4, 4\]"),
+    ("tokenizer", EncodesTheBatch, kinds.encodes_codes_of_its_port, "other codes beside others than alone"),
     ("tokenizer", HasNarrowVectors, kinds.gives_vectors_of_its_width, r"vectors are \[3, 4, 2\], not \[3, 4, 3\]"),
     ("tokenizer", LosesAMean, kinds.loses_as_sums_and_counts, "the loss 'l2' is Tensor, not a janiform.Loss"),
     ("head", AveragesItsLoss, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
+    ("head", CountsItsRowsTwice, kinds.loses_what_a_reference_loses, "counts 12 of 6 codes"),
     ("head", LosesInBits, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
     ("head", ChoosesForItself, kinds.samples_what_is_chosen, r"asked to choose from logits \[\]"),
     ("head", LooksAtItsTarget, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
@@ -351,6 +452,8 @@ ZOO = [
     ("head", CountsPositions, kinds.loses_what_a_reference_loses, r"counts 6 of 18 codes"),
     ("head", CallsOneThingAndSamplesAnother, kinds.loses_what_a_reference_loses, "are not those that it gives when"),
     ("head", BorrowsForGood, common.gives_the_shape_it_declares, "keeps the backbone among its own weights"),
+    ("adapter", DropsAChannel, common.gives_the_shape_it_declares, "the config declares features"),
+    ("embedding", ForgetsTheDepth, common.gives_the_shape_it_declares, "the config declares features"),
     ("backbone", SeesEverything, kinds.looks_back_only, "hangs on a later one"),
     ("backbone", IgnoresItsCache, kinds.continues_from_its_cache, "with a cache it differs"),
     ("backbone", CountsItsOwnPositions, kinds.does_not_mind_padding, "padding on the left changes it"),
@@ -363,7 +466,34 @@ ZOO = [
 )
 def test_each_check_catches_what_it_is_for(kind: str, beast: Any, check: Any, sentence: str) -> None:
     with pytest.raises(AssertionError, match=rf"^{kind} 'beast'.*{sentence}"):
-        check(case(kind, beast))
+        run_check(check, case(kind, beast))
+
+
+def test_levels_that_are_averaged_do_not_add_up() -> None:
+    ports = {"hidden": Hidden(8, 64, 128, 2, 2, 8), "codes": Codes(5, Grid(2, 2), 4, depth=2)}
+    component = SimpleNamespace(kind="head", name="beast", config=DeepConfig, load=lambda: AveragesItsLevels)
+    with pytest.raises(AssertionError, match="two parts of a batch do not add up to that of the whole"):
+        kinds.loses_what_a_reference_loses(Case(component, DeepConfig(), ports, 3))  # type: ignore[arg-type]
+
+
+def test_every_check_has_its_beast() -> None:
+    elsewhere = {common.has_a_config_that_is_data}
+    checks = {*common.COMMON, *(check for of_kind in kinds.OF_KIND.values() for check in of_kind)}
+    assert {check for _, _, check, _ in ZOO} | elsewhere == checks
+
+
+def test_a_part_that_refuses_everything_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    @frozen(kw_only=True)
+    class Refuses(AdapterConfig):
+        def adapt(self, source: Features, hidden: Hidden) -> Features:
+            raise Misfit("the moon is wrong")
+
+    beast = case("adapter", Adapter, Refuses)
+    monkeypatch.setattr(Case, "made", lambda *_: beast)
+    monkeypatch.setattr(suite, "registry", lambda: SimpleNamespace(find=lambda *_: beast.component))
+    tests = conforms("adapter", "beast", {})()
+    with pytest.raises(AssertionError, match="beast': refuses whatever it is given, the last time because: the moon"):
+        tests.test_is_deterministic()
 
 
 @pytest.mark.parametrize("kind", SOUND)
