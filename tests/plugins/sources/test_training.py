@@ -62,6 +62,12 @@ checkpoint_every = 2
 """
 
 
+@pytest.fixture(autouse=True)
+def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough for the text tokenizer to learn from."""
+    monkeypatch.setattr("janiform.train.run.TEXTS_TO_FIT", 12)
+
+
 def write(folder: Path) -> None:
     (folder / "classes" / "grey").mkdir(parents=True)
     for number in range(4):
@@ -120,8 +126,6 @@ def test_a_source_without_one_picture_ends_before_the_first_step(tmp_path: Path)
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(RecipeError) as caught:
         run(tmp_path / "out", 'source.chat.images = "elsewhere"')
-    assert (
-        "stage.all.mixture: source 'chat': 64 examples in a row, from 0 on, cannot be used: 64 × missing picture"
-        in str(caught.value)
-    )
+    said = "source 'chat': 64 examples in a row, from 0 on, cannot be used: 64 × missing picture"
+    assert f"stage.all.mixture: {said}" in str(caught.value)
     assert not (tmp_path / "out" / "checkpoints").exists()
