@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,10 @@ from .output import console, json_option, print_json
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+
+_STEPS = re.compile(r"stage\.[^.]+\.steps")
+"""What every stage has, whatever it trains."""
 
 
 @click.command()
@@ -34,20 +39,26 @@ def command(left: str, right: str, as_json: bool) -> None:
 
 
 def _text(left: str, right: str, differences: list[Difference]) -> Text:
-    """Each path with its two values below it, as in a patch. A part that only one has is named without its settings."""
+    """Each path with its two values below it, as in a patch.
+
+    A part that only one has is named without its settings, and a stage that only one has with its steps.
+    """
     from rich.text import Text
 
     text = Text.assemble((f"- {left}\n", "red"), (f"+ {right}\n", "green"))
-    lonely = {
-        difference.path.removesuffix("use")
-        for difference in differences
-        if difference.path.endswith(".use") and None in (difference.left, difference.right)
+    alone = [difference.path for difference in differences if None in (difference.left, difference.right)]
+    lonely = {path.removesuffix("steps"): "steps" for path in alone if _STEPS.fullmatch(path)}
+    lonely |= {
+        path.removesuffix("use"): "use"
+        for path in alone
+        if path.endswith(".use") and not any(path.startswith(stage) for stage in lonely)
     }
     for difference in differences:
         part = next((part for part in lonely if difference.path.startswith(part)), None)
-        if part is not None and difference.path != f"{part}use":
+        if part is not None and difference.path != f"{part}{lonely[part]}":
             continue
-        text.append(f"\n{difference.path if part is None else part.rstrip('.')}\n", style="bold")
+        place = difference.path if part is None or lonely[part] == "steps" else part.rstrip(".")
+        text.append(f"\n{place}\n", style="bold")
         for sign, side, style in (("-", difference.left, "red"), ("+", difference.right, "green")):
             if side is not None:
                 text.append(f"  {sign} {toml_value(side.value)}", style=style)

@@ -22,6 +22,7 @@ COMMANDS = {
     "eval": "Measure a model.",
     "convert": "Write a model in another layout of directories.",
     "check": "Compose recipes without weights: do all parts fit?",
+    "plan": "What training a recipe takes: memory, communication, tokens a second, days.",
     "show": "A recipe resolved, with the origin of every value, or its diagram; or how a picture was drawn.",
     "diff": "What differs between two recipes.",
     "recipes": "The recipes that plugins bring.",

@@ -14,6 +14,7 @@ from ..storage.atomic import write_text
 from ..train.record import RunRecord, SampleFile, labels, read_run
 from .chart import Chart, Line, chart_figure, ending
 from .curve import Series
+from .duration import duration
 from .markup import Markup, file_uri, join, tag
 from .page import document
 from .sections import colophon, header, section
@@ -299,17 +300,6 @@ def _provenances(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup:
         for run, name in zip(runs, names, strict=True)
     ]
     return join(parts)
-
-
-def duration(seconds: float) -> str:
-    """``42 s``, ``12 min``, ``3 h 20 min``, ``9.1 days``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
-    return f"{seconds / 86400:.1f} days"
 
 
 def _percent(share: Any) -> float | None:

@@ -46,9 +46,10 @@ class Mask:
     ) -> None:
         if documents is None and blocks is not None:
             raise ValueError("blocks are declared inside of documents: give both")
-        if documents is not None and documents.device.type == "cpu":
+        # Reading a value off an accelerator would make the host wait, so the shortcut is looked for on the CPU only,
+        # and not in tensors of another class, which may have a shape and no values.
+        if type(documents) is Tensor and documents.device.type == "cpu":
             host = documents, blocks
-        # Reading a value off an accelerator would make the host wait, so the shortcut is looked for on the CPU only.
         if host is not None and _plain(*host):
             documents = blocks = host = None
         self.documents = documents

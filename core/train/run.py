@@ -111,11 +111,13 @@ class _Run:
         world.share(self._check_shares)
         self.mesh = mesh_of(world, recipe.training, device)
         self.saver = Saver(folder.checkpoints, recipe.training.keep, world)
+        # First, since it takes no time to say which files are missing, and gigabytes to make a model.
+        self.sources: dict[str, Source] = {}
+        world.share(self._open_sources)
         torch.manual_seed(recipe.training.seed)
         plan = compose(recipe)
         check_promises(plan)
         self.model: UnifiedModel = plan.build(device=device)
-        self.sources: dict[str, Source] = {}
         self._saved = 0
         self._seen: list[Entry] = []
 
@@ -136,7 +138,6 @@ class _Run:
     def go(self, *, resume: bool, until: int | None) -> Path:
         for note in self.folder.notes:
             self.reporter.say(note)
-        self.world.share(self._open_sources)
         found = self.world.on_main(self._newest) if resume else None
         if found is None and self.recipe.start:
             begun = self.world.share(lambda: begin(self.model, self.recipe.start, self.reporter.say))

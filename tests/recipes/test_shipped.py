@@ -91,6 +91,54 @@ def test_the_sizes_of_janus(name: str, width: int, inner: int, layers: int, head
     assert (sampler.guidance, sampler.temperature, sampler.top_k) == (5.0, 1.0, 0)
 
 
+SAMPLES = 6
+"""Of a packed sequence of 4096 positions, about; the papers count sequences, and a stage samples."""
+
+DRAWING = {"generation.embedding", "generation.adapter", "generation.head"}
+ADAPTERS = DRAWING | {"understanding.adapter"}
+ALL = DRAWING | {"backbone", "understanding"}
+PRO = {  # Janus-Pro (arXiv:2501.17811), table 2
+    "stage-1": (20_000, 256, 1e-3, 600, 0.0, (1, 0, 3), ADAPTERS),
+    "stage-2": (270_000, 512, 1e-4, 5000, 0.0, (2, 3, 5), ADAPTERS | {"backbone"}),
+    "stage-3": (80_000, 128, 4e-5, 0, 0.0, (5, 1, 4), ALL),
+}
+STAGES = {
+    "janus-pro-1b": PRO,
+    "janus-pro-7b": {**PRO, "stage-3": (40_000, *PRO["stage-3"][1:])},
+    "janus-1.3b": {  # Janus (arXiv:2410.13848), table 1; the first 2/3 of its second stage's pictures are ImageNet's
+        "stage-1": (10_000, 256, 1e-3, 300, 0.0, (1, 0, 1), ADAPTERS),
+        "stage-2-imagenet": (120_000, 512, 1e-4, 5000, 0.0, (2, 3, 5), ADAPTERS | {"backbone"}),
+        "stage-2": (60_000, 512, 1e-4, 0, 0.0, (2, 3, 5), ADAPTERS | {"backbone"}),
+        "stage-3": (24_000, 256, 2e-5, 0, 0.1, (7, 3, 10), ALL),
+    },
+}
+IMAGENET = {"stage-1", "stage-2-imagenet"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_stages_of_janus(name: str) -> None:
+    recipe = read_recipe(name)
+    assert recipe.training.stages == tuple(STAGES[name])
+    for stage, (steps, sequences, rate, warmup, decay, ratio, trained) in STAGES[name].items():
+        found = recipe.stages[stage]
+        assert (found.last, found.batch, found.warmup) == (steps, SAMPLES * sequences, warmup)
+        assert (found.learning_rate, found.weight_decay, found.schedule) == (rate, decay, "constant")
+        assert (found.betas, found.clip, found.objective.config.packed) == ((0.9, 0.95), 1.0, 4096)
+        assert set(found.train) == trained
+        kinds: dict[str, float] = {}
+        for source, share in found.ratios.items():
+            config = recipe.sources[source].config
+            kind = getattr(config, "task", "read" if source in ("read", "chats") else "look")
+            kinds[kind] = kinds.get(kind, 0) + share
+        whole = sum(ratio)
+        assert [kinds.get(kind, 0) for kind in ("look", "read", "draw")] == pytest.approx(
+            [part / whole for part in ratio]
+        )
+        assert ("imagenet" in found.sources) == (stage in IMAGENET)
+        if name != "janus-1.3b" and stage != "stage-1":
+            assert found.ratios["draw-real"] == found.ratios["draw-synthetic"], "real : synthetic is 1 : 1"
+
+
 def test_reading_needs_no_torch() -> None:
     code = f"import sys, janiform; [janiform.read_recipe(name) for name in {SHIPPED}]; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

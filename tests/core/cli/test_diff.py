@@ -18,11 +18,14 @@ def compared(capsys: Capture, *arguments: str) -> str:
 
 
 def test_only_what_differs_is_shown(capsys: Capture) -> None:
-    assert compared(capsys, "janus-pro-1b", "janus-1.3b").endswith(
+    shown = compared(capsys, "janus-pro-1b", "janus-1.3b")
+    assert (
         "\nlayout.roles\n"
-        '  - ["<|User|>", "<|Assistant|>"]  # recipes/janus-pro-1b.toml:15\n'
-        '  + ["User", "Assistant"]  # recipes/janus-1.3b.toml:8\n'
-    )
+        '  - ["<|User|>", "<|Assistant|>"]  # recipes/janus-pro-1b.toml:16\n'
+        '  + ["User", "Assistant"]  # recipes/janus-1.3b.toml:9\n'
+    ) in shown
+    assert "\nstage.stage-2-imagenet.steps\n  + 120000  # recipes/janus-1.3b.toml:" in shown
+    assert shown.count("stage-2-imagenet.") == 1, "a stage that only one has is one entry"
 
 
 def test_a_part_that_only_one_has_is_one_entry(capsys: Capture, tmp_path: Path) -> None:
@@ -52,4 +55,4 @@ def test_json_has_every_difference(capsys: Capture) -> None:
     }
     assert set(by_path) == {"name", "description"} | {
         f"backbone.{name}" for name in ("width", "inner", "layers", "heads")
-    }
+    } | {"stage.stage-3.steps"}

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from janiform import UsageError
 from janiform.cli import main
 from janiform.page.chart import Chart, Line, chart_figure, thinned
-from janiform.page.report import duration, report_html, write_report
+from janiform.page.duration import duration
+from janiform.page.report import report_html, write_report
 from janiform.train.record import labels, read_run
 from PIL import Image
 

@@ -1,0 +1,94 @@
+"""The memory of one GPU in a stage: what stays, by how it is divided, and what a pass adds to it.
+
+As ``janiform.train.sharding`` divides a model: blocks of the backbone are gathered when they are needed, everything
+else that is trained is gathered for the whole step, what is frozen outside of the backbone is whole everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from .trace import Trace
+
+VALUE = 4
+"""Bytes of a weight, a gradient, and each of an optimizer's states: float32."""
+
+RESERVE = 0.08
+"""Share of a GPU's memory that its driver, communication and the gaps between tensors take."""
+
+
+@frozen
+class Sizes:
+    """Numbers of values. ``blocks``: of the backbone's blocks, the ``largest`` of them; ``loose``: trained outside of
+    them; ``frozen``: all else, buffers included; ``trained`` in all, of which Muon has the matrices ``muon``.
+    """
+
+    blocks: int
+    largest: int
+    loose: int
+    frozen: int
+    trained: int
+    trained_blocks: int
+    muon: int = 0
+
+
+@frozen
+class Memory:
+    """Bytes by kind at the peak. ``gathered``: weights and gradients of others, while they are needed here."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    gathered: int
+    casts: int
+    activations: int
+    logits: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.as_dict().values())
+
+    def as_dict(self) -> dict[str, int]:
+        return {
+            "weights": self.weights,
+            "gradients": self.gradients,
+            "optimizer": self.optimizer,
+            "gathered": self.gathered,
+            "casts": self.casts,
+            "activations": self.activations,
+            "logits": self.logits,
+        }
+
+
+def memory_of(sizes: Sizes, found: Trace, *, shards: int, processes: int, pieces: int, ema: bool = False) -> Memory:
+    """The peak of a stage on one GPU.
+
+    Args:
+        shards: processes that hold a model together.
+        processes: of all; one divides nothing.
+        pieces: micro-batches of a step on a GPU.
+        ema: whether averages of the trained weights are kept.
+    """
+    states = 2 * sizes.trained - sizes.muon + (sizes.trained if ema else 0)
+    if processes == 1:
+        # Gradients grow while activations are given back, but from the second micro-batch on they are there already.
+        peak = found.whole if pieces == 1 else {**found.beside, "gradients": VALUE * sizes.trained}
+        weights = sizes.blocks + sizes.loose + sizes.frozen
+        return _memory(weights, peak["gradients"], states, 0, peak)
+    block = 2 * sizes.largest  # one that computes and the next, which is on its way
+    trained_block = block * sizes.trained_blocks // max(1, sizes.blocks)
+    return _memory(
+        (sizes.blocks + sizes.loose) // shards + sizes.frozen,
+        VALUE * (sizes.trained // shards),
+        states // shards,
+        VALUE * (block + trained_block + 2 * sizes.loose),
+        found.beside,
+    )
+
+
+def _memory(weights: int, gradients: int, states: int, gathered: int, peak: Mapping[str, int]) -> Memory:
+    return Memory(
+        VALUE * weights, gradients, VALUE * states, gathered, peak["casts"], peak["activations"], peak["logits"]
+    )

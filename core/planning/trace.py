@@ -1,0 +1,156 @@
+"""The memory of a forward and backward pass, found with tensors that have a shape and no contents.
+
+The model runs as it would in training, in mixed precision and with blocks that are recomputed where the stage wants it;
+every storage that it makes is counted until it is given back, by what it is for.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ..compose.plan import Plan
+from ..model import UnifiedModel
+from ..sequence.batch import Batch
+from ..train.blocks import prepare_blocks, recomputed
+
+KINDS = ("casts", "activations", "logits", "gradients")
+"""What a pass makes: copies of weights in bfloat16, what the backward pass needs again and what operations need for
+themselves, logits and their gradients, gradients of weights."""
+
+
+@frozen
+class Trace:
+    """Bytes by kind when the most was in use: with the gradients of weights (``whole``), and without (``beside``)."""
+
+    whole: Mapping[str, int]
+    beside: Mapping[str, int]
+
+
+def trace(
+    plan: Plan, batch: Batch, trained: Iterable[str], *, half: bool, checkpointing: bool | tuple[str, ...]
+) -> Trace:
+    """What a pass over a batch takes beside weights, gradients that are there already, and optimizer.
+
+    Args:
+        batch: on the meta device or the CPU; only its shapes count.
+        trained: names of the parameters that are.
+        half: bfloat16 arithmetic on float32 weights.
+        checkpointing: which blocks are recomputed, as a stage says it.
+
+    Raises ``CompositionError`` where a factory fails; whatever the code of parts raises on such tensors.
+    """
+    model, chosen = plan.build("meta"), set(trained)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in chosen)
+    prepare_blocks({}, recomputed(model, checkpointing))
+    vocabularies = {
+        plan.hidden.vocabulary,
+        *(shape.codes.vocabulary for shape in plan.pathways.values() if shape.codes),
+    }
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        _put_on_cpu(model)
+        fake = batch._moved(_fake)
+        known = [*model.parameters(), *model.buffers()]
+        live = _Live(known, vocabularies - {plan.hidden.width})
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.register_post_accumulate_grad_hook(live.is_gradient)
+        with live:
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                losses = model.losses(fake)
+                loss = torch.stack([loss.mean for loss in losses.values()]).sum()
+            if loss.requires_grad:
+                torch.autograd.backward(loss)
+            del losses, loss
+    return Trace(live.whole, live.beside)
+
+
+def _fake(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+
+
+def _put_on_cpu(model: UnifiedModel) -> None:
+    """Give every parameter and buffer, of which there are only shapes, a device that mixed precision knows."""
+    made: dict[int, Tensor] = {}
+    for module in model.modules():
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is None:
+                    continue
+                if id(tensor) not in made:
+                    like = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+                    is_weight = isinstance(tensor, nn.Parameter)
+                    made[id(tensor)] = nn.Parameter(like, tensor.requires_grad) if is_weight else like
+                table[name] = made[id(tensor)]  # type: ignore[assignment]
+
+
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
+    """Counts the storages that operations make by kind, until they are given back."""
+
+    def __init__(self, known: Iterable[Tensor], vocabularies: set[int]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.whole: dict[str, int] = {}
+        self.beside: dict[str, int] = {}
+        self._now: Counter[str] = Counter()
+        self._kinds: dict[int, tuple[str, int]] = {}
+        self._known = {tensor.untyped_storage()._cdata for tensor in known}
+        self._vocabularies = vocabularies
+
+    def is_gradient(self, parameter: Tensor) -> None:
+        """Told once the gradient of a parameter is complete: what holds it is no activation."""
+        if parameter.grad is not None:
+            key = parameter.grad.untyped_storage()._cdata
+            if key in self._kinds:
+                kind, size = self._kinds[key]
+                self._kinds[key] = ("gradients", size)
+                self._now[kind] -= size
+                self._now["gradients"] += size
+                self._compare()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        of_weight = func is torch.ops.aten._to_copy.default and self._is_known(args[0])
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor):
+                self._count(value, "casts" if of_weight else None)
+        return result
+
+    def _is_known(self, tensor: Tensor) -> bool:
+        return tensor.untyped_storage()._cdata in self._known
+
+    def _count(self, tensor: Tensor, kind: str | None) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._known or key in self._kinds:
+            return
+        if kind is None:
+            kind = "logits" if tensor.ndim and tensor.shape[-1] in self._vocabularies else "activations"
+        size = storage.nbytes()
+        self._kinds[key] = (kind, size)
+        self._now[kind] += size
+        weakref.finalize(storage, self._forget, key)
+        self._compare()
+
+    def _forget(self, key: int) -> None:
+        kind, size = self._kinds.pop(key)
+        self._now[kind] -= size
+
+    def _compare(self) -> None:
+        now = {kind: self._now[kind] for kind in KINDS}
+        if sum(now.values()) > sum(self.whole.values()):
+            self.whole = now
+        now = {**now, "gradients": 0}
+        if sum(now.values()) > sum(self.beside.values()):
+            self.beside = now

@@ -1,0 +1,204 @@
+"""A plan says what fits and what would, adds up, and its memory is what torch's profiler measures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from attrs import evolve
+from janiform import UsageError
+from janiform.cli import main
+from janiform.compose import compose
+from janiform.compose.selectors import select
+from janiform.planning.gpus import GPUS, gpu_named
+from janiform.planning.memory import VALUE, Sizes, memory_of
+from janiform.planning.plan import Order, plan_training
+from janiform.planning.samples import samples_of
+from janiform.planning.trace import Trace, trace
+from janiform.planning.traffic import traffic_of
+from janiform.planning.typical import typical_batch
+from janiform.recipe import Recipe, read_recipe_text
+from janiform.sequence.batch import Batch
+from janiform.train.blocks import prepare_blocks, recomputed
+from torch.profiler import ProfilerActivity, profile
+
+RECIPE = """
+recipe = 1
+name = "small"
+backbone = { use = "llama", vocabulary = 1000, width = 64, inner = 176, layers = 3, heads = 4, context = 1024 }
+[understanding]
+encoder = { use = "siglip", image_size = 32, patch_size = 8, width = 32, layers = 2, heads = 2 }
+adapter = { use = "mlp" }
+[generation]
+adapter = { use = "mlp" }
+head = { use = "mlp" }
+[generation.tokenizer]
+use = "vq"
+image_size = 16
+channels = 8
+groups = 4
+multipliers = [1, 2]
+blocks = 1
+latent = 8
+vocabulary = 256
+code_width = 8
+attention = false
+[source]
+draw = { use = "webdataset", files = ["nowhere/*.tar"] }
+look = { use = "conversations", files = ["nowhere/*.json"] }
+read = { use = "text", files = ["nowhere/*.jsonl"] }
+shapes = { use = "shapes" }
+[stage.all]
+objective = { use = "autoregressive", packed = 700 }
+train = ["backbone", "understanding.adapter", "generation.adapter", "generation.embedding", "generation.head"]
+mixture = { look = 1, draw = 2, read = 1 }
+steps = 100
+stop = 40
+batch = 64
+micro_batch = 4
+learning_rate = 1e-3
+precision = "bfloat16"
+[stage.tokenizer]
+objective = { use = "reconstruction" }
+train = ["generation.tokenizer"]
+mixture = { shapes = 1 }
+steps = 10
+batch = 64
+learning_rate = 1e-3
+"""
+LENGTHS = {"read": 500, "look": 200, "draw": 90}
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return read_recipe_text(RECIPE)
+
+
+def order(gpus: int = 8, memory: float = 1.0) -> Order:
+    return Order(gpu_named("own", tflops=1.0, memory=memory, node=4), gpus, 0.5, LENGTHS)
+
+
+def test_days_follow_from_arithmetic_and_the_stage_stops_early(recipe: Recipe) -> None:
+    found = plan_training(recipe, order())
+    stage, other = found.stages
+    assert stage.steps == 40
+    assert stage.seconds == pytest.approx(stage.flops / (8 * 1e12 * 0.5))
+    assert found.days == pytest.approx(40 * stage.seconds / 86400)
+    assert found.mfu_of(found.days) == pytest.approx(0.5)
+    assert found.gpu_hours == pytest.approx(found.days * 24 * 8)
+    assert stage.tokens == 16 * (500 + 200 + 2 * 90)
+    assert "reconstruction@1 has batches of its own" in other.problem
+    assert not found.fits, "what is not known does not fit"
+    assert plan_training(recipe, order(), ["all"]).fits
+
+
+def test_what_does_not_fit_is_said_with_what_would(recipe: Recipe) -> None:
+    roomy = plan_training(recipe, order(), ["all"]).stages[0]
+    assert roomy.memory is not None
+    assert roomy.others == ()
+    tight = plan_training(recipe, order(memory=roomy.memory.total * 0.8 / (1 << 30)), ["all"])
+    (stage,) = tight.stages
+    assert stage.memory == roomy.memory
+    assert stage.others
+    for way, memory in stage.others:
+        assert memory.total <= tight.room
+        lines = list(way.changes)
+        again = plan_training(read_recipe_text(RECIPE, overrides=lines), tight.order, ["all"]).stages[0]
+        assert again.memory == memory, "what is advised is what it takes"
+    hopeless = plan_training(recipe, order(memory=1e-4), ["all"]).stages[0]
+    assert len(hopeless.others) == 1
+    assert hopeless.others[0][1].total > 1e-4 * (1 << 30)
+
+
+def test_mistakes_are_sentences(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="there is no GPU 'a100'"):
+        gpu_named("a100")
+    with pytest.raises(UsageError, match="there is no source 'drow'"):
+        samples_of(compose(recipe), {"drow": 5})
+    with pytest.raises(UsageError, match="72 positions long without any text, not 10"):
+        samples_of(compose(recipe), {"draw": 10})
+    with pytest.raises(UsageError, match="no stage 'al'"):
+        plan_training(recipe, order(), ["al"])
+    assert "cannot be shared equally" in plan_training(recipe, order(gpus=7), ["all"]).stages[0].problem
+    assert main(["plan", "janus-mini", "--length", "draw"]) == 2
+    assert "write SOURCE=N" in capsys.readouterr().err
+
+
+def test_the_command_prints_a_table_and_json(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text(RECIPE)
+    arguments = ["plan", str(path), "--gpus", "2", "--gpu", "l40s", "--stages", "all", "--days", "1"]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    for piece in (
+        "weights in bfloat16",
+        "logits",
+        "GPU-hours",
+        "1 days would be an MFU of",
+        "assumed",
+        "divided among",
+    ):
+        assert piece in shown
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (stage,) = found["stages"]
+    assert stage["memory"]["total"] == sum(size for kind, size in stage["memory"].items() if kind != "total")
+    assert found["fits"] is True
+    assert found["mfu_of_days"]["days"] == 1
+
+
+def test_dividing_divides() -> None:
+    sizes = Sizes(blocks=1000, largest=100, loose=200, frozen=50, trained=1200, trained_blocks=1000)
+    nothing = dict.fromkeys(("casts", "activations", "logits", "gradients"), 0)
+    alone = memory_of(sizes, Trace({**nothing, "gradients": 7}, nothing), shards=1, processes=1, pieces=1)
+    assert (alone.weights, alone.gradients, alone.optimizer, alone.gathered) == (1250 * VALUE, 7, 2400 * VALUE, 0)
+    shared = memory_of(sizes, Trace(nothing, nothing), shards=4, processes=8, pieces=2)
+    assert (shared.weights, shared.gradients, shared.optimizer) == (350 * VALUE, 300 * VALUE, 600 * VALUE)
+    gpu = evolve(GPUS["a100-40g"], node=4)
+    moved = traffic_of(sizes, gpu, gpus=8, shards=4, pieces=2)
+    assert moved.gathered == 2 * 3 / 4 * VALUE * 2200
+    assert moved.scattered == 2 * 3 / 4 * VALUE * 1200
+    assert moved.reduced == 2 * 1 / 2 * VALUE * 300
+    assert traffic_of(sizes, gpu, gpus=1, shards=1, pieces=2).seconds == 0
+
+
+def real(batch: Batch) -> Batch:
+    return batch._moved(lambda tensor: torch.rand(tensor.shape) if tensor.is_meta else tensor)
+
+
+def measured(recipe: Recipe, batch: Batch, *, half: bool, checkpointing: bool) -> int:
+    """The peak of what torch allocates in a forward and backward pass on the CPU, by its own profiler."""
+    stage = recipe.stages["all"]
+    torch.manual_seed(0)
+    model = compose(recipe).build()
+    chosen = select([name for name, _ in model.named_parameters()], stage.train)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in chosen)
+    prepare_blocks({}, recomputed(model, checkpointing))
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            losses = model.losses(batch)
+            loss = torch.stack([loss.mean for loss in losses.values()]).sum()
+        torch.autograd.backward(loss)
+    now = most = 0
+    for event in found.profiler.kineto_results.events():  # type: ignore[union-attr]
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            most = max(most, now)
+    return most
+
+
+@pytest.mark.parametrize(("half", "checkpointing"), [(False, False), (True, False), (True, True)])
+def test_memory_is_what_torch_measures(recipe: Recipe, half: bool, checkpointing: bool) -> None:
+    plan, stage = compose(recipe), recipe.stages["all"]
+    batch = typical_batch(plan, stage, samples_of(plan, LENGTHS), 8)
+    chosen = select([f"{name}" for name, _ in plan.build("meta").named_parameters()], stage.train)
+    found = trace(plan, batch, chosen, half=half, checkpointing=checkpointing)
+    expected: Mapping[str, int] = found.whole
+    assert sum(expected.values()) == pytest.approx(
+        measured(recipe, real(batch), half=half, checkpointing=checkpointing), rel=0.15
+    )
+    assert expected["logits"] > 0
