@@ -100,6 +100,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
-    if 0 < len(known) <= 14:
+    if 0 < len(known) <= 20:
         return "known: " + ", ".join(known)
     return ""

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -30,7 +31,10 @@ KINDS = ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head")
 @cache
 def tested() -> dict[tuple[str, str], Any]:
     """The strategies of settings by kind and name."""
-    spec = spec_from_file_location("conformance_of_built_ins", TABLE)
+    package = ModuleType("conformance_of_built_ins")
+    package.__path__ = [str(TABLE.parent)]  # what the table imports stands beside it
+    sys.modules[package.__name__] = package
+    spec = spec_from_file_location(f"{package.__name__}.{TABLE.stem}", TABLE)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)

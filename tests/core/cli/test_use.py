@@ -26,6 +26,7 @@ class Settings:
 
 class Counting:
     def __init__(self, config): self.config = config
+    def show(self, model, drawings, answers, progress): raise NotImplementedError
     def run(self, model, progress):
         progress("counting", 1, self.config.prompts)
         model.generate("a circle")

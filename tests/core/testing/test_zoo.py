@@ -381,12 +381,12 @@ class DropsAChannel(Adapter):
 
 @frozen(kw_only=True)
 class EmbeddingConfig:
-    def embed(self, codes: Codes) -> Features:
+    def embed(self, codes: Codes, hidden: Hidden) -> Features:
         return Features(codes.tokens, 6, codes.grid)
 
 
 class Embedding(nn.Module):
-    def __init__(self, config: EmbeddingConfig, codes: Codes) -> None:
+    def __init__(self, config: EmbeddingConfig, codes: Codes, hidden: Hidden) -> None:
         super().__init__()
         self.table = nn.Embedding(codes.vocabulary, 6)
 

@@ -90,7 +90,7 @@ def test_a_run_leaves_a_model_and_all_that_belongs_to_it(unbroken: Path, recipe:
     } <= {path.name for path in unbroken.iterdir()}
     assert read_recipe(unbroken / "recipe.toml") == recipe
     assert {path.name for path in (unbroken / "samples").iterdir()} == {
-        "tokenizer-000004.png", "tokenizer-000006.png", "all-000006.png",
+        "tokenizer-000004.png", "tokenizer-000006.png", "all-000006.png", "all-000006.json",
     }  # fmt: skip
     assert read_picture(unbroken / "samples" / "all-000006.png").width > 64
     said = about(unbroken)
