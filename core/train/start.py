@@ -191,8 +191,7 @@ def _of_model(plan: Plan, path: str, part: nn.Module, folder: Path) -> Placed:
     matched = match(build_modules(theirs, device="meta"), keys, files, wanted=(other,))
     names = keys[other]
     held = {piece.name for pieces in matched.placed[other].values() for piece in pieces}
-    unread = len(files.tensors.keys() - held - matched.unused.keys())
-    return attrs.evolve(_compared(plan, path, part, names, files, held), unread=unread)
+    return _compared(plan, path, part, names, files, held)
 
 
 def _compared(
