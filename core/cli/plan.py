@@ -215,6 +215,7 @@ def _show_time(stages: list[StagePlan], out: Console) -> None:
     from ..page.duration import duration
 
     rows = table("Stage", "Steps", "Tokens a step", "Tokens/s", "A step", "Sends a step", "Days", title="Time")
+    rows.columns[0].no_wrap = True
     for column in rows.columns[1:]:
         column.justify = "right"
     for stage in stages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -154,7 +154,7 @@ class _Planner:
     def stage(self, stage: Stage) -> StagePlan:
         """The plan of one stage, or why there is none."""
         training, gpus = self.plan.recipe.training, self.order.gpus
-        if stage.objective.component.name != "autoregressive" and not hasattr(stage.objective.config, "packed"):
+        if not hasattr(stage.objective.config, "packed"):  # what every objective over sequences can be set to
             return StagePlan(
                 stage.name,
                 steps=stage.last,
@@ -188,7 +188,7 @@ class _Planner:
             )
 
         here = memory(way)
-        others = [] if here.total <= self.room else self._others(stage, way, memory)
+        others = () if here.total <= self.room else tuple(self._others(stage, way, memory))
         return StagePlan(
             stage.name,
             stage.last,
@@ -200,7 +200,7 @@ class _Planner:
             here,
             traffic_of(sizes, self.order.gpu, gpus=gpus, shards=shards, pieces=self._pieces(stage, way)),
             flops / (gpus * self.order.gpu.tflops * 1e12 * self.order.mfu),
-            tuple(others),
+            others,
         )
 
     def _sizes(self, stage: Stage, chosen: set[str]) -> Sizes:
@@ -240,20 +240,31 @@ class _Planner:
             },
         )
 
-    def _others(self, stage: Stage, way: Way, memory: Any) -> Iterator[tuple[Way, Memory]]:
-        """The ways with the fewest changes that fit; where none does, the one that takes least."""
-        tried = [(other, memory(other)) for other in self._ways(stage, way)]
-        fitting = [(other, needs) for other, needs in tried if needs.total <= self.room]
-        if not fitting:
-            yield min(tried, key=lambda pair: pair[1].total)
-            return
-        fewest = min(len(other.changes) for other, _ in fitting)
-        yield from [pair for pair in fitting if len(pair[0].changes) == fewest][:3]
+    def _others(self, stage: Stage, way: Way, memory: Callable[[Way], Memory]) -> Iterator[tuple[Way, Memory]]:
+        """The ways with the fewest changes that fit; where none does, the one that takes least.
+
+        A pass is traced for each size of micro-batch, which takes seconds; to divide otherwise costs nothing to try. So
+        of ways with as many changes those are tried first, and no other once one fits.
+        """
+        traced = {(way.micro_batch, way.checkpointing)}
+        tried: list[tuple[Way, Memory]] = []
+        for other in sorted(
+            self._ways(stage, way),
+            key=lambda one: (len(one.changes), (one.micro_batch, one.checkpointing) not in traced),
+        ):
+            fitting = [pair for pair in tried if pair[1].total <= self.room]
+            needed = (other.micro_batch, other.checkpointing)
+            if fitting and (len(other.changes) > len(fitting[0][0].changes) or needed not in traced):
+                break
+            traced.add(needed)
+            tried.append((other, memory(other)))
+        fitting = [pair for pair in tried if pair[1].total <= self.room]
+        yield from fitting[:3] or [min(tried, key=lambda pair: pair[1].total)]
 
     def _ways(self, stage: Stage, way: Way) -> Iterator[Way]:
         place = f"stage.{stage.name}"
         micro = [(way.micro_batch, ())]
-        micro += [(size, (f"{place}.micro_batch={size}",)) for size in _halves(way.micro_batch)]
+        micro += [(size, (f"{place}.micro_batch={size}",)) for size in _smaller(way.micro_batch)]
         again: list[tuple[Checkpointing, tuple[str, ...]]] = [(way.checkpointing, ())]
         again += [(True, (f"{place}.checkpointing=true",))] if way.checkpointing is not True else []
         divided = [(way.parallel, way.shards, ())]
@@ -269,7 +280,6 @@ class _Planner:
                         yield evolve(Way(parallel, shards, size, checkpointing), changes=(*first, *second, *third))
 
 
-def _halves(size: int) -> Iterator[int]:
-    while size > 1:
-        size = -(-size // 2)
-        yield size
+def _smaller(size: int) -> list[int]:
+    """Half of a micro-batch, and a single sample."""
+    return sorted({-(-size // 2), 1} - {size}, reverse=True)

@@ -59,7 +59,7 @@ def trace(
     }
     with FakeTensorMode(allow_non_fake_inputs=True):
         _put_on_cpu(model)
-        fake = batch._moved(_fake)
+        fake = batch.mapped(_fake)
         known = [*model.parameters(), *model.buffers()]
         live = _Live(known, vocabularies - {plan.hidden.width})
         for parameter in model.parameters():

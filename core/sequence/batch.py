@@ -76,13 +76,15 @@ class Batch:
 
     def to(self, device: str | torch.device, non_blocking: bool = False) -> Batch:
         """The batch with all its tensors on the device."""
-        return self._moved(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return self.mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory, from which it can be copied while a GPU computes."""
-        return self._moved(Tensor.pin_memory)
+        return self.mapped(Tensor.pin_memory)
 
-    def _moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
+    def mapped(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with something else for each of its tensors."""
+
         def perhaps(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else move(tensor)
 

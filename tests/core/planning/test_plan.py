@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from janiform.compose import compose
 from janiform.compose.selectors import select
 from janiform.planning.gpus import GPUS, gpu_named
 from janiform.planning.memory import VALUE, Sizes, memory_of
-from janiform.planning.plan import Order, plan_training
+from janiform.planning.plan import Order, TrainingPlan, plan_training
 from janiform.planning.samples import samples_of
 from janiform.planning.trace import Trace, trace
 from janiform.planning.traffic import traffic_of
@@ -81,8 +81,13 @@ def order(gpus: int = 8, memory: float = 1.0) -> Order:
     return Order(gpu_named("own", tflops=1.0, memory=memory, node=4), gpus, 0.5, LENGTHS)
 
 
-def test_days_follow_from_arithmetic_and_the_stage_stops_early(recipe: Recipe) -> None:
-    found = plan_training(recipe, order())
+@pytest.fixture(scope="module")
+def planned(recipe: Recipe) -> TrainingPlan:
+    return plan_training(recipe, order())
+
+
+def test_days_follow_from_arithmetic_and_the_stage_stops_early(planned: TrainingPlan) -> None:
+    found = planned
     stage, other = found.stages
     assert stage.steps == 40
     assert stage.seconds == pytest.approx(stage.flops / (8 * 1e12 * 0.5))
@@ -92,25 +97,36 @@ def test_days_follow_from_arithmetic_and_the_stage_stops_early(recipe: Recipe) -
     assert stage.tokens == 16 * (500 + 200 + 2 * 90)
     assert "reconstruction@1 has batches of its own" in other.problem
     assert not found.fits, "what is not known does not fit"
-    assert plan_training(recipe, order(), ["all"]).fits
+    assert evolve(found, stages=(stage,)).fits
 
 
-def test_what_does_not_fit_is_said_with_what_would(recipe: Recipe) -> None:
-    roomy = plan_training(recipe, order(), ["all"]).stages[0]
+def test_what_does_not_fit_is_said_with_what_would(recipe: Recipe, planned: TrainingPlan) -> None:
+    roomy = planned.stages[0]
     assert roomy.memory is not None
     assert roomy.others == ()
     tight = plan_training(recipe, order(memory=roomy.memory.total * 0.8 / (1 << 30)), ["all"])
     (stage,) = tight.stages
     assert stage.memory == roomy.memory
-    assert stage.others
-    for way, memory in stage.others:
-        assert memory.total <= tight.room
-        lines = list(way.changes)
-        again = plan_training(read_recipe_text(RECIPE, overrides=lines), tight.order, ["all"]).stages[0]
-        assert again.memory == memory, "what is advised is what it takes"
-    hopeless = plan_training(recipe, order(memory=1e-4), ["all"]).stages[0]
-    assert len(hopeless.others) == 1
-    assert hopeless.others[0][1].total > 1e-4 * (1 << 30)
+    assert all(memory.total <= tight.room for _, memory in stage.others)
+    way, memory = stage.others[0]
+    again = plan_training(read_recipe_text(RECIPE, overrides=list(way.changes)), tight.order, ["all"]).stages[0]
+    assert again.memory == memory, "what is advised is what it takes"
+
+
+def test_where_nothing_fits_the_least_is_said(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    big = dict.fromkeys(("casts", "activations", "logits", "gradients"), 10**9)
+    monkeypatch.setattr("janiform.planning.plan.trace", lambda *arguments, **named: Trace(big, big))
+    stage = plan_training(recipe, order(memory=1e-4), ["all"]).stages[0]
+    assert len(stage.others) == 1
+    assert stage.others[0][1].total > 1e-4 * (1 << 30)
+    path = tmp_path / "small.toml"
+    path.write_text(RECIPE)
+    assert main(["plan", str(path), "--gpu", "own", "--tflops", "1", "--memory", "0.0001", "--stages", "all"]) == 1
+    shown = capsys.readouterr().out
+    assert "does not fit" in shown
+    assert "take GPUs with more memory" in shown
 
 
 def test_mistakes_are_sentences(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,10 +143,14 @@ def test_mistakes_are_sentences(recipe: Recipe, capsys: pytest.CaptureFixture[st
     assert "write SOURCE=N" in capsys.readouterr().err
 
 
-def test_the_command_prints_a_table_and_json(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_a_table_and_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "small.toml"
     path.write_text(RECIPE)
     arguments = ["plan", str(path), "--gpus", "2", "--gpu", "l40s", "--stages", "all", "--days", "1"]
+    small = dict.fromkeys(("casts", "activations", "logits", "gradients"), 10**6)
+    monkeypatch.setattr("janiform.planning.plan.trace", lambda *arguments, **named: Trace(small, small))
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     for piece in (
@@ -166,7 +186,7 @@ def test_dividing_divides() -> None:
 
 
 def real(batch: Batch) -> Batch:
-    return batch._moved(lambda tensor: torch.rand(tensor.shape) if tensor.is_meta else tensor)
+    return batch.mapped(lambda tensor: torch.rand(tensor.shape) if tensor.is_meta else tensor)
 
 
 def measured(recipe: Recipe, batch: Batch, *, half: bool, checkpointing: bool) -> int:
@@ -191,14 +211,14 @@ def measured(recipe: Recipe, batch: Batch, *, half: bool, checkpointing: bool) -
     return most
 
 
-@pytest.mark.parametrize(("half", "checkpointing"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize(("half", "checkpointing"), [(False, False), (True, True)])
 def test_memory_is_what_torch_measures(recipe: Recipe, half: bool, checkpointing: bool) -> None:
     plan, stage = compose(recipe), recipe.stages["all"]
     batch = typical_batch(plan, stage, samples_of(plan, LENGTHS), 8)
-    chosen = select([f"{name}" for name, _ in plan.build("meta").named_parameters()], stage.train)
+    chosen = select([name for name, _ in plan.build("meta").named_parameters()], stage.train)
     found = trace(plan, batch, chosen, half=half, checkpointing=checkpointing)
     expected: Mapping[str, int] = found.whole
-    assert sum(expected.values()) == pytest.approx(
-        measured(recipe, real(batch), half=half, checkpointing=checkpointing), rel=0.15
-    )
+    taken = measured(recipe, real(batch), half=half, checkpointing=checkpointing)
+    print(half, checkpointing, sum(expected.values()), taken)
+    assert sum(expected.values()) == pytest.approx(taken, rel=0.15)
     assert expected["logits"] > 0
