@@ -99,8 +99,8 @@ def _drawing(chart: Chart, lines: Sequence[Line], *, logarithmic: bool) -> Marku
     for name, at in chart.marks.items():
         if left < at < right:
             x = place(at, marks[0])[0]
-            line = tag("line", x1=x, x2=x, y1=_TOP, y2=HEIGHT - _BOTTOM, class_="mark-line")
-            parts.append(tag("g", tag("title", name), line))
+            vertical = tag("line", x1=x, x2=x, y1=_TOP, y2=HEIGHT - _BOTTOM, class_="mark-line")
+            parts.append(tag("g", tag("title", name), vertical))
     for line in lines:
         calm = calmed(line.points) if chart.smooth else line.points
         for kind, points in (("raw", line.points), ("line", calm)):

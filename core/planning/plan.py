@@ -263,11 +263,11 @@ class _Planner:
 
     def _ways(self, stage: Stage, way: Way) -> Iterator[Way]:
         place = f"stage.{stage.name}"
-        micro = [(way.micro_batch, ())]
+        micro: list[tuple[int, tuple[str, ...]]] = [(way.micro_batch, ())]
         micro += [(size, (f"{place}.micro_batch={size}",)) for size in _smaller(way.micro_batch)]
         again: list[tuple[Checkpointing, tuple[str, ...]]] = [(way.checkpointing, ())]
         again += [(True, (f"{place}.checkpointing=true",))] if way.checkpointing is not True else []
-        divided = [(way.parallel, way.shards, ())]
+        divided: list[tuple[str, int, tuple[str, ...]]] = [(way.parallel, way.shards, ())]
         divided += [
             (parallel, self._shards(parallel, 0), (f'training.parallel="{parallel}"',))
             for parallel in ("hybrid", "shard")

@@ -121,7 +121,9 @@ def _of(example: Conversation) -> Sample:
 
 def _assumed(plan: Plan, use: Use) -> Sample:
     """By what a source's settings say of it: its ``task``, or the ``pathway`` that it goes through."""
-    usual = {mode: name for name, shape in reversed(plan.pathways.items()) for mode in [shape.mode]}
+    usual: dict[str, str] = {}
+    for other, shape in plan.pathways.items():
+        usual.setdefault(shape.mode, other)
     pathway = getattr(use.config, "pathway", "")
     task = getattr(use.config, "task", plan.pathways[pathway].mode if pathway in plan.pathways else "read")
     words = float(ASSUMED.get(task, ASSUMED["read"]))

@@ -64,7 +64,8 @@ def trace(
         live = _Live(known, vocabularies - {plan.hidden.width})
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter.register_post_accumulate_grad_hook(live.is_gradient)
+                hook = parameter.register_post_accumulate_grad_hook
+                hook(live.is_gradient)  # type: ignore[no-untyped-call]
         with live:
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
                 losses = model.losses(fake)

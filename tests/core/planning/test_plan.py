@@ -123,7 +123,7 @@ def test_where_nothing_fits_the_least_is_said(
     assert stage.others[0][1].total > 1e-4 * (1 << 30)
     path = tmp_path / "small.toml"
     path.write_text(RECIPE)
-    assert main(["plan", str(path), "--gpu", "own", "--tflops", "1", "--memory", "0.0001", "--stages", "all"]) == 1
+    assert main(["plan", str(path), "--gpu", "own", "--tflops", "1", "--memory", "0.001", "--stages", "all"]) == 1
     shown = capsys.readouterr().out
     assert "does not fit" in shown
     assert "take GPUs with more memory" in shown
@@ -219,6 +219,5 @@ def test_memory_is_what_torch_measures(recipe: Recipe, half: bool, checkpointing
     found = trace(plan, batch, chosen, half=half, checkpointing=checkpointing)
     expected: Mapping[str, int] = found.whole
     taken = measured(recipe, real(batch), half=half, checkpointing=checkpointing)
-    print(half, checkpointing, sum(expected.values()), taken)
-    assert sum(expected.values()) == pytest.approx(taken, rel=0.15)
+    assert sum(expected.values()) == pytest.approx(taken, rel=0.05)
     assert expected["logits"] > 0
