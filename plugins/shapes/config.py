@@ -31,6 +31,13 @@ class ShapesConfig:
         validator=validators.ge(1),
         metadata={"help": "questions about one picture, turn by turn, where it asks"},
     )
+    wording: Literal["varied", "full"] = field(
+        default="varied",
+        metadata={
+            "help": "full: a caption names size, colour, shape and place of every object, and a picture that is asked "
+            "about is described so at the end; varied: captions say more or less, and nothing is described"
+        },
+    )
 
 
 def _setting(default: int, least: int, most: int, sentence: str) -> int:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from janiform import Conversation, Look, Turn
-from janiform_plugins.world.captions import prompt
-from janiform_plugins.world.questions import Question, questions
+from janiform_plugins.world.captions import description, prompt
+from janiform_plugins.world.questions import questions
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
 from janiform_plugins.world.statements import statements
 from numpy.typing import NDArray
 
 from .config import ShapesConfig
+
+DESCRIBE = ("describe the picture", "describe what you see", "what is in the picture?", "what do you see?")
 
 _WORDS = 0x5EED
 """Sets the chance of wording apart from the chance of scenes."""
@@ -31,17 +33,22 @@ class Shapes:
         scene = sample_scene(config.seed, index, config.split, config.objects or None)
         rng = np.random.default_rng((config.seed, index, _WORDS))
         if config.task == "draw":
-            return Conversation.drawing(prompt(scene, rng), render(scene))
+            words = description(scene) if config.wording == "full" else prompt(scene, rng)
+            return Conversation.drawing(words, render(scene))
         if config.task == "ask":
             # In an order of chance, with two questions of yes or no and every other kind at most once.
-            return _asking(render(scene), questions(scene, rng)[: config.questions])
+            asked = [(question.text, question.answer) for question in questions(scene, rng)[: config.questions]]
+            if config.wording == "full":
+                # At the end, where no question can be answered by reading it.
+                asked.append((DESCRIBE[int(rng.integers(len(DESCRIBE)))], description(scene)))
+            return _asking(render(scene), asked)
         texts = statements(scene, rng)
         return Conversation.document(texts[int(rng.integers(len(texts)))])
 
 
-def _asking(picture: NDArray[np.uint8], asked: Sequence[Question]) -> Conversation:
+def _asking(picture: NDArray[np.uint8], asked: Sequence[tuple[str, str]]) -> Conversation:
     turns: list[Turn] = []
-    for question in asked:
-        content = (question.text,) if turns else (Look(picture), "\n", question.text)
-        turns += [Turn("user", content), Turn("assistant", question.answer)]
+    for question, answer in asked:
+        content = (question,) if turns else (Look(picture), "\n", question)
+        turns += [Turn("user", content), Turn("assistant", answer)]
     return Conversation(turns)

@@ -62,6 +62,18 @@ def prompt(scene: Scene, rng: np.random.Generator) -> str:
     return pick(REQUEST_FRAMES, rng).format(_body(scene, rng)[0]) + _background(scene, rng)
 
 
+def description(scene: Scene) -> str:
+    """Name size, colour, shape and place of every object, as one reads: ``"a large red circle in the top left"``.
+
+    An object whose place is near the border between two ninths of the picture is named without it.
+    """
+    parts = []
+    for thing in in_reading_order(scene.objects):
+        noun, region = with_article(describe(thing, size=True).noun()), region_of(thing)
+        parts.append(noun if region is None else f"{noun} {_at(region)}")
+    return listed(parts)
+
+
 def framed(body: str, plural: bool, rng: np.random.Generator) -> str:
     """Put the list of objects into a sentence, or leave it bare in two of five cases."""
     if chance(0.4, rng):
@@ -127,10 +139,15 @@ def _grouped(phrases: Sequence[Phrase]) -> Groups:
 
 def _in_region(region: str, rng: np.random.Generator) -> str:
     if region == "centre":
-        return pick(("in the centre", "in the middle"), rng)
+        return pick((_at(region), "in the middle"), rng)
     if " " in region:
-        return pick((f"in the {region}", f"in the {region} corner"), rng)
-    return f"{'on' if region in ('left', 'right') else 'at'} the {region}"
+        return pick((_at(region), f"{_at(region)} corner"), rng)
+    return _at(region)
+
+
+def _at(region: str) -> str:
+    preposition = {"left": "on", "right": "on", "top": "at", "bottom": "at"}.get(region, "in")
+    return f"{preposition} the {region}"
 
 
 def _background(scene: Scene, rng: np.random.Generator) -> str:
