@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import Draw, Look
 from janiform_plugins.shapes.config import ShapesConfig
-from janiform_plugins.shapes.source import Shapes
+from janiform_plugins.shapes.source import DESCRIBE, Shapes
+from janiform_plugins.world.captions import description
 from janiform_plugins.world.compositions import is_held_out
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
@@ -80,6 +81,18 @@ def test_yes_and_no_are_balanced() -> None:
     said = answers["yes"] + answers["no"]
     assert abs(answers["yes"] / said - 0.5) < 4 * 0.5 / said**0.5
     assert {"zero", "one", "two", "three", "four", "red", "circle", "top left"} <= answers.keys()
+
+
+def test_full_wording_describes_every_picture() -> None:
+    drawn = Shapes(ShapesConfig(task="draw", wording="full", seed=3))
+    asked = Shapes(ShapesConfig(task="ask", wording="full", seed=3, questions=2))
+    plain = Shapes(ShapesConfig(task="ask", seed=3, questions=2))
+    for index in range(20):
+        words = description(sample_scene(3, index))
+        assert drawn.example(index).turns[0].text == words
+        *before, question, answer = asked.example(index).turns
+        assert (question.text in DESCRIBE, answer.text) == (True, words)
+        assert before == list(plain.example(index).turns)
 
 
 def test_texts_have_no_picture() -> None:

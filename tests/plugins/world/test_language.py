@@ -25,8 +25,9 @@ from janiform_plugins.world import (
     statements,
     understanding_questions,
 )
+from janiform_plugins.world.captions import description
 from janiform_plugins.world.compositions import Related
-from janiform_plugins.world.scene import TINTS
+from janiform_plugins.world.scene import TINTS, in_reading_order
 
 NUMBERS = {"a": 1, "an": 1, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4}
 WORDS = ("zero", "one", "two", "three", "four")
@@ -175,6 +176,21 @@ def test_captions_and_prompts_are_true_and_complete(scene: Scene, rng: np.random
     for text in (caption(scene, rng), prompt(scene, rng)):
         assert caption_is_true(text, scene), (text, scene)
         assert text == text.lower().strip()
+
+
+@given(scenes)
+@settings(deadline=None, max_examples=200)
+def test_a_description_tells_everything_as_one_reads(scene: Scene) -> None:
+    parts = re.split(r", | and ", description(scene))
+    objects = in_reading_order(scene.objects)
+
+    assert len(parts) == len(objects)
+    for part, thing in zip(parts, objects, strict=True):
+        told = re.fullmatch(r"an? (\w+) (\w+) (\w+)(?: (?:in|at|on) the ([a-z ]+))?", part)
+        assert told is not None, part
+        assert told.groups()[:3] == (thing.size, thing.colour, thing.shape)
+        near = any(abs(value - border) < 2 for value in (thing.x, thing.y) for border in (25.6, 38.4))
+        assert told[4] is None if near else in_region(thing, told[4]), (part, thing)
 
 
 @given(scenes, generators)
