@@ -48,7 +48,9 @@ class Mask:
             raise ValueError("blocks are declared inside of documents: give both")
         # Reading a value off an accelerator would make the host wait, so the shortcut is looked for on the CPU only,
         # and not in tensors of another class, which may have a shape and no values.
-        if type(documents) is Tensor and documents.device.type == "cpu":
+        if documents is not None and type(documents) is not Tensor:
+            host = None
+        elif documents is not None and documents.device.type == "cpu":
             host = documents, blocks
         if host is not None and _plain(*host):
             documents = blocks = host = None

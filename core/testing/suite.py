@@ -108,7 +108,7 @@ def _known(without: tuple[str, ...], checks: Mapping[str, Any]) -> None:
         raise ValueError(f"no check is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(checks))}")
 
 
-def _drawn(examples: int) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+def _drawn(examples: int) -> settings:
     return settings(
         max_examples=examples,
         deadline=None,

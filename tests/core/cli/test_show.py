@@ -56,7 +56,7 @@ def test_json_has_values_origins_and_notes(capsys: Capture) -> None:
     assert found["recipe"]["generation"]["adapter"] == {"use": "mlp@1", "depth": 3}
     assert found["recipe"]["name"] == "janus-pro-1b"
     assert found["origins"]["backbone.layers"] == {"source": "preset 'deepseek-llm-1.5b'", "line": None}
-    assert found["origins"]["backbone.use"]["line"] == 7
+    assert found["origins"]["backbone.use"]["line"] == 8
     assert found["notes"] == []
 
 
