@@ -24,7 +24,7 @@ HEAD_KEYS = ("recipe", "name", "description", "extends")
 PROVIDERS = "providers"
 """The table of a resolved recipe that says which distributions brought its components: ``"encoder siglip@1" = "…"``."""
 
-TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "start", "source", "stage", "training", "sink", PROVIDERS)
+TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "start", "source", "stage", "training", "sink")
 RESERVED = {*HEAD_KEYS, *SINGLE_PARTS, "start", "source", "stage", "training", "sink", PROVIDERS}
 
 WHOLE = "."

@@ -31,7 +31,7 @@ def report(toys: Registry, text: str, overrides: Sequence[str] = ()) -> list[str
          'says mode = "look" or mode = "draw")'),
         ('[editing.encoder]\nuse = "eye"', 'editing: unknown table (a further pathway says mode = "look" or mode = "draw")'),
         ('editing = { mode = "see" }', 'editing.mode: expected "look" or "draw", got the text "see"'),
-        ("editing = 3", "editing: unknown key (known: backbone, description, extends, generation, layout, name, providers, recipe, sink, "
+        ("editing = 3", "editing: unknown key (known: backbone, description, extends, generation, layout, name, recipe, sink, "
          "source, stage, start, text, training, understanding)"),
         ("descripton = 'x'", "descripton: unknown key (did you mean 'description'?)"),
         ('"" = { mode = "look" }', '"": is no name for a pathway (letters, digits, - and _, not beginning with a digit)'),
