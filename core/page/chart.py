@@ -12,6 +12,8 @@ from .markup import Markup, join, tag
 
 WIDTH, HEIGHT = 420.0, 210.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50.0, 12.0, 10.0, 30.0
+NOTHING = 1e-300
+"""Values up to which a logarithm is not drawn: below, floats lose their digits and axes their marks."""
 MOST = 400
 """Points of a line that are drawn; of more, neighbours are averaged."""
 
@@ -46,7 +48,7 @@ def chart_figure(chart: Chart) -> Markup | None:
     lines = [line for line in lines if line.points]
     if not lines:
         return None
-    positive = all(y > 0 for line in lines for _, y in line.points)
+    positive = all(y > NOTHING for line in lines for _, y in line.points)
     drawings = [_drawing(chart, lines, logarithmic=False)]
     if positive:
         drawings.append(_drawing(chart, lines, logarithmic=True))

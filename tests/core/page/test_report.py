@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from janiform import UsageError
 from janiform.cli import main
-from janiform.page.chart import Chart, Line, chart_figure, thinned
+from janiform.page.chart import NOTHING, Chart, Line, chart_figure, thinned
 from janiform.page.duration import duration
 from janiform.page.report import report_html, write_report
 from janiform.train.record import labels, read_run
@@ -101,7 +101,7 @@ def test_a_chart_draws_within_its_frame(measured: list[float], zero: bool) -> No
     assert (figure is None) == (not finite)
     if figure is not None:
         assert "nan" not in figure
-        assert ("no logarithm" in figure) == (min(finite) <= 0)
+        assert ("no logarithm" in figure) == (min(finite) <= NOTHING)
         for path in re.findall(r' d="M([^"]*)"', figure):
             numbers = [float(number) for number in path.replace("L", " ").split()]
             assert all(-1 <= x <= 421 for x in numbers[::2])
