@@ -22,6 +22,9 @@ _HARMLESS = {"keep", "best", "checkpoint_every", "log_every", "sample_every", "w
 _ROUNDING = {"micro_batch", "checkpointing", "compile", "parallel", "shards"}
 """Settings that change how the same is computed, and so the weights by rounding only."""
 
+_BEFORE = {"run.json", "recipe.toml", "tokenizer.json"}
+"""What a run writes before its first step."""
+
 
 @frozen
 class RunFolder:
@@ -43,6 +46,9 @@ class RunFolder:
     def open(cls, path: Path, recipe: Recipe, stages: Sequence[str] | None, *, resume: bool) -> RunFolder:
         """Begin a run in a new or empty folder, or take up the one that the folder holds.
 
+        A run that was refused before its first step, because of missing data for instance, leaves the folder as good
+        as empty.
+
         Raises:
             UsageError: the folder is not empty, holds no run to resume, or one of another recipe or other stages.
             RecipeError: the recipe has no stages, or not the chosen ones.
@@ -51,14 +57,17 @@ class RunFolder:
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is a file; --out names a folder")
         with explained("read", path):
-            empty = not path.exists() or not any(path.iterdir())
-        if (path / "run.json").exists():
+            there = {entry.name for entry in path.iterdir()} if path.exists() else set()
+            if "run.json" in there and there <= _BEFORE:
+                (path / "tokenizer.json").unlink(missing_ok=True)  # it may be another recipe's
+                there = set()
+        if there and (path / "run.json").exists():
             if not resume:
                 raise UsageError(f"{path} holds a run already: go on with --resume, or choose another --out")
             return cls._resumed(path, recipe, chosen if stages is not None else None)
-        if resume and not empty:
+        if resume and there:
             raise UsageError(f"{path} holds no run to resume")
-        if not empty:
+        if there:
             raise UsageError(f"{path} is not empty: choose another --out")
         facts: dict[str, Any] = {
             "command": provenance.command(),

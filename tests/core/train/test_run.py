@@ -21,6 +21,7 @@ from janiform.recipe import Recipe, dumps, read_recipe_text
 from janiform.storage.model_folder import about, open_model
 from janiform.train import checkpoint as checkpoints
 from janiform.train import stage as stages
+from janiform.train.folder import RunFolder
 from janiform.train.gradients import Gradients, TrainingError
 from janiform.train.interrupts import RunStoppedError
 from janiform.train.log import read_log
@@ -343,3 +344,16 @@ def test_the_weights_of_losses_count(changed: Callable[[str, str], Recipe], tmp_
 def test_json_of_a_run_is_plain(unbroken: Path, recipe: Recipe) -> None:
     assert json.loads((unbroken / "run.json").read_text())["stages"] == ["tokenizer", "encoder", "text", "all"]
     assert (unbroken / "recipe.toml").read_text() == dumps(recipe)
+
+
+def test_a_run_refused_before_its_first_step_leaves_the_folder_free(recipe: Recipe, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    RunFolder.open(out, recipe, None, resume=False)
+    (out / "tokenizer.json").write_text("of another recipe")
+    for resume in (False, True):
+        again = RunFolder.open(out, recipe, ["all"], resume=resume)
+        assert again.stages == ("all",)
+        assert not (out / "tokenizer.json").exists()
+    (out / "log.jsonl").write_text("")
+    with pytest.raises(UsageError, match="holds a run already"):
+        RunFolder.open(out, recipe, None, resume=False)
