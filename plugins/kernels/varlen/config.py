@@ -3,19 +3,13 @@
 from attrs import frozen
 from janiform import Asked, Serves
 
+from ..flash import flash_serves
+
 
 @frozen(kw_only=True)
 class VarlenConfig:
     def serves(self) -> Serves:
-        return Serves(
-            devices=("cuda",),
-            learns=("cuda",),
-            dtypes=("bfloat16", "float16"),
-            multiple=8,
-            widest=256,
-            needs={"torch.nn.attention.varlen": "torch 2.10 or later"},
-            capability=(8, 0),
-        )
+        return flash_serves({"torch.nn.attention.varlen": "torch 2.10 or later"})
 
     def advantage(self, asked: Asked) -> str:
         if not asked.learning:

@@ -3,19 +3,13 @@
 from attrs import frozen
 from janiform import Asked, Serves
 
+from ..flash import flash_serves
+
 
 @frozen(kw_only=True)
 class XformersConfig:
     def serves(self) -> Serves:
-        return Serves(
-            devices=("cuda",),
-            learns=("cuda",),
-            dtypes=("bfloat16", "float16"),
-            multiple=8,
-            widest=256,
-            needs={"xformers": "pip install 'janiform[xformers]'"},
-            capability=(8, 0),
-        )
+        return flash_serves({"xformers": "pip install 'janiform[xformers]'"})
 
     def advantage(self, asked: Asked) -> str:
         return ""  # none that was measured beside torch's own
