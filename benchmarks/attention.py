@@ -24,9 +24,8 @@ from typing import Any
 
 import torch
 from janiform import Asked, KVCache, Mask, registry
-from janiform.attention import Attention, attention_for, made
+from janiform.attention import Attention, attention_for
 from janiform.errors import JaniformError
-from janiform.kernels import Choice
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -66,9 +65,6 @@ class Bench:
                 if said not in self.told:
                     print(said, file=sys.stderr)
                 self.told.add(said)
-        if self.options.compiled and not learning:
-            component = registry().find("kernel", "flex")
-            found["flex"] = made(Choice(component, component.config(compiled="always")))
         sdpa = found.pop("sdpa")
         return {"sdpa": sdpa, "bare": Attention("bare@1", sdpa.serves, bare), **found}
 
@@ -210,7 +206,6 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=16)
     parser.add_argument("--kv-heads", type=int, default=0, help="0 is the same as --heads")
     parser.add_argument("--width", type=int, default=64, help="of a head")
-    parser.add_argument("--compiled", action="store_true", help="compile flex on the CPU too, which takes a while")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -8,7 +8,7 @@ from janiform import Asked, Serves
 
 @frozen(kw_only=True)
 class FlexConfig:
-    compiled: Literal["cuda", "always", "never"] = field(
+    compiled: Literal["cuda", "never"] = field(
         default="cuda",
         metadata={
             "help": "where torch.compile makes one kernel of it; elsewhere all scores are written out, in float32"
