@@ -90,13 +90,17 @@ def check(batch: Batch, given_sequences: list[Sequence]) -> None:
 
 
 def fits(sequence: Sequence, batch: Batch, at: list[int]) -> bool:
-    """Whether the document at these places has the sequence's pictures, which tells twins apart."""
+    """Whether the document at these places has the sequence's pictures, masks and losses, which tells twins apart."""
+    blocks = batch.blocks.flatten().tolist()
+    drawn = {place for codes in batch.codes.values() for place in codes.positions[:, 0].tolist()}
     offset = 0
     for span in sequence.spans:
         if span.kind != "text":
-            pictures = batch.pictures[span.pathway]
-            index = pictures.positions[:, 0].tolist().index(at[offset])
-            if not torch.equal(pictures.pixels[index], span.picture):
+            pictures, place = batch.pictures[span.pathway], at[offset]
+            starts = pictures.positions[:, 0].tolist()
+            if place not in starts or not torch.equal(pictures.pixels[starts.index(place)], span.picture):
+                return False
+            if (blocks[place] == 0) != (span.mask == "causal") or (place - 1 in drawn) != span.loss:
                 return False
         offset += span.length
     targets = set().union(*(t.positions.tolist() for t in batch.text.values())) if batch.text else set()
