@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import strategies as st
 from janiform import registry
@@ -92,13 +95,34 @@ TESTED = {
 
 KERNELS = ("sdpa", "flex", "varlen", "xformers")
 
+
+def without_start(tests: type) -> type:
+    """Starting Python once for each takes seconds; `test_all_register_without_torch` sees them all at once."""
+    del tests.test_registers_without_torch
+    return tests
+
+
 for kernel in KERNELS:
-    globals()[f"TestKernel{kernel.title()}"] = conforms("kernel", kernel, examples=25 if kernel == "sdpa" else 8)
+    globals()[f"TestKernel{kernel.title()}"] = without_start(
+        conforms("kernel", kernel, examples=25 if kernel == "sdpa" else 8)
+    )
 
 for (kind, name), drawn in TESTED.items():
-    globals()[f"Test{kind.title()}{name.title().replace('-', '')}"] = conforms(
-        kind, name, drawn, examples=2 if name == "transformers" else 3
+    globals()[f"Test{kind.title()}{name.title().replace('-', '')}"] = without_start(
+        conforms(kind, name, drawn, examples=2 if name == "transformers" else 3)
     )
+
+
+def test_all_register_without_torch() -> None:
+    modules = sorted({c.config.__module__ for c in registry().components() if c.distribution == "janiform"})
+    code = (
+        "import importlib, sys\n"
+        f"for module in {modules}:\n"
+        "    importlib.import_module(module)\n"
+        "    assert 'torch' not in sys.modules, f'importing {module} imports torch'\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_all_built_ins_are_tested() -> None:
