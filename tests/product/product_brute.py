@@ -105,10 +105,12 @@ def encoded(use: Use) -> Tensor:
     return module.encode(pixels(use))
 
 
+@once
 def seen(backbone: Use, way: Seeing) -> Refused:
     return _crowded("understanding.encoder", *_adapted("understanding", way.adapter, features(way.encoder), backbone))
 
 
+@once
 def drawn(backbone: Use, way: Drawing) -> Refused:
     codes = encoded(way.tokenizer)
     port = _codes(way.tokenizer)

@@ -6,7 +6,6 @@ Nothing here names a component: a new one joins by its line in the table of ``te
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
@@ -81,7 +80,7 @@ def _roomy(drawn: dict[str, Any]) -> dict[str, Any]:
     return {key: _roomy(value) if isinstance(value, dict) else ROOMY.get(key, value) for key, value in drawn.items()}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Seeing:
     """The way of a picture that is looked at."""
 
@@ -89,7 +88,7 @@ class Seeing:
     adapter: Use
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Drawing:
     """The way of a picture that is drawn."""
 
@@ -99,20 +98,24 @@ class Drawing:
     head: Use
 
 
-def seeing() -> Iterator[Seeing]:
-    return (Seeing(*chosen) for chosen in product(parts("encoder"), parts("adapter")))
+@cache
+def seeing() -> tuple[Seeing, ...]:
+    return tuple(Seeing(*chosen) for chosen in product(parts("encoder"), parts("adapter")))
 
 
-def drawing() -> Iterator[Drawing]:
+@cache
+def drawing() -> tuple[Drawing, ...]:
     kinds = ("tokenizer", "embedding", "adapter", "head")
-    return (Drawing(*chosen) for chosen in product(*(parts(kind) for kind in kinds)))
+    return tuple(Drawing(*chosen) for chosen in product(*(parts(kind) for kind in kinds)))
+
+
+@cache
+def use(kind: str, name: str, **config: Any) -> Use:
+    component = registry().find(kind, name)
+    return Use(kind, component, component.config(**config))
 
 
 def recipe(backbone: Use, looks: Seeing, draws: Drawing) -> Recipe:
-    def use(kind: str, name: str, **config: Any) -> Use:
-        component = registry().find(kind, name)
-        return Use(kind, component, component.config(**config))
-
     looking = {"encoder": looks.encoder, "adapter": looks.adapter}
     drawn = {kind: getattr(draws, kind) for kind in ("tokenizer", "embedding", "adapter", "head")}
     drawn["sampler"] = use("sampler", "autoregressive")
