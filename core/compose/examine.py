@@ -43,13 +43,17 @@ def examine(recipe: Recipe) -> Examination:
     plan = compose(recipe)
     modules = build_modules(plan, device="meta")
     check_promises(plan, modules)
-    return Examination(plan, modules, measure(plan, modules), _trained(plan, modules))
+    return Examination(plan, modules, measure(plan, modules), trained(plan, modules))
 
 
-def _trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
+def trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
+    """How many parameters each stage trains, by its name.
+
+    Raises ``CompositionError`` with every selector that matches none.
+    """
     sizes = {f"{path}.{name}": p.numel() for path, module in modules.items() for name, p in module.named_parameters()}
     findings = Findings(plan.recipe)
-    trained: dict[str, int] = {}
+    found: dict[str, int] = {}
     problems: list[Problem] = []
     for name in plan.recipe.training.stages or plan.recipe.stages:  # others may be left from what it extends
         stage = plan.recipe.stages[name]
@@ -59,7 +63,7 @@ def _trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
             path = f"stage.{stage.name}.train"
             problems += [evolve(problem, path=path, origin=findings.origin(path)) for problem in error.problems]
         else:
-            trained[stage.name] = sum(sizes[name] for name in chosen)
+            found[stage.name] = sum(sizes[name] for name in chosen)
     if problems:
         raise CompositionError(problems)
-    return trained
+    return found
