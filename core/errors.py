@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 @frozen
 class Origin:
-    """Where a value was written: a file and its line, a ``--set`` override, a preset, a default, Python code."""
+    """Where a value was written: a file and its line, a ``--set`` override, a preset, a default, Python code.
+
+    ``folder`` is where a relative path that is written there starts: that of the file, or where janiform is called.
+    """
 
     source: str
     line: int | None = None
+    folder: Path | None = field(default=None, eq=False, repr=False)
 
     def __str__(self) -> str:
         return self.source if self.line is None else f"{self.source}:{self.line}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -31,10 +32,13 @@ def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool)
     compared with it by their names, shapes and types: what is missing, surplus or of another shape is all listed. No
     weight is read. DIR may also be a run that is not finished.
 
+    So are the directories that [start] names: that they are there, hold the parts, and tensors that fit.
+
     Exits with 0 where all of them fit, and with 1 where one does not.
     """
     from ..compose.examine import examine
     from ..storage.contents import contents, recipe_of
+    from ..train.beginnings import compared
 
     reports: list[dict[str, Any]] = []
     errors: list[JaniformError] = []
@@ -43,6 +47,8 @@ def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool)
             recipe, folder = recipe_of(name, overrides)
             found = examine(recipe)
             held = None if folder is None else contents(folder, found.plan, found.modules)
+            if recipe.start and not Path(name).is_dir():  # a run, or the model that it ends with, has begun already
+                compared(found.plan, found.modules, recipe.start)
         except JaniformError as error:
             errors.append(error)
             reports.append({"recipe": name, "fits": False, "problems": [_plain(one) for one in error.problems]})

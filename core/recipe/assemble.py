@@ -9,6 +9,7 @@ import attrs
 
 from ..errors import JaniformError, Origin, nearest
 from ..kernels import AUTO, find
+from .beside import beside
 from .grammar import DEFAULT_USES, PROVIDERS, SINGLE_PARTS, WHOLE
 from .part import Use
 from .part_reader import DEFAULT, PartReader
@@ -120,7 +121,8 @@ class _Reader:
                 hint = "write the directory of the weights in quotes"
                 self.report.add(f"expected a directory, got {got(value)}", place, leaf.origin, hint)
             else:
-                found[name] = value
+                shipped = value in self.parts.registry.models()
+                found[name] = value if shipped else beside(value, leaf.origin)
                 self.parts.origins[dotted(("start", name))] = leaf.origin
         return found
 

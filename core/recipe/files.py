@@ -83,14 +83,14 @@ def read(file: RecipeFile) -> Table:
         message = f"is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
         hint = "save the file as UTF-8"
         raise RecipeError(Problem(message, origin=Origin(file.label, line), hint=hint)) from error
-    return parse(text, file.label)
+    return parse(text, file.label, file.path.parent)
 
 
-def parse(text: str, label: str) -> Table:
+def parse(text: str, label: str, folder: Path | None = None) -> Table:
     """The tree of a text, its origins ``label:line``. Raises ``RecipeError`` where it is no TOML."""
     values = load(text, lambda line: Origin(label, line))
     lines = positions.key_lines(text)
-    tree = grow(values, lambda path: Origin(label, lines.get(path, 1)))
+    tree = grow(values, lambda path: Origin(label, lines.get(path, 1), folder))
     assert isinstance(tree, Table)
     return tree
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path as FilePath
 
 from ..errors import JaniformError, Origin, Problem, nearest
 from . import files
@@ -18,7 +19,7 @@ _ALWAYS = ("name", "description", "text", "layout", "start", "training", "sink")
 def apply_overrides(tree: Table, lines: Iterable[str], merger: Merger, report: Report) -> Table:
     """The tree under its overrides, each ``path = value``. A line that sets nothing is reported."""
     for line in lines:
-        origin = Origin(f"--set '{' '.join(line.split())}'")
+        origin = Origin(f"--set '{' '.join(line.split())}'", folder=FilePath())
         try:
             above = _parse(line, origin)
             _check_target(tree, above, origin)

@@ -10,6 +10,7 @@ import attrs
 from ..components.component import Component
 from ..components.registry import Registry
 from ..errors import JaniformError, Origin, nearest
+from .beside import with_paths
 from .grammar import DEFAULT_USES, PART_KEYS
 from .part import Use
 from .positions import Path
@@ -50,7 +51,7 @@ class PartReader:
         component = self._component(path, kind, node, hint)
         if component is None:
             return None
-        settings = self._with_preset(path, component, node)
+        settings = with_paths(component.config, self._with_preset(path, component, node))
         try:
             config = structure(component.config, plain(settings))
         except Mistakes as mistakes:

@@ -50,8 +50,9 @@ class Description:
     config: str | Mapping[str, Any] = field(
         default="",
         metadata={
-            "help": "a config.json or its directory, relative to where janiform is called, or what is in it as a "
-            "table; a path is replaced by what the file says"
+            "help": "a config.json or its directory, relative to the recipe's file, or what is in it as a table; a "
+            "path is replaced by what the file says",
+            "path": True,
         },
     )
     model_type: str = field(

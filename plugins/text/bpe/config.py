@@ -27,7 +27,11 @@ class BpeConfig:
         metadata={"help": "Upper bound of the ids, and how many to learn; 0 where a file says it."},
     )
     file: str | None = field(
-        default=None, metadata={"help": "A tokenizer.json to start from, where the model's folder has none."}
+        default=None,
+        metadata={
+            "help": "A tokenizer.json to start from, where the model's folder has none; relative to the recipe's file.",
+            "path": True,
+        },
     )
     special_tokens: tuple[str, ...] = field(
         default=SPECIAL_TOKENS,

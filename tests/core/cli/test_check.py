@@ -74,3 +74,27 @@ def test_problems_of_several_recipes_in_one_report(
 def test_a_recipe_that_is_not_there_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "janus-mimi"]) == 2
     assert "did you mean 'janus-mini'?" in capsys.readouterr().err
+
+
+def test_weights_to_start_from_are_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        """recipe = 1
+extends = "janus-mini"
+[backbone]
+layers = 5
+[start]
+generation = "janus-mini"
+backbone = "janus-mini"
+understanding.encoder = "empty"
+understanding.adapter = "nowhere"
+""",
+        encoding="utf-8",
+    )
+    (tmp_path / "empty").mkdir()
+    assert main(["check", str(file)]) == 1
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "3 problems" in printed
+    assert f"{file}:9: start.understanding.adapter: there is no directory {tmp_path / 'nowhere'}" in printed
+    assert f"{file}:8: start.understanding.encoder: {tmp_path / 'empty'} holds no weights" in printed
+    assert f"{file}:7: backbone: the files have tensors that it has no place for: backbone.layers.5." in printed

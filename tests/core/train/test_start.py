@@ -261,6 +261,26 @@ def test_a_recipe_says_where_its_parts_begin(recipe_text: str) -> None:
     assert read_recipe("janus-mini", ['start."." = "janus-mini"']).start == {".": "janus-mini"}
 
 
+def test_paths_start_at_the_file_that_they_are_written_in(
+    recipe_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below, here = tmp_path / "recipes", tmp_path / "here"
+    below.mkdir()
+    here.mkdir()
+    (below / "base.toml").write_text(recipe_text.replace("text = {", 'text = { file = "words/tokenizer.json",'))
+    (tmp_path / "mine.toml").write_text(
+        'recipe = 1\nextends = "recipes/base.toml"\n[start]\nbackbone = "w"\ntext = "~/t"\n"." = "janus-mini"\n'
+    )
+    monkeypatch.chdir(here)
+    recipe = read_recipe("../mine.toml", ['start.understanding = "eyes"'])
+    assert recipe.text.config.file == str(here / "../recipes/words/tokenizer.json")
+    assert recipe.start == {
+        "backbone": str(here / "../w"), "text": "~/t", ".": "janus-mini", "understanding": str(here / "eyes")
+    }  # fmt: skip
+    (below / "resolved.toml").write_text(dumps(recipe))
+    assert read_recipe(below / "resolved.toml").start == recipe.start
+
+
 def test_a_run_begins_with_them_once(recipe_text: str, quiet: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("janiform.train.run.TEXTS_TO_FIT", 20)
     first = train(
