@@ -17,7 +17,7 @@ from .output import json_option, print_json
 @click.option(
     "--shard-size",
     metavar="SIZE",
-    help="Of the largest file of weights: 5GB (official and hf, by default), 800MB, …",
+    help="Of the largest file of weights: 5GB (by default), 800MB, …",
 )
 @json_option
 def command(source: str, target: Path, to: str, shard_size: str | None, as_json: bool) -> None:

@@ -36,7 +36,8 @@ def convert(name_or_folder: str | Path, target: str | Path, to: str, shard_size:
     most; None is what the format thinks right.
 
     Raises:
-        UsageError: there is no such model, there is something at the target already, or the format has no shards.
+        UsageError: there is no such model, there is something at the target already, or a format of a third party has
+            no shards.
         ComponentError: there is no such format.
         CompositionError: the model has what the format cannot express; everything, before any weight is read.
         StorageError: the source is damaged, or the target cannot be written.

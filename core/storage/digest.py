@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,18 @@ def file_digest(path: Path) -> str:
 
 
 def files_digest(files: Sequence[Path]) -> str:
-    """That of the only file, or the SHA-256 of the lines ``name digest`` of several, by name.
+    """That of the only file, or ``digest_of`` the digests of several.
 
     A large file is not read again while its path, size and time of change are those that are remembered.
     """
-    if len(files) == 1:
-        return _known_digest(files[0])
-    lines = "".join(f"{path.name} {_known_digest(path)}\n" for path in sorted(files))
+    return digest_of({path.name: _known_digest(path) for path in files})
+
+
+def digest_of(digests: Mapping[str, str]) -> str:
+    """One of several files, by their names: that of the only one, or the SHA-256 of the lines ``name digest``."""
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(digests.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 Models are opened in every layout that an installed ``format`` knows. What is written here is janiform's own:
 
 recipe.toml          the resolved recipe
-model.safetensors    weights, by the paths of the parts
+model.safetensors    weights, by the paths of the parts; or shards, and model.safetensors.index.json
 tokenizer.json       the text tokenizer
 model.json           provenance, and the digest of the weights
 """
@@ -28,16 +28,14 @@ from ..recipe import dumps
 from ..sequence.processor import Processor
 from ..weights import KeyMap
 from .atomic import explained, write_files
-from .digest import file_digest
+from .digest import digest_of, file_digest
 from .filling import load_parts
 from .formats import format_of, recognise, unknown_layout
-from .weight_files import WeightFiles
+from .weight_files import SAFETENSORS, WeightFiles
 
 if TYPE_CHECKING:
     from ..compose import Plan
     from .export import Export
-
-WEIGHTS = "model.safetensors"
 
 Mode = Literal["look", "draw"]
 
@@ -62,16 +60,20 @@ def save_model(
     return write_model(Export.of(model, dtype), folder, facts)
 
 
-def write_model(model: Export, folder: str | Path, facts: Mapping[str, Any] | None = None) -> Path:
-    """``save_model`` of a model that need not be in memory."""
+def write_model(
+    model: Export, folder: str | Path, facts: Mapping[str, Any] | None = None, shard_size: int | None = None
+) -> Path:
+    """``save_model`` of a model that need not be in memory. ``shard_size``: bytes that a file of weights has at most.
+
+    A folder that is given shards must not hold ``model.safetensors``, which would be read instead.
+    """
     folder = Path(folder)
 
     def provenance(path: Path) -> None:
-        written = path.parent / WEIGHTS
         about = {
             "janiform": __version__,
             "recipe": model.plan.recipe.name,
-            "weights": {"bytes": written.stat().st_size, "sha256": file_digest(written)},
+            "weights": _recorded([path.parent / name for name in weights if name.endswith(SAFETENSORS)]),
             "parameters": sum(parameter.numel() for part in model.modules.values() for parameter in part.parameters()),
             **(facts or {}),
         }
@@ -84,10 +86,18 @@ def write_model(model: Export, folder: str | Path, facts: Mapping[str, Any] | No
         model.text.save(path.parent)
 
     metadata = {"format": "janiform", "version": __version__}
-    weights = model.writers(own_keys(model.plan), metadata)
+    weights = model.writers(own_keys(model.plan), metadata, shard_size)
     writers = {"recipe.toml": recipe, "tokenizer.json": text, **weights, "model.json": provenance}
     write_files(folder, writers, withdraw="model.json")
     return folder
+
+
+def _recorded(files: list[Path]) -> dict[str, Any]:
+    """What ``model.json`` says of the files of weights; of several also what each of them is."""
+    each = {file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)} for file in files}
+    digest = digest_of({name: str(said["sha256"]) for name, said in each.items()})
+    whole = {"bytes": sum(file.stat().st_size for file in files), "sha256": digest}
+    return whole if len(files) == 1 else {**whole, "files": each}
 
 
 def own_keys(plan: Plan) -> dict[str, KeyMap]:
@@ -195,15 +205,21 @@ def about(folder: Path) -> dict[str, Any]:
 
 
 def check_whole(files: WeightFiles, recorded: Any) -> None:
-    """Refuse a file that is not the one that ``model.json`` was written for."""
-    if not isinstance(recorded, dict) or len(files.files) != 1:
+    """Refuse files that are not those that ``model.json`` was written for."""
+    if not isinstance(recorded, dict):
         return
-    path = files.files[0]
-    with explained("read", path):
-        size = path.stat().st_size
-        if size != recorded.get("bytes"):
-            raise StorageError(
-                f"{path} has {size} bytes where {recorded.get('bytes')} were written: it is truncated or another file"
-            )
-        if size <= _DIGESTED_BYTES and file_digest(path) != recorded.get("sha256"):
-            raise StorageError(f"{path} was altered: its digest is not the one that model.json records")
+    each = {files.files[0].name: recorded} if len(files.files) == 1 else recorded.get("files")
+    total = 0
+    for path in files.files:
+        said = each.get(path.name) if isinstance(each, dict) else None
+        if not isinstance(said, dict):
+            continue
+        with explained("read", path):
+            size = path.stat().st_size
+            total += size
+            if size != said.get("bytes"):
+                raise StorageError(
+                    f"{path} has {size} bytes where {said.get('bytes')} were written: it is truncated or another file"
+                )
+            if total <= _DIGESTED_BYTES and file_digest(path) != said.get("sha256"):
+                raise StorageError(f"{path} was altered: its digest is not the one that model.json records")

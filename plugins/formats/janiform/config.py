@@ -12,4 +12,5 @@ class JaniformConfig:
     """It needs no settings: its recipe stands in the folder."""
 
     def recognises(self, folder: Path) -> bool:
-        return (folder / "recipe.toml").is_file() and (folder / "model.safetensors").is_file()
+        weights = (folder / "model.safetensors", folder / "model.safetensors.index.json")
+        return (folder / "recipe.toml").is_file() and any(file.is_file() for file in weights)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from janiform import KeyMap, Problem, UsageError, WeightFiles, own_keys, read_recipe, write_model
+from janiform import KeyMap, WeightFiles, own_keys, read_recipe, weight_files, write_model
 
+from ..shards import SHARD
 from .config import JaniformConfig
 
 if TYPE_CHECKING:
@@ -22,12 +23,10 @@ class JaniformFormat:
         return read_recipe(folder / "recipe.toml")
 
     def weights(self, folder: Path) -> WeightFiles:
-        return WeightFiles([folder / "model.safetensors"])
+        return weight_files(folder, ("model",))
 
     def keys(self, plan: Plan) -> Mapping[str, KeyMap]:
         return own_keys(plan)
 
     def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
-        if shard_size is not None:
-            raise UsageError(Problem("janiform's own layout has one file of weights", hint="leave --shard-size out"))
-        write_model(model, folder)
+        write_model(model, folder, shard_size=shard_size or SHARD)

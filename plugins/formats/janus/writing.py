@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from janiform import CompositionError, JaniformError, KeyMap, Problem, write_files
 
+from ..shards import SHARD
 from .parts import PARTS
 
 if TYPE_CHECKING:
     from janiform import Export, Plan, Recipe
-
-SHARD = 5 * 10**9
-"""Bytes of the largest file of weights, where nobody says how many."""
 
 IMPLIED: dict[str, Callable[[Mapping[str, Any]], int]] = {
     "backbone.kv_heads": lambda parts: parts["backbone"].heads,

@@ -11,6 +11,7 @@ import torch
 from janiform import CompositionError, Mask, StorageError, UsageError, left_out, open_model, weight_files
 from janiform.cli import main
 from janiform.storage.convert import convert
+from janiform.storage.digest import files_digest
 from janiform.storage.tensor_files import Entry
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, AutoTokenizer, JanusForConditionalGeneration
@@ -67,7 +68,7 @@ def test_transformers_opens_the_export_alone(hf: Path, official_model: object) -
     assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
-@pytest.mark.parametrize("layout", ["hf", "official"])
+@pytest.mark.parametrize("layout", ["hf", "official", "janiform"])
 def test_shards_round_trip_and_open_in_transformers(official: Path, hf: Path, tmp_path: Path, layout: str) -> None:
     folder = tmp_path / "sharded"
     assert main(["convert", str(official), str(folder), "--to", layout, "--shard-size", "2MB"]) == 0
@@ -114,14 +115,32 @@ def test_weights_that_are_no_numbers_are_not_written(official: Path, tmp_path: P
         assert not list((tmp_path / layout).glob("*"))
 
 
-@pytest.mark.parametrize(
-    ("size", "layout", "said"), [("5 apples", "hf", "is no size"), ("5GB", "janiform", "one file")]
-)
-def test_a_shard_size_that_cannot_be(
-    official: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: str, layout: str, said: str
+def test_our_own_shards_open_are_checked_and_told_from_others(
+    official: Path, official_model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["convert", str(official), str(tmp_path / "x"), "--to", layout, "--shard-size", size]) == 2
-    assert said in capsys.readouterr().err
+    folder = tmp_path / "own"
+    convert(official, folder, "janiform", shard_size=10**6)
+    theirs, ours = official_model.state_dict(), open_model(folder).state_dict()
+    assert theirs.keys() == ours.keys()
+    assert all(torch.equal(tensor, ours[name]) for name, tensor in theirs.items())
+    shards = sorted(folder.glob("*.safetensors"))
+    assert main(["check", str(folder)]) == 0
+    assert f"tensors in {len(shards)} files" in " ".join(capsys.readouterr().out.split())
+    said = json.loads((folder / "model.json").read_text())["weights"]
+    assert said["bytes"] == sum(shard.stat().st_size for shard in shards)
+    assert said["sha256"] == files_digest(shards)
+    *kept, last = shards[1].read_bytes()
+    shards[1].write_bytes(bytes([*kept, last ^ 1]))
+    with pytest.raises(StorageError, match=rf"{shards[1].name} was altered"):
+        open_model(folder)
+    shards[2].unlink()
+    assert main(["check", str(folder)]) == 1
+    assert f"names the shard {shards[2].name}, which is missing" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_shard_size_that_cannot_be(official: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(official), str(tmp_path / "x"), "--to", "hf", "--shard-size", "5 apples"]) == 2
+    assert "is no size" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 from janiform import JaniformError, StorageError, UnifiedModel, UsageError
-from janiform.storage.model_folder import WEIGHTS, about, open_model, save_model
+from janiform.storage.model_folder import about, open_model, save_model
 from safetensors.torch import load_file, save_file
+
+WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture
