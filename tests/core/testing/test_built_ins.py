@@ -129,7 +129,7 @@ def test_all_built_ins_are_tested() -> None:
     ours = {
         (c.kind, c.name) for c in registry().components() if c.kind in TESTED_KINDS and c.distribution == "janiform"
     }
-    assert ours == set(TESTED)
+    assert ours == set(TESTED), f"a line in TESTED is missing, or one too many: {sorted(ours ^ set(TESTED))}"
     assert {c.name for c in registry().components("kernel") if c.distribution == "janiform"} == set(KERNELS)
 
 
