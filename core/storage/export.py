@@ -52,24 +52,30 @@ class Export:
     dtype: torch.dtype
     modules: Mapping[str, nn.Module] = field(repr=False)
     rows: Rows = field(repr=False)
-    cast: torch.dtype | None = None
-    """What floating-point weights of other types are written as; None keeps them."""
+    casts: Mapping[str, torch.dtype] = field(factory=dict)
+    """What the floating-point weights of a part are written as; parts that are not in it keep theirs."""
     problems: Callable[[], StorageError | None] = field(repr=False, default=lambda: None)
     """What was found wrong with the values that were read so far."""
 
     @classmethod
     def of(cls, model: UnifiedModel, dtype: torch.dtype | None = None) -> Export:
-        """A model in memory. ``dtype``: of the floating-point weights that are written; None keeps the model's."""
+        """A model in memory. ``dtype``: of the floating-point weights that are written; None keeps the model's.
+
+        Tokenizers keep theirs. A code is the nearest of the codebook's vectors, some of which are near each other:
+        rounded, the tokenizer would give other codes for the pictures that the model has learned to draw.
+        """
         modules = {path: model.part(path) for path in owners(model.plan, None)}
+        rounded = [path for path in modules if model.plan.parts[path].use.component.kind != "tokenizer"]
+        casts = dict.fromkeys(rounded, dtype) if dtype is not None else {}
         kind = dtype or next(model.part("backbone").parameters()).dtype
         tensors = {path: tensors_of(module) for path, module in modules.items()}
 
         def rows(path: str, name: str, wanted: slice | None) -> Iterator[Tensor]:
             tensor = tensors[path][name]
             for values in _in_chunks(tensor if wanted is None else tensor[wanted]):
-                yield values.to("cpu", dtype if values.is_floating_point() else None)
+                yield values.to("cpu", casts.get(path) if values.is_floating_point() else None)
 
-        return cls(model.plan, model.processor.text, kind, modules, rows, dtype)
+        return cls(model.plan, model.processor.text, kind, modules, rows, casts)
 
     def entries(self, keys: Mapping[str, KeyMap]) -> dict[str, Entry]:
         """All tensors by their names in a layout, in the order of the parts.
@@ -87,7 +93,7 @@ class Export:
                 if pieces is None:
                     nameless.append(name)
                     continue
-                dtype = self.cast if self.cast is not None and tensor.is_floating_point() else tensor.dtype
+                dtype = self.casts.get(path, tensor.dtype) if tensor.is_floating_point() else tensor.dtype
                 for piece in pieces:
                     entries[piece.name] = Entry(piece.shape, dtype, partial(self.rows, path, name, piece.rows))
             if nameless:

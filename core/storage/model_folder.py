@@ -49,7 +49,7 @@ def save_model(
     """Write a model folder; a file that was there before stands until all the new ones are on the disk.
 
     Args:
-        dtype: of the floating-point weights in the file; None keeps the model's.
+        dtype: of the floating-point weights in the file, but for tokenizers', which keep theirs; None keeps all.
         facts: what else belongs into ``model.json``: command, seed, data digests, scores.
 
     Raises:

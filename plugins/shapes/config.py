@@ -11,10 +11,11 @@ from attrs import field, frozen, validators
 class ShapesConfig:
     """Which stream of scenes, and what is said about them."""
 
-    task: Literal["draw", "ask", "read"] = field(
+    task: Literal["draw", "ask", "list", "read"] = field(
         default="draw",
         metadata={
-            "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; read: texts only"
+            "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; list: a picture and "
+            "what it shows, in listings without sentences; read: texts only"
         },
     )
     seed: int = field(default=0, validator=validators.ge(0), metadata={"help": "which endless stream of scenes"})

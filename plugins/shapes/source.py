@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from janiform import Conversation, Look, Turn
 from janiform_plugins.world.captions import description, prompt
+from janiform_plugins.world.listings import listings
+from janiform_plugins.world.phrases import chance, pick
 from janiform_plugins.world.questions import questions
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
@@ -40,7 +42,12 @@ class Shapes:
             asked = [(question.text, question.answer) for question in questions(scene, rng)[: config.questions]]
             if config.wording == "full":
                 # At the end, where no question can be answered by reading it.
-                asked.append((DESCRIBE[int(rng.integers(len(DESCRIBE)))], description(scene)))
+                asked.append((pick(DESCRIBE, rng), description(scene)))
+            return _asking(render(scene), asked)
+        if config.task == "list":
+            asked = [(question.text, question.answer) for question in listings(scene, rng)]
+            if config.wording == "full" and chance(0.25, rng):
+                asked[-1] = (pick(DESCRIBE, rng), description(scene))
             return _asking(render(scene), asked)
         texts = statements(scene, rng)
         return Conversation.document(texts[int(rng.integers(len(texts)))])

@@ -96,7 +96,7 @@ def ask_yes_no(scene: Scene, rng: np.random.Generator, answer: str, *, relations
 def ask_how_many(scene: Scene, rng: np.random.Generator, answer: int | None = None) -> Question | None:
     """Count objects of a phrase; with ``answer``, choose a phrase that is counted so, or return None."""
     by_count: dict[int, list[Phrase]] = {}
-    for phrase in _countable(scene, rng):
+    for phrase in countable(scene, rng):
         by_count.setdefault(phrase.count(scene.objects), []).append(phrase)
     if answer is None:
         counts = sorted(by_count)
@@ -192,7 +192,7 @@ def _relation_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str |
 
 
 def _count_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str | None:
-    phrases = _countable(scene, rng)
+    phrases = countable(scene, rng)
     several = [phrase for phrase in phrases if phrase.count(scene.objects) > 1]
     # False claims are made of the same scenes as true ones, or else the wording would give the answer away.
     if not several:
@@ -269,7 +269,7 @@ def _unique_phrase(scene: Scene, thing: Object, rng: np.random.Generator) -> Phr
     return usually_first(clear, rng, 0.5) if clear else None
 
 
-def _countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
+def countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
     """Collect phrases worth counting: of what is there, and a few of what is not."""
     phrases = {Phrase()}
     for thing in scene.objects:

@@ -104,7 +104,9 @@ def test_a_run_leaves_a_model_and_all_that_belongs_to_it(unbroken: Path, recipe:
     model = open_model(unbroken)
     assert model.processor.text.fitted
     stored = weights(unbroken)
-    assert all(torch.equal(tensor, stored[name].bfloat16().float()) for name, tensor in model.named_parameters())
+    for name, tensor in model.named_parameters():
+        exact = stored[name] if name.startswith("generation.tokenizer.") else stored[name].bfloat16().float()
+        assert torch.equal(tensor, exact)
     assert len(list((unbroken / "checkpoints").iterdir())) == recipe.training.keep
 
 

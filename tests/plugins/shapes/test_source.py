@@ -17,7 +17,7 @@ from janiform_plugins.world.compositions import is_held_out
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
 
-tasks = st.sampled_from(["draw", "ask", "read"])
+tasks = st.sampled_from(["draw", "ask", "list", "read"])
 
 
 @settings(max_examples=30, deadline=None)
@@ -71,6 +71,18 @@ def test_questions_follow_one_picture(count: int) -> None:
         assert [turn.role for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
         asked = [turn.text for turn in turns[::2]]
         assert len(set(asked)) >= len(asked) - 1  # the two of yes or no are drawn apart, and may be the same
+
+
+def test_listings_follow_one_picture_and_now_and_then_end_in_a_description() -> None:
+    source, described = Shapes(ShapesConfig(task="list", seed=4, wording="full")), 0
+    for index in range(60):
+        turns = source.example(index).turns
+        assert [isinstance(piece, Look) for turn in turns for piece in turn.content].count(True) == 1
+        assert isinstance(turns[0].content[0], Look)
+        if any(turns[-2].text.endswith(question) for question in DESCRIBE):
+            described += 1
+            assert turns[-1].text == description(sample_scene(4, index, "train"))
+    assert 5 < described < 30
 
 
 def test_yes_and_no_are_balanced() -> None:
