@@ -14,8 +14,8 @@ class ShapesConfig:
     task: Literal["draw", "ask", "list", "read"] = field(
         default="draw",
         metadata={
-            "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; list: a picture and "
-            "what it shows, in listings without sentences; read: texts only"
+            "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; list: a picture "
+            "and what it shows, in listings without sentences; read: texts only"
         },
     )
     seed: int = field(default=0, validator=validators.ge(0), metadata={"help": "which endless stream of scenes"})

@@ -1,9 +1,9 @@
 """Listings of what a picture shows, without sentences: many facts in few words.
 
-In a listing the word that says which object is meant stands right before the word that depends on it ("circle red", "red
-circle two"). A small model learns to find an object by its shape from such pairs within a few thousand pictures, and
-uses it to answer whole questions; from questions alone, where the answer is ten words behind, it does not in ten times
-as many.
+In a listing the word that says which object is meant stands right before the word that depends on it ("circle red",
+"red circle two"). A small model learns to find an object by its shape from such pairs within a few thousand pictures,
+and uses it to answer whole questions; from questions alone, where the answer is ten words behind, it does not in ten
+times as many.
 """
 
 from __future__ import annotations
