@@ -116,7 +116,8 @@ def collate(sequences: SequenceOf[Sequence], side: Side = "right", *, pad: int =
 
 
 def pack(sequences: SequenceOf[Sequence], length: int, *, pad: int = 0) -> Batch:
-    """Several sequences a row of at most ``length`` positions; see ``packing.rows_of`` for which.
+    """Several sequences a row of ``length`` positions, or where that leaves padding up to twice as many; see
+    ``packing.rows_of`` for which.
 
     Rows are as long as the fullest. Raises ``JaniformError`` where one sequence is longer than ``length``.
     """

@@ -20,14 +20,21 @@ _SLACK = (0.003, 0.02)
 _ENOUGH = 0.006
 """Padding that is not worth another try."""
 
+_WIDER = 2
+"""Times the length that a row may have where those of the length leave more padding than is ``_GRANTED``."""
+
+_GRANTED = 0.02
+"""Padding, as a share of what is no padding, that is granted to rows of the length."""
+
 
 def rows_of(sizes: Sequence[int], length: int) -> list[list[int]]:
-    """Rows of at most ``length`` positions, as indices of the sequences in them.
+    """Rows of about ``length`` positions at most, as indices of the sequences in them.
 
     A batch is as wide as its fullest row, so it costs the number of rows times the length of that one, not times
     ``length``: a few rows that are all but equally long have next to no padding, however far from ``length`` they end.
-    Of several numbers of rows, from the fewest upwards, the one with the smallest area is taken. Where sequences are
-    much alike, spreading them evenly does best; where they differ, filling rows one after the other does.
+    A sequence all but as long as ``length`` makes every row as wide, and few others cannot fill a whole number of
+    those. Then rows may be up to twice as long, which are fewer, and end where they will: as documents do not see each
+    other, a position costs the same in a row of any length.
 
     Raises ``JaniformError`` where one sequence is longer than ``length``.
     """
@@ -37,12 +44,21 @@ def rows_of(sizes: Sequence[int], length: int) -> list[list[int]]:
     if longest > length:
         raise JaniformError(f"a sequence of {longest} tokens does not fit into {length}: raise the packed length")
     order = sorted(range(len(sizes)), key=lambda index: -sizes[index])
-    counts = range(-(-total // length), len(sizes) + 1)[: _MORE_ROWS + 1]
-    spread = [_spread(order, sizes, count) for count in counts]
-    fitting = [rows for rows in spread if _width(rows, sizes) <= length]
-    best = min([*fitting, _filled(order, sizes, length)], key=lambda rows: _area(rows, sizes))
+    rows = _within(order, sizes, length)
+    if _area(rows, sizes) <= total * (1 + _GRANTED):
+        return rows
+    return min([rows, *_spreads(order, sizes, _WIDER * length)], key=lambda rows: _area(rows, sizes))
+
+
+def _within(order: list[int], sizes: Sequence[int], length: int) -> list[list[int]]:
+    """Rows of ``length`` at most, with the smallest area of several numbers of rows, from the fewest upwards.
+
+    Where sequences are much alike, spreading them evenly does best; where they differ, filling rows one by one does.
+    """
+    longest, total = sizes[order[0]], sum(sizes)
+    best = min([*_spreads(order, sizes, length), _filled(order, sizes, length)], key=lambda rows: _area(rows, sizes))
     fills = 0
-    for count, slack in product(counts, _SLACK):
+    for count, slack in product(_counts(sizes, length), _SLACK):
         width = max(longest, -(-round(total * (1 + slack)) // count))
         if width > length or count * width >= _area(best, sizes):
             continue
@@ -53,6 +69,17 @@ def rows_of(sizes: Sequence[int], length: int) -> list[list[int]]:
         if rows and _area(rows, sizes) < _area(best, sizes):
             best = rows
     return best
+
+
+def _counts(sizes: Sequence[int], length: int) -> range:
+    """Numbers of rows of a length that are worth trying."""
+    return range(-(-sum(sizes) // length), len(sizes) + 1)[: _MORE_ROWS + 1]
+
+
+def _spreads(order: list[int], sizes: Sequence[int], length: int) -> list[list[list[int]]]:
+    """The sequences spread evenly over several numbers of rows, as far as these are not longer than ``length``."""
+    spread = (_spread(order, sizes, count) for count in _counts(sizes, length))
+    return [rows for rows in spread if _width(rows, sizes) <= length]
 
 
 def _width(rows: list[list[int]], sizes: Sequence[int]) -> int:

@@ -19,7 +19,10 @@ class AutoregressiveConfig:
     packed: int = field(
         default=0,
         validator=validators.ge(0),
-        metadata={"help": "positions of a row that holds as many samples as fit; 0 gives each sample a row"},
+        metadata={
+            "help": "positions of a row that holds as many samples as fit, and of the longest sample; where that "
+            "leaves padding rows are longer, up to twice. 0 gives each sample a row"
+        },
     )
     too_long: Literal["cut", "skip"] = field(
         default="cut",
