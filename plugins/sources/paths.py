@@ -59,7 +59,12 @@ def raise_all(problems: Sequence[Problem]) -> None:
 
 def _matches(pattern: str) -> Iterator[Path]:
     if _ADDRESS.match(pattern):
-        raise UsageError(Problem(f"'{pattern}' is an address, and nothing is fetched", hint="give the path of a copy"))
+        raise UsageError(
+            Problem(
+                f"'{pattern}' is an address, and nothing is fetched",
+                hint="copy it to a disk, and give the path of the copy",
+            )
+        )
     problems = []
     for text in expanded(pattern):
         path = data_path(text)

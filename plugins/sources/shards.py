@@ -19,12 +19,12 @@ from janiform import Problem, SampleError, UsageError
 from numpy.typing import NDArray
 
 from .paths import raise_all
+from .unpacked import unpacked
 
 MAX_MEMBER_BYTES = 128 << 20
 _REMEMBERED_BYTES = 64 << 20
 """Headers of smaller shards are read again quicker than it pays to remember them."""
 
-_COMPRESSED = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
 _DAMAGED = "damaged shard"
 
 
@@ -83,18 +83,22 @@ class Member:
 class Shards:
     """The samples of several shards in order.
 
+    Args:
+        folder: into which compressed shards are decompressed; without one they are refused.
+
     Raises:
         UsageError: with every file that is no tar, is compressed, or cannot be read.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], folder: Path | None = None) -> None:
         self._files: list[Path] = []
         self._indices: list[Index] = []
         problems: list[Problem] = []
         for path in files:
             try:
-                self._indices.append(remembered(path))
-                self._files.append(path)
+                shard = unpacked(path, folder)
+                self._indices.append(remembered(shard))
+                self._files.append(shard)
             except UsageError as error:
                 problems += error.problems
             except OSError as error:
@@ -189,11 +193,7 @@ def indexed(path: Path) -> Index:
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:
     """The members of a tar; returns the byte at which it turns out to be damaged, or None."""
     with path.open("rb") as stream:
-        head = stream.read(6)
-        for magic, tool in _COMPRESSED.items():
-            if head.startswith(magic):
-                message = f"'{path}' is compressed, and shards are read at random"
-                raise UsageError(Problem(message, hint=f"decompress it with {tool}; pictures hardly shrink anyway"))
+        head = stream.read(1)
         stream.seek(0)
         try:
             tar = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 - closes no more than the stream, which is closed

@@ -11,7 +11,14 @@ from ..settings import FILES_HELP, CaptionedConfig, some
 class WebDatasetConfig(CaptionedConfig):
     """Which shards, and where the captions are in them."""
 
-    files: tuple[str, ...] = field(validator=some, metadata={"help": f"the shards, not compressed: {FILES_HELP}"})
+    files: tuple[str, ...] = field(validator=some, metadata={"help": f"the shards: {FILES_HELP}"})
+    unpacked: str = field(
+        default="",
+        metadata={
+            "help": "a folder into which compressed shards (gzip, bzip2, xz) are decompressed once; without it they "
+            "are refused"
+        },
+    )
     caption: str = field(
         default="txt", metadata={"help": 'the ending of the member with the caption: "txt", "json", …'}
     )

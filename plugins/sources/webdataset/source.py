@@ -12,7 +12,7 @@ from typing import Any
 from janiform import Conversation, Epochs, SampleError, UsageError, nearest
 
 from ..llava import conversation_of
-from ..paths import files_of
+from ..paths import data_path, files_of
 from ..pictures import captioned, chosen, is_picture, picture_of
 from ..shards import Member, Shards
 from .config import WebDatasetConfig
@@ -25,7 +25,8 @@ class WebDataset:
 
     def __init__(self, config: WebDatasetConfig) -> None:
         self.config = config
-        self.shards = Shards(files_of(config.files))
+        folder = data_path(config.unpacked) if config.unpacked else None
+        self.shards = Shards(files_of(config.files), folder)
         self.epochs = Epochs(len(self.shards), config.seed, config.shuffle, config.limit)
         self._caption = config.caption.lower().lstrip(".")
         endings = self.shards.endings

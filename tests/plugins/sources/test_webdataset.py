@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from janiform import Conversation, Draw, Look, SampleError, UsageError
 from janiform_plugins.sources import shards as module
+from janiform_plugins.sources import unpacked
 from janiform_plugins.sources.webdataset.config import WebDatasetConfig
 from janiform_plugins.sources.webdataset.source import WebDataset
 
@@ -156,10 +157,49 @@ def test_garbage_between_members_is_no_silent_end(tmp_path: Path) -> None:
     assert refused(made, 1) == ("damaged shard", f"{path} is damaged at byte 2048: what followed its 1 samples is lost")
 
 
+@pytest.mark.parametrize("form", ["gz", "bz2", "xz"])
+def test_compressed_shards_are_decompressed_once_into_a_folder(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        with tarfile.open(tmp_path / f"a-{number}.tar.{form}", f"w:{form}") as tar:
+            for name, data in captions(2 * number, 2).items():
+                (tmp_path / "member").write_bytes(data)
+                tar.add(tmp_path / "member", name)
+    with pytest.raises(UsageError, match=r'Or say where janiform may do it once: unpacked = "FOLDER"'):
+        source("a-*")
+    pattern = f"a-{{0..1}}.tar.{form}"
+    first = source(pattern, unpacked="room", shuffle=False)
+    assert [shade(first.example(index)) for index in range(4)] == [0, 1, 2, 3]
+    assert all(path.suffix == ".tar" for path in (tmp_path / "room").iterdir())
+    monkeypatch.setattr(unpacked, "_decompress", lambda *_: pytest.fail("it is there already"))
+    second = source(pattern, unpacked="room", shuffle=False)
+    assert second.example(3) == first.example(3)
+
+
+def test_a_damaged_compressed_shard_keeps_what_is_whole(tmp_path: Path) -> None:
+    with gzip.open(shard(tmp_path / "a.tar", captions(0, 9)).with_suffix(".tar.gz"), "wb") as stream:
+        stream.write((tmp_path / "a.tar").read_bytes())
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(path.read_bytes()[:-200])
+    made = source("a.tar.gz", unpacked="room", shuffle=False)
+    outcomes = [outcome(made, index) for index in range(made.epochs.length)]
+    assert outcomes[0] == 0
+    assert outcomes[-1] in ("damaged shard", "no caption")
+    path.write_bytes(path.read_bytes()[:4])
+    with pytest.raises(UsageError, match="is compressed, and damaged from its beginning on"):
+        source("a.tar.gz", unpacked="room")
+    assert len(list((tmp_path / "room").iterdir())) == 1
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"'a.tar.gz' cannot be decompressed to 'file/a-.*\.tar': "):
+        source("a.tar.gz", unpacked="file")
+
+
 NO_SHARDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("no tar at all " * 99), "is no tar file: "),
     "empty": (lambda path: path.touch(), "is no tar file: it is empty"),
     "gzip": (lambda path: path.write_bytes(gzip.compress(bytes(2000))), "is compressed, and shards are read at random"),
+    "zstd": (lambda path: path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(99)), "decompress it with unzstd"),
     "nothing": (lambda path: shard(path, {}), "the shards hold no sample"),
     "uncaptioned": (lambda path: shard(path, {"1.jpg": b"", "1.text": b""}), r"has a .txt (did you mean 'text'?)"),
     "pictureless": (
