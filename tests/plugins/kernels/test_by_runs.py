@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from janiform import Mask, Serves, UsageError
 from janiform.attention import Attention
 from janiform.testing.kernels import CHECKS, KernelCase, cases_of, row_declared
+from janiform_plugins.kernels.sdpa import kernel as sdpa
+from janiform_plugins.kernels.sdpa.config import SdpaConfig
 from janiform_plugins.kernels.varlen import kernel as varlen
 from janiform_plugins.kernels.varlen.config import VarlenConfig
+from torch.nn.functional import scaled_dot_product_attention
 
 CPU = torch.device("cpu")
 HERE = Serves(devices=("cpu",), learns=("cpu",), dtypes=("float64",), multiple=16)
@@ -35,6 +38,39 @@ def test_varlen_around_its_operator(
         check(case)
 
     run()
+
+
+@check
+def test_sdpa_document_by_document(check: Callable[[KernelCase], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdpa, "PAYS", -1)
+    serves = SdpaConfig().serves()
+    attention = Attention("sdpa@1", serves, sdpa.SdpaKernel(SdpaConfig()))
+
+    @given(cases_of(attention, "cpu"))
+    @settings(max_examples=10, derandomize=True)
+    def run(case: KernelCase) -> None:
+        check(case)
+
+    run()
+
+
+def test_sdpa_goes_document_by_document_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def counted(q: torch.Tensor, *others: torch.Tensor, **how: object) -> torch.Tensor:
+        calls.append(q.shape[2])
+        return scaled_dot_product_attention(q, *others, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sdpa, "scaled_dot_product_attention", counted)
+    kernel = sdpa.SdpaKernel(SdpaConfig())
+    scattered = torch.tensor([0, 1, 0]).repeat_interleave(200)
+    for documents, expected in [([600, 200], [600, 200]), ([30, 30], [60]), (scattered, [600])]:
+        if isinstance(documents, list):
+            documents = torch.arange(2).repeat_interleave(torch.tensor(documents))
+        q = torch.randn(1, 2, len(documents), 16)
+        kernel(q, q, q, Mask(documents[None]))
+        assert calls == expected
+        calls.clear()
 
 
 @check
