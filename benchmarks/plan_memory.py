@@ -1,9 +1,12 @@
 """What a stage is planned to take on one device, against what the process that trains it really takes on the CPU.
 
     python benchmarks/plan_memory.py janus-mini stage-3 --steps 3 --set stage.stage-3.batch=64
+    torchrun --nproc-per-node 2 benchmarks/plan_memory.py janus-mini stage-3 --set 'training.parallel="shard"'
 
-Measured is by how much the process' largest resident size grows from the moment before the model is made until some
-steps are done: weights, gradients, optimizer, the passes, and what the allocator does not give back. Prints JSON.
+Measured is by how much the resident size at its largest during some steps is above that before the model was made:
+weights, gradients, optimizer, the passes, communication, and what the allocator does not give back; of several
+processes the most that one of them takes. What a first use of PyTorch's parts takes once is taken before. Linux only.
+Prints JSON.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
-import resource
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,28 +27,49 @@ from janiform.planning.gpus import gpu_named
 from janiform.planning.plan import Order, plan_training
 from janiform.train.checkpoint import Position
 from janiform.train.stage import StageRun
+from janiform.train.world import World, joined, mesh_of
+from torch import nn
+from torch.distributed.fsdp import fully_shard
 
 
-def peak() -> int:
-    """The largest resident size so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def resident(what: str) -> int:
+    """Bytes that this process holds: ``VmRSS`` now, ``VmHWM`` at most since the peak was forgotten."""
+    found = re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found, "this needs Linux"
+    return int(found[1]) * 1024
 
 
-def steps_of(recipe: Any, name: str, steps: int) -> int:
-    """Train some steps of a stage; gives by how much the largest resident size grew."""
+def warm_up(mesh: Any) -> None:
+    """What kernels, optimizers and communication take once."""
+    model = nn.Sequential(nn.Linear(256, 256), nn.Linear(256, 256))
+    if mesh is not None:
+        mesh = mesh["shard"] if mesh.shape[0] == 1 else mesh
+        for layer in model:
+            fully_shard(layer, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    model(torch.ones(256, 256)).sum().backward()
+    optimizer.step()
+
+
+def steps_of(recipe: Any, name: str, steps: int, world: World) -> int:
+    """Train some steps of a stage; gives by how much the resident size grew at most."""
     stage = recipe.stages[name]
     sources = {one: recipe.sources[one].component.load()(recipe.sources[one].config) for one in stage.sources}
-    texts = [turn.text for one in sources.values() for i in range(300) for turn in one.example(i).turns if turn.text]
-    (torch.ones(512, 512) @ torch.ones(512, 512)).sum().item()  # what the first kernels take once
-    before = peak()
+    texts = [turn.text for one in sources.values() for i in range(20) for turn in one.example(i).turns if turn.text]
+    mesh = mesh_of(world, recipe.training, torch.device("cpu"))
+    warm_up(mesh)
+    before = resident("VmRSS")
     torch.manual_seed(0)
     model = compose(recipe).build()
     model.processor.fit(texts)
-    run = StageRun(stage, model, Position(name), (0, 0))
+    run = StageRun(stage, model, Position(name), (0, 0), world, mesh)
+    del model
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
     loop = run.steps(sources, until=steps, ahead=0, seconds=time.perf_counter)
     for _ in loop:
         pass
-    return peak() - before
+    return resident("VmHWM") - before
 
 
 def main() -> None:
@@ -56,18 +81,24 @@ def main() -> None:
     arguments = parser.parse_args()
     # Large tensors are to come from the system and go back to it, as on a device whose allocator has no gaps.
     ctypes.CDLL(None).mallopt(-3, 1 << 16)
+    torch.set_num_threads(1)
     recipe = read_recipe(arguments.recipe, arguments.overrides)
     recipe = evolve(recipe, stages={arguments.stage: recipe.stages[arguments.stage]})
     recipe = evolve(recipe, training=evolve(recipe.training, stages=(arguments.stage,)))
-    measured = steps_of(recipe, arguments.stage, arguments.steps)
-    (planned,) = plan_training(recipe, Order(gpu_named("cpu", tflops=1, memory=1), 1)).stages
+    with joined("cpu") as (world, _):
+        measured = max(world.gather(steps_of(recipe, arguments.stage, arguments.steps, world)))
+    if not world.main:
+        return
+    (planned,) = plan_training(recipe, Order(gpu_named("cpu", tflops=1, memory=1), world.size)).stages
     assert planned.memory is not None, planned.problem
     result = {
         "recipe": recipe.name,
         "stage": arguments.stage,
+        "processes": world.size,
+        "parallel": recipe.training.parallel,
         "planned": {**planned.memory.as_dict(), "total": planned.memory.total},
         "measured": measured,
-        "planned_over_measured": planned.memory.total / measured,
+        "planned_over_measured": round(planned.memory.total / measured, 3),
     }
     print(json.dumps(result, indent=2))
 

@@ -77,8 +77,9 @@ def memory_of(sizes: Sizes, found: Trace, *, shards: int, processes: int, pieces
         peak = found.whole if pieces == 1 else {**found.beside, "gradients": VALUE * sizes.trained}
         weights = sizes.blocks + sizes.loose + sizes.frozen
         return _memory(weights, peak["gradients"], states, 0, peak)
-    block = 2 * sizes.largest  # one that computes and the next, which is on its way
-    trained_block = block * sizes.trained_blocks // max(1, sizes.blocks)
+    # The block that computes and, where others hold parts of it, the next, which is on its way.
+    block = sizes.largest * (1 if shards == 1 else 2)
+    trained_block = 2 * sizes.largest * sizes.trained_blocks // max(1, sizes.blocks)
     return _memory(
         (sizes.blocks + sizes.loose) // shards + sizes.frozen,
         VALUE * (sizes.trained // shards),
