@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import statistics
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -84,9 +86,18 @@ def main() -> None:
                 "recipe": recipe.name,
                 "stage": arguments.stage,
                 "parameters": sum(parameter.numel() for parameter in run.trained.values()),
-                "threads": torch.get_num_threads(),
+                "samples": run.stage.batch,
+                "hardware": {
+                    "device": torch.backends.cpu.get_cpu_capability(),
+                    "threads": torch.get_num_threads(),
+                    "torch": torch.__version__,
+                    "python": platform.python_version(),
+                    "janiform": version("janiform"),
+                },
                 "seconds_a_step": medians,
-                "overhead": statistics.median(ratios) - 1,
+                "overhead": round(statistics.median(ratios) - 1, 4),
+                "lowest": round(min(ratios) - 1, 4),
+                "highest": round(max(ratios) - 1, 4),
             },
             indent=2,
         )
