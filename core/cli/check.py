@@ -173,9 +173,10 @@ def _show_stages(found: Examination, out: Console) -> None:
     for name in recipe.training.stages or recipe.stages:
         stage = recipe.stages[name]
         mixture = _mixture(stage.mixture)
+        low = [] if stage.lora is None else [f"{path} (rank {stage.lora.rank})" for path in stage.lora.on]
         rows.add_row(
             Text(name, style="cyan"),
-            "\n".join(stage.train),
+            "\n".join((*stage.train, *low)),
             count(found.trained[name]),
             mixture,
             f"{stage.steps} × {stage.batch}",

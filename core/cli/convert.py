@@ -19,8 +19,14 @@ from .output import json_option, print_json
     metavar="SIZE",
     help="Of the largest file of weights: 5GB (by default), 800MB, …",
 )
+@click.option(
+    "--adapters",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Merge these low-rank adapters, which a training stage with lora leaves in adapters/STAGE.",
+)
 @json_option
-def command(source: str, target: Path, to: str, shard_size: str | None, as_json: bool) -> None:
+def command(source: str, target: Path, to: str, shard_size: str | None, adapters: Path | None, as_json: bool) -> None:
     """Write the model SOURCE as the directory TARGET, which is new or empty, in another layout.
 
     SOURCE is the name of a recipe with shipped weights, or a model directory of any layout. Every tensor keeps its
@@ -30,7 +36,7 @@ def command(source: str, target: Path, to: str, shard_size: str | None, as_json:
     from ..compose.units import bytes_in
     from ..storage.convert import convert
 
-    done = convert(source, target, to, None if shard_size is None else bytes_in(shard_size))
+    done = convert(source, target, to, None if shard_size is None else bytes_in(shard_size), adapters)
     if as_json:
         facts = {"source": source, "from": done.source, "to": done.target, "folder": str(done.folder)}
         print_json({**facts, "left_out": dict(done.left_out)})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 
 from ..errors import CompositionError, JaniformError, Problem
+from ..lora import adaptable
 from .build import build_modules
 from .connect import compose
 from .costs import Costs, measure
@@ -62,8 +63,19 @@ def trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
         except JaniformError as error:
             path = f"stage.{stage.name}.train"
             problems += [evolve(problem, path=path, origin=findings.origin(path)) for problem in error.problems]
-        else:
-            found[stage.name] = sum(sizes[name] for name in chosen)
+            continue
+        try:
+            layers = {} if stage.lora is None else adaptable(modules, stage.lora, chosen, plan.shared)
+        except JaniformError as error:
+            paths = [f"stage.{stage.name}.lora.{problem.path}" for problem in error.problems]
+            problems += [
+                evolve(problem, path=path, origin=findings.origin(path))
+                for path, problem in zip(paths, error.problems, strict=True)
+            ]
+            continue
+        rank = 0 if stage.lora is None else stage.lora.rank
+        found[stage.name] = sum(sizes[name] for name in chosen)
+        found[stage.name] += sum(rank * sum(layer.weight.shape) for layer in layers.values())
     if problems:
         raise CompositionError(problems)
     return found

@@ -8,12 +8,14 @@ from fnmatch import fnmatchcase
 from ..errors import JaniformError, Problem, nearest
 
 
-def select(names: Iterable[str], selectors: Iterable[str], shared: Mapping[str, str] | None = None) -> set[str]:
+def select(
+    names: Iterable[str], selectors: Iterable[str], shared: Mapping[str, str] | None = None, what: str = "parameter"
+) -> set[str]:
     """The names that at least one selector matches.
 
     A selector is a path, which stands for everything under it (``generation.adapter``), or a pattern of paths, in which
     ``*`` stands for any letters and dots (``*.adapter``, ``backbone.layers.1?``). ``shared`` maps the paths of shared
-    parts to their owners' (``plan.shared``), by whose paths weights are named.
+    parts to their owners' (``plan.shared``), by whose paths weights are named. ``what`` the names are of.
 
     Raises ``JaniformError`` with every selector that matches nothing, and what comes nearest to it.
     """
@@ -24,7 +26,7 @@ def select(names: Iterable[str], selectors: Iterable[str], shared: Mapping[str, 
         matched = {name for name, under in paths.items() if any(fnmatchcase(path, selector) for path in under)}
         if not matched:
             known = set().union(*paths.values())
-            problems.append(Problem(f"selector '{selector}' matches no parameter", hint=nearest(selector, known)))
+            problems.append(Problem(f"selector '{selector}' matches no {what}", hint=nearest(selector, known)))
         chosen |= matched
     if problems:
         raise JaniformError(problems)

@@ -13,7 +13,9 @@ from ..compose.build import build_modules
 from ..compose.plan import Plan
 from ..compose.selectors import select
 from ..errors import Problem, UsageError, nearest
-from ..recipe import Recipe, Stage
+from ..lora import adaptable, attach
+from ..model import UnifiedModel
+from ..recipe import Lora, Recipe, Stage
 from ..train.blocks import blocks_of
 from ..train.shares import indivisible, pieces
 from .amounts import Amounts
@@ -132,24 +134,35 @@ def plan_training(recipe: Recipe, order: Order, stages: Iterable[str] | None = N
     )
 
 
+@frozen
+class _Weights:
+    """What is known of a model's weights: ``blocks`` of the backbone by path, values in ``buffers``, ``dimensions``."""
+
+    forward: ForwardWork
+    buffers: int
+    blocks: Mapping[str, int]
+    dimensions: Mapping[str, int]
+
+    @classmethod
+    def of(cls, plan: Plan, lora: Lora | None = None, trained: Iterable[str] = ()) -> _Weights:
+        modules = build_modules(plan, device="meta")
+        if lora is not None:
+            attach(adaptable(modules, lora, trained, plan.shared), lora)
+        named = {f"{path}.{name}": p for path, module in modules.items() for name, p in module.named_parameters()}
+        blocks = [path for path in blocks_of(UnifiedModel(plan, modules)) if path.startswith("backbone.")]
+        return cls(
+            forward_work(plan, modules),
+            sum(tensor.numel() for module in modules.values() for tensor in module.buffers()),
+            {path: sum(p.numel() for name, p in named.items() if name.startswith(f"{path}.")) for path in blocks},
+            {name: parameter.ndim for name, parameter in named.items()},
+        )
+
+
 class _Planner:
     def __init__(self, plan: Plan, order: Order, samples: Mapping[str, Sample]) -> None:
         self.plan, self.order, self.samples = plan, order, samples
         self.room = int(order.gpu.memory * (1 - RESERVE))
-        modules = build_modules(plan, device="meta")
-        self.forward: ForwardWork = forward_work(plan, modules)
-        self.buffers = sum(tensor.numel() for module in modules.values() for tensor in module.buffers())
-        blocks = blocks_of(plan.build("meta"))
-        self.blocks = {
-            path: sum(parameter.numel() for parameter in block.parameters())
-            for path, block in blocks.items()
-            if path.startswith("backbone.")
-        }
-        self.shapes = {
-            f"{path}.{name}": parameter.ndim
-            for path, module in modules.items()
-            for name, parameter in module.named_parameters()
-        }
+        self.plain = _Weights.of(plan)
 
     def stage(self, stage: Stage) -> StagePlan:
         """The plan of one stage, or why there is none."""
@@ -162,20 +175,20 @@ class _Planner:
             )
         if (problem := indivisible(stage.name, stage.batch, gpus)) is not None:
             return StagePlan(stage.name, steps=stage.last, problem=f"{problem.message} ({problem.hint})")
-        chosen = select(self.forward.sizes, stage.train, self.plan.shared)
-        sizes = self._sizes(stage, chosen)
+        weights, chosen = self._weights(stage)
+        sizes = self._sizes(stage, weights, chosen)
         shards = self._shards(training.parallel, training.shards)
         way = Way(
             training.parallel, shards, min(stage.micro_batch or stage.batch, stage.batch // gpus), stage.checkpointing
         )
         amounts = self._amounts(stage)
-        flops = training_work(self.plan, self.forward, chosen).of(amounts)
+        flops = training_work(self.plan, weights.forward, chosen).of(amounts)
         names, half = frozenset(chosen), stage.precision != "float32"
 
         @lru_cache
         def found(micro_batch: int, checkpointing: Checkpointing) -> Any:
             batch = typical_batch(self.plan, stage, self.samples, micro_batch)
-            return trace(self.plan, batch, names, half=half, checkpointing=checkpointing)
+            return trace(self.plan, batch, names, half=half, checkpointing=checkpointing, lora=stage.lora)
 
         def memory(way: Way) -> Memory:
             return memory_of(
@@ -203,18 +216,26 @@ class _Planner:
             others,
         )
 
-    def _sizes(self, stage: Stage, chosen: set[str]) -> Sizes:
-        sizes = self.forward.sizes
-        inside = {name for name in sizes for path in self.blocks if name.startswith(f"{path}.")}
+    def _weights(self, stage: Stage) -> tuple[_Weights, set[str]]:
+        """The weights of a stage, its low-rank adapters included, and the names of those that it trains."""
+        chosen = select(self.plain.forward.sizes, stage.train, self.plan.shared)
+        if stage.lora is None:
+            return self.plain, chosen
+        weights = _Weights.of(self.plan, stage.lora, chosen)
+        return weights, chosen | (weights.forward.sizes.keys() - self.plain.forward.sizes.keys())
+
+    def _sizes(self, stage: Stage, weights: _Weights, chosen: set[str]) -> Sizes:
+        sizes, blocks = weights.forward.sizes, weights.blocks
+        inside = {name for name in sizes for path in blocks if name.startswith(f"{path}.")}
         muon = select(sizes, stage.muon, self.plan.shared) if stage.muon else set()
         return Sizes(
-            blocks=sum(self.blocks.values()),
-            largest=max(self.blocks.values(), default=0),
+            blocks=sum(blocks.values()),
+            largest=max(blocks.values(), default=0),
             loose=sum(sizes[name] for name in chosen - inside),
-            frozen=self.buffers + sum(size for name, size in sizes.items() if name not in chosen | inside),
+            frozen=weights.buffers + sum(size for name, size in sizes.items() if name not in chosen | inside),
             trained=sum(sizes[name] for name in chosen),
             trained_blocks=sum(sizes[name] for name in chosen & inside),
-            muon=sum(sizes[name] for name in muon & chosen if self.shapes[name] >= 2),
+            muon=sum(sizes[name] for name in muon & chosen if weights.dimensions[name] >= 2),
         )
 
     def _shards(self, parallel: str, shards: int) -> int:

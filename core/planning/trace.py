@@ -19,7 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..compose.plan import Plan
+from ..lora import adaptable, attach
 from ..model import UnifiedModel
+from ..recipe import Lora
 from ..sequence.batch import Batch
 from ..train.blocks import prepare_blocks, recomputed
 
@@ -37,7 +39,13 @@ class Trace:
 
 
 def trace(
-    plan: Plan, batch: Batch, trained: Iterable[str], *, half: bool, checkpointing: bool | tuple[str, ...]
+    plan: Plan,
+    batch: Batch,
+    trained: Iterable[str],
+    *,
+    half: bool,
+    checkpointing: bool | tuple[str, ...],
+    lora: Lora | None = None,
 ) -> Trace:
     """What a pass over a batch takes beside weights, gradients that are there already, and optimizer.
 
@@ -46,10 +54,13 @@ def trace(
         trained: names of the parameters that are.
         half: bfloat16 arithmetic on float32 weights.
         checkpointing: which blocks are recomputed, as a stage says it.
+        lora: low-rank adapters, whose parameters are among the trained.
 
     Raises ``CompositionError`` where a factory fails; whatever the code of parts raises on such tensors.
     """
     model, chosen = plan.build("meta"), set(trained)
+    if lora is not None:
+        attach(adaptable(dict(model.named_children()), lora, chosen, plan.shared), lora)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in chosen)
     prepare_blocks({}, recomputed(model, checkpointing))

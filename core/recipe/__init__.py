@@ -10,13 +10,14 @@ from .grammar import PATHWAY_PARTS
 from .part import Share, Use
 from .read import read_recipe, read_recipe_text
 from .recipe import Pathway, Recipe
-from .stage import Group, Stage, Training
+from .stage import Group, Lora, Stage, Training
 from .write import dumps, lines, tables
 
 __all__ = [
     "PATHWAY_PARTS",
     "Difference",
     "Group",
+    "Lora",
     "Pathway",
     "Recipe",
     "Share",

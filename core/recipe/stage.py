@@ -57,7 +57,15 @@ def _weights(_: Any, attribute: Attribute[Any], value: Mapping[str, float]) -> N
 
 def _some(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
     if not value or not all(value):
-        raise ValueError('must name at least one path, such as ["generation.adapter", "generation.head"]')
+        raise ValueError(f"'{attribute.name}' must name at least one path, such as [\"backbone.layers\"]")
+
+
+def _something(stage: Stage, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
+    if not all(value) or not (value or stage.lora):
+        raise ValueError(
+            '\'train\' must name at least one path, such as ["generation.adapter", "generation.head"], unless there is '
+            "`lora`"
+        )
 
 
 def _distinct(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
@@ -76,14 +84,39 @@ class Group:
 
 
 @frozen(kw_only=True)
+class Lora:
+    """``[stage.NAME.lora]``: linear layers that learn by low-rank adapters (arXiv:2106.09685) while they are frozen."""
+
+    on: tuple[str, ...] = field(
+        validator=_some, metadata=_help("Paths of the layers, or of what they are in, `*` for any name.")
+    )
+    rank: int = field(default=8, validator=validators.ge(1), metadata=_help("Rank of what is added to a weight."))
+    alpha: float = field(
+        default=16.0,
+        validator=[validators.gt(0), _finite],
+        metadata=_help("What is added is multiplied by alpha / rank."),
+    )
+    dropout: float = field(
+        default=0.0,
+        validator=[validators.ge(0), validators.lt(1)],
+        metadata=_help("Share of the adapters' inputs that is blanked in training."),
+    )
+
+
+@frozen(kw_only=True)
 class Stage:
     """``[stage.NAME]``: what is trained, on what, for how long, with which loss."""
 
     name: str = field(metadata=_help("The stage's name, from its table's header."))
     objective: Use = field(metadata=_help("What the stage minimises, a component of kind objective."))
     train: tuple[str, ...] = field(
-        validator=_some,
+        default=(),
+        validator=_something,
         metadata=_help("Paths of what is trained, whole parts or parameters, `*` for any name; the rest is frozen."),
+    )
+    lora: Lora | None = field(
+        default=None,
+        metadata=_help("Layers that learn by low-rank adapters, which are merged into them when the stage ends."),
     )
     mixture: Mapping[str, float | Group] = field(
         validator=_ratios,

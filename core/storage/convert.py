@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ..compose import compose
 from ..errors import Problem, UsageError
+from .adapters import read_adapters, with_adapters
 from .contents import left_out
 from .export import export_from
 from .formats import format_of, named_format
@@ -28,19 +29,25 @@ class Converted:
     left_out: Mapping[str, str]
 
 
-def convert(name_or_folder: str | Path, target: str | Path, to: str, shard_size: int | None = None) -> Converted:
+def convert(
+    name_or_folder: str | Path,
+    target: str | Path,
+    to: str,
+    shard_size: int | None = None,
+    adapters: str | Path | None = None,
+) -> Converted:
     """Write a model as a directory of the format ``to``; every tensor keeps its values and its type.
 
     A source whose tensors are of several types is written in the one that holds all of them. The tensors are read and
     written a few rows at a time, so that no model is too large. ``shard_size``: bytes that a file of weights has at
-    most; None is what the format thinks right.
+    most; None is what the format thinks right. ``adapters``: a directory of low-rank adapters, which are merged.
 
     Raises:
         UsageError: there is no such model, there is something at the target already, or a format of a third party has
             no shards.
         ComponentError: there is no such format.
         CompositionError: the model has what the format cannot express; everything, before any weight is read.
-        StorageError: the source is damaged, or the target cannot be written.
+        StorageError: the source or the adapters are damaged or do not fit, or the target cannot be written.
     """
     source, target = model_folder(name_or_folder), Path(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -48,6 +55,8 @@ def convert(name_or_folder: str | Path, target: str | Path, to: str, shard_size:
     written, found = named_format(to), format_of(source)
     written.format.keys(compose(found.format.recipe(source)))
     model = export_from(source, found.format, stored_dtype)
+    if adapters is not None:
+        model = with_adapters(model, read_adapters(Path(adapters)))
     written.format.write(model, target, shard_size)
     return Converted(found.component.name, written.component.name, target, left_out(source))
 

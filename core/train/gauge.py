@@ -12,7 +12,9 @@ from weakref import WeakKeyDictionary
 import torch
 from attrs import frozen
 
+from ..compose.build import build_modules
 from ..errors import JaniformError
+from ..lora import adapters_of, attach_alike
 from ..model import UnifiedModel
 from ..planning.amounts import amounts_of
 from ..planning.gpus import GPUS
@@ -65,6 +67,10 @@ _KNOWN: WeakKeyDictionary[UnifiedModel, ForwardWork] = WeakKeyDictionary()
 
 
 def _forward(model: UnifiedModel) -> ForwardWork:
+    if adapters_of(model):
+        modules = build_modules(model.plan, device="meta")
+        attach_alike(model, modules)
+        return forward_work(model.plan, modules)
     if model not in _KNOWN:
         _KNOWN[model] = forward_work(model.plan)
     return _KNOWN[model]

@@ -10,12 +10,13 @@ from ..components.making import make
 from ..compose.selectors import select
 from ..contracts import Source
 from ..errors import JaniformError, Problem, RecipeError
+from ..lora import names_of
 from ..model import UnifiedModel
 from ..recipe import Recipe
 from .blocks import recomputed
 from .data import Kitchen, tickets
 from .mixture import Mixture
-from .stage import kernel_for, trainable
+from .stage import adapted, kernel_for, trainable
 
 
 def rehearse(recipe: Recipe, stages: Sequence[str], model: UnifiedModel, sources: Mapping[str, Source]) -> None:
@@ -42,6 +43,12 @@ def _problems(
         select([named for named, _ in model.named_parameters()], stage.train, model.plan.shared)
     except JaniformError as error:
         found += [(f"{place}.train", problem) for problem in error.problems]
+    layers = {}
+    if not found:
+        try:
+            layers = adapted(stage, model)
+        except JaniformError as error:
+            found += [(f"{place}.lora.{problem.path}", problem) for problem in error.problems]
     try:
         objective = make(stage.objective.component, stage.objective.config, model)
     except JaniformError as error:
@@ -55,7 +62,8 @@ def _problems(
         found += [(f"{place}.checkpointing", problem) for problem in error.problems]
     if not found:
         try:
-            select(trainable(model, objective, stage.train), stage.muon, model.plan.shared)
+            named = [*trainable(model, objective, stage.train), *names_of(layers)]
+            select(named, stage.muon, model.plan.shared)
         except JaniformError as error:
             found += [(f"{place}.muon", problem) for problem in error.problems]
     try:

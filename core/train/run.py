@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,15 @@ from ..compose import compose
 from ..compose.promises import check_promises
 from ..contracts import Source
 from ..errors import JaniformError, Problem, RecipeError, StorageError
+from ..lora import Learned, merge
 from ..model import UnifiedModel
 from ..page.report import write_report
-from ..recipe import Recipe
+from ..recipe import Recipe, Stage
+from ..recipe.grammar import WHOLE
 from ..sequence.processor import Processor
+from ..storage.adapters import save_adapters
 from ..storage.model_folder import save_model
+from ..weights import listed
 from . import checkpoint as checkpoints
 from . import provenance
 from .checkpoint import Position, Stored
@@ -222,6 +226,7 @@ class _Run:
         self.saver.wait(alone=False)
         if run.position.step == stage.last:
             run.finish()
+            self._keep_adapters(stage, run.learned)
 
     def _steps(self, run: StageRun, log: Log | None, skips: SkipLog, steps: int) -> None:
         began, before = time.perf_counter(), run.position.seconds
@@ -302,6 +307,18 @@ class _Run:
             if samples is not None:
                 self.sinks.samples(samples, run.stage.name, run.position.total)
 
+    def _keep_adapters(self, stage: Stage, learned: Mapping[str, Learned]) -> None:
+        """Write the low-rank adapters that were just merged, and say which did nothing."""
+        lora = stage.lora
+        if lora is None or not learned:
+            return
+        if idle := [path for path, adapter in learned.items() if not adapter.b.any()]:
+            self.reporter.say(
+                f"{stage.name}: no sample went through these layers, whose adapters are zero: {listed(idle)}"
+            )
+        folder = self.folder.path / "adapters" / stage.name
+        self.world.on_main(lambda: save_adapters(learned, lora, self.recipe.start.get(WHOLE, ""), folder))
+
     def _finish(self, last: StageRun | None) -> Path:
         if last is None:
             raise StorageError(f"{self.folder.path} has no stage left to train")
@@ -319,6 +336,7 @@ class _Run:
             "data": provenance.data_digests(self.sources),
         }
         model = last.whole().model
+        self._keep_adapters(last.stage, merge(model))  # where the run ends before the stage does
         made = self.world.on_main(
             lambda: save_model(model, self.folder.path, dtype=torch.bfloat16, facts=self.folder.facts | facts)
         )

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
+from ..lora import attach_alike
 from ..model import UnifiedModel
 from ..storage.tensors import tensors_of
 from .blocks import blocks_of
@@ -103,6 +104,7 @@ def undivided(model: UnifiedModel) -> UnifiedModel:
     device = model.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         made = model.plan.build(device)
+        attach_alike(model, dict(made.named_children()))
     made.processor = model.processor
     values = tensors_of(model)
     with torch.no_grad():

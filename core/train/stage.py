@@ -19,6 +19,7 @@ from ..components.making import make
 from ..compose.selectors import select
 from ..errors import JaniformError
 from ..kernels import Asked
+from ..lora import Learned, adaptable, adapters_of, attach, merge, names_of
 from ..model import UnifiedModel
 from ..recipe import Stage
 from ..storage.tensors import tensors_of
@@ -69,6 +70,8 @@ class StageRun:
         self.entropy = entropy
         self.world = world
         self._seed(0)
+        if stage.lora is not None:
+            attach(adapted(stage, model), stage.lora)
         self.objective = cast(nn.Module, make(stage.objective.component, stage.objective.config, model))
         self.objective.to(model.device)
         divisible = hasattr(self.objective, "counts")
@@ -89,6 +92,7 @@ class StageRun:
             weight_decay=stage.weight_decay,
         )
         self.average = Average(self.trained, stage.ema) if stage.ema else None
+        self.learned: dict[str, Learned] = {}
         self.mixture = Mixture(stage.mixture, f"stage.{stage.name}.mixture")
         self.skipped_in_a_row = torch.tensor(float(position.skipped_in_a_row), device=model.device)
         self.attention = kernel_for(stage, model, self.objective)
@@ -250,7 +254,10 @@ class StageRun:
         self.world.spread(list(tensors_of(self.model).values()))
 
     def finish(self) -> None:
-        """Put the averages in their place and let go of gradients; ``model`` is then as the next stage finds it."""
+        """Put the averages in their place, merge low-rank adapters into their layers and let go of gradients.
+
+        ``model`` is then as the next stage finds it, and ``learned`` is what the adapters of each layer were.
+        """
         if self.average is not None and not (self.alone and not self.world.main):
             self.average.apply()
         release_blocks(self.model)
@@ -258,6 +265,7 @@ class StageRun:
             self.model, self.sharded = self.sharded.whole(), None
         if self.alone:
             self.follow()
+        self.learned = merge(self.model)
         self.model.eval()
         self.model.requires_grad_(False)
 
@@ -322,13 +330,23 @@ def kernel_for(stage: Stage, model: UnifiedModel, objective: object) -> Attentio
     return attention_for(model.plan.recipe.training.attention, asked)
 
 
+def adapted(stage: Stage, model: UnifiedModel) -> dict[str, nn.Linear]:
+    """The layers of a model that a stage gives low-rank adapters, by path. Raises what ``adaptable`` does."""
+    if stage.lora is None:
+        return {}
+    named = [name for name, _ in model.named_parameters()]
+    trained = select(named, stage.train, model.plan.shared)
+    return adaptable(dict(model.named_children()), stage.lora, trained, model.plan.shared)
+
+
 def trainable(model: UnifiedModel, objective: nn.Module, selectors: Iterable[str]) -> dict[str, nn.Parameter]:
-    """What a stage trains, by name: the selected parameters, and those that only the objective has.
+    """What a stage trains, by name: the selected parameters, low-rank adapters, and what only the objective has.
 
     Raises ``JaniformError`` for selectors that match nothing.
     """
     named = dict(model.named_parameters())
-    chosen = select(named, selectors, model.plan.shared)
+    adapters = set(names_of(adapters_of(model)))
+    chosen = select(named.keys() - adapters, selectors, model.plan.shared) | adapters
     ours = {id(parameter) for parameter in named.values()}
     own = {
         f"objective.{name}": parameter for name, parameter in objective.named_parameters() if id(parameter) not in ours

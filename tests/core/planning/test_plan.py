@@ -20,7 +20,7 @@ from janiform.planning.samples import samples_of
 from janiform.planning.trace import Trace, trace
 from janiform.planning.traffic import traffic_of
 from janiform.planning.typical import typical_batch
-from janiform.recipe import Recipe, read_recipe_text
+from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.sequence.batch import Batch
 from janiform.train.blocks import prepare_blocks, recomputed
 from torch.profiler import ProfilerActivity, profile
@@ -168,6 +168,19 @@ def test_the_command_prints_a_table_and_json(
     assert stage["memory"]["total"] == sum(size for kind, size in stage["memory"].items() if kind != "total")
     assert found["fits"] is True
     assert found["mfu_of_days"]["days"] == 1
+
+
+def test_low_rank_adapters_are_all_that_gradients_and_optimizer_hold(recipe: Recipe, planned: TrainingPlan) -> None:
+    lora = Lora(on=("backbone.layers",), rank=4)
+    stage = evolve(recipe.stages["all"], train=(), lora=lora)
+    found = plan_training(evolve(recipe, stages={"all": stage}), order(gpus=1), ["all"]).stages[0]
+    shapes = [(64, 3 * 64), (64, 64), (64, 2 * 176), (176, 64)]
+    assert found.trained == 3 * sum(4 * sum(shape) for shape in shapes)
+    assert found.memory is not None
+    assert found.memory.optimizer == 2 * VALUE * found.trained
+    assert found.memory.gradients == VALUE * found.trained
+    # Forward, and back through all of it, but hardly any products for gradients of weights.
+    assert 2 / 3 < found.flops / planned.stages[0].flops < 0.85
 
 
 def test_dividing_divides() -> None:

@@ -77,7 +77,9 @@ def report(toys: Registry, text: str, overrides: Sequence[str] = ()) -> list[str
         (STAGE.replace("a = 1", 'a = "1"') + RUN, 'stage.x.mixture.a: expected a number or a table, got the text "1"'),
         (STAGE.replace('["backbone"]', '"backbone"') + RUN, 'stage.x.train: expected a list, got the text "backbone"'),
         (STAGE.replace('["backbone"]', "[]") + RUN, 'stage.x.train: must name at least one path, such as '
-         '["generation.adapter", "generation.head"]'),
+         '["generation.adapter", "generation.head"], unless there is `lora`'),
+        (STAGE.replace('["backbone"]', '["backbone"]\nlora = { on = [] }') + RUN, 'stage.x.lora.on: must name at least one path, '
+         'such as ["backbone.layers"]'),
         (STAGE.replace('{ use = "guess" }', '"guess"') + RUN, 'stage.x.objective: expected a table, got the text "guess" '
          '(write objective = { use = "guess" })'),
         (STAGE + RUN + '[training]\nstages = ["y"]', "training.stages[0]: there is no stage 'y' (known: x)"),

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from attrs import evolve
 from janiform.compose import compose
-from janiform.recipe import Recipe, read_recipe_text
+from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.train import run as runs
 from janiform.train.checkpoint import Position
 from janiform.train.run import train
@@ -24,16 +24,25 @@ BATCH = 8
 LAYERS = ("layers = 1, heads = 2, context", "layers = 2, heads = 2, context")
 
 
-def mixed(recipe: Recipe) -> Recipe:
-    """The recipe, its last stage with Muon, averages, and steps that two processes can share."""
+def mixed(recipe: Recipe, what: str) -> Recipe:
+    """The recipe, its last stage with Muon, averages, and steps that two processes can share.
+
+    ``what``: "lora" gives the stage adapters, and "encoder" is the stage that learns from pictures and captions.
+    """
+    if what == "encoder":
+        return evolve(recipe, stages={"all": evolve(recipe.stages["encoder"], batch=BATCH)})
     trained = ("backbone", "understanding", "generation.adapter", "generation.embedding", "generation.head")
     stage = evolve(recipe.stages["all"], batch=BATCH, train=trained, muon=("backbone.layers",), ema=0.5, micro_batch=3)
+    if what == "lora":
+        layers = ("backbone", "understanding.adapter", "generation.head")
+        stage = evolve(stage, train=("understanding.encoder",), lora=Lora(on=layers, rank=2), muon=())
     return evolve(recipe, stages={**recipe.stages, "all": stage})
 
 
 def first_steps(recipe: Recipe, world: World, parallel: str, steps: int = 2) -> dict[str, Any]:
     """Losses and gradients of the first step of the last stage, then its weights and averages after some more."""
-    recipe = mixed(evolve(recipe, training=evolve(recipe.training, parallel=parallel, shards=2)))
+    parallel, _, what = parallel.partition("+")
+    recipe = mixed(evolve(recipe, training=evolve(recipe.training, parallel=parallel, shards=2)), what)  # type: ignore[arg-type]
     torch.manual_seed(0)
     model = compose(recipe).build()
     sources = {name: use.component.load()(use.config) for name, use in recipe.sources.items()}

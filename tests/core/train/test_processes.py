@@ -63,9 +63,12 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], atol: fl
 def assert_computes_the_same(count: int, kinds: tuple[str, ...], recipe_text: str, folder: Path) -> None:
     script = load_script()
     (folder / "recipe.toml").write_text(recipe_text)
-    expected = script.first_steps(read_recipe_text(recipe_text.replace(*script.LAYERS)), ALONE, "replicate")
+    recipe = read_recipe_text(recipe_text.replace(*script.LAYERS))
+    ways = {kind: kind.replace("shard", "replicate").replace("hybrid", "replicate") for kind in kinds}
+    alone = {way: script.first_steps(recipe, ALONE, way) for way in set(ways.values())}
     together(count, folder, *kinds)
     for kind in kinds:
+        expected = alone[ways[kind]]
         every = [torch.load(folder / f"{kind}-{rank}.pt") for rank in range(count)]
         for found in every:
             assert found["losses"] == pytest.approx(expected["losses"], rel=1e-5)
@@ -78,7 +81,7 @@ def assert_computes_the_same(count: int, kinds: tuple[str, ...], recipe_text: st
 
 
 def test_two_processes_compute_what_one_does(recipe_text: str, tmp_path: Path) -> None:
-    assert_computes_the_same(2, ("replicate", "shard"), recipe_text, tmp_path)
+    assert_computes_the_same(2, ("replicate", "shard", "shard+lora"), recipe_text, tmp_path)
 
 
 @pytest.mark.slow

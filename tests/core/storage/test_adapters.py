@@ -1,0 +1,76 @@
+"""Low-rank adapters in files of their own, and merged into what is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from janiform import StorageError
+from janiform.lora import Learned
+from janiform.recipe import Lora
+from janiform.storage.adapters import read_adapters, save_adapters, with_adapters
+from janiform.storage.export import Export
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+PATH = "backbone.layers.0.mlp.down_proj"
+LORA = Lora(on=("backbone",), rank=3, alpha=6.0)
+
+
+def learned(rows: int, columns: int) -> Learned:
+    return Learned(torch.randn(3, columns), torch.randn(rows, 3), 6.0)
+
+
+def test_what_is_written_is_what_peft_reads_and_reads_back(tmp_path: Path) -> None:
+    saved = {PATH: learned(5, 4)}
+    save_adapters(saved, LORA, "weights/base", tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", 3, 6.0)
+    assert config["target_modules"] == [PATH]
+    tensors = load_file(tmp_path / "adapter_model.safetensors")
+    assert {name: list(tensor.shape) for name, tensor in tensors.items()} == {
+        f"base_model.model.{PATH}.lora_A.weight": [3, 4], f"base_model.model.{PATH}.lora_B.weight": [5, 3],
+    }  # fmt: skip
+    found = read_adapters(tmp_path)
+    assert found.keys() == saved.keys()
+    assert torch.equal(found[PATH].update, saved[PATH].update)
+
+
+def test_adapters_are_merged_by_rows_into_what_is_written() -> None:
+    layer = nn.Linear(4, 6)
+    adapter = learned(6, 4)
+    whole = layer.weight.detach() + adapter.b @ adapter.a * 2
+
+    def rows(path: str, name: str, wanted: slice | None) -> Iterator[Tensor]:
+        yield from (layer.weight if wanted is None else layer.weight[wanted]).detach().split(2)
+
+    plan: Any = None
+    model = Export(plan, plan, torch.float32, {"backbone": nn.ModuleDict({"layer": layer})}, rows)
+    merged = with_adapters(model, {"backbone.layer": adapter})
+    torch.testing.assert_close(torch.cat([*merged.rows("backbone", "layer.weight", None)]), whole)
+    some = slice(1, 6)
+    torch.testing.assert_close(torch.cat([*merged.rows("backbone", "layer.weight", some)]), whole[some])
+    with pytest.raises(StorageError) as caught:
+        with_adapters(model, {"backbone.layers": adapter, "backbone.layer": learned(4, 6)})
+    assert [str(problem) for problem in caught.value.problems] == [
+        "backbone.layers: the model has no such layer for an adapter (did you mean 'backbone.layer'?)",
+        "backbone.layer: the adapter is for a weight [4, 6], and the model's is [6, 4]",
+    ]
+
+
+def test_what_is_no_plain_adapter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"holds no adapter_model.safetensors"):
+        read_adapters(tmp_path)
+    save_adapters({PATH: learned(5, 4)}, LORA, "", tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config | {"use_rslora": True}))
+    with pytest.raises(StorageError, match="'LORA', use_rslora"):
+        read_adapters(tmp_path)
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    save_file({f"base_model.model.{PATH}.lora_A.weight": torch.ones(3, 4)}, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(StorageError, match="do not belong together"):
+        read_adapters(tmp_path)
