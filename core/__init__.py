@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .compose.plan import PathwayShape as PathwayShape
     from .compose.plan import Plan as Plan
     from .contracts import Backbone as Backbone
+    from .contracts import Contents as Contents
     from .contracts import TextTokenizer as TextTokenizer
     from .contracts import Tokenizer as Tokenizer
     from .drawing import Preview as Preview
@@ -113,6 +114,7 @@ _PUBLIC = {
     "Component": "components.component",
     "ComponentError": "errors",
     "CompositionError": "errors",
+    "Contents": "contracts",
     "Conversation": "sequence.conversation",
     "CropToSquare": "pictures.transforms",
     "Draw": "sequence.conversation",

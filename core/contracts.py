@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from attrs import frozen
+
 from .kernels import Asked, Serves
 from .ports import Codes, Features, Grid, Hidden, Logits
 
@@ -261,12 +263,26 @@ class Layout(Protocol):
         """The id that fills padding; nothing sees or predicts it there."""
 
 
+@frozen
+class Contents:
+    """What a source reads: how many samples, and its files in their order.
+
+    ``files``: name, relative to where the data is -> its size, in ``unit``.
+    """
+
+    samples: int
+    files: Mapping[str, int]
+    unit: str = "bytes"
+
+
 class Source(Protocol):
     """Kind ``source``: an endless or finite random-access stream of conversations; factory(config) -> Source.
 
     ``example(index)`` is a pure function of the config and the index, so the position of a source is one integer.
     It raises ``SampleError`` where that one example cannot be used: it is counted, and the next one taken instead. What
     is wrong with the source as a whole is a ``JaniformError`` of the factory.
+
+    One that reads files may have ``contents() -> Contents``, which a run that is resumed compares: it opens no file.
     """
 
     def example(self, index: int) -> Conversation: ...

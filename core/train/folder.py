@@ -22,7 +22,7 @@ _HARMLESS = {"keep", "best", "checkpoint_every", "log_every", "sample_every", "w
 _ROUNDING = {"micro_batch", "checkpointing", "compile", "parallel", "shards"}
 """Settings that change how the same is computed, and so the weights by rounding only."""
 
-_BEFORE = {"run.json", "recipe.toml", "tokenizer.json"}
+_BEFORE = {"run.json", "recipe.toml", "sources.json", "tokenizer.json"}
 """What a run writes before its first step."""
 
 
@@ -59,7 +59,8 @@ class RunFolder:
         with explained("read", path):
             there = {entry.name for entry in path.iterdir()} if path.exists() else set()
             if "run.json" in there and there <= _BEFORE:
-                (path / "tokenizer.json").unlink(missing_ok=True)  # it may be another recipe's
+                for name in ("tokenizer.json", "sources.json"):
+                    (path / name).unlink(missing_ok=True)  # they may be another recipe's
                 there = set()
         if there and (path / "run.json").exists():
             if not resume:

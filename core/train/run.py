@@ -28,6 +28,7 @@ from ..weights import listed
 from . import checkpoint as checkpoints
 from . import provenance
 from .checkpoint import Position, Stored
+from .contents import compare
 from .data import open_sources, usable
 from .folder import RunFolder
 from .interrupts import Interrupts, RunStoppedError
@@ -149,9 +150,9 @@ class _Run:
         self.world.on_main(lambda: self._ready_text(resume))
         self.world.share(lambda: None if self.world.main else self._ready_text(resume=True))
         self.world.share(lambda: rehearse(self.recipe, self.folder.stages, self.model, self.sources))
-        position = Position(self.folder.stages[0])
+        position = Position(self.folder.stages[0]) if found is None else found.position
+        self.world.on_main(lambda: self._compare_sources(position))
         if found is not None:
-            position = found.position
             self.reporter.say(f"going on at step {position.step} of {position.stage}")
         elif resume:
             self.reporter.say("there is no checkpoint yet: starting from the beginning")
@@ -173,6 +174,10 @@ class _Run:
                     f"samples that could not be used, or not whole: {counted}; see {path / 'skipped.jsonl'}"
                 )
         return self._finish(last)
+
+    def _compare_sources(self, position: Position) -> None:
+        for difference in compare(self.folder.path, self.sources, position.positions):
+            self.reporter.say(difference)
 
     def _newest(self) -> Stored | None:
         return checkpoints.load_newest(self.folder.checkpoints, self.reporter.say)

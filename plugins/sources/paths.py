@@ -48,6 +48,12 @@ def files_of(patterns: Sequence[str]) -> list[Path]:
     return list(found)
 
 
+def sizes_of(files: Sequence[Path]) -> dict[str, int]:
+    """Bytes of files by their names below the folder that they have in common."""
+    top = Path(os.path.commonpath([path.parent for path in files]))
+    return {path.relative_to(top).as_posix(): path.stat().st_size for path in files}
+
+
 def raise_all(problems: Sequence[Problem]) -> None:
     """Raise ``UsageError`` with the problems, as many as a person reads, if there are any."""
     if len(problems) > _SHOWN:

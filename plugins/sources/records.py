@@ -50,6 +50,11 @@ class Records:
         raise_all(problems)
         self._ends = np.cumsum([len(file.starts) for file in self._files])
 
+    @property
+    def files(self) -> list[Path]:
+        """The files in their order."""
+        return [file.path for file in self._files]
+
     def __len__(self) -> int:
         return int(self._ends[-1])
 

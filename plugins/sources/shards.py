@@ -91,14 +91,14 @@ class Shards:
     """
 
     def __init__(self, files: Sequence[Path], folder: Path | None = None) -> None:
-        self._files: list[Path] = []
+        self.files: list[Path] = []
         self._indices: list[Index] = []
         problems: list[Problem] = []
         for path in files:
             try:
                 shard = unpacked(path, folder)
                 self._indices.append(remembered(shard))
-                self._files.append(shard)
+                self.files.append(shard)
             except UsageError as error:
                 problems += error.problems
             except OSError as error:
@@ -119,7 +119,7 @@ class Shards:
     def sample(self, number: int) -> list[Member]:
         """The members of a sample in their order. Raises ``SampleError`` where it stands for a shard's damaged end."""
         which = int(np.searchsorted(self._ends, number, side="right"))
-        index, path = self._indices[which], self._files[which]
+        index, path = self._indices[which], self.files[which]
         row = number - (int(self._ends[which - 1]) if which else 0)
         members = range(int(index.firsts[row]), int(index.firsts[row + 1]))
         if not members:

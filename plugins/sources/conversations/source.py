@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from janiform import Conversation, Epochs, PictureError, SampleError, UsageError, read_picture
+from janiform import Contents, Conversation, Epochs, PictureError, SampleError, UsageError, read_picture
 
 from ..llava import conversation_of
-from ..paths import data_path, files_of
+from ..paths import data_path, files_of, sizes_of
 from ..records import Records
 from .config import ConversationsConfig
 
@@ -23,6 +23,10 @@ class Conversations:
             raise UsageError(f"images: there is no folder '{self.folder}'")
         self.records = Records(files_of(config.files))
         self.epochs = Epochs(len(self.records), config.seed, config.shuffle, config.limit)
+
+    def contents(self) -> Contents:
+        """The records, and the files that they are in."""
+        return Contents(len(self.records), sizes_of(self.records.files))
 
     def example(self, index: int) -> Conversation:
         """The record's turns with its pictures. Where one of several pictures is missing, the record cannot be used."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from janiform import Conversation, Epochs, Problem, UsageError, nearest, read_picture
+from janiform import Contents, Conversation, Epochs, Problem, UsageError, nearest, read_picture
 from numpy.typing import NDArray
 
 from ..paths import data_path
@@ -36,6 +36,10 @@ class ImageFolder:
         self._ends = np.cumsum([len(files) for files in self._files.values()])
         self._folders = list(self._files)
         self.epochs = Epochs(int(self._ends[-1]), config.seed, config.shuffle, config.limit)
+
+    def contents(self) -> Contents:
+        """How many pictures each class has."""
+        return Contents(int(self._ends[-1]), {name: len(files) for name, files in self._files.items()}, "pictures")
 
     def example(self, index: int) -> Conversation:
         """A picture with its class for a caption."""

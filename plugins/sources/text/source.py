@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from janiform import Conversation, Epochs, Problem, SampleError, nearest
+from janiform import Contents, Conversation, Epochs, Problem, SampleError, nearest
 
-from ..paths import files_of
+from ..paths import files_of, sizes_of
 from ..records import Records
 from .config import TextConfig
 
@@ -16,6 +16,10 @@ class Text:
         self.config = config
         self.records = Records(files_of(config.files))
         self.epochs = Epochs(len(self.records), config.seed, config.shuffle, config.limit)
+
+    def contents(self) -> Contents:
+        """The records, and the files that they are in."""
+        return Contents(len(self.records), sizes_of(self.records.files))
 
     def example(self, index: int) -> Conversation:
         """One document."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from janiform import Conversation, Epochs, SampleError, UsageError, nearest
+from janiform import Contents, Conversation, Epochs, SampleError, UsageError, nearest
 
 from ..llava import conversation_of
-from ..paths import data_path, files_of
+from ..paths import data_path, files_of, sizes_of
 from ..pictures import captioned, chosen, is_picture, picture_of
 from ..shards import Member, Shards
 from .config import WebDatasetConfig
@@ -35,6 +35,10 @@ class WebDataset:
             raise UsageError(f"no sample of the shards has a .{self._caption}" + (f" ({hint})" if hint else ""))
         if not any(map(is_picture, endings)):
             raise UsageError(f"no sample of the shards has a picture; the endings are {', '.join(sorted(endings))}")
+
+    def contents(self) -> Contents:
+        """The samples, and the shards that they are in."""
+        return Contents(len(self.shards), sizes_of(self.shards.files))
 
     def example(self, index: int) -> Conversation:
         """A picture and its caption, or a conversation about the pictures of a sample."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from janiform import RecipeError
+from janiform import RecipeError, UsageError
 from janiform.recipe import read_recipe_text
 from janiform.train.progress import Reporter
 from janiform.train.run import train
@@ -98,12 +98,34 @@ def test_a_run_over_all_sources(tmp_path: Path) -> None:
     assert set(entries[-1]["losses"]) == {"understanding", "text", "generation"}
 
     run(tmp_path / "pieces", until=2)
+    refuses_other_data(tmp_path / "pieces", tmp_path / "data")
     run(tmp_path / "pieces", "training.workers = 0", resume=True)
     whole, pieces = (load_file(tmp_path / out / "model.safetensors") for out in ("whole", "pieces"))
     assert all((whole[name] == pieces[name]).all() for name in whole)
 
     with pytest.raises(RecipeError, match=r"example \d+ of source 'chat': data/chat\.jsonl:\d: there is no file"):
         run(tmp_path / "strict", "training.strict = true", "stage.all.batch = 40")
+
+
+def refuses_other_data(out: Path, data: Path) -> None:
+    """A run that was broken off does not go on where its position means nothing."""
+    web, extra = data / "web.jsonl", data / "classes" / "grey" / "9.png"
+    text = web.read_text()
+    web.write_text(text + '{"text": "more"}\n')
+    extra.write_bytes(jpeg(9))
+    with pytest.raises(UsageError) as caught:
+        run(out, resume=True)
+    web.write_text(text)
+    extra.unlink()
+    first, *others = map(str, caught.value.problems)
+    assert "cannot go on: where it is in its data means nothing in other data (put back what was there" in first
+    assert others == [
+        "source.web: had 3 samples when the run began, and has 4; 2 samples of it were taken",
+        f"source.web: has changed web.jsonl ({len(text)} bytes before, {len(text) + 17} now); 2 samples of it were "
+        "taken",
+        "source.classes: had 4 samples when the run began, and has 5; 2 samples of it were taken",
+        "source.classes: has changed grey (4 pictures before, 5 now); 2 samples of it were taken",
+    ]
 
 
 def test_all_that_is_wrong_with_sources_is_said_at_once(tmp_path: Path) -> None:
