@@ -304,6 +304,11 @@ class Objective(Protocol):
     Where a batch's losses are sums over its samples, ``counts(batch) -> dict[str, int]`` says of a prepared batch,
     before anything is computed, the count of each loss that ``losses`` will give: then a step can be divided into
     micro-batches and among processes. ``losses`` must call the backbone then, and ``prepare_one`` is wanted.
+
+    Where a loss looks at all samples of a step, so that there are no micro-batches, and yet processes can share it, the
+    objective has ``counts`` and an attribute ``gather``: a function of a tensor [n, …] that gives it back. Where
+    several processes share a step it is replaced by one that gives the rows of all of them, in their order, which every
+    process must call as often; gradients of the rows come back to the process that they are from.
     """
 
     def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:

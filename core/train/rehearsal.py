@@ -53,7 +53,7 @@ def _problems(
         objective = make(stage.objective.component, stage.objective.config, model)
     except JaniformError as error:
         return found + [(f"{place}.objective", problem) for problem in error.problems]
-    if stage.micro_batch and not hasattr(objective, "counts"):
+    if stage.micro_batch and (not hasattr(objective, "counts") or hasattr(objective, "gather")):
         said = f"{stage.objective.component.name} looks at the samples of a step together, so a step cannot be divided"
         found.append((f"{place}.micro_batch", Problem(said, hint="leave micro_batch out")))
     try:

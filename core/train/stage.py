@@ -81,6 +81,8 @@ class StageRun:
         prepare_blocks(blocks if stage.compile else {}, recomputed(model, stage.checkpointing))
         self.sharded = None
         if mesh is not None and not self.alone:
+            if hasattr(self.objective, "gather"):
+                cast(Any, self.objective).gather = world.gather_rows
             self.sharded = Sharded(model, self.objective, mesh, world)
             self._seed(world.rank)
         self.trained = trainable(model, self.objective, stage.train)

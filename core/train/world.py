@@ -96,6 +96,16 @@ class World:
             dist.all_reduce(tensor)
         return tensor
 
+    def gather_rows(self, rows: Tensor) -> Tensor:
+        """The rows [n, …] of all processes, in their order; n may differ. Every process must ask.
+
+        The gradient of a row is the sum of what all processes have for it, and comes back to the one that it is from.
+        """
+        if self.size == 1:
+            return rows
+        counts = tuple(self.gather(len(rows)))
+        return cast(Tensor, _Rows.apply(rows, counts, self.rank))  # type: ignore[no-untyped-call]
+
     def spread(self, tensors: list[Tensor]) -> None:
         """Give every process the first one's values."""
         if self.size > 1:
@@ -103,6 +113,25 @@ class World:
                 whole = tensor.contiguous()
                 dist.broadcast(whole, 0)
                 tensor.copy_(whole)
+
+
+class _Rows(torch.autograd.Function):
+    """``gather_rows`` of processes with ``counts`` rows each."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: tuple[int, ...], rank: int) -> Tensor:
+        ctx.own = slice(sum(counts[:rank]), sum(counts[: rank + 1]))
+        padded = rows.new_zeros(max(counts), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        every = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(every, padded)
+        return torch.cat([some[:count] for some, count in zip(every, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        gradient = gradients[0].contiguous().clone()
+        dist.all_reduce(gradient)
+        return gradient[ctx.own], None, None
 
 
 ALONE = World()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,12 @@ from .towers import AttentionPool, MeanPool, TextTower, heads_for
 
 if TYPE_CHECKING:
     from janiform import UnifiedModel
+
+
+FEW = (
+    "the samples of a step hold fewer than two captioned pictures: contrastive wants a source that draws, and a larger "
+    "batch"
+)
 
 
 @frozen(eq=False)
@@ -40,6 +46,9 @@ class Contrastive(nn.Module):
 
     Captions are the prompts of conversations in which a picture is drawn. Captions with the same words count as the
     same caption, so that no picture is pushed away from its own words.
+
+    Where several processes share a step, each has the rows of its own pictures in the table of all pairs, whose columns
+    are the captions of all of them.
     """
 
     attends = False
@@ -62,15 +71,13 @@ class Contrastive(nn.Module):
         self.text = TextTower(vocabulary, config.length, config.width, config.layers, config.heads, width)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(config.temperature)))
         self.bias = nn.Parameter(torch.tensor(config.bias))
+        self.gather: Callable[[Tensor], Tensor] = _own
 
     def prepare(self, examples: Sequence[Conversation], generator: np.random.Generator) -> Pairs:
         """The captioned pictures of the conversations."""
         pairs = [pair for example in examples for pair in captioned(example)]
-        if len(pairs) < 2:
-            raise UsageError(
-                "the samples of a step hold fewer than two captioned pictures: contrastive wants a source that draws, "
-                "and a larger batch"
-            )
+        if not pairs:
+            raise UsageError(FEW)
         ids = [self.processor.text.encode(caption)[: self.length] for caption, _ in pairs]
         longest = max(map(len, ids))
         padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
@@ -78,13 +85,21 @@ class Contrastive(nn.Module):
         pixels = torch.stack([self.processor.pixels(picture, self.pathway) for _, picture in pairs])
         return Pairs(pixels, padded, present)
 
+    def counts(self, batch: Pairs) -> dict[str, int]:
+        """The pictures."""
+        return {self.pathway: len(batch.ids)}
+
     def losses(self, batch: Pairs) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         """The loss under the pathway's name, counted in pictures; and how often a picture's best caption is its own."""
         pictures = F.normalize(self.pool(self.encoder(batch.pixels)).float(), dim=-1)
-        captions = F.normalize(self.text(batch.ids, batch.present).float(), dim=-1)
+        captions = self.gather(F.normalize(self.text(batch.ids, batch.present).float(), dim=-1))
+        if len(captions) < 2:
+            raise UsageError(FEW)
+        own = F.pad(batch.ids, (0, self.length - batch.ids.shape[1]))
+        ids = self.gather(own)
         with torch.autocast(batch.pixels.device.type, enabled=False):
             scores = self.log_temperature.exp() * pictures @ captions.T + self.bias
-            same = (batch.ids[:, None] == batch.ids[None]).all(-1)
+            same = (own[:, None] == ids[None]).all(-1)
             total = -F.logsigmoid(torch.where(same, scores, -scores)).sum()
         found = same.gather(1, scores.argmax(1, keepdim=True)).float().mean()
         count = torch.full((), float(len(pictures)), device=total.device)
@@ -92,6 +107,11 @@ class Contrastive(nn.Module):
             "retrieval": found.detach(),
             "temperature": self.log_temperature.exp().detach(),
         }
+
+
+def _own(rows: Tensor) -> Tensor:
+    """What one process gathers."""
+    return rows
 
 
 def captioned(conversation: Conversation) -> Iterator[tuple[str, Any]]:

@@ -50,6 +50,19 @@ def test_the_contrastive_loss_is_siglips(tiny_model: UnifiedModel) -> None:
     assert 0 <= figures["retrieval"].item() <= 1
 
 
+def test_shares_of_a_step_add_up_where_captions_are_gathered(tiny_model: UnifiedModel) -> None:
+    objective = make("contrastive", tiny_model, width=16, heads=2, layers=1)
+    whole = objective.losses(objective.prepare(DRAWINGS, rng()))[0]["understanding"]
+    shares = [objective.prepare(some, rng()) for some in (DRAWINGS[:1], DRAWINGS[1:])]
+    vectors = [torch.nn.functional.normalize(objective.text(share.ids, share.present), dim=-1) for share in shares]
+    ids = [torch.nn.functional.pad(share.ids, (0, objective.length - share.ids.shape[1])) for share in shares]
+    objective.gather = lambda rows: torch.cat(vectors if rows.is_floating_point() else ids)
+    parts = [objective.losses(share)[0]["understanding"] for share in shares]
+    assert sum(part.total.item() for part in parts) == pytest.approx(whole.total.item(), rel=1e-5)
+    assert [objective.counts(share) for share in shares] == [{"understanding": 1}, {"understanding": 3}]
+    assert [part.count.item() for part in parts] == [1, 3]
+
+
 def test_captions_are_read_alike_whatever_stands_beside_them(tiny_model: UnifiedModel) -> None:
     objective = make("contrastive", tiny_model, width=16, heads=2, layers=2)
     together = objective.prepare(DRAWINGS, rng())
@@ -150,8 +163,10 @@ def test_what_cannot_be_trained_is_said(tiny_model: UnifiedModel) -> None:
         make("contrastive", tiny_model, pathway="generation")
     with pytest.raises(JaniformError, match="no picture to reconstruct"):
         make("reconstruction", tiny_model).prepare(TEXTS, rng())
+    alone = make("contrastive", tiny_model, width=16, heads=2)
+    pair = alone.prepare(DRAWINGS[:1], rng())
     with pytest.raises(JaniformError, match="fewer than two captioned pictures"):
-        make("contrastive", tiny_model).prepare(DRAWINGS[:1], rng())
+        alone.losses(pair)
     two_turns = Conversation([Turn("user", (Look(picture(1)), "what?")), Turn("assistant", "a square")])
     with pytest.raises(JaniformError, match="fewer than two captioned pictures"):
         make("contrastive", tiny_model).prepare([two_turns] * 3, rng())
