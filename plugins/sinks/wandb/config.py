@@ -15,6 +15,9 @@ class WandbConfig:
     entity: str = field(default="", metadata={"help": "user or team; the account's own where it is left out"})
     name: str = field(default="", metadata={"help": "of the run; that of its folder where it is left out"})
     tags: tuple[str, ...] = field(default=(), metadata={"help": "to find the run by"})
-    mode: Literal["online", "offline"] = field(
-        default="online", metadata={"help": "offline writes files only, for `wandb sync`"}
+    mode: Literal["", "online", "offline"] = field(
+        default="",
+        metadata={
+            "help": "offline writes files only, for `wandb sync`; where it is left out, WANDB_MODE says it, or online"
+        },
     )

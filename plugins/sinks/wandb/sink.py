@@ -34,17 +34,22 @@ class WandbSink:
         self._wandb: Any = wandb
         kept = folder / _ID
         known = kept.read_text(encoding="utf-8").strip() if kept.is_file() else None
-        self._run: Any = self._wandb.init(
-            project=config.project,
-            entity=config.entity or None,
-            name=config.name or folder.resolve().name,
-            tags=list(config.tags),
-            mode=config.mode,
-            dir=str(folder),
-            id=known,
-            resume="allow",
-            config={"recipe": recipe.name, "recipe.toml": dumps(recipe), "seed": recipe.training.seed},
-        )
+        try:
+            self._run: Any = self._wandb.init(
+                project=config.project,
+                entity=config.entity or None,
+                name=config.name or folder.resolve().name,
+                tags=list(config.tags),
+                mode=config.mode or None,
+                dir=str(folder),
+                id=known,
+                resume="allow",
+                config={"recipe": recipe.name, "recipe.toml": dumps(recipe), "seed": recipe.training.seed},
+                settings=wandb.Settings(console="off"),  # or the live table would be sent, repaint by repaint
+            )
+        except wandb.Error as error:
+            hint = 'wandb login; or mode = "offline", and `wandb sync` later'
+            raise ComponentError(Problem(f"the sink 'wandb' cannot begin a run: {error}", hint=hint)) from error
         if known is None:
             write_files(folder, {_ID: lambda part: _write(part, str(self._run.id))})
 
