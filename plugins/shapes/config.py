@@ -30,7 +30,12 @@ class ShapesConfig:
     questions: int = field(
         default=3,
         validator=validators.ge(1),
-        metadata={"help": "questions about one picture, turn by turn, where it asks"},
+        metadata={
+            "help": "questions about one picture, turn by turn; listings of it, at most two, and one alone is short"
+        },
+    )
+    kinds: tuple[Literal["yes_no", "how_many", "which_colour", "which_shape", "where", "left_of"], ...] = field(
+        default=(), metadata={"help": "kinds of questions that are asked; all, where the picture allows none of these"}
     )
     wording: Literal["varied", "full"] = field(
         default="varied",

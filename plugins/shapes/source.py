@@ -39,13 +39,15 @@ class Shapes:
             return Conversation.drawing(words, render(scene))
         if config.task == "ask":
             # In an order of chance, with two questions of yes or no and every other kind at most once.
-            asked = [(question.text, question.answer) for question in questions(scene, rng)[: config.questions]]
+            every = questions(scene, rng)
+            chosen = [question for question in every if question.kind in config.kinds] or every
+            asked = [(question.text, question.answer) for question in chosen[: config.questions]]
             if config.wording == "full":
                 # At the end, where no question can be answered by reading it.
                 asked.append((pick(DESCRIBE, rng), description(scene)))
             return _asking(render(scene), asked)
         if config.task == "list":
-            asked = [(question.text, question.answer) for question in listings(scene, rng)]
+            asked = [(question.text, question.answer) for question in listings(scene, rng, config.questions)]
             if config.wording == "full" and chance(0.25, rng):
                 asked[-1] = (pick(DESCRIBE, rng), description(scene))
             return _asking(render(scene), asked)

@@ -24,15 +24,18 @@ RELATED: Final = 3
 """Pairs of objects that one listing of relations names, at most."""
 
 
-def list_attributes(scene: Scene, rng: np.random.Generator) -> Question:
+def list_attributes(scene: Scene, rng: np.random.Generator, *, short: bool = False) -> Question:
     """Name every object, in an order of chance, by the attributes that the question names, in their order.
 
-    ``"list shape, colour, size, place"``, ``"circle red large top left, square blue small bottom"``. The shape comes
-    first in half of all cases. An object whose place is near the border between two ninths is named without it.
+    ``"list shape, colour"``, ``"circle red, square blue"``. In half of all cases two attributes are asked for, else all
+    four; the shape comes first in five of eight. An object whose place is near the border between two ninths is named
+    without it. A ``short`` list is of the shape and one other attribute.
     """
     order = [ATTRIBUTES[int(i)] for i in rng.permutation(len(ATTRIBUTES))]
-    if chance(0.5, rng):
+    if short or chance(0.5, rng):
         order.sort(key=lambda attribute: attribute != "shape")
+    if short or chance(0.5, rng):
+        order = order[:2]
     things = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
     answer = ", ".join(" ".join(filter(None, (_attribute(thing, name) for name in order))) for thing in things)
     return Question("attributes", f"list {', '.join(order)}", answer)
@@ -62,8 +65,13 @@ def list_relations(scene: Scene, rng: np.random.Generator) -> Question | None:
     return Question("relations", "list relations", ", ".join(chosen))
 
 
-def listings(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    """Numbers or relations, which one case in three leaves out, and then the attributes of every object."""
+def listings(scene: Scene, rng: np.random.Generator, most: int = 2) -> list[Question]:
+    """Numbers or relations, which one case in three leaves out, and then the attributes of every object.
+
+    With ``most = 1`` there are no others, and each list is of two attributes, the shape and another one.
+    """
+    if most == 1:
+        return [list_attributes(scene, rng, short=True)]
     asked = [list_attributes(scene, rng)]
     if chance(2 / 3, rng):
         first = pick((list_counts, list_relations), rng)(scene, rng)

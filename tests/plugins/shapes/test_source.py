@@ -16,6 +16,7 @@ from janiform_plugins.world.captions import description
 from janiform_plugins.world.compositions import is_held_out
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
+from janiform_plugins.world.scene import SHAPES
 
 tasks = st.sampled_from(["draw", "ask", "list", "read"])
 
@@ -71,6 +72,14 @@ def test_questions_follow_one_picture(count: int) -> None:
         assert [turn.role for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
         asked = [turn.text for turn in turns[::2]]
         assert len(set(asked)) >= len(asked) - 1  # the two of yes or no are drawn apart, and may be the same
+
+
+def test_questions_may_be_of_some_kinds_only() -> None:
+    source = Shapes(ShapesConfig(task="ask", kinds=("which_shape",)))
+    asked = [source.example(index).turns for index in range(40)]
+    only = [turns for turns in asked if "shape is" in turns[0].text or "shape of" in turns[0].text]
+    assert len(only) > 20  # the others have no object that is the only one of its colour or size
+    assert all(turn.text in SHAPES for turns in only for turn in turns[1::2])
 
 
 def test_listings_follow_one_picture_and_now_and_then_end_in_a_description() -> None:
