@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import hardware
 import numpy as np
 import torch
 from attrs import evolve
@@ -123,13 +122,7 @@ def main() -> None:
     options = parser.parse_args()
     recipe, side = recipe_of(options.width, options.layers)
     result = {
-        "hardware": {
-            "device": torch.backends.cpu.get_cpu_capability(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "janiform": version("janiform"),
-        },
+        "hardware": hardware.cpu(),
         "settings": {name: getattr(options, name) for name in ("samples", "steps", "width", "layers")},
         "results": {name: measure(recipe, MIXTURES[name], options, side) for name in options.mixtures},
     }

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
 
+import hardware
 import torch
 from attrs import evolve
 from janiform import read_recipe
@@ -87,13 +86,7 @@ def main() -> None:
                 "stage": arguments.stage,
                 "parameters": sum(parameter.numel() for parameter in run.trained.values()),
                 "samples": run.stage.batch,
-                "hardware": {
-                    "device": torch.backends.cpu.get_cpu_capability(),
-                    "threads": torch.get_num_threads(),
-                    "torch": torch.__version__,
-                    "python": platform.python_version(),
-                    "janiform": version("janiform"),
-                },
+                "hardware": hardware.cpu(),
                 "seconds_a_step": medians,
                 "overhead": round(statistics.median(ratios) - 1, 4),
                 "lowest": round(min(ratios) - 1, 4),

@@ -108,8 +108,9 @@ def adaptable(
     except JaniformError as error:
         raise JaniformError([Problem(found.message, "on", hint=found.hint) for found in error.problems]) from error
     chosen = {path: layer for path, layer in layers.items() if f"{path}.weight" in weights}
+    whole = set(trained)
     problems = []
-    if both := [path for path in chosen if f"{path}.weight" in set(trained)]:
+    if both := [path for path in chosen if f"{path}.weight" in whole]:
         said = f"{listed(both)} would be trained as a whole by `train` and by low rank here"
         problems.append(Problem(said, "on", hint="name a layer in one of the two"))
     narrow = {path: min(layer.weight.shape) for path, layer in chosen.items()}
