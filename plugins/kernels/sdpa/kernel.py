@@ -1,4 +1,4 @@
-"""Scaled-dot-product attention under the mask as one tensor, and on the CPU document by document where that pays.
+"""Scaled-dot-product attention under the mask as one tensor, and on the CPU documents in groups where that pays.
 
 B rows    T queries    S keys    h heads    Dh head width    Q queries and K keys of some runs together
 """
@@ -6,15 +6,18 @@ B rows    T queries    S keys    h heads    Dh head width    Q queries and K key
 from __future__ import annotations
 
 import torch
-from janiform import Mask, Runs, UsageError
+from janiform import Mask, UsageError
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from ..runs import by_runs
+from .alike import Alike, alike, from_groups, to_groups
 from .config import SdpaConfig
 
-PAYS = 2_000_000
-"""A call takes as long as so many products of a query's channel with a key's, about: how many more it has to spare."""
+CALL = 2_000_000
+"""A call takes as long as so many products of a query's channel with a key's, about, …"""
+MOVING = 4_000
+"""… and so does moving one position into a group and back. A group that does not spare them does not pay."""
 
 
 class SdpaKernel:
@@ -25,8 +28,9 @@ class SdpaKernel:
         queries, keys = q.shape[2], k.shape[2]
         if queries == 1:
             return one_query(q, k, v, mask)
-        if _apart(q, k, mask):
-            return by_runs(q, k, v, mask, _one_by_one)
+        groups = _in_groups(q, k, mask)
+        if groups is not None:
+            return by_runs(q, k, v, mask, lambda q, k, v, runs: _computed(q, k, v, groups[runs.causal]))
         seen, causal = mask.compiled(queries, keys, q.device)
         grouped = q.shape[1] != k.shape[1]
         return scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=causal, enable_gqa=grouped)
@@ -46,43 +50,50 @@ def one_query(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     return scaled_dot_product_attention(grouped, k, v, attn_mask=seen).reshape(rows, heads, 1, width)
 
 
-def _apart(q: Tensor, k: Tensor, mask: Mask) -> bool:
-    """Whether documents are to be computed one by one: pairs of different ones then cost nothing, and every one a call.
+def _in_groups(q: Tensor, k: Tensor, mask: Mask) -> dict[bool, Alike] | None:
+    """Groups of documents by whether they are causal, where computing these pays: other pairs then cost nothing.
 
-    Not inside of ``torch.compile``, which would compile again for every batch, nor where a mask has no values.
+    None where it does not, inside of ``torch.compile``, which would compile again for every batch, and where a mask has
+    no values.
     """
     if q.device.type != "cpu" or torch.compiler.is_compiling() or type(mask.documents) is not Tensor:
-        return False
+        return None
     rows, heads, queries, width = q.shape
     keys = k.shape[2]
 
-    def pays() -> bool:
+    def groups() -> dict[bool, Alike] | None:
         try:
             runs = mask.runs(rows, queries, keys, q.device)
         except UsageError:  # a document in several pieces, of which only a mask as a tensor knows
-            return False
-        lengths = [pair for some in runs for pair in zip(some.query_lengths, some.key_lengths, strict=True)]
-        spared = rows * queries * keys - sum(asking * asked for asking, asked in lengths)
-        return spared * heads * width > PAYS * len(lengths)
+            return None
+        found = {some.causal: alike(some, CALL // (heads * width)) for some in runs}
+        calls = sum(len(some.groups) for some in found.values())
+        spared = rows * queries * keys - sum(some.pairs for some in found.values())
+        return found if spared * heads * width > MOVING * rows * queries + CALL * calls else None
 
-    return mask.kept(("apart", queries, keys, heads * width), pays)
+    return mask.kept(("groups", queries, keys, heads * width), groups)
 
 
-def _one_by_one(q: Tensor, k: Tensor, v: Tensor, runs: Runs) -> Tensor:
+def _computed(q: Tensor, k: Tensor, v: Tensor, runs: Alike) -> Tensor:
     """Queries [Q, h, Dh], keys and values [K, kv heads, Dh] of runs of one kind -> [Q, h, Dh]."""
     grouped = q.shape[1] != k.shape[1]
     parts = []
-    for own_q, own_k, own_v in zip(
-        q.split(runs.query_lengths), k.split(runs.key_lengths), v.split(runs.key_lengths), strict=True
+    flat_q, flat_k, flat_v = (
+        to_groups(tensor, moves) for tensor, moves in ((q, runs.queries), (k, runs.keys), (v, runs.keys))
+    )
+    query_sizes = [group.number * group.queries for group in runs.groups]
+    key_sizes = [group.number * group.keys for group in runs.groups]
+    for group, own_q, own_k, own_v in zip(
+        runs.groups, flat_q.split(query_sizes), flat_k.split(key_sizes), flat_v.split(key_sizes), strict=True
     ):
-        queries, keys = len(own_q), len(own_k)
+        queries, keys = group.queries, group.keys
         late = runs.causal and queries != keys
         seen = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries) if late else None
         attended = scaled_dot_product_attention(
-            *(tensor.transpose(0, 1)[None] for tensor in (own_q, own_k, own_v)),
+            *(tensor.unflatten(0, (group.number, -1)).transpose(1, 2) for tensor in (own_q, own_k, own_v)),
             attn_mask=seen,
             is_causal=runs.causal and not late,
             enable_gqa=grouped,
         )
-        parts.append(attended[0].transpose(0, 1))
-    return torch.cat(parts)
+        parts.append(attended.transpose(1, 2).flatten(0, 1))
+    return from_groups(torch.cat(parts), runs.queries)

@@ -41,8 +41,13 @@ def test_varlen_around_its_operator(
 
 
 @check
-def test_sdpa_document_by_document(check: Callable[[KernelCase], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sdpa, "PAYS", -1)
+@pytest.mark.parametrize("padding", [False, True])
+def test_sdpa_in_groups_of_documents(
+    check: Callable[[KernelCase], None], padding: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdpa, "MOVING", -(1 << 40))
+    if not padding:
+        monkeypatch.setattr(sdpa, "CALL", 0)
     serves = SdpaConfig().serves()
     attention = Attention("sdpa@1", serves, sdpa.SdpaKernel(SdpaConfig()))
 
@@ -54,23 +59,34 @@ def test_sdpa_document_by_document(check: Callable[[KernelCase], None], monkeypa
     run()
 
 
-def test_sdpa_goes_document_by_document_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
+@pytest.mark.parametrize(
+    ("lengths", "calls"),
+    [
+        ([600, 200], [(1, 600), (1, 200)]),
+        ([200, 600, 597, 603], [(3, 603), (1, 200)]),
+        ([250] * 4, [(4, 250)]),
+        ([30, 30], [(1, 60)]),
+        (None, [(1, 600)]),
+    ],
+    ids=["each by itself", "about as long", "as long", "short", "in pieces"],
+)
+def test_sdpa_takes_documents_of_about_one_length_together_where_that_pays(
+    lengths: list[int] | None, calls: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, int]] = []
 
     def counted(q: torch.Tensor, *others: torch.Tensor, **how: object) -> torch.Tensor:
-        calls.append(q.shape[2])
+        made.append((len(q), q.shape[2]))
         return scaled_dot_product_attention(q, *others, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sdpa, "scaled_dot_product_attention", counted)
-    kernel = sdpa.SdpaKernel(SdpaConfig())
-    scattered = torch.tensor([0, 1, 0]).repeat_interleave(200)
-    for documents, expected in [([600, 200], [600, 200]), ([30, 30], [60]), (scattered, [600])]:
-        if isinstance(documents, list):
-            documents = torch.arange(2).repeat_interleave(torch.tensor(documents))
-        q = torch.randn(1, 2, len(documents), 16)
-        kernel(q, q, q, Mask(documents[None]))
-        assert calls == expected
-        calls.clear()
+    if lengths is None:
+        documents = torch.tensor([0, 1, 0]).repeat_interleave(200)
+    else:
+        documents = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
+    q = torch.randn(1, 2, len(documents), 16)
+    sdpa.SdpaKernel(SdpaConfig())(q, q, q, Mask(documents[None]))
+    assert made == calls
 
 
 @check
