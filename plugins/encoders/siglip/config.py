@@ -20,6 +20,13 @@ class SiglipConfig(VitConfig):
         default="gelu",
         metadata={"help": "of the MLPs: gelu in Janus, gelu-tanh, its approximation, in the released SigLIPs"},
     )
+    positions: Literal["random", "waves"] = field(
+        default="random",
+        metadata={
+            "help": "what the table of positions learns from: small random numbers, or sines and cosines of row and "
+            "column, which tell patches apart from the first step and so want less training"
+        },
+    )
     attention_pool: bool = field(
         default=False,
         metadata={"help": "also build the attention-pooling head (one vector a picture), which Janus does not use"},

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from ..vit.blocks import MLP, Block, initialise_linears
+from ..vit.positions import waves
 from .config import SiglipConfig
 
 
@@ -27,7 +28,10 @@ class SiglipEncoder(nn.Module):
         self.norm = nn.LayerNorm(width, eps=config.eps)
         self.attn_pool = AttentionPool(config) if config.attention_pool else None
         initialise_linears(self)
-        nn.init.normal_(self.pos_embed, std=width**-0.5)
+        if config.positions == "waves":
+            self.pos_embed.data.copy_(waves(config.grid, width))
+        else:
+            nn.init.normal_(self.pos_embed, std=width**-0.5)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x_BNW = self.patch_embed(pixels).flatten(2).transpose(1, 2) + self.pos_embed

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from janiform import Grid
 from janiform_plugins.encoders.siglip.config import PRESETS, SiglipConfig
 from janiform_plugins.encoders.siglip.model import SiglipEncoder
 from janiform_plugins.encoders.siglip.weights import TOWER
+from janiform_plugins.encoders.vit.positions import waves
 from transformers import SiglipConfig as TheirConfig
 from transformers import SiglipModel, SiglipVisionConfig, SiglipVisionModel
 
@@ -74,3 +78,25 @@ def test_edges_are_cut_only_where_that_is_said() -> None:
         SiglipConfig(image_size=384, patch_size=14)
     with pytest.raises(ValueError, match="image_size 8 is smaller than patch_size 14"):
         SiglipConfig(image_size=8, patch_size=14, cut_edges=True)
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(8, 67))
+@settings(max_examples=40, derandomize=True)
+def test_waves_say_how_far_apart_patches_are(height: int, width: int, channels: int) -> None:
+    table = waves(Grid(height, width), channels)[0]
+    assert table.shape == (height * width, channels)
+    likeness = (table @ table.T).unflatten(0, (height, width)).unflatten(2, (height, width))
+    for row, column in ((0, 0), (height // 2, width - 1)):
+        one = likeness[row, column]
+        assert one[row, column] == one.max()
+        assert (one.flatten().sort().values[:-1] < one.max() - 1e-4).all()
+        shift = likeness[0, 0, : height - row, : width - column]
+        torch.testing.assert_close(one[row:, column:], shift, atol=1e-4, rtol=0)
+
+
+def test_positions_begin_as_they_are_asked_to() -> None:
+    sizes = {"image_size": 24, "patch_size": 8, "width": 12, "layers": 0, "heads": 1}
+    begun = SiglipEncoder(SiglipConfig(**sizes, positions="waves"))
+    assert torch.equal(begun.pos_embed, waves(Grid(3, 3), 12))
+    assert begun.pos_embed.requires_grad
+    assert SiglipEncoder(SiglipConfig(**sizes)).pos_embed.abs().max() < 5 * 12**-0.5
