@@ -205,6 +205,12 @@ def load_newest(folder: Path, say: Callable[[str], None]) -> Stored | None:
     return None
 
 
+def newest_stage(folder: Path) -> str | None:
+    """The stage that the newest checkpoint is of, whether it is whole or not; None where there is none."""
+    stages = (_state(path).get("stage") for path in _newest_first(folder))
+    return next((stage for stage in stages if isinstance(stage, str)), None)
+
+
 def _newest_first(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("step-*") if path.is_dir()), key=_number, reverse=True)
 

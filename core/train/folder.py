@@ -15,6 +15,7 @@ from ..errors import Problem, RecipeError, StorageError, UsageError, nearest
 from ..recipe import Recipe, Side, diff, dumps, read_recipe
 from ..storage.atomic import explained, write_files
 from . import provenance
+from .checkpoint import newest_stage
 
 _HARMLESS = {"keep", "best", "checkpoint_every", "log_every", "sample_every", "workers", "strict"}
 """Settings of training or of a stage that change no weight."""
@@ -90,19 +91,34 @@ class RunFolder:
             except (ValueError, KeyError, TypeError) as error:
                 raise StorageError(f"{path / 'run.json'} is damaged: {error}") from error
         before = read_recipe(path / "recipe.toml")
-        problems, notes = differences(before, recipe)
+        reached = newest_stage(path / "checkpoints")
+        begun = own[: own.index(reached) + 1] if reached in own else ()
+        problems, notes = differences(before, recipe, begun)
         if problems:
             said = Problem(f"{path} holds a run of another recipe", hint=f"resume it with {path / 'recipe.toml'}")
             raise UsageError([said, *problems])
-        if stages is not None and stages != own:
-            raise UsageError(f"{path} holds a run of the stages {', '.join(own)}, not {', '.join(stages)}")
+        if stages is None:
+            stages = _chosen(recipe, None if own == _chosen(before, None) else own)
+        if stages[: len(begun)] != begun:
+            raise UsageError(
+                f"{path} holds a run of the stages {', '.join(own)}, of which {', '.join(begun)} are done or begun: it "
+                f"cannot go on with the stages {', '.join(stages)}"
+            )
+        if stages != own:
+            notes += (f"the stages were {', '.join(own)}, and from here on they are {', '.join(stages)}",)
+        folder = cls(path, stages, facts, notes)
+        if stages != own:
+            folder._write_facts()
         if notes or recipe.description != before.description:
             write_files(path, {"recipe.toml": partial(_write, dumps(recipe))})
-        return cls(path, own, facts, notes)
+        return folder
 
     def record(self, name: str, fact: Any) -> None:
         """Add to what is said of the run, so that one which is resumed says it too."""
         self.facts[name] = fact
+        self._write_facts()
+
+    def _write_facts(self) -> None:
         text = json.dumps({"stages": list(self.stages), **self.facts}, indent=2)
         write_files(self.path, {"run.json": partial(_write, text)})
 
@@ -112,22 +128,42 @@ class RunFolder:
             write_files(self.path, {"tokenizer.json": lambda part: text.save(part.parent)})
 
 
-def differences(before: Recipe, now: Recipe) -> tuple[list[Problem], tuple[str, ...]]:
-    """What differs between the recipe of a run and another: what forbids to go on, and what may change meanwhile."""
+def differences(
+    before: Recipe, now: Recipe, begun: Sequence[str] | None = None
+) -> tuple[list[Problem], tuple[str, ...]]:
+    """What differs between the recipe of a run and another: what forbids to go on, and what may change meanwhile.
+
+    Of stages that are not ``begun``, and of sources that none of the begun takes samples from, everything may change.
+    All stages are begun where nothing is said.
+    """
+    if begun is None:
+        begun = tuple(before.stages)
+    taken = {name for stage in begun for name in before.stages[stage].sources}
     problems, notes = [], []
     for found in diff(before, now):
         problem = Problem(f"the run has {_said(found.left)}, the given recipe {_said(found.right)}", found.path)
         section, *rest = found.path.split(".")
-        if section == "sink":
+        if section in ("sink", "description") or found.path.startswith("training.stages"):
             continue
         name = {"training": rest[:1], "stage": rest[1:2]}.get(section, [])
-        if not name or name[0] not in _HARMLESS | _ROUNDING:
-            if section != "description":
-                problems.append(problem)
-            continue
-        effect = "the weights change by rounding" if name[0] in _ROUNDING else "no weight changes by it"
-        notes.append(f"{found.path}: {_said(found.left)} before, {_said(found.right)} from here on; {effect}")
-    return problems, tuple(notes)
+        if section in ("stage", "source") and rest[0] not in (begun if section == "stage" else taken):
+            notes.append(f"{section}.{rest[0]}: nothing of it was used so far, and from here on it is as it says now")
+        elif name and name[0] in _HARMLESS | _ROUNDING:
+            effect = "the weights change by rounding" if name[0] in _ROUNDING else "no weight changes by it"
+            notes.append(f"{found.path}: {_said(found.left)} before, {_said(found.right)} from here on; {effect}")
+        else:
+            problems.append(problem)
+    order, other = list(before.stages), list(now.stages)
+    problems += [
+        Problem(
+            "it is begun, and its random numbers follow from its place among the stages",
+            f"stage.{name}",
+            hint="write the tables of new stages behind it",
+        )
+        for name in begun
+        if name in other and order.index(name) != other.index(name)
+    ]
+    return problems, tuple(dict.fromkeys(notes))
 
 
 def _said(side: Side | None) -> str:

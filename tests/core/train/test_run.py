@@ -262,7 +262,7 @@ def test_a_run_is_not_resumed_with_another_recipe(
         train(other, tmp_path, resume=True, reporter=listener)
     with pytest.raises(UsageError, match=r"training\.seed"):
         train(recipe, tmp_path, resume=True, seed=4, reporter=listener)
-    with pytest.raises(UsageError, match="holds a run of the stages tokenizer, encoder, text, all, not text"):
+    with pytest.raises(UsageError, match="tokenizer are done or begun: it cannot go on with the stages text"):
         train(recipe, tmp_path, resume=True, stages=["text"], reporter=listener)
     harmless = changed("checkpoint_every = 2", 'checkpoint_every = 3\nparallel = "shard"')
     train(harmless, tmp_path, resume=True, until=2, device="cpu", reporter=listener, ahead=0)
@@ -341,6 +341,47 @@ def test_the_weights_of_losses_count(changed: Callable[[str, str], Recipe], tmp_
     entry: Any = read_log(tmp_path / "log.jsonl")[0]
     assert entry["grad_norm"] == 0
     assert entry["losses"]["l2"] > 0
+
+
+def test_what_a_run_has_not_begun_may_still_change(
+    changed: Callable[[str, str], Recipe],
+    recipe: Recipe,
+    unbroken: Path,
+    tmp_path: Path,
+    listener: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("janiform.train.run.TEXTS_TO_FIT", 20)
+    other = changed("mixture = { ask = 5, read = 1, draw = 4 }\nsteps = 6", "mixture = { ask = 1 }\nsteps = 9")
+    train(other, tmp_path, until=12, device="cpu", reporter=listener, ahead=0)
+    train(recipe, tmp_path, resume=True, device="cpu", reporter=listener, ahead=0)
+    assert "stage.all: nothing of it was used so far, and from here on it is as it says now" in listener.said
+    assert same(weights(tmp_path), weights(unbroken))
+    assert read_recipe(tmp_path / "recipe.toml") == recipe
+
+
+def test_a_run_learns_late_which_stages_it_has(
+    changed: Callable[[str, str], Recipe], recipe: Recipe, tmp_path: Path, listener: Any
+) -> None:
+    train(recipe, tmp_path, stages=["tokenizer"], device="cpu", reporter=listener, ahead=0)
+    train(recipe, tmp_path, stages=["tokenizer", "text"], resume=True, device="cpu", reporter=listener, ahead=0)
+    assert "the stages were tokenizer, and from here on they are tokenizer, text" in listener.said
+    assert json.loads((tmp_path / "run.json").read_text())["stages"] == ["tokenizer", "text"]
+    assert read_log(tmp_path / "log.jsonl")[-1]["stage"] == "text"
+    first = """[stage.first]
+objective = { use = "autoregressive" }
+train = ["backbone"]
+mixture = { read = 1 }
+steps = 1
+batch = 4
+learning_rate = 1e-3
+
+"""
+    shifted = changed("[stage.tokenizer]", f"{first}[stage.tokenizer]")
+    with pytest.raises(
+        UsageError, match=r"stage\.tokenizer: it is begun, and its random numbers follow from its place"
+    ):
+        train(shifted, tmp_path, resume=True, reporter=listener)
 
 
 def test_json_of_a_run_is_plain(unbroken: Path, recipe: Recipe) -> None:
