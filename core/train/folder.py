@@ -147,7 +147,9 @@ def differences(
             continue
         name = {"training": rest[:1], "stage": rest[1:2]}.get(section, [])
         if section in ("stage", "source") and rest[0] not in (begun if section == "stage" else taken):
-            notes.append(f"{section}.{rest[0]}: nothing of it was used so far, and from here on it is as it says now")
+            there = rest[0] in (now.stages if section == "stage" else now.sources)
+            then = "from here on it is as it says now" if there else "now it is gone"
+            notes.append(f"{section}.{rest[0]}: nothing of it was used so far, and {then}")
         elif name and name[0] in _HARMLESS | _ROUNDING:
             effect = "the weights change by rounding" if name[0] in _ROUNDING else "no weight changes by it"
             notes.append(f"{found.path}: {_said(found.left)} before, {_said(found.right)} from here on; {effect}")
