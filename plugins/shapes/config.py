@@ -30,18 +30,17 @@ class ShapesConfig:
     questions: int = field(
         default=3,
         validator=validators.ge(1),
-        metadata={
-            "help": "questions about one picture, turn by turn; listings of it, at most two, and one alone is short"
-        },
+        metadata={"help": "most questions about one picture, turn by turn, or most listings of it"},
     )
     kinds: tuple[Literal["yes_no", "how_many", "which_colour", "which_shape", "where", "left_of"], ...] = field(
         default=(), metadata={"help": "kinds of questions that are asked; all, where the picture allows none of these"}
     )
-    wording: Literal["varied", "full"] = field(
+    wording: Literal["varied", "full", "short"] = field(
         default="varied",
         metadata={
             "help": "full: a caption names size, colour, shape and place of every object, and a picture that is asked "
-            "about is described so at the end; varied: captions say more or less, and nothing is described"
+            "about is described so at the end; varied: captions say more or less, and nothing is described; short: as "
+            "varied, but a listing says two attributes of each object, and no two listings of a picture the same two"
         },
     )
 

@@ -8,7 +8,7 @@ into objects, and :func:`prompts` with :func:`judge` and :func:`understanding_qu
 from .captions import caption, prompt
 from .compositions import HELD_OUT, Counted, Lone, Paired, Related, held_out_in, is_held_out
 from .geneval import CATEGORIES, DrawingPrompt, Requirement, judge, prompts
-from .listings import listings
+from .listings import list_pairs, listings
 from .phrases import Phrase
 from .questions import QUESTION_KINDS, Question, questions
 from .render import render
@@ -58,6 +58,7 @@ __all__ = [
     "held_out_in",
     "is_held_out",
     "judge",
+    "list_pairs",
     "listings",
     "prompt",
     "prompts",

@@ -8,6 +8,7 @@ times as many.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Final
 
@@ -24,21 +25,27 @@ RELATED: Final = 3
 """Pairs of objects that one listing of relations names, at most."""
 
 
-def list_attributes(scene: Scene, rng: np.random.Generator, *, short: bool = False) -> Question:
+def list_attributes(scene: Scene, rng: np.random.Generator) -> Question:
     """Name every object, in an order of chance, by the attributes that the question names, in their order.
 
     ``"list shape, colour"``, ``"circle red, square blue"``. In half of all cases two attributes are asked for, else all
     four; the shape comes first in five of eight. An object whose place is near the border between two ninths is named
-    without it. A ``short`` list is of the shape and one other attribute.
+    without it.
     """
     order = [ATTRIBUTES[int(i)] for i in rng.permutation(len(ATTRIBUTES))]
-    if short or chance(0.5, rng):
+    if chance(0.5, rng):
         order.sort(key=lambda attribute: attribute != "shape")
-    if short or chance(0.5, rng):
-        order = order[:2]
-    things = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
-    answer = ", ".join(" ".join(filter(None, (_attribute(thing, name) for name in order))) for thing in things)
-    return Question("attributes", f"list {', '.join(order)}", answer)
+    return _listed(scene, order[:2] if chance(0.5, rng) else order, rng)
+
+
+def list_pairs(scene: Scene, rng: np.random.Generator, most: int = 3) -> list[Question]:
+    """Name every object by its shape and one other attribute, then by its shape and another, ``most`` times at most.
+
+    Or by its colour and others. Of one list nothing can be read that another asks for.
+    """
+    key = pick(("shape", "colour"), rng)
+    others = [attribute for attribute in ATTRIBUTES if attribute != key]
+    return [_listed(scene, (key, others[int(i)]), rng) for i in rng.permutation(len(others))[:most]]
 
 
 def list_counts(scene: Scene, rng: np.random.Generator) -> Question:
@@ -65,18 +72,19 @@ def list_relations(scene: Scene, rng: np.random.Generator) -> Question | None:
     return Question("relations", "list relations", ", ".join(chosen))
 
 
-def listings(scene: Scene, rng: np.random.Generator, most: int = 2) -> list[Question]:
-    """Numbers or relations, which one case in three leaves out, and then the attributes of every object.
-
-    With ``most = 1`` there are no others, and each list is of two attributes, the shape and another one.
-    """
-    if most == 1:
-        return [list_attributes(scene, rng, short=True)]
+def listings(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    """Numbers or relations, which one case in three leaves out, and then the attributes of every object."""
     asked = [list_attributes(scene, rng)]
     if chance(2 / 3, rng):
         first = pick((list_counts, list_relations), rng)(scene, rng)
         asked.insert(0, first or list_counts(scene, rng))
     return asked
+
+
+def _listed(scene: Scene, order: Sequence[str], rng: np.random.Generator) -> Question:
+    things = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
+    answer = ", ".join(" ".join(filter(None, (_attribute(thing, name) for name in order))) for thing in things)
+    return Question("attributes", f"list {', '.join(order)}", answer)
 
 
 def _attribute(thing: Object, name: str) -> str | None:

@@ -94,6 +94,13 @@ def test_listings_follow_one_picture_and_now_and_then_end_in_a_description() -> 
     assert 5 < described < 30
 
 
+def test_short_listings_are_of_two_attributes() -> None:
+    source = Shapes(ShapesConfig(task="list", wording="short", questions=2, objects=2))
+    for index in range(20):
+        turns = source.example(index).turns
+        assert [turn.text.count(",") for turn in turns] == [1, 1, 1, 1]  # "list shape, place", "circle left, cross top"
+
+
 def test_yes_and_no_are_balanced() -> None:
     source = Shapes(ShapesConfig(task="ask"))
     answers: Counter[str] = Counter()

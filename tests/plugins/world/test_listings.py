@@ -7,8 +7,16 @@ from collections import Counter
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform_plugins.world.listings import ATTRIBUTES, list_attributes, list_counts, list_relations, listings
+from janiform_plugins.world.listings import (
+    ATTRIBUTES,
+    list_attributes,
+    list_counts,
+    list_pairs,
+    list_relations,
+    listings,
+)
 from janiform_plugins.world.phrases import NUMBER_WORDS, Phrase
+from janiform_plugins.world.questions import Question
 from janiform_plugins.world.sampling import sample_scene
 from janiform_plugins.world.scene import COLOURS, RELATIONS, SHAPES, SIZES, Scene, region_of, relation_of
 
@@ -24,18 +32,13 @@ def phrase(words: str) -> Phrase:
     return Phrase(**{named[word]: word for word in words.split() if word != "object"})
 
 
-@settings(max_examples=60, deadline=None)
-@given(scenes, chances, st.booleans())
-def test_every_object_is_named_by_its_attributes_in_the_order_of_the_question(
-    scene: Scene, rng: np.random.Generator, short: bool
-) -> None:
-    question = list_attributes(scene, rng, short=short)
-    order = question.text.removeprefix("list ").split(", ")
-    assert set(order) <= set(ATTRIBUTES)
-    assert len(order) == len(set(order))
-    assert len(order) in ((2,) if short else (2, 4))
-    assert not short or order[0] == "shape"
-    expected = Counter(
+def attributes_of(question: Question) -> list[str]:
+    return question.text.removeprefix("list ").split(", ")
+
+
+def named(scene: Scene, order: list[str]) -> Counter[str]:
+    """The words for every object of a scene, in this order of attributes."""
+    return Counter(
         " ".join(
             word
             for name in order
@@ -43,7 +46,33 @@ def test_every_object_is_named_by_its_attributes_in_the_order_of_the_question(
         )
         for thing in scene.objects
     )
-    assert Counter(question.answer.split(", ")) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenes, chances)
+def test_every_object_is_named_by_its_attributes_in_the_order_of_the_question(
+    scene: Scene, rng: np.random.Generator
+) -> None:
+    question = list_attributes(scene, rng)
+    order = attributes_of(question)
+    assert set(order) <= set(ATTRIBUTES)
+    assert len(order) == len(set(order))
+    assert len(order) in (2, 4)
+    assert Counter(question.answer.split(", ")) == named(scene, order)
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenes, chances, st.integers(1, 5))
+def test_pairs_have_one_key_and_do_not_tell_of_each_other(scene: Scene, rng: np.random.Generator, most: int) -> None:
+    asked = list_pairs(scene, rng, most)
+    assert len(asked) == min(most, 3)
+    orders = [attributes_of(question) for question in asked]
+    assert len({key for key, _ in orders} & {"shape", "colour"}) == 1
+    assert len({other for _, other in orders}) == len(orders)
+    assert all(
+        Counter(question.answer.split(", ")) == named(scene, order)
+        for question, order in zip(asked, orders, strict=True)
+    )
 
 
 def test_the_shape_comes_first_in_five_of_eight_lists_and_objects_come_in_any_order() -> None:
@@ -85,10 +114,3 @@ def test_attributes_come_last_since_other_answers_could_be_read_from_them() -> N
         lengths[len(asked)] += 1
         assert [question.kind == "attributes" for question in asked] == [False] * (len(asked) - 1) + [True]
     assert set(lengths) == {1, 2}
-
-
-def test_one_listing_alone_is_short() -> None:
-    for index in range(50):
-        (question,) = listings(sample_scene(3, index, "train"), np.random.default_rng(index), most=1)
-        assert question.text.removeprefix("list ").split(", ")[0] == "shape"
-        assert question.text.count(",") == 1
