@@ -1,12 +1,13 @@
 """Tokenizers without a codebook: codes are the nearest ones, losses their formulas, and models learn with them."""
 
+import math
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from janiform import Codes, Conversation, Grid, registry
 from janiform.recipe import Pathway, Use
@@ -89,13 +90,15 @@ def test_lfq_takes_the_nearest_corner(bits: int, seed: int) -> None:
 
 @settings(max_examples=30)
 @given(bits=st.integers(1, 7), temperature=st.floats(0.05, 4), seed=st.integers(0, 99))
+@example(bits=6, temperature=0.0546875, seed=1)
 def test_the_entropy_over_halves_of_the_bits_is_that_over_all_codes(bits: int, temperature: float, seed: int) -> None:
     vectors = torch.randn(9, bits, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     vectors.requires_grad_()
     book = LfqQuantizer(bits).look_up(torch.arange(1 << bits)).double()
-    chosen = (-torch.cdist(vectors, book).square() / temperature).softmax(dim=-1)
-    mean = chosen.mean(dim=0)
-    expected = torch.special.entr(chosen).sum(dim=-1).mean() - torch.special.entr(mean).sum()
+    # By logarithms that stay finite where a chance rounds to zero: entr has no gradient there.
+    logs = (-torch.cdist(vectors, book).square() / temperature).log_softmax(dim=-1)
+    mean_logs = logs.logsumexp(dim=0) - math.log(len(vectors))
+    expected = (mean_logs.exp() * mean_logs).sum() - (logs.exp() * logs).sum(dim=-1).mean()
     entropy = LfqQuantizer(bits).entropy(vectors, temperature)
     torch.testing.assert_close(entropy, expected, rtol=1e-6, atol=1e-8)
     gradient, of_formula = (torch.autograd.grad(value, vectors)[0] for value in (entropy, expected))
