@@ -77,10 +77,9 @@ class RunFolder:
             "components": provenance.components(recipe),
             "git": provenance.git_state(),
         }
-        run = {"stages": list(chosen), **facts}
-        texts = {"recipe.toml": dumps(recipe), "run.json": json.dumps(run, indent=2)}
-        write_files(path, {name: partial(_write, text) for name, text in texts.items()})
-        return cls(path, chosen, facts)
+        folder = cls(path, chosen, facts)
+        folder._write_all(recipe)
+        return folder
 
     @classmethod
     def _resumed(cls, path: Path, recipe: Recipe, stages: tuple[str, ...] | None) -> RunFolder:
@@ -107,20 +106,21 @@ class RunFolder:
         if stages != own:
             notes += (f"the stages were {', '.join(own)}, and from here on they are {', '.join(stages)}",)
         folder = cls(path, stages, facts, notes)
-        if stages != own:
-            folder._write_facts()
         if notes or recipe.description != before.description:
-            write_files(path, {"recipe.toml": partial(_write, dumps(recipe))})
+            folder._write_all(recipe)
         return folder
 
     def record(self, name: str, fact: Any) -> None:
         """Add to what is said of the run, so that one which is resumed says it too."""
         self.facts[name] = fact
-        self._write_facts()
+        write_files(self.path, {"run.json": partial(_write, self._facts_text())})
 
-    def _write_facts(self) -> None:
-        text = json.dumps({"stages": list(self.stages), **self.facts}, indent=2)
-        write_files(self.path, {"run.json": partial(_write, text)})
+    def _write_all(self, recipe: Recipe) -> None:
+        texts = {"recipe.toml": dumps(recipe), "run.json": self._facts_text()}
+        write_files(self.path, {name: partial(_write, text) for name, text in texts.items()})
+
+    def _facts_text(self) -> str:
+        return json.dumps({"stages": list(self.stages), **self.facts}, indent=2)
 
     def save_text(self, text: TextTokenizer) -> None:
         """Write the fitted text tokenizer, unless it is there."""
@@ -128,16 +128,11 @@ class RunFolder:
             write_files(self.path, {"tokenizer.json": lambda part: text.save(part.parent)})
 
 
-def differences(
-    before: Recipe, now: Recipe, begun: Sequence[str] | None = None
-) -> tuple[list[Problem], tuple[str, ...]]:
+def differences(before: Recipe, now: Recipe, begun: Sequence[str]) -> tuple[list[Problem], tuple[str, ...]]:
     """What differs between the recipe of a run and another: what forbids to go on, and what may change meanwhile.
 
     Of stages that are not ``begun``, and of sources that none of the begun takes samples from, everything may change.
-    All stages are begun where nothing is said.
     """
-    if begun is None:
-        begun = tuple(before.stages)
     taken = {name for stage in begun for name in before.stages[stage].sources}
     problems, notes = [], []
     for found in diff(before, now):

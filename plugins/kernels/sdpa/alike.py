@@ -95,38 +95,31 @@ def _moves(lengths: Sequence[int], order: Sequence[int], padded: Sequence[int]) 
 
 
 def to_groups(flat: Tensor, moves: Moves) -> Tensor:
-    """[Q, heads, Dh] -> [N, heads, Dh]. What flows back from padding is nothing, since no query that counts sees it."""
-    moved: Tensor = _ToGroups.apply(flat, moves)  # type: ignore[no-untyped-call]
+    """[Q, heads, Dh] -> [N, heads, Dh]. Nothing flows back from padding, since no query that counts sees it."""
+    moved: Tensor = _Gather.apply(flat, moves.there, moves.back, None)  # type: ignore[no-untyped-call]
     return moved
 
 
 def from_groups(grouped: Tensor, moves: Moves) -> Tensor:
     """[N, heads, Dh] -> [Q, heads, Dh], without padding."""
-    moved: Tensor = _FromGroups.apply(grouped, moves)  # type: ignore[no-untyped-call]
+    moved: Tensor = _Gather.apply(grouped, moves.back, moves.there, moves.padding)  # type: ignore[no-untyped-call]
     return moved
 
 
-class _ToGroups(torch.autograd.Function):
-    """Backward by reading, too: what PyTorch does there, adding row by row, takes longer than the attention."""
+class _Gather(torch.autograd.Function):
+    """Reads rows, and backward reads them by the opposite index, but for zeros where ``padding`` is.
+
+    What PyTorch does backward, adding row by row, takes longer than the attention.
+    """
 
     @staticmethod
-    def forward(ctx: Any, flat: Tensor, moves: Moves) -> Tensor:
-        ctx.moves = moves
-        return flat.index_select(0, moves.there)
+    def forward(ctx: Any, rows: Tensor, there: Tensor, back: Tensor, padding: Tensor | None) -> Tensor:
+        ctx.back, ctx.padding = back, padding
+        return rows.index_select(0, there)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad.index_select(0, ctx.moves.back), None
-
-
-class _FromGroups(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, grouped: Tensor, moves: Moves) -> Tensor:
-        ctx.moves = moves
-        return grouped.index_select(0, moves.back)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        moves = ctx.moves
-        back = grad.index_select(0, moves.there)
-        return back if moves.padding is None else back.masked_fill_(moves.padding, 0.0), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        returned = grad.index_select(0, ctx.back)
+        if ctx.padding is not None:
+            returned.masked_fill_(ctx.padding, 0.0)
+        return returned, None, None, None
