@@ -122,9 +122,13 @@ class EmbeddingConfig(Protocol):
 
 
 class Embedding(Protocol):
-    """An ``nn.Module``: codes [B, N, d] -> vectors [B, N, width]."""
+    """An ``nn.Module``: codes [B, n, d] -> vectors [B, n, width].
 
-    def __call__(self, codes: Tensor) -> Tensor: ...
+    The codes are all N of a picture, or n of them in a row; ``first`` is the place of the first one in the picture. Who
+    doesn't care for places passes over it.
+    """
+
+    def __call__(self, codes: Tensor, first: int = 0) -> Tensor: ...
 
 
 class AdapterConfig(Protocol):

@@ -100,9 +100,9 @@ class UnifiedModel(nn.Module):
         with torch.no_grad():
             return tokenizer.encode(_as_weights(pictures.pixels, cast(nn.Module, tokenizer)))
 
-    def embed_codes(self, codes: Tensor, pathway: str) -> Tensor:
-        """Codes [n, N, d] to what the backbone reads, [n, N, H]."""
-        vectors = self.part(f"{pathway}.embedding")(codes)
+    def embed_codes(self, codes: Tensor, pathway: str, first: int = 0) -> Tensor:
+        """Codes [n, N, d] to what the backbone reads, [n, N, H]; or some in a row, from ``first`` in the picture on."""
+        vectors = self.part(f"{pathway}.embedding")(codes, first)
         return cast(Tensor, self.part(f"{pathway}.adapter")(vectors))
 
     def embed(self, batch: Batch, codes: Mapping[str, Tensor] | None = None) -> Tensor:

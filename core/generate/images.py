@@ -82,7 +82,7 @@ def generate_codes(
             if on_codes is not None:
                 on_codes(drawn)
             if step + 1 < codes.tokens:
-                embeddings = model.embed_codes(drawn[:, step : step + 1], pathway)
+                embeddings = model.embed_codes(drawn[:, step : step + 1], pathway, step)
                 hidden = state.follow(embeddings.repeat(twice, 1, 1), step)
     return drawn
 

@@ -41,6 +41,18 @@ def gives_vectors_of_its_width(case: Case) -> None:
     demand(torch.equal(flat, flat[:1].expand_as(flat)), f"{case.name}: one code has several vectors")
 
 
+def embeds_codes_one_by_one(case: Case) -> None:
+    """A code has the vector alone, told its place, that it has among all of its picture: so pictures are drawn."""
+    module, codes = case.build(), case.codes()
+    whole = module(codes)
+    for place in range(codes.shape[1]):
+        alone = module(codes[:, place : place + 1], place)
+        demand(
+            near(alone, whole[:, place : place + 1], 1e-6),
+            f"{case.name}: code {place} of a picture has another vector alone than among all: count from `first`",
+        )
+
+
 def loses_as_sums_and_counts(case: Case) -> None:
     """Losses of a tokenizer are finite ``Loss`` pairs, and its figures are scalars."""
     module, pixels = case.build(), case.inputs(4)
@@ -173,6 +185,7 @@ def does_not_mind_padding(case: Case) -> None:
 
 OF_KIND = {
     "tokenizer": (encodes_codes_of_its_port, gives_vectors_of_its_width, loses_as_sums_and_counts),
+    "embedding": (embeds_codes_one_by_one,),
     "head": (loses_what_a_reference_loses, samples_what_is_chosen),
     "backbone": (reads_and_writes_text, looks_back_only, continues_from_its_cache, does_not_mind_padding),
 }

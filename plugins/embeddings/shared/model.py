@@ -25,5 +25,5 @@ class SharedEmbedding(nn.Module):
     def borrow(self, backbone: Backbone) -> None:
         object.__setattr__(self, "_backbone", backbone)  # not as a submodule: its weights are the backbone's alone
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, first: int = 0) -> Tensor:
         return self._backbone.embed(codes[..., 0] + self.first)

@@ -6,11 +6,11 @@ B pictures    N patches    W width
 from __future__ import annotations
 
 import torch
+from janiform_plugins.waves import waves
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from ..vit.blocks import MLP, Block, initialise_linears
-from ..vit.positions import waves
 from .config import SiglipConfig
 
 

@@ -111,7 +111,7 @@ class TableModule(nn.Module):
         super().__init__()
         self.table = nn.Embedding(codes.vocabulary, config.embed(codes, hidden).width)
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, first: int = 0) -> Tensor:
         return self.table(codes).sum(2)
 
 

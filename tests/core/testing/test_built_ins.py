@@ -68,8 +68,8 @@ TESTED = {
     ("tokenizer", "rvq"): tables(
         **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4, depth=st.integers(1, 4), shared=st.booleans()
     ),
+    ("embedding", "table"): tables(width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves"))),
     ("embedding", "shared"): tables(first=st.sampled_from((0, 20))),
-    ("embedding", "table"): tables(width=st.sampled_from((0, 16))),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
     ("adapter", "linear"): tables(bias=st.booleans()),
     ("adapter", "identity"): tables(),

@@ -390,13 +390,20 @@ class Embedding(nn.Module):
         super().__init__()
         self.table = nn.Embedding(codes.vocabulary, 6)
 
-    def forward(self, codes):
+    def forward(self, codes, first=0):
         return self.table(codes).sum(2)
 
 
 class ForgetsTheDepth(Embedding):
-    def forward(self, codes):
+    def forward(self, codes, first=0):
         return self.table(codes)
+
+
+class CountsFromTheFirst(Embedding):
+    """Adds a position to each code, of the codes that it is given and not of the picture."""
+
+    def forward(self, codes, first=0):
+        return super().forward(codes) + torch.arange(codes.shape[1])[:, None]
 
 
 CONFIGS = {
@@ -454,6 +461,7 @@ ZOO = [
     ("head", BorrowsForGood, common.gives_the_shape_it_declares, "keeps the backbone among its own weights"),
     ("adapter", DropsAChannel, common.gives_the_shape_it_declares, "the config declares features"),
     ("embedding", ForgetsTheDepth, common.gives_the_shape_it_declares, "the config declares features"),
+    ("embedding", CountsFromTheFirst, kinds.embeds_codes_one_by_one, "code 1 of a picture has another vector alone"),
     ("backbone", SeesEverything, kinds.looks_back_only, "hangs on a later one"),
     ("backbone", IgnoresItsCache, kinds.continues_from_its_cache, "with a cache it differs"),
     ("backbone", CountsItsOwnPositions, kinds.does_not_mind_padding, "padding on the left changes it"),

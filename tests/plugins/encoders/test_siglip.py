@@ -13,7 +13,7 @@ from janiform import Grid
 from janiform_plugins.encoders.siglip.config import PRESETS, SiglipConfig
 from janiform_plugins.encoders.siglip.model import SiglipEncoder
 from janiform_plugins.encoders.siglip.weights import TOWER
-from janiform_plugins.encoders.vit.positions import waves
+from janiform_plugins.waves import waves
 from transformers import SiglipConfig as TheirConfig
 from transformers import SiglipModel, SiglipVisionConfig, SiglipVisionModel
 
