@@ -19,6 +19,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any, cast
 
 import numpy as np
@@ -296,9 +297,15 @@ class _Once:
 
 
 def _start_worker(_: int) -> None:
-    # Ctrl-C reaches the whole process group; the run decides when the worker ends.
+    # Ctrl-C and the SIGTERM of a job that has to go reach all its processes; the run decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _spare)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def _spare(_: int, __: FrameType | None) -> None:
+    """Live through the first SIGTERM, so that a run which got it too can finish its step; not through a second."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _in_thread(kitchen: Kitchen, orders: Iterator[Ticket], ahead: int) -> Iterator[Prepared]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import multiprocessing
 import os
 import random
 import signal
@@ -165,14 +166,17 @@ def test_a_killed_run_goes_on_to_the_same_weights(unbroken: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(
+def test_a_signal_to_all_processes_finishes_the_step_saves_and_says_how_to_go_on(
     recipe: Recipe, unbroken: Path, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     steps = iter(range(1, 100))
 
     def advance() -> None:
         if next(steps) == 7:
-            os.kill(os.getpid(), number)
+            workers = [child.pid for child in multiprocessing.active_children()]
+            assert workers
+            for process in (*workers, os.getpid()):
+                os.kill(process, number)
 
     monkeypatch.setattr(listener, "advance", advance)
     with pytest.raises(RunStoppedError) as caught:
