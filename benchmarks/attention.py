@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
-from typing import Any
 
+import hardware
 import torch
 from janiform import Asked, KVCache, Mask, registry
 from janiform.attention import Attention, attention_for
@@ -186,17 +184,6 @@ class Bench:
         }
 
 
-def hardware(device: torch.device) -> dict[str, Any]:
-    versions = {"torch": torch.__version__, "python": platform.python_version()}
-    for name in ("janiform", "xformers"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    card = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    return {"device": card, "threads": torch.get_num_threads(), **versions}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -220,7 +207,16 @@ def main() -> None:
     }
     settings = {name: value for name, value in vars(options).items() if name != "json"}
     if options.json:
-        print(json.dumps({"hardware": hardware(bench.device), "settings": settings, "results": results}, indent=2))
+        print(
+            json.dumps(
+                {
+                    "hardware": {**hardware.here(bench.device), "xformers": hardware.installed("xformers")},
+                    "settings": settings,
+                    "results": results,
+                },
+                indent=2,
+            )
+        )
         return
     for work, kernels in results.items():
         print(work)

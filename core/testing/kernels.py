@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..attention import Attention
 from ..components.registry import registry
+from ..errors import ComponentError
 from ..kernels import Asked, Serves, shortcomings
 from ..sequence.cache import KVCache
 from ..sequence.mask import Mask
@@ -79,7 +80,11 @@ def kernel_cases(
     device = next((device for device in devices if not _missing(serves, device)), None)
     if device is None:
         return None, f"kernel '{name}' cannot be tested here: it {'; it '.join(_missing(serves, devices[0]))}"
-    return cases_of(Attention(component.reference, serves, component.load()(config)), device), ""
+    try:
+        kernel = component.load()(config)
+    except ComponentError as error:
+        return None, str(error)
+    return cases_of(Attention(component.reference, serves, kernel), device), ""
 
 
 def _missing(serves: Serves, device: str) -> list[str]:

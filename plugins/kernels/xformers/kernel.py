@@ -8,7 +8,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import torch
-from janiform import Mask, Runs
+import xformers
+from janiform import ComponentError, Mask, Problem, Runs
 from torch import Tensor
 from xformers.ops import fmha
 
@@ -23,7 +24,17 @@ SPLIT_WIDTHS = (16, 32, 64, 128, 256)
 
 
 class XformersKernel:
+    """Raises ``ComponentError`` where there is a GPU, but xformers' own library cannot be loaded beside this torch."""
+
     def __init__(self, config: XformersConfig) -> None:
+        if torch.cuda.is_available() and not xformers._has_cpp_library:
+            raise ComponentError(
+                Problem(
+                    f"kernel 'xformers': xformers {xformers.__version__} has no operators for torch "
+                    f"{torch.__version__} with CUDA {torch.version.cuda}",
+                    hint="install the xformers that was built for it, or use sdpa or auto",
+                )
+            )
         self.config = config
         self.splits = find_spec("triton") is not None
 

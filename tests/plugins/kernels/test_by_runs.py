@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform import Mask, Serves, UsageError
+from janiform import ComponentError, Mask, Serves, UsageError
 from janiform.attention import Attention
 from janiform.testing.kernels import CHECKS, KernelCase, cases_of, row_declared
 from janiform_plugins.kernels.sdpa import kernel as sdpa
@@ -118,6 +119,17 @@ def test_xformers_around_its_operators(
     run()
     if check.__name__ == "goes_on_from_a_cache":
         assert len(steps) > 20
+
+
+def test_xformers_without_operators_says_which_torch_it_lacks_them_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xformers")
+    from janiform_plugins.kernels.xformers import kernel as xformers
+    from janiform_plugins.kernels.xformers.config import XformersConfig
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(xformers.xformers, "_has_cpp_library", False)
+    with pytest.raises(ComponentError, match=rf"has no operators for torch {re.escape(torch.__version__)} with CUDA"):
+        xformers.XformersKernel(XformersConfig())
 
 
 @given(st.integers(2, 24), st.integers(1, 3), st.data())
