@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import field, frozen, validators
+from attrs import Attribute, field, frozen, validators
+
+
+def _distinct(_: object, attribute: Attribute[tuple[str, ...]], values: tuple[str, ...]) -> None:
+    if len(set(values)) != len(values):
+        raise ValueError(f"{attribute.name} are named once each, not {', '.join(values)}")
 
 
 @frozen(kw_only=True)
@@ -34,6 +39,11 @@ class ShapesConfig:
     )
     kinds: tuple[Literal["yes_no", "how_many", "which_colour", "which_shape", "where", "left_of"], ...] = field(
         default=(), metadata={"help": "kinds of questions that are asked; all, where the picture allows none of these"}
+    )
+    attributes: tuple[Literal["shape", "colour", "size", "place"], ...] = field(
+        default=(),
+        validator=_distinct,
+        metadata={"help": "what a listing says of each object, in this order, and nothing else; by chance if empty"},
     )
     wording: Literal["varied", "full", "short"] = field(
         default="varied",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from janiform import Conversation, Look, Turn
 from janiform_plugins.world.captions import description, prompt
-from janiform_plugins.world.listings import list_pairs, listings
+from janiform_plugins.world.listings import list_pairs, listed, listings
 from janiform_plugins.world.phrases import chance, pick
 from janiform_plugins.world.questions import questions
 from janiform_plugins.world.render import render
@@ -47,8 +47,12 @@ class Shapes:
                 asked.append((pick(DESCRIBE, rng), description(scene)))
             return _asking(render(scene), asked)
         if config.task == "list":
-            short = config.wording == "short"
-            lists = list_pairs(scene, rng, config.questions) if short else listings(scene, rng)[-config.questions :]
+            if config.attributes:
+                lists = [listed(scene, config.attributes, rng)]
+            elif config.wording == "short":
+                lists = list_pairs(scene, rng, config.questions)
+            else:
+                lists = listings(scene, rng)[-config.questions :]
             asked = [(question.text, question.answer) for question in lists]
             if config.wording == "full" and chance(0.25, rng):
                 asked[-1] = (pick(DESCRIBE, rng), description(scene))

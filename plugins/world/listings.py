@@ -35,7 +35,7 @@ def list_attributes(scene: Scene, rng: np.random.Generator) -> Question:
     order = [ATTRIBUTES[int(i)] for i in rng.permutation(len(ATTRIBUTES))]
     if chance(0.5, rng):
         order.sort(key=lambda attribute: attribute != "shape")
-    return _listed(scene, order[:2] if chance(0.5, rng) else order, rng)
+    return listed(scene, order[:2] if chance(0.5, rng) else order, rng)
 
 
 def list_pairs(scene: Scene, rng: np.random.Generator, most: int = 3) -> list[Question]:
@@ -45,7 +45,7 @@ def list_pairs(scene: Scene, rng: np.random.Generator, most: int = 3) -> list[Qu
     """
     key = pick(("shape", "colour"), rng)
     others = [attribute for attribute in ATTRIBUTES if attribute != key]
-    return [_listed(scene, (key, others[int(i)]), rng) for i in rng.permutation(len(others))[:most]]
+    return [listed(scene, (key, others[int(i)]), rng) for i in rng.permutation(len(others))[:most]]
 
 
 def list_counts(scene: Scene, rng: np.random.Generator) -> Question:
@@ -81,7 +81,8 @@ def listings(scene: Scene, rng: np.random.Generator) -> list[Question]:
     return asked
 
 
-def _listed(scene: Scene, order: Sequence[str], rng: np.random.Generator) -> Question:
+def listed(scene: Scene, order: Sequence[str], rng: np.random.Generator) -> Question:
+    """Name every object, in an order of chance, by these attributes; without a place that is near another."""
     things = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
     answer = ", ".join(" ".join(filter(None, (_attribute(thing, name) for name in order))) for thing in things)
     return Question("attributes", f"list {', '.join(order)}", answer)

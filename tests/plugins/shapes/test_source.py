@@ -101,6 +101,17 @@ def test_short_listings_are_of_two_attributes() -> None:
         assert [turn.text.count(",") for turn in turns] == [1, 1, 1, 1]  # "list shape, place", "circle left, cross top"
 
 
+def test_listings_may_be_of_given_attributes_only() -> None:
+    source = Shapes(ShapesConfig(task="list", attributes=("shape", "colour"), objects=3))
+    for index in range(20):
+        question, answer = source.example(index).turns
+        assert question.text.endswith("list shape, colour")
+        said = [tuple(words.split()) for words in answer.text.split(", ")]
+        assert Counter(said) == Counter((o.shape, o.colour) for o in sample_scene(0, index, "train", 3).objects)
+    with pytest.raises(ValueError, match="attributes are named once each, not shape, shape"):
+        ShapesConfig(attributes=("shape", "shape"))
+
+
 def test_yes_and_no_are_balanced() -> None:
     source = Shapes(ShapesConfig(task="ask"))
     answers: Counter[str] = Counter()
