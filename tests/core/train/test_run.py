@@ -173,10 +173,13 @@ def test_a_signal_to_all_processes_finishes_the_step_saves_and_says_how_to_go_on
 
     def advance() -> None:
         if next(steps) == 7:
-            workers = [child.pid for child in multiprocessing.active_children()]
+            workers = multiprocessing.active_children()
             assert workers
-            for process in (*workers, os.getpid()):
+            for process in (*(worker.pid for worker in workers), os.getpid()):
                 os.kill(process, number)
+            for worker in workers:
+                worker.join(0.5)
+                assert worker.is_alive()
 
     monkeypatch.setattr(listener, "advance", advance)
     with pytest.raises(RunStoppedError) as caught:
