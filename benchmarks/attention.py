@@ -207,16 +207,8 @@ def main() -> None:
     }
     settings = {name: value for name, value in vars(options).items() if name != "json"}
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "hardware": {**hardware.here(bench.device), "xformers": hardware.installed("xformers")},
-                    "settings": settings,
-                    "results": results,
-                },
-                indent=2,
-            )
-        )
+        known = {**hardware.here(bench.device), "xformers": hardware.installed("xformers")}
+        print(json.dumps({"hardware": known, "settings": settings, "results": results}, indent=2))
         return
     for work, kernels in results.items():
         print(work)

@@ -20,48 +20,17 @@ from contextlib import closing
 from typing import Any
 
 import hardware
-import numpy as np
 import torch
-from attrs import evolve, frozen
-from janiform import Conversation, read_recipe
+from attrs import evolve
+from janiform import read_recipe
 from janiform.compose import compose
 from janiform.train.checkpoint import Position
 from janiform.train.gauge import memory_peak, peak_flops
 from janiform.train.log import Entry
 from janiform.train.precision import arithmetic
 from janiform.train.stage import StageRun
-from packing import KINDS, LENGTH, MIXTURES
-
-WORDS = ["red", "blue", "green", "one", "two", "round", "small", "big"]
-
-
-@frozen
-class Samples:
-    """Samples of a kind: text of a random length, with a picture to look at or to draw.
-
-    ``look`` and ``draw`` are sides of pictures in pixels; where there are ``codes``, those drawn are this many codes.
-    """
-
-    kind: str
-    look: int
-    draw: int
-    codes: int = 0
-
-    def example(self, index: int) -> Conversation:
-        rng = np.random.default_rng((sorted(KINDS).index(self.kind), index))
-        _, median, sigma = KINDS[self.kind]
-        count = min(LENGTH - 700, max(1, round(float(np.exp(rng.normal(np.log(median), sigma))))))
-        words = " ".join(rng.choice(WORDS, count))
-        if self.kind == "text":
-            return Conversation.document(words)
-        if self.kind == "chat":
-            return Conversation.asking("which?", noise(self.look, rng), answer=words)
-        known = rng.integers(0, 1024, (self.codes, 1)) if self.codes else noise(self.draw, rng)
-        return Conversation.drawing(words, known)
-
-
-def noise(side: int, rng: np.random.Generator) -> np.ndarray:
-    return rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+from packed import WORDS, Samples
+from packing import MIXTURES
 
 
 def measure(run: StageRun, sources: dict[str, Samples], options: argparse.Namespace) -> dict[str, Any]:
@@ -123,7 +92,7 @@ def main() -> None:
     codes = plan.pathways["generation"].codes.tokens
     dtype = arithmetic(stage.precision, model.device)
     results = {
-        name: measure(run, {kind: Samples(kind, look, draw, known) for kind in stage.mixture}, options)
+        name: measure(run, {kind: Samples(kind, look, draw, codes=known) for kind in stage.mixture}, options)
         for name, known in (("drawn from pixels", 0), ("drawn from codes", codes))
     }
     shown = {

@@ -22,21 +22,28 @@ from typing import Any
 import hardware
 import numpy as np
 import torch
-from attrs import evolve
+from attrs import evolve, frozen
 from janiform import Conversation, read_recipe
 from janiform.compose import compose
 from janiform.train.checkpoint import Position
 from janiform.train.stage import StageRun
+from numpy.typing import NDArray
 from packing import KINDS, LENGTH, MIXTURES
 
 WORDS = ["red", "blue", "green", "one", "two", "round", "small", "big"]
 
 
+@frozen
 class Samples:
-    """Samples of a kind: text of a random length, with a picture to draw or to look at."""
+    """Samples of a kind: text of a random length, with a picture to look at or to draw.
 
-    def __init__(self, kind: str, side: int) -> None:
-        self.kind, self.side = kind, side
+    ``look`` and ``draw`` are sides of pictures in pixels; where there are ``codes``, a picture to draw is so many.
+    """
+
+    kind: str
+    look: int
+    draw: int
+    codes: int = 0
 
     def example(self, index: int) -> Conversation:
         rng = np.random.default_rng((sorted(KINDS).index(self.kind), index))
@@ -46,9 +53,14 @@ class Samples:
         if self.kind == "text":
             return Conversation.document(words)
         if self.kind == "chat":
-            picture = rng.integers(0, 256, (self.side, self.side, 3), dtype=np.uint8)
-            return Conversation.asking("which?", picture, answer=words)
-        return Conversation.drawing(words, rng.integers(0, 1024, ((self.side // 8) ** 2, 1)))
+            return Conversation.asking("which?", noise(self.look, rng), answer=words)
+        known = rng.integers(0, 1024, (self.codes, 1)) if self.codes else noise(self.draw, rng)
+        return Conversation.drawing(words, known)
+
+
+def noise(side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A picture of random pixels."""
+    return rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
 
 
 def recipe_of(width: int, layers: int) -> Any:
@@ -80,7 +92,7 @@ def stage_run(recipe: Any, mixture: dict[str, float], samples: int, packed: int,
 
 
 def measure(recipe: Any, mixture: dict[str, float], options: argparse.Namespace, side: int) -> dict[str, Any]:
-    sources = {kind: Samples(kind, side) for kind in mixture}
+    sources = {kind: Samples(kind, side, side, codes=(side // 8) ** 2) for kind in mixture}
     loops = {
         name: stage_run(recipe, mixture, options.samples, packed, sources)
         for name, packed in (("packed", LENGTH), ("padded", 0))

@@ -17,10 +17,8 @@ class TableConfig:
         validator=validators.ge(0),
         metadata={"help": "width of the vectors; 0 is the width of the tokenizer's own codes"},
     )
-
     positions: Literal["none", "waves"] = field(
         default="none",
-        validator=validators.in_(("none", "waves")),
         metadata={
             "help": "whether a code's place in the picture is added to its vector: not, as in Janus, or by learned "
             "vectors that begin as sines and cosines of row and column"

@@ -24,6 +24,9 @@ class TableEmbedding(nn.Module):
         self.positions = nn.Parameter(waves(codes.grid, width)[0]) if config.positions == "waves" else None
 
     def forward(self, codes: Tensor, first: int = 0) -> Tensor:
-        level = torch.arange(self.codes.depth, device=codes.device) * self.codes.vocabulary
-        vectors = self.table(codes + level).sum(dim=-2) if self.codes.depth > 1 else self.table(codes[..., 0])
+        if self.codes.depth == 1:
+            vectors = self.table(codes[..., 0])
+        else:
+            level = torch.arange(self.codes.depth, device=codes.device) * self.codes.vocabulary
+            vectors = self.table(codes + level).sum(dim=-2)
         return vectors if self.positions is None else vectors + self.positions[first : first + vectors.shape[1]]
