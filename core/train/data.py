@@ -11,15 +11,17 @@ shift. That next example comes again in its own turn.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from types import FrameType
 from typing import Any, cast
 
 import numpy as np
@@ -252,20 +254,21 @@ def batches(
         DataError: a source or the preparation failed, or a worker died.
     """
     if ahead == 0 or workers == 0:
-        made: Iterator[Prepared] = map(kitchen.__getitem__, orders)
+        made: Generator[Prepared] = (kitchen[order] for order in orders)
     elif "fork" in multiprocessing.get_all_start_methods():
         made = _in_processes(kitchen, orders, ahead, pin, workers)
     else:
         made = _in_thread(kitchen, orders, ahead)
-    for prepared in made:
-        if prepared.problems:
-            raise DataError(prepared.problems)
-        yield prepared
+    with contextlib.closing(made):
+        for prepared in made:
+            if prepared.problems:
+                raise DataError(prepared.problems)
+            yield prepared
 
 
 def _in_processes(
     kitchen: Kitchen, orders: Iterator[Ticket], ahead: int, pin: bool, workers: int
-) -> Iterator[Prepared]:
+) -> Generator[Prepared]:
     loader = DataLoader(
         kitchen,
         batch_size=None,
@@ -283,6 +286,8 @@ def _in_processes(
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
+        # Its frames hold the loader, which ends the other workers when nothing holds it any more.
+        traceback.clear_frames(error.__traceback__)
         raise DataError(f"the process that prepares batches ended: {error}") from error
 
 
@@ -297,18 +302,22 @@ class _Once:
 
 
 def _start_worker(_: int) -> None:
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # Ctrl-C and the SIGTERM of a job that has to go reach all its processes; the run decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _spare)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if sys.platform == "linux":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_told, args=(os.getppid(),), daemon=True, name="end").start()
 
 
-def _spare(_: int, __: FrameType | None) -> None:
-    """Live through the first SIGTERM, so that a run which got it too can finish its step; not through a second."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _end_when_told(parent: int) -> None:
+    """End this process at a SIGTERM of its parent's, and at nobody else's."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)
 
 
-def _in_thread(kitchen: Kitchen, orders: Iterator[Ticket], ahead: int) -> Iterator[Prepared]:
+def _in_thread(kitchen: Kitchen, orders: Iterator[Ticket], ahead: int) -> Generator[Prepared]:
     ready: queue.Queue[Prepared | None] = queue.Queue(ahead)
     stopped = threading.Event()
 

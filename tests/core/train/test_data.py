@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,6 +105,31 @@ def test_a_worker_that_dies_is_reported() -> None:
         make(1, a=Numbers("a", 4))
 
 
+@pytest.mark.parametrize("error", [None, ValueError("no")])
+def test_no_worker_outlives_a_failure(error: Exception | None) -> None:
+    kitchen = Kitchen({"a": Numbers("a", 7, error)}, prepare, (1, 0))  # type: ignore[dict-item]
+    before = set(multiprocessing.active_children())
+    with pytest.raises(DataError) as caught:
+        list(batches(kitchen, tickets(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=4, workers=2))
+    assert set(multiprocessing.active_children()) <= before
+    assert caught.traceback  # which is what may hold them
+
+
+def test_a_worker_ends_when_its_parent_says_so() -> None:
+    kitchen = Kitchen({"a": Numbers("a")}, prepare, (1, 0))  # type: ignore[dict-item]
+    before = set(multiprocessing.active_children())
+    made = batches(kitchen, tickets(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=4)
+    next(made)
+    (worker,) = set(multiprocessing.active_children()) - before
+    subprocess.run(["kill", str(worker.pid)], check=True)
+    worker.join(0.5)
+    assert worker.is_alive()
+    worker.terminate()  # what multiprocessing does where a program ends, and then it waits for the worker
+    worker.join(30)
+    assert not worker.is_alive()
+    made.close()
+
+
 def test_batches_are_made_before_they_are_asked_for() -> None:
     made_ahead = multiprocessing.get_context("fork").Event()
 
@@ -118,7 +144,7 @@ def test_batches_are_made_before_they_are_asked_for() -> None:
     assert next(made).ticket.step == 0
     assert made_ahead.wait(30), "the third batch was to be made while the first is used"
     assert next(made).ticket.step == 1
-    made.close()  # type: ignore[attr-defined]
+    made.close()
 
 
 def test_batches_that_know_how_are_put_into_page_locked_memory() -> None:

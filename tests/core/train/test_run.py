@@ -167,7 +167,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(unbroken: Path, tmp_path: Path
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_processes_finishes_the_step_saves_and_says_how_to_go_on(
-    recipe: Recipe, unbroken: Path, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch, number: int
+    recipe: Recipe,
+    unbroken: Path,
+    tmp_path: Path,
+    listener: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
 ) -> None:
     steps = iter(range(1, 100))
 
@@ -175,8 +180,8 @@ def test_a_signal_to_all_processes_finishes_the_step_saves_and_says_how_to_go_on
         if next(steps) == 7:
             workers = multiprocessing.active_children()
             assert workers
-            for process in (*(worker.pid for worker in workers), os.getpid()):
-                os.kill(process, number)
+            processes = [*(str(worker.pid) for worker in workers), str(os.getpid())]
+            subprocess.run(["kill", f"-{number.value}", *processes], check=True)
             for worker in workers:
                 worker.join(0.5)
                 assert worker.is_alive()
