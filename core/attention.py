@@ -2,6 +2,9 @@
 
 A backbone calls ``attend`` and knows nothing of kernels: whoever makes the mask says which one computes. A mask without
 one, and all that is traced on the meta device, takes the default kernel.
+
+Compiled blocks call it as it is: kernels are compiled already, and what they read from a mask is another thing for
+every batch, so that a block would be compiled again and again.
 """
 
 from __future__ import annotations
@@ -81,6 +84,7 @@ def default_attention() -> Attention:
     return made(Choice(component, component.config()))
 
 
+@torch.compiler.disable
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     """Queries [B, heads, T, Dh] over keys and values [B, kv_heads, S, Dh] -> [B, heads, T, Dh], scaled by Dh^-0.5.
 

@@ -59,7 +59,11 @@ class Block(nn.Module):
         self.mlp = GatedMLP(config.width, config.inner, variant.gate)
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int) -> Tensor:
-        x = x + self._drop(self.attention(self.attention_norm(x), turn, mask, cache, index))
+        q, k, v = self.attention.heads_of(self.attention_norm(x), turn)
+        if cache is not None:
+            k, v = cache.append(index, k, v)
+        # Here and not within a part of the block: what is compiled ends at a kernel, in every function that calls it.
+        x = x + self._drop(self.attention.joined(attend(q, k, v, mask)))
         return x + self._drop(self.mlp(self.mlp_norm(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -67,7 +71,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Rotary grouped-query attention [B, T, H] -> [B, T, H]."""
+    """The projections around rotary grouped-query attention."""
 
     def __init__(self, config: DecoderConfig, variant: Variant) -> None:
         super().__init__()
@@ -81,16 +85,19 @@ class Attention(nn.Module):
         self.q_norm = variant.norm(self.head_width, config.eps) if variant.head_norm else None
         self.k_norm = variant.norm(self.head_width, config.eps) if variant.head_norm else None
 
-    def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int) -> Tensor:
+    def heads_of(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries [B, heads, T, Dh], keys and values [B, kv_heads, T, Dh] of normalised states [B, T, H]."""
         heads_B_h_T_Dh = self.qkv_proj(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
         turning, v = heads_B_h_T_Dh.split((self.heads + self.kv_heads, self.kv_heads), dim=1)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = turning.split((self.heads, self.kv_heads), dim=1)
             turning = torch.cat((self.q_norm(q), self.k_norm(k)), dim=1)
         q, k = rotate(turning, turn).split((self.heads, self.kv_heads), dim=1)
-        if cache is not None:
-            k, v = cache.append(index, k, v)
-        return self.o_proj(attend(q, k, v, mask).transpose(1, 2).flatten(2))
+        return q, k, v
+
+    def joined(self, attended: Tensor) -> Tensor:
+        """What the heads have seen [B, heads, T, Dh] -> [B, T, H]."""
+        return self.o_proj(attended.transpose(1, 2).flatten(2))
 
 
 class GatedMLP(nn.Module):

@@ -53,10 +53,9 @@ def one_query(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
 def _in_groups(q: Tensor, k: Tensor, mask: Mask) -> dict[bool, Alike] | None:
     """Groups of documents by whether they are causal, where computing these pays: other pairs then cost nothing.
 
-    None where it does not, inside of ``torch.compile``, which would compile again for every batch, and where a mask has
-    no values.
+    None where it does not, and where a mask has no values.
     """
-    if q.device.type != "cpu" or torch.compiler.is_compiling() or type(mask.documents) is not Tensor:
+    if q.device.type != "cpu" or type(mask.documents) is not Tensor:
         return None
     rows, heads, queries, width = q.shape
     keys = k.shape[2]
