@@ -37,8 +37,25 @@ class ShapesConfig:
         validator=validators.ge(1),
         metadata={"help": "most questions about one picture, turn by turn, or most listings of it"},
     )
-    kinds: tuple[Literal["yes_no", "how_many", "which_colour", "which_shape", "where", "left_of"], ...] = field(
-        default=(), metadata={"help": "kinds of questions that are asked; all, where the picture allows none of these"}
+    kinds: tuple[
+        Literal[
+            "yes_no",
+            "yes_no_existence",
+            "yes_no_number",
+            "yes_no_relation",
+            "how_many",
+            "which_colour",
+            "which_shape",
+            "where",
+            "left_of",
+        ],
+        ...,
+    ] = field(
+        default=(),
+        metadata={
+            "help": "kinds of questions that are asked, by turns, one named twice twice as often; all, each once and "
+            "yes_no twice, if empty or where the picture allows none of these"
+        },
     )
     attributes: tuple[Literal["shape", "colour", "size", "place"], ...] = field(
         default=(),

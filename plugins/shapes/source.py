@@ -9,7 +9,7 @@ from janiform import Conversation, Look, Turn
 from janiform_plugins.world.captions import description, prompt
 from janiform_plugins.world.listings import list_pairs, listed, listings
 from janiform_plugins.world.phrases import chance, pick
-from janiform_plugins.world.questions import questions
+from janiform_plugins.world.questions import questions, questions_of
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
 from janiform_plugins.world.statements import statements
@@ -38,14 +38,13 @@ class Shapes:
             words = description(scene) if config.wording == "full" else prompt(scene, rng)
             return Conversation.drawing(words, render(scene))
         if config.task == "ask":
-            # In an order of chance, with two questions of yes or no and every other kind at most once.
-            every = questions(scene, rng)
-            chosen = [question for question in every if question.kind in config.kinds] or every
-            asked = [(question.text, question.answer) for question in chosen[: config.questions]]
+            chosen = questions_of(scene, rng, config.kinds, config.questions) if config.kinds else []
+            chosen = chosen or questions(scene, rng)[: config.questions]
+            turns = [(question.text, question.answer) for question in chosen]
             if config.wording == "full":
                 # At the end, where no question can be answered by reading it.
-                asked.append((pick(DESCRIBE, rng), description(scene)))
-            return _asking(render(scene), asked)
+                turns.append((pick(DESCRIBE, rng), description(scene)))
+            return _asking(render(scene), turns)
         if config.task == "list":
             if config.attributes:
                 lists = [listed(scene, config.attributes, rng)]
@@ -53,10 +52,10 @@ class Shapes:
                 lists = list_pairs(scene, rng, config.questions)
             else:
                 lists = listings(scene, rng)[-config.questions :]
-            asked = [(question.text, question.answer) for question in lists]
+            turns = [(question.text, question.answer) for question in lists]
             if config.wording == "full" and chance(0.25, rng):
-                asked[-1] = (pick(DESCRIBE, rng), description(scene))
-            return _asking(render(scene), asked)
+                turns[-1] = (pick(DESCRIBE, rng), description(scene))
+            return _asking(render(scene), turns)
         texts = statements(scene, rng)
         return Conversation.document(texts[int(rng.integers(len(texts)))])
 

@@ -1,10 +1,11 @@
 """Questions about a scene, with short canonical answers.
 
-Kinds: ``yes_no`` ("yes" or "no"), ``how_many`` ("zero" to "four"), ``which_colour``, ``which_shape``, ``where`` ("top
-left", "top", ..., "centre") and ``left_of`` (what is left of, right of, above or below; "a red circle"). A question is
-asked only when its answer is beyond doubt.
+Kinds: ``yes_no`` ("yes" or "no"; of three sorts, CLAIM_KINDS), ``how_many`` ("zero" to "four"), ``which_colour``,
+``which_shape``, ``where`` ("top left", "top", ..., "centre") and ``left_of`` (what is left of, right of, above or
+below; "a red circle"). A question is asked only when its answer is beyond doubt.
 """
 
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -27,6 +28,7 @@ from .phrases import (
 from .scene import COLOURS, OPPOSITE, RELATIONS, SHAPES, SIZES, Kind, Object, Scene, region_of, relation_of
 
 QUESTION_KINDS: Final = ("yes_no", "how_many", "which_colour", "which_shape", "where", "left_of")
+CLAIM_KINDS: Final = ("yes_no_existence", "yes_no_number", "yes_no_relation")
 
 EXISTS_FRAMES: Final = (
     "is there {}?",
@@ -59,6 +61,9 @@ class Question(NamedTuple):
     answer: str
 
 
+_Ask = Callable[[Scene, np.random.Generator], Question | None]
+
+
 def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
     """Ask about a scene: two questions to be answered yes or no, and one of each other kind that has a clear answer.
 
@@ -77,6 +82,19 @@ def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
     )
     found = [question for question in asked if question is not None]
     return [found[int(i)] for i in rng.permutation(len(found))]
+
+
+def questions_of(scene: Scene, rng: np.random.Generator, kinds: Sequence[str], most: int) -> list[Question]:
+    """Ask ``most`` different questions of QUESTION_KINDS and CLAIM_KINDS by turns, or fewer where there are no more."""
+    turns = [kinds[int(i)] for i in rng.permutation(len(kinds))]
+    found: dict[str, Question] = {}
+    for turn in range(4 * max(most, len(kinds))):
+        question = _ASK[turns[turn % len(turns)]](scene, rng)
+        if question is not None:
+            found.setdefault(question.text, question)
+        if len(found) == most:
+            break
+    return list(found.values())
 
 
 def ask_yes_no(scene: Scene, rng: np.random.Generator, answer: str, *, relations: bool = True) -> Question:
@@ -162,6 +180,15 @@ def ask_left_of(scene: Scene, rng: np.random.Generator) -> Question | None:
     words = pick(RELATION_WORDS[relation], rng)
     text = pick(RELATIVE_FRAMES, rng).format(words, varied_noun(phrase, rng))
     return Question("left_of", text, with_article(describe(thing).noun()))
+
+
+def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -> _Ask:
+    def ask(scene: Scene, rng: np.random.Generator) -> Question | None:
+        true = chance(0.5, rng)
+        text = claim(scene, rng, true)
+        return None if text is None else Question("yes_no", text, "yes" if true else "no")
+
+    return ask
 
 
 def _nearly(thing: Object, relation: str, reference: Object) -> bool:
@@ -282,3 +309,16 @@ def countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
         phrases.add(mixed)
     # Sets of tuples are ordered by a hash that differs between processes.
     return sorted(phrases, key=lambda phrase: tuple(word or "" for word in phrase))
+
+
+_ASK: Final[dict[str, _Ask]] = {
+    "yes_no": lambda scene, rng: ask_yes_no(scene, rng, pick(("yes", "no"), rng)),
+    "yes_no_existence": _claiming(_existence_claim),
+    "yes_no_number": _claiming(_count_claim),
+    "yes_no_relation": _claiming(_relation_claim),
+    "how_many": ask_how_many,
+    "which_colour": ask_which_colour,
+    "which_shape": ask_which_shape,
+    "where": ask_where,
+    "left_of": ask_left_of,
+}

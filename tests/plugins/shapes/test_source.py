@@ -82,6 +82,13 @@ def test_questions_may_be_of_some_kinds_only() -> None:
     assert all(turn.text in SHAPES for turns in only for turn in turns[1::2])
 
 
+def test_a_kind_that_is_named_twice_is_asked_twice_as_often() -> None:
+    source = Shapes(ShapesConfig(task="ask", kinds=("how_many", "yes_no", "yes_no"), questions=3))
+    for index in range(40):
+        answers = [turn.text in ("yes", "no") for turn in source.example(index).turns[1::2]]
+        assert sorted(answers) == [False, True, True]
+
+
 def test_listings_follow_one_picture_and_now_and_then_end_in_a_description() -> None:
     source, described = Shapes(ShapesConfig(task="list", seed=4, wording="full")), 0
     for index in range(60):

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise, permutations
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from janiform_plugins.world import (
 )
 from janiform_plugins.world.captions import description
 from janiform_plugins.world.compositions import Related
+from janiform_plugins.world.questions import CLAIM_KINDS, questions_of
 from janiform_plugins.world.scene import TINTS, in_reading_order
 
 NUMBERS = {"a": 1, "an": 1, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4}
@@ -204,6 +205,42 @@ def test_questions_have_one_answer_and_it_is_right(scene: Scene, rng: np.random.
         assert answers(question, scene) == {question.answer}, (question, scene)
 
 
+some_kinds = st.lists(st.sampled_from(QUESTION_KINDS + CLAIM_KINDS), min_size=1, unique=True)
+
+
+@given(scenes, generators, some_kinds, st.integers(1, 6))
+@settings(deadline=None, max_examples=200)
+def test_questions_of_some_kinds_are_of_these_kinds_different_and_right(
+    scene: Scene, rng: np.random.Generator, kinds: list[str], most: int
+) -> None:
+    found = questions_of(scene, rng, kinds, most)
+
+    assert len({question.text for question in found}) == len(found) <= most
+    wanted = {"yes_no" if kind in CLAIM_KINDS else kind for kind in kinds}
+    assert {question.kind for question in found} <= wanted
+    if most >= len(kinds) and {"yes_no", "yes_no_existence"} & set(kinds):
+        assert "yes_no" in {question.kind for question in found}
+    for question in found:
+        assert answers(question, scene) == {question.answer}, (question, scene)
+
+
+@pytest.mark.parametrize(
+    ("kind", "claims"),
+    [
+        ("yes_no_existence", lambda text: not text.startswith("are there") and not RELATION.search(text)),
+        ("yes_no_number", lambda text: text.startswith("are there")),
+        ("yes_no_relation", RELATION.search),
+    ],
+)
+def test_claims_are_of_one_sort_and_as_often_true_as_false(kind: str, claims: Callable[[str], object]) -> None:
+    rng = np.random.default_rng(0)
+    found = [question for index in range(300) for question in questions_of(sample_scene(7, index), rng, [kind], 3)]
+
+    assert len(found) > 300
+    assert all(claims(question.text) for question in found)
+    assert 0.4 < sum(question.answer == "yes" for question in found) / len(found) < 0.6
+
+
 @given(scenes, generators)
 @settings(deadline=None, max_examples=100)
 def test_statements_are_true(scene: Scene, rng: np.random.Generator) -> None:
@@ -257,7 +294,7 @@ def test_training_never_denies_a_held_out_composition() -> None:
     rng = np.random.default_rng(0)
     for index in range(1000):
         scene = sample_scene(2, index)
-        for question in questions(scene, rng):
+        for question in questions(scene, rng) + questions_of(scene, rng, CLAIM_KINDS, 6):
             if question.answer != "no":
                 continue
             said = noun_phrases(question.text)
