@@ -22,6 +22,14 @@ class ContrastiveConfig:
     length: int = field(
         default=64, validator=validators.gt(0), metadata={"help": "tokens of a caption that are read at most"}
     )
+    decoder: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={
+            "help": "layers of a decoder that also tells each caption from all features of its picture, as in SigLIP 2 "
+            "(arXiv:2502.14786), whose loss is called caption; 0: none"
+        },
+    )
     temperature: float = field(
         default=10.0,
         validator=validators.gt(0),

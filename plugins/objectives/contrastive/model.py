@@ -14,7 +14,7 @@ from janiform import Conversation, Draw, Loss, UsageError, nearest
 from torch import Tensor, nn
 
 from .config import ContrastiveConfig
-from .towers import AttentionPool, MeanPool, TextTower, heads_for
+from .towers import AttentionPool, CaptionDecoder, MeanPool, TextTower, heads_for
 
 if TYPE_CHECKING:
     from janiform import UnifiedModel
@@ -24,6 +24,10 @@ FEW = (
     "the samples of a step hold fewer than two captioned pictures: contrastive wants a source that draws, and a larger "
     "batch"
 )
+
+
+CAPTION = "caption"
+"""The name of the decoder's loss."""
 
 
 @frozen(eq=False)
@@ -47,6 +51,9 @@ class Contrastive(nn.Module):
     Captions are the prompts of conversations in which a picture is drawn. Captions with the same words count as the
     same caption, so that no picture is pushed away from its own words.
 
+    With ``decoder``, a decoder tells each caption from all features of its picture, as in SigLIP 2 (arXiv:2502.14786).
+    What one pooled vector need not hold, such as what is where, is in the features then.
+
     Where several processes share a step, each has the rows of its own pictures in the table of all pairs, whose columns
     are the captions of all of them.
     """
@@ -69,6 +76,8 @@ class Contrastive(nn.Module):
         self.pool = AttentionPool(width, heads_for(width)) if config.pool == "attention" else MeanPool()
         vocabulary = model.plan.hidden.vocabulary
         self.text = TextTower(vocabulary, config.length, config.width, config.layers, config.heads, width)
+        sizes = (vocabulary, config.length, config.width, config.decoder, config.heads, width)
+        self.decoder = CaptionDecoder(*sizes) if config.decoder else None
         self.log_temperature = nn.Parameter(torch.tensor(math.log(config.temperature)))
         self.bias = nn.Parameter(torch.tensor(config.bias))
         self.gather: Callable[[Tensor], Tensor] = _own
@@ -86,12 +95,17 @@ class Contrastive(nn.Module):
         return Pairs(pixels, padded, present)
 
     def counts(self, batch: Pairs) -> dict[str, int]:
-        """The pictures."""
-        return {self.pathway: len(batch.ids)}
+        """The pictures, and where there is a decoder the tokens of their captions."""
+        pictures = {self.pathway: len(batch.ids)}
+        return pictures if self.decoder is None else pictures | {CAPTION: int(batch.present.sum())}
 
     def losses(self, batch: Pairs) -> tuple[dict[str, Loss], dict[str, Tensor]]:
-        """The loss under the pathway's name, counted in pictures; and how often a picture's best caption is its own."""
-        pictures = F.normalize(self.pool(self.encoder(batch.pixels)).float(), dim=-1)
+        """The loss under the pathway's name, counted in pictures; and how often a picture's best caption is its own.
+
+        Where there is a decoder, also the cross-entropy of the captions, counted in tokens.
+        """
+        features = self.encoder(batch.pixels)
+        pictures = F.normalize(self.pool(features).float(), dim=-1)
         captions = self.gather(F.normalize(self.text(batch.ids, batch.present).float(), dim=-1))
         if len(captions) < 2:
             raise UsageError(FEW)
@@ -103,7 +117,12 @@ class Contrastive(nn.Module):
             total = -F.logsigmoid(torch.where(same, scores, -scores)).sum()
         found = same.gather(1, scores.argmax(1, keepdim=True)).float().mean()
         count = torch.full((), float(len(pictures)), device=total.device)
-        return {self.pathway: Loss(total, count)}, {
+        losses = {self.pathway: Loss(total, count)}
+        if self.decoder is not None:
+            told = self.decoder(batch.ids, batch.present, features).float()
+            wanted = batch.ids[batch.present]
+            losses[CAPTION] = Loss(F.cross_entropy(told, wanted, reduction="sum"), count.new_tensor(float(len(wanted))))
+        return losses, {
             "retrieval": found.detach(),
             "temperature": self.log_temperature.exp().detach(),
         }

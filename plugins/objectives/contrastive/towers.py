@@ -1,6 +1,6 @@
 """What only contrastive training needs: a text tower, and poolers from many vectors to one.
 
-B pictures or captions    N features of a picture    T tokens of a caption    D width
+B pictures or captions    N features of a picture    T tokens of a caption    D width    V vocabulary
 """
 
 from __future__ import annotations
@@ -35,6 +35,37 @@ class TextTower(nn.Module):
         pooled = (self.norm(states) * weights).sum(1) / weights.sum(1).clamp(min=1)
         out: Tensor = self.projection(pooled)
         return out
+
+
+class CaptionDecoder(nn.Module):
+    """A transformer that tells a caption's tokens, each from those before it and from all features of the picture."""
+
+    def __init__(self, vocabulary: int, length: int, width: int, layers: int, heads: int, features: int) -> None:
+        super().__init__()
+        self.start = nn.Parameter(torch.zeros(1, 1, width))
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.positions = nn.Parameter(torch.randn(length, width) * 0.02)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.features = nn.Linear(features, width)
+        self.layers = nn.ModuleList(
+            nn.TransformerDecoderLayer(
+                width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, ids: Tensor, present: Tensor, features: Tensor) -> Tensor:
+        """Ids [B, T], where there is one [B, T], and features [B, N, D] to logits of those that are present [n, V]."""
+        before = torch.cat((self.start.expand(len(ids), -1, -1), self.embedding(ids[:, :-1])), dim=1)
+        states = before + self.positions[: ids.shape[1]]
+        later = nn.Transformer.generate_square_subsequent_mask(ids.shape[1], device=ids.device, dtype=states.dtype)
+        seen = self.features(features)
+        for layer in self.layers:
+            states = layer(states, seen, tgt_mask=later, tgt_is_causal=True)
+        logits: Tensor = self.head(self.norm(states)[present])
+        return logits
 
 
 class AttentionPool(nn.Module):

@@ -73,6 +73,38 @@ def test_captions_are_read_alike_whatever_stands_beside_them(tiny_model: Unified
     )
 
 
+def test_captions_are_told_token_by_token_from_the_features_of_their_picture(tiny_model: UnifiedModel) -> None:
+    objective = make("contrastive", tiny_model, width=16, heads=2, layers=1, decoder=2)
+    pairs = objective.prepare(DRAWINGS, rng())
+    losses, _ = objective.losses(pairs)
+    features = objective.encoder(pairs.pixels)
+    expected, count = 0.0, 0
+    for row, length in enumerate(pairs.present.sum(1).tolist()):
+        for place in range(length):
+            # Alone, and with what comes after the token not even there.
+            ids = pairs.ids[row : row + 1, : place + 1]
+            told = objective.decoder(ids, torch.ones_like(ids, dtype=torch.bool), features[row : row + 1])[-1]
+            expected -= told.double().log_softmax(-1)[ids[0, -1]].item()
+            count += 1
+    assert losses["caption"].total.item() == pytest.approx(expected, rel=1e-5)
+    assert losses["caption"].count.item() == objective.counts(pairs)["caption"] == count
+    alone = make("contrastive", tiny_model, width=16, heads=2, layers=1).losses(pairs)[0]
+    assert set(alone) == {"understanding"}
+
+
+def test_every_feature_learns_from_captions(tiny_model: UnifiedModel) -> None:
+    objective = make("contrastive", tiny_model, width=16, heads=2, layers=1, decoder=1)
+    pairs = objective.prepare(DRAWINGS, rng())
+    features = objective.encoder(pairs.pixels).detach().requires_grad_()
+    objective.decoder(pairs.ids, pairs.present, features).logsumexp(-1).sum().backward()
+    assert features.grad is not None
+    assert (features.grad.abs().sum(-1) > 0).all()
+    losses, _ = objective.losses(pairs)
+    own = [parameter for name, parameter in objective.named_parameters() if not name.startswith("encoder.")]
+    gradients = torch.autograd.grad(sum(loss.mean for loss in losses.values()), own, allow_unused=True)
+    assert all(gradient is not None for gradient in gradients)
+
+
 @pytest.mark.parametrize("pool", ["attention", "mean"])
 def test_the_encoder_and_what_the_objective_owns_learn(tiny_model: UnifiedModel, pool: str) -> None:
     objective = make("contrastive", tiny_model, width=16, heads=2, layers=1, pool=pool)
