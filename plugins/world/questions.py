@@ -61,7 +61,7 @@ class Question(NamedTuple):
     answer: str
 
 
-_Ask = Callable[[Scene, np.random.Generator], Question | None]
+Ask = Callable[[Scene, np.random.Generator], Question | None]
 
 
 def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
@@ -71,15 +71,7 @@ def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
     two are the same question. "No" never denies a held-out composition of a training scene: a model would otherwise
     learn that those compositions do not exist.
     """
-    asked = (
-        ask_yes_no(scene, rng, pick(("yes", "no"), rng)),
-        ask_yes_no(scene, rng, pick(("yes", "no"), rng)),
-        ask_how_many(scene, rng),
-        ask_which_colour(scene, rng),
-        ask_which_shape(scene, rng),
-        ask_where(scene, rng),
-        ask_left_of(scene, rng),
-    )
+    asked = (ASK[kind](scene, rng) for kind in ("yes_no", *QUESTION_KINDS))
     found = [question for question in asked if question is not None]
     return [found[int(i)] for i in rng.permutation(len(found))]
 
@@ -89,7 +81,7 @@ def questions_of(scene: Scene, rng: np.random.Generator, kinds: Sequence[str], m
     turns = [kinds[int(i)] for i in rng.permutation(len(kinds))]
     found: dict[str, Question] = {}
     for turn in range(4 * max(most, len(kinds))):
-        question = _ASK[turns[turn % len(turns)]](scene, rng)
+        question = ASK[turns[turn % len(turns)]](scene, rng)
         if question is not None:
             found.setdefault(question.text, question)
         if len(found) == most:
@@ -182,7 +174,7 @@ def ask_left_of(scene: Scene, rng: np.random.Generator) -> Question | None:
     return Question("left_of", text, with_article(describe(thing).noun()))
 
 
-def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -> _Ask:
+def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -> Ask:
     def ask(scene: Scene, rng: np.random.Generator) -> Question | None:
         true = chance(0.5, rng)
         text = claim(scene, rng, true)
@@ -311,7 +303,7 @@ def countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
     return sorted(phrases, key=lambda phrase: tuple(word or "" for word in phrase))
 
 
-_ASK: Final[dict[str, _Ask]] = {
+ASK: Final[dict[str, Ask]] = {
     "yes_no": lambda scene, rng: ask_yes_no(scene, rng, pick(("yes", "no"), rng)),
     "yes_no_existence": _claiming(_existence_claim),
     "yes_no_number": _claiming(_count_claim),
@@ -322,3 +314,4 @@ _ASK: Final[dict[str, _Ask]] = {
     "where": ask_where,
     "left_of": ask_left_of,
 }
+"""How a question of each kind is asked, or not where the scene allows none."""

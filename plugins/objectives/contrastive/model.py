@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from attrs import frozen
-from janiform import Conversation, Draw, Loss, UsageError, nearest
+from janiform import Conversation, Draw, Loss, UsageError, nearest, summed_cross_entropy
 from torch import Tensor, nn
 
 from .config import ContrastiveConfig
@@ -32,17 +32,22 @@ CAPTION = "caption"
 
 @frozen(eq=False)
 class Pairs:
-    """Pictures with a caption each: pixels [B, 3, h, w]; ids int64 [B, T], 0 where ``present`` [B, T] says no token."""
+    """Pictures with a caption each: pixels [B, 3, h, w]; ids int64 [B, T], 0 where ``present`` [B, T] says no token.
+
+    ``places`` [n] are those of the tokens, counted through all rows.
+    """
 
     pixels: Tensor
     ids: Tensor
     present: Tensor
+    places: Tensor
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Pairs:
-        return Pairs(*(part.to(device, non_blocking=non_blocking) for part in (self.pixels, self.ids, self.present)))
+        parts = (self.pixels, self.ids, self.present, self.places)
+        return Pairs(*(part.to(device, non_blocking=non_blocking) for part in parts))
 
     def pin_memory(self) -> Pairs:
-        return Pairs(self.pixels.pin_memory(), self.ids.pin_memory(), self.present.pin_memory())
+        return Pairs(*(part.pin_memory() for part in (self.pixels, self.ids, self.present, self.places)))
 
 
 class Contrastive(nn.Module):
@@ -74,7 +79,7 @@ class Contrastive(nn.Module):
         self.encoder = model.part(f"{config.pathway}.encoder")
         width = model.plan.parts[f"{config.pathway}.encoder"].output.width
         self.pool = AttentionPool(width, heads_for(width)) if config.pool == "attention" else MeanPool()
-        vocabulary = model.plan.hidden.vocabulary
+        self.vocabulary = vocabulary = model.plan.hidden.vocabulary
         self.text = TextTower(vocabulary, config.length, config.width, config.layers, config.heads, width)
         sizes = (vocabulary, config.length, config.width, config.decoder, config.heads, width)
         self.decoder = CaptionDecoder(*sizes) if config.decoder else None
@@ -92,12 +97,12 @@ class Contrastive(nn.Module):
         padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
         present = torch.tensor([[True] * len(row) + [False] * (longest - len(row)) for row in ids])
         pixels = torch.stack([self.processor.pixels(picture, self.pathway) for _, picture in pairs])
-        return Pairs(pixels, padded, present)
+        return Pairs(pixels, padded, present, present.flatten().nonzero().flatten())
 
     def counts(self, batch: Pairs) -> dict[str, int]:
         """The pictures, and where there is a decoder the tokens of their captions."""
         pictures = {self.pathway: len(batch.ids)}
-        return pictures if self.decoder is None else pictures | {CAPTION: int(batch.present.sum())}
+        return pictures if self.decoder is None else pictures | {CAPTION: len(batch.places)}
 
     def losses(self, batch: Pairs) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         """The loss under the pathway's name, counted in pictures; and how often a picture's best caption is its own.
@@ -119,9 +124,10 @@ class Contrastive(nn.Module):
         count = torch.full((), float(len(pictures)), device=total.device)
         losses = {self.pathway: Loss(total, count)}
         if self.decoder is not None:
-            told = self.decoder(batch.ids, batch.present, features).float()
-            wanted = batch.ids[batch.present]
-            losses[CAPTION] = Loss(F.cross_entropy(told, wanted, reduction="sum"), count.new_tensor(float(len(wanted))))
+            states = self.decoder(batch.ids, batch.places, features)
+            wanted = batch.ids.flatten()[batch.places]
+            told = summed_cross_entropy(self.decoder.head, states, wanted, self.vocabulary)
+            losses[CAPTION] = Loss(told, torch.full_like(count, float(len(wanted))))
         return losses, {
             "retrieval": found.detach(),
             "temperature": self.log_temperature.exp().detach(),

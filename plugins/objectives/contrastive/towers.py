@@ -1,12 +1,27 @@
 """What only contrastive training needs: a text tower, and poolers from many vectors to one.
 
-B pictures or captions    N features of a picture    T tokens of a caption    D width    V vocabulary
+B pictures or captions    N features of a picture    T tokens of a caption    D width    n tokens of all captions
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class Tokens(nn.Module):
+    """Ids [B, T] -> a learned vector for each token and one for its place, added [B, T, D]."""
+
+    def __init__(self, vocabulary: int, length: int, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.positions = nn.Parameter(torch.randn(length, width) * 0.02)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        vectors: Tensor = self.embedding(ids) + self.positions[: ids.shape[1]]
+        return vectors
 
 
 class TextTower(nn.Module):
@@ -14,9 +29,7 @@ class TextTower(nn.Module):
 
     def __init__(self, vocabulary: int, length: int, width: int, layers: int, heads: int, out: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.randn(length, width) * 0.02)
-        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.tokens = Tokens(vocabulary, length, width)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
@@ -28,7 +41,7 @@ class TextTower(nn.Module):
 
     def forward(self, ids: Tensor, present: Tensor) -> Tensor:
         """Ids [B, T] and where there is one [B, T] to vectors [B, D]."""
-        states = self.embedding(ids) + self.positions[: ids.shape[1]]
+        states = self.tokens(ids)
         for layer in self.layers:
             states = layer(states, src_key_padding_mask=~present)
         weights = present.unsqueeze(-1).to(states.dtype)
@@ -42,10 +55,8 @@ class CaptionDecoder(nn.Module):
 
     def __init__(self, vocabulary: int, length: int, width: int, layers: int, heads: int, features: int) -> None:
         super().__init__()
-        self.start = nn.Parameter(torch.zeros(1, 1, width))
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.randn(length, width) * 0.02)
-        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.begin = vocabulary
+        self.tokens = Tokens(vocabulary + 1, length, width)
         self.features = nn.Linear(features, width)
         self.layers = nn.ModuleList(
             nn.TransformerDecoderLayer(
@@ -56,16 +67,18 @@ class CaptionDecoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocabulary)
 
-    def forward(self, ids: Tensor, present: Tensor, features: Tensor) -> Tensor:
-        """Ids [B, T], where there is one [B, T], and features [B, N, D] to logits of those that are present [n, V]."""
-        before = torch.cat((self.start.expand(len(ids), -1, -1), self.embedding(ids[:, :-1])), dim=1)
-        states = before + self.positions[: ids.shape[1]]
+    def forward(self, ids: Tensor, places: Tensor, features: Tensor) -> Tensor:
+        """Ids [B, T], flat places [n] of those to be told, and features [B, N, D] to the states that tell them [n, D].
+
+        ``head`` makes logits of states.
+        """
+        states = self.tokens(F.pad(ids[:, :-1], (1, 0), value=self.begin))
         later = nn.Transformer.generate_square_subsequent_mask(ids.shape[1], device=ids.device, dtype=states.dtype)
         seen = self.features(features)
         for layer in self.layers:
             states = layer(states, seen, tgt_mask=later, tgt_is_causal=True)
-        logits: Tensor = self.head(self.norm(states)[present])
-        return logits
+        chosen: Tensor = self.norm(states.flatten(0, 1)[places])
+        return chosen
 
 
 class AttentionPool(nn.Module):
