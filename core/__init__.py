@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .api import Model as Model
     from .api import load as load
     from .attention import attend as attend
+    from .attention import sdpa as sdpa
     from .chat import Chat as Chat
     from .components.component import Component as Component
     from .components.hookspec import hookimpl as hookimpl
@@ -189,6 +190,7 @@ _PUBLIC = {
     "sampler_of": "generate",
     "save_picture": "pictures.making",
     "save_model": "storage.model_folder",
+    "sdpa": "attention",
     "share": "recipe",
     "summed_cross_entropy": "loss",
     "to_pil": "pictures.sheet",

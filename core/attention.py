@@ -10,10 +10,11 @@ every batch, so that a block would be compiled again and again.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .components.making import make
 from .kernels import DEFAULT, Asked, Choice, Serves, choose, refused, shortcomings
@@ -21,6 +22,9 @@ from .sequence.mask import Mask
 
 if TYPE_CHECKING:
     from .contracts import Kernel
+
+SHORT = 512
+"""Below so many keys a CPU goes backward faster in float32 than in bfloat16, three times as fast at 100."""
 
 
 class Attention:
@@ -82,6 +86,20 @@ def default_attention() -> Attention:
 
     component = registry().find("kernel", DEFAULT)
     return made(Choice(component, component.config()))
+
+
+def sdpa(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+    """PyTorch's ``scaled_dot_product_attention`` with its ``options``, on a CPU in the precision that trains faster.
+
+    Takes and gives what that does, in the type of the queries, for what has no mask to declare or is a kernel itself.
+    """
+    reduced = q.dtype in (torch.bfloat16, torch.float16)
+    learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
+    if not (q.device.type == "cpu" and reduced and learning and k.shape[-2] < SHORT):
+        return functional.scaled_dot_product_attention(q, k, v, **options)
+    with torch.autocast("cpu", enabled=False):
+        attended = functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), **options)
+    return attended.to(q.dtype)
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]

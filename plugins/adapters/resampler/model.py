@@ -9,9 +9,9 @@ B pictures    N features    Q queries    W width of the queries
 from __future__ import annotations
 
 import torch
-from janiform import Features, Hidden
+from janiform import Features, Hidden, sdpa
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu
 
 from .config import ResamplerConfig
 
@@ -80,4 +80,4 @@ class CrossAttention(nn.Module):
     def forward(self, queries: Tensor, seen: Tensor) -> Tensor:
         q = self.q(queries).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.kv(seen).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.proj(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.proj(sdpa(q, k, v).transpose(1, 2).flatten(2))

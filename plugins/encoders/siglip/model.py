@@ -6,9 +6,9 @@ B pictures    N patches    W width
 from __future__ import annotations
 
 import torch
+from janiform import sdpa
 from janiform_plugins.waves import waves
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from ..vit.blocks import MLP, Block, initialise_linears
 from .config import SiglipConfig
@@ -61,5 +61,5 @@ class AttentionPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q = self.q(self.latent.expand(len(x), -1, -1)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.kv(x).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        pooled = self.proj(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        pooled = self.proj(sdpa(q, k, v).transpose(1, 2).flatten(2))
         return (pooled + self.mlp(self.norm(pooled)))[:, 0]

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from janiform import sdpa
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention, silu
+from torch.nn.functional import gelu, silu
 
 from .config import Activation
 
@@ -53,7 +54,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.proj(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.proj(sdpa(q, k, v).transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Module):

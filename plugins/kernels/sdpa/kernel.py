@@ -6,9 +6,8 @@ B rows    T queries    S keys    h heads    Dh head width    Q queries and K key
 from __future__ import annotations
 
 import torch
-from janiform import Mask, UsageError
+from janiform import Mask, UsageError, sdpa
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
 from ..runs import by_runs
 from .alike import Alike, alike, from_groups, to_groups
@@ -33,7 +32,7 @@ class SdpaKernel:
             return by_runs(q, k, v, mask, lambda q, k, v, runs: _computed(q, k, v, groups[runs.causal]))
         seen, causal = mask.compiled(queries, keys, q.device)
         grouped = q.shape[1] != k.shape[1]
-        return scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=causal, enable_gqa=grouped)
+        return sdpa(q, k, v, attn_mask=seen, is_causal=causal, enable_gqa=grouped)
 
 
 def one_query(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
@@ -45,9 +44,9 @@ def one_query(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     kv_heads, keys = k.shape[1:3]
     seen, causal = mask.compiled(1, keys, q.device)
     if heads == kv_heads:
-        return scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=causal)
+        return sdpa(q, k, v, attn_mask=seen, is_causal=causal)
     grouped = q.reshape(rows, kv_heads, heads // kv_heads, width)
-    return scaled_dot_product_attention(grouped, k, v, attn_mask=seen).reshape(rows, heads, 1, width)
+    return sdpa(grouped, k, v, attn_mask=seen).reshape(rows, heads, 1, width)
 
 
 def _in_groups(q: Tensor, k: Tensor, mask: Mask) -> dict[bool, Alike] | None:
@@ -88,7 +87,7 @@ def _computed(q: Tensor, k: Tensor, v: Tensor, runs: Alike) -> Tensor:
         queries, keys = group.queries, group.keys
         late = runs.causal and queries != keys
         seen = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries) if late else None
-        attended = scaled_dot_product_attention(
+        attended = sdpa(
             *(tensor.unflatten(0, (group.number, -1)).transpose(1, 2) for tensor in (own_q, own_k, own_v)),
             attn_mask=seen,
             is_causal=runs.causal and not late,

@@ -80,7 +80,7 @@ def test_sdpa_takes_documents_of_about_one_length_together_where_that_pays(
         made.append((len(q), q.shape[2]))
         return scaled_dot_product_attention(q, *others, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sdpa, "scaled_dot_product_attention", counted)
+    monkeypatch.setattr(sdpa, "sdpa", counted)
     if lengths is None:
         documents = torch.tensor([0, 1, 0]).repeat_interleave(200)
     else:
