@@ -3,11 +3,11 @@
     python benchmarks/packed.py --samples 8 --steps 5 --out packed.json
 
 The same samples, with lengths as in benchmarks/packing.py, are trained on by the engine twice: in rows of 4096 that
-hold several, and a sample a row, padded to the longest. The model is janus-mini with pictures of 576 tokens and a
-backbone of the given size; reading, laying out and the update of the weights are measured with it. Both take turns step
-by step, in processor time, so that other programs on the machine count for little; the ratio is that of each pair of
-steps, which differ in how long their longest sample is. Prints, as JSON, medians, the ratio over all steps, and the
-median, lowest and highest ratio of a step.
+hold several, and a sample a row, padded to the longest. The model is janus-mini with pictures of 576 tokens, both
+ways, and a backbone of the given size; reading, laying out and the update of the weights are measured with it. Both
+take turns step by step, in processor time, so that other programs on the machine count for little; the ratio is that
+of each pair of steps, which differ in how long their longest sample is. Prints, as JSON, medians, the ratio over all
+steps, and the median, lowest and highest ratio of a step.
 """
 
 from __future__ import annotations
@@ -70,8 +70,10 @@ def recipe_of(width: int, layers: int) -> Any:
         "backbone.inner": width * 11 // 4,
         "backbone.layers": layers,
         "backbone.heads": width // 32,
+        "backbone.kv_heads": width // 32,
         "backbone.context": LENGTH,
         "understanding.encoder.image_size": side,
+        "understanding.adapter": '{ use = "mlp", depth = 2 }',  # a position for each of the encoder's, as in Janus
         "generation.tokenizer.image_size": side,
     }
     return read_recipe("janus-mini", [f"{key}={value}" for key, value in changes.items()]), side

@@ -2,7 +2,8 @@
 
     python benchmarks/training_step.py janus-mini stage-2 --steps 10
     python benchmarks/training_step.py janus-mini stage-2 --steps 5 --set backbone.width=768 --set backbone.inner=2112 \
-        --set backbone.layers=12 --set backbone.heads=12                       # a backbone of about 100 M
+        --set backbone.layers=12 --set backbone.heads=12 --set backbone.kv_heads=12 --set backbone.head_width=64
+                                                                               # a backbone of about 100 M
 
 Both are measured in processor time, alternating, so that other programs on the machine count for little. Prints JSON.
 """

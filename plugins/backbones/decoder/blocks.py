@@ -31,7 +31,8 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return rms_norm(x, self.weight.shape, self.weight, self.eps)
+        # Heads are bfloat16 where the rest computes in it, and the two of one type go through one operation.
+        return rms_norm(x.to(self.weight.dtype), self.weight.shape, self.weight, self.eps)
 
 
 @frozen
