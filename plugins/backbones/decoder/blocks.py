@@ -31,8 +31,9 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Heads are bfloat16 where the rest computes in it, and the two of one type go through one operation.
-        return rms_norm(x.to(self.weight.dtype), self.weight.shape, self.weight, self.eps)
+        # Heads are bfloat16 where projections are; of one type with the weight, they go through one operation.
+        wide = torch.promote_types(x.dtype, self.weight.dtype)
+        return rms_norm(x.to(wide), self.weight.shape, self.weight, self.eps)
 
 
 @frozen
