@@ -1,0 +1,171 @@
+"""What looks, draws and thinks: tilings, encoders, tokenizers, embeddings, adapters, backbones and heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from ..ports import Codes, Features, Grid, Hidden, Logits
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from ..loss import Loss
+    from ..sequence.cache import KVCache
+    from ..sequence.mask import Mask
+    from ..sequence.tiles import Tiles
+
+ImageTransform = Callable[["Image"], "Tensor"]
+"""A PIL picture of any size and mode RGB to a float32 tensor [3, height, width], normalised as the part wants it."""
+
+Choose = Callable[["Tensor"], "Tensor"]
+"""Logits [R, V] of R sequences to one code each [R]: guidance and sampling, given to ``Head.sample`` by the sampler."""
+
+
+class TilingConfig(Protocol):
+    """Kind ``tiling``; factory(config) -> Tiling."""
+
+    @property
+    def most(self) -> int:
+        """The most pictures that one picture is seen as."""
+
+
+class Tiling(Protocol):
+    """Cuts large pictures up before an encoder of one size looks at them. Runs in data workers, without torch."""
+
+    def cut(self, picture: Image | ndarray, seen: Grid, background: tuple[int, int, int]) -> Tiles:
+        """A picture, RGB or uint8 [h, w, 3], to what is seen of it, each crop ``seen`` pixels high and wide.
+
+        One that is left whole, as an overview is, must be the picture itself: the pathway's transform pads it.
+        """
+
+
+class EncoderConfig(Protocol):
+    """Kind ``encoder``; factory(config) -> Encoder."""
+
+    def features(self) -> Features:
+        """The port that the encoder gives."""
+
+    def transform(self) -> ImageTransform:
+        """How a picture becomes the encoder's pixels (understanding pads to a square). May import torch when called."""
+
+
+class Encoder(Protocol):
+    """An ``nn.Module``: pixels [B, 3, height, width] -> features [B, N, width]."""
+
+    def __call__(self, pixels: Tensor) -> Tensor: ...
+
+
+class TokenizerConfig(Protocol):
+    """Kind ``tokenizer``; factory(config) -> Tokenizer."""
+
+    def codes(self) -> Codes: ...
+
+    def transform(self) -> ImageTransform:
+        """How a picture becomes a target to draw (scaled to cover, centre-cropped, in [-1, 1])."""
+
+
+class Tokenizer(Protocol):
+    """An ``nn.Module`` between pixels and codes. Pixels are in [-1, 1]; codes are int64 [B, N, d] in raster order."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pixels [B, 3, h, w] to codes [B, N, d]."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [B, N, d] to pixels [B, 3, h, w], not clipped."""
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """The codebook's vectors of codes [B, N, d], summed over depth: [B, N, width]."""
+
+    def losses(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """Training losses by name (each weighted, ready to be added up) and figures to watch (usage, perplexity)."""
+
+
+class EmbeddingConfig(Protocol):
+    """Kind ``embedding``: codes to vectors, the backbone's view of what was drawn.
+
+    factory(config, codes: Codes, hidden: Hidden) -> Embedding.
+    It may borrow, see ``Borrower``.
+    """
+
+    def embed(self, codes: Codes, hidden: Hidden) -> Features: ...
+
+
+class Embedding(Protocol):
+    """An ``nn.Module``: codes [B, n, d] -> vectors [B, n, width].
+
+    The codes are all N of a picture, or n of them in a row; ``first`` is the place of the first one in the picture. Who
+    doesn't care for places passes over it.
+    """
+
+    def __call__(self, codes: Tensor, first: int = 0) -> Tensor: ...
+
+
+class AdapterConfig(Protocol):
+    """Kind ``adapter``; factory(config, source: Features, hidden: Hidden) -> Adapter."""
+
+    def adapt(self, source: Features, hidden: Hidden) -> Features:
+        """What it gives: N' tokens of the hidden width. Raises ``Misfit`` where it cannot."""
+
+
+class Adapter(Protocol):
+    """An ``nn.Module``: features [B, N, width] -> [B, N', H]. One that draws maps each of them alone, so N' is N."""
+
+    def __call__(self, features: Tensor) -> Tensor: ...
+
+
+class BackboneConfig(Protocol):
+    """Kind ``backbone``; factory(config) -> Backbone."""
+
+    def hidden(self) -> Hidden: ...
+
+
+class Backbone(Protocol):
+    """An ``nn.Module``: the language model without the generation of anything but text."""
+
+    def __call__(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: KVCache | None = None) -> Tensor:
+        """Embeddings [B, T, H], positions int64 [B, T] -> hidden states [B, T, H] after the final norm.
+
+        With a cache, the T given positions follow those already in it; the mask covers cached and new keys.
+        """
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Text ids [B, T] to embeddings [B, T, H]."""
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states [..., H] to text logits [..., V]."""
+
+
+class HeadConfig(Protocol):
+    """Kind ``head``; factory(config, hidden: Hidden, codes: Codes) -> Head. It may borrow, see ``Borrower``."""
+
+    def predict(self, hidden: Hidden, codes: Codes) -> Logits: ...
+
+
+class Head(Protocol):
+    """An ``nn.Module`` that predicts the code of the next position."""
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """Hidden states [R, H] to the logits of the first code [R, V]."""
+
+    def loss(self, hidden: Tensor, codes: Tensor) -> Loss:
+        """Cross-entropy, in nats, of codes [R, d] given hidden states [R, H]; the count is R·d."""
+
+    def sample(self, hidden: Tensor, choose: Choose) -> Tensor:
+        """Hidden states [R, H] to codes [R, d]; ``choose`` is called once per depth level with logits [R, V]."""
+
+
+class BorrowerConfig(Protocol):
+    """The config of an embedding or head whose codes are ids of the backbone's vocabulary, beside those of the text."""
+
+    def rows(self, hidden: Hidden, codes: Codes) -> range:
+        """The ids of the codes, which the text leaves to them. Raises ``Misfit`` where the vocabulary lacks them."""
+
+
+class Borrower(Protocol):
+    """An embedding or head that works with the backbone's matrices, which stay the backbone's."""
+
+    def borrow(self, backbone: Backbone) -> None:
+        """Keep the backbone, but not as a submodule, so that its weights have one name. Called before anything else."""
