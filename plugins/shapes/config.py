@@ -16,11 +16,12 @@ def _distinct(_: object, attribute: Attribute[tuple[str, ...]], values: tuple[st
 class ShapesConfig:
     """Which stream of scenes, and what is said about them."""
 
-    task: Literal["draw", "ask", "list", "read"] = field(
+    task: Literal["draw", "ask", "list", "read", "plan"] = field(
         default="draw",
         metadata={
             "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; list: a picture "
-            "and what it shows, in listings without sentences; read: texts only"
+            "and what it shows, in listings without sentences; read: texts only; plan: a caption and where in a picture "
+            "the things go that it names, in words only"
         },
     )
     seed: int = field(default=0, validator=validators.ge(0), metadata={"help": "which endless stream of scenes"})

@@ -9,6 +9,7 @@ from janiform import Conversation, Look, Turn
 from janiform_plugins.world.captions import description, prompt
 from janiform_plugins.world.listings import list_pairs, listed, listings
 from janiform_plugins.world.phrases import chance, pick
+from janiform_plugins.world.plans import plan
 from janiform_plugins.world.questions import questions, questions_of
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
@@ -56,6 +57,9 @@ class Shapes:
             if config.wording == "full" and chance(0.25, rng):
                 turns[-1] = (pick(DESCRIBE, rng), description(scene))
             return _asking(render(scene), turns)
+        if config.task == "plan":
+            asked = plan(scene, rng)
+            return Conversation([Turn("user", (asked.text,)), Turn("assistant", asked.answer)])
         texts = statements(scene, rng)
         return Conversation.document(texts[int(rng.integers(len(texts)))])
 

@@ -18,7 +18,7 @@ from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
 from janiform_plugins.world.scene import SHAPES
 
-tasks = st.sampled_from(["draw", "ask", "list", "read"])
+tasks = st.sampled_from(["draw", "ask", "list", "read", "plan"])
 
 
 @settings(max_examples=30, deadline=None)
@@ -106,6 +106,13 @@ def test_short_listings_are_of_two_attributes() -> None:
     for index in range(20):
         turns = source.example(index).turns
         assert [turn.text.count(",") for turn in turns] == [1, 1, 1, 1]  # "list shape, place", "circle left, cross top"
+
+
+def test_a_plan_has_no_picture_and_does_not_draw() -> None:
+    question, answer = Shapes(ShapesConfig(task="plan", objects=2)).example(3).turns
+    assert "\nlist " in question.text
+    assert len(answer.text.split(", ")) == 2
+    assert not Shapes(ShapesConfig(task="plan")).example(3).draws
 
 
 def test_listings_may_be_of_given_attributes_only() -> None:
