@@ -7,7 +7,7 @@ divided by them, and the gradients of all pieces, on whichever process, add up t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -107,13 +107,9 @@ class Gradients:
             raise TrainingError(f"stage '{self.stage.name}': the objective found nothing to learn in its samples")
         if self._checked:
             return
-        known = {*losses, *self.names}
-        unknown = [name for name in self.stage.weights if name not in known]
+        unknown = unknown_weights(self.stage, {*losses, *self.names})
         if unknown:
-            path = f"stage.{self.stage.name}.weights"
-            raise RecipeError(
-                [Problem("no loss has this name", f"{path}.{name}", hint=nearest(name, known)) for name in unknown]
-            )
+            raise RecipeError(unknown)
 
     def _compare(self, found: Mapping[str, Loss], counts: Mapping[str, int]) -> None:
         """Whether the first step had as many predictions as its batches promised; asks the device, and so only once."""
@@ -122,6 +118,16 @@ class Gradients:
         if wrong:
             said = ", ".join(f"{count} of '{name}' where it announced {counts[name]}" for name, count in wrong.items())
             raise TrainingError(f"stage '{self.stage.name}': the objective counted {said}, so a step cannot be divided")
+
+
+def unknown_weights(stage: Stage, known: Collection[str]) -> list[Problem]:
+    """The weights of a stage that are of no loss with a known name."""
+    path = f"stage.{stage.name}.weights"
+    return [
+        Problem("no loss has this name", f"{path}.{name}", hint=nearest(name, known))
+        for name in stage.weights
+        if name not in known
+    ]
 
 
 def add_up(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from ..model import UnifiedModel
 from ..recipe import Recipe
 from .blocks import recomputed
 from .data import Kitchen, tickets
+from .gradients import unknown_weights
 from .mixture import Mixture
 from .stage import adapted, kernel_for, trainable
 
@@ -75,4 +76,9 @@ def _problems(
         ]
     ticket = next(tickets(Mixture(stage.mixture), stage.batch, range(1), {}, {}))
     prepared = Kitchen.of(sources, objective, (recipe.training.seed,), strict=recipe.training.strict)[ticket]
-    return found + [(f"{place}.mixture", problem) for problem in prepared.problems]
+    found += [(f"{place}.mixture", problem) for problem in prepared.problems]
+    if hasattr(objective, "counts") and not prepared.problems:
+        # What has no counts names its losses only where it computes them, as the stage begins.
+        known = {*model.plan.pathways, "text", *objective.counts(prepared.batch)}
+        found += [(problem.path, problem) for problem in unknown_weights(stage, known)]
+    return found

@@ -191,3 +191,12 @@ def test_a_step_that_cannot_be_divided_is_refused_with_its_place(ready: Any) -> 
     ]
     assert "contrastive looks at the samples of a step together" in str(caught.value)
     assert "did you mean 'backbone.layers'" in str(caught.value)
+
+
+def test_a_misspelt_weight_is_told_before_the_first_stage(ready: tuple[Recipe, dict[str, Any], Any]) -> None:
+    recipe, sources, processor = ready
+    model = compose(recipe).build()
+    model.processor = processor
+    stages = {**recipe.stages, "all": evolve(recipe.stages["all"], weights={"generatoin": 0.5, "text": 0.3})}
+    with pytest.raises(RecipeError, match=r"stage\.all\.weights\.generatoin: no loss .*did you mean 'generation'"):
+        rehearse(evolve(recipe, stages=stages), list(recipe.training.stages), model, sources)
