@@ -20,8 +20,8 @@ class ShapesConfig:
         default="draw",
         metadata={
             "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; list: a picture "
-            "and what it shows, in listings without sentences; read: texts only; plan: a caption and where in a picture "
-            "the things go that it names, in words only"
+            "and what it shows, in listings without sentences; read: texts only; plan: a caption and where the things "
+            "go that it names, in words only"
         },
     )
     seed: int = field(default=0, validator=validators.ge(0), metadata={"help": "which endless stream of scenes"})

@@ -46,7 +46,8 @@ def transform(self):
 
 Config.transform = transform
 """
-SWAP = ("--set", 'understanding.encoder = { use = "odd" }')
+CHANGES = ('understanding.encoder = { use = "odd" }', 'understanding.adapter = { use = "mlp" }')
+SWAP = ("--set", CHANGES[0], "--set", CHANGES[1])
 WHOLE = MAKES.replace("STRIDE", "16") + REGISTERS
 
 
@@ -210,7 +211,7 @@ def test_what_is_no_part_of_a_model_is_looked_at_too(
 
 def test_a_model_whose_plugin_is_gone_says_what_it_was(install: Install, tmp_path: Path, capsys: Capture) -> None:
     place = install("odd", WHOLE, distribution="janiform-mycodec", version="0.3.1")
-    model = compose(read_recipe("janus-mini", [SWAP[1]])).build()
+    model = compose(read_recipe("janus-mini", list(CHANGES))).build()
     model.processor.fit(["a red circle"] * 3)
     folder = save_model(model, tmp_path / "model")
     assert '"encoder odd@1" = "janiform-mycodec 0.3.1"' in (folder / "recipe.toml").read_text()
