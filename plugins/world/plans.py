@@ -7,12 +7,13 @@ bottom red cross"``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from .captions import description, framed, list_body, relation_body
-from .phrases import NUMBER_WORDS, chance, describe, pick
+from .phrases import NUMBER_WORDS, Phrase, chance, describe, pick
 from .questions import Question
 from .scene import Object, Scene, in_reading_order, region_of, relation_of
 
@@ -43,7 +44,7 @@ def plan(scene: Scene, rng: np.random.Generator) -> Question:
     if len(set(known)) == len(places) and chance(0.5, rng):
         return _plan(description(scene), "place", known, objects, rng)
     size = chance(0.4, rng)
-    groups: dict[object, list[Object]] = {}
+    groups: dict[Phrase, list[Object]] = {}
     for thing in objects:
         groups.setdefault(describe(thing, size=size), []).append(thing)
     text = framed(*list_body([(describe(things[0], size=size), len(things)) for things in groups.values()], rng), rng)
@@ -51,9 +52,8 @@ def plan(scene: Scene, rng: np.random.Generator) -> Question:
     return _plan(text, "number", NUMBER_WORDS[1:], in_words, rng)
 
 
-def _plan(
-    text: str, key: str, places: tuple[str, ...] | list[str], objects: list[Object], rng: np.random.Generator
-) -> Question:
+def _plan(text: str, key: str, places: Sequence[str], objects: Sequence[Object], rng: np.random.Generator) -> Question:
+    """The plan of a caption whose objects go to ``places``, of which there may be more than are needed."""
     said = pick(SAID, rng)
     parts = [
         " ".join((place, *(getattr(thing, name) for name in said)))
