@@ -7,7 +7,7 @@ divided by them, and the gradients of all pieces, on whichever process, add up t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -32,7 +32,7 @@ class Gradients:
     """Computes the gradients of a stage's steps.
 
     Args:
-        names: of the losses that there may be beside those of a batch, to tell a misspelt weight.
+        pathways: whose losses there may be beside those of a batch, to tell a misspelt weight.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Gradients:
         stage: Stage,
         objective: nn.Module,
         device: torch.device,
-        names: Iterable[str],
+        pathways: Iterable[str],
         sharded: Sharded | None,
         world: World,
     ) -> None:
         self.stage = stage
         self.objective = objective
         self.device = device
-        self.names = set(names)
+        self.pathways = tuple(pathways)
         self.sharded = sharded
         self.world = world
         self._checked = False
@@ -107,7 +107,7 @@ class Gradients:
             raise TrainingError(f"stage '{self.stage.name}': the objective found nothing to learn in its samples")
         if self._checked:
             return
-        unknown = unknown_weights(self.stage, {*losses, *self.names})
+        unknown = unknown_weights(self.stage, self.pathways, losses)
         if unknown:
             raise RecipeError(unknown)
 
@@ -120,9 +120,9 @@ class Gradients:
             raise TrainingError(f"stage '{self.stage.name}': the objective counted {said}, so a step cannot be divided")
 
 
-def unknown_weights(stage: Stage, known: Collection[str]) -> list[Problem]:
-    """The weights of a stage that are of no loss with a known name."""
-    path = f"stage.{stage.name}.weights"
+def unknown_weights(stage: Stage, pathways: Iterable[str], losses: Iterable[str]) -> list[Problem]:
+    """The weights of a stage that are of none of these losses, and of none that another of its batches may have."""
+    known, path = {*losses, *pathways, "text"}, f"stage.{stage.name}.weights"
     return [
         Problem("no loss has this name", f"{path}.{name}", hint=nearest(name, known))
         for name in stage.weights

@@ -79,6 +79,6 @@ def _problems(
     found += [(f"{place}.mixture", problem) for problem in prepared.problems]
     if hasattr(objective, "counts") and not prepared.problems:
         # What has no counts names its losses only where it computes them, as the stage begins.
-        known = {*model.plan.pathways, "text", *objective.counts(prepared.batch)}
-        found += [(problem.path, problem) for problem in unknown_weights(stage, known)]
+        unknown = unknown_weights(stage, model.plan.pathways, objective.counts(prepared.batch))
+        found += [(problem.path, problem) for problem in unknown]
     return found

@@ -98,8 +98,7 @@ class StageRun:
         self.mixture = Mixture(stage.mixture, f"stage.{stage.name}.mixture")
         self.skipped_in_a_row = torch.tensor(float(position.skipped_in_a_row), device=model.device)
         self.attention = kernel_for(stage, model, self.objective)
-        names = (*model.plan.pathways, "text")
-        self.gradients = Gradients(stage, self.objective, model.device, names, self.sharded, world)
+        self.gradients = Gradients(stage, self.objective, model.device, model.plan.pathways, self.sharded, world)
         self._last: tuple[Ticket, ...] = ()
 
     def _seed(self, rank: int) -> None:

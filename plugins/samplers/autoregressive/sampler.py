@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AutoregressiveSampler:
-    """See ``janiform.generate.Sampler``."""
+    """See ``janiform.contracts.Sampler``."""
 
     def __init__(self, config: AutoregressiveConfig) -> None:
         self.config = config
