@@ -15,6 +15,7 @@ test: lint types pytest
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 # Type checkers do not follow the mapping of folders to package names, so mypy sees an ordinary install's layout.
 types: $(VENV)/.tested

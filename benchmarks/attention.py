@@ -22,7 +22,7 @@ from itertools import pairwise
 import hardware
 import torch
 from janiform import Asked, KVCache, Mask, registry
-from janiform.attention import Attention, attention_for
+from janiform.attention.attend import Attention, attention_for
 from janiform.errors import JaniformError
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention

@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import torch
 from janiform import CropToSquare, registry
-from janiform.train.data import Kitchen, batches, tickets
-from janiform.train.mixture import Mixture
+from janiform.train.data.batches import Kitchen, batches, tickets
+from janiform.train.data.mixture import Mixture
 from PIL import Image
 
 BATCH = 8

@@ -24,11 +24,12 @@ import torch
 from attrs import evolve
 from janiform import read_recipe
 from janiform.compose import compose
-from janiform.train.checkpoint import Position
-from janiform.train.gauge import memory_peak, peak_flops
-from janiform.train.log import Entry
-from janiform.train.precision import arithmetic
-from janiform.train.stage import StageRun
+from janiform.model.build import build_model
+from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.loop.precision import arithmetic
+from janiform.train.loop.stage import StageRun
+from janiform.train.loop.throughput import memory_peak, peak_flops
+from janiform.train.progress.log import Entry
 from packed import WORDS, Samples
 from packing import MIXTURES
 
@@ -78,7 +79,7 @@ def main() -> None:
     recipe = read_recipe(options.recipe, [f'training.attention="{options.attention}"', *options.overrides])
     plan = compose(recipe)
     torch.manual_seed(0)
-    model = plan.build(device=torch.device(options.device))
+    model = build_model(plan, device=torch.device(options.device))
     model.processor.fit([" ".join(WORDS), "which?"] * 3)
     stage = evolve(
         recipe.stages[options.stage],

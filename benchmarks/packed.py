@@ -25,8 +25,9 @@ import torch
 from attrs import evolve, frozen
 from janiform import Conversation, read_recipe
 from janiform.compose import compose
-from janiform.train.checkpoint import Position
-from janiform.train.stage import StageRun
+from janiform.model.build import build_model
+from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.loop.stage import StageRun
 from numpy.typing import NDArray
 from packing import KINDS, LENGTH, MIXTURES
 
@@ -82,7 +83,7 @@ def recipe_of(width: int, layers: int) -> Any:
 def stage_run(recipe: Any, mixture: dict[str, float], samples: int, packed: int, sources: dict[str, Samples]) -> Any:
     """The second stage of the recipe, on other data."""
     torch.manual_seed(0)
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     model.processor.fit([" ".join(WORDS), "which?"] * 3)
     stage = recipe.stages["stage-2"]
     config = evolve(stage.objective.config, packed=packed, text_dropout=0.0)

@@ -23,11 +23,12 @@ import torch
 from attrs import evolve
 from janiform import read_recipe
 from janiform.compose import compose
-from janiform.planning.gpus import gpu_named
+from janiform.measure.gpus import gpu_named
+from janiform.model.build import build_model
 from janiform.planning.plan import Order, plan_training
-from janiform.train.checkpoint import Position
-from janiform.train.stage import StageRun
-from janiform.train.world import World, joined, mesh_of
+from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.distributed.process_group import World, joined, mesh_of
+from janiform.train.loop.stage import StageRun
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 
@@ -61,7 +62,7 @@ def steps_of(recipe: Any, name: str, steps: int, world: World) -> int:
     warm_up(mesh)
     before = resident("VmRSS")
     torch.manual_seed(0)
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     model.processor.fit(texts)
     run = StageRun(stage, model, Position(name), (0, 0), world, mesh)
     del model

@@ -22,9 +22,10 @@ import torch
 from attrs import evolve
 from janiform import read_recipe
 from janiform.compose import compose
-from janiform.train.checkpoint import Position
-from janiform.train.data import Kitchen, tickets
-from janiform.train.stage import StageRun
+from janiform.model.build import build_model
+from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.data.batches import Kitchen, tickets
+from janiform.train.loop.stage import StageRun
 from torch import nn
 
 
@@ -47,7 +48,7 @@ def bare(run: StageRun, sources: dict[str, Any]) -> Iterator[None]:
 
 def stage_run(recipe: Any, name: str) -> tuple[StageRun, dict[str, Any]]:
     torch.manual_seed(0)
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     stage = evolve(recipe.stages[name], muon=())  # the bare loop has AdamW alone
     sources = {
         source: recipe.sources[source].component.load()(recipe.sources[source].config) for source in stage.sources

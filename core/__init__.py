@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the table below once more, in the form that type checkers and editors follow
-    from .api import Model as Model
-    from .api import load as load
-    from .attention import attend as attend
-    from .attention import sdpa as sdpa
-    from .chat import Chat as Chat
+    from .attention.attend import attend as attend
+    from .attention.attend import sdpa as sdpa
     from .components.component import Component as Component
     from .components.hookspec import hookimpl as hookimpl
     from .components.registrar import Registrar as Registrar
@@ -28,7 +26,12 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .contracts import Contents as Contents
     from .contracts import TextTokenizer as TextTokenizer
     from .contracts import Tokenizer as Tokenizer
-    from .drawing import Preview as Preview
+    from .contracts.kernels import Asked as Asked
+    from .contracts.kernels import Serves as Serves
+    from .contracts.showcase import Answered as Answered
+    from .contracts.showcase import Drawn as Drawn
+    from .contracts.showcase import Samples as Samples
+    from .contracts.showcase import Showcase as Showcase
     from .epochs import Epochs as Epochs
     from .errors import ComponentError as ComponentError
     from .errors import CompositionError as CompositionError
@@ -42,18 +45,23 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .errors import StorageError as StorageError
     from .errors import UsageError as UsageError
     from .errors import nearest as nearest
-    from .generate import decode_codes as decode_codes
-    from .generate import generate_codes as generate_codes
-    from .generate import generate_text as generate_text
-    from .generate import sampler_of as sampler_of
-    from .kernels import Asked as Asked
-    from .kernels import Serves as Serves
+    from .inference.api import Model as Model
+    from .inference.api import load as load
+    from .inference.chat import Chat as Chat
+    from .inference.drawing import Preview as Preview
+    from .inference.generate import decode_codes as decode_codes
+    from .inference.generate import generate_codes as generate_codes
+    from .inference.generate import generate_text as generate_text
+    from .inference.generate import sampler_of as sampler_of
+    from .inference.memory import MemoryPlan as MemoryPlan
     from .loss import Loss as Loss
     from .loss import summed_cross_entropy as summed_cross_entropy
-    from .model import UnifiedModel as UnifiedModel
-    from .pictures.making import Making as Making
-    from .pictures.making import making_of as making_of
-    from .pictures.making import save_picture as save_picture
+    from .model.build import build_model as build_model
+    from .model.processor import Processor as Processor
+    from .model.unified_model import UnifiedModel as UnifiedModel
+    from .pictures.provenance import Making as Making
+    from .pictures.provenance import making_of as making_of
+    from .pictures.provenance import save_picture as save_picture
     from .pictures.read import read_picture as read_picture
     from .pictures.sheet import contact_sheet as contact_sheet
     from .pictures.sheet import to_pil as to_pil
@@ -73,7 +81,6 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .recipe import read_recipe_text as read_recipe_text
     from .recipe import share as share
     from .recipe import use as use
-    from .room import MemoryPlan as MemoryPlan
     from .sequence.batch import Batch as Batch
     from .sequence.batch import collate as collate
     from .sequence.batch import pack as pack
@@ -83,34 +90,29 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.conversation import Look as Look
     from .sequence.conversation import Turn as Turn
     from .sequence.mask import Mask as Mask
-    from .sequence.processor import Processor as Processor
     from .sequence.runs import Runs as Runs
     from .sequence.spans import Sequence as Sequence
     from .sequence.spans import Span as Span
     from .sequence.spans import blanked as blanked
     from .sequence.tiles import Tiles as Tiles
-    from .showcase import Answered as Answered
-    from .showcase import Drawn as Drawn
-    from .showcase import Samples as Samples
-    from .showcase import Showcase as Showcase
     from .storage.atomic import write_files as write_files
     from .storage.contents import left_out as left_out
     from .storage.export import Export as Export
-    from .storage.model_folder import open_model as open_model
-    from .storage.model_folder import own_keys as own_keys
-    from .storage.model_folder import save_model as save_model
-    from .storage.model_folder import write_model as write_model
+    from .storage.open import open_model as open_model
+    from .storage.save import own_keys as own_keys
+    from .storage.save import save_model as save_model
+    from .storage.save import write_model as write_model
     from .storage.weight_files import WeightFiles as WeightFiles
     from .storage.weight_files import weight_files as weight_files
     from .weights import KeyMap as KeyMap
     from .weights import Released as Released
 
 _PUBLIC = {
-    "Answered": "showcase",
-    "Asked": "kernels",
+    "Answered": "contracts.showcase",
+    "Asked": "contracts.kernels",
     "Backbone": "contracts",
     "Batch": "sequence.batch",
-    "Chat": "chat",
+    "Chat": "inference.chat",
     "Codes": "ports",
     "Component": "components.component",
     "ComponentError": "errors",
@@ -119,7 +121,7 @@ _PUBLIC = {
     "Conversation": "sequence.conversation",
     "CropToSquare": "pictures.transforms",
     "Draw": "sequence.conversation",
-    "Drawn": "showcase",
+    "Drawn": "contracts.showcase",
     "Epochs": "epochs",
     "Export": "storage.export",
     "Features": "ports",
@@ -131,19 +133,19 @@ _PUBLIC = {
     "Logits": "ports",
     "Look": "sequence.conversation",
     "Loss": "loss",
-    "Making": "pictures.making",
+    "Making": "pictures.provenance",
     "Mask": "sequence.mask",
-    "MemoryPlan": "room",
+    "MemoryPlan": "inference.memory",
     "Misfit": "ports",
-    "Model": "api",
+    "Model": "inference.api",
     "Origin": "errors",
     "PadToSquare": "pictures.transforms",
     "PathwayShape": "compose.plan",
     "PictureError": "errors",
     "Plan": "compose.plan",
-    "Preview": "drawing",
+    "Preview": "inference.drawing",
     "Problem": "errors",
-    "Processor": "sequence.processor",
+    "Processor": "model.processor",
     "Recipe": "recipe",
     "RecipeError": "errors",
     "Registrar": "components.registrar",
@@ -153,58 +155,65 @@ _PUBLIC = {
     "Runs": "sequence.runs",
     "SampleError": "errors",
     "Sequence": "sequence.spans",
-    "Serves": "kernels",
-    "Samples": "showcase",
-    "Showcase": "showcase",
+    "Serves": "contracts.kernels",
+    "Samples": "contracts.showcase",
+    "Showcase": "contracts.showcase",
     "Span": "sequence.spans",
     "StorageError": "errors",
     "TextTokenizer": "contracts",
     "Tiles": "sequence.tiles",
     "Tokenizer": "contracts",
     "Turn": "sequence.conversation",
-    "UnifiedModel": "model",
+    "UnifiedModel": "model.unified_model",
     "UsageError": "errors",
     "WeightFiles": "storage.weight_files",
-    "attend": "attention",
+    "attend": "attention.attend",
     "blanked": "sequence.spans",
     "build": "recipe",
+    "build_model": "model.build",
     "collate": "sequence.batch",
     "contact_sheet": "pictures.sheet",
-    "decode_codes": "generate",
+    "decode_codes": "inference.generate",
     "diff": "recipe",
     "dumps": "recipe",
-    "generate_codes": "generate",
-    "generate_text": "generate",
+    "generate_codes": "inference.generate",
+    "generate_text": "inference.generate",
     "hookimpl": "components.hookspec",
     "left_out": "storage.contents",
-    "load": "api",
-    "making_of": "pictures.making",
+    "load": "inference.api",
+    "making_of": "pictures.provenance",
     "nearest": "errors",
-    "open_model": "storage.model_folder",
-    "own_keys": "storage.model_folder",
+    "open_model": "storage.open",
+    "own_keys": "storage.save",
     "pack": "sequence.batch",
     "read_picture": "pictures.read",
     "read_recipe": "recipe",
     "read_recipe_text": "recipe",
     "registry": "components.registry",
-    "sampler_of": "generate",
-    "save_picture": "pictures.making",
-    "save_model": "storage.model_folder",
-    "sdpa": "attention",
+    "sampler_of": "inference.generate",
+    "save_picture": "pictures.provenance",
+    "save_model": "storage.save",
+    "sdpa": "attention.attend",
     "share": "recipe",
     "summed_cross_entropy": "loss",
     "to_pil": "pictures.sheet",
     "use": "recipe",
     "weight_files": "storage.weight_files",
     "write_files": "storage.atomic",
-    "write_model": "storage.model_folder",
+    "write_model": "storage.save",
 }
 """Public name -> the module in this package that defines it. A name must not be that of a module of this package."""
+
+_RENAMED: dict[str, str] = {}
+"""Old public name -> the new one. The old name still works, with a DeprecationWarning."""
 
 __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warn(f"janiform.{name} is now janiform.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(__name__), _RENAMED[name])
     try:
         module = _PUBLIC[name]
     except KeyError:

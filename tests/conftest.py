@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from janiform.model.build import build_model
 
 if TYPE_CHECKING:
     from janiform import Processor, UnifiedModel
@@ -73,7 +74,7 @@ def fitted(plan: Any) -> UnifiedModel:
     import torch
 
     torch.manual_seed(0)
-    model = plan.build()
+    model = build_model(plan)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:

@@ -19,7 +19,7 @@ from .progress import progress_shown
 from .report import note, report, report_system, say
 
 if TYPE_CHECKING:
-    from ..chat import Chat
+    from ..inference.chat import Chat
 
 HELP = {
     "/look PICTURE …": "show the model a picture; the path of one in a line does the same",
@@ -61,7 +61,7 @@ def command(
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. /help in the
     conversation lists what else it understands: /look, /draw, /forget, /quit. Lines may also come from a pipe.
     """
-    from ..chat import Chat
+    from ..inference.chat import Chat
 
     loaded = opened(model, **how)
     chat = Chat(loaded, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
@@ -143,7 +143,7 @@ class _Session:
         return True
 
     def _say(self, typed: str) -> None:
-        from ..chat import ContextError
+        from ..inference.chat import ContextError
 
         line = take_apart(typed)
         self._show(line.pictures)

@@ -17,7 +17,7 @@ from .output import console, json_option, print_json, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..compose.examine import Examination
+    from ..measure.examine import Examination
     from ..storage.contents import Contents
 
 
@@ -36,9 +36,9 @@ def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool)
 
     Exits with 0 where all of them fit, and with 1 where one does not.
     """
-    from ..compose.examine import examine
+    from ..measure.examine import examine
     from ..storage.contents import contents, recipe_of
-    from ..train.beginnings import compared
+    from ..train.run.start_checks import compared
 
     reports: list[dict[str, Any]] = []
     errors: list[JaniformError] = []
@@ -108,7 +108,7 @@ def _show(found: Examination, held: Contents | None, out: Console) -> None:
 def _show_parts(found: Examination, out: Console) -> None:
     from rich.text import Text
 
-    from ..compose import units
+    from .. import units
 
     plan, costs = found.plan, found.costs
     parts = table("Part", "Component", "Parameters")
@@ -130,7 +130,7 @@ def _show_parts(found: Examination, out: Console) -> None:
 
 
 def _show_costs(found: Examination, held: Contents | None, out: Console) -> None:
-    from ..compose.units import size, work
+    from ..units import size, work
 
     costs = found.costs
     rows = table("Cost", "")
@@ -164,7 +164,7 @@ def _show_costs(found: Examination, held: Contents | None, out: Console) -> None
 def _show_stages(found: Examination, out: Console) -> None:
     from rich.text import Text
 
-    from ..compose.units import count
+    from ..units import count
 
     recipe = found.plan.recipe
     rows = table("Stage", "Trains", "Parameters", "Mixture", "Steps × batch")

@@ -33,8 +33,8 @@ def command(source: str, target: Path, to: str, shard_size: str | None, adapters
     bits; a few rows are in memory at a time. "janiform components format" lists the layouts; a model that one of them
     cannot express is refused with the reasons.
     """
-    from ..compose.units import bytes_in
     from ..storage.convert import convert
+    from ..units import bytes_in
 
     done = convert(source, target, to, None if shard_size is None else bytes_in(shard_size), adapters)
     if as_json:

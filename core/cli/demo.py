@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..benchmarks import find_benchmark
+from ..evaluate.benchmarks import find_benchmark
 from .options import device_option
 from .outputs import ready_folder, write_new
 from .progress import progress_shown
@@ -30,9 +30,9 @@ def command(model: str, out: Path, benchmark: str | None, drawings: int, answers
     """
     ready_folder(out)
     component = find_benchmark(benchmark)
-    from ..api import load
-    from ..page import page_html
-    from ..page.demo import Amounts, demo_page
+    from ..inference.api import load
+    from ..report import page_html
+    from ..report.demo import Amounts, demo_page
 
     loaded = load(model, device=device)
     with progress_shown() as progress:

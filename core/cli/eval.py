@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from ..benchmarks import build_benchmark, find_benchmark, groups_of, settings_of
 from ..errors import Problem, UsageError
+from ..evaluate.benchmarks import build_benchmark, find_benchmark, groups_of, settings_of
 from .options import load_options, opened
 from .output import console, json_option, print_json, table
 from .progress import progress_shown
@@ -76,7 +76,8 @@ def command(
 
 
 def _record(model: str, benchmark: str, scores: Mapping[str, Any]) -> None:
-    from ..storage.model_folder import about, model_folder
+    from ..storage.model_json import about
+    from ..storage.open import model_folder
 
     folder = model_folder(model)
     facts = about(folder)

@@ -20,9 +20,9 @@ from .report import note
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..api import Model
+    from ..inference.api import Model
+    from ..inference.memory import MemoryPlan
     from ..pictures import Making
-    from ..room import MemoryPlan
 
 
 @click.command()

@@ -10,13 +10,15 @@ import numpy as np
 from attrs import field, frozen
 
 from .. import __version__
+from ..attention.kernels import choose
+from ..components.kernels import DEFAULT
+from ..contracts.kernels import Asked
 from ..errors import JaniformError, UsageError
-from ..kernels import DEFAULT, Asked, choose
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..api import Model
+    from ..inference.api import Model
     from ..pictures import Making
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")

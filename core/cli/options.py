@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..kernels import AUTO, DEFAULT
+from ..components.kernels import AUTO, DEFAULT
 
 if TYPE_CHECKING:
-    from ..api import Model
+    from ..inference.api import Model
 
 device_option: Callable[[Any], Any] = click.option(
     "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:1, …"
@@ -42,7 +42,7 @@ def load_options(command: Any) -> Any:
 
 def opened(model: str, **how: Any) -> Model:
     """The model, by ``janiform.load``; says on standard error which kernel ``--attention auto`` took, and why."""
-    from ..api import load
+    from ..inference.api import load
 
     loaded = load(model, **how)
     if how.get("attention") == AUTO:

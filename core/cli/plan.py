@@ -49,7 +49,7 @@ def command(
 
     Nothing is trained and no weight is made. Exits with 1 where a stage does not fit, and says what would.
     """
-    from ..planning.gpus import gpu_named
+    from ..measure.gpus import gpu_named
     from ..planning.plan import Order, plan_training
     from ..recipe import read_recipe
 
@@ -136,7 +136,7 @@ def _plain_way(way: Way) -> dict[str, Any]:
 def _show(found: TrainingPlan, days: float | None, out: Console) -> None:
     from rich.text import Text
 
-    from ..compose.units import size
+    from ..units import size
 
     order, gpu = found.order, found.order.gpu
     out.print(
@@ -177,7 +177,7 @@ def _sample(sample: Any) -> str:
 def _show_memory(stages: list[StagePlan], room: int, out: Console) -> None:
     from rich.text import Text
 
-    from ..compose.units import size
+    from ..units import size
 
     rows = table("On one GPU", *[stage.name for stage in stages], title="Memory")
     for column in rows.columns[1:]:
@@ -211,8 +211,8 @@ _KINDS = {
 
 
 def _show_time(stages: list[StagePlan], out: Console) -> None:
-    from ..compose.units import count, size
-    from ..page.duration import duration
+    from ..report.duration import duration
+    from ..units import count, size
 
     rows = table("Stage", "Steps", "Tokens a step", "Tokens/s", "A step", "Sends a step", "Days", title="Time")
     rows.columns[0].no_wrap = True
@@ -237,7 +237,7 @@ def _show_time(stages: list[StagePlan], out: Console) -> None:
 def _show_others(stage: StagePlan, room: int, out: Console) -> None:
     from rich.text import Text
 
-    from ..compose.units import size
+    from ..units import size
 
     assert stage.memory is not None
     fits = stage.others[0][1].total <= room

@@ -21,7 +21,7 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
 
     The page is one HTML file that needs no other and no network. Runs that are going on are shown as far as they came.
     """
-    from ..page.report import write_report
+    from ..report.report import write_report
 
     resolved = [run.resolve() for run in runs]
     if twice := [run for run, whole in zip(runs, resolved, strict=True) if resolved.count(whole) > 1]:

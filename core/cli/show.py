@@ -57,8 +57,8 @@ def command(recipe: str, overrides: tuple[str, ...], origins: bool, diagram: Pat
 
 def _draw(recipe: Recipe, path: Path) -> None:
     from ..compose import compose
-    from ..compose.costs import measure
-    from ..compose.diagram import write_diagram
+    from ..diagram.diagram import write_diagram
+    from ..measure.costs import measure
 
     plan = compose(recipe)
     write_diagram(plan, path, measure(plan))

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..components.component import NAME
-from ..errors import UsageError
+from ..errors import JaniformError, UsageError
 
 
 def _starting(given: str) -> str:
@@ -73,7 +73,7 @@ def command(
     Ctrl-C finishes the step, saves and says how to go on. The log is DIR/log.jsonl, sample pictures are in DIR/samples.
     """
     from ..recipe import read_recipe
-    from ..train.run import train
+    from ..train.run.train import train
 
     if workers is not None:
         overrides = (*overrides, f"training.workers = {workers}")
@@ -85,6 +85,7 @@ def command(
     folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)
     if os.environ.get("RANK", "0") != "0":  # one of several processes that torchrun started; the first one speaks
         return
+    _write_report(folder)
     draws = [name for name, pathway in resolved.pathways.items() if pathway.mode == "draw"]
     looks = [name for name, pathway in resolved.pathways.items() if pathway.mode == "look"]
     click.echo(f"the model is in {folder}")
@@ -92,6 +93,15 @@ def command(
         click.echo(f'  janiform generate {folder} "…" --out pictures')
     if looks:
         click.echo(f'  janiform ask {folder} picture.png "…"')
+
+
+def _write_report(folder: Path) -> None:
+    from ..report.report import write_report
+
+    try:
+        write_report([folder], folder / "report.html")
+    except JaniformError as error:  # the model is written, and `janiform report` can write the page later
+        click.echo(f"no report: {error}", err=True)
 
 
 def _bare(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..ports import Codes, Features, Grid, Hidden, Logits, Port
-from .findings import Findings
+from .diagnostics import Findings
 from .plan import PartPlan
 
 TEXT_ROOM = 16

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 from ..errors import CompositionError
 from ..ports import Codes, Features, Hidden, Logits, Port
-from .ask import ask
 from .checks import check_alone, check_context, check_count, check_head, check_shares, check_text, check_width
-from .findings import Findings
-from .membership import find_owners
+from .diagnostics import Findings
+from .negotiate import ask
+from .ownership import find_owners
 from .plan import Edge, PartPlan, PathwayShape, Plan
 from .vocabulary import check_rows
 

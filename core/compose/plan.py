@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
@@ -12,9 +12,6 @@ from ..ports import Codes, Features, Hidden, Port
 from .vocabulary import text_ids
 
 if TYPE_CHECKING:
-    import torch
-
-    from ..model import UnifiedModel
     from ..recipe import Recipe, Use
 
 
@@ -82,18 +79,3 @@ class Plan:
     def text_ids(self) -> int:
         """How many ids of the backbone's vocabulary are text; those from it on are codes, where a part takes some."""
         return text_ids(self.parts, self.hidden)
-
-    def build(
-        self,
-        device: str | torch.device = "cpu",
-        dtype: torch.dtype | None = None,
-        parts: Iterable[str] | None = None,
-    ) -> UnifiedModel:
-        """Instantiate the model, with freshly initialised weights, on a device (``"meta"`` allocates nothing).
-
-        ``parts`` limits it to some parts, by paths or by their first names (``("backbone", "understanding")``).
-        Raises ``CompositionError`` naming the component and its plugin where a factory fails.
-        """
-        from .build import build_model
-
-        return build_model(self, device=device, dtype=dtype, parts=parts)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ..ports import Codes, Hidden, Misfit
-from .findings import Findings
+from .diagnostics import Findings
 
 if TYPE_CHECKING:
     from .plan import PartPlan

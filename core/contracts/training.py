@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..loss import Loss
     from ..sequence.conversation import Conversation
-    from ..showcase import Samples
+    from .showcase import Samples
 
 
 @frozen

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..kernels import Asked, Serves
+from ..contracts.kernels import Asked, Serves
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from ..api import Model
     from ..compose import Plan
-    from ..generate.images import OnCodes, OnStep
-    from ..model import UnifiedModel
+    from ..inference.api import Model
+    from ..inference.generate.images import OnCodes, OnStep
+    from ..model.unified_model import UnifiedModel
     from ..recipe import Recipe
     from ..sequence.mask import Mask
     from ..sequence.spans import Sequence as SpanSequence
-    from ..showcase import Showcase
     from ..storage.export import Export
     from ..storage.weight_files import WeightFiles
     from ..weights import KeyMap
+    from .showcase import Showcase
 
 Progress = Callable[[str, int, int], None]
 """What is being done, how much of it is done, and of how much."""

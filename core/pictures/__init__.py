@@ -1,6 +1,6 @@
 """Pictures: read safely, brought into the shape that a part wants, shown on sheets."""
 
-from .making import Making, attach, making_of, png_bytes, save_picture
+from .provenance import Making, attach, making_of, png_bytes, save_picture
 from .read import as_picture, check_array, is_address, read_picture
 from .sheet import contact_sheet, to_pil
 from .transforms import CropToSquare, PadToSquare

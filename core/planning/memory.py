@@ -1,7 +1,8 @@
 """The memory of one GPU in a stage: what stays, by how it is divided, and what a pass adds to it.
 
-As ``janiform.train.sharding`` divides a model: blocks of the backbone are gathered when they are needed, everything
-else that is trained is gathered for the whole step, what is frozen outside of the backbone is whole everywhere.
+As ``janiform.train.loop.sharding`` divides a model: blocks of the backbone are gathered when they are needed,
+everything else that is trained is gathered for the whole step, what is frozen outside of the backbone is whole
+everywhere.
 """
 
 from __future__ import annotations

@@ -9,23 +9,23 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from ..compose import compose
-from ..compose.build import build_modules
 from ..compose.plan import Plan
 from ..compose.selectors import select
 from ..errors import Problem, UsageError, nearest
-from ..lora import adaptable, attach
-from ..model import UnifiedModel
+from ..measure.amounts import Amounts
+from ..measure.gpus import Gpu
+from ..measure.work import ForwardWork, forward_work, training_work
+from ..model.lora import adaptable, attach
+from ..model.modules import build_modules
+from ..model.unified_model import UnifiedModel
 from ..recipe import Lora, Recipe, Stage
-from ..train.blocks import blocks_of
-from ..train.shares import indivisible, pieces
-from .amounts import Amounts
-from .gpus import Gpu
+from ..train.data.split import indivisible, pieces
+from ..train.loop.blocks import blocks_of
 from .memory import RESERVE, Memory, Sizes, memory_of
 from .samples import Sample, samples_of
 from .trace import trace
 from .traffic import Traffic, traffic_of
 from .typical import packed_length, typical_batch
-from .work import ForwardWork, forward_work, training_work
 
 FULL = 0.97
 """Share of packed rows that is no padding, about."""

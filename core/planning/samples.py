@@ -10,9 +10,9 @@ from attrs import evolve, field, frozen
 
 from ..compose.plan import Plan
 from ..errors import Problem, UsageError, nearest
+from ..measure.amounts import Amounts
 from ..recipe import Use
 from ..sequence.conversation import Conversation, Draw, Look
-from .amounts import Amounts
 
 EXAMPLES = 32
 """Examples of a source that are measured."""

@@ -19,11 +19,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..compose.plan import Plan
-from ..lora import adaptable, attach
-from ..model import UnifiedModel
+from ..model.build import build_model
+from ..model.lora import adaptable, attach
+from ..model.unified_model import UnifiedModel
 from ..recipe import Lora
 from ..sequence.batch import Batch
-from ..train.blocks import prepare_blocks, recomputed
+from ..train.loop.blocks import prepare_blocks, recomputed
 
 KINDS = ("casts", "activations", "logits", "gradients")
 """What a pass makes: copies of weights in bfloat16, what the backward pass needs again and what operations need for
@@ -58,7 +59,7 @@ def trace(
 
     Raises ``CompositionError`` where a factory fails; whatever the code of parts raises on such tensors.
     """
-    model, chosen = plan.build("meta"), set(trained)
+    model, chosen = build_model(plan, "meta"), set(trained)
     if lora is not None:
         attach(adaptable(dict(model.named_children()), lora, chosen, plan.shared), lora)
     for name, parameter in model.named_parameters():

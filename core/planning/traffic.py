@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from .gpus import Gpu
+from ..measure.gpus import Gpu
 from .memory import VALUE, Sizes
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import torch
 
-from ..compose.costs import pixels_of
 from ..compose.plan import Plan
+from ..measure.costs import pixels_of
 from ..recipe import Stage
 from ..sequence.batch import Batch, collate, pack
 from ..sequence.spans import Sequence, Span
-from ..train.mixture import Mixture
+from ..train.data.mixture import Mixture
 from .samples import FRAME, Sample
 
 

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import attrs
 
+from ..components.kernels import AUTO, find
 from ..errors import JaniformError, Origin, nearest
-from ..kernels import AUTO, find
-from .beside import beside
 from .grammar import DEFAULT_USES, PROVIDERS, SINGLE_PARTS, WHOLE
 from .part import Use
 from .part_reader import DEFAULT, PartReader
+from .paths import beside
 from .pathways import NAME, Pathways
 from .positions import Path
 from .recipe import Pathway, Recipe

@@ -10,9 +10,9 @@ import attrs
 from ..components.component import Component
 from ..components.registry import Registry
 from ..errors import JaniformError, Origin, nearest
-from .beside import with_paths
 from .grammar import DEFAULT_USES, PART_KEYS
 from .part import Use
+from .paths import with_paths
 from .positions import Path
 from .report import Report
 from .structure import Mistakes, structure

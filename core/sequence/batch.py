@@ -20,7 +20,7 @@ from .packing import rows_of
 from .spans import Sequence, Span
 
 if TYPE_CHECKING:
-    from ..attention import Attention
+    from ..attention.attend import Attention
 
 Side = Literal["left", "right"]
 

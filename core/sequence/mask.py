@@ -18,7 +18,7 @@ from torch import Tensor
 from .runs import Runs, runs_of, scattered
 
 if TYPE_CHECKING:
-    from ..attention import Attention
+    from ..attention.attend import Attention
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import Problem, StorageError, nearest
-from ..lora import Learned
+from ..model.lora import Learned
 from ..recipe import Lora
 from .atomic import explained, write_files
 from .export import Export

@@ -75,8 +75,8 @@ def left_out(name_or_folder: str | Path) -> dict[str, str]:
     Raises what ``open_model`` raises, but for what is wrong with values.
     """
     from ..compose import compose
-    from ..compose.build import build_modules
-    from .model_folder import model_folder
+    from ..model.modules import build_modules
+    from .open import model_folder
 
     folder = model_folder(name_or_folder)
     plan = compose(format_of(folder).format.recipe(folder))

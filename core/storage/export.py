@@ -16,22 +16,22 @@ from attrs import field, frozen
 from torch import Tensor, nn
 
 from ..compose import compose
-from ..compose.build import build_modules, owners
 from ..contracts import Format, TextTokenizer
 from ..errors import CompositionError, Problem, StorageError
-from ..sequence.processor import Processor
+from ..model.modules import build_modules, owners
+from ..model.processor import Processor
 from ..weights import KeyMap, Piece, listed
 from .atomic import Writer
 from .faults import Faults
 from .matching import match
-from .model_folder import about, check_whole
+from .model_json import about, check_whole
 from .tensor_files import Entry, writers
 from .tensors import tensors_of
 from .weight_files import WeightFiles
 
 if TYPE_CHECKING:
     from ..compose import Plan
-    from ..model import UnifiedModel
+    from ..model.unified_model import UnifiedModel
 
 Rows = Callable[[str, str, slice | None], Iterator[Tensor]]
 """The values of the tensor of a name in the part at a path, all of them or some rows of the first dimension."""

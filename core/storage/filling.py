@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..compose import Plan
-from ..compose.build import build_modules, owners
 from ..errors import StorageError
+from ..model.modules import build_modules, owners
 from ..weights import KeyMap, Piece
 from .faults import Faults
 from .matching import Matched, match

@@ -8,10 +8,10 @@ from typing import cast
 from attrs import frozen
 
 from ..components.component import Component
-from ..components.making import make
 from ..components.registry import Registry
 from ..components.registry import registry as process_registry
 from ..contracts import Format, FormatConfig
+from ..contracts.factories import make
 from ..errors import JaniformError, Problem, StorageError
 
 KIND = "format"

@@ -12,10 +12,11 @@ from attrs import frozen
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ..attention import Attention
+from ..attention.attend import Attention
+from ..attention.kernels import shortcomings
 from ..components.registry import registry
+from ..contracts.kernels import Asked, Serves
 from ..errors import ComponentError
-from ..kernels import Asked, Serves, shortcomings
 from ..sequence.cache import KVCache
 from ..sequence.mask import Mask
 from .case import demand

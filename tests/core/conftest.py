@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from janiform import registry
 
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests, and components of tests, can import tiny_parts
+
 PREAMBLE = """
 import attrs
 from janiform import Features, hookimpl

@@ -13,11 +13,11 @@ import janiform
 import pytest
 
 NEED_TORCH = (
-    {"api", "attention", "chat", "drawing", "generate", "model", "room"}
-    | {f"sequence.{module}" for module in ("batch", "cache", "mask", "processor", "runs")}
-    | {"storage.model_folder", "storage.weight_files"}
-    | {f"sequence.{module}" for module in ("batch", "cache", "mask", "processor")}
-    | {"storage.export", "storage.model_folder", "storage.weight_files"}
+    {"attention.attend"}
+    | {f"inference.{module}" for module in ("api", "chat", "drawing", "generate", "memory")}
+    | {f"model.{module}" for module in ("build", "processor", "unified_model")}
+    | {f"sequence.{module}" for module in ("batch", "cache", "mask", "runs")}
+    | {f"storage.{module}" for module in ("export", "open", "save", "weight_files")}
 )
 """The modules whose names may bring torch along. A plugin's registration and config use the names of all others."""
 
@@ -64,6 +64,17 @@ def test_an_unknown_name_is_met_with_the_nearest() -> None:
         janiform.Feature  # noqa: B018
     with pytest.raises(ImportError):
         from janiform import nonsense  # noqa: F401
+
+
+def test_a_renamed_name_still_works_and_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(janiform._RENAMED, "Attributes", "Features")
+    with pytest.warns(DeprecationWarning, match=r"janiform\.Attributes is now janiform\.Features"):
+        assert janiform.Attributes is janiform.Features
+
+
+def test_no_renamed_name_is_still_public() -> None:
+    assert not set(janiform._RENAMED) & set(janiform.__all__)
+    assert set(janiform._RENAMED.values()) <= set(janiform.__all__)
 
 
 def test_names_that_need_no_torch_come_without_it() -> None:

@@ -23,12 +23,12 @@ SWAP = (
 
 LEARN_AND_DRAW = """
 import pathlib, sys, torch
-from janiform import Conversation, Model, dumps, read_recipe
+from janiform import Conversation, Model, build_model, dumps, read_recipe
 from janiform.compose import compose
 from PIL import Image
 
 torch.manual_seed(0)
-model = compose(read_recipe("mini-frequencies")).build()
+model = build_model(compose(read_recipe("mini-frequencies")))
 model.processor.fit(["a red circle", "what is it?"])
 picture = Image.new("RGB", (64, 64), (200, 30, 30))
 examples = [Conversation.drawing("a red circle", picture), Conversation.asking("what is it?", picture, answer="red")]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from janiform import read_recipe
 from janiform.compose import compose
-from janiform.compose.build import build_modules
+from janiform.model.modules import build_modules
 from janiform.storage.formats import named_format
 from janiform.storage.matching import match
 from janiform.storage.weight_files import Stored

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from janiform import CompositionError, Conversation, Model, registry
 from janiform.compose import compose
+from janiform.model.build import build_model
 from janiform.recipe import Use
 from PIL import Image
 from product_brute import drawn, seen, texts
@@ -113,7 +114,7 @@ def test_every_two_parts_that_fit_train_a_step_and_draw_together() -> None:
 def trains_and_draws(backbone: Use, looks: Seeing, draws: Drawing) -> None:
     said = str(names(backbone, looks, draws))
     torch.manual_seed(0)
-    model = compose(recipe(backbone, looks, draws)).build()
+    model = build_model(compose(recipe(backbone, looks, draws)))
     model.processor.fit(WORDS)
     picture = Image.effect_noise((20, 20), 90).convert("RGB")
     examples = [

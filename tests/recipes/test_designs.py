@@ -10,8 +10,8 @@ import pytest
 from attrs import evolve
 from janiform import Model, Plan, open_model, read_recipe, registry
 from janiform.compose import compose
-from janiform.train.progress import Reporter
-from janiform.train.run import train
+from janiform.train.progress.reporter import Reporter
+from janiform.train.run.train import train
 from rich.console import Console
 
 SIZES = ("janus-pro-1b", "janus-mini")

@@ -10,8 +10,8 @@ import pytest
 import torch
 from janiform import registry
 from janiform.compose import compose
-from janiform.compose.examine import trained
 from janiform.compose.slots import SLOTS
+from janiform.measure.examine import trained
 from janiform.recipe import diff, dumps, read_recipe, read_recipe_text
 
 FOLDER = Path(registry().recipes()["janus-pro-1b"]).parent

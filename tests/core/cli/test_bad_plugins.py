@@ -16,7 +16,8 @@ from janiform import read_recipe, registry, save_model
 from janiform.cli import main
 from janiform.components import loading
 from janiform.compose import compose
-from janiform.train import run
+from janiform.model.build import build_model
+from janiform.train.run import train as run
 
 Capture = pytest.CaptureFixture[str]
 Install = Callable[..., Path]
@@ -211,7 +212,7 @@ def test_what_is_no_part_of_a_model_is_looked_at_too(
 
 def test_a_model_whose_plugin_is_gone_says_what_it_was(install: Install, tmp_path: Path, capsys: Capture) -> None:
     place = install("odd", WHOLE, distribution="janiform-mycodec", version="0.3.1")
-    model = compose(read_recipe("janus-mini", list(CHANGES))).build()
+    model = build_model(compose(read_recipe("janus-mini", list(CHANGES))))
     model.processor.fit(["a red circle"] * 3)
     folder = save_model(model, tmp_path / "model")
     assert '"encoder odd@1" = "janiform-mycodec 0.3.1"' in (folder / "recipe.toml").read_text()

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import janiform
-import janiform.chat
+import janiform.inference.chat
 import pytest
 from janiform import making_of
 from janiform.cli import main
-from janiform.storage.model_folder import save_model
+from janiform.storage.save import save_model
 from PIL import Image
 
 Capture = pytest.CaptureFixture[str]
@@ -124,7 +124,7 @@ def test_names_of_no_picture_are_said(talk: Talk) -> None:
 def test_ctrl_c_stops_the_answer_and_not_the_program(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, _ = talk("red?")
 
-    whole = janiform.chat._stream
+    whole = janiform.inference.chat._stream
     stops = iter([True, False, True])
 
     def interrupted(*arguments: Any, **settings: Any) -> Iterator[str]:
@@ -133,7 +133,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(talk: Talk, monkeypatch: py
             raise KeyboardInterrupt
         yield from whole(*arguments, **settings)
 
-    monkeypatch.setattr("janiform.chat._stream", interrupted)
+    monkeypatch.setattr("janiform.inference.chat._stream", interrupted)
     out, err = talk("blue?", "/forget", "red?", terminal=True)
     assert "stopped" in err
     assert "looks at pictures and draws" in err
@@ -143,9 +143,9 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(talk: Talk, monkeypatch: py
 
 
 def test_what_a_model_says_cannot_steer_the_terminal(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("janiform.chat._stream", lambda *_, **__: iter(["a\x1b[2J", "b\r\x07é\n\tc"]))
+    monkeypatch.setattr("janiform.inference.chat._stream", lambda *_, **__: iter(["a\x1b[2J", "b\r\x07é\n\tc"]))
     assert talk("red?")[0] == ["a[2Jbé", "\tc"]
-    monkeypatch.setattr("janiform.chat._stream", lambda *_, **__: iter([]))
+    monkeypatch.setattr("janiform.inference.chat._stream", lambda *_, **__: iter([]))
     assert "answered nothing" in talk("red?")[1]
 
 

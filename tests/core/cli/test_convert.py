@@ -8,21 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from janiform import (
-    CompositionError,
-    Mask,
-    StorageError,
-    UsageError,
-    left_out,
-    open_model,
-    read_recipe,
-    weight_files,
-)
+from janiform import CompositionError, Mask, StorageError, UsageError, left_out, open_model, read_recipe, weight_files
 from janiform.cli import main
 from janiform.compose import compose
+from janiform.model.build import build_model
 from janiform.storage.convert import convert
 from janiform.storage.digest import files_digest
-from janiform.storage.model_folder import save_model
+from janiform.storage.save import save_model
 from janiform.storage.tensor_files import Entry
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, AutoTokenizer, JanusForConditionalGeneration
@@ -171,7 +163,7 @@ def test_the_export_speaks_to_its_model_as_the_original_does(official: Path, hf:
 def test_what_a_layout_cannot_say_is_refused(tmp_path: Path) -> None:
     sizes = [f"backbone.{name} = {size}" for name, size in (("width", 32), ("inner", 48), ("layers", 1), ("heads", 2))]
     likewise = ['backbone.use = "llama"', 'understanding.adapter = { use = "mlp", depth = 2 }', *sizes]
-    model = compose(read_recipe("janus-mini", likewise)).build()
+    model = build_model(compose(read_recipe("janus-mini", likewise)))
     model.processor.fit(["a red circle"] * 3)
     folder = save_model(model, tmp_path / "model")
     for layout in ("hf", "official"):

@@ -11,10 +11,10 @@ import janiform
 import pytest
 from attrs import evolve
 from janiform.cli import main
-from janiform.page import demo
 from janiform.recipe import Stage, Training, Use
-from janiform.storage.model_folder import save_model
-from janiform.train.interrupts import RunStoppedError
+from janiform.report import demo
+from janiform.storage.save import save_model
+from janiform.train.run.interrupts import RunStoppedError
 
 BENCHMARK = """
 from janiform import Answered, Drawn, Showcase

@@ -16,7 +16,7 @@ from janiform import Making, UsageError, making_of, save_picture
 from janiform.cli import main
 from janiform.cli.like import Order, compared
 from janiform.pictures import attach
-from janiform.storage.model_folder import save_model
+from janiform.storage.save import save_model
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 

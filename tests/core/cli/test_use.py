@@ -13,7 +13,7 @@ from typing import Any
 import janiform
 import pytest
 from janiform.cli import main, outputs
-from janiform.storage.model_folder import save_model
+from janiform.storage.save import save_model
 from PIL import Image
 
 Capture = pytest.CaptureFixture[str]
@@ -83,13 +83,13 @@ def test_generate_says_in_how_many_rounds_it_draws(
     arguments = ["generate", folder, "a circle", "--n", "3", "--out", str(tmp_path)]
     assert main(arguments) == 0
     assert "rounds" not in capsys.readouterr().err
-    monkeypatch.setattr("janiform.room.MOST", 2)
+    monkeypatch.setattr("janiform.inference.memory.MOST", 2)
     assert main(arguments) == 0
     said = capsys.readouterr()
     assert "3 pictures in 2 rounds of 2: " in said.err
     assert "weights; " in said.err
     assert len(said.out.splitlines()) == 4
-    monkeypatch.setattr("janiform.room.free_memory", lambda device, weights: 10**6)
+    monkeypatch.setattr("janiform.inference.memory.free_memory", lambda device, weights: 10**6)
     assert main(arguments) == 1
     assert "not even one picture fits into memory" in capsys.readouterr().err
 

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import torch
 from janiform import Asked, Conversation, Model, UsageError, read_recipe, registry
-from janiform.attention import attention_for
+from janiform.attention.attend import attention_for
 from janiform.cli import main
 from janiform.compose import compose
 from janiform.kit import KINDS, write_package
 from janiform.kit.package import SMALL
+from janiform.model.build import build_model
 from janiform.testing import conforms
 from PIL import Image
 
@@ -73,7 +74,7 @@ def test_the_recipe_fits_learns_and_draws(package: SimpleNamespace) -> None:
     plan = compose(read_recipe(str(package.folder / f"mini-{package.name}.toml")))
     path = ".".join(filter(None, KINDS[package.kind][:2]))
     torch.manual_seed(0)
-    model = plan.build()
+    model = build_model(plan)
     if package.kind == "kernel":
         assert plan.recipe.training.attention == f"{package.name}@1"
         model.attention = attention_for(package.name, Asked(device="cpu", dtype="float32", learning=True))

@@ -13,7 +13,8 @@ from janiform import UsageError
 from janiform.cli import main
 from janiform.compose import compose
 from janiform.compose.selectors import select
-from janiform.planning.gpus import GPUS, gpu_named
+from janiform.measure.gpus import GPUS, gpu_named
+from janiform.model.build import build_model
 from janiform.planning.memory import VALUE, Sizes, memory_of
 from janiform.planning.plan import Order, TrainingPlan, plan_training
 from janiform.planning.samples import samples_of
@@ -22,7 +23,7 @@ from janiform.planning.traffic import traffic_of
 from janiform.planning.typical import typical_batch
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.sequence.batch import Batch
-from janiform.train.blocks import prepare_blocks, recomputed
+from janiform.train.loop.blocks import prepare_blocks, recomputed
 from torch.profiler import ProfilerActivity, profile
 
 RECIPE = """
@@ -206,7 +207,7 @@ def measured(recipe: Recipe, batch: Batch, *, half: bool, checkpointing: bool) -
     """The peak of what torch allocates in a forward and backward pass on the CPU, by its own profiler."""
     stage = recipe.stages["all"]
     torch.manual_seed(0)
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     chosen = select([name for name, _ in model.named_parameters()], stage.train)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in chosen)
@@ -232,7 +233,7 @@ def test_memory_is_what_torch_measures(
     monkeypatch.setattr("janiform_plugins.kernels.sdpa.kernel.CALL", 1 << 60)
     plan, stage = compose(recipe), recipe.stages["all"]
     batch = typical_batch(plan, stage, samples_of(plan, LENGTHS), 8)
-    chosen = select([name for name, _ in plan.build("meta").named_parameters()], stage.train)
+    chosen = select([name for name, _ in build_model(plan, "meta").named_parameters()], stage.train)
     found = trace(plan, batch, chosen, half=half, checkpointing=checkpointing)
     expected: Mapping[str, int] = found.whole
     taken = measured(recipe, real(batch), half=half, checkpointing=checkpointing)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from janiform import StorageError
-from janiform.lora import Learned
+from janiform.model.lora import Learned
 from janiform.recipe import Lora
 from janiform.storage.adapters import read_adapters, save_adapters, with_adapters
 from janiform.storage.export import Export

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import UsageError, load
-from janiform.storage.model_folder import open_model
+from janiform.storage.open import open_model
 from janiform.storage.quantize import GROUP, WAYS, bytes_saved, quantizable, quantized
 from torch import nn
 

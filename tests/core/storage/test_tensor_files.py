@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import StorageError, weight_files
-from janiform.compose.units import bytes_in
 from janiform.errors import UsageError
 from janiform.storage.tensor_files import Entry, write_tensors, writers
+from janiform.units import bytes_in
 from safetensors.torch import save_file
 
 TYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.int64, torch.int8, torch.uint8, torch.bool]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from janiform import Mask, Serves
-from janiform.attention import Attention
+from janiform.attention.attend import Attention
 from janiform.testing import conforms, kernels
 from janiform.testing.kernels import CHECKS, KernelCase
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from janiform.recipe import Recipe, read_recipe_text
-from janiform.train.progress import Reporter
+from janiform.train.progress.reporter import Reporter
 from rich.console import Console
 
 RECIPE = """
@@ -102,14 +102,14 @@ def recipe_text() -> str:
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """The recipe; its text tokenizer learns from a few examples only."""
-    monkeypatch.setattr("janiform.train.run.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
     return read_recipe_text(RECIPE)
 
 
 @pytest.fixture
 def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Recipe]:
     """The recipe with one piece of its text replaced."""
-    monkeypatch.setattr("janiform.train.run.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
 
     def change(old: str, new: str) -> Recipe:
         assert old in RECIPE

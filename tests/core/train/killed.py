@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 from janiform.recipe import read_recipe_text
-from janiform.train import run as runs
-from janiform.train.progress import Reporter
-from janiform.train.run import train
+from janiform.train.progress.reporter import Reporter
+from janiform.train.run import train as runs
+from janiform.train.run.train import train
 from rich.console import Console
 
 STAGES = ["text", "all"]

@@ -13,12 +13,13 @@ import torch
 import torch.distributed as dist
 from attrs import evolve
 from janiform.compose import compose
+from janiform.model.build import build_model
 from janiform.recipe import Lora, Recipe, read_recipe_text
-from janiform.train import run as runs
-from janiform.train.checkpoint import Position
-from janiform.train.run import train
-from janiform.train.stage import StageRun
-from janiform.train.world import World, joined, mesh_of, whole
+from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.distributed.process_group import World, joined, mesh_of, whole
+from janiform.train.loop.stage import StageRun
+from janiform.train.run import train as runs
+from janiform.train.run.train import train
 
 BATCH = 8
 LAYERS = ("layers = 1, heads = 2, context", "layers = 2, heads = 2, context")
@@ -44,7 +45,7 @@ def first_steps(recipe: Recipe, world: World, parallel: str, steps: int = 2) -> 
     parallel, _, what = parallel.partition("+")
     recipe = mixed(evolve(recipe, training=evolve(recipe.training, parallel=parallel, shards=2)), what)  # type: ignore[arg-type]
     torch.manual_seed(0)
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     sources = {name: use.component.load()(use.config) for name, use in recipe.sources.items()}
     examples = [source.example(index) for source in sources.values() for index in range(20)]
     model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])

@@ -11,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from janiform import RecipeError, loss, summed_cross_entropy
 from janiform.compose import compose
+from janiform.model.build import build_model
 from janiform.recipe import Recipe, read_recipe_text
-from janiform.train import blocks
-from janiform.train.checkpoint import Position
-from janiform.train.data import Kitchen, Ticket, tickets
-from janiform.train.gradients import add_up
-from janiform.train.mixture import Mixture
-from janiform.train.rehearsal import rehearse
-from janiform.train.shares import pieces, shares
-from janiform.train.stage import StageRun
+from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.data.batches import Kitchen, Ticket, tickets
+from janiform.train.data.mixture import Mixture
+from janiform.train.data.split import pieces, shares
+from janiform.train.loop import blocks
+from janiform.train.loop.gradients import add_up
+from janiform.train.loop.stage import StageRun
+from janiform.train.run.dry_run import rehearse
 from torch import Tensor
 
 Outcome = tuple[dict[str, float], dict[str, Tensor]]
@@ -30,7 +31,7 @@ def ready(recipe_text: str) -> tuple[Recipe, dict[str, Any], Any]:
     """A recipe, its sources, and a text tokenizer that has learned from them."""
     recipe = read_recipe_text(recipe_text.replace("layers = 1, heads = 2, context", "layers = 2, heads = 2, context"))
     sources = {name: use.component.load()(use.config) for name, use in recipe.sources.items()}
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     examples = [source.example(index) for source in sources.values() for index in range(20)]
     model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
     return recipe, sources, model.processor
@@ -40,7 +41,7 @@ def step(ready: tuple[Recipe, dict[str, Any], Any], **changes: Any) -> Outcome:
     """Mean losses and gradients of the first step of the last stage, in which all kinds of samples are mixed."""
     recipe, sources, processor = ready
     torch.manual_seed(0)
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     model.processor = processor
     stage = evolve(recipe.stages["all"], batch=10, **changes)
     run = StageRun(stage, model, Position("all"), (3, 3))
@@ -142,7 +143,7 @@ def test_the_chunked_cross_entropy_is_the_plain_one(rows: int, vocabulary: int, 
 
 def test_logits_are_computed_where_there_is_a_target_only(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe, sources, processor = ready
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     model.processor = processor
     run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3))
     batch = Kitchen.of(sources, run.objective, run.entropy)[next(tickets(run.mixture, 10, range(1), {}, {}))].batch
@@ -176,7 +177,7 @@ def test_shares_are_the_samples_of_the_step_in_their_order(processes: int, each:
 
 def test_a_step_that_cannot_be_divided_is_refused_with_its_place(ready: Any) -> None:
     recipe, sources, processor = ready
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     model.processor = processor
     stages = {
         **recipe.stages,
@@ -195,7 +196,7 @@ def test_a_step_that_cannot_be_divided_is_refused_with_its_place(ready: Any) -> 
 
 def test_a_misspelt_weight_is_told_before_the_first_stage(ready: tuple[Recipe, dict[str, Any], Any]) -> None:
     recipe, sources, processor = ready
-    model = compose(recipe).build()
+    model = build_model(compose(recipe))
     model.processor = processor
     stages = {**recipe.stages, "all": evolve(recipe.stages["all"], weights={"generatoin": 0.5, "text": 0.3})}
     with pytest.raises(RecipeError, match=r"stage\.all\.weights\.generatoin: no loss .*did you mean 'generation'"):

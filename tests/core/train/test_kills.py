@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from janiform.recipe import read_recipe_text
-from janiform.train.run import train
+from janiform.train.run.train import train
 from safetensors.torch import load_file
 
 SCRIPT = Path(__file__).parent / "killed.py"
@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parent / "killed.py"
 def test_kills_at_random_instants_change_no_bit(
     kills: int, recipe_text: str, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("janiform.train.run.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     recipe_text = recipe_text.replace("checkpoint_every = 2", "checkpoint_every = 1")

@@ -15,11 +15,11 @@ import pytest
 import torch
 from janiform import RecipeError
 from janiform.recipe import read_recipe_text
-from janiform.train.checkpoint import load_newest
-from janiform.train.log import read_log
-from janiform.train.run import train
-from janiform.train.shares import indivisible
-from janiform.train.world import ALONE
+from janiform.train.checkpoints.checkpoint import load_newest
+from janiform.train.data.split import indivisible
+from janiform.train.distributed.process_group import ALONE
+from janiform.train.progress.log import read_log
+from janiform.train.run.train import train
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -96,7 +96,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
 def test_a_run_goes_on_with_another_number_of_processes(
     recipe_text: str, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("janiform.train.run.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
     recipe = read_recipe_text(recipe_text)
     (tmp_path / "recipe.toml").write_text(recipe_text)
     train(recipe, tmp_path / "run", until=11, device="cpu", reporter=listener, ahead=0)

@@ -21,6 +21,7 @@ from janiform import (
     save_model,
 )
 from janiform.compose import compose
+from janiform.model.build import build_model
 from janiform.recipe import Pathway, Use
 from janiform_plugins.adapters.pixel_shuffle.model import merge
 from torch import nn
@@ -261,7 +262,7 @@ def test_a_janus_looks_through_it_and_learns(
 def test_a_janus_draws_through_what_maps_each_code_alone(name: str, width: int, make_plan: Any) -> None:
     parts = dict(make_plan(**{"generation.embedding": {"width": width}}).recipe.pathways["generation"].parts)
     plan = make_plan({"generation": Pathway("generation", "draw", parts | {"adapter": use(name)})})
-    model = plan.build(parts=["generation"])
+    model = build_model(plan, parts=["generation"])
     codes = torch.randint(24, (2, plan.pathways["generation"].tokens, 1))
     whole = model.embed_codes(codes, "generation")
     assert whole.shape == (2, 16, 32)

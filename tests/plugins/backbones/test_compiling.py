@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from janiform import Mask, registry
-from janiform.train.blocks import prepare_blocks
+from janiform.train.loop.blocks import prepare_blocks
 from torch import Tensor
 
 LENGTHS = (5, 9, 16, 23, 8)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from janiform import Conversation, read_recipe, registry
 from janiform.compose import compose
+from janiform.model.build import build_model
 from janiform.recipe import Use
 
 RELEASED = {"llama": "llama-3.2-1b", "qwen2": "1.5b", "qwen3": "1.7b", "mistral": "7b-v0.3", "gemma": "2b"}
@@ -20,7 +21,7 @@ BACKBONE = {"width": 32, "inner": 64, "layers": 2, "heads": 4, "vocabulary": 320
 @pytest.mark.parametrize(("name", "preset"), RELEASED.items())
 def test_one_line_puts_it_into_janus(name: str, preset: str) -> None:
     plan = compose(read_recipe("janus-pro-1b", [f'backbone.use="{name}"', f'backbone.preset="{preset}"']))
-    model = plan.build(device="meta")
+    model = build_model(plan, device="meta")
     component = registry().find("backbone", name)
     assert plan.hidden == component.config(**component.presets[preset]).hidden()
     assert isinstance(model.backbone, component.load())

@@ -10,7 +10,7 @@ import pytest
 import torch
 from janiform import Conversation, generate_codes, generate_text, registry
 from janiform.compose import compose
-from janiform.compose.costs import measure
+from janiform.measure.costs import measure
 from janiform.recipe import Use
 
 BACKBONE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from janiform import Conversation, read_recipe
 from janiform.compose import compose
-from janiform.compose.build import build_modules
+from janiform.model.modules import build_modules
 
 TINY = {
     "clip": {"image_size": 16, "patch_size": 8, "width": 16, "layers": 3, "heads": 2},

@@ -27,8 +27,9 @@ from janiform import (
     save_model,
     save_picture,
 )
-from janiform.compose.costs import measure
-from janiform.compose.needs import measure_needs
+from janiform.measure.costs import measure
+from janiform.measure.needs import measure_needs
+from janiform.model.build import build_model
 from janiform.recipe import Pathway, Share, Use
 
 TOKENIZER = {"image_size": 16, "channels": 8, "groups": 4, "multipliers": (1, 1, 2), "blocks": 1, "latent": 8,
@@ -160,7 +161,7 @@ def test_padded_packed_and_alone_lose_the_same(name: str, request: pytest.Fixtur
 def test_it_learns_to_draw_what_it_is_shown(parts: dict[str, Any], make_plan: Any) -> None:
     torch.manual_seed(0)
     vocabulary = 344 if parts is CHAMELEON else 320
-    model = make_plan(pathways(parts), backbone={"vocabulary": vocabulary}).build().train()
+    model = build_model(make_plan(pathways(parts), backbone={"vocabulary": vocabulary})).train()
     model.processor.fit(PROMPTS * 3)
     shape = model.plan.pathways["generation"].codes
     wanted = torch.randint(shape.vocabulary, (2, shape.tokens, shape.depth))

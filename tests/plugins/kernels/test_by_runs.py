@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import ComponentError, Mask, Serves, UsageError
-from janiform.attention import Attention
+from janiform.attention.attend import Attention
 from janiform.testing.kernels import CHECKS, KernelCase, cases_of, row_declared
 from janiform_plugins.kernels.sdpa import kernel as sdpa
 from janiform_plugins.kernels.sdpa.config import SdpaConfig

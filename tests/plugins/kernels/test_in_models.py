@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from janiform import Asked, Conversation, Model, UsageError, load, open_model, read_recipe_text
-from janiform.attention import attention_for
+from janiform.attention.attend import attention_for
 from janiform.cli import main
 from PIL import Image
 

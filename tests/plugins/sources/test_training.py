@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from janiform import RecipeError, UsageError
 from janiform.recipe import read_recipe_text
-from janiform.train.progress import Reporter
-from janiform.train.run import train
+from janiform.train.progress.reporter import Reporter
+from janiform.train.run.train import train
 from rich.console import Console
 from safetensors.torch import load_file
 
@@ -65,7 +65,7 @@ checkpoint_every = 2
 @pytest.fixture(autouse=True)
 def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for the text tokenizer to learn from."""
-    monkeypatch.setattr("janiform.train.run.TEXTS_TO_FIT", 12)
+    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 12)
 
 
 def write(folder: Path) -> None:

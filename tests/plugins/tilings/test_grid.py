@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import CompositionError, Conversation, Grid, generate_text, read_recipe_text, registry
 from janiform.compose import compose
-from janiform.compose.costs import measure
+from janiform.inference.memory import answers_planned
+from janiform.measure.costs import measure
 from janiform.recipe import Use, dumps
-from janiform.room import answers_planned
 from janiform_plugins.tilings.grid.config import GridConfig
 from janiform_plugins.tilings.grid.tiling import GridTiling, choose
 from PIL import Image

@@ -1,0 +1,1 @@
+"""Attention under a declared mask, and the choice of the kernel that computes it."""

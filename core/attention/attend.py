@@ -1,0 +1,125 @@
+"""Attention under a declared mask, by the kernel that the mask carries.
+
+A backbone calls ``attend`` and knows nothing of kernels: whoever makes the mask says which one computes. A mask without
+one, and all that is traced on the meta device, takes the default kernel.
+
+Compiled blocks call it as it is: kernels are compiled already, and what they read from a mask is another thing for
+every batch, so that a block would be compiled again and again.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..components.kernels import DEFAULT
+from ..contracts.factories import make
+from ..contracts.kernels import Asked, Serves
+from ..sequence.mask import Mask
+from .kernels import Choice, choose, refused, shortcomings
+
+if TYPE_CHECKING:
+    from ..contracts import Kernel
+
+SHORT = 512
+"""Below so many keys a CPU goes backward faster in float32 than in bfloat16, three times as fast at 100."""
+
+
+class Attention:
+    """A kernel in use. Every new kind of call is compared with what the kernel serves, once.
+
+    ``name`` is the component's reference, ``reason`` why ``auto`` took it.
+    """
+
+    def __init__(self, name: str, serves: Serves, kernel: Kernel, reason: str = "") -> None:
+        self.name = name
+        self.serves = serves
+        self.kernel = kernel
+        self.reason = reason
+        self._served: set[tuple[object, ...]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Attention {self.name}>"
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+        """What ``attend`` computes. Raises ``UsageError`` where the kernel does not serve it."""
+        learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
+        blocks = not self.serves.blocks and mask.has_blocks
+        call = (q.dtype, q.device, learning, q.shape[-1], blocks, q.shape[1] != k.shape[1], q.shape[2] != k.shape[2])
+        if call not in self._served:
+            self._check(call)
+        return self.kernel(q, k, v, mask)
+
+    def _check(self, call: tuple[object, ...]) -> None:
+        dtype, device, learning, width, blocks, grouped, cached = call
+        asked = Asked(
+            device=str(device),
+            dtype=str(dtype).removeprefix("torch."),
+            learning=bool(learning),
+            head_width=cast(int, width),
+            blocks=bool(blocks),
+            grouped=bool(grouped),
+            cached=bool(cached),
+        )
+        if missing := shortcomings(self.serves, asked):
+            raise refused(self.name.partition("@")[0], missing, asked)
+        self._served.add(call)
+
+
+def attention_for(name: str, asked: Asked) -> Attention:
+    """The kernel of a name, or of ``"auto"``, ready for what is asked. Raises what ``kernels.choose`` raises."""
+    return made(choose(name, asked))
+
+
+def made(choice: Choice) -> Attention:
+    """The chosen kernel, built. Raises ``ComponentError`` where its code cannot be loaded."""
+    kernel = make(choice.component, choice.config)
+    return Attention(choice.component.reference, choice.serves, kernel, choice.reason)
+
+
+@cache
+def default_attention() -> Attention:
+    """The kernel where none is named. Raises ``ComponentError`` where its plugin is switched off."""
+    from ..components.registry import registry
+
+    component = registry().find("kernel", DEFAULT)
+    return made(Choice(component, component.config()))
+
+
+def sdpa(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+    """PyTorch's ``scaled_dot_product_attention`` with its ``options``, on a CPU in the precision that trains faster.
+
+    Takes and gives what that does, in the type of the queries, for what has no mask to declare or is a kernel itself.
+    """
+    reduced = q.dtype in (torch.bfloat16, torch.float16)
+    learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
+    if not (q.device.type == "cpu" and reduced and learning and k.shape[-2] < SHORT):
+        return functional.scaled_dot_product_attention(q, k, v, **options)
+    with torch.autocast("cpu", enabled=False):
+        attended = functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), **options)
+    return attended.to(q.dtype)
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+    """Queries [B, heads, T, Dh] over keys and values [B, kv_heads, S, Dh] -> [B, heads, T, Dh], scaled by Dh^-0.5.
+
+    The queries belong to the last T of the S keys. ``heads`` is a multiple of ``kv_heads`` (grouped-query attention,
+    arXiv:2305.13245): query head h reads key head h // (heads / kv_heads). Raises ``UsageError`` where the kernel that
+    the mask carries does not serve this.
+    """
+    attention = mask.attention
+    if attention is None or q.is_meta:
+        attention = default_attention()
+    if not q.is_meta and torch.is_autocast_enabled(q.device.type):
+        q, k, v = (_lowered(tensor) for tensor in (q, k, v))
+    return attention(q, k, v, mask)
+
+
+def _lowered(tensor: Tensor) -> Tensor:
+    """Of autocast's type, so that kernels of any kind see one: a norm of queries and keys leaves them in float32."""
+    return tensor if tensor.dtype == torch.float64 else tensor.to(torch.get_autocast_dtype(tensor.device.type))

@@ -1,0 +1,1 @@
+"""Diagrams of a plan, as Mermaid and SVG."""

@@ -1,0 +1,1 @@
+"""Benchmarks of a model, and how their results are stored."""

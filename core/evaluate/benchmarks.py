@@ -1,0 +1,69 @@
+"""Benchmarks by name, with their settings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..components import Component
+from ..components.registry import registry
+from ..contracts import Benchmark
+from ..contracts.factories import make
+from ..errors import Origin, Problem, UsageError
+
+FACTS = ("counts", "settings")
+"""Keys of a benchmark's result that are no groups of scores."""
+
+SAMPLE = "sample"
+"""The preset of a benchmark that measures within seconds."""
+
+_SET = Origin("--set")
+
+
+def find_benchmark(name: str | None) -> Component:
+    """The benchmark of a name, or the only one. Raises ``UsageError`` where the choice is the user's."""
+    if name is not None:
+        return registry().find("benchmark", name)
+    known = registry().components("benchmark")
+    if len({component.name for component in known}) != 1:
+        listed = ", ".join(component.name for component in known) or "none; plugins bring them"
+        raise UsageError(Problem("say which benchmark to measure with", hint=f"installed: {listed}"))
+    return known[-1]
+
+
+def build_benchmark(component: Component, settings: Mapping[str, Any] | None = None) -> Benchmark:
+    """A benchmark with some of its settings changed. Raises ``UsageError`` for all that are wrong."""
+    from ..recipe.structure import Mistakes, structure
+
+    try:
+        config = structure(component.config, settings or {})
+    except Mistakes as mistakes:
+        raise UsageError(
+            [Problem(found.message, ".".join(map(str, found.path)), _SET, found.hint) for found in mistakes.found]
+        ) from None
+    built: Benchmark = make(component, config)
+    return built
+
+
+def settings_of(lines: Sequence[str]) -> dict[str, Any]:
+    """Settings from lines of TOML, as given to ``--set``. Raises ``UsageError``."""
+    values: dict[str, Any] = {}
+    for line in lines:
+        try:
+            values |= tomllib.loads(line)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(
+                Problem(f"'{line}' is no TOML: {error}", origin=_SET, hint='like prompts=20 or name="text"')
+            ) from None
+    return values
+
+
+def groups_of(scores: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, int]]]:
+    """A benchmark's scores with their counts: group -> name -> (score, count)."""
+    counts = scores.get("counts", {})
+    return {
+        group: {name: (score, counts.get(group, {}).get(name, 0)) for name, score in members.items()}
+        for group, members in scores.items()
+        if group not in FACTS and isinstance(members, Mapping)
+    }

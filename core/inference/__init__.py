@@ -1,0 +1,1 @@
+"""Inference: pictures from prompts and answers to questions, planned to fit into memory."""

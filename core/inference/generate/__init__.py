@@ -1,0 +1,10 @@
+"""Generation of text and of pictures' codes, many rows at once, with a cache that is allocated once."""
+
+from __future__ import annotations
+
+from ...contracts import Sampler
+from .images import decode_codes, generate_codes
+from .sampler import sampler_of
+from .text import generate_text
+
+__all__ = ["Sampler", "decode_codes", "generate_codes", "generate_text", "sampler_of"]

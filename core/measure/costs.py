@@ -1,0 +1,180 @@
+"""What a composed model costs, before it exists: parameters, memory and arithmetic, read off the meta device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from attrs import asdict, frozen
+from PIL import Image
+from torch import nn
+
+from ..compose.plan import PathwayShape, Plan
+from ..model.modules import build_modules
+from ..ports import Codes, Features, Hidden
+from . import flops
+
+BYTES = {"bf16": 2, "fp32": 4}
+"""Bytes of one value by the short name of its type."""
+
+
+@frozen
+class PartCosts:
+    """Sizes of one part. ``buffers`` are values that are saved with the weights but not trained."""
+
+    parameters: int
+    trainable: int
+    buffers: int
+
+
+@frozen
+class PathwayCosts:
+    """What one picture costs in a pathway. FLOPs without those of attending to the keys that came before.
+
+    ``tokens``: positions in the sequence, of one of at most ``tiles`` that a picture is cut into. ``pixels``: height
+    and width of what the pathway sees. ``look``: encoder (or tokenizer), adapter and backbone, for a pathway that
+    looks; of one tile. ``code``: backbone, head, embedding and adapter for one code, one row (guidance takes two), and
+    ``decode``: codes to pixels, for one that draws.
+    """
+
+    tokens: int
+    pixels: tuple[int, int]
+    look: int | None = None
+    code: int | None = None
+    decode: int | None = None
+    tiles: int = 1
+
+
+@frozen
+class Costs:
+    """The costs of a plan. Parts are keyed by the paths of owners, so that a shared part is counted once.
+
+    ``text_token``: FLOPs of one text token with its logits; ``attention``: FLOPs that every earlier key adds to it.
+    """
+
+    parts: Mapping[str, PartCosts]
+    pathways: Mapping[str, PathwayCosts]
+    parameters: int
+    buffers: int
+    context: int
+    kv_values: int
+    text_token: int
+    attention: int
+
+    def weight_bytes(self, dtype: str = "bf16") -> int:
+        """Bytes of all parameters and buffers as ``bf16`` or ``fp32``."""
+        return (self.parameters + self.buffers) * BYTES[dtype]
+
+    def kv_bytes(self, positions: int | None = None, dtype: str = "bf16") -> int:
+        """Bytes of one sequence's keys and values, over the whole context unless said otherwise."""
+        return (self.context if positions is None else positions) * self.kv_values * BYTES[dtype]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain data, for JSON."""
+        return {
+            **asdict(self),
+            "weight_bytes": {dtype: self.weight_bytes(dtype) for dtype in BYTES},
+            "kv_bytes_per_token": {dtype: self.kv_bytes(1, dtype) for dtype in BYTES},
+            "kv_bytes_per_sequence": {dtype: self.kv_bytes(dtype=dtype) for dtype in BYTES},
+        }
+
+
+def measure(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -> Costs:
+    """Costs of a plan, from modules on the meta device, which are built where they are not given.
+
+    Raises ``CompositionError`` where a factory fails.
+    """
+    modules = build_modules(plan, device="meta") if modules is None else modules
+    parts = {path: _sizes(module) for path, module in modules.items()}
+    hidden = plan.hidden
+    backbone = modules["backbone"]
+    position, attention = flops.of_backbone(backbone, hidden.width, hidden.layers)
+    return Costs(
+        parts=parts,
+        pathways={name: _pathway(plan, name, shape, modules, position) for name, shape in plan.pathways.items()},
+        parameters=sum(part.parameters for part in parts.values()),
+        buffers=sum(part.buffers for part in parts.values()),
+        context=hidden.context,
+        kv_values=2 * hidden.layers * hidden.kv_heads * hidden.head_width,
+        text_token=position + flops.of_logits(backbone, hidden.width, hidden.vocabulary),
+        attention=attention,
+    )
+
+
+def _sizes(module: nn.Module) -> PartCosts:
+    parameters = list(module.parameters())
+    saved = module.state_dict()
+    total = sum(p.numel() for p in parameters)
+    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    named = dict(module.named_parameters(remove_duplicate=False))
+    return PartCosts(total, trainable, sum(value.numel() for name, value in saved.items() if name not in named))
+
+
+@frozen
+class PictureFlops:
+    """FLOPs of one picture in each part of a pathway, forward; 0 for a part that it does not have.
+
+    ``see``: the encoder, or the tokenizer from pixels to codes. ``predict``: the head, over all codes. ``decode``: the
+    tokenizer from codes to pixels.
+    """
+
+    see: int
+    embed: int
+    adapt: int
+    predict: int = 0
+    decode: int = 0
+
+
+def picture_flops(plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> PictureFlops:
+    """What a picture costs in the parts of a pathway, counted on modules that are on the meta device."""
+    shape = plan.pathways[name]
+
+    def module(role: str) -> Any:
+        return modules[plan.owner(f"{name}.{role}")]
+
+    pixels = (1, 3, *pixels_of(shape))
+    source = cast(Features, plan.parts[f"{name}.adapter"].inputs["source"])
+    adapt = flops.of_call(module("adapter"), module("adapter"), (1, source.tokens, source.width), source.tokens)
+    if shape.codes is None:
+        encoder = module("encoder")
+        return PictureFlops(flops.of_call(encoder, encoder, pixels, source.tokens), 0, adapt)
+    tokenizer, codes = module("tokenizer"), shape.codes
+    see = flops.of_call(tokenizer, tokenizer.encode, pixels, codes.tokens)
+    embed = _over_codes(module("embedding"), module("embedding"), codes)
+    if shape.mode == "look":
+        return PictureFlops(see, embed, adapt)
+    predict = codes.tokens * _head(module("head"), plan.hidden, codes)
+    return PictureFlops(see, embed, adapt, predict, _over_codes(tokenizer, tokenizer.decode, codes))
+
+
+def _pathway(
+    plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], position: int
+) -> PathwayCosts:
+    pixels, cost = pixels_of(shape), picture_flops(plan, name, modules)
+    if shape.mode == "look" or shape.codes is None:
+        look = cost.see + cost.embed + cost.adapt + shape.tokens * position
+        return PathwayCosts(shape.tokens, pixels, look=look, tiles=shape.tiles)
+    tokens = shape.codes.tokens
+    code = position + cost.predict // tokens + (cost.embed + cost.adapt) // tokens
+    return PathwayCosts(shape.tokens, pixels, code=code, decode=cost.decode)
+
+
+def _head(head: Any, hidden: Hidden, codes: Codes) -> int:
+    """FLOPs of all ``depth`` predictions of one position."""
+    states = torch.empty(1, hidden.width, device="meta")
+    target = torch.empty(1, codes.depth, dtype=torch.int64, device="meta")
+    counted = flops.count(lambda: head.loss(states, target))
+    return flops.by_weights(head, 1) if counted is None else counted
+
+
+def _over_codes(module: nn.Module, call: Any, codes: Codes) -> int:
+    ids = torch.empty(1, codes.tokens, codes.depth, dtype=torch.int64, device="meta")
+    counted = flops.count(lambda: call(ids))
+    return flops.by_weights(module, codes.tokens) if counted is None else counted
+
+
+def pixels_of(shape: PathwayShape) -> tuple[int, int]:
+    """Height and width of the pixels that a pathway makes of a picture, from one that it is given."""
+    _, height, width = shape.transform()(Image.new("RGB", (32, 32))).shape
+    return height, width

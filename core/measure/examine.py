@@ -1,0 +1,81 @@
+"""Everything about a recipe that can be known before weights exist: whether it fits, what it costs, what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from attrs import evolve, field, frozen
+
+from ..compose.connect import compose
+from ..compose.diagnostics import Findings
+from ..compose.plan import Plan
+from ..compose.selectors import select
+from ..errors import CompositionError, JaniformError, Problem
+from ..model.lora import adaptable
+from ..model.modules import build_modules
+from .contract_checks import check_promises
+from .costs import Costs, measure
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..recipe import Recipe
+
+
+@frozen
+class Examination:
+    """A recipe that fits.
+
+    ``modules``: of all parts by path, on the meta device. ``trained``: parameters that each stage trains, by its name.
+    """
+
+    plan: Plan
+    modules: Mapping[str, nn.Module] = field(repr=False)
+    costs: Costs
+    trained: Mapping[str, int]
+
+
+def examine(recipe: Recipe) -> Examination:
+    """Compose a recipe, build it on the meta device, see that its parts keep their ports, match the stages' selectors.
+
+    Raises ``CompositionError`` with all problems.
+    """
+    plan = compose(recipe)
+    modules = build_modules(plan, device="meta")
+    check_promises(plan, modules)
+    return Examination(plan, modules, measure(plan, modules), trained(plan, modules))
+
+
+def trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
+    """How many parameters each stage trains, by its name.
+
+    Raises ``CompositionError`` with every selector that matches none.
+    """
+    sizes = {f"{path}.{name}": p.numel() for path, module in modules.items() for name, p in module.named_parameters()}
+    findings = Findings(plan.recipe)
+    found: dict[str, int] = {}
+    problems: list[Problem] = []
+    for name in plan.recipe.training.stages or plan.recipe.stages:  # others may be left from what it extends
+        stage = plan.recipe.stages[name]
+        try:
+            chosen = select(sizes, stage.train, plan.shared)
+        except JaniformError as error:
+            path = f"stage.{stage.name}.train"
+            problems += [evolve(problem, path=path, origin=findings.origin(path)) for problem in error.problems]
+            continue
+        try:
+            layers = {} if stage.lora is None else adaptable(modules, stage.lora, chosen, plan.shared)
+        except JaniformError as error:
+            paths = [f"stage.{stage.name}.lora.{problem.path}" for problem in error.problems]
+            problems += [
+                evolve(problem, path=path, origin=findings.origin(path))
+                for path, problem in zip(paths, error.problems, strict=True)
+            ]
+            continue
+        rank = 0 if stage.lora is None else stage.lora.rank
+        found[stage.name] = sum(sizes[name] for name in chosen)
+        found[stage.name] += sum(rank * sum(layer.weight.shape) for layer in layers.values())
+    if problems:
+        raise CompositionError(problems)
+    return found

@@ -1,0 +1,80 @@
+"""Plan to modules: every factory is called once, with its config and the ports that were derived for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import nn
+
+from ..compose.diagnostics import Findings
+from ..compose.slots import SLOTS
+from ..contracts.factories import make
+from ..errors import CompositionError, JaniformError, Problem, nearest
+
+if TYPE_CHECKING:
+    from ..compose.plan import PartPlan, Plan
+
+
+def build_modules(
+    plan: Plan,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    parts: Iterable[str] | None = None,
+) -> dict[str, nn.Module]:
+    """The modules of a plan by path, in the order of the data; a shared part is under its owner's path only.
+
+    ``parts`` limits it to some parts, by paths or by their first names. Raises ``CompositionError`` with every factory
+    that fails, by component and plugin.
+    """
+    findings = Findings(plan.recipe)
+    modules: dict[str, nn.Module] = {}
+    for path in owners(plan, parts):
+        with torch.device(device):
+            module = _make(plan.parts[path], findings)
+        if module is not None:
+            modules[path] = module if dtype is None else module.to(dtype=dtype)
+    if findings.problems:
+        raise CompositionError(findings.problems)
+    lend(modules)
+    return modules
+
+
+def lend(modules: Mapping[str, nn.Module]) -> None:
+    """Hand the backbone, where it is there, to the parts that work with its matrices (``Borrower``)."""
+    backbone = modules.get("backbone")
+    for module in modules.values():
+        borrow: Any = getattr(module, "borrow", None)
+        if backbone is not None and callable(borrow):
+            borrow(backbone)
+
+
+def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:
+    """The owners of the wanted parts with weights; None wants all. Raises ``CompositionError`` for unknown ones."""
+    with_weights = [path for path, part in plan.parts.items() if part.use.kind in SLOTS]
+    if parts is None:
+        return list(dict.fromkeys(plan.owner(path) for path in with_weights))
+    chosen: set[str] = set()
+    problems = []
+    for name in parts:
+        found = [path for path in with_weights if path == name or path.startswith(f"{name}.")]
+        if not found:
+            known = [*with_weights, *plan.pathways]
+            problems.append(Problem(f"there is no part '{name}' to build", hint=nearest(name, known)))
+        chosen.update(plan.owner(path) for path in found)
+    if problems:
+        raise CompositionError(problems)
+    return [path for path in with_weights if path in chosen]
+
+
+def _make(part: PartPlan, findings: Findings) -> nn.Module | None:
+    try:
+        return cast(nn.Module, make(part.use.component, part.use.config, *part.inputs.values()))
+    except JaniformError as error:
+        for problem in error.problems:
+            if problem.path:
+                findings.problems.append(problem)
+            else:  # a factory does not know where its part stands
+                findings.add(part.path, problem.message, problem.hint)
+        return None

@@ -1,0 +1,189 @@
+"""A unified model: parts under their paths, and what connects them. Looks, reads and predicts over batches of spans.
+
+B rows    T positions    n pictures    N tokens of a picture    d depth of a code    H hidden width
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from ..contracts import Backbone, Head, Tokenizer
+from ..errors import CompositionError, JaniformError, Problem
+from ..loss import Loss, summed_cross_entropy
+from ..sequence.batch import Batch, Pictures
+from ..sequence.cache import KVCache
+from ..sequence.mask import Mask
+from .modules import lend
+from .processor import Processor
+
+if TYPE_CHECKING:
+    from ..attention.attend import Attention
+    from ..compose import Plan
+
+
+class Parts(nn.Module):
+    """The parts of one pathway by name. Those that are shared can be read here and belong to their owner."""
+
+    def refer(self, name: str, module: nn.Module) -> None:
+        """Make another pathway's part readable under ``name`` without registering its weights twice."""
+        object.__setattr__(self, name, module)
+
+
+class UnifiedModel(nn.Module):
+    """The modules of a plan, connected.
+
+    A part is found under its path, as in the recipe: ``model.generation.adapter``; its weights have that prefix in the
+    state dict. ``modules_by_path`` holds the owners; a part that is left out can't be used, and all others can.
+    ``attention`` is the kernel that the masks of its batches carry; None is the default one.
+    """
+
+    backbone: nn.Module
+    plan: Plan
+    attention: Attention | None = None
+
+    def __init__(
+        self, plan: Plan, modules_by_path: Mapping[str, nn.Module], processor: Processor | None = None
+    ) -> None:
+        super().__init__()
+        self.plan = plan
+        self._processor = processor
+        for path, module in modules_by_path.items():
+            self._place(path, module)
+        for path, part in plan.parts.items():
+            if part.owner is not None and part.owner in modules_by_path:
+                first, _, name = path.partition(".")
+                self._pathway(first).refer(name, modules_by_path[part.owner])
+        lend(modules_by_path)
+
+    @property
+    def processor(self) -> Processor:
+        """What turns conversations into batches for this model."""
+        if self._processor is None:
+            self._processor = Processor(self.plan)
+        return self._processor
+
+    @processor.setter
+    def processor(self, processor: Processor) -> None:
+        self._processor = processor
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @contextmanager
+    def attending(self, attention: Attention | None) -> Iterator[None]:
+        """Another kernel for a while, as a training stage has its own."""
+        before, self.attention = self.attention, attention
+        try:
+            yield
+        finally:
+            self.attention = before
+
+    def part(self, path: str) -> nn.Module:
+        """The module at a path, or its owner's where it is shared. Raises ``JaniformError`` where it was not built."""
+        try:
+            return self.get_submodule(self.plan.owner(path))
+        except (KeyError, AttributeError):
+            raise JaniformError(f"this model was built without '{path}'") from None
+
+    def codes(self, pictures: Pictures, pathway: str) -> Tensor:
+        """The codes [n, N, d] of pictures; no gradient passes through them."""
+        if pictures.codes is not None:
+            return pictures.codes
+        tokenizer = cast(Tokenizer, self.part(f"{pathway}.tokenizer"))
+        with torch.no_grad():
+            return tokenizer.encode(_as_weights(pictures.pixels, cast(nn.Module, tokenizer)))
+
+    def embed_codes(self, codes: Tensor, pathway: str, first: int = 0) -> Tensor:
+        """Codes [n, N, d] to what the backbone reads, [n, N, H]; or some in a row, from ``first`` in the picture on."""
+        vectors = self.part(f"{pathway}.embedding")(codes, first)
+        return cast(Tensor, self.part(f"{pathway}.adapter")(vectors))
+
+    def embed(self, batch: Batch, codes: Mapping[str, Tensor] | None = None) -> Tensor:
+        """What the backbone reads, [B, T, H]: text embeddings, with every picture's vectors in their places.
+
+        ``codes``: the pathways' codes by name, where they are known already.
+        """
+        backbone = cast(Backbone, self.part("backbone"))
+        embeddings = backbone.embed(batch.ids)
+        if not batch.pictures:
+            return embeddings
+        places, vectors = [], []
+        for name, pictures in batch.pictures.items():
+            if self.plan.pathways[name].codes is None:
+                encoder = self.part(f"{name}.encoder")
+                seen = self.part(f"{name}.adapter")(encoder(_as_weights(pictures.pixels, encoder)))
+            else:
+                known = None if codes is None else codes.get(name)
+                seen = self.embed_codes(self.codes(pictures, name) if known is None else known, name)
+            places.append(pictures.positions.flatten())
+            vectors.append(seen.flatten(0, 1).to(embeddings.dtype))
+        flat = embeddings.flatten(0, 1).index_copy(0, torch.cat(places), torch.cat(vectors))
+        return flat.view_as(embeddings)
+
+    def hidden(
+        self,
+        batch: Batch,
+        cache: KVCache | None = None,
+        mask: Mask | None = None,
+        codes: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Hidden states [B, T, H] after the backbone's final norm.
+
+        With a cache, the batch follows what is in it, and ``mask`` declares the positions of both.
+        """
+        if mask is None:
+            mask = batch.mask(self.attention)
+        return cast(Tensor, self.part("backbone")(self.embed(batch, codes), batch.positions, mask, cache))
+
+    def forward(self, batch: Batch) -> dict[str, Loss]:
+        """The losses; so that wrappers which only know ``forward`` can train the model."""
+        return self.losses(batch)
+
+    def losses(self, batch: Batch) -> dict[str, Loss]:
+        """Cross-entropies in nats as (sum, count), by the name of their loss.
+
+        The text of a document counts for the pathway that the document looks through, or for ``text``; codes count for
+        the pathway that draws them. Logits are computed at positions with a target only.
+        """
+        codes = {name: self.codes(batch.pictures[name], name) for name in batch.codes}
+        states = self.hidden(batch, codes=codes).flatten(0, 1)
+        losses: dict[str, Loss] = {}
+        for name, text in batch.text.items():
+            losses[name] = self._text_loss(states[text.positions], text.ids)
+        for name, drawn in batch.codes.items():
+            head = cast(Head, self.part(f"{name}.head"))
+            loss = head.loss(states[drawn.positions.flatten()], codes[name][drawn.pictures].flatten(0, 1))
+            losses[name] = losses[name] + loss if name in losses else loss
+        return losses
+
+    def _text_loss(self, states: Tensor, ids: Tensor) -> Loss:
+        logits = cast(Backbone, self.part("backbone")).logits
+        total = summed_cross_entropy(logits, states, ids, self.plan.hidden.vocabulary)
+        return Loss(total, torch.tensor(float(len(ids)), device=total.device))
+
+    def _place(self, path: str, module: nn.Module) -> None:
+        first, _, name = path.partition(".")
+        if name:
+            self._pathway(first).add_module(name, module)
+        else:
+            self.add_module(first, module)
+
+    def _pathway(self, name: str) -> Parts:
+        if name not in self._modules:
+            if hasattr(self, name):
+                raise CompositionError(Problem("a pathway cannot have this name: the model has a method of it", name))
+            self.add_module(name, Parts())
+        return cast(Parts, self._modules[name])
+
+
+def _as_weights(pixels: Tensor | None, module: nn.Module) -> Tensor:
+    """Pixels [n, 3, h, w] in the type of a part's weights, which pictures have whatever the model is loaded as."""
+    dtype = next((weight.dtype for weight in module.parameters() if weight.is_floating_point()), None)
+    return cast(Tensor, pixels).to(dtype)

@@ -1,5 +1,0 @@
-"""The demo page: one HTML file that shows what a model does."""
-
-from .page import DemoPage, Score, page_html
-
-__all__ = ["DemoPage", "Score", "page_html"]

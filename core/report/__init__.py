@@ -1,0 +1,5 @@
+"""The demo page: one HTML file that shows what a model does."""
+
+from .demo_page import DemoPage, Score, page_html
+
+__all__ = ["DemoPage", "Score", "page_html"]

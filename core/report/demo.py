@@ -1,0 +1,186 @@
+"""What the demo does with a model, gathered for the page: it draws, answers, is measured, and trains a little."""
+
+from __future__ import annotations
+
+import io
+import platform
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from attrs import evolve, frozen
+from rich.console import Console
+
+from .. import __version__
+from ..diagram.svg import diagram_svg
+from ..evaluate.benchmarks import SAMPLE, build_benchmark, groups_of
+from ..measure.costs import measure
+from ..recipe import dumps
+from ..train.progress.log import read_log
+from ..train.progress.reporter import Reporter
+from ..train.run.interrupts import RunStoppedError
+from ..train.run.train import train
+from ..units import count
+from .curve import Series
+from .demo_page import DemoPage, Score
+
+if TYPE_CHECKING:
+    from ..components import Component
+    from ..contracts import Progress
+    from ..inference.api import Model
+    from ..recipe import Recipe
+
+_BATCH = 32
+"""Samples a step of the short training: a few dozen steps of more would take minutes on a laptop."""
+
+
+@frozen
+class Amounts:
+    """How much the demo does: prompts drawn, questions asked, training steps."""
+
+    drawings: int = 16
+    answers: int = 24
+    steps: int = 40
+
+
+def demo_page(model: Model, benchmark: Component, amounts: Amounts, progress: Progress) -> DemoPage:
+    """Draw, answer, measure and train, and gather it all. ``benchmark`` is shown by its examples and its sample."""
+    began = time.perf_counter()
+    examples = build_benchmark(benchmark).show(model, amounts.drawings, amounts.answers, progress)
+    scores, settings = _sampled(model, benchmark, progress)
+    curve, note = _trained(model.recipe, amounts.steps, progress)
+    costs = measure(model.model.plan)
+    seconds = time.perf_counter() - began
+    return DemoPage(
+        name=model.recipe.name,
+        description=model.recipe.description,
+        facts=_facts(model, count(costs.parameters), scores, seconds),
+        showcase=examples,
+        scores=scores,
+        curve=curve,
+        curve_note=note,
+        diagram=diagram_svg(model.model.plan, costs),
+        recipe=recipe_text(model.recipe),
+        commands=_commands(model.name),
+        settings=_settings(model, benchmark, settings, seconds),
+    )
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """The recipe's own file where a plugin brings it, which is shorter and has comments; else the resolved one."""
+    from ..components.registry import registry
+
+    path = registry().recipes().get(recipe.name)
+    return dumps(recipe) if path is None else path.read_text(encoding="utf-8")
+
+
+def _sampled(model: Model, benchmark: Component, progress: Progress) -> tuple[tuple[Score, ...], Mapping[str, Any]]:
+    """Scores on the benchmark's sample, beside the full ones that were recorded with the weights."""
+    if SAMPLE not in benchmark.presets:
+        return (), {}
+    measured = build_benchmark(benchmark, benchmark.presets[SAMPLE]).run(model, progress)
+    recorded = groups_of(model.facts.get("scores", {}).get(benchmark.name, {}))
+    scores = [
+        Score(group, name, score, number, recorded.get(group, {}).get(name, (None, 0))[0])
+        for group, members in groups_of(measured).items()
+        for name, (score, number) in members.items()
+    ]
+    return tuple(scores), measured.get("settings", {})
+
+
+def _trained(recipe: Recipe, steps: int, progress: Progress) -> tuple[dict[str, Series], str]:
+    """The losses of the first steps of the recipe's last stage, by pathway; nothing where the recipe has no stages."""
+    names = recipe.training.stages or tuple(recipe.stages)
+    if not names or steps < 1:
+        return {}, ""
+    stage = recipe.stages[names[-1]]
+    short = evolve(stage, batch=min(stage.batch, _BATCH), warmup=min(stage.warmup, steps), log_every=1, sample_every=0)
+    recipe = evolve(recipe, stages={**recipe.stages, stage.name: short})
+    progress("training", 0, steps)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="janiform-demo-") as folder:
+        try:
+            run = train(
+                recipe,
+                Path(folder) / "run",
+                stages=[stage.name],
+                until=steps,
+                reporter=_Steps(progress, steps),
+                ahead=0,
+            )
+        except RunStoppedError:
+            raise KeyboardInterrupt("stopped while training a little; no page was written") from None
+        entries: list[dict[str, Any]] = read_log(run / "log.jsonl")
+    curve: dict[str, list[tuple[float, float]]] = {}
+    for entry in entries:
+        for name, loss in entry["losses"].items():
+            curve.setdefault(name, []).append((entry["step"], loss))
+    note = (
+        f"The first {len(entries)} steps of the recipe's stage `{stage.name}`, from random weights, {short.batch} "
+        f"samples each, in {time.perf_counter() - began:.0f} seconds: the loss of each pathway, in nats a prediction."
+    )
+    modes = {name: pathway.mode for name, pathway in recipe.pathways.items()}
+    order = sorted(
+        curve, key=lambda name: ("draw", "look", "").index(modes.get(name, ""))
+    )  # as the scores are coloured
+    return {name: curve[name] for name in order}, note
+
+
+class _Steps(Reporter):
+    """Hands the steps of the short training to the demo's own progress, and says nothing else."""
+
+    def __init__(self, progress: Progress, steps: int) -> None:
+        super().__init__(Console(file=io.StringIO()))
+        self._progress, self._steps, self._done = progress, steps, 0
+
+    def advance(self) -> None:
+        self._done += 1
+        self._progress("training", min(self._done, self._steps), self._steps)
+
+
+def _facts(model: Model, parameters: str, scores: tuple[Score, ...], seconds: float) -> tuple[tuple[str, str], ...]:
+    facts = [(parameters, "parameters")]
+    overall = next((score for score in scores if score.name == "overall"), None)
+    if overall is not None and overall.full is not None:
+        facts.append((f"{100 * overall.full:.0f} %", f"of {overall.group} right, in the full evaluation"))
+    elif overall is not None:
+        facts.append((f"{100 * overall.sample:.0f} %", f"of {overall.group} right, in a sample of {overall.count}"))
+    trained = model.facts.get("seconds")
+    if isinstance(trained, int | float):
+        facts.append((f"{trained / 60:.0f} min", "of training, from nothing"))
+    cores = torch.get_num_threads()
+    where = f"{cores} CPU core{'s' * (cores > 1)}" if model.model.device.type == "cpu" else str(model.model.device)
+    facts.append((f"{seconds:.0f} s", f"for all that is on this page, on {where}"))
+    return tuple(facts)
+
+
+def _commands(name: str) -> tuple[tuple[str, str], ...]:
+    return (
+        (f'janiform generate {name} "three green crosses" --n 4 --out pictures', "Draw something of your own"),
+        (f'janiform ask {name} pictures/three-green-crosses-001.png "how many crosses are there?"', "Ask about it"),
+        (f"janiform show {name} > mine.toml && janiform check mine.toml", "Change a part: does it still fit?"),
+        ("janiform train mine.toml --out runs/mine", "Train your own"),
+    )
+
+
+def _settings(model: Model, benchmark: Component, measured: Mapping[str, Any], seconds: float) -> dict[str, str]:
+    """All that belongs to the numbers on the page, as text."""
+    facts: dict[str, Any] = {
+        "model": model.name,
+        "weights": f"sha256 {model.digest[:16]}…" if model.digest else "",
+        "trained with": model.facts.get("command", ""),
+        "training seed": model.facts.get("seed", ""),
+        "benchmark": benchmark.reference,
+        **measured,
+        "device": str(model.model.device),
+        "threads": torch.get_num_threads(),
+        "janiform": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "made in": f"{seconds:.0f} s",
+        "made on": time.strftime("%Y-%m-%d"),
+    }
+    return {name: str(value) for name, value in facts.items() if value not in ("", None)}

@@ -1,0 +1,75 @@
+"""One page that shows a model to somebody: a single HTML file that asks nothing of any other file or host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+
+from attrs import field, frozen
+
+from ..contracts.showcase import Showcase
+from .curve import Series
+from .markup import Markup, join, tag
+from .sections import answers, colophon, curves, diagram, drawings, header, next_steps, recipe_text, score_table
+
+
+@frozen
+class Score:
+    """One measure, each value in 0 .. 1: on the sample of this page, with its count, and in full where it is known."""
+
+    group: str
+    name: str
+    sample: float
+    count: int
+    full: float | None = None
+
+
+@frozen(eq=False)
+class DemoPage:
+    """Everything that the page shows. What is empty is left out.
+
+    ``facts``: what stands under the title, as (figure, unit). ``diagram``: an SVG element. ``commands``: what to try,
+    as (command, what it does). ``settings``: what belongs to the numbers, for the end of the page.
+    """
+
+    name: str
+    description: str
+    facts: tuple[tuple[str, str], ...] = ()
+    showcase: Showcase = field(factory=Showcase)
+    scores: tuple[Score, ...] = ()
+    curve: Mapping[str, Series] = field(factory=dict)
+    curve_note: str = ""
+    diagram: str = ""
+    recipe: str = ""
+    commands: tuple[tuple[str, str], ...] = ()
+    settings: Mapping[str, str] = field(factory=dict)
+
+
+def page_html(page: DemoPage) -> str:
+    """The page as the text of one HTML file."""
+    shown = page.showcase
+    sections = [
+        header(page.name, page.description, page.facts),
+        drawings(shown.drawn) if shown.drawn else None,
+        answers(shown.own, shown.others) if shown.own or shown.others else None,
+        score_table(page.scores) if page.scores else None,
+        curves(page.curve, page.curve_note) if page.curve else None,
+        diagram(Markup(page.diagram)) if page.diagram else None,
+        recipe_text(page.name, page.recipe) if page.recipe else None,
+        next_steps(page.commands) if page.commands else None,
+        colophon(page.settings),
+    ]
+    return document(page.name, [section for section in sections if section is not None], "page.css")
+
+
+def document(title: str, sections: list[Markup], *styles: str) -> str:
+    """One HTML file with these sections; ``styles`` are files of this package."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{title} · janiform"),
+        *(Markup(f"<style>\n{files(__package__).joinpath(style).read_text('utf-8')}</style>") for style in styles),
+    )
+    return f'<!doctype html>\n<html lang="en">\n{head}\n{tag("body", tag("main", join(sections)))}\n</html>\n'

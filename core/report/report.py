@@ -1,0 +1,306 @@
+"""The page about runs: curves, samples, what differs, the recipe and where it all came from, in one file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import JaniformError
+from ..recipe import Side, diff, read_recipe
+from ..storage.atomic import write_text
+from ..train.run.record import RunRecord, SampleFile, labels, read_run
+from ..units import count
+from .chart import Chart, Line, chart_figure, ending
+from .curve import Series
+from .demo_page import document
+from .duration import duration
+from .markup import Markup, file_uri, join, tag
+from .sections import colophon, header, section
+from .toml import highlighted
+
+SHEETS = 4
+"""Sheets of samples of a stage that the page shows: the last, and some before it."""
+
+Figure = Callable[[dict[str, Any]], Any]
+_FIGURES: tuple[tuple[str, Figure, str, bool], ...] = (
+    ("learning rate", lambda line: line.get("learning_rate"), "", True),
+    ("gradient norm", lambda line: line.get("grad_norm"), "", True),
+    ("tokens a second", lambda line: line.get("tokens_per_second"), "", True),
+    ("samples a second", lambda line: line.get("samples_per_second"), "", True),
+    ("MFU", lambda line: _percent(line.get("mfu")), " %", True),
+    ("packing", lambda line: _percent(line.get("packing")), " %", False),
+    ("waiting for data", lambda line: _percent(line.get("data_wait")), " %", True),
+    ("memory", lambda line: (line.get("memory") or 0) / 1e9 or None, " GB", True),
+)
+"""What a run did beside learning: title, where a line of the log has it, unit, whether the axis begins at zero."""
+
+
+def write_report(folders: Sequence[Path], out: Path) -> Path:
+    """Read the folders of runs and write the page about them. Returns ``out``.
+
+    Raises:
+        UsageError: a folder is not that of a run.
+        StorageError: the page cannot be written.
+    """
+    write_text(out, report_html([read_run(folder) for folder in folders]))
+    return out
+
+
+def report_html(runs: Sequence[RunRecord]) -> str:
+    """The page about one run, or several laid over each other, as the text of one HTML file."""
+    names = labels(runs)
+    alone = runs[0] if len(runs) == 1 else None
+    title = alone.name if alone else f"{len(runs)} runs"
+    lead = alone.description if alone else "Laid over each other: the same figure of every run in one chart."
+    sections = [
+        header(title, lead, _facts(alone) if alone else ()),
+        None if alone else _legend(runs, names),
+        _switch(),
+        *_learning(runs, names),
+        None if alone else _differences(runs, names),
+        *(_samples(run, "" if alone else name) for run, name in zip(runs, names, strict=True)),
+        _running(runs, names),
+        *(_recipe(run, name, open_=alone is not None) for run, name in zip(runs, names, strict=True)),
+        colophon(_provenance(alone)) if alone else _provenances(runs, names),
+    ]
+    return document(title, [part for part in sections if part is not None], "page.css", "report.css")
+
+
+def _facts(run: RunRecord) -> list[tuple[str, str]]:
+    """The figures below the title."""
+    if not run.log:
+        return []
+    last = run.log[-1]
+    tokens = sum(line.get("tokens") or 0 for line in run.log)
+    samples = sum((run.model.get("samples") or {}).values())
+    found = [(f"{last['total']:,}", "steps"), (duration(last.get("time", 0.0)), "of training")]
+    if samples:
+        found.append((count(samples), "samples"))
+    if tokens:
+        found.append((count(tokens), "tokens"))
+    found.append((str(len(run.stages)), "stages" if len(run.stages) > 1 else "stage"))
+    if not run.model:
+        found.append((f"{last['step']}/{last['steps']}", f"of {last['stage']}, so far"))
+    return found
+
+
+def _legend(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup:
+    rows = []
+    for number, (run, name) in enumerate(zip(runs, names, strict=True)):
+        last = run.log[-1] if run.log else {"total": 0, "time": 0.0}
+        rows.append(
+            tag(
+                "li",
+                tag("span", "", class_=f"swatch series-{number % 6}"),
+                tag("strong", name),
+                tag("span", run.name if run.name != name else "", class_="soft"),
+                tag("span", f"{last['total']:,} steps, {duration(last.get('time', 0.0))}", class_="soft"),
+            )
+        )
+    return tag("ul", join(rows), class_="legend")
+
+
+def _switch() -> Markup:
+    box = Markup('<input type="checkbox" id="logarithmic">')
+    return tag("p", box, tag("label", "logarithmic axes", for_="logarithmic"), class_="switch")
+
+
+def _learning(runs: Sequence[RunRecord], names: Sequence[str]) -> Iterator[Markup]:
+    """A section for each stage: every loss, and every figure of the objective, in a chart of its own."""
+    order = list(dict.fromkeys(stage for run in runs for stage in run.stages))
+    for stage in order:
+        lines = [[line for line in run.log if line["stage"] == stage] for run in runs]
+        charts = [
+            chart_figure(Chart(what, list(_lines(lines, names, kind, what)))) for what, kind in _measured(lines).items()
+        ]
+        shown = [chart for chart in charts if chart is not None]
+        if shown:
+            steps = max(line["step"] for some in lines for line in some)
+            lead = f"{steps:,} steps. Losses are means over predictions, before weights; the bold line is smoothed."
+            yield section(stage, lead, tag("div", join(shown), class_="charts"))
+
+
+def _measured(lines: Sequence[list[dict[str, Any]]]) -> dict[str, str]:
+    """What a stage measured, with where its lines have it: losses, then figures of other names."""
+    found: dict[str, str] = {}
+    for kind in ("losses", "figures"):
+        for what in (what for some in lines for line in some for what in line.get(kind, {})):
+            found.setdefault(what, kind)
+    return found
+
+
+def _lines(lines: Sequence[list[dict[str, Any]]], names: Sequence[str], kind: str, what: str) -> Iterator[Line]:
+    for number, (some, name) in enumerate(zip(lines, names, strict=True)):
+        points = [(line["step"], line[kind][what]) for line in some if what in line.get(kind, {})]
+        yield Line(name, number if len(names) > 1 else _colour(what), points)
+
+
+def _colour(what: str) -> int:
+    """As on the demo's page: what draws is red, what looks is blue, text is green."""
+    return {"generation": 0, "understanding": 1, "text": 2}.get(what, sum(map(ord, what)) % 3 + 3)
+
+
+def _running(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | None:
+    """What the runs did beside learning, over all their steps."""
+    marks: dict[str, float] = {}
+    if len(runs) == 1:
+        for line in runs[0].log:
+            marks.setdefault(f"{line['stage']} begins", line["total"] - line["step"])
+    charts = []
+    for title, figure, unit, zero in _FIGURES:
+        lines = [
+            Line(name, number if len(runs) > 1 else 5, _series(run, figure))
+            for number, (run, name) in enumerate(zip(runs, names, strict=True))
+        ]
+        charts.append(chart_figure(Chart(title, lines, marks, zero, unit, smooth=title != "learning rate")))
+    shown = [chart for chart in charts if chart is not None]
+    if not shown:
+        return None
+    lead = "Over all steps of the run" + ("; thin verticals are where a stage begins." if len(marks) > 1 else ".")
+    return section("How it ran", lead, tag("div", join(shown), class_="charts"))
+
+
+def _series(run: RunRecord, figure: Figure) -> Series:
+    found = ((line["total"], figure(line)) for line in run.log)
+    return [(x, y) for x, y in found if isinstance(y, int | float) and math.isfinite(y)]
+
+
+def _differences(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | None:
+    """What the recipes say differently, and where each loss came to."""
+    blocks = [_table("Where each loss came to", names, _endings(runs), numbers=True)]
+    rows: dict[str, list[str]] = {}
+    try:
+        recipes = [read_recipe(run.folder / "recipe.toml") for run in runs]
+        for number, other in enumerate(recipes[1:], start=1):
+            for found in diff(recipes[0], other):
+                row = rows.setdefault(found.path, [_said(found.left)] * len(runs))
+                row[number] = _said(found.right)
+    except JaniformError:  # a plugin that is not installed here: the numbers can do without
+        rows = {}
+    rows.pop("name", None)
+    rows.pop("description", None)
+    if rows:
+        blocks.append(_table("What their recipes say differently", names, rows, numbers=False))
+    return section("Side by side", "", *[block for block in blocks if block is not None])
+
+
+def _endings(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
+    found: dict[str, list[float | None]] = {}
+    for number, run in enumerate(runs):
+        series: dict[str, list[tuple[float, float]]] = {}
+        for line in run.log:
+            for what, value in line["losses"].items():
+                if isinstance(value, int | float) and math.isfinite(value):
+                    series.setdefault(f"{line['stage']} · {what}", []).append((line["step"], value))
+        for what, points in series.items():
+            found.setdefault(what, [None] * len(runs))[number] = ending(points)
+    return {
+        what: ["–" if value is None else f"{value:.4g}" for value in values] for what, values in sorted(found.items())
+    }
+
+
+def _table(title: str, names: Sequence[str], rows: dict[str, list[str]], *, numbers: bool) -> Markup | None:
+    if not rows:
+        return None
+    heads = [tag("th", "", scope="col")]
+    heads += [
+        tag("th", tag("span", "", class_=f"swatch series-{number % 6}"), name, scope="col")
+        for number, name in enumerate(names)
+    ]
+    body = []
+    for what, values in rows.items():
+        best = min(map(float, set(values) - {"–"}), default=None) if numbers and len(set(values)) > 1 else None
+        cells = [
+            tag("td", value, class_="best" if best is not None and value != "–" and float(value) == best else None)
+            for value in values
+        ]
+        body.append(tag("tr", tag("th", tag("code", what), scope="row"), join(cells)))
+    table = tag("table", tag("thead", tag("tr", join(heads))), tag("tbody", join(body)), class_="sides")
+    return join([tag("h3", title), tag("div", table, class_="scroll")])
+
+
+def _said(side: Side | None) -> str:
+    return "–" if side is None else str(side.value)
+
+
+def _samples(run: RunRecord, name: str) -> Markup | None:
+    """Of every stage the last sheet and answers, and some sheets before it to open."""
+    blocks: list[Markup] = []
+    for stage in dict.fromkeys(sample.stage for sample in run.samples):
+        some = sorted((sample for sample in run.samples if sample.stage == stage), key=lambda sample: sample.step)
+        last = some[-1]
+        blocks.append(tag("h3", f"{stage}, after step {last.step:,}"))
+        if last.picture is not None:
+            blocks.append(_sheet(last))
+        if last.answers:
+            blocks.append(_answers(last))
+        sheets = [sample for sample in some[:-1] if sample.picture is not None]
+        kept = sheets[:: -(-len(sheets) // (SHEETS - 1)) or 1] if sheets else []
+        if kept:
+            inside = [tag("p", f"after step {sample.step:,}", class_="note") + _sheet(sample) for sample in kept]
+            blocks.append(tag("details", tag("summary", "before that"), join(list(map(Markup, inside)))))
+    if not blocks:
+        return None
+    lead = "The same few examples every time, nothing picked out."
+    return section(f"What it made{f': {name}' if name else ''}", lead, *blocks)
+
+
+def _sheet(sample: SampleFile) -> Markup:
+    said = f"Samples of {sample.stage} after step {sample.step}"
+    assert sample.picture is not None
+    return tag("img", src=file_uri(sample.picture), alt=said, class_="sheet")
+
+
+def _answers(sample: SampleFile) -> Markup:
+    heads = [tag("th", what, scope="col") for what in ("question", "answer", "in the data")]
+    rows = []
+    for question, answer, expected in sample.answers:
+        right = answer.strip().casefold() == expected.strip().casefold()
+        said = tag("span", answer or "(nothing)", class_="verdict right" if right else None)
+        rows.append(tag("tr", tag("td", question), tag("td", said), tag("td", expected)))
+    table = tag("table", tag("thead", tag("tr", join(heads))), tag("tbody", join(rows)), class_="sides answers")
+    return tag("div", table, class_="scroll")
+
+
+def _recipe(run: RunRecord, name: str, *, open_: bool) -> Markup | None:
+    if not run.recipe:
+        return None
+    text = tag("pre", tag("code", highlighted(run.recipe.strip())), tabindex=0, aria_label=f"The recipe of {name}")
+    if open_:
+        lead = "Resolved: every version, preset and default written out. `janiform train` on it makes this run again."
+        return section("The recipe", lead, text)
+    return tag("details", tag("summary", f"The recipe of {name}"), text, class_="whole")
+
+
+def _provenance(run: RunRecord) -> dict[str, str]:
+    """Where a run came from, as text."""
+    facts = {**run.facts, **run.model}
+    git = facts.get("git") or {}
+    found = {
+        "command": facts.get("command"),
+        "seed": facts.get("seed"),
+        "git commit": f"{git['commit'][:12]}{' with changes' if git.get('changed') else ''}" if "commit" in git else "",
+        **{str(name): version for name, version in (facts.get("versions") or {}).items()},
+        "skipped steps": facts.get("skipped_steps"),
+        "components": ", ".join(
+            sorted({f"{entry.get('component')} ({entry.get('distribution')} {entry.get('version')})"
+                    for entry in (facts.get("components") or {}).values()})
+        ),
+        **{f"digest of {name}": f"sha256 {digest[:16]}…" for name, digest in (facts.get("data") or {}).items()},
+        "folder": str(run.folder),
+    }  # fmt: skip
+    return {name: str(value) for name, value in found.items() if value not in (None, "")}
+
+
+def _provenances(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup:
+    parts = [
+        tag("details", tag("summary", f"Where {name} came from"), colophon(_provenance(run)), class_="whole")
+        for run, name in zip(runs, names, strict=True)
+    ]
+    return join(parts)
+
+
+def _percent(share: Any) -> float | None:
+    return 100 * share if isinstance(share, int | float) else None

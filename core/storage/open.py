@@ -1,0 +1,109 @@
+"""Opening model folders, in every layout that an installed ``format`` knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from ..attention.attend import attention_for
+from ..components.kernels import DEFAULT
+from ..components.registry import registry
+from ..compose import compose
+from ..contracts.kernels import Asked
+from ..errors import Problem, UsageError, nearest
+from ..model.processor import Processor
+from ..model.unified_model import UnifiedModel
+from .filling import load_parts
+from .formats import format_of, recognise, unknown_layout
+from .model_json import about, check_whole
+
+if TYPE_CHECKING:
+    pass
+
+Mode = Literal["look", "draw"]
+
+
+def open_model(
+    name_or_folder: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    parts: Iterable[str] | None = None,
+    only: Mode | None = None,
+    quantize: str | None = None,
+    attention: str = DEFAULT,
+    on_size: Callable[[int], None] | None = None,
+) -> UnifiedModel:
+    """A model with its weights: of a recipe that ships with weights, by name, or of a directory of any known layout.
+
+    Weights are mapped and copied part by part, so that no more than the model itself is ever in memory.
+
+    Args:
+        dtype: of the weights in memory; None is float32.
+        parts: only these, by path or first name (``("backbone", "understanding")``); other weights are not read.
+        only: ``"look"`` or ``"draw"`` leaves out the pathways that do the other, instead of ``parts``.
+        quantize: ``"int8"`` or ``"int4"`` for the backbone's linear layers; see ``storage.quantize``.
+        attention: the kernel that computes the backbone's attention, or ``"auto"``; see ``kernels.choose``.
+        on_size: called with the bytes that the weights will take in memory, before they take any; may raise.
+
+    Raises:
+        UsageError: there is no such model, it has no weights, or ``only`` is no face of it or stands beside ``parts``;
+            or the kernel cannot do what is asked.
+        ComponentError: there is no such kernel.
+        RecipeError: its recipe has mistakes.
+        StorageError: its files are damaged, or do not belong together; every tensor that does not fit is named.
+    """
+    if only is not None and only not in ("look", "draw"):
+        raise UsageError(Problem(f"a model is opened to 'look' or to 'draw' only, not to '{only}'"))
+    if only is not None and parts is not None:
+        raise UsageError(Problem("'parts' and 'only' both say what to read", hint="give one of them"))
+    folder = model_folder(name_or_folder)
+    layout = format_of(folder).format
+    plan = compose(layout.recipe(folder))
+    number = str(dtype or torch.float32).removeprefix("torch.")
+    asked = Asked(device=str(device), dtype=number, head_width=plan.hidden.head_width, cached=True)
+    kernel = attention_for(attention, asked)
+    keys = layout.keys(plan)
+    files = layout.weights(folder)
+    check_whole(files, about(folder).get("weights"))
+    if only is not None:
+        parts = ["backbone", *(name for name, shape in plan.pathways.items() if shape.mode == only)]
+    modules = load_parts(plan, keys, files, device=device, dtype=dtype, parts=parts, quantize=quantize, on_size=on_size)
+    model = UnifiedModel(plan, modules, Processor(plan, folder))
+    model.attention = kernel
+    return model.eval().requires_grad_(False)
+
+
+def weights_in(folder: Path) -> tuple[Path, ...]:
+    """The files that hold the weights of a model folder. Raises ``StorageError``."""
+    return format_of(folder).format.weights(folder).files
+
+
+def model_folder(name_or_folder: str | Path) -> Path:
+    """The folder of a model.
+
+    Raises ``UsageError`` where there is none, or where it has a recipe and no weights, saying how to get them.
+    """
+    models = registry().models()
+    name = str(name_or_folder)
+    if name in models:
+        return models[name]
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        if recognise(folder) is not None:
+            return folder
+        if (folder / "run.json").exists():
+            raise UsageError(
+                f"the run in {folder} is not finished; go on with: "
+                f"janiform train {folder / 'recipe.toml'} --out {folder} --resume"
+            )
+        raise UsageError(unknown_layout(folder))
+    if name in registry().recipes() or folder.suffix == ".toml":
+        out = f"runs/{Path(name).stem}"
+        raise UsageError(f"'{name}' has no weights; train it with: janiform train {name} --out {out}")
+    raise UsageError(
+        Problem(f"there is no model '{name}'", hint=nearest(name, models) or "give a model's name or its folder")
+    )

@@ -1,0 +1,250 @@
+"""Checkpoints of a run: folders ``checkpoints/step-000120`` that are whole or are passed over.
+
+One process writes ``model.safetensors`` and ``training.safetensors`` (optimizer states, what the objective owns,
+averages and random states); several write a file of their shards each, by torch.distributed.checkpoint. ``state.json``
+says where the run is, ``manifest.json`` size and digest of the others. No file is a pickle, and either kind is read by
+any number of processes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Mapping
+from math import inf
+from pathlib import Path
+from typing import Any, cast
+
+import cattrs
+from attrs import asdict, field, frozen
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load as load_shards
+from torch.distributed.checkpoint.state_dict_saver import save as save_shards
+
+from ...errors import Problem, StorageError
+from ...storage.atomic import explained, new_folder, sweep
+from ...storage.digest import file_digest
+from ..distributed.process_group import ALONE, World
+
+_STATE, _MANIFEST = "state.json", "manifest.json"
+
+
+@frozen
+class Position:
+    """Where a run is: ``step`` steps of ``stage`` are done, ``total`` of the whole run.
+
+    ``taken`` counts the samples of each source since the stage began, ``positions`` since the run began. ``seconds``
+    is the time spent training.
+    """
+
+    stage: str
+    step: int = 0
+    total: int = 0
+    taken: dict[str, int] = field(factory=dict)
+    positions: dict[str, int] = field(factory=dict)
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    seconds: float = 0.0
+
+
+@frozen
+class Checkpoint:
+    """A position with everything that training needs to go on from there as if it had never stopped.
+
+    ``tensors`` are those of the model by their names, and others below ``optimizer/``, ``objective/``, ``average/`` and
+    ``random/``. ``score`` is what the best checkpoint has least of, where there is such a thing.
+    """
+
+    position: Position
+    tensors: Mapping[str, Tensor]
+    score: float | None = None
+
+
+@frozen
+class Stored:
+    """A whole checkpoint on the disk: the shape of each of its tensors is known, their values are not yet read."""
+
+    path: Path
+    position: Position
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def fill(self, targets: Mapping[str, Tensor], world: World = ALONE) -> None:
+        """Read values into tensors, in place; where these are divided, each process reads what it holds.
+
+        Raises:
+            StorageError: tensors of the model are missing, surplus or of another shape, or could not be read; in the
+                first case nothing was read.
+        """
+        problems = [f"the tensor {name} is missing" for name in targets if name not in self.shapes]
+        problems += [
+            f"the tensor {name} belongs to nothing in this run"
+            for name in self.shapes
+            if name not in targets and not name.startswith("random")
+        ]
+        problems += [
+            f"the tensor {name} has the shape {list(self.shapes[name])}, the model wants {list(tensor.shape)}"
+            for name, tensor in targets.items()
+            if name in self.shapes and self.shapes[name] != tuple(tensor.shape)
+        ]
+        if problems:
+            raise StorageError([Problem(f"{self.path}: {problem}") for problem in problems])
+        with explained("read", self.path), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            reader = HuggingFaceStorageReader(str(self.path))
+            try:
+                load_shards(dict(targets), storage_reader=reader, process_group=world.files, no_dist=world.size == 1)
+            except CheckpointException as error:
+                raise _cause(error) from error
+
+
+def save(folder: Path, checkpoint: Checkpoint, keep: int, world: World = ALONE) -> Path:
+    """Write a checkpoint into ``folder``, then delete all but the ``keep`` newest and the best. Returns its path.
+
+    Where several processes call it together, each writes the parts that it holds.
+    """
+    path = folder / f"step-{checkpoint.position.total:06d}"
+    if not world.main:
+        if staging := world.from_main("", world.files):
+            with explained("write", path):
+                _write_shards(Path(staging), checkpoint, world)
+        return path
+    told = False
+    try:
+        with new_folder(path) as staging_folder:
+            told = bool(world.from_main(str(staging_folder), world.files))
+            if world.size > 1:
+                _write_shards(staging_folder, checkpoint, world)
+            else:
+                _write(staging_folder, checkpoint)
+            state = {**asdict(checkpoint.position), "score": checkpoint.score}
+            (staging_folder / _STATE).write_text(json.dumps(state, indent=2))
+            manifest = {
+                file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)}
+                for file in sorted(staging_folder.iterdir())
+            }
+            (staging_folder / _MANIFEST).write_text(json.dumps(manifest, indent=2))
+    finally:
+        if not told:
+            world.from_main("", world.files)
+    _prune(folder, keep)
+    return path
+
+
+def _write(folder: Path, checkpoint: Checkpoint) -> None:
+    kinds: dict[str, dict[str, Tensor]] = {"model": {}, "training": {}}
+    for name, tensor in checkpoint.tensors.items():
+        kinds["training" if "/" in name else "model"][name] = tensor.contiguous()
+    for kind, tensors in kinds.items():
+        save_file(tensors, folder / f"{kind}.safetensors")
+
+
+def _write_shards(folder: Path, checkpoint: Checkpoint, world: World) -> None:
+    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
+    try:
+        save_shards(dict(checkpoint.tensors), storage_writer=writer, process_group=world.files)
+    except CheckpointException as error:
+        raise _cause(error) from error
+
+
+def _cause(error: CheckpointException) -> Exception:
+    """What the system said on the process that failed, where it said something."""
+    causes = [cause for cause, _ in error.failures.values()]
+    return next(
+        (cause for cause in causes if isinstance(cause, OSError | SafetensorError)), RuntimeError(str(causes[0]))
+    )
+
+
+def _prune(folder: Path, keep: int) -> None:
+    newest = _newest_first(folder)
+    scores = {path: _score(path, _state(newest[0]).get("stage")) for path in newest}
+    best = min(newest, key=lambda path: scores[path])
+    for old in newest[max(keep, 1) :]:
+        if old != best or scores[old] == inf:
+            shutil.rmtree(old, ignore_errors=True)
+    sweep(folder)
+
+
+def _score(path: Path, stage: object) -> float:
+    state = _state(path)
+    score = state.get("score")
+    return float(score) if isinstance(score, int | float) and state.get("stage") == stage else inf
+
+
+def _state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads((path / _STATE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def load_newest(folder: Path, say: Callable[[str], None]) -> Stored | None:
+    """The newest checkpoint that is whole; each one passed over is said with its fault. None where there is none.
+
+    Raises:
+        StorageError: there are checkpoints, and every one is damaged.
+    """
+    faults = []
+    for path in _newest_first(folder):
+        fault = _fault(path)
+        if fault is None:
+            try:
+                return _opened(path)
+            except (StorageError, cattrs.BaseValidationError, ValueError) as error:
+                fault = f"cannot be read: {error}"
+        faults.append(f"{path.name} {fault}")
+        say(f"passed over checkpoint {path.name}: it {fault}")
+    if faults:
+        raise StorageError(f"no checkpoint in {folder} is whole: {'; '.join(faults)}; start again with another --out")
+    return None
+
+
+def newest_stage(folder: Path) -> str | None:
+    """The stage that the newest checkpoint is of, whether it is whole or not; None where there is none."""
+    stages = (_state(path).get("stage") for path in _newest_first(folder))
+    return next((stage for stage in stages if isinstance(stage, str)), None)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted((path for path in folder.glob("step-*") if path.is_dir()), key=_number, reverse=True)
+
+
+def _number(path: Path) -> int:
+    digits = path.name.removeprefix("step-")
+    return int(digits) if digits.isdecimal() else -1
+
+
+def _fault(path: Path) -> str | None:
+    """What is wrong with a checkpoint's files, or None."""
+    try:
+        manifest = json.loads((path / _MANIFEST).read_text())
+        expected = {str(name): (said["bytes"], said["sha256"]) for name, said in manifest.items()}
+    except FileNotFoundError:
+        return f"has no {_MANIFEST}, so it is half-written"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"has an unreadable {_MANIFEST} ({error})"
+    if _STATE not in expected:
+        return f"has an unreadable {_MANIFEST} (it does not list {_STATE})"
+    for name, (size, digest) in expected.items():
+        file = path / name
+        if not file.is_file():
+            return f"lacks {name}"
+        if file.stat().st_size != size:
+            return f"has {file.stat().st_size} bytes of {name} where {size} were written"
+        if file_digest(file) != digest:
+            return f"has an altered {name}"
+    return None
+
+
+def _opened(path: Path) -> Stored:
+    with explained("read", path):
+        position = cattrs.structure(_state(path), Position)
+        described = HuggingFaceStorageReader(str(path)).read_metadata().state_dict_metadata
+        shapes = {name: tuple(cast(TensorStorageMetadata, about).size) for name, about in described.items()}
+    return Stored(path, position, shapes)

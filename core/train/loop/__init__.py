@@ -1,0 +1,1 @@
+"""The training loop of one stage: losses, gradients, optimizer steps and metrics."""

@@ -1,0 +1,139 @@
+"""What is trained, the optimizer, and the learning rate over a stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from ..distributed.process_group import whole
+from .muon import Muon
+
+
+def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, object]]:
+    """Matrices and kernels, which decay, and everything one-dimensional (norms, biases), which does not.
+
+    Scalars are a group of their own, since several processes divide all parameters but them.
+    """
+    by_dimensions: dict[int, list[nn.Parameter]] = {2: [], 1: [], 0: []}
+    for _, parameter in named:
+        by_dimensions[min(parameter.ndim, 2)].append(parameter)
+    return [
+        {"params": parameters, "weight_decay": weight_decay if dimensions == 2 else 0.0}
+        for dimensions, parameters in by_dimensions.items()
+        if parameters
+    ]
+
+
+def adamw(
+    named: Iterable[tuple[str, nn.Parameter]], *, learning_rate: float, betas: tuple[float, float], weight_decay: float
+) -> torch.optim.AdamW:
+    """AdamW in its fused form, which updates all parameters in one pass and can skip a step without asking the host."""
+    return torch.optim.AdamW(
+        parameter_groups(named, weight_decay), lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=True
+    )
+
+
+def optimizers(
+    named: Mapping[str, nn.Parameter],
+    muon: Iterable[str],
+    *,
+    learning_rate: float,
+    betas: tuple[float, float],
+    weight_decay: float,
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices among the names in ``muon``, if there are any, and AdamW for everything else."""
+    matrices = {name for name in muon if named[name].ndim >= 2}
+    rest = [(name, parameter) for name, parameter in named.items() if name not in matrices]
+    made: list[torch.optim.Optimizer] = []
+    if matrices:
+        chosen = [parameter for name, parameter in named.items() if name in matrices]
+        made.append(Muon(chosen, lr=learning_rate, weight_decay=weight_decay))
+    if rest:
+        made.append(adamw(rest, learning_rate=learning_rate, betas=betas, weight_decay=weight_decay))
+    return made
+
+
+def rate_at(step: int, *, steps: int, learning_rate: float, warmup: int, schedule: str, final_fraction: float) -> float:
+    """The learning rate of a step, counted from 0.
+
+    Linear warm-up over the first ``warmup`` steps, then ``constant``, or falling as ``cosine`` or ``linear`` to
+    ``final_fraction`` of the rate at the last step.
+    """
+    if step < warmup:
+        return learning_rate * (step + 1) / warmup
+    if schedule == "constant":
+        return learning_rate
+    done = (step - warmup) / max(1, steps - 1 - warmup)
+    remaining = 1 - done if schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+    return learning_rate * (final_fraction + (1 - final_fraction) * remaining)
+
+
+def step(
+    optimizers: Sequence[torch.optim.Optimizer], parameters: list[nn.Parameter], loss: Tensor, clip: float
+) -> tuple[Tensor, Tensor]:
+    """Clip the gradients to a norm and update; leave everything as it was where the loss or a gradient is not finite.
+
+    The decision stays on the device, so the host never waits for it. Gradients are released.
+
+    Args:
+        clip: the largest norm of all gradients together; 0 clips nothing.
+
+    Returns:
+        The norm before clipping and whether the step was skipped (1.0) or taken (0.0), scalars on the device.
+    """
+    # Divided parameters and whole ones do not mix in one kernel.
+    learning = [parameter for parameter in parameters if parameter.grad is not None]
+    kinds = [[parameter for parameter in learning if isinstance(parameter, DTensor) is kind] for kind in (True, False)]
+    norm = _norm([[parameter.grad for parameter in some if parameter.grad is not None] for some in kinds], loss)
+    skipped = 1 - (torch.isfinite(norm) & torch.isfinite(loss.detach())).float()
+    if clip > 0:
+        for some in kinds:
+            nn.utils.clip_grads_with_norm_(some, clip, norm, foreach=True)
+    for optimizer in optimizers:
+        optimizer.found_inf = skipped  # type: ignore[attr-defined]  # the fused kernel's own switch, as GradScaler's
+        optimizer.grad_scale = None  # type: ignore[attr-defined]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return norm, skipped
+
+
+def _norm(kinds: Iterable[list[Tensor]], loss: Tensor) -> Tensor:
+    norms = [whole(nn.utils.get_total_norm(gradients, foreach=True)) for gradients in kinds if gradients]
+    if len(norms) == 1:
+        return norms[0]
+    return torch.stack(norms).norm() if norms else torch.zeros_like(loss)
+
+
+def states(optimizers: Iterable[torch.optim.Optimizer], named: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """What optimizers keep of their parameters, live, as ``optimizer/PARAMETER/WHAT``."""
+    return {
+        f"optimizer/{name}/{what}": value
+        for name, parameter in named.items()
+        for optimizer in optimizers
+        if parameter in optimizer.state
+        for what, value in optimizer.state[parameter].items()
+    }
+
+
+def fill_states(
+    optimizers: Iterable[torch.optim.Optimizer],
+    named: Mapping[str, nn.Parameter],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> dict[str, Tensor]:
+    """Make room for stored states: zeros of their shapes, divided as their parameters are, which are then in use."""
+    owners = {id(p): optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
+    made = {}
+    for key, shape in shapes.items():
+        kind, _, rest = key.partition("/")
+        name, _, what = rest.rpartition("/")
+        if kind != "optimizer" or name not in named:
+            continue
+        parameter = named[name]
+        alike = tuple(parameter.shape) == shape
+        room = torch.zeros_like(parameter) if alike else torch.zeros(shape, device=parameter.device)
+        owners[id(parameter)].state[parameter][what] = made[key] = room.detach()
+    return made

@@ -1,0 +1,1 @@
+"""Progress of a run: the log and the terminal."""

@@ -1,0 +1,1 @@
+"""A training run: its folder, its stages in order, and what it records."""

@@ -1,0 +1,226 @@
+"""What ``[start]`` names, beside the parts of a plan: whether it is there, holds them and fits. Headers tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+from torch import Tensor, nn
+
+from ...components.registry import registry
+from ...compose import Plan, compose
+from ...contracts import TextTokenizer
+from ...errors import JaniformError, Origin, Problem, StorageError
+from ...model.modules import build_modules, owners
+from ...recipe.grammar import WHOLE
+from ...storage.formats import format_of, recognise, unknown_layout
+from ...storage.matching import Compared, match
+from ...storage.tensors import tensors_of
+from ...storage.weight_files import WeightFiles, read_json, weight_files
+from ...weights import KeyMap, Piece, listed
+
+STEMS = ("model", "pytorch_model", "diffusion_pytorch_model", "open_clip_model")
+
+TOKENIZER = "tokenizer.json"
+
+
+Text = tuple[TextTokenizer, list[str], Path]
+"""A text tokenizer, the special tokens that it was given, and its directory."""
+
+
+@frozen
+class Placed:
+    """The tensors of one part: our name -> the pieces in the files. ``grown``: those with more rows than the files."""
+
+    files: WeightFiles
+    pieces: Mapping[str, tuple[Piece, ...]]
+    grown: Mapping[str, int] = field(factory=dict)
+    unread: int = 0
+
+
+def compared(
+    plan: Plan, modules: Mapping[str, nn.Module], start: Mapping[str, str]
+) -> tuple[dict[str, Placed], Text | None]:
+    """The directories of ``[start]`` beside the parts of a plan, by headers alone: no weight is read.
+
+    Args:
+        modules: the parts by path, on whatever device; only names and shapes are looked at.
+
+    Raises:
+        StorageError: as ``begin``, each problem at its line of the recipe.
+    """
+    problems: list[Problem] = []
+    placed: dict[str, Placed] = {}
+    for path, (name, folder) in _chosen(plan, start, problems).items():
+        try:
+            placed[path] = _placed(plan, path, modules[path], folder, alone=name == path)
+        except JaniformError as error:
+            problems += [_with_place(plan, name, problem) for problem in error.problems]
+    problems = list(dict.fromkeys(problems))
+    text = _text(plan, start, problems)
+    if problems:
+        raise StorageError(problems)
+    return placed, text
+
+
+def _chosen(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> dict[str, tuple[str, Path]]:
+    """The entry and directory of every part that is begun, by the path of its owner."""
+    chosen: dict[str, tuple[str, Path]] = {}
+    with_weights = owners(plan, None)
+    for name in sorted(start, key=lambda name: (name != WHOLE, name.count("."), name)):
+        folder = registry().models().get(start[name], Path(start[name]).expanduser())
+        if not folder.is_dir():
+            problems.append(_with_place(plan, name, Problem(f"there is no directory {folder}")))
+        elif name == WHOLE:
+            chosen |= dict.fromkeys(with_weights, (name, folder))
+        elif name != "text":
+            for path in owners(plan, (name,)):
+                chosen[path] = (path if name in plan.parts else name, folder)
+    return chosen
+
+
+def _with_place(plan: Plan, name: str, problem: Problem) -> Problem:
+    """The problem at the entry of ``[start]`` that it comes from, where the recipe has one; its file in the message."""
+    origins = plan.recipe.origins
+    entry = origins.get(f'start."{name}"', origins.get(f"start.{name}"))
+    said = problem.message if problem.origin is None or entry is None else f"{problem.message} (in {problem.origin})"
+    return attrs.evolve(problem, message=said, path=problem.path or f"start.{name}", origin=entry or problem.origin)
+
+
+def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool) -> Placed:
+    if recognise(folder) is not None:
+        return _of_model(plan, path, part, folder)
+    component = plan.parts[path].use.component
+    released = component.released_weights()
+    if released is None or not alone:
+        hint = f"name the part that it holds: start = {{ {path} = … }}" if released is not None else ""
+        unknown = unknown_layout(folder)
+        reason = f"; and {component.reference} does not say what its tensors are called elsewhere"
+        raise StorageError(
+            Problem(unknown.message + ("" if released is not None else reason), path, hint=hint or unknown.hint)
+        )
+    config = plan.parts[path].use.config
+    _check_config(path, folder, released.differences, config)
+    files = weight_files(folder, STEMS)
+    maps = list(released.keys(config))
+    names = max(maps, key=lambda names: _found(part, names, files))  # the first of several that fit equally well
+    if not _found(part, names, files):
+        some = listed(list(files.tensors)[:6])
+        message = (
+            f"{folder} has none of the tensors of {component.reference} under any name that it knows; it has {some}"
+        )
+        raise StorageError(Problem(message, path))
+    return _compared(plan, path, part, names, files)
+
+
+def _found(part: nn.Module, names: KeyMap, files: WeightFiles) -> int:
+    theirs = (piece for name in tensors_of(part) for piece in names.theirs(name) or ())
+    return sum(name in files.tensors for name in theirs)
+
+
+def _check_config(path: str, folder: Path, differences: Any, config: Any) -> None:
+    if differences is None or not (folder / "config.json").is_file():
+        return
+    file = folder / "config.json"
+    try:
+        found = differences(config, read_json(file))
+    except ValueError as error:
+        raise StorageError(Problem(str(error), path, Origin(str(file)))) from error
+    if found:
+        raise StorageError(
+            [
+                Problem(f"is {ours} in the recipe, and {theirs} in the config beside the weights", f"{path}.{name}",
+                        Origin(str(file)), "the weights were trained with the latter")
+                for name, (ours, theirs) in found.items()
+            ]
+        )  # fmt: skip
+
+
+def _of_model(plan: Plan, path: str, part: nn.Module, folder: Path) -> Placed:
+    """From the part of the same path in a whole model."""
+    layout = format_of(folder).format
+    theirs = compose(layout.recipe(folder))
+    keys, files = layout.keys(theirs), layout.weights(folder)
+    other = theirs.owner(path) if path in theirs.parts else None
+    if other is None or other not in keys:
+        known = ", ".join(owners(theirs, None))
+        raise StorageError(Problem(f"the model in {folder} has no {path}", path, hint=f"it has {known}"))
+    ours, its = plan.parts[path].use, theirs.parts[other].use
+    if ours.component.name != its.component.name:
+        message = f"is {ours.component.reference} in the recipe, and {its.component.reference} in {folder}"
+        raise StorageError(Problem(message, path, hint="start it from a directory of its own, or leave it out"))
+    matched = match(build_modules(theirs, device="meta"), keys, files, wanted=(other,))
+    names = keys[other]
+    held = {piece.name for pieces in matched.placed[other].values() for piece in pieces}
+    return _compared(plan, path, part, names, files, held)
+
+
+def _compared(
+    plan: Plan, path: str, part: nn.Module, names: KeyMap, files: WeightFiles, held: set[str] | None = None
+) -> Placed:
+    """Every tensor of the part with its pieces in the files; ``held`` are the part's in them, where that is known."""
+    compared = Compared(path, files)
+    pieces: dict[str, tuple[Piece, ...]] = {}
+    grown: dict[str, int] = {}
+    for name, tensor in tensors_of(part).items():
+        if names.is_own(name):
+            continue
+        found = names.pieces(name, tensor.shape)
+        if found is None:
+            compared.nameless.append(name)
+            continue
+        if path == "backbone" and (fewer := _fewer_rows(tensor, found, files, plan.hidden.vocabulary)) is not None:
+            found, grown[name] = (fewer,), fewer.shape[0]
+        for piece in found:
+            compared.look_at(piece, tensor.is_floating_point())
+        pieces[name] = found
+    used = {piece.name for found in pieces.values() for piece in found}
+    problems = [*compared.problems()]
+    around = [name for name in files.tensors if name not in used and (held is None or name in held)]
+    strange = [name for name in around if held is not None or names.covers(name)]
+    strange = [name for name in strange if not names.why_unused(name) and names.repeated(name) not in files.tensors]
+    if strange:
+        problems.append(Problem(f"the files have tensors that it has no place for: {listed(strange)}", path))
+    if problems:
+        place = Origin(str(files.files[0] if len(files.files) == 1 else files.files[0].parent))
+        raise StorageError([attrs.evolve(problem, origin=place) for problem in problems])
+    unread = sum(not names.covers(name) for name in files.tensors) if held is None else 0
+    return Placed(files, pieces, grown, unread)
+
+
+def _fewer_rows(tensor: Tensor, pieces: tuple[Piece, ...], files: WeightFiles, vocabulary: int) -> Piece | None:
+    """The piece of a tensor that has a row for every text id, where the files have fewer rows; else None."""
+    stored = files.tensors.get(pieces[0].name)
+    if stored is None or len(pieces) != 1 or tensor.dim() == 0 or tensor.shape[0] != vocabulary:
+        return None
+    if not 0 < stored.shape[0] < vocabulary or stored.shape[1:] != tensor.shape[1:]:
+        return None
+    return Piece(pieces[0].name, stored.shape, slice(0, stored.shape[0]))
+
+
+def _text(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> Text | None:
+    """The text tokenizer of the directory that ``text``, or else ".", names; what it was given; and the directory."""
+    name = "text" if "text" in start else WHOLE
+    if name not in start:
+        return None
+    folder = registry().models().get(start[name], Path(start[name]).expanduser())
+    if not (folder / TOKENIZER).is_file():
+        if name == "text" and folder.is_dir():
+            problems.append(_with_place(plan, name, Problem(f"{folder} holds no {TOKENIZER}")))
+        return None
+    use = plan.recipe.text
+    try:
+        text: Any = use.component.load()(use.config, folder)
+        added = list(text.complete()) if hasattr(text, "complete") else []
+    except JaniformError as error:
+        problems += [_with_place(plan, name, problem) for problem in error.problems]
+        return None
+    size = getattr(text, "size", 0)
+    if size > plan.hidden.vocabulary:
+        message = f"the tokenizer of {folder} has {size} ids, {len(added)} of them new, and the backbone has"
+        hint = f"set backbone.vocabulary = {size}, or more"
+        problems.append(_with_place(plan, name, Problem(f"{message} {plan.hidden.vocabulary}", hint=hint)))
+    return text, added, folder

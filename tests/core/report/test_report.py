@@ -1,0 +1,121 @@
+"""The page about runs shows what their folders hold, whole or torn, and nothing that it must fetch."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from janiform import UsageError
+from janiform.cli import main
+from janiform.report.chart import NOTHING, Chart, Line, chart_figure, thinned
+from janiform.report.duration import duration
+from janiform.report.report import report_html, write_report
+from janiform.train.run.record import labels, read_run
+from PIL import Image
+
+NASTY = "<script>alert('1')</script>"
+
+
+def make_run(folder: Path, *, steps: int = 6, rate: float = 1e-3, name: str = "tiny", torn: bool = False) -> Path:
+    (folder / "samples").mkdir(parents=True)
+    lines = [
+        {
+            "stage": stage, "step": step, "steps": steps, "total": number * steps + step, "losses": {what: 3 / step},
+            "figures": {"usage": 0.5, what: 3 / step}, "learning_rate": rate, "grad_norm": float("nan"),
+            "data_wait": 0.01, "samples_per_second": 5.0, "skipped": 0, "time": 10.0 * step, "tokens": 100,
+            "tokens_per_second": 50.0, "mfu": 0.25,
+        }
+        for number, (stage, what) in enumerate((("first", "l1"), ("second", "text")))
+        for step in range(1, steps + 1)
+    ]  # fmt: skip
+    text = "".join(json.dumps(line) + "\n" for line in lines) + ('{"stage": "second", "to' if torn else "")
+    (folder / "log.jsonl").write_text(text)
+    (folder / "recipe.toml").write_text(f'recipe = 1\nname = "{name}"\nextends = "janus-mini"\n')
+    (folder / "run.json").write_text(json.dumps({"command": f"janiform train {NASTY}", "versions": {"torch": "2.0"}}))
+    Image.new("RGB", (4, 4), "red").save(folder / "samples" / "second-000006.png")
+    answers = [{"question": NASTY, "answer": "Two", "expected": "two"}]
+    (folder / "samples" / "second-000006.json").write_text(json.dumps({"answers": answers}))
+    return folder
+
+
+def test_one_run_is_shown_whole(tmp_path: Path) -> None:
+    page = report_html([read_run(make_run(tmp_path / "a", torn=True))])
+    for expected in ("tiny", "first", "second", "What it made", "How it ran", "The recipe", "logarithmic axes", "12",
+                     "steps", "so far", "tokens a second", "MFU", "janiform train", "second begins"):  # fmt: skip
+        assert expected in page
+    assert page.count(">l1<") == 1, "what is a loss already is not shown again as a figure"
+    assert "gradient norm" not in page, "nothing finite was measured"
+    assert "<script" not in page
+    assert not re.search(r"url\(|@import|https?://", page)
+    assert set(re.findall(r'src="([^,]*),', page)) == {"data:image/png;base64"}
+
+
+def test_several_runs_lie_over_each_other(tmp_path: Path) -> None:
+    folders = [make_run(tmp_path / name, steps=steps) for name, steps in (("a", 6), ("b", 9))]
+    other = (folders[1] / "recipe.toml").read_text() + "[stage.stage-3]\nsteps = 7\n"
+    (folders[1] / "recipe.toml").write_text(other)
+    page = write_report(folders, tmp_path / "out" / "both.html").read_text()
+    assert "2 runs" in page
+    assert "stage.stage-3.steps" in page
+    assert page.count("swatch series-0") == page.count("swatch series-1") >= 2
+    assert "tiny</span>" in page
+    assert re.search(r"Where each loss came to.*first · l1.*best", page, re.DOTALL)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="is no run"):
+        read_run(tmp_path)
+    run = make_run(tmp_path / "a")
+    assert main(["report", str(tmp_path / "missing")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert main(["report", str(run), str(run)]) == 2
+    assert main(["report", str(run)]) == 0
+    assert (run / "report.html").is_file()
+
+
+def test_an_empty_log_makes_a_page_too(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    (run / "log.jsonl").write_text("")
+    assert "The recipe" in report_html([read_run(run)])
+
+
+def test_runs_have_names_that_tell_them_apart(tmp_path: Path) -> None:
+    runs = [read_run(make_run(tmp_path / one / "run")) for one in ("a", "b")]
+    assert labels(runs) == ["a/run", "b/run"]
+    assert labels([runs[0], read_run(make_run(tmp_path / "c"))]) == ["run", "c"]
+
+
+values = st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(math.nan), st.just(math.inf)), min_size=1, max_size=60)
+
+
+@given(values, st.booleans())
+def test_a_chart_draws_within_its_frame(measured: list[float], zero: bool) -> None:
+    figure: Any = chart_figure(Chart("loss", [Line("a", 0, list(enumerate(measured)))], zero=zero))
+    finite = [value for value in measured if math.isfinite(value)]
+    assert (figure is None) == (not finite)
+    if figure is not None:
+        assert "nan" not in figure
+        assert ("no logarithm" in figure) == (min(finite) <= NOTHING)
+        for path in re.findall(r' d="M([^"]*)"', figure):
+            numbers = [float(number) for number in path.replace("L", " ").split()]
+            assert all(-1 <= x <= 421 for x in numbers[::2])
+            assert all(-1 <= y <= 211 for y in numbers[1::2])
+
+
+@given(st.lists(st.floats(-1e3, 1e3), max_size=2000), st.integers(1, 50))
+def test_thinning_keeps_the_mean_and_the_end(measured: list[float], most: int) -> None:
+    thin = thinned(list(enumerate(measured)), most)
+    assert len(thin) <= most
+    if measured:
+        assert thin[-1][0] == len(measured) - 1
+        assert min(measured) - 1e-9 <= min(y for _, y in thin) <= max(y for _, y in thin) <= max(measured) + 1e-9
+
+
+def test_durations_are_said_as_people_do() -> None:
+    assert [duration(s) for s in (42, 300, 7500, 800_000)] == ["42 s", "5 min", "2 h 5 min", "9.3 days"]

@@ -1,0 +1,98 @@
+"""Muon's update is an orthogonal one of AdamW's size, for matrices only; a step that is not finite changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from janiform.train.loop.muon import COEFFICIENTS, ITERATIONS, RMS, Muon, orthogonal
+from janiform.train.loop.optim import optimizers, step
+from janiform.train.loop.precision import arithmetic, fast_bfloat16
+from torch import nn
+
+CPU = torch.device("cpu")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
+def test_singular_vectors_stay_and_singular_values_become_one(count: int, m: int, n: int, seed: int) -> None:
+    matrices = torch.randn(count, m, n, generator=torch.Generator().manual_seed(seed))
+    left, values, right = torch.linalg.svd(matrices.double(), full_matrices=False)
+    values = values / values.norm(dim=1, keepdim=True)
+    a, b, c = COEFFICIENTS
+    for _ in range(ITERATIONS):  # what the iteration does to each singular value, in float64
+        values = a * values + b * values**3 + c * values**5
+    expected = left @ torch.diag_embed(values) @ right
+    tolerance = 0.05 if fast_bfloat16(CPU) else 2e-4
+    torch.testing.assert_close(orthogonal(matrices).double(), expected, atol=tolerance, rtol=tolerance)
+
+
+def test_well_conditioned_matrices_come_out_orthogonal_and_zeros_stay() -> None:
+    matrix = torch.linalg.qr(torch.randn(24, 24, generator=torch.Generator().manual_seed(0))).Q * 7
+    values = torch.linalg.svdvals(orthogonal(matrix[None])[0])
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+    assert not orthogonal(torch.zeros(2, 3, 5)).any()
+
+
+def test_the_update_has_the_size_of_adamws() -> None:
+    parameter = nn.Parameter(torch.zeros(32, 48))
+    parameter.grad = torch.randn(32, 48, generator=torch.Generator().manual_seed(0)) * 1e-3
+    Muon([parameter], lr=0.5).step()
+    assert parameter.detach().square().mean().sqrt().item() == pytest.approx(0.5 * RMS, rel=0.25)
+
+
+def test_kernels_are_matrices_of_their_outputs_and_shapes_do_not_meet() -> None:
+    kernel, matrix = nn.Parameter(torch.zeros(4, 3, 2, 2)), nn.Parameter(torch.zeros(4, 12))
+    gradient = torch.randn(4, 12, generator=torch.Generator().manual_seed(1))
+    kernel.grad, matrix.grad = gradient.view(4, 3, 2, 2).clone(), gradient.clone()
+    other = nn.Parameter(torch.ones(5, 5))
+    Muon([kernel, matrix, other], lr=0.1).step()
+    torch.testing.assert_close(kernel.detach().view(4, 12), matrix.detach())
+    assert torch.equal(other, torch.ones(5, 5))  # nothing without a gradient
+
+
+def test_momentum_looks_ahead_and_weights_decay() -> None:
+    parameter = nn.Parameter(torch.eye(6) * 3)
+    optimizer = Muon([parameter], lr=0.1, momentum=0.9, weight_decay=0.5)
+    expected, momentum = parameter.detach().clone(), torch.zeros(6, 6)
+    for seed in range(3):
+        gradient = torch.randn(6, 6, generator=torch.Generator().manual_seed(seed))
+        parameter.grad = gradient.clone()
+        optimizer.step()
+        momentum = 0.9 * momentum + 0.1 * gradient
+        change = orthogonal((0.1 * gradient + 0.9 * momentum)[None])[0] * RMS * 6**0.5
+        expected = expected * (1 - 0.1 * 0.5) - 0.1 * change
+        torch.testing.assert_close(parameter.detach(), expected)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_step_that_is_not_finite_changes_nothing(bad: float) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    both = optimizers(
+        dict(module.named_parameters()), {"0.weight", "0.bias"}, learning_rate=0.1, betas=(0.9, 0.95), weight_decay=0.1
+    )
+    assert [len(group["params"]) for one in both for group in one.param_groups] == [1, 1, 2]
+
+    def train(scale: float) -> float:
+        loss = (module(torch.ones(2, 4)) ** 2).sum() * scale
+        loss.backward()
+        return float(step(both, list(module.parameters()), loss, 1.0)[1])
+
+    assert train(1.0) == 0
+    before = [parameter.detach().clone() for parameter in module.parameters()]
+    momentum = [state["momentum"].clone() for state in both[0].state.values()]
+    assert train(bad) == 1
+    assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+    assert torch.equal(momentum[0], next(iter(both[0].state.values()))["momentum"])
+    assert train(1.0) == 0
+    assert not torch.equal(before[0], module[0].weight)
+
+
+def test_auto_is_bfloat16_only_where_that_is_fast() -> None:
+    assert arithmetic("float32", CPU) == torch.float32
+    assert arithmetic("bfloat16", CPU) == torch.bfloat16
+    assert arithmetic("auto", CPU) == (torch.bfloat16 if fast_bfloat16(CPU) else torch.float32)
+    assert not fast_bfloat16(torch.device("meta"))
