@@ -51,23 +51,28 @@ def _pixels(path: Path) -> np.ndarray:
         return np.asarray(picture.convert("RGB"))
 
 
-def test_the_run_was_interrupted_in_the_middle_of_a_stage() -> None:
-    """Without this, the tests below would resume nothing."""
-    done, last = EXPECTED["interrupted_after"], EXPECTED["log"][-1]
-    assert [entry["total"] for entry in _log(FIXTURE / "interrupted")] == list(range(1, done + 1))
-    assert 1 < EXPECTED["log"][done - 1]["step"] < last["step"]
-    assert done < last["total"]
-    assert not (FIXTURE / "interrupted" / "model.safetensors").exists()
+def test_the_checkpoints_lie_in_the_middle_of_stages() -> None:
+    """Without this, the tests below would resume less than they claim."""
+    run, log = FIXTURE / "interrupted", EXPECTED["log"]
+    assert {path.name for path in (run / "checkpoints").iterdir()} == EXPECTED["checkpoints"].keys()
+    steps = {name: sum(entry["stage"] == name for entry in log) for name in ("tokenizer", "all")}
+    reached = [log[total - 1] for total in EXPECTED["checkpoints"].values()]
+    assert [entry["stage"] for entry in reached] == ["tokenizer", "all"]
+    assert all(1 < entry["step"] < steps[entry["stage"]] for entry in reached)
+    assert len(_log(run)) == max(EXPECTED["checkpoints"].values())
+    assert not (run / "model.safetensors").exists()
 
 
-def test_an_interrupted_run_resumes_to_the_recorded_losses_and_weights(earlier: Path) -> None:
+@pytest.mark.parametrize("checkpoint", EXPECTED["checkpoints"])
+def test_an_interrupted_run_resumes_to_the_recorded_losses_and_weights(earlier: Path, checkpoint: str) -> None:
     run = earlier / "interrupted"
+    for path in (run / "checkpoints").iterdir():
+        if path.name > checkpoint:
+            shutil.rmtree(path)
     assert main(["train", str(run / "recipe.toml"), "--out", str(run), "--resume", "--device", "cpu"]) == 0
     log = _log(run)
-    keys = ("stage", "step", "total")
-    assert [[entry[key] for key in keys] for entry in log] == [
-        [entry[key] for key in keys] for entry in EXPECTED["log"]
-    ]
+    places = [[(entry["stage"], entry["step"], entry["total"]) for entry in some] for some in (log, EXPECTED["log"])]
+    assert places[0] == places[1]
     for entry, expected in zip(log, EXPECTED["log"], strict=True):
         # Processors round differently, and Muon iterates in bfloat16 on some of them.
         assert entry["losses"] == pytest.approx(expected["losses"], rel=1e-4)
@@ -78,7 +83,9 @@ def test_an_interrupted_run_resumes_to_the_recorded_losses_and_weights(earlier: 
         torch.testing.assert_close(resumed[name], tensor, rtol=1e-2, atol=1e-3, msg=lambda text, name=name: name + text)
 
 
-@pytest.mark.parametrize("drawing", EXPECTED["drawings"], ids=lambda drawing: f"{drawing['prompt']}-{drawing['seed']}")
+@pytest.mark.parametrize(
+    "drawing", EXPECTED["drawings"], ids=lambda drawing: f"{drawing['prompt']}, guidance {drawing['guidance']:g}"
+)
 def test_an_earlier_model_draws_the_recorded_codes_and_pixels(model: janiform.Model, drawing: dict[str, Any]) -> None:
     codes: list[list[int]] = []
     (picture,) = model.generate(
