@@ -10,7 +10,7 @@ import attrs
 import click
 
 from ..errors import CompositionError, JaniformError, Problem
-from ..recipe import Group
+from ..recipe import SourceGroup
 from .options import overrides_option
 from .output import console, json_option, print_json, table
 
@@ -184,8 +184,8 @@ def _show_stages(found: Examination, out: Console) -> None:
     out.print(rows)
 
 
-def _mixture(mixture: Mapping[str, float | Group]) -> str:
+def _mixture(mixture: Mapping[str, float | SourceGroup]) -> str:
     return ", ".join(
-        f"{name} {item.ratio:g} ({_mixture(item.of)})" if isinstance(item, Group) else f"{name} {item:g}"
+        f"{name} {item.ratio:g} ({_mixture(item.of)})" if isinstance(item, SourceGroup) else f"{name} {item:g}"
         for name, item in mixture.items()
     )

@@ -157,7 +157,7 @@ def _config_problems(kind: str, config: object) -> Iterator[Problem]:
                 f"field '{field.name}' of {config.__name__} does not say what it is",
                 hint='give it metadata={"help": "one sentence"}',
             )
-    for attribute in KINDS[kind].declares if kind in KINDS else ():
+    for attribute in KINDS[kind].required_attributes if kind in KINDS else ():
         if not hasattr(config, attribute) and attribute not in {field.name for field in fields}:
             yield Problem(
                 f"{config.__name__} lacks '{attribute}', which every {kind} declares",

@@ -9,9 +9,6 @@ from ..components.component import Component
 from ..components.kinds import KINDS
 from ..errors import ComponentError, JaniformError, Problem
 
-_PARTS = {"encoder", "tokenizer", "embedding", "adapter", "backbone", "head"}
-"""Kinds whose factories make a ``torch.nn.Module``; what it can do is seen where the whole model is checked."""
-
 
 def make(component: Component, *arguments: Any) -> Any:
     """What the factory of a component makes of its config and of what the kind gives beside it.
@@ -40,7 +37,7 @@ def promised(kind: str) -> list[str]:
 
 
 def _wrong(kind: str, made: Any) -> str:
-    if kind in _PARTS:
+    if KINDS[kind].weights:  # what the module can do is tested where the whole model is checked
         from torch import nn
 
         return "" if isinstance(made, nn.Module) else "not a torch.nn.Module"

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 
 @frozen(kw_only=True)
-class Serves:
+class KernelSupport:
     """What a kernel can do, as its config declares it.
 
     ``devices``: types of devices that it computes on; ``learns``: those of them where gradients pass. ``dtypes``: of
@@ -31,7 +31,7 @@ class Serves:
 
 
 @frozen(kw_only=True)
-class Asked:
+class AttentionRequest:
     """What a kernel is wanted for. ``device`` may have a number, ``cuda:1``; ``head_width`` 0 is not known yet."""
 
     device: str

@@ -107,7 +107,7 @@ class AdapterConfig(Protocol):
     """Kind ``adapter``; factory(config, source: Features, hidden: Hidden) -> Adapter."""
 
     def adapt(self, source: Features, hidden: Hidden) -> Features:
-        """What it gives: N' tokens of the hidden width. Raises ``Misfit`` where it cannot."""
+        """What it gives: N' tokens of the hidden width. Raises ``PortMismatch`` where it cannot."""
 
 
 class Adapter(Protocol):
@@ -161,7 +161,7 @@ class BorrowerConfig(Protocol):
     """The config of an embedding or head whose codes are ids of the backbone's vocabulary, beside those of the text."""
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:
-        """The ids of the codes, which the text leaves to them. Raises ``Misfit`` where the vocabulary lacks them."""
+        """The ids of the codes, none of which is text. Raises ``PortMismatch`` where the vocabulary lacks them."""
 
 
 class Borrower(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..contracts.kernels import Asked, Serves
+from ..contracts.kernels import AttentionRequest, KernelSupport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,10 +75,10 @@ class Benchmark(Protocol):
 class KernelConfig(Protocol):
     """Kind ``kernel``; factory(config) -> Kernel. No setting is required."""
 
-    def serves(self) -> Serves:
+    def serves(self) -> KernelSupport:
         """What the kernel can do: devices, dtypes, heads, masks, and what must be installed for it."""
 
-    def advantage(self, asked: Asked) -> str:
+    def advantage(self, asked: AttentionRequest) -> str:
         """Why ``auto`` should take it rather than sdpa for what is asked, which it serves; empty where not."""
 
 

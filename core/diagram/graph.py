@@ -7,28 +7,15 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from .. import units
+from ..components.kinds import KINDS, VERBS
 from ..compose.plan import PartPlan, Plan
-from ..compose.slots import VERBS
 from ..ports import Codes, Features, Hidden, Logits, Port
 
 if TYPE_CHECKING:
     from ..measure.costs import Costs
 
-ROWS = {
-    "input": 0,
-    "tiling": 1,
-    "layout": 2,
-    "encoder": 2,
-    "tokenizer": 2,
-    "text": 3,
-    "embedding": 3,
-    "adapter": 4,
-    "backbone": 5,
-    "head": 6,
-    "output": 6,
-    "sampler": 7,
-}
-"""Rows from the top, by kind; empty ones are left out."""
+ROWS = {"input": 0, "output": 6} | {kind.name: kind.row for kind in KINDS.values() if kind.row is not None}
+"""Rows from the top, by kind of node; empty ones are left out."""
 
 
 @frozen

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ..compose.diagnostics import Findings
+from ..compose.diagnostics import Diagnostics
 from ..compose.plan import PartPlan, Plan
 from ..contracts.factories import lacking
 from ..errors import CompositionError
@@ -33,12 +33,12 @@ def check_promises(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -
     Raises ``CompositionError`` with every part that gives something else.
     """
     modules = build_modules(plan, device="meta") if modules is None else modules
-    findings = Findings(plan.recipe)
+    diagnostics = Diagnostics(plan.recipe)
     for path, module in modules.items():
         part = plan.parts[path]
         blame = f"{part.use.component.reference}, from {part.use.component.provider},"
         if less := lacking(part.use.kind, module):
-            findings.add(path, f"{blame} makes a {type(module).__name__}, {less}", "mend the plugin")
+            diagnostics.add(path, f"{blame} makes a {type(module).__name__}, {less}", "mend the plugin")
             continue
         for name, call, wanted in _trials(plan, part, module):
             try:
@@ -48,14 +48,14 @@ def check_promises(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -
                 continue
             said = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
             if said != list(wanted):
-                findings.add(
+                diagnostics.add(
                     path,
                     f"{blame} declares {part.output}, but {name} of its module gives {said} where that is "
                     f"{list(wanted)}",
                     "mend the plugin; `janiform.testing` tests what parts promise",
                 )
-    if findings.problems:
-        raise CompositionError(findings.problems)
+    if diagnostics.problems:
+        raise CompositionError(diagnostics.problems)
 
 
 def _trials(plan: Plan, part: PartPlan, module: Any) -> Iterator[Trial]:

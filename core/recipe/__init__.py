@@ -6,22 +6,20 @@ file -> values with places (files, positions, tree) -> extends and overrides (la
 
 from .builder import build, share, use
 from .compare import Difference, Side, diff
-from .grammar import PATHWAY_PARTS
 from .part import Share, Use
 from .read import read_recipe, read_recipe_text
 from .recipe import Pathway, Recipe
-from .stage import Group, Lora, Stage, Training
+from .stage import Lora, SourceGroup, Stage, Training
 from .write import dumps, lines, tables
 
 __all__ = [
-    "PATHWAY_PARTS",
     "Difference",
-    "Group",
     "Lora",
     "Pathway",
     "Recipe",
     "Share",
     "Side",
+    "SourceGroup",
     "Stage",
     "Training",
     "Use",

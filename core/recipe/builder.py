@@ -12,7 +12,7 @@ from ..components.registry import registry as process_registry
 from ..errors import Origin, Problem, RecipeError
 from . import files
 from .grammar import GRAMMAR
-from .positions import Path
+from .positions import KeyPath
 from .read import resolve
 from .recipe import Recipe
 from .tree import dotted, table_from
@@ -58,7 +58,7 @@ def build(
     return resolve(table_from(values, origin), overrides, registry or process_registry(), (), name)
 
 
-def _plain(value: Any, path: Path, origin: Origin, problems: list[Problem]) -> Any:
+def _plain(value: Any, path: KeyPath, origin: Origin, problems: list[Problem]) -> Any:
     """What a file could hold. Anything else goes to the problems."""
     if isinstance(value, Mapping):
         plain = {}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from .positions import Path
+from ..components.kinds import KINDS, PATHWAY_PARTS, SINGLE_PARTS, Mode
+from .positions import KeyPath
 
 GRAMMAR = 1
 """The grammar's version, as in ``recipe = 1``."""
 
-Mode = Literal["look", "draw"]
-
-SINGLE_PARTS = ("backbone", "text", "layout")
-"""Parts that stand at the top of a recipe. Each is of the kind of its name, as are the parts of a pathway."""
-
-PATHWAY_PARTS = ("tiling", "encoder", "tokenizer", "embedding", "adapter", "head", "sampler")
-"""The parts of a pathway, in the order of the data."""
+SECTIONS = tuple(kind.name for kind in KINDS.values() if kind.place == "section")
+"""Kinds whose components are named in tables of their own: ``[source.NAME]``."""
 
 PATHWAY_MODES: dict[str, Mode] = {"understanding": "look", "generation": "draw"}
 """The two pathways whose mode goes without saying."""
@@ -24,8 +20,8 @@ HEAD_KEYS = ("recipe", "name", "description", "extends")
 PROVIDERS = "providers"
 """The table of a resolved recipe that says which distributions brought its components: ``"encoder siglip@1" = "…"``."""
 
-TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "start", "source", "stage", "training", "sink")
-RESERVED = {*HEAD_KEYS, *SINGLE_PARTS, "start", "source", "stage", "training", "sink", PROVIDERS}
+TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "start", "stage", "training", *SECTIONS)
+RESERVED = {*HEAD_KEYS, *TABLES, PROVIDERS} - PATHWAY_MODES.keys()
 
 WHOLE = "."
 """In ``[start]``: all parts."""
@@ -33,16 +29,13 @@ WHOLE = "."
 PART_KEYS = ("use", "preset")
 """What stands in the table of a part beside the settings of its component."""
 
-DEFAULT_USES = {"text": "bpe", "layout": "janus", "embedding": "table", "sampler": "autoregressive"}
-"""The component of a kind where a recipe names none."""
 
-
-def kind_at(path: Path) -> str | None:
+def kind_at(path: KeyPath) -> str | None:
     """The kind of component whose table stands at a path, None where it is no part."""
     match path:
         case (str(name),) if name in SINGLE_PARTS:
             return name
-        case ("source" | "sink" as section, str()):
+        case (str(section), str()) if section in SECTIONS:
             return section
         case ("stage", str(), "objective"):
             return "objective"
@@ -51,10 +44,10 @@ def kind_at(path: Path) -> str | None:
     return None
 
 
-def is_pathway(path: Path) -> bool:
+def is_pathway(path: KeyPath) -> bool:
     return len(path) == 1 and path[0] not in RESERVED
 
 
-def looks(path: Path, mode: Any) -> bool:
+def looks(path: KeyPath, mode: Any) -> bool:
     """Whether the pathway at a path reads pictures, given what its table says its mode is."""
     return (mode or PATHWAY_MODES.get(str(path[0]))) == "look"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .grammar import DEFAULT_USES, is_pathway, kind_at, looks
-from .positions import Path
+from ..components.kinds import KINDS, slots_only
+from .grammar import is_pathway, kind_at, looks
+from .positions import KeyPath
 from .tree import Table, dotted, leaves, overlay, plain
 from .values import shown
 
@@ -24,7 +25,7 @@ class Merger:
         """The upper tree over the lower one; see ``overlay``."""
         return overlay(below, above, still=self._still)
 
-    def _still(self, below: Table, above: Table, path: Path) -> Table:
+    def _still(self, below: Table, above: Table, path: KeyPath) -> Table:
         """What of the lower table still holds, when the upper one may have chosen another component."""
         kind = kind_at(path)
         if kind is None and not is_pathway(path):
@@ -39,23 +40,24 @@ class Merger:
             return below
         if "share" in below.entries:
             return below.without("share")
-        old, new = below.text("use") or DEFAULT_USES.get(kind), above.text("use")
-        if old is None or new is None or self.canonical(kind, old) == self.canonical(kind, new):
+        old, new = below.text("use") or KINDS[kind].default, above.text("use")
+        if not old or new is None or self.canonical(kind, old) == self.canonical(kind, new):
             return below
         names = tuple(below.entries)
         return self._drop(below, names, f"'use' changed from {old} to {new}", above, path, "use")
 
-    def _one_way_to_look(self, below: Table, above: Table, path: Path) -> Table:
+    def _one_way_to_look(self, below: Table, above: Table, path: KeyPath) -> Table:
         """A pathway looks through an encoder or through a tokenizer: choosing one drops the other."""
         if not looks(path, above.text("mode") or below.text("mode")):
             return below
-        ways = {"encoder": ("tokenizer", "embedding"), "tokenizer": ("encoder",)}
-        chosen = [way for way in ways if way in above.entries]
+        by_features, by_codes = slots_only("features", "codes"), slots_only("codes", "features")
+        replaced = {by_features[0]: by_codes, by_codes[0]: by_features}
+        chosen = [kind for kind in replaced if kind in above.entries]
         if len(chosen) != 1:
             return below
-        return self._drop(below, ways[chosen[0]], f"looks through its {chosen[0]}", above, path, chosen[0])
+        return self._drop(below, replaced[chosen[0]], f"looks through its {chosen[0]}", above, path, chosen[0])
 
-    def _drop(self, below: Table, names: tuple[str, ...], why: str, above: Table, path: Path, cause: str) -> Table:
+    def _drop(self, below: Table, names: tuple[str, ...], why: str, above: Table, path: KeyPath, cause: str) -> Table:
         gone = [
             f"{dotted(inner)} = {shown(plain(node))} ({node.origin})"
             for name in names

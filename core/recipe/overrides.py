@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path as FilePath
+from pathlib import Path
 
+from ..components.kinds import KINDS, SINGLE_PARTS
 from ..errors import JaniformError, Origin, Problem, nearest
 from . import files
 from .merge import Merger
-from .positions import Path
-from .report import Report
+from .positions import KeyPath
+from .problems import ProblemList
 from .tree import Table, dotted, grow
 
 _FIXED = ("recipe", "extends")
-_ALWAYS = ("name", "description", "text", "layout", "start", "training", "sink")
+_ALWAYS = {
+    "name",
+    "description",
+    "start",
+    "training",
+    "sink",
+    *(kind for kind in SINGLE_PARTS if KINDS[kind].default or KINDS[kind].optional),
+}
+"""What an override may set although the recipe has no such table."""
 
 
-def apply_overrides(tree: Table, lines: Iterable[str], merger: Merger, report: Report) -> Table:
+def apply_overrides(tree: Table, lines: Iterable[str], merger: Merger, problems: ProblemList) -> Table:
     """The tree under its overrides, each ``path = value``. A line that sets nothing is reported."""
     for line in lines:
-        origin = Origin(f"--set '{' '.join(line.split())}'", folder=FilePath())
+        origin = Origin(f"--set '{' '.join(line.split())}'", folder=Path())
         try:
             above = _parse(line, origin)
             _check_target(tree, above, origin)
         except JaniformError as error:
-            report.problems += error.problems
+            problems.items += error.problems
         else:
             tree = merger.merge(tree, above)
     return tree
@@ -47,9 +56,9 @@ def _parse(line: str, origin: Origin) -> Table:
     return tree
 
 
-def _single(values: dict[str, object]) -> tuple[Path, object]:
+def _single(values: dict[str, object]) -> tuple[KeyPath, object]:
     """The path that all of a line's values have in common, and what stands there."""
-    path: Path = ()
+    path: KeyPath = ()
     value: object = values
     while isinstance(value, dict) and len(value) == 1:
         name, value = next(iter(value.items()))
@@ -80,6 +89,6 @@ def _check_target(tree: Table, above: Table, origin: Origin) -> None:
                 _must_be_known(inner, (name,), there.entries if isinstance(there, Table) else (), origin)
 
 
-def _must_be_known(name: str, path: Path, known: Iterable[str], origin: Origin) -> None:
+def _must_be_known(name: str, path: KeyPath, known: Iterable[str], origin: Origin) -> None:
     if name not in (known := set(known)):
         raise JaniformError(Problem("is not in the recipe", dotted((*path, name)), origin, nearest(name, known)))

@@ -10,12 +10,12 @@ from ..components.registry import registry as process_registry
 from ..errors import JaniformError
 from . import files
 from .assemble import assemble
-from .layers import Layers
+from .extends import Layers
 from .merge import Merger
 from .overrides import apply_overrides
 from .part_reader import PartReader
+from .problems import ProblemList
 from .recipe import Recipe
-from .report import Report
 from .tree import Table
 
 
@@ -33,12 +33,12 @@ def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), registr
     """
     registry = registry or process_registry()
     file = files.locate(name_or_path, registry)
-    report = Report()
+    problems = ProblemList()
     try:
         tree = files.read(file)
     except JaniformError as error:
-        report.lost(error.problems)
-        report.raise_if_any()
+        problems.lost(error.problems)
+        problems.raise_if_any()
         raise
     return resolve(tree, overrides, registry, (file,), file.path.stem)
 
@@ -61,7 +61,7 @@ def resolve(
     tree: Table, lines: Sequence[str], registry: Registry, chain: tuple[files.RecipeFile, ...], fallback_name: str
 ) -> Recipe:
     """A tree, with all that it extends and all that is laid over it, to a recipe. Every way to a recipe leads here."""
-    report = Report()
+    problems = ProblemList()
 
     def canonical(kind: str, reference: str) -> str:
         try:
@@ -71,7 +71,7 @@ def resolve(
 
     merger = Merger(canonical)
     whole = Table({}, tree.origin)
-    for layer in Layers(registry, report).of(tree, chain):
+    for layer in Layers(registry, problems).of(tree, chain):
         whole = merger.merge(whole, layer)
-    whole = apply_overrides(whole, lines, merger, report)
-    return assemble(whole, PartReader(registry, report), report, fallback_name=fallback_name, notes=merger.notes)
+    whole = apply_overrides(whole, lines, merger, problems)
+    return assemble(whole, PartReader(registry, problems), problems, fallback_name=fallback_name, notes=merger.notes)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from attrs import field, frozen
 
+from ..components.kinds import PATHWAY_PARTS, SINGLE_PARTS, Mode
 from ..errors import Origin, Problem, RecipeError, nearest
-from .grammar import PATHWAY_PARTS, Mode
 from .part import Share, Use
 from .stage import Stage, Training
 
@@ -47,9 +47,9 @@ class Recipe:
 
     def parts(self) -> Iterator[tuple[str, Use | Share]]:
         """Every part of the model with its path: backbone, text, layout, then the pathways in the order of the data."""
-        yield "backbone", self.backbone
-        yield "text", self.text
-        yield "layout", self.layout
+        for kind in SINGLE_PARTS:
+            if (use := getattr(self, kind)) is not None:
+                yield kind, use
         for pathway in self.pathways.values():
             for kind in PATHWAY_PARTS:
                 if kind in pathway.parts:

@@ -20,8 +20,8 @@ def _finite(_: Any, attribute: Attribute[Any], value: float) -> None:
         raise ValueError(f"'{attribute.name}' must be finite")
 
 
-def _ratios(_: Any, attribute: Attribute[Any], value: Mapping[str, float | Group]) -> None:
-    ratios = {name: item.ratio if isinstance(item, Group) else item for name, item in value.items()}
+def _ratios(_: Any, attribute: Attribute[Any], value: Mapping[str, float | SourceGroup]) -> None:
+    ratios = {name: item.ratio if isinstance(item, SourceGroup) else item for name, item in value.items()}
     if bad := [name for name, ratio in ratios.items() if not 0 <= ratio < float("inf")]:
         raise ValueError(f"the ratio of '{bad[0]}' must be 0 or more")
     if not sum(ratios.values()) > 0:
@@ -31,10 +31,10 @@ def _ratios(_: Any, attribute: Attribute[Any], value: Mapping[str, float | Group
         raise ValueError(f"the source '{twice[0]}' stands in it twice")
 
 
-def _used(mixture: Mapping[str, float | Group]) -> Iterator[str]:
+def _used(mixture: Mapping[str, float | SourceGroup]) -> Iterator[str]:
     """The sources whose ratio is not 0, each as often as it stands there."""
     for name, item in mixture.items():
-        if isinstance(item, Group):
+        if isinstance(item, SourceGroup):
             yield from _used(item.of) if item.ratio else ()
         elif item:
             yield name
@@ -74,11 +74,11 @@ def _distinct(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None
 
 
 @frozen(kw_only=True)
-class Group:
+class SourceGroup:
     """Sources that share one ratio of a mixture, as in ``{ ratio = 5, of = { a = 1, b = 1 } }``."""
 
     ratio: float = field(metadata=_help("The group's ratio in what it stands in."))
-    of: Mapping[str, float | Group] = field(
+    of: Mapping[str, float | SourceGroup] = field(
         validator=_ratios, metadata=_help("Ratios within the group, by the source's name; groups may hold groups.")
     )
 
@@ -118,7 +118,7 @@ class Stage:
         default=None,
         metadata=_help("Layers that learn by low-rank adapters, which are merged into them when the stage ends."),
     )
-    mixture: Mapping[str, float | Group] = field(
+    mixture: Mapping[str, float | SourceGroup] = field(
         validator=_ratios,
         metadata=_help("Ratio of each source within every step, by the source's name; or of a group of sources."),
     )
@@ -207,10 +207,10 @@ class Stage:
         return dict(_shares(self.mixture, 1.0))
 
 
-def _shares(mixture: Mapping[str, float | Group], whole: float) -> Iterator[tuple[str, float]]:
-    total = sum(item.ratio if isinstance(item, Group) else item for item in mixture.values())
+def _shares(mixture: Mapping[str, float | SourceGroup], whole: float) -> Iterator[tuple[str, float]]:
+    total = sum(item.ratio if isinstance(item, SourceGroup) else item for item in mixture.values())
     for name, item in mixture.items():
-        if isinstance(item, Group):
+        if isinstance(item, SourceGroup):
             yield from _shares(item.of, whole * item.ratio / total) if item.ratio else ()
         elif item:
             yield name, whole * item / total

@@ -10,7 +10,7 @@ import collections.abc
 import types
 from collections.abc import Callable, Iterable, Mapping
 from math import isnan
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
@@ -18,7 +18,7 @@ from cattrs import Converter
 
 from ..components.fields import ConfigField, config_fields
 from ..errors import nearest
-from .positions import Path
+from .positions import KeyPath
 from .values import got
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 class Mistake:
     """One value that does not fit, by its path below what is structured. ``missing`` where there is none."""
 
-    path: Path
+    path: KeyPath
     message: str
     hint: str = ""
     missing: bool = False
@@ -150,8 +150,8 @@ def _text(value: Any, _: Any) -> str:
     return value
 
 
-def _file_path(value: Any, _: Any) -> FilePath:
-    return FilePath(_text(value, str))
+def _file_path(value: Any, _: Any) -> Path:
+    return Path(_text(value, str))
 
 
 def _choice(value: Any, annotation: Any) -> Any:
@@ -230,7 +230,7 @@ def _converter() -> Converter:
         (float, _number),
         (bool, _truth),
         (str, _text),
-        (FilePath, _file_path),
+        (Path, _file_path),
     ):
         converter.register_structure_hook(plain_type, hook)
     hooks: list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]] = [

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from ..errors import Origin
-from .positions import Path
+from .positions import KeyPath
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -48,7 +48,7 @@ class Table:
 Node = Leaf | Array | Table
 
 
-def grow(value: Any, locate: Callable[[Path], Origin], path: Path = ()) -> Node:
+def grow(value: Any, locate: Callable[[KeyPath], Origin], path: KeyPath = ()) -> Node:
     """Plain data to a tree; ``locate`` says where the value at a path was written."""
     if isinstance(value, Mapping):
         return Table({key: grow(item, locate, (*path, key)) for key, item in value.items()}, locate(path))
@@ -75,7 +75,7 @@ def plain(node: Node) -> Any:
 
 
 def overlay(
-    below: Table, above: Table, path: Path = (), still: Callable[[Table, Table, Path], Table] | None = None
+    below: Table, above: Table, path: KeyPath = (), still: Callable[[Table, Table, KeyPath], Table] | None = None
 ) -> Table:
     """``above`` wins. Tables are merged name by name, lists and other values replaced as a whole.
 
@@ -98,7 +98,7 @@ def child(node: Node | None, step: str | int) -> Node | None:
     return None
 
 
-def nearest_origin(node: Node, path: Path) -> Origin:
+def nearest_origin(node: Node, path: KeyPath) -> Origin:
     """Where the value at a path was written, or the closest table around it."""
     for step in path:
         below = child(node, step)
@@ -108,7 +108,7 @@ def nearest_origin(node: Node, path: Path) -> Origin:
     return node.origin
 
 
-def leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+def leaves(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
     """Every value below a node that is not a table, with its path. Lists count as values."""
     if isinstance(node, Table):
         for name, entry in node.entries.items():
@@ -117,7 +117,7 @@ def leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
         yield path, node
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """A path as people write it: ``generation.adapter.depth``, ``layout.roles[1]``."""
     text = ""
     for step in path:

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from ..components.hookspec import PROJECT
+from ..components.kinds import SINGLE_PARTS
 from ..errors import Origin
 from .grammar import GRAMMAR, PATHWAY_MODES, PROVIDERS
 from .part import Share, Use
@@ -18,7 +19,7 @@ from .values import toml_key, toml_value
 
 
 @attrs.frozen
-class Line:
+class RecipeLine:
     """One line of a recipe's TOML: a table's header, a value, or nothing. ``origin`` is where the value was written."""
 
     text: str
@@ -30,21 +31,21 @@ def dumps(recipe: Recipe) -> str:
     return "".join(f"{line.text}\n" for line in lines(recipe))
 
 
-def lines(recipe: Recipe) -> Iterator[Line]:
+def lines(recipe: Recipe) -> Iterator[RecipeLine]:
     """The lines of ``dumps``, with the origins of their values."""
-    yield Line(f"recipe = {GRAMMAR}")
+    yield RecipeLine(f"recipe = {GRAMMAR}")
     for path, table in tables(recipe).items():
         if path:
-            yield Line("")
-            yield Line(f"[{path}]")
+            yield RecipeLine("")
+            yield RecipeLine(f"[{path}]")
         for name, value in table.items():
             place = f"{path}.{toml_key(name)}" if path else name
-            yield Line(f"{toml_key(name)} = {toml_value(value)}", origin_of(recipe, place))
+            yield RecipeLine(f"{toml_key(name)} = {toml_value(value)}", origin_of(recipe, place))
     if known := providers(recipe):
-        yield Line("")
-        yield Line(f"[{PROVIDERS}]")
+        yield RecipeLine("")
+        yield RecipeLine(f"[{PROVIDERS}]")
         for name, value in known.items():
-            yield Line(f"{toml_key(name)} = {toml_value(value)}")
+            yield RecipeLine(f"{toml_key(name)} = {toml_value(value)}")
 
 
 def providers(recipe: Recipe) -> dict[str, str]:
@@ -76,8 +77,9 @@ def tables(recipe: Recipe) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"": {"name": recipe.name}}
     if recipe.description:
         found[""]["description"] = recipe.description
-    for path in ("backbone", "text", "layout"):
-        found[path] = part_table(recipe.part(path))
+    for path in SINGLE_PARTS:
+        if (use := getattr(recipe, path)) is not None:
+            found[path] = part_table(use)
     for pathway in recipe.pathways.values():
         if pathway.name not in PATHWAY_MODES or not pathway.parts:
             found[pathway.name] = {"mode": pathway.mode}

@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..components.component import Component
+from ..components.kinds import KINDS
 from ..components.registry import registry
-from ..compose.slots import SLOTS
-from ..ports import Codes, Features, Grid, Hidden, Misfit, Port
+from ..ports import Codes, Features, Grid, Hidden, Port, PortMismatch
 
 ROWS = 3
 """Of a batch; more than two, so that no row is first and last at once."""
@@ -55,13 +55,13 @@ class Case:
         """
         component = registry().find(kind, name)
         config = component.config(**settings)
-        if kind not in SLOTS:
+        if KINDS[kind].gives is None:
             return cls(component, config, {}, seed, settings)
-        takes = SLOTS[kind].takes
+        takes = KINDS[kind].takes
         case = cls(component, config, _ports(takes, seed), seed, settings)
         try:
             case.gives  # noqa: B018 - asked for what it raises
-        except Misfit:
+        except PortMismatch:
             return evolve(case, ports=_ports(takes, seed, depths=(1,)))
         return case
 
@@ -77,8 +77,8 @@ class Case:
 
     @property
     def gives(self) -> Any:
-        """The port that the config declares. Raises ``Misfit`` where it refuses what it is given."""
-        return getattr(self.config, SLOTS[self.kind].method)(*self.ports.values())
+        """The port that the config declares. Raises ``PortMismatch`` where it refuses what it is given."""
+        return getattr(self.config, KINDS[self.kind].port_method)(*self.ports.values())
 
     def build(self, device: str = "cpu", dtype: torch.dtype | None = None) -> nn.Module:
         """A module of its own, the same each time."""

@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from ..compose.slots import SLOTS
+from ..components.kinds import KINDS
 from ..ports import Features, Hidden, Logits
 from ..recipe.structure import structure
 from .case import ROWS, Case, demand
@@ -188,8 +188,8 @@ def has_a_config_that_is_data(case: Case) -> None:
     values = attrs.asdict(case.config, recurse=False)
     again = structure(case.component.config, values)
     demand(again == case.config, f"{case.name}: its config is not equal to one that is made of the same settings")
-    if case.kind in SLOTS:
-        port = getattr(again, SLOTS[case.kind].method)(*case.ports.values())
+    if KINDS[case.kind].gives is not None:
+        port = getattr(again, KINDS[case.kind].port_method)(*case.ports.values())
         demand(case.gives == port, f"{case.name}: its port changes")
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..attention.attend import Attention
 from ..attention.kernels import shortcomings
 from ..components.registry import registry
-from ..contracts.kernels import Asked, Serves
+from ..contracts.kernels import AttentionRequest, KernelSupport
 from ..errors import ComponentError
 from ..sequence.cache import KVCache
 from ..sequence.mask import Mask
@@ -77,7 +77,7 @@ def kernel_cases(
     """Batches for the kernel of a name, on the first device where it runs here; or None, and why it runs on none."""
     component = registry().find("kernel", name)
     config = component.config()
-    serves: Serves = config.serves()
+    serves: KernelSupport = config.serves()
     device = next((device for device in devices if not _missing(serves, device)), None)
     if device is None:
         return None, f"kernel '{name}' cannot be tested here: it {'; it '.join(_missing(serves, devices[0]))}"
@@ -88,8 +88,8 @@ def kernel_cases(
     return cases_of(Attention(component.reference, serves, kernel), device), ""
 
 
-def _missing(serves: Serves, device: str) -> list[str]:
-    found = shortcomings(serves, Asked(device=device, dtype=serves.dtypes[0]))
+def _missing(serves: KernelSupport, device: str) -> list[str]:
+    found = shortcomings(serves, AttentionRequest(device=device, dtype=serves.dtypes[0]))
     if device == "cuda" and not torch.cuda.is_available() and not found:
         found = ["needs a CUDA device"]
     return found

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from ..components.kinds import KINDS
 from ..loss import Loss
 from ..sequence.cache import KVCache
 from ..sequence.mask import Mask
@@ -183,9 +185,7 @@ def does_not_mind_padding(case: Case) -> None:
     )
 
 
-OF_KIND = {
-    "tokenizer": (encodes_codes_of_its_port, gives_vectors_of_its_width, loses_as_sums_and_counts),
-    "embedding": (embeds_codes_one_by_one,),
-    "head": (loses_what_a_reference_loses, samples_what_is_chosen),
-    "backbone": (reads_and_writes_text, looks_back_only, continues_from_its_cache, does_not_mind_padding),
+OF_KIND: dict[str, tuple[Callable[[Case], None], ...]] = {
+    kind.name: tuple(globals()[check] for check in kind.checks) for kind in KINDS.values() if kind.checks
 }
+"""The functions above by the kinds whose rows in the table name them."""

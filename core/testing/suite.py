@@ -11,16 +11,16 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
+from ..components.kinds import KINDS
 from ..components.registry import registry
-from ..compose.slots import SLOTS
-from ..ports import Misfit
+from ..ports import PortMismatch
 from .case import Case, Failure
 from .common import COMMON, registers_without_torch
 from .kernels import CHECKS, KernelCase, kernel_cases
 from .kinds import OF_KIND
 from .sources import OF_SOURCES
 
-TESTED_KINDS = (*SLOTS, "source")
+TESTED_KINDS = (*(kind.name for kind in KINDS.values() if kind.weights), "source")
 
 Settings = Mapping[str, Any]
 Check = Callable[[Case], None]
@@ -129,9 +129,9 @@ def _test(
     def try_it(chosen: Settings, seed: int) -> None:
         case = Case.made(kind, name, chosen, seed)
         try:
-            if kind in SLOTS:
+            if KINDS[kind].gives is not None:
                 case.gives  # noqa: B018 - a part may refuse what it is given, and is given something else then
-        except Misfit as misfit:
+        except PortMismatch as misfit:
             refusals.append(f"{case.name}: refuses whatever it is given, the last time because: {misfit}")
             reject()
         run_check(check, case)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from janiform import Mask, Serves
+from janiform import KernelSupport, Mask
 from janiform.attention.attend import Attention
 from janiform.testing import conforms, kernels
 from janiform.testing.kernels import CHECKS, KernelCase
 
-EVERYTHING = Serves(devices=("cpu",), learns=("cpu",), dtypes=("float64",))
+EVERYTHING = KernelSupport(devices=("cpu",), learns=("cpu",), dtypes=("float64",))
 DOCUMENTS = torch.tensor([[-1, 0, 0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1, 1, 1, -1, -1]])
 BLOCKS = torch.tensor([[0, 0, 1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 2, 2, 2, 0, 0]])
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from attrs import field, frozen
-from janiform import Codes, Features, Grid, Hidden, Logits, Loss, Misfit, attend
-from janiform.compose.slots import SLOTS
+from janiform import Codes, Features, Grid, Hidden, Logits, Loss, PortMismatch, attend
+from janiform.components.kinds import KINDS
 from janiform.testing import common, conforms, kinds, suite
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
@@ -427,7 +427,7 @@ SOUND = {
 def case(kind: str, module: Any, config: Any = None) -> Case:
     component = SimpleNamespace(kind=kind, name="beast", config=config or CONFIGS[kind], load=lambda: module)
     depth = 3 if isinstance(module, type) and issubclass(module, DeepHead) else 1
-    ports = _ports(SLOTS[kind].takes, 3, depths=(depth,))
+    ports = _ports(KINDS[kind].takes, 3, depths=(depth,))
     return Case(component, component.config(), ports, 3)  # type: ignore[arg-type]
 
 
@@ -494,7 +494,7 @@ def test_a_part_that_refuses_everything_is_told_so(monkeypatch: pytest.MonkeyPat
     @frozen(kw_only=True)
     class Refuses(AdapterConfig):
         def adapt(self, source: Features, hidden: Hidden) -> Features:
-            raise Misfit("the moon is wrong")
+            raise PortMismatch("the moon is wrong")
 
     beast = case("adapter", Adapter, Refuses)
     monkeypatch.setattr(Case, "made", lambda *_: beast)

@@ -9,7 +9,7 @@ from ..components.registry import Registry
 from ..errors import JaniformError, Origin, Problem
 from . import files
 from .grammar import GRAMMAR
-from .report import Report
+from .problems import ProblemList
 from .tree import Array, Leaf, Node, Table, plain
 from .values import got
 
@@ -19,9 +19,9 @@ MAX_FILES = 64
 class Layers:
     """Reads a recipe and all that it extends. What goes wrong is reported; what was read is used nevertheless."""
 
-    def __init__(self, registry: Registry, report: Report) -> None:
+    def __init__(self, registry: Registry, problems: ProblemList) -> None:
         self.registry = registry
-        self.report = report
+        self.problems = problems
         self._trees: dict[Path, Table | None] = {}
         self._count = 0
 
@@ -35,7 +35,7 @@ class Layers:
             try:
                 file = files.locate(reference, self.registry, chain[-1].path.parent if chain else None)
             except JaniformError as error:
-                self.report.lost([Problem(error.problems[0].message, "extends", origin, error.problems[0].hint)])
+                self.problems.lost([Problem(error.problems[0].message, "extends", origin, error.problems[0].hint)])
                 continue
             below += self._extend(file, origin, chain, seen)
         # The name and the description are those of the file itself, never of what it extends.
@@ -48,16 +48,16 @@ class Layers:
         above = [other.path.resolve() for other in chain]
         if path in above:
             circle = [*(other.label for other in chain[above.index(path) :]), file.label]
-            self.report.lost([Problem(f"a recipe cannot extend itself: {' → '.join(circle)}", "extends", origin)])
+            self.problems.lost([Problem(f"a recipe cannot extend itself: {' → '.join(circle)}", "extends", origin)])
             return []
         if path in seen:
-            self.report.add(f"names {file.label} twice", ("extends",), origin)
+            self.problems.add(f"names {file.label} twice", ("extends",), origin)
             return []
         seen.add(path)
         self._count += 1
         if self._count > MAX_FILES:
             if self._count == MAX_FILES + 1:
-                self.report.lost([Problem(f"a recipe can extend {MAX_FILES} others at most", "extends", origin)])
+                self.problems.lost([Problem(f"a recipe can extend {MAX_FILES} others at most", "extends", origin)])
             return []
         tree = self._read(path, file)
         return [] if tree is None else self.of(tree, (*chain, file))
@@ -68,7 +68,7 @@ class Layers:
                 self._trees[path] = files.read(file)
             except JaniformError as error:
                 self._trees[path] = None
-                self.report.lost(error.problems)
+                self.problems.lost(error.problems)
         return self._trees[path]
 
     def _extended(self, tree: Table) -> Iterator[tuple[str, Origin]]:
@@ -79,7 +79,7 @@ class Layers:
                 yield item.value, item.origin
             else:
                 message = f"expected the name or path of a recipe, or a list of them, got {got(plain(item))}"
-                self.report.lost([Problem(message, "extends", item.origin)])
+                self.problems.lost([Problem(message, "extends", item.origin)])
 
     def _check_grammar(self, tree: Table) -> None:
         node = tree.entries.get("recipe")
@@ -93,4 +93,4 @@ class Layers:
                 return
             hint = f"this janiform reads grammar {GRAMMAR}"
             problem = Problem(f"grammar {value} is unknown", "recipe", node.origin, hint)
-        self.report.problems.append(problem)
+        self.problems.items.append(problem)
