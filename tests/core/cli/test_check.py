@@ -47,7 +47,7 @@ def test_json_for_programs(capsys: pytest.CaptureFixture[str], broken: Path) -> 
     assert other["fits"] is False
     assert [one["path"] for one in other["problems"]] == ["understanding.encoder", "generation.tokenizer"]
     assert all(one["file"].endswith("janus-mini.toml") and one["line"] for one in other["problems"])
-    assert "a context of at least 80 would fit" in other["problems"][0]["hint"]
+    assert "use a context of at least 80" in other["problems"][0]["hint"]
 
 
 def test_selectors_that_match_nothing(capsys: pytest.CaptureFixture[str], broken: Path) -> None:
