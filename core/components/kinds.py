@@ -114,7 +114,7 @@ KINDS = {
             weights=True,
             row=2,
             colour="picture",
-            checks=("encodes_codes_of_its_port", "gives_vectors_of_its_width", "loses_as_sums_and_counts"),
+            checks=("encodes_codes_of_its_port", "gives_vectors_of_its_width", "gives_losses_as_sums_and_counts"),
         ),
         ComponentKind(
             name="embedding",
@@ -131,7 +131,7 @@ KINDS = {
             borrows=True,
             row=3,
             colour="adapter",
-            checks=("embeds_codes_one_by_one",),
+            checks=("embeds_each_code_alone",),
         ),
         ComponentKind(
             name="adapter",
@@ -158,7 +158,12 @@ KINDS = {
             weights=True,
             row=5,
             colour="backbone",
-            checks=("reads_and_writes_text", "looks_back_only", "continues_from_its_cache", "does_not_mind_padding"),
+            checks=(
+                "embeds_ids_and_gives_logits",
+                "attends_to_earlier_positions_only",
+                "continues_from_its_cache",
+                "ignores_padding",
+            ),
         ),
         ComponentKind(
             name="head",
@@ -174,7 +179,7 @@ KINDS = {
             borrows=True,
             row=6,
             colour="code",
-            checks=("loses_what_a_reference_loses", "samples_what_is_chosen"),
+            checks=("gives_the_cross_entropy_of_its_logits", "samples_the_chosen_codes"),
         ),
         ComponentKind(
             name="text",

@@ -68,7 +68,7 @@ def test_lists_by_kind_follow_the_table() -> None:
     assert set(ROWS) == {"input", "output", *PATHWAY_PARTS, *SINGLE_PARTS}
     assert TESTED_KINDS == ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head", "source")
     assert PACKAGE_KINDS == ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head", "kernel")
-    assert set(kind_checks.OF_KIND) == {kind.name for kind in KINDS.values() if kind.checks}
+    assert set(kind_checks.KIND_CHECKS) == {kind.name for kind in KINDS.values() if kind.checks}
 
 
 def test_every_check_of_a_kind_is_in_the_table() -> None:
