@@ -81,7 +81,7 @@ def _show(found: Registry) -> None:
 
 def _brings(record: PluginRecord) -> str:
     if record.disabled:
-        return "switched off"
+        return "disabled"
     if record.error:
         return "broken"
     counts = Counter(component.kind for component in record.components)

@@ -1,4 +1,4 @@
-"""Components: the hook by which plugins register them, and the registry in which recipes find them, without torch."""
+"""Components: the hook with which plugins register them, and the registry in which they are found. Torch-free."""
 
 from .component import Component
 from .fields import ConfigField, config_fields, type_name

@@ -81,10 +81,10 @@ class PartReader:
         try:
             component = self.registry.find(kind, reference)
         except JaniformError as error:
-            said = self.providers.get(f"{kind} {reference}")
-            lost = self.registry.lost(kind, reference, said) if said else ""
+            provided_by = self.providers.get(f"{kind} {reference}")
+            hint = self.registry.explain_missing(kind, reference, provided_by) if provided_by else ""
             for problem in error.problems:
-                self.problems.add(problem.message, place, node.origin, lost or problem.hint)
+                self.problems.add(problem.message, place, node.origin, hint or problem.hint)
             return None
         self.origins[dotted(place)] = node.origin
         return component

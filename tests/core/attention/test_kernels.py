@@ -49,7 +49,7 @@ def test_a_name_is_a_component_and_has_a_version() -> None:
     assert choose("flex@1", CPU).component.name == "flex"
     assert attention_for("sdpa", CPU).name == default_attention().name == "sdpa@1"
     with pytest.raises(
-        ComponentError, match=r"no kernel is called 'flux'.*did you mean 'flex'.*there are: .*sdpa.*auto"
+        ComponentError, match=r"no kernel is called 'flux'.*did you mean 'flex'.*choose one of .*sdpa.*auto"
     ):
         choose("flux", CPU)
 

@@ -43,7 +43,7 @@ def report(toys: Registry, text: str, overrides: Sequence[str] = ()) -> list[str
         ("text = { preset = 3 }", "text.preset: expected the name of a preset, got 3"),
         ("text = { share = 'layout' }", "text: cannot be shared (only the parts of a pathway can be shared)"),
         ("layout = { use = 'jnus' }", "layout.use: no layout is called 'jnus' (did you mean 'janus'?)"),
-        ("layout = { use = 'janus@2' }", "layout.use: layout 'janus' has no version 2 (there is: 1)"),
+        ("layout = { use = 'janus@2' }", "layout.use: layout 'janus' has no version 2 (its versions: 1)"),
         ("layout = { use = 'janus@x' }", "layout.use: 'janus@x' does not name a component (write the name alone, or with "
          "a whole number as its version, as in 'siglip@1')"),
         ("layout = { roles = ['a'] }", 'layout.roles: expected a list of 2, got the list ["a"]'),
@@ -115,7 +115,7 @@ def test_the_line_of_a_mistake(toys: Registry, addition: str, line: str) -> None
         ('preset = "big"', 'preset = "bg"', "r.toml:7: backbone.preset: backbone 'brain@1' has no preset 'bg' (did you mean "
          "'big'?)"),
         ('"brain@1"', '"brian@1"', "r.toml:6: backbone.use: no backbone is called 'brian' (did you mean 'brain'?)"),
-        ('"brain@1"', '"eye"', "r.toml:6: backbone.use: no backbone is called 'eye' ('eye' is the name of another kind: "
+        ('"brain@1"', '"eye"', "r.toml:6: backbone.use: no backbone is called 'eye' ('eye' is a component of another kind: "
          "encoder; known: brain, snail)"),
         ('use = "brain@1"\npreset = "big"\nrate = 0.25', 'use = "snail"', "r.toml:5: backbone.width: is missing (The width.; "
          "or choose a preset: tiny)"),
