@@ -22,8 +22,8 @@ _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 class Registrar:
     """Collects the registrations of one plugin.
 
-    Mistakes are collected, each with the file and line of the call, so that an author sees all of them at once. A plugin
-    with a mistake registers nothing.
+    Mistakes are collected, each with the file and line of the call, so that an author sees all of them at once. With a
+    mistake, a plugin registers nothing.
     """
 
     def __init__(self, plugin: str, distribution: str = "", distribution_version: str = "") -> None:

@@ -1,7 +1,7 @@
-"""Recipes: the grammar of the files, and the object that they become. Never imports torch.
+"""Recipes: the grammar of the files, and the ``Recipe`` that they give. Torch-free.
 
-file -> values with places (files, positions, tree) -> extends and overrides (layers, overrides, merge)
-     -> components, presets, defaults (parts, pathways, structure) -> Recipe (assemble) -> TOML again (write)
+file -> values with their origins (files, positions, tree) -> extends and overrides (extends, overrides, merge)
+     -> components, presets, defaults (part_reader, pathways, structure) -> Recipe (assemble) -> TOML again (write)
 """
 
 from .builder import build, share, use

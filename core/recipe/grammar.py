@@ -1,4 +1,4 @@
-"""The fixed words of the grammar, and which kind of component stands at which path."""
+"""The fixed words of the grammar, and the kind of component at each path."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ SECTIONS = tuple(kind.name for kind in KINDS.values() if kind.place == "section"
 """Kinds whose components are named in tables of their own: ``[source.NAME]``."""
 
 PATHWAY_MODES: dict[str, Mode] = {"understanding": "look", "generation": "draw"}
-"""The two pathways whose mode goes without saying."""
+"""The two pathways whose mode is implied by the name."""
 
 HEAD_KEYS = ("recipe", "name", "description", "extends")
 PROVIDERS = "providers"
-"""The table of a resolved recipe that says which distributions brought its components: ``"encoder siglip@1" = "…"``."""
+"""The table of a resolved recipe with the distributions of its components: ``"encoder siglip@1" = "…"``."""
 
 TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "start", "stage", "training", *SECTIONS)
 RESERVED = {*HEAD_KEYS, *TABLES, PROVIDERS} - PATHWAY_MODES.keys()
 
 WHOLE = "."
-"""In ``[start]``: all parts."""
+"""The name of all parts together in ``[start]``."""
 
 PART_KEYS = ("use", "preset")
-"""What stands in the table of a part beside the settings of its component."""
+"""The keys in the table of a part that are not settings of its component."""
 
 
 def kind_at(path: KeyPath) -> str | None:
-    """The kind of component whose table stands at a path, None where it is no part."""
+    """The kind of component whose table is at a path; None where there is none."""
     match path:
         case (str(name),) if name in SINGLE_PARTS:
             return name
@@ -49,5 +49,5 @@ def is_pathway(path: KeyPath) -> bool:
 
 
 def looks(path: KeyPath, mode: Any) -> bool:
-    """Whether the pathway at a path reads pictures, given what its table says its mode is."""
+    """Whether the pathway at a path looks at pictures, given the mode in its table, if any."""
     return (mode or PATHWAY_MODES.get(str(path[0]))) == "look"

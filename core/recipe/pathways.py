@@ -1,4 +1,4 @@
-"""The pathways of a recipe: their modes, their parts, and what they share."""
+"""The pathways of a recipe: their modes, their parts, and the parts that they share."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .values import got
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 Own = dict[str, Use | Share | None]
-"""Parts by kind; None where a part is there but has a mistake, which is reported already."""
+"""Parts by kind; None where a part has a problem, which is added already."""
 
 
 class Pathways:
-    """Reads every pathway of a tree: first each by itself, then what they share of each other."""
+    """Reads every pathway of a tree: first each by itself, then the parts that they share."""
 
     def __init__(self, tree: Table, parts: PartReader, problems: ProblemList) -> None:
         self.parts = parts
@@ -34,7 +34,7 @@ class Pathways:
         self.whole: dict[str, Own] = {}
 
     def read(self) -> dict[str, Pathway]:
-        """The pathways by name, the usual two first, with every share followed to the part that is built."""
+        """The pathways by name, the usual two first, with every share resolved to the part that is built."""
         names = [*(name for name in PATHWAY_MODES if name in self.tables), *self.tables]
         for name in self.tables:
             self._expand(name, ())
@@ -46,7 +46,7 @@ class Pathways:
         }
 
     def _table(self, name: str, node: Node) -> Table | None:
-        """The table of a pathway, None where the name is that of something else or of nothing."""
+        """The table of a pathway; None where the name does not belong to one."""
         if not is_pathway((name,)):
             return None
         if not isinstance(node, Table):
@@ -56,16 +56,16 @@ class Pathways:
                 self.problems.add("unknown key", (name,), node.origin, nearest(name, (*HEAD_KEYS, *TABLES)))
             return None
         if name not in PATHWAY_MODES and "mode" not in node.entries:
-            known = nearest(name, TABLES)
-            further = 'a further pathway says mode = "look" or mode = "draw"'
-            if known.startswith("did"):
-                self.problems.add("unknown table", (name,), node.origin, f"{known}; {further}")
+            similar = nearest(name, TABLES)
+            further = 'another pathway needs mode = "look" or mode = "draw"'
+            if similar.startswith("did"):
+                self.problems.add("unknown table", (name,), node.origin, f"{similar} {further}")
             else:
                 self.problems.missing("unknown table", (name,), node.origin, further)
             return None
         if not NAME.fullmatch(name):
-            hint = "letters, digits, - and _, not beginning with a digit"
-            self.problems.add("is no name for a pathway", (name,), node.origin, hint)
+            hint = "use letters, digits, - and _, and do not begin with a digit"
+            self.problems.add("is not a valid name for a pathway", (name,), node.origin, hint)
         return node
 
     def _mode(self, name: str, table: Table) -> Mode:
@@ -118,7 +118,7 @@ class Pathways:
         return Share(target)
 
     def _expand(self, name: str, chain: tuple[str, ...]) -> Own:
-        """All parts of a pathway: its own, those of the pathway that it shares, and the ones that go without saying."""
+        """All parts of a pathway: its own, those of the pathway that it shares, and the defaults."""
         if name in self.whole:
             return self.whole[name]
         table, mode, whole = self.tables[name], self.modes[name], dict(self.own[name])
@@ -149,38 +149,40 @@ class Pathways:
             self.problems.add(f"shares itself: {' → '.join([*chain, name, target])}", path, node.origin)
         elif target not in self.tables:
             hint = nearest(target, set(self.tables) - {name})
-            self.problems.missing(f"shares '{target}', which is no pathway of this recipe", path, node.origin, hint)
+            self.problems.missing(f"shares '{target}', which is not a pathway of this recipe", path, node.origin, hint)
         else:
             return target
         return None
 
     def _final(self, name: str, kind: str) -> Use | Share | None:
-        """A part as it stands in the recipe: a use, or a share of one."""
-        part, path, seen = self.whole[name].get(kind), f"{name}.{kind}", [f"{name}.{kind}"]
+        """A part of the resolved recipe: a use, or a share of one."""
+        part, path, chain = self.whole[name].get(kind), f"{name}.{kind}", [f"{name}.{kind}"]
         if not isinstance(part, Share):
             return part
         origin = self.parts.origins[f"{path}.share"]
-        at: Use | Share | None = part
-        while isinstance(at, Share):
-            target = at.path
+        current: Use | Share | None = part
+        while isinstance(current, Share):
+            target = current.path
             pathway, _, target_kind = target.partition(".")
-            if target in seen:
-                self.problems.add(f"shares itself: {' → '.join([*seen, target])}", (name, kind), origin)
+            if target in chain:
+                self.problems.add(f"shares itself: {' → '.join([*chain, target])}", (name, kind), origin)
                 return None
             if target_kind not in self.whole.get(pathway, {}):
-                hint = nearest(target, self._alike(name, kind)) or f"the recipe has no other {kind}"
-                self.problems.missing(f"shares '{target}', which is no part of this recipe", (name, kind), origin, hint)
+                hint = nearest(target, self._same_kind(name, kind)) or f"the recipe has no other {kind}"
+                self.problems.missing(
+                    f"shares '{target}', which is not a part of this recipe", (name, kind), origin, hint
+                )
                 return None
             if target_kind != kind:
-                same = self._alike(name, kind)
-                hint = f"share {' or '.join(same)}" if same else ""
+                others = self._same_kind(name, kind)
+                hint = f"share {' or '.join(others)}" if others else ""
                 message = f"shares '{target}', which is of kind {target_kind}, not {kind}"
                 self.problems.add(message, (name, kind), origin, hint)
                 return None
-            seen.append(target)
-            at = self.whole[pathway][target_kind]
-        return Share(seen[-1]) if at is not None else None
+            chain.append(target)
+            current = self.whole[pathway][target_kind]
+        return Share(chain[-1]) if current is not None else None
 
-    def _alike(self, name: str, kind: str) -> list[str]:
+    def _same_kind(self, name: str, kind: str) -> list[str]:
         """Parts of a kind in other pathways."""
         return sorted(f"{other}.{kind}" for other, parts in self.whole.items() if kind in parts and other != name)

@@ -1,4 +1,4 @@
-"""On which line every key of a TOML text stands. ``tomllib`` gives the values; this gives the places to point at."""
+"""The line of every key of a TOML text, for error messages: ``tomllib`` gives the values without positions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SCALAR = re.compile(r"[^\n,#\]}]+")
 def key_lines(text: str) -> dict[KeyPath, int]:
     """The line, from 1, of every key, table and list item of a text that ``tomllib`` accepts.
 
-    A table stands where it is first named: at its header, or at the first dotted key that runs through it.
+    The line of a table is where it is first named: its header, or the first dotted key that contains it.
     """
     return _Scanner(text.replace("\r\n", "\n")).scan()
 
 
 class _Scanner:
-    """Walks over a valid text once, so it looks only at what separates keys from values."""
+    """Scans a valid text once, looking only at the separators of keys and values."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -64,7 +64,7 @@ class _Scanner:
         return path
 
     def latest(self, path: KeyPath) -> KeyPath:
-        """Where a header goes on below an array of tables: in its newest table."""
+        """The path with its last index where it is an array of tables: headers below it belong to the newest table."""
         return (*path, self.last_item[path]) if path in self.last_item else path
 
     def pair(self, path: KeyPath) -> None:

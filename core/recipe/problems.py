@@ -1,4 +1,4 @@
-"""All problems of one reading, gathered on the way and reported together."""
+"""All problems of one recipe, collected while it is read and reported together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .tree import Node, dotted, nearest_origin
 
 
 class ProblemList:
-    """ProblemList so far. ``incomplete``: a file could not be read, so what seems missing may have been there."""
+    """ProblemList so far. ``incomplete``: a file could not be read, so values that seem missing may be in it."""
 
     def __init__(self) -> None:
         self.items: list[Problem] = []
@@ -21,29 +21,29 @@ class ProblemList:
         self.items.append(Problem(message, dotted(path), origin, hint))
 
     def missing(self, message: str, path: KeyPath, origin: Origin, hint: str = "") -> None:
-        """A problem that is none where part of the recipe could not be read."""
+        """Add the problem that something is missing, unless a file was unreadable."""
         if not self.incomplete:
             self.add(message, path, origin, hint)
 
-    def lost(self, problems: Iterable[Problem]) -> None:
-        """A file that could not be read."""
+    def unreadable(self, problems: Iterable[Problem]) -> None:
+        """Add the problems of a file that could not be read."""
         self.items += problems
         self.incomplete = True
 
     def mistakes(self, mistakes: Mistakes, path: KeyPath, node: Node, hint: str = "") -> None:
-        """What structuring a node found. ``hint`` is for what is missing."""
-        for mistake in mistakes.found:
-            note = self.missing if mistake.missing else self.add
+        """Add the mistakes of a structured node. ``hint`` belongs to missing values."""
+        for mistake in mistakes.items:
+            add = self.missing if mistake.missing else self.add
             hints = [mistake.hint, hint if mistake.missing else ""]
             origin = nearest_origin(node, mistake.path)
-            note(mistake.message, (*path, *mistake.path), origin, "; ".join(filter(None, hints)))
+            add(mistake.message, (*path, *mistake.path), origin, "; ".join(filter(None, hints)))
 
     def raise_if_any(self) -> None:
-        """Raises ``RecipeError`` with every problem, by file and line."""
+        """Raise ``RecipeError`` with every problem, ordered by file and line, if there is any."""
         if self.items:
-            raise RecipeError(sorted(dict.fromkeys(self.items), key=_place))
+            raise RecipeError(sorted(dict.fromkeys(self.items), key=_position))
 
 
-def _place(problem: Problem) -> tuple[str, int]:
+def _position(problem: Problem) -> tuple[str, int]:
     origin = problem.origin or Origin("")
     return origin.source, origin.line or 0

@@ -282,8 +282,8 @@ def test_what_is_no_recipe(toys: Registry, write: Write, reference: str, message
         (b"a = " + b"{a = " * 3000 + b"1" + b"}" * 3000, "bad.toml: is nested more than 32 levels deep"),
         (b"\n[" + b"a." * 300_000 + b"a]", "bad.toml:2: a key has more than 32 parts"),
         (b"\n" + b'"a b" . ' * 100_000 + b"a = 1", "bad.toml:2: a key has more than 32 parts"),
-        (b"recipe = 0x" + b"f" * 5000, "bad.toml: holds a whole number of more than 64 bits"),
-        (b"x = 9223372036854775808", "bad.toml: holds a whole number of more than 64 bits"),
+        (b"recipe = 0x" + b"f" * 5000, "bad.toml: contains a whole number of more than 64 bits"),
+        (b"x = 9223372036854775808", "bad.toml: contains a whole number of more than 64 bits"),
     ],
 )
 def test_bad_files(toys: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, message: str) -> None:
