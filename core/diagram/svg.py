@@ -1,4 +1,4 @@
-"""A plan as a self-contained SVG picture, which follows the reader's light or dark colours."""
+"""A plan as a self-contained SVG picture in the reader's light or dark colours."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _STYLE = """
 
 
 def diagram_svg(plan: Plan, costs: Costs | None = None) -> str:
-    """The picture of a plan: a column for the text and for each pathway, every part once, edges with their shapes.
+    """The picture of a plan: one column for the text and each pathway, every part once, and edges with their shapes.
 
-    With ``costs``, parts are labelled with their parameters and the picture with the totals.
+    With ``costs``, parts have the number of their parameters, and the picture has the totals.
     """
     drawn = graph(plan, costs)
     placed = place(drawn)

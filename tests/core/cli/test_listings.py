@@ -150,4 +150,4 @@ def test_recipes_as_json(capsys: Capture, tmp_path: Path) -> None:
 def test_recipes_as_a_table(capsys: Capture) -> None:
     shown = _shown(capsys, "recipes")
     assert "It ships." in shown
-    assert "does not read" in shown
+    assert "cannot be read" in shown
