@@ -120,8 +120,8 @@ def test_ctrl_c_says_what_was_waited_for(install: Install, capsys: Capture) -> N
 def test_a_name_that_is_taken_is_used_by_nobody_until_it_is_settled(install: Install, capsys: Capture) -> None:
     install("odd", REGISTERS.replace('"odd", config', '"siglip", config'))
     claim = (
-        "encoder 'siglip@1' is registered by plugin 'encoders' (janiform 0.1.0) and by plugin 'odd' (janiform-odd 1.0), "
-        "so neither is used"
+        "encoder 'siglip@1' is registered by plugin 'encoders' (janiform 0.1.0) and by plugin 'odd' (janiform-odd "
+        "1.0), so neither is used"
     )
     assert claim in said(capsys, "plugins")
     refused = said(capsys, "show", "janus-mini", code=1)

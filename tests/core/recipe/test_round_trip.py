@@ -171,7 +171,10 @@ def test_python_extends_and_shares_and_overrides(toys: Registry) -> None:
             {"depth": object()},
             "backbone.depth: a recipe cannot contain object (use numbers, strings, booleans, lists and dicts)",
         ),
-        ({"many": [1, {2}]}, "backbone.many[1]: a recipe cannot contain set (use numbers, strings, booleans, lists and dicts)"),
+        (
+            {"many": [1, {2}]},
+            "backbone.many[1]: a recipe cannot contain set (use numbers, strings, booleans, lists and dicts)",
+        ),
         ({"table": {3: 1}}, "backbone.table: the key 3 is not a string"),
         ({"word": "\ud800"}, "backbone.word: contains half of a surrogate pair, which a file cannot"),
         ({"depth": 1 << 64}, "contains a whole number of more than 64 bits"),
