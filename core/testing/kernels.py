@@ -24,9 +24,6 @@ from .case import require
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3}
 """Tolerance as a fraction of the largest value, by the data type of queries, keys and values."""
 
-Declared = tuple[list[list[int]], list[list[int]]]
-"""Documents and blocks [B][L], as ``Mask`` takes them."""
-
 
 @frozen
 class KernelCase:
