@@ -56,8 +56,8 @@ class TilingConfig(Protocol):
 class Tiling(Protocol):
     """Cuts large pictures into several of the encoder's size. Runs in data workers, without torch."""
 
-    def cut(self, picture: Image | ndarray, seen: Grid, background: tuple[int, int, int]) -> Tiles:
-        """Cut a picture, RGB or uint8 [h, w, 3], into crops of the size ``seen``, in pixels.
+    def cut(self, picture: Image | ndarray, size: Grid, background: tuple[int, int, int]) -> Tiles:
+        """Cut a picture, RGB or uint8 [h, w, 3], into crops of ``size`` pixels.
 
         A tile that is the whole picture, such as an overview, must be the picture itself: the pathway's transform pads
         it.
