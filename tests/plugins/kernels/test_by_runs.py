@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform import ComponentError, Mask, Serves, UsageError
+from janiform import ComponentError, KernelSupport, Mask, UsageError
 from janiform.attention.attend import Attention
 from janiform.testing.kernels import KERNEL_CHECKS, KernelCase, cases_of, row_declared
 from janiform_plugins.kernels.sdpa import kernel as sdpa
@@ -20,7 +20,7 @@ from janiform_plugins.kernels.varlen.config import VarlenConfig
 from torch.nn.functional import scaled_dot_product_attention
 
 CPU = torch.device("cpu")
-HERE = Serves(devices=("cpu",), learns=("cpu",), dtypes=("float64",), multiple=16)
+HERE = KernelSupport(devices=("cpu",), learns=("cpu",), dtypes=("float64",), multiple=16)
 
 check = pytest.mark.parametrize("check", KERNEL_CHECKS, ids=lambda check: check.__name__)
 
