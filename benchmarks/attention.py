@@ -21,7 +21,7 @@ from itertools import pairwise
 
 import hardware
 import torch
-from janiform import Asked, KVCache, Mask, registry
+from janiform import AttentionRequest, KVCache, Mask, registry
 from janiform.attention.attend import Attention, attention_for
 from janiform.errors import JaniformError
 from torch import Tensor
@@ -46,7 +46,7 @@ class Bench:
 
     def kernels(self, learning: bool) -> dict[str, Attention]:
         """Those that serve what is asked; the others are told on standard error, with the reason."""
-        asked = Asked(
+        asked = AttentionRequest(
             device=self.options.device,
             dtype=self.options.dtype,
             learning=learning,

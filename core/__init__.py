@@ -26,8 +26,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .contracts import Contents as Contents
     from .contracts import TextTokenizer as TextTokenizer
     from .contracts import Tokenizer as Tokenizer
-    from .contracts.kernels import Asked as Asked
-    from .contracts.kernels import Serves as Serves
+    from .contracts.kernels import AttentionRequest as AttentionRequest
+    from .contracts.kernels import KernelSupport as KernelSupport
     from .contracts.showcase import Answered as Answered
     from .contracts.showcase import Drawn as Drawn
     from .contracts.showcase import Samples as Samples
@@ -72,7 +72,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .ports import Grid as Grid
     from .ports import Hidden as Hidden
     from .ports import Logits as Logits
-    from .ports import Misfit as Misfit
+    from .ports import PortMismatch as PortMismatch
     from .recipe import Recipe as Recipe
     from .recipe import build as build
     from .recipe import diff as diff
@@ -109,7 +109,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
 
 _PUBLIC = {
     "Answered": "contracts.showcase",
-    "Asked": "contracts.kernels",
+    "AttentionRequest": "contracts.kernels",
     "Backbone": "contracts",
     "Batch": "sequence.batch",
     "Chat": "inference.chat",
@@ -129,6 +129,7 @@ _PUBLIC = {
     "Hidden": "ports",
     "JaniformError": "errors",
     "KVCache": "sequence.cache",
+    "KernelSupport": "contracts.kernels",
     "KeyMap": "weights",
     "Logits": "ports",
     "Look": "sequence.conversation",
@@ -136,13 +137,13 @@ _PUBLIC = {
     "Making": "pictures.provenance",
     "Mask": "sequence.mask",
     "MemoryPlan": "inference.memory",
-    "Misfit": "ports",
     "Model": "inference.api",
     "Origin": "errors",
     "PadToSquare": "pictures.transforms",
     "PathwayShape": "compose.plan",
     "PictureError": "errors",
     "Plan": "compose.plan",
+    "PortMismatch": "ports",
     "Preview": "inference.drawing",
     "Problem": "errors",
     "Processor": "model.processor",
@@ -155,7 +156,6 @@ _PUBLIC = {
     "Runs": "sequence.runs",
     "SampleError": "errors",
     "Sequence": "sequence.spans",
-    "Serves": "contracts.kernels",
     "Samples": "contracts.showcase",
     "Showcase": "contracts.showcase",
     "Span": "sequence.spans",
@@ -204,7 +204,11 @@ _PUBLIC = {
 }
 """Public name -> the module in this package that defines it. A name must not be that of a module of this package."""
 
-_RENAMED: dict[str, str] = {}
+_RENAMED: dict[str, str] = {
+    "Asked": "AttentionRequest",
+    "Misfit": "PortMismatch",
+    "Serves": "KernelSupport",
+}
 """Old public name -> the new one. The old name still works, with a DeprecationWarning."""
 
 __all__ = ["__version__", *_PUBLIC]

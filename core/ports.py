@@ -1,8 +1,8 @@
-"""What flows between the parts of a model, said without tensors.
+"""Ports: the types and sizes of what flows between the parts of a model, without tensors.
 
-A part's config declares its ports from its own settings and from the ports it is connected to. Composition follows the
-ports through a recipe, so that every width is derived once and a misfit is found before any weight exists. This module
-never imports torch.
+A part's config declares its port from its own settings and from the ports it is connected to. Composition follows the
+ports through a recipe, so that every width is derived once and a mismatch is found before any weight exists. This
+module never imports torch.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from attrs import frozen
 
 
-class Misfit(ValueError):  # noqa: N818 - named for what it is, as are the ports beside it
-    """Two ports that do not fit. The message is a sentence that says what was given and what would fit."""
+class PortMismatch(ValueError):  # noqa: N818 - named for what it is, as are the ports beside it
+    """Two ports that do not fit. The message says what was given and what would fit."""
 
 
 @frozen

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ..components.kernels import DEFAULT
 from ..contracts.factories import make
-from ..contracts.kernels import Asked, Serves
+from ..contracts.kernels import AttentionRequest, KernelSupport
 from ..sequence.mask import Mask
 from .kernels import Choice, choose, refused, shortcomings
 
@@ -35,7 +35,7 @@ class Attention:
     ``name`` is the component's reference, ``reason`` why ``auto`` took it.
     """
 
-    def __init__(self, name: str, serves: Serves, kernel: Kernel, reason: str = "") -> None:
+    def __init__(self, name: str, serves: KernelSupport, kernel: Kernel, reason: str = "") -> None:
         self.name = name
         self.serves = serves
         self.kernel = kernel
@@ -56,7 +56,7 @@ class Attention:
 
     def _check(self, call: tuple[object, ...]) -> None:
         dtype, device, learning, width, blocks, grouped, cached = call
-        asked = Asked(
+        asked = AttentionRequest(
             device=str(device),
             dtype=str(dtype).removeprefix("torch."),
             learning=bool(learning),
@@ -70,7 +70,7 @@ class Attention:
         self._served.add(call)
 
 
-def attention_for(name: str, asked: Asked) -> Attention:
+def attention_for(name: str, asked: AttentionRequest) -> Attention:
     """The kernel of a name, or of ``"auto"``, ready for what is asked. Raises what ``kernels.choose`` raises."""
     return made(choose(name, asked))
 

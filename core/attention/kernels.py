@@ -16,7 +16,7 @@ from ..components.component import Component
 from ..components.kernels import AUTO, DEFAULT, find
 from ..components.registry import Registry
 from ..components.registry import registry as process_registry
-from ..contracts.kernels import Asked, Serves
+from ..contracts.kernels import AttentionRequest, KernelSupport
 from ..errors import Problem, UsageError
 
 
@@ -29,12 +29,12 @@ class Choice:
     reason: str = ""
 
     @property
-    def serves(self) -> Serves:
-        serves: Serves = self.config.serves()
+    def serves(self) -> KernelSupport:
+        serves: KernelSupport = self.config.serves()
         return serves
 
 
-def choose(name: str, asked: Asked, registry: Registry | None = None) -> Choice:
+def choose(name: str, asked: AttentionRequest, registry: Registry | None = None) -> Choice:
     """The kernel of a name, ``"flex"`` or ``"flex@1"``, or for ``"auto"`` the best one for what is asked.
 
     Best is one that serves it and whose config names an advantage over the default, built-in ones first; else the
@@ -54,14 +54,14 @@ def choose(name: str, asked: Asked, registry: Registry | None = None) -> Choice:
     return choice
 
 
-def refused(name: str, missing: list[str], asked: Asked, registry: Registry | None = None) -> UsageError:
+def refused(name: str, missing: list[str], asked: AttentionRequest, registry: Registry | None = None) -> UsageError:
     """The error for a kernel that cannot do what is asked, with those that can."""
     able = [component.name for component, _ in _able(asked, registry or process_registry())]
     hint = f"what serves it: {', '.join([*dict.fromkeys(able), AUTO])}" if able else "no installed kernel serves it"
     return UsageError(Problem(f"attention '{name}' cannot serve {asked}: it {'; it '.join(missing)}", hint=hint))
 
 
-def shortcomings(serves: Serves, asked: Asked) -> list[str]:
+def shortcomings(serves: KernelSupport, asked: AttentionRequest) -> list[str]:
     """What keeps a kernel from what is asked, each as the end of a sentence that begins with "it"."""
     found = []
     if asked.kind not in serves.devices:
@@ -87,7 +87,7 @@ def shortcomings(serves: Serves, asked: Asked) -> list[str]:
     return found
 
 
-def _best(asked: Asked, registry: Registry) -> Choice:
+def _best(asked: AttentionRequest, registry: Registry) -> Choice:
     able = list(_able(asked, registry))
     for component, config in sorted(able, key=lambda pair: pair[0].distribution != "janiform"):
         if advantage := config.advantage(asked):
@@ -98,7 +98,7 @@ def _best(asked: Asked, registry: Registry) -> Choice:
     return Choice(default.component, default.config, f"for {asked}: {why}")
 
 
-def _able(asked: Asked, registry: Registry) -> Iterator[tuple[Component, Any]]:
+def _able(asked: AttentionRequest, registry: Registry) -> Iterator[tuple[Component, Any]]:
     """Kernels that serve what is asked, in the registry's order, the newest version of each name."""
     newest = {component.name: component for component in registry.components("kernel")}
     for component in newest.values():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-FAILURE, WRONG_USE, INTERRUPTED = 1, 2, 130
+FAILURE, INTERRUPTED = 1, 130
 """Exit codes beside 0. 130 is what shells report for a process that Ctrl-C ended."""
 
 

@@ -1,4 +1,4 @@
-"""``janiform check``: do the parts of recipes fit together, and what would the models cost?"""
+"""``janiform check``: whether the parts of recipes fit together, and what the models cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 import click
 
 from ..errors import CompositionError, JaniformError, Problem
-from ..recipe import Group
+from ..recipe import SourceGroup
 from .options import overrides_option
 from .output import console, json_option, print_json, table
 
@@ -26,15 +26,14 @@ if TYPE_CHECKING:
 @overrides_option
 @json_option
 def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> int:
-    """Compose recipes, by name or file, without making weights: parts, shapes and costs, or everything that is wrong.
+    """Compose recipes, by name or file, without weights: show parts, shapes and costs, or all problems.
 
-    Of DIR, a directory with a model of any layout, the recipe is composed that its files describe, and the tensors are
-    compared with it by their names, shapes and types: what is missing, surplus or of another shape is all listed. No
-    weight is read. DIR may also be a run that is not finished.
+    For DIR, a model directory of any format or a run, the recipe that its files describe is composed, and the names,
+    shapes and types of all tensors are compared with it. No weights are read.
 
-    So are the directories that [start] names: that they are there, hold the parts, and tensors that fit.
+    The directories in [start] are compared as well.
 
-    Exits with 0 where all of them fit, and with 1 where one does not.
+    The exit code is 0 if everything fits, and 1 otherwise.
     """
     from ..measure.examine import examine
     from ..storage.contents import contents, recipe_of
@@ -45,21 +44,21 @@ def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool)
     for name in recipes:
         try:
             recipe, folder = recipe_of(name, overrides)
-            found = examine(recipe)
-            held = None if folder is None else contents(folder, found.plan, found.modules)
-            if recipe.start and not Path(name).is_dir():  # a run, or the model that it ends with, has begun already
-                compared(found.plan, found.modules, recipe.start)
+            examination = examine(recipe)
+            stored = None if folder is None else contents(folder, examination.plan, examination.modules)
+            if recipe.start and not Path(name).is_dir():  # a run, or its model, is past its start
+                compared(examination.plan, examination.modules, recipe.start)
         except JaniformError as error:
             errors.append(error)
             reports.append({"recipe": name, "fits": False, "problems": [_plain(one) for one in error.problems]})
             continue
-        reports.append({"recipe": name, "fits": True, "problems": [], **_facts(found), **_stored(held)})
+        reports.append({"recipe": name, "fits": True, "problems": [], **_facts(examination), **_weights(stored)})
         if not as_json:
-            _show(found, held, console())
+            _show(examination, stored, console())
     if as_json:
         print_json({"recipes": reports})
     elif errors:
-        # One recipe's own error knows its exit code best; of several, all problems belong in one report.
+        # A single recipe's error has its own exit code; the problems of several are reported together.
         problems = [problem for error in errors for problem in error.problems]
         raise errors[0] if len(recipes) == 1 else CompositionError(problems)
     return 1 if errors else 0
@@ -75,42 +74,42 @@ def _plain(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _facts(found: Examination) -> dict[str, Any]:
-    plan = found.plan
+def _facts(examination: Examination) -> dict[str, Any]:
+    plan = examination.plan
     return {
         "name": plan.recipe.name,
         "components": {path: part.use.component.reference for path, part in plan.parts.items()},
         "shared": plan.shared,
         "edges": [{"from": edge.from_path, "to": edge.to_path, "port": str(edge.port)} for edge in plan.edges],
-        "costs": found.costs.as_dict(),
-        "trained": dict(found.trained),
+        "costs": examination.costs.as_dict(),
+        "trained": dict(examination.trained),
     }
 
 
-def _stored(held: Contents | None) -> dict[str, Any]:
-    if held is None:
+def _weights(stored: Contents | None) -> dict[str, Any]:
+    if stored is None:
         return {}
-    files = [str(file) for file in held.files]
-    return {"weights": {**attrs.asdict(held), "files": files}}
+    files = [str(file) for file in stored.files]
+    return {"weights": {**attrs.asdict(stored), "files": files}}
 
 
-def _show(found: Examination, held: Contents | None, out: Console) -> None:
+def _show(examination: Examination, stored: Contents | None, out: Console) -> None:
     from rich.text import Text
 
-    recipe = found.plan.recipe
+    recipe = examination.plan.recipe
     out.print(Text.assemble((recipe.name, "bold"), " fits", (f"  {recipe.description}", "dim")))
-    _show_parts(found, out)
-    _show_costs(found, held, out)
+    _show_parts(examination, out)
+    _show_costs(examination, stored, out)
     if recipe.stages:
-        _show_stages(found, out)
+        _show_stages(examination, out)
 
 
-def _show_parts(found: Examination, out: Console) -> None:
+def _show_parts(examination: Examination, out: Console) -> None:
     from rich.text import Text
 
     from .. import units
 
-    plan, costs = found.plan, found.costs
+    plan, costs = examination.plan, examination.costs
     parts = table("Part", "Component", "Parameters")
     parts.columns[2].justify = "right"
     for path, part in plan.parts.items():
@@ -123,69 +122,70 @@ def _show_parts(found: Examination, out: Console) -> None:
     parts.add_row("", "", Text(units.count(costs.parameters), style="bold"))
     out.print(parts)
 
-    edges = table("From", "To", "What flows")
+    edges = table("From", "To", "Data")
     for edge in plan.edges:
         edges.add_row(Text(edge.from_path, style="cyan"), Text(edge.to_path, style="cyan"), str(edge.port))
     out.print(edges)
 
 
-def _show_costs(found: Examination, held: Contents | None, out: Console) -> None:
+def _show_costs(examination: Examination, stored: Contents | None, out: Console) -> None:
     from ..units import size, work
 
-    costs = found.costs
+    costs = examination.costs
     rows = table("Cost", "")
     rows.show_header = False
     rows.add_row("weights", f"{size(costs.weight_bytes('bf16'))} in bf16, {size(costs.weight_bytes('fp32'))} in fp32")
     rows.add_row(
         "KV cache",
-        f"{size(costs.kv_bytes(1))} a token, {size(costs.kv_bytes())} a sequence of {costs.context} positions, in bf16",
+        f"{size(costs.kv_bytes(1))} per token, {size(costs.kv_bytes())} for a sequence of {costs.context} positions, "
+        "in bf16",
     )
-    rows.add_row("text token", f"{work(costs.text_token)}, and {work(costs.attention)} for every position before it")
+    rows.add_row("text token", f"{work(costs.text_token)}, and {work(costs.attention)} for each position before it")
     for name, pathway in costs.pathways.items():
         height, width = pathway.pixels
-        said = f"{pathway.tokens} tokens a picture of {height}×{width}"
+        line = f"{pathway.tokens} tokens per picture of {height}×{width}"
         if pathway.look is not None:
-            said += f", {work(pathway.look)} to look at it"
-            said += f"; large ones are cut into at most {pathway.tiles} such" if pathway.tiles > 1 else ""
+            line += f", {work(pathway.look)} to look at it"
+            line += f"; large pictures are cut into at most {pathway.tiles}" if pathway.tiles > 1 else ""
         if pathway.code is not None and pathway.decode is not None:
-            said += f", {work(pathway.code)} a code, {work(pathway.decode)} to decode them"
-        rows.add_row(name, said)
-    if held is not None:
-        kinds = ", ".join(f"{size(count)} of {kind}" for kind, count in held.stored.items())
-        files = held.files[0].name if len(held.files) == 1 else f"{len(held.files)} files"
-        rows.add_row("stored", f"{held.tensors} tensors in {files}, {kinds}; the layout is {held.layout}")
-        for reason in dict.fromkeys(held.left_out.values()):
-            first, *others = (name for name, why in held.left_out.items() if why == reason)
+            line += f", {work(pathway.code)} per code, {work(pathway.decode)} to decode a picture"
+        rows.add_row(name, line)
+    if stored is not None:
+        kinds = ", ".join(f"{size(count)} of {kind}" for kind, count in stored.stored.items())
+        files = stored.files[0].name if len(stored.files) == 1 else f"{len(stored.files)} files"
+        rows.add_row("stored", f"{stored.tensors} tensors in {files}, {kinds}; the format is {stored.layout}")
+        for reason in dict.fromkeys(stored.left_out.values()):
+            first, *others = (name for name, why in stored.left_out.items() if why == reason)
             more = f" and {len(others)} others" if others else ""
             rows.add_row("not read", f"{first}{more}: {reason}")
     out.print(rows)
 
 
-def _show_stages(found: Examination, out: Console) -> None:
+def _show_stages(examination: Examination, out: Console) -> None:
     from rich.text import Text
 
     from ..units import count
 
-    recipe = found.plan.recipe
+    recipe = examination.plan.recipe
     rows = table("Stage", "Trains", "Parameters", "Mixture", "Steps × batch")
     rows.columns[1].no_wrap = True
     rows.columns[2].justify = "right"
     for name in recipe.training.stages or recipe.stages:
         stage = recipe.stages[name]
         mixture = _mixture(stage.mixture)
-        low = [] if stage.lora is None else [f"{path} (rank {stage.lora.rank})" for path in stage.lora.on]
+        lora = [] if stage.lora is None else [f"{path} (rank {stage.lora.rank})" for path in stage.lora.on]
         rows.add_row(
             Text(name, style="cyan"),
-            "\n".join((*stage.train, *low)),
-            count(found.trained[name]),
+            "\n".join((*stage.train, *lora)),
+            count(examination.trained[name]),
             mixture,
             f"{stage.steps} × {stage.batch}",
         )
     out.print(rows)
 
 
-def _mixture(mixture: Mapping[str, float | Group]) -> str:
+def _mixture(mixture: Mapping[str, float | SourceGroup]) -> str:
     return ", ".join(
-        f"{name} {item.ratio:g} ({_mixture(item.of)})" if isinstance(item, Group) else f"{name} {item:g}"
+        f"{name} {item.ratio:g} ({_mixture(item.of)})" if isinstance(item, SourceGroup) else f"{name} {item:g}"
         for name, item in mixture.items()
     )

@@ -1,4 +1,4 @@
-"""``janiform components``: what a recipe can name, and what can be set in it."""
+"""``janiform components``: the components that recipes can name, and their settings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @click.argument("kind", required=False)
 @json_option
 def command(kind: str | None, as_json: bool) -> None:
-    """The components that recipes can name, with their settings.
+    """List the components that recipes can name.
 
-    With KIND, one of them: every setting with its type, default and meaning, and the presets.
+    With KIND, those of one kind with their presets and with the type, default and meaning of every setting.
     """
     if kind is not None and kind not in KINDS:
         raise UsageError(Problem(f"there is no kind of component called '{kind}'", hint=nearest(kind, KINDS)))
@@ -66,7 +66,7 @@ def _value(default: Any) -> Any:
 def _show_all(components: list[Component]) -> None:
     from rich.text import Text
 
-    rows = table("Kind", "Component", "What it is", "Plugin")
+    rows = table("Kind", "Component", "Description", "Plugin")
     last = ""
     for component in components:
         if last and component.kind != last:
@@ -80,13 +80,13 @@ def _show_all(components: list[Component]) -> None:
         last = component.kind
     out = console()
     out.print(rows)
-    out.print("'janiform components KIND' shows the settings of each.", style="dim")
+    out.print("'janiform components KIND' shows the settings.", style="dim")
 
 
 def _show_kind(kind: str, components: list[Component]) -> None:
     out = console()
     if not components:
-        out.print(f"No plugin brings a component of the kind '{kind}': {KINDS[kind].summary}.")
+        out.print(f"No plugin has a component of the kind '{kind}' ({KINDS[kind].summary}).")
     for component in components:
         _show_component(component, out)
 
@@ -123,10 +123,10 @@ def _default(field: ConfigField) -> str:
 
 
 def _shown(value: Any) -> str:
-    """As it is written in a recipe."""
-    from ..recipe.values import toml_value  # here, as the recipe package would double the time of `components --json`
+    """The value as written in a recipe."""
+    from ..recipe.values import toml_value  # imported late: it would double the time of `components --json`
 
     try:
         return toml_value(_value(value))
-    except TypeError:  # a default that only Python can write, such as an enumeration
+    except TypeError:  # a default that TOML lacks, such as an enumeration
         return str(value)

@@ -1,4 +1,4 @@
-"""``janiform diff``: what differs between two recipes, by path, and who said so."""
+"""``janiform diff``: the differences between two recipes, by path, with the origins of values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _STEPS = re.compile(r"stage\.[^.]+\.steps")
-"""What every stage has, whatever it trains."""
+"""A setting that every stage has."""
 
 
 @click.command()
@@ -25,7 +25,7 @@ _STEPS = re.compile(r"stage\.[^.]+\.steps")
 @click.argument("right")
 @json_option
 def command(left: str, right: str, as_json: bool) -> None:
-    """What differs between the recipes LEFT and RIGHT, names, files or model directories, with everything resolved.
+    """Show the differences between the resolved recipes LEFT and RIGHT: names, files or model directories.
 
     The exit code is 0 whether they differ or not.
     """
@@ -41,24 +41,24 @@ def command(left: str, right: str, as_json: bool) -> None:
 def _text(left: str, right: str, differences: list[Difference]) -> Text:
     """Each path with its two values below it, as in a patch.
 
-    A part that only one has is named without its settings, and a stage that only one has with its steps.
+    A part that only one recipe has is shown without its settings, and such a stage with its steps alone.
     """
     from rich.text import Text
 
     text = Text.assemble((f"- {left}\n", "red"), (f"+ {right}\n", "green"))
     alone = [difference.path for difference in differences if None in (difference.left, difference.right)]
-    lonely = {path.removesuffix("steps"): "steps" for path in alone if _STEPS.fullmatch(path)}
-    lonely |= {
+    one_sided = {path.removesuffix("steps"): "steps" for path in alone if _STEPS.fullmatch(path)}
+    one_sided |= {
         path.removesuffix("use"): "use"
         for path in alone
-        if path.endswith(".use") and not any(path.startswith(stage) for stage in lonely)
+        if path.endswith(".use") and not any(path.startswith(stage) for stage in one_sided)
     }
     for difference in differences:
-        part = next((part for part in lonely if difference.path.startswith(part)), None)
-        if part is not None and difference.path != f"{part}{lonely[part]}":
+        part = next((part for part in one_sided if difference.path.startswith(part)), None)
+        if part is not None and difference.path != f"{part}{one_sided[part]}":
             continue
-        place = difference.path if part is None or lonely[part] == "steps" else part.rstrip(".")
-        text.append(f"\n{place}\n", style="bold")
+        path = difference.path if part is None or one_sided[part] == "steps" else part.rstrip(".")
+        text.append(f"\n{path}\n", style="bold")
         for sign, side, style in (("-", difference.left, "red"), ("+", difference.right, "green")):
             if side is not None:
                 text.append(f"  {sign} {toml_value(side.value)}", style=style)

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from .. import __version__
 from ..attention.kernels import choose
 from ..components.kernels import DEFAULT
-from ..contracts.kernels import Asked
+from ..contracts.kernels import AttentionRequest
 from ..errors import JaniformError, UsageError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def kernel_of(made: Making, how: Mapping[str, Any]) -> str:
     """The attention kernel to draw a picture again with: its own, where that serves how the model is loaded."""
     if not made.attention:
         return DEFAULT
-    asked = Asked(device=how["device"], dtype=how["dtype"] or "float32", cached=True)
+    asked = AttentionRequest(device=how["device"], dtype=how["dtype"] or "float32", cached=True)
     try:
         return choose(made.attention, asked).component.reference
     except JaniformError:  # what is used instead is said with all else that is no longer as it was

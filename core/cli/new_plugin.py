@@ -1,4 +1,4 @@
-"""``janiform new-plugin``: a package to publish a part of one's own in."""
+"""``janiform new-plugin``: a package for a component of one's own."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .output import json_option, print_json
 
 @click.command()
 @click.argument("name")
-@click.option("--kind", required=True, help="encoder, tokenizer, embedding, adapter, backbone, head or kernel.")
+@click.option("--kind", required=True, help="Kind: encoder, tokenizer, embedding, adapter, backbone, head or kernel.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the package, new or empty; janiform-NAME by default."
+    "--out", type=click.Path(path_type=Path), help="Folder of the package, new or empty; default: janiform-NAME."
 )
 @json_option
 def command(name: str, kind: str, out: Path | None, as_json: bool) -> None:
-    """Write a small package that brings a component called NAME, ready to be installed and changed.
+    """Write a small package with a component called NAME, ready to be installed and changed.
 
-    It holds the settings, the module, the entry point, tests of all that the kind promises, and a recipe that puts the
-    part into janus-mini.
+    It contains the settings, the module, the entry point, conformance tests of the kind, and a variant of the recipe
+    janus-mini with the component.
     """
     from ..kit import write_package
 

@@ -1,4 +1,4 @@
-"""``janiform plugins``: who is installed, what they bring, how long they took, and what is wrong with them."""
+"""``janiform plugins``: the installed plugins, their components, loading times and errors."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .report import DEBUG
 @click.command()
 @json_option
 def command(as_json: bool) -> None:
-    """The installed plugins, what they bring, and which are broken.
+    """List the installed plugins, their components and their errors.
 
-    JANIFORM_DEBUG=1 adds the traceback of a broken one.
+    JANIFORM_DEBUG=1 adds the traceback of a broken plugin.
     """
-    found = registry()
+    registered = registry()
     if as_json:
-        print_json({"plugins": [_plain(record) for record in found.plugins], "conflicts": _conflicts(found)})
+        print_json({"plugins": [_plain(record) for record in registered.plugins], "conflicts": _conflicts(registered)})
     else:
-        _show(found)
+        _show(registered)
 
 
 def _plain(record: PluginRecord) -> dict[str, Any]:
@@ -45,43 +45,43 @@ def _plain(record: PluginRecord) -> dict[str, Any]:
     }
 
 
-def _conflicts(found: Registry) -> list[str]:
-    return [problem.message for problem in found.conflicts()]
+def _conflicts(registered: Registry) -> list[str]:
+    return [problem.message for problem in registered.conflicts()]
 
 
-def _show(found: Registry) -> None:
+def _show(registered: Registry) -> None:
     from rich.text import Text
 
     out = console()
-    if not found.plugins:
-        out.print("No plugin is installed, not even janiform's own: is the package installed as a whole?")
+    if not registered.plugins:
+        out.print("No plugin is installed, not even janiform's own; reinstall janiform.")
         return
-    rows = table("Plugin", "Distribution", "Brings", "Load")
+    rows = table("Plugin", "Distribution", "Provides", "Loading")
     rows.columns[-1].justify = "right"
-    for record in found.plugins:
+    for record in registered.plugins:
         style = "red" if record.error else "dim" if record.disabled else ""
         rows.add_row(
             Text(record.name, style=style or "bold"),
             Text(f"{record.distribution} {record.version}".strip() or "—"),
-            Text(_brings(record), style=style),
+            Text(_provides(record), style=style),
             Text(f"{record.seconds * 1000:.1f} ms", style="yellow" if record.burden else "")
             if not record.disabled
             else "",
         )
     out.print(rows)
-    for record in found.plugins:
+    for record in registered.plugins:
         if record.error:
             error = record.error.replace("\n", "\n  ")
             out.print(Text.assemble((f"{record.provider} is broken", "bold red"), "\n  ", error), soft_wrap=True)
         if record.cause is not None and os.environ.get(DEBUG):
             out.print("".join(traceback.format_exception(record.cause)), style="dim", soft_wrap=True)
-    for problem in found.conflicts():
+    for problem in registered.conflicts():
         out.print(Text.assemble((problem.message, "red"), (f"\n  {problem.hint}", "dim")), soft_wrap=True)
 
 
-def _brings(record: PluginRecord) -> str:
+def _provides(record: PluginRecord) -> str:
     if record.disabled:
-        return "switched off"
+        return "disabled"
     if record.error:
         return "broken"
     counts = Counter(component.kind for component in record.components)

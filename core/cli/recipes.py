@@ -1,4 +1,4 @@
-"""``janiform recipes``: the recipes that plugins bring, by name."""
+"""``janiform recipes``: the recipes of plugins, by name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from .output import console, json_option, print_json, table
 @click.command()
 @json_option
 def command(as_json: bool) -> None:
-    """The recipes that plugins bring. Their names are what check, show, train and the others take."""
-    found = registry()
-    models = found.models()
+    """List the recipes of plugins. Other commands take their names."""
+    plugins = registry()
+    models = plugins.models()
     recipes = [
-        {"name": name, "path": path, "model": models.get(name), **_read(path)} for name, path in found.recipes().items()
+        {"name": name, "path": path, "model": models.get(name), **_read(path)}
+        for name, path in plugins.recipes().items()
     ]
     if as_json:
         print_json({"recipes": recipes})
@@ -28,7 +29,7 @@ def command(as_json: bool) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The description alone: reading a recipe in earnest is another command's work."""
+    """The description alone, without checking the recipe."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -41,14 +42,14 @@ def _show(recipes: list[dict[str, Any]]) -> None:
 
     out = console()
     if not recipes:
-        out.print("No plugin brings a recipe.")
+        out.print("No plugin has a recipe.")
         return
-    rows = table("Recipe", "Weights", "What it is")
+    rows = table("Recipe", "Weights", "Description")
     for recipe in recipes:
         rows.add_row(
             Text(recipe["name"], style="bold"),
             Text("shipped" if recipe["model"] else "—", style="green" if recipe["model"] else "dim"),
-            Text(f"does not read: {recipe['error']}", style="red") if recipe["error"] else Text(recipe["description"]),
+            Text(f"cannot be read: {recipe['error']}", style="red") if recipe["error"] else Text(recipe["description"]),
         )
     out.print(rows)
-    out.print("'janiform show NAME' shows one with the origin of every value.", style="dim")
+    out.print("'janiform show NAME' shows a recipe with the origin of every value.", style="dim")

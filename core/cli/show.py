@@ -1,4 +1,4 @@
-"""``janiform show``: a recipe resolved, with the origin of every value, or its diagram; or how a picture was drawn."""
+"""``janiform show``: a resolved recipe with the origin of every value, its diagram, or the settings of a picture."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from ..recipe import Recipe
 
 _COLUMN = 36
-"""Where origins begin, behind values that are shorter."""
+"""Column at which origins begin."""
 
 
 @click.command()
 @click.argument("recipe", metavar="RECIPE|DIR|PICTURE")
 @overrides_option
-@click.option("--origins/--no-origins", default=True, help="Say behind each value where it comes from (the default).")
+@click.option("--origins/--no-origins", default=True, help="Show the origin of each value (the default).")
 @click.option(
     "--diagram",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Draw the composed model instead: .svg for a picture, .mmd or .md for Mermaid.",
+    help="Write a diagram of the model instead: .svg for a picture, .mmd or .md for Mermaid.",
 )
 @json_option
 def command(recipe: str, overrides: tuple[str, ...], origins: bool, diagram: Path | None, as_json: bool) -> None:
-    """RECIPE, a recipe's name or file, with everything that it extends, all presets and all defaults written out.
+    """Show RECIPE, a name or file, resolved: with everything that it extends, presets and defaults.
 
-    What is printed is a recipe itself: without a line that it does not need, and without anything left to look up.
+    The output is itself a complete recipe.
 
-    Of DIR, a directory with a model of any layout or a run, it is the recipe that its files describe.
+    For DIR, a run or a model directory of any format, it is the recipe that its files describe.
 
-    Of PICTURE, a PNG that janiform drew, it prints the prompt, the seed, the settings, the model and the versions.
+    For PICTURE, a PNG that janiform drew, it is the prompt, seed, settings, model and versions.
     """
     if is_picture(recipe):
         if overrides or diagram is not None:
-            raise UsageError(f"'{recipe}' is a picture; --set and --diagram are for recipes")
+            raise UsageError(f"'{recipe}' is a picture; --set and --diagram need a recipe")
         show_picture(recipe, as_json)
         return
     resolved, _ = recipe_of(recipe, overrides)
@@ -83,16 +83,16 @@ def _print(recipe: Recipe, origins: bool) -> None:
 
 
 def _on_one_line(text: str) -> str:
-    """Origins can hold what was typed on a command line, and must not end their comment."""
+    """Origins may contain text from a command line, and must not end their comment."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for path, table in tables(recipe).items():
-        place = nested
-        for step in path.split(".") if path else ():
-            place = place.setdefault(step, {})
-        place.update(table)
+        parent = nested
+        for key in path.split(".") if path else ():
+            parent = parent.setdefault(key, {})
+        parent.update(table)
     origins = {path: {"source": origin.source, "line": origin.line} for path, origin in recipe.origins.items()}
     return {"recipe": nested, "origins": origins, "notes": list(recipe.notes)}

@@ -1,9 +1,9 @@
-"""Components: the hook by which plugins register them, and the registry in which recipes find them, without torch."""
+"""Components: the hook with which plugins register them, and the registry in which they are found. Torch-free."""
 
 from .component import Component
 from .fields import ConfigField, config_fields, type_name
 from .hookspec import hookimpl
-from .kinds import KINDS, Kind
+from .kinds import KINDS, ComponentKind
 from .loading import PluginRecord
 from .registrar import Registrar
 from .registry import DISABLE, Registry
@@ -12,8 +12,8 @@ __all__ = [
     "DISABLE",
     "KINDS",
     "Component",
+    "ComponentKind",
     "ConfigField",
-    "Kind",
     "PluginRecord",
     "Registrar",
     "Registry",

@@ -1,4 +1,4 @@
-"""A registered component: what it is called, how it is configured, who provides it, and where its code lies."""
+"""A registered component: its name, its config, the plugin that provides it, and the import path of its code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*([.-][a-z0-9]+)*")
 """Names of components: lower-case words and numbers, joined by single hyphens or dots (``siglip``, ``mlp-gelu``)."""
 
 PRESET = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
-"""Names of presets: the same, and they may begin with a number, as sizes do (``1.5b``)."""
+"""Names of presets: as those of components, but they may begin with a number, as sizes do (``1.5b``)."""
 
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 """An import path as in an entry point: ``package.module:name``."""
@@ -25,11 +25,11 @@ FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*
 
 @frozen
 class Component:
-    """One version of one named part. Holding it imports nothing; ``load`` imports its code.
+    """One version of a named component. Creating it imports nothing; ``load`` imports its code.
 
-    ``config``: the attrs class of its settings. ``presets``: settings by name, as plain data. ``factory``: the import
-    path of what builds it, ``"module:name"``. ``plugin`` and ``distribution``: who provides it. ``released``: that of
-    the ``Released`` which says what its tensors are called in directories of other projects; empty where there is none.
+    ``config`` is the attrs class of its settings, ``presets`` are settings by name, as plain data, and ``factory`` is
+    the import path of the callable that builds it, ``"module:name"``. ``released`` is the import path of a ``Released``
+    with the names of its tensors in other projects' directories; empty where there is none.
     """
 
     kind: str
@@ -46,19 +46,18 @@ class Component:
 
     @property
     def reference(self) -> str:
-        """How a recipe names exactly this component: ``"siglip@1"``."""
+        """The name with which a recipe selects exactly this version: ``"siglip@1"``."""
         return f"{self.name}@{self.version}"
 
     @property
     def provider(self) -> str:
-        """The plugin and its distribution, for sentences to a user."""
+        """The plugin and its distribution, for messages."""
         return provider(self.plugin, self.distribution, self.distribution_version)
 
     def load(self) -> Callable[..., Any]:
         """Import and return the factory.
 
-        Raises ``ComponentError`` naming the plugin where the import fails, for whatever reason, or the module lacks
-        the name.
+        Raises ``ComponentError`` naming the plugin where the import fails or the module lacks the name.
         """
         factory = self._imported(self.factory)
         if not callable(factory):
@@ -69,19 +68,19 @@ class Component:
         return loaded
 
     def released_weights(self) -> Released | None:
-        """What its tensors are called in the directories of other projects; None where it does not say.
+        """The names of its tensors in the directories of other projects; None where the component has none.
 
         Raises ``ComponentError`` naming the plugin where the import fails or gives something else.
         """
         if not self.released:
             return None
-        found = self._imported(self.released)
-        if not isinstance(found, Released):
+        released = self._imported(self.released)
+        if not isinstance(released, Released):
             raise ComponentError(
-                f"{self.kind} '{self.reference}' of {self.provider} names '{self.released}', which is no "
-                "janiform.Released"
+                f"{self.kind} '{self.reference}' of {self.provider} names '{self.released}', which is not "
+                "a janiform.Released"
             )
-        return found
+        return released
 
     def _imported(self, path: str) -> Any:
         module, _, attribute = path.partition(":")
@@ -98,7 +97,7 @@ class Component:
 
 
 def provider(plugin: str, distribution: str, version: str) -> str:
-    """A plugin and where it comes from, for sentences to a user."""
+    """A plugin and its distribution, for messages."""
     return f"plugin '{plugin}'" + (f" ({distribution} {version})".replace(" )", ")") if distribution else "")
 
 

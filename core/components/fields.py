@@ -1,4 +1,4 @@
-"""The fields of a config class, described for people and checked against plain values."""
+"""The fields of a config class: their descriptions, and checks of plain values against their types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import attrs
 
 @attrs.frozen
 class ConfigField:
-    """One setting of a component: its name in a recipe, what values it takes, and the sentence that explains it."""
+    """One setting of a component: its name in a recipe, its type and default, and its help text."""
 
     name: str
     type: Any
@@ -28,7 +28,7 @@ class ConfigField:
 def config_fields(config: type[Any]) -> list[ConfigField]:
     """The settings of an attrs class, in order.
 
-    Raises what ``typing.get_type_hints`` raises where an annotation names something unknown, ``NameError`` mostly.
+    Raises what ``typing.get_type_hints`` raises for an annotation that cannot be resolved, mostly ``NameError``.
     """
     hints = get_type_hints(config)
     return [
@@ -54,7 +54,7 @@ def _default(attribute: attrs.Attribute[Any]) -> Any:
 
 
 def is_frozen(config: type[Any]) -> bool:
-    """Whether instances of an attrs class refuse assignment. attrs itself tells only in its newest versions."""
+    """Whether instances of an attrs class refuse assignment. Only the newest versions of attrs expose this."""
     attributes = attrs.fields(config)
     if not attributes:
         return True
@@ -62,13 +62,13 @@ def is_frozen(config: type[Any]) -> bool:
         setattr(object.__new__(config), attributes[0].name, None)
     except attrs.exceptions.FrozenInstanceError:
         return True
-    except Exception:  # a validator that ran on assignment: so assignment is allowed
+    except Exception:  # from a validator that ran on assignment, so assignment is allowed
         return False
     return False
 
 
 def type_name(annotation: Any) -> str:
-    """A type as a user of recipes thinks of it: ``int``, ``list of int``, ``'gelu' or 'silu'``."""
+    """The name of a type for users of recipes: ``int``, ``list of int``, ``'gelu' or 'silu'``."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation is Any:
         return "any"
@@ -77,8 +77,8 @@ def type_name(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(repr(argument) for argument in arguments)
     if origin in (Union, types.UnionType):
-        some = [type_name(argument) for argument in arguments if argument is not type(None)]
-        return " or ".join(some) + (", optional" if len(some) < len(arguments) else "")
+        names = [type_name(argument) for argument in arguments if argument is not type(None)]
+        return " or ".join(names) + (", optional" if len(names) < len(arguments) else "")
     if origin is not None and issubclass(origin, Mapping):
         return f"table of {type_name(arguments[1])}"
     if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
@@ -93,9 +93,9 @@ def type_name(annotation: Any) -> str:
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Whether a plain value may be given for a field of this type: no string for a number, no number for a boolean.
+    """Whether a plain value is valid for a field of this type; strings are not numbers, and numbers are not booleans.
 
-    A list stands for a tuple, a table for a config class, a whole number for a float, as in TOML.
+    As in TOML, a list is valid for a tuple, a table for a config class, and a whole number for a float.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
@@ -118,16 +118,16 @@ def fits(value: Any, annotation: Any) -> bool:
         return isinstance(value, list | tuple) and all(fits(item, arguments[0]) for item in value)
     if isinstance(annotation, type) and annotation is not Any:
         return _fits_class(value, annotation)
-    return True  # an annotation that only the class itself can judge
+    return True  # any other annotation is left to the class itself
 
 
 def _fits_class(value: Any, annotation: type[Any]) -> bool:
     if attrs.has(annotation):
         if not isinstance(value, Mapping):
             return isinstance(value, annotation)
-        known = {field.name: field for field in config_fields(annotation)}
-        return all(key in known and fits(item, known[key].type) for key, item in value.items()) and all(
-            name in value for name, field in known.items() if field.required
+        fields = {field.name: field for field in config_fields(annotation)}
+        return all(key in fields and fits(item, fields[key].type) for key, item in value.items()) and all(
+            name in value for name, field in fields.items() if field.required
         )
     if annotation in (int, float) and isinstance(value, bool):
         return False

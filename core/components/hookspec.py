@@ -1,11 +1,11 @@
-"""The one hook by which a plugin joins in.
+"""The hook with which a plugin registers its components.
 
 A plugin is a module named by an entry point of the group ``janiform``::
 
     [project.entry-points.janiform]
     mycodec = "janiform_mycodec"
 
-and holds one function, marked as an implementation of the hook below::
+which holds one function, marked as an implementation of the hook below::
 
     from janiform import hookimpl
 
@@ -16,7 +16,7 @@ and holds one function, marked as an implementation of the hook below::
             "mycodec",
             config=MyCodecConfig,
             factory="janiform_mycodec.model:MyCodec",
-            summary="What it is, in one line",
+            summary="one line that says what it is",
         )
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .registrar import Registrar
 
 PROJECT = "janiform"
-"""The entry-point group, and the prefix of every hook."""
+"""The name of the entry-point group, and the prefix of every hook."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -44,8 +44,8 @@ hookimpl: Callable[..., Any] = pluggy.HookimplMarker(PROJECT)
 def janiform_register(registrar: Registrar) -> None:
     """Register the plugin's components and recipes.
 
-    Called once, when the process first asks for a component. It runs also for ``janiform plugins`` and
-    ``janiform check``, so it must not import torch: a registration names the factory, it does not import it.
+    Called once per process, when a component is first looked up, which every command does. It must therefore not
+    import torch: a registration names the factory without importing it.
 
-    :param registrar: belongs to this plugin alone; whatever is registered through it is the plugin's.
+    :param registrar: collects the registrations of this plugin alone.
     """

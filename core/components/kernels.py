@@ -7,18 +7,18 @@ from .component import Component
 from .registry import Registry
 
 AUTO = "auto"
-"""Stands where the name of a kernel stands: the one that is best for what is asked."""
+"""In place of a kernel's name: the best kernel for the request."""
 
 DEFAULT = "sdpa"
-"""The kernel that is used where none is named. It serves everything."""
+"""The kernel that is used where none is named. It supports every request."""
 
 
 def find(name: str, registry: Registry) -> Component:
-    """The component; ``ComponentError`` where there is none, saying that there is ``auto`` too."""
+    """The kernel of a name. Raises ``ComponentError`` with all names, ``auto`` included, where there is none."""
     try:
         return registry.find("kernel", name)
     except JaniformError as error:
         problem = error.problems[0]
-        known = ", ".join([*dict.fromkeys(component.name for component in registry.components("kernel")), AUTO])
-        hint = "; ".join(filter(None, [problem.hint, f"there are: {known}"]))
+        names = ", ".join([*dict.fromkeys(component.name for component in registry.components("kernel")), AUTO])
+        hint = "; ".join(filter(None, [problem.hint, f"choose one of {names}"]))
         raise type(error)(Problem(problem.message, hint=hint)) from None

@@ -1,43 +1,294 @@
-"""The kinds of components. Plugins bring components of these kinds, not kinds."""
+"""The kinds of components: one table of everything that defines a kind. Plugins add components, not kinds.
+
+A recipe, composition, factories, diagrams, the conformance tests and `janiform new-plugin` all read this table, so a
+new kind is a new row here and its contract in ``janiform.contracts``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Literal
+
 from attrs import frozen
 
+from ..ports import Codes, Features, Hidden, Logits, Port
 
-@frozen
-class Kind:
-    """A kind of component, and the contracts in ``janiform.contracts`` that its two halves keep.
+Mode = Literal["look", "draw"]
+"""What a pathway does: it reads pictures, or draws them."""
 
-    ``declares`` are the attributes that every config class of the kind must have beside its fields.
-    """
+VERBS: dict[Mode, str] = {"look": "looks", "draw": "draws"}
+
+Route = Literal["features", "codes", "draw"]
+"""How a pathway processes a picture: it looks through an encoder's features or a tokenizer's codes, or draws codes."""
+
+INPUTS: dict[str, type[Port]] = {"codes": Codes, "source": Features, "hidden": Hidden, "logits": Logits}
+"""The ports that a part can take, by the argument's name; each comes from the nearest part before it that gives it."""
+
+
+@frozen(kw_only=True)
+class ComponentKind:
+    """A kind of component. What does not apply to a kind has its default."""
 
     name: str
     summary: str
-    declares: tuple[str, ...] = ()
     config_contract: str = ""
-    module_contract: str = ""
+    """Protocol in ``janiform.contracts`` that its config classes follow."""
+    module_contract: str
+    """Protocol in ``janiform.contracts`` that whatever its factories make follows."""
+    declares: tuple[str, ...] = ()
+    """Attributes that every config class must have beside its fields and the port method."""
+
+    place: Literal["pathway", "top", "section", "stage", ""] = ""
+    """Where a recipe names it: in a pathway, in a table at the top, in a section (``[source.NAME]``), in a stage."""
+    routes: tuple[Route, ...] = ()
+    """Pathways that have a slot for it, by their routes."""
+    optional: bool = False
+    """Whether a recipe is complete without it."""
+    default: str = ""
+    """The component that is used where a recipe names none."""
+
+    takes: tuple[str, ...] = ()
+    """What its factory takes after the config. For a kind with a port these are names in ``INPUTS``, which the port
+    method takes as well; data flows in through the first one, and the others tell sizes."""
+    port_method: str = ""
+    """The config's method that declares the port."""
+    gives: type[Port] | None = None
+    """The type of the port."""
+    weights: bool = False
+    """Whether it is a part of the model with weights: a ``torch.nn.Module``."""
+    borrows: bool = False
+    """Whether it may work with the backbone's matrices, see ``BorrowerConfig``."""
+
+    row: int | None = None
+    """Row of its box in a diagram, from the top."""
+    colour: Literal["picture", "adapter", "backbone", "code", "text", ""] = ""
+    """Colour of its box in a diagram."""
+    checks: tuple[str, ...] = ()
+    """Its own conformance tests in ``janiform.testing.kinds``, beside those of every kind with weights."""
+
+    @property
+    def required_attributes(self) -> tuple[str, ...]:
+        """The attributes that every config class must have beside its fields."""
+        return (self.port_method, *self.declares) if self.port_method else self.declares
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("tiling", "how a large picture is cut up to be looked at", ("most",), "TilingConfig", "Tiling"),
-        Kind("encoder", "looks at pictures: pixels to features", ("features", "transform"), "EncoderConfig", "Encoder"),
-        Kind("tokenizer", "pixels to codes and back", ("codes", "transform"), "TokenizerConfig", "Tokenizer"),
-        Kind("embedding", "codes to vectors, as the backbone reads them", ("embed",), "EmbeddingConfig", "Embedding"),
-        Kind("adapter", "features to the hidden width of the backbone", ("adapt",), "AdapterConfig", "Adapter"),
-        Kind("backbone", "the language model that reads every sequence", ("hidden",), "BackboneConfig", "Backbone"),
-        Kind("head", "hidden states to the codes of the next position", ("predict",), "HeadConfig", "Head"),
-        Kind("text", "text to ids and back", ("vocabulary",), "TextConfig", "TextTokenizer"),
-        Kind("layout", "conversations to typed spans: a chat format", (), "LayoutConfig", "Layout"),
-        Kind("sampler", "how the codes of a picture are drawn", (), "SamplerConfig", "Sampler"),
-        Kind("objective", "what a training stage minimises", (), "ObjectiveConfig", "Objective"),
-        Kind("source", "a stream of conversations to train on", (), "", "Source"),
-        Kind("sink", "where else the figures of a run go", (), "SinkConfig", "Sink"),
-        Kind("benchmark", "a measurement of a model", (), "BenchmarkConfig", "Benchmark"),
-        Kind("kernel", "how attention is computed", ("serves", "advantage"), "KernelConfig", "Kernel"),
-        Kind("format", "a layout of model directories", ("recognises",), "FormatConfig", "Format"),
+        ComponentKind(
+            name="tiling",
+            summary="cuts a large picture into several that are looked at",
+            config_contract="TilingConfig",
+            module_contract="Tiling",
+            declares=("most",),
+            place="pathway",
+            routes=("features", "codes"),
+            optional=True,
+            row=1,
+            colour="picture",
+        ),
+        ComponentKind(
+            name="encoder",
+            summary="pixels to features, to look at pictures",
+            config_contract="EncoderConfig",
+            module_contract="Encoder",
+            declares=("transform",),
+            place="pathway",
+            routes=("features",),
+            port_method="features",
+            gives=Features,
+            weights=True,
+            row=2,
+            colour="picture",
+        ),
+        ComponentKind(
+            name="tokenizer",
+            summary="pixels to codes and back",
+            config_contract="TokenizerConfig",
+            module_contract="Tokenizer",
+            declares=("transform",),
+            place="pathway",
+            routes=("codes", "draw"),
+            port_method="codes",
+            gives=Codes,
+            weights=True,
+            row=2,
+            colour="picture",
+            checks=("encodes_codes_of_its_port", "gives_vectors_of_its_width", "gives_losses_as_sums_and_counts"),
+        ),
+        ComponentKind(
+            name="embedding",
+            summary="codes to vectors, as the backbone reads them",
+            config_contract="EmbeddingConfig",
+            module_contract="Embedding",
+            place="pathway",
+            routes=("codes", "draw"),
+            default="table",
+            takes=("codes", "hidden"),
+            port_method="embed",
+            gives=Features,
+            weights=True,
+            borrows=True,
+            row=3,
+            colour="adapter",
+            checks=("embeds_each_code_alone",),
+        ),
+        ComponentKind(
+            name="adapter",
+            summary="features to the hidden width of the backbone",
+            config_contract="AdapterConfig",
+            module_contract="Adapter",
+            place="pathway",
+            routes=("features", "codes", "draw"),
+            takes=("source", "hidden"),
+            port_method="adapt",
+            gives=Features,
+            weights=True,
+            row=4,
+            colour="adapter",
+        ),
+        ComponentKind(
+            name="backbone",
+            summary="the language model that reads every sequence",
+            config_contract="BackboneConfig",
+            module_contract="Backbone",
+            place="top",
+            port_method="hidden",
+            gives=Hidden,
+            weights=True,
+            row=5,
+            colour="backbone",
+            checks=(
+                "embeds_ids_and_gives_logits",
+                "attends_to_earlier_positions_only",
+                "continues_from_its_cache",
+                "ignores_padding",
+            ),
+        ),
+        ComponentKind(
+            name="head",
+            summary="hidden states to the codes of the next position",
+            config_contract="HeadConfig",
+            module_contract="Head",
+            place="pathway",
+            routes=("draw",),
+            takes=("hidden", "codes"),
+            port_method="predict",
+            gives=Logits,
+            weights=True,
+            borrows=True,
+            row=6,
+            colour="code",
+            checks=("gives_the_cross_entropy_of_its_logits", "samples_the_chosen_codes"),
+        ),
+        ComponentKind(
+            name="text",
+            summary="text to ids and back",
+            config_contract="TextConfig",
+            module_contract="TextTokenizer",
+            declares=("vocabulary",),
+            place="top",
+            default="bpe",
+            takes=("folder",),
+            row=3,
+            colour="text",
+        ),
+        ComponentKind(
+            name="layout",
+            summary="conversations to typed spans: a chat format",
+            config_contract="LayoutConfig",
+            module_contract="Layout",
+            place="top",
+            default="janus",
+            takes=("text", "pathways"),
+            row=2,
+            colour="text",
+        ),
+        ComponentKind(
+            name="sampler",
+            summary="draws the codes of a picture with a model",
+            config_contract="SamplerConfig",
+            module_contract="Sampler",
+            place="pathway",
+            routes=("draw",),
+            default="autoregressive",
+            row=7,
+            colour="code",
+        ),
+        ComponentKind(
+            name="objective",
+            summary="what a training stage minimises",
+            config_contract="ObjectiveConfig",
+            module_contract="Objective",
+            place="stage",
+            takes=("model",),
+        ),
+        ComponentKind(
+            name="source",
+            summary="a stream of conversations to train on",
+            module_contract="Source",
+            place="section",
+            optional=True,
+        ),
+        ComponentKind(
+            name="sink",
+            summary="a further destination for the figures of a run",
+            config_contract="SinkConfig",
+            module_contract="Sink",
+            place="section",
+            optional=True,
+            takes=("folder", "recipe"),
+        ),
+        ComponentKind(
+            name="benchmark",
+            summary="a measurement of a model",
+            config_contract="BenchmarkConfig",
+            module_contract="Benchmark",
+        ),
+        ComponentKind(
+            name="kernel",
+            summary="computes attention",
+            config_contract="KernelConfig",
+            module_contract="Kernel",
+            declares=("serves", "advantage"),
+        ),
+        ComponentKind(
+            name="format",
+            summary="a layout of model directories",
+            config_contract="FormatConfig",
+            module_contract="Format",
+            declares=("recognises",),
+        ),
     )
 }
-"""Every kind by its name, in the order in which a model is thought of."""
+"""Every kind by its name, in the order of the data."""
+
+SINGLE_PARTS = tuple(kind.name for kind in KINDS.values() if kind.place == "top")
+"""Kinds whose parts are tables at the top of a recipe."""
+
+PATHWAY_PARTS = tuple(kind.name for kind in KINDS.values() if kind.place == "pathway")
+"""Kinds of the parts of a pathway, in the order of the data."""
+
+
+def slots(*routes: Route) -> tuple[str, ...]:
+    """The kinds that fill the slots of pathways with one of these routes, in the order of the data."""
+    return tuple(kind for kind in PATHWAY_PARTS if not set(routes).isdisjoint(KINDS[kind].routes))
+
+
+def slots_only(route: Route, other: Route) -> tuple[str, ...]:
+    """The kinds that have a slot in pathways with one route and none in those with the other."""
+    return tuple(kind for kind in slots(route) if kind not in slots(other))
+
+
+def route_of(mode: Mode, kinds: Collection[str]) -> Route:
+    """The route of a pathway that has parts of these kinds; with an encoder it is never through codes."""
+    if mode == "draw":
+        return "draw"
+    has_features = not set(slots_only("features", "codes")).isdisjoint(kinds)
+    has_codes = not set(slots_only("codes", "features")).isdisjoint(kinds)
+    return "codes" if has_codes and not has_features else "features"
+
+
+def slots_of(mode: Mode) -> tuple[str, ...]:
+    """The kinds that a pathway of a mode can have, whatever its route."""
+    return slots("draw") if mode == "draw" else slots("features", "codes")

@@ -1,4 +1,4 @@
-"""Bringing in one plugin after another, so that none can harm the others."""
+"""Loading plugins one by one, so that a failure in one does not affect the others."""
 
 from __future__ import annotations
 
@@ -23,15 +23,12 @@ from .registrar import Registrar
 from .requirements import other_janiform, unmet
 
 SLOW = 2.0
-"""Seconds of loading from which on people are told which plugin it is that they wait for."""
+"""Seconds of loading from which a plugin is reported as slow."""
 
 
 @frozen
 class PluginSource:
-    """A plugin that is known by name and not yet imported.
-
-    ``requires`` are the requirements of its distribution, as its metadata has them.
-    """
+    """A plugin that is not yet imported. ``requires`` are the requirements in its distribution's metadata."""
 
     name: str
     distribution: str
@@ -42,11 +39,10 @@ class PluginSource:
 
 @frozen
 class PluginRecord:
-    """What became of a plugin.
+    """The result of loading a plugin.
 
-    ``seconds`` is the time that its import and registration took, ``torch`` whether it was what imported torch.
-    ``error`` says what failed; such a plugin, like a disabled one, has no components. ``cause`` is the exception behind
-    it.
+    ``seconds`` is the duration of its import and registration; ``torch`` tells whether it imported torch. ``error``
+    says what failed, and ``cause`` is the exception; such a plugin, like a disabled one, has no components.
     """
 
     name: str
@@ -62,26 +58,26 @@ class PluginRecord:
 
     @property
     def provider(self) -> str:
-        """The plugin and its distribution, for sentences to a user."""
+        """The plugin and its distribution, for messages."""
         return provider(self.name, self.distribution, self.version)
 
     @property
     def burden(self) -> Problem | None:
-        """What somebody's plugin that is slow to load costs everybody, and what would help; None for other plugins."""
+        """The report of a third-party plugin that is slow to load; None for other plugins."""
         if self.seconds < SLOW or self.distribution == hookspec.PROJECT:
             return None
-        hint = f"--disable-plugin {self.name} does without it"
+        hint = f"disable it with --disable-plugin {self.name}"
         if self.torch:
-            hint = f"it imports torch, which belongs into the modules of its factories; {hint}"
-        return Problem(f"{self.provider} took {self.seconds:.1f} s to load, for which every command waits", hint=hint)
+            hint = f"it imports torch, which belongs in the modules of its factories; {hint}"
+        return Problem(f"{self.provider} took {self.seconds:.1f} s to load, which delays every command", hint=hint)
 
 
 def installed() -> Iterator[PluginSource]:
-    """The plugins that installed distributions announce under the entry-point group ``janiform``."""
+    """The plugins of installed distributions, from the entry-point group ``janiform``."""
     for point in entry_points(group=hookspec.PROJECT):
         if point.dist is None:
             yield PluginSource(point.name, "", "", point.load)
-        elif point.dist.name == hookspec.PROJECT:  # janiform itself: its own requirements are no plugin's
+        elif point.dist.name == hookspec.PROJECT:  # janiform itself, whose requirements are not those of a plugin
             yield PluginSource(point.name, point.dist.name, point.dist.version, point.load)
         else:
             requires = tuple(point.dist.requires or ())
@@ -89,7 +85,7 @@ def installed() -> Iterator[PluginSource]:
 
 
 def given(plugins: Mapping[str, Any]) -> Iterator[PluginSource]:
-    """Plugins at hand, as objects by name: how tests, and notebooks that define a component, bring theirs."""
+    """Plugins that are given as objects by name, as in tests and notebooks."""
     for name, plugin in plugins.items():
         yield PluginSource(name, "", "", partial(_at_hand, plugin))
 
@@ -99,9 +95,9 @@ def _at_hand(plugin: Any) -> Any:
 
 
 def load_plugin(source: PluginSource) -> PluginRecord:
-    """Import a plugin and let it register; whatever goes wrong in it ends in its record.
+    """Import a plugin and register its components; any error is kept in its record.
 
-    Raises ``KeyboardInterrupt`` on Ctrl-C, saying what was waited for.
+    Raises ``KeyboardInterrupt`` naming the plugin on Ctrl-C.
     """
     start = perf_counter()
     components: tuple[Component, ...] = ()
@@ -109,14 +105,14 @@ def load_plugin(source: PluginSource) -> PluginRecord:
     cause: BaseException | None = None
     had_torch = "torch" in sys.modules
     try:
-        if wanted := unmet(source.requires):
-            raise ComponentError(wanted)
-        with redirect_stdout(sys.stderr):  # what a plugin prints must not end up in the middle of our JSON
+        if problem := unmet(source.requires):
+            raise ComponentError(problem)
+        with redirect_stdout(sys.stderr):  # a plugin's prints must not corrupt JSON on stdout
             components, folders = _register(source)
     except KeyboardInterrupt as error:
-        who = provider(source.name, source.distribution, source.version)
-        hint = f"--disable-plugin {source.name} does without it"
-        raise KeyboardInterrupt(f"stopped while {who} was loaded ({hint})") from error
+        plugin = provider(source.name, source.distribution, source.version)
+        hint = f"disable it with --disable-plugin {source.name}"
+        raise KeyboardInterrupt(f"stopped while loading {plugin} ({hint})") from error
     except (Exception, SystemExit) as error:
         cause = error
     return PluginRecord(
@@ -133,7 +129,7 @@ def load_plugin(source: PluginSource) -> PluginRecord:
 
 
 def _register(source: PluginSource) -> tuple[tuple[Component, ...], tuple[Path, ...]]:
-    # A plugin manager of its own: a hook that is misspelt then is this plugin's mistake and nobody else's.
+    # Each plugin has its own manager, so that a misspelt hook is reported for this plugin alone.
     manager = pluggy.PluginManager(hookspec.PROJECT)
     manager.add_hookspecs(hookspec)
     manager.register(source.load(), name=source.name)
@@ -142,7 +138,7 @@ def _register(source: PluginSource) -> tuple[tuple[Component, ...], tuple[Path, 
         raise ComponentError("it has no function janiform_register marked with @janiform.hookimpl")
     registrar = Registrar(source.name, source.distribution, source.version)
     if manager.hook.janiform_register(registrar=registrar):
-        raise ComponentError("its janiform_register must be a plain function that returns nothing")
+        raise ComponentError("its janiform_register must be a plain function that returns None")
     return registrar.finish()
 
 
@@ -153,8 +149,8 @@ def _describe(error: BaseException) -> str:
         return _invalid(error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return said + where + other_janiform(error)
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return message + where + other_janiform(error)
 
 
 def _invalid(error: pluggy.PluginValidationError) -> str:
@@ -162,12 +158,12 @@ def _invalid(error: pluggy.PluginValidationError) -> str:
     if unknown is None:
         return str(error).replace("\n", " ").strip()
     hooks = [name for name, member in vars(hookspec).items() if hasattr(member, f"{hookspec.PROJECT}_spec")]
-    place = getattr(getattr(error.plugin, unknown[1], None), "__code__", None)
-    where = f"{place.co_filename}:{place.co_firstlineno}: " if place else ""
+    code = getattr(getattr(error.plugin, unknown[1], None), "__code__", None)
+    where = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
     return f"{where}there is no hook '{unknown[1]}' ({nearest(unknown[1], hooks)})"
 
 
 def _is_machinery(filename: str) -> bool:
-    """Whether a frame is of the import system, pluggy or this file: they carry a plugin's error and do not cause it."""
+    """Whether a frame belongs to the import system, pluggy or this file, none of which causes a plugin's error."""
     folders = Path(filename).parts[-3:-1]
     return filename.startswith("<frozen") or filename == __file__ or "importlib" in folders or "pluggy" in folders

@@ -1,4 +1,4 @@
-"""What a plugin speaks to: it knows who is speaking, and checks everything that is said."""
+"""The registrar that a plugin is given: it checks and collects the plugin's registrations."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 class Registrar:
-    """Takes the registrations of one plugin.
+    """Collects the registrations of one plugin.
 
-    Mistakes are gathered, each with the file and line of the call, so that an author sees all of them at once; a plugin
-    with a mistake contributes nothing.
+    Mistakes are collected, each with the file and line of the call, so that an author sees all of them at once. With a
+    mistake, a plugin registers nothing.
     """
 
     def __init__(self, plugin: str, distribution: str = "", distribution_version: str = "") -> None:
@@ -46,18 +46,18 @@ class Registrar:
         presets: Mapping[str, Mapping[str, Any]] | None = None,
         released: str = "",
     ) -> None:
-        """Offer a component to recipes.
+        """Register a component, so that recipes can name it.
 
         :param kind: one of ``janiform.components.KINDS``.
-        :param name: what recipes call it: lower-case words joined by hyphens or dots.
-        :param version: covers the settings and the ports; raise it when a recipe written for the old ones would mean
-            something else, and go on registering the old version as long as it is to be read.
+        :param name: its name in recipes: lower-case words joined by hyphens or dots.
+        :param version: version of its settings and ports; raise it when a recipe for the old ones would change its
+            meaning, and keep registering the old version as long as recipes use it.
         :param config: a frozen attrs class; each field has ``metadata={"help": "one sentence"}``.
         :param factory: ``"package.module:name"``, imported when the component is first built.
-        :param summary: one line on what it is.
-        :param presets: settings by name, as plain data: what could stand in the recipe instead.
-        :param released: ``"package.module:name"`` of a ``janiform.Released``, which says what the part's tensors are
-            called in the directories of other projects, so that training can start from one.
+        :param summary: one line that says what it is.
+        :param presets: settings by name, as plain data that a recipe could contain.
+        :param released: ``"package.module:name"`` of a ``janiform.Released`` with the names of the part's tensors in
+            the directories of other projects, so that training can start from one.
         """
         origin = _caller()
         presets = presets if presets is not None else {}
@@ -87,7 +87,7 @@ class Registrar:
         )
 
     def recipes(self, package: str) -> None:
-        """Offer the ``*.toml`` files of a package as recipes, each named as its file, and model folders beside them.
+        """Register the ``*.toml`` files of a package as recipes by their file names, and the model folders beside them.
 
         :param package: the package's import name; it is located, not imported.
         """
@@ -98,7 +98,7 @@ class Registrar:
             self._problems.append(Problem(str(error), path=f"recipes '{package}'", origin=origin))
 
     def finish(self) -> tuple[tuple[Component, ...], tuple[Path, ...]]:
-        """The components and the folders of recipes. Raises ``ComponentError`` with every mistake that was made."""
+        """The components and the folders of recipes. Raises ``ComponentError`` with every mistake."""
         if self._problems:
             raise ComponentError(self._problems)
         return tuple(self._components.values()), tuple(dict.fromkeys(self._recipe_folders))
@@ -114,22 +114,23 @@ def _name_problems(kind: object, name: object, version: object) -> Iterator[Prob
     if kind not in KINDS:
         yield Problem(f"there is no kind of component called {kind!r}", hint=nearest(str(kind), KINDS))
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        wish = re.sub(r"[^a-z0-9.]+", "-", str(name).lower()).strip("-.0123456789")
+        example = re.sub(r"[^a-z0-9.]+", "-", str(name).lower()).strip("-.0123456789")
         yield Problem(
-            f"{name!r} is no name for a component: lower-case words and numbers, joined by single hyphens or dots",
-            hint=f"for example '{wish}'" if NAME.fullmatch(wish) else "",
+            f"{name!r} is not a valid name for a component: use lower-case words and numbers, joined by single "
+            "hyphens or dots",
+            hint=f"for example '{example}'" if NAME.fullmatch(example) else "",
         )
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        yield Problem(f"a version is a whole number from 1 up, not {version!r}")
+        yield Problem(f"the version must be a whole number from 1 up, not {version!r}")
 
 
 def _text_problems(factory: object, summary: object, released: object) -> Iterator[Problem]:
     if released != "" and (not isinstance(released, str) or not FACTORY.fullmatch(released)):
         hint = "write 'package.module:name'; it is imported when weights are read"
-        yield Problem(f"{released!r} is no import path of a Released", hint=hint)
+        yield Problem(f"{released!r} is not the import path of a Released", hint=hint)
     if not isinstance(factory, str) or not FACTORY.fullmatch(factory):
         yield Problem(
-            f"{factory!r} is no import path of a factory",
+            f"{factory!r} is not the import path of a factory",
             hint="write 'package.module:name'; it is imported when the component is built",
         )
     if not isinstance(summary, str) or not summary.strip() or "\n" in summary:
@@ -138,14 +139,14 @@ def _text_problems(factory: object, summary: object, released: object) -> Iterat
 
 def _config_problems(kind: str, config: object) -> Iterator[Problem]:
     if not isinstance(config, type) or not attrs.has(config):
-        shown = config.__name__ if isinstance(config, type) else repr(config)
-        yield Problem(f"the config must be an attrs class, not {shown}", hint="decorate it with @attrs.frozen")
+        name = config.__name__ if isinstance(config, type) else repr(config)
+        yield Problem(f"the config must be an attrs class, not {name}", hint="decorate it with @attrs.frozen")
         return
     if not is_frozen(config):
-        yield Problem(f"{config.__name__} can be changed after it was made", hint="decorate it with @attrs.frozen")
+        yield Problem(f"{config.__name__} is not frozen", hint="decorate it with @attrs.frozen")
     try:
         fields = config_fields(config)
-    except Exception as error:  # annotations are evaluated, so anything may come
+    except Exception as error:  # annotations are evaluated, so any exception is possible
         yield Problem(
             f"the types of {config.__name__}'s fields cannot be read: {type(error).__name__}: {error}",
             hint="import them at run time, not only for type checkers",
@@ -157,7 +158,7 @@ def _config_problems(kind: str, config: object) -> Iterator[Problem]:
                 f"field '{field.name}' of {config.__name__} does not say what it is",
                 hint='give it metadata={"help": "one sentence"}',
             )
-    for attribute in KINDS[kind].declares if kind in KINDS else ():
+    for attribute in KINDS[kind].required_attributes if kind in KINDS else ():
         if not hasattr(config, attribute) and attribute not in {field.name for field in fields}:
             yield Problem(
                 f"{config.__name__} lacks '{attribute}', which every {kind} declares",
@@ -169,23 +170,22 @@ def _preset_problems(config: type[Any], presets: object) -> Iterator[Problem]:
     if not isinstance(presets, Mapping) or not all(isinstance(values, Mapping) for values in presets.values()):
         yield Problem("presets must be a table of tables: {'name': {'field': value}}")
         return
-    known = {field.name: field for field in config_fields(config)}
+    fields = {field.name: field for field in config_fields(config)}
     for preset, values in presets.items():
         if not isinstance(preset, str) or not PRESET.fullmatch(preset):
             yield Problem(
-                f"{preset!r} is no name for a preset: lower-case words and numbers, joined by single hyphens or dots"
+                f"{preset!r} is not a valid name for a preset: use lower-case words and numbers, joined by single "
+                "hyphens or dots"
             )
-        yield from _value_problems(config, str(preset), values, known)
+        yield from _value_problems(str(preset), values, fields)
 
 
-def _value_problems(
-    config: type[Any], preset: str, values: Mapping[str, Any], known: Mapping[str, ConfigField]
-) -> Iterator[Problem]:
+def _value_problems(preset: str, values: Mapping[str, Any], fields: Mapping[str, ConfigField]) -> Iterator[Problem]:
     for name, value in values.items():
-        if name not in known:
-            yield Problem(f"preset '{preset}' sets '{name}', which is no field", hint=nearest(str(name), known))
-        elif not fits(value, known[name].type):
-            yield Problem(f"preset '{preset}' sets '{name}' to {value!r}, but it takes {known[name].type_name}")
+        if name not in fields:
+            yield Problem(f"preset '{preset}' sets '{name}', which is not a field", hint=nearest(str(name), fields))
+        elif not fits(value, fields[name].type):
+            yield Problem(f"preset '{preset}' sets '{name}' to {value!r}, but its type is {fields[name].type_name}")
 
 
 def _folder_of(package: object) -> Path:
@@ -194,10 +194,10 @@ def _folder_of(package: object) -> Path:
     try:
         spec = find_spec(package)
     except ImportError as error:  # a parent package that is missing or broken
-        raise ValueError(f"the package is not found: {error}") from error
+        raise ValueError(f"the package cannot be found: {error}") from error
     if spec is None:
         raise ValueError("there is no such package")
-    for place in spec.submodule_search_locations or ():
-        if any(Path(place).glob("*.toml")):
-            return Path(place)
-    raise ValueError("the package holds no *.toml file")
+    for folder in spec.submodule_search_locations or ():
+        if any(Path(folder).glob("*.toml")):
+            return Path(folder)
+    raise ValueError("the package has no *.toml file")

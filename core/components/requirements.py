@@ -1,4 +1,4 @@
-"""Which janiform a plugin was written for, as its distribution's metadata says: ``Requires-Dist: janiform>=0.2``."""
+"""The version of janiform that a plugin requires, from its metadata: ``Requires-Dist: janiform>=0.2``."""
 
 from __future__ import annotations
 
@@ -10,31 +10,37 @@ from .hookspec import PROJECT
 
 
 def unmet(requires: Iterable[str]) -> Problem | None:
-    """The first requirement on janiform that this one does not meet; None where all are met.
+    """The first requirement on janiform that this version does not meet; None where all are met.
 
-    pip refuses to install such a plugin, but janiform may be older by the time it is used, or pip may have been told
-    not to look. A requirement that cannot be read is nobody's reason to refuse.
+    pip refuses to install such a plugin, but janiform may have been replaced since, or pip may have skipped the check.
+    A requirement that cannot be parsed is ignored.
     """
-    ours = [line for line in requires if line.lower().startswith(PROJECT)]
-    if not ours:
+    own = [line for line in requires if line.lower().startswith(PROJECT)]
+    if not own:
         return None
-    from packaging.requirements import InvalidRequirement, Requirement  # not for those who have built-in parts only
+    from packaging.requirements import (
+        InvalidRequirement,
+        Requirement,
+    )  # imported late: only third-party plugins need it
 
-    for line in ours:
+    for line in own:
         try:
-            wanted = Requirement(line)
+            requirement = Requirement(line)
         except InvalidRequirement:
             continue
-        if wanted.name.lower() != PROJECT or (wanted.marker is not None and not wanted.marker.evaluate({"extra": ""})):
+        marker = requirement.marker
+        if requirement.name.lower() != PROJECT or (marker is not None and not marker.evaluate({"extra": ""})):
             continue
-        if not wanted.specifier.contains(__version__, prereleases=True):
-            hint = f"pip install '{PROJECT}{wanted.specifier}', or install a version of the plugin for {__version__}"
-            return Problem(f"it needs janiform {wanted.specifier}, and this is janiform {__version__}", hint=hint)
+        if not requirement.specifier.contains(__version__, prereleases=True):
+            hint = (
+                f"pip install '{PROJECT}{requirement.specifier}', or install a version of the plugin for {__version__}"
+            )
+            return Problem(f"it needs janiform {requirement.specifier}, but this is janiform {__version__}", hint=hint)
     return None
 
 
 def other_janiform(error: BaseException) -> str:
-    """What to add about an import that failed because janiform has no such name; empty where it was something else."""
+    """A remark on an import that failed because janiform has no such name; empty for other errors."""
     if not isinstance(error, ImportError) or (error.name or "").partition(".")[0] != PROJECT:
         return ""
     return f"; this is janiform {__version__}, and the plugin may have been written for another"

@@ -1,8 +1,8 @@
-"""From a recipe to a plan, to a model, to what it costs and how it looks."""
+"""Composition: a recipe to a plan, in which every part has its ports. Torch-free."""
 
 from __future__ import annotations
 
-from .connect import compose
+from .composer import compose
 from .plan import Edge, PartPlan, PathwayShape, Plan
 
 __all__ = ["Edge", "PartPlan", "PathwayShape", "Plan", "compose"]

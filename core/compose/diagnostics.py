@@ -1,4 +1,4 @@
-"""The problems of one composition, and how they name the two ends of a misfit."""
+"""The problems of one composition, and how messages name the parts on both sides of a mismatch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..recipe import Recipe, Use
 
 
-class Findings:
+class Diagnostics:
     """Collects every problem of a recipe, so that all of them are reported at once."""
 
     def __init__(self, recipe: Recipe) -> None:
@@ -32,14 +32,14 @@ class Findings:
         return self.origin(parent) if parent else None
 
     def component(self, path: str) -> str:
-        """``siglip@1``: what stands at a path."""
+        """The component at a path: ``siglip@1``."""
         entry = self.entries[path]
         return f"shared {entry.path}" if isinstance(entry, Share) else entry.component.reference
 
-    def end(self, path: str, setting: str = "") -> str:
-        """``understanding.encoder (siglip@1, my.toml:12)``: a part by path, component and place.
+    def describe(self, path: str, setting: str = "") -> str:
+        """A part with its component and origin: ``understanding.encoder (siglip@1, my.toml:12)``.
 
-        The place is that of a ``setting`` where it is the one that matters.
+        With ``setting``, the origin is that of this setting of the part.
         """
         origin = self._origins.get(f"{path}.{setting}", self.origin(path))
         return f"{path} ({self.component(path)}, {origin})" if origin else f"{path} ({self.component(path)})"

@@ -1,87 +1,86 @@
-"""Which parts a pathway is made of, and whose weights each of them uses."""
+"""Which parts a pathway consists of, and whose weights each of them uses."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..components.kinds import KINDS, SINGLE_PARTS, VERBS, route_of, slots
 from ..errors import nearest
 from ..recipe import Pathway, Recipe, Share
-from .diagnostics import Findings
-from .slots import DRAW, LOOK_THROUGH_CODES, LOOK_THROUGH_ENCODER, VERBS
+from .diagnostics import Diagnostics
 
 
-def find_owners(recipe: Recipe, findings: Findings) -> dict[str, str]:
-    """Owners by path, of the parts that belong. What is missing, foreign or wrongly shared goes to the findings."""
-    owners = {path: path for path in ("backbone", "text", "layout")}
+def find_owners(recipe: Recipe, diagnostics: Diagnostics) -> dict[str, str]:
+    """Owners by path, of the parts that belong. Parts that are missing, out of place or wrongly shared are problems."""
+    owners = {path: path for path in SINGLE_PARTS if path in diagnostics.entries}
     for path in owners:
-        _check_kind(path, path, path, findings)
+        _check_kind(path, path, path, diagnostics)
     for pathway in recipe.pathways.values():
-        for role in _roles(pathway, findings):
-            path = f"{pathway.name}.{role}"
-            owner = _follow(path, findings)
-            if owner is not None and _check_kind(path, owner, role, findings):
+        for kind in _kinds(pathway, diagnostics):
+            path = f"{pathway.name}.{kind}"
+            owner = _follow(path, diagnostics)
+            if owner is not None and _check_kind(path, owner, kind, diagnostics):
                 owners[path] = owner
     return owners
 
 
-def _roles(pathway: Pathway, findings: Findings) -> list[str]:
+def _kinds(pathway: Pathway, diagnostics: Diagnostics) -> list[str]:
     """The parts of a pathway that are there and belong there, in the order of the data."""
-    expected: tuple[str, ...] = DRAW
-    if pathway.mode == "look":
-        through_codes = "encoder" not in pathway.parts and {"tokenizer", "embedding"} & set(pathway.parts)
-        expected = LOOK_THROUGH_CODES if through_codes else LOOK_THROUGH_ENCODER
-
-    missing = [role for role in expected if role not in pathway.parts]
+    route = route_of(pathway.mode, pathway.parts)
+    expected = slots(route)
+    missing = [kind for kind in expected if kind not in pathway.parts and not KINDS[kind].optional]
     if "encoder" in missing:
         missing.remove("encoder")
-        findings.add(
+        diagnostics.add(
             pathway.name,
             "looks at pictures, but has neither an encoder nor a tokenizer to look with",
             'add encoder = { use = "…" } (`janiform components encoder` lists them), or a tokenizer and an embedding',
         )
-    for role in missing:
-        findings.add(
+    for kind in missing:
+        diagnostics.add(
             pathway.name,
-            f"{VERBS[pathway.mode]} and so needs {_article(role)}, which is missing",
-            f'add {role} = {{ use = "…" }} to [{pathway.name}]; `janiform components {role}` lists what there is',
+            f"{VERBS[pathway.mode]} and so needs {_article(kind)}, which is missing",
+            f'add {kind} = {{ use = "…" }} to [{pathway.name}]; `janiform components {kind}` lists the choices',
         )
-    optional = ("tiling",) if pathway.mode == "look" else ()
-    for role in pathway.parts:
-        if role not in (*optional, *expected):
-            findings.add(
-                f"{pathway.name}.{role}",
-                f"{_article(role)} does not belong in the pathway '{pathway.name}', which {VERBS[pathway.mode]}",
-                f"its parts are {', '.join((*optional, *expected))}",
+    for kind in pathway.parts:
+        if kind not in expected:
+            diagnostics.add(
+                f"{pathway.name}.{kind}",
+                f"{_article(kind)} does not belong in the pathway '{pathway.name}', which {VERBS[pathway.mode]}",
+                f"its parts are {', '.join(expected)}",
             )
-    return [role for role in (*optional, *expected) if role in pathway.parts]
+    return [kind for kind in expected if kind in pathway.parts]
 
 
-def _follow(path: str, findings: Findings) -> str | None:
+def _follow(path: str, diagnostics: Diagnostics) -> str | None:
     """The part at the end of a chain of shares."""
-    at, seen = path, [path]
-    while isinstance(entry := findings.entries[at], Share):
-        if entry.path not in findings.entries:
-            hint = nearest(entry.path, (known for known in findings.entries if known != path))
-            findings.add(path, f"shares '{entry.path}', which is no part of this recipe", hint)
+    current, chain = path, [path]
+    while isinstance(entry := diagnostics.entries[current], Share):
+        if entry.path not in diagnostics.entries:
+            hint = nearest(entry.path, (other for other in diagnostics.entries if other != path))
+            diagnostics.add(path, f"shares '{entry.path}', which is not a part of this recipe", hint)
             return None
-        at = entry.path
-        if at in seen:
-            findings.add(path, f"shares itself: {' → '.join([*seen, at])}", 'give one of them a { use = "…" }')
+        current = entry.path
+        if current in chain:
+            cycle = " → ".join([*chain, current])
+            diagnostics.add(path, f"shares itself: {cycle}", 'give one of them a { use = "…" }')
             return None
-        seen.append(at)
-    return at
+        chain.append(current)
+    return current
 
 
-def _check_kind(path: str, owner: str, kind: str, findings: Findings) -> bool:
-    use: Any = findings.entries[owner]
+def _check_kind(path: str, owner: str, kind: str, diagnostics: Diagnostics) -> bool:
+    use: Any = diagnostics.entries[owner]
     if use.kind == kind:
         return True
-    alike = [
-        other for other, entry in findings.entries.items() if getattr(entry, "kind", None) == kind and other != path
+    same_kind = [
+        other for other, entry in diagnostics.entries.items() if getattr(entry, "kind", None) == kind and other != path
     ]
-    hint = f"{_article(kind)} of this recipe: {', '.join(alike)}" if alike else f"this recipe has no other {kind}"
-    deed = "is" if owner == path else f"shares {findings.end(owner)}, which is"
-    findings.add(path, f"{deed} {_article(use.kind)}, where {_article(kind)} is needed", hint)
+    hint = (
+        f"{_article(kind)} of this recipe: {', '.join(same_kind)}" if same_kind else f"this recipe has no other {kind}"
+    )
+    verb = "is" if owner == path else f"shares {diagnostics.describe(owner)}, which is"
+    diagnostics.add(path, f"{verb} {_article(use.kind)}, where {_article(kind)} is needed", hint)
     return False
 
 

@@ -1,4 +1,4 @@
-"""What composing a recipe gives: every part with its ports, and the edges between them. Torch-free."""
+"""The result of composing a recipe: every part with its ports, and the edges between them. Torch-free."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @frozen
 class PartPlan:
-    """One part of a model, with the ports that its factory is given and the port that it gives.
+    """One part of a model, with the ports that its factory takes and the port that it gives.
 
-    ``inputs`` are in the order of the factory's arguments. ``output`` is None for a part that is configured and not
-    connected (text, layout, sampler). ``owner`` is the path of the part that is used instead, where this one is shared.
+    ``inputs`` are in the order of the factory's arguments. ``output`` is None for a part without a port (text, layout,
+    sampler). ``owner`` is the path of the part that is used instead, where this one is shared.
     """
 
     path: str
@@ -32,7 +32,7 @@ class PartPlan:
 
 @frozen
 class Edge:
-    """What flows from one part to another. Both paths are those of owners, so that a shared part is one node."""
+    """Data that flows from one part to another. Both paths are those of owners, so that a shared part is one node."""
 
     from_path: str
     to_path: str
@@ -41,11 +41,11 @@ class Edge:
 
 @frozen
 class PathwayShape:
-    """What the sequence model must know of a pathway.
+    """The properties of a pathway that the sequence model needs.
 
-    ``tokens``: positions that one picture takes in the sequence, or one of at most ``tiles`` that it is cut into.
-    ``transform()`` gives the picture's transform; it may
-    import torch. ``codes``: None for a pathway that looks through an encoder. ``features``: what enters the backbone.
+    ``tokens`` is the number of positions that a picture takes, or one of the at most ``tiles`` that it is cut into.
+    ``transform()`` gives the picture's transform and may import torch. ``codes`` is None for a pathway that looks
+    through an encoder. ``features`` is the port that enters the backbone.
     """
 
     mode: Literal["look", "draw"]
@@ -58,7 +58,7 @@ class PathwayShape:
 
 @frozen
 class Plan:
-    """A recipe whose parts fit together. ``parts`` and ``pathways`` are keyed by path and by name."""
+    """A recipe whose parts fit together. ``parts`` are by path, ``pathways`` by name."""
 
     recipe: Recipe
     hidden: Hidden
@@ -67,7 +67,7 @@ class Plan:
     pathways: Mapping[str, PathwayShape]
 
     def owner(self, path: str) -> str:
-        """The path under which a part's weights are kept: its own, or that of the part it shares."""
+        """The path of a part's weights: its own, or that of the part that it shares."""
         return self.parts[path].owner or path
 
     @property
@@ -77,5 +77,5 @@ class Plan:
 
     @property
     def text_ids(self) -> int:
-        """How many ids of the backbone's vocabulary are text; those from it on are codes, where a part takes some."""
+        """The number of ids of the backbone's vocabulary that are text; ids of codes, if any, follow."""
         return text_ids(self.parts, self.hidden)

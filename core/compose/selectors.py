@@ -1,4 +1,4 @@
-"""Which parameters a stage trains, said by paths."""
+"""Selectors: paths and patterns that choose the parameters which a stage trains."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ def select(
 ) -> set[str]:
     """The names that at least one selector matches.
 
-    A selector is a path, which stands for everything under it (``generation.adapter``), or a pattern of paths, in which
-    ``*`` stands for any letters and dots (``*.adapter``, ``backbone.layers.1?``). ``shared`` maps the paths of shared
-    parts to their owners' (``plan.shared``), by whose paths weights are named. ``what`` the names are of.
+    A selector is a path, which selects everything below it (``generation.adapter``), or a pattern of paths, in which
+    ``*`` matches any characters, dots included (``*.adapter``, ``backbone.layers.1?``). ``shared`` maps the paths of
+    shared parts to those of their owners (``plan.shared``), which the names of weights begin with. ``what`` is the word
+    for a name in messages.
 
-    Raises ``JaniformError`` with every selector that matches nothing, and what comes nearest to it.
+    Raises ``JaniformError`` with every selector that matches nothing and the nearest path.
     """
     paths = {name: _paths(name, shared or {}) for name in names}
     chosen: set[str] = set()
@@ -25,8 +26,8 @@ def select(
     for selector in selectors:
         matched = {name for name, under in paths.items() if any(fnmatchcase(path, selector) for path in under)}
         if not matched:
-            known = set().union(*paths.values())
-            problems.append(Problem(f"selector '{selector}' matches no {what}", hint=nearest(selector, known)))
+            candidates = set().union(*paths.values())
+            problems.append(Problem(f"selector '{selector}' matches no {what}", hint=nearest(selector, candidates)))
         chosen |= matched
     if problems:
         raise JaniformError(problems)
@@ -34,7 +35,7 @@ def select(
 
 
 def _paths(name: str, shared: Mapping[str, str]) -> list[str]:
-    """A parameter's name and every path that it lies under, also by way of the parts that share its owner."""
+    """A parameter's name and every path above it, including those through parts that share its owner."""
     names = [name, *(path + name[len(owner) :] for path, owner in shared.items() if name.startswith(f"{owner}."))]
     split = [alias.split(".") for alias in names]
     return [".".join(parts[:length]) for parts in split for length in range(1, len(parts) + 1)]

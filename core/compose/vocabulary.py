@@ -1,18 +1,16 @@
-"""A vocabulary that text and codes share: which ids are whose. Torch-free."""
+"""A vocabulary that text and codes share: which ids belong to which. Torch-free."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ..ports import Codes, Hidden, Misfit
-from .diagnostics import Findings
+from ..components.kinds import KINDS
+from ..ports import Codes, Hidden, PortMismatch
+from .diagnostics import Diagnostics
 
 if TYPE_CHECKING:
     from .plan import PartPlan
-
-BORROWERS = ("embedding", "head")
-"""The kinds that may work with the backbone's own matrices, see ``BorrowerConfig``."""
 
 
 def rows_of(part: PartPlan) -> range | None:
@@ -21,17 +19,19 @@ def rows_of(part: PartPlan) -> range | None:
     Raises what the part's config raises.
     """
     rows: Any = getattr(part.use.config, "rows", None)
-    if part.use.kind not in BORROWERS or not callable(rows) or not {"hidden", "codes"} <= part.inputs.keys():
+    if not KINDS[part.use.kind].borrows or not callable(rows) or not {"hidden", "codes"} <= part.inputs.keys():
         return None
     return cast(range, rows(cast(Hidden, part.inputs["hidden"]), cast(Codes, part.inputs["codes"])))
 
 
 def text_ids(parts: Mapping[str, PartPlan], hidden: Hidden) -> int:
-    """How many ids are left to the text: all of the backbone's that stand before those of codes."""
+    """The number of ids that are left for text: all of the backbone's before the first code."""
     return min([hidden.vocabulary, *(rows.start for part in parts.values() if (rows := rows_of(part)))])
 
 
-def check_rows(parts: Mapping[str, PartPlan], owners: Mapping[str, str], hidden: Hidden, findings: Findings) -> None:
+def check_rows(
+    parts: Mapping[str, PartPlan], owners: Mapping[str, str], hidden: Hidden, diagnostics: Diagnostics
+) -> None:
     """One id means one thing: a token of the text, or a code of one tokenizer."""
     taken: dict[str, tuple[range, str]] = {}
     for path, part in parts.items():
@@ -39,23 +39,24 @@ def check_rows(parts: Mapping[str, PartPlan], owners: Mapping[str, str], hidden:
             continue
         try:
             rows = rows_of(part)
-        except Misfit:  # the part said so already when it was asked for its port
+        except PortMismatch:  # reported already, with the part's port
             continue
-        except Exception as error:  # a plugin may fail in any way, and the user needs to know whose fault it is
-            blame = f"rows(hidden, codes) of {part.use.component.reference} of {part.use.component.provider}"
-            findings.add(path, f"{blame} failed: {type(error).__name__}: {error}", "mend the plugin")
+        except Exception as error:  # a plugin may fail in any way, and the error must name it
+            source = f"rows(hidden, codes) of {part.use.component.reference} of {part.use.component.provider}"
+            diagnostics.add(path, f"{source} failed: {type(error).__name__}: {error}", "fix the plugin")
             continue
         if rows is None:
             continue
         tokenizer = owners[f"{path.partition('.')[0]}.tokenizer"]
-        for other, (theirs, whose) in taken.items():
-            same = tokenizer == whose and rows == theirs
-            if not same and max(rows.start, theirs.start) < min(rows.stop, theirs.stop):
-                findings.add(
+        for other, (other_rows, other_tokenizer) in taken.items():
+            same = tokenizer == other_tokenizer and rows == other_rows
+            if not same and max(rows.start, other_rows.start) < min(rows.stop, other_rows.stop):
+                diagnostics.add(
                     path,
-                    f"its codes are the backbone's ids {_span(rows)}, but {findings.end(other)} has {_span(theirs)}",
-                    "the same ids for the same tokenizer, and others for another: set 'first', and a larger "
-                    "backbone.vocabulary where they do not fit",
+                    f"its codes are the backbone's ids {_span(rows)}, but {diagnostics.describe(other)} has "
+                    f"{_span(other_rows)}",
+                    "parts of one tokenizer take the same ids, and those of another take others: set 'first', and a "
+                    "larger backbone.vocabulary where they do not fit",
                 )
         taken[path] = rows, tokenizer
     if not taken or "text" not in parts:
@@ -63,11 +64,11 @@ def check_rows(parts: Mapping[str, PartPlan], owners: Mapping[str, str], hidden:
     path, (rows, _) = min(taken.items(), key=lambda entry: entry[1][0].start)
     texts = getattr(parts["text"].use.config, "vocabulary", 0)
     if rows.start < texts <= hidden.vocabulary:
-        findings.add(
+        diagnostics.add(
             "text",
-            f"{findings.component('text')} has ids up to {texts}, but those from {rows.start} on are the codes of "
-            f"{findings.end(path)}",
-            f"a backbone.vocabulary of {hidden.vocabulary + texts - rows.start} would fit, or a text vocabulary of "
+            f"{diagnostics.component('text')} has ids up to {texts}, but those from {rows.start} on are the codes of "
+            f"{diagnostics.describe(path)}",
+            f"use a backbone.vocabulary of {hidden.vocabulary + texts - rows.start}, or a text vocabulary of "
             f"at most {rows.start}",
         )
 

@@ -1,7 +1,7 @@
-"""What each kind of component promises: the config half (torch-free) and the module half (torch).
+"""The contract of each kind of component: that of its config (torch-free), and that of what its factory makes.
 
 A component is registered with a config class and the import path of a factory. The config declares ports; the factory
-gets the config and the same ports, and returns a ``torch.nn.Module`` that keeps them. Dimension letters:
+takes the config and the same ports, and returns a ``torch.nn.Module`` that follows them. Dimension letters:
 
     B pictures or rows    N tokens of one picture    d depth of a code    T positions    H hidden width    V vocabulary
 
@@ -9,40 +9,12 @@ Config classes are frozen attrs classes with a default for every field that a pr
 ``metadata={"help": "one sentence"}``.
 """
 
-from .parts import Adapter as Adapter
-from .parts import AdapterConfig as AdapterConfig
-from .parts import Backbone as Backbone
-from .parts import BackboneConfig as BackboneConfig
-from .parts import Borrower as Borrower
-from .parts import BorrowerConfig as BorrowerConfig
-from .parts import Choose as Choose
-from .parts import Embedding as Embedding
-from .parts import EmbeddingConfig as EmbeddingConfig
-from .parts import Encoder as Encoder
-from .parts import EncoderConfig as EncoderConfig
-from .parts import Head as Head
-from .parts import HeadConfig as HeadConfig
-from .parts import ImageTransform as ImageTransform
-from .parts import Tiling as Tiling
-from .parts import TilingConfig as TilingConfig
-from .parts import Tokenizer as Tokenizer
-from .parts import TokenizerConfig as TokenizerConfig
-from .text import Layout as Layout
-from .text import LayoutConfig as LayoutConfig
-from .text import TextConfig as TextConfig
-from .text import TextTokenizer as TextTokenizer
+from .parts import *  # noqa: F403 - its `__all__` lists the contracts, which need no second list here
+from .text import *  # noqa: F403
 from .training import Contents as Contents
 from .training import Objective as Objective
 from .training import ObjectiveConfig as ObjectiveConfig
 from .training import Sink as Sink
 from .training import SinkConfig as SinkConfig
 from .training import Source as Source
-from .use import Benchmark as Benchmark
-from .use import BenchmarkConfig as BenchmarkConfig
-from .use import Format as Format
-from .use import FormatConfig as FormatConfig
-from .use import Kernel as Kernel
-from .use import KernelConfig as KernelConfig
-from .use import Progress as Progress
-from .use import Sampler as Sampler
-from .use import SamplerConfig as SamplerConfig
+from .use import *  # noqa: F403

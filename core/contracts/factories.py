@@ -1,4 +1,4 @@
-"""Calling a component's factory, and seeing that what it makes is of its kind."""
+"""Calling a component's factory, and checking that what it makes follows its kind's contract."""
 
 from __future__ import annotations
 
@@ -9,47 +9,44 @@ from ..components.component import Component
 from ..components.kinds import KINDS
 from ..errors import ComponentError, JaniformError, Problem
 
-_PARTS = {"encoder", "tokenizer", "embedding", "adapter", "backbone", "head"}
-"""Kinds whose factories make a ``torch.nn.Module``; what it can do is seen where the whole model is checked."""
-
 
 def make(component: Component, *arguments: Any) -> Any:
-    """What the factory of a component makes of its config and of what the kind gives beside it.
+    """Call the factory of a component with its config and the kind's other arguments; return what it makes.
 
-    Raises ``ComponentError`` naming the plugin where the factory fails, or gives what lacks a name of the kind's
-    contract; a ``JaniformError`` of its own passes.
+    Raises ``ComponentError`` naming the plugin where the factory fails, or where what it makes lacks a name of the
+    kind's contract. A ``JaniformError`` of the factory passes through.
     """
     factory = component.load()
-    blame = f"the factory of {component.kind} {component.reference}, from {component.provider},"
+    subject = f"the factory of {component.kind} {component.reference}, from {component.provider},"
     try:
         made = factory(*arguments)
     except JaniformError:
         raise
-    except Exception as error:  # a plugin may fail in any way, and the user needs to know whose fault it is
-        message = f"{blame} failed: {type(error).__name__}: {error}"
-        raise ComponentError(Problem(message, hint="its settings or the plugin must change")) from error
-    if wrong := _wrong(component.kind, made):
-        raise ComponentError(Problem(f"{blame} gave {type(made).__name__}, {wrong}", hint="mend the plugin"))
+    except Exception as error:  # a plugin may fail in any way, and the error must name it
+        message = f"{subject} failed: {type(error).__name__}: {error}"
+        raise ComponentError(Problem(message, hint="change its settings or fix the plugin")) from error
+    if violation := _violation(component.kind, made):
+        raise ComponentError(Problem(f"{subject} gave {type(made).__name__}, {violation}", hint="fix the plugin"))
     return made
 
 
-def promised(kind: str) -> list[str]:
+def contract_names(kind: str) -> list[str]:
     """The names that whatever a factory of the kind makes must have, by the kind's contract."""
     contract = getattr(contracts, KINDS[kind].module_contract, None)
     return [name for name in vars(contract) if not name.startswith("_")] if contract else []
 
 
-def _wrong(kind: str, made: Any) -> str:
-    if kind in _PARTS:
-        from torch import nn
-
-        return "" if isinstance(made, nn.Module) else "not a torch.nn.Module"
-    return lacking(kind, made)
-
-
-def lacking(kind: str, made: Any) -> str:
-    """What is missing of a kind's contract, as the end of a sentence; empty where nothing is."""
-    missing = sorted(set(promised(kind)) - set(dir(made)))
+def missing_names(kind: str, made: Any) -> str:
+    """The names of a kind's contract that an object lacks, as the end of a sentence; empty where it has all of them."""
+    missing = sorted(set(contract_names(kind)) - set(dir(made)))
     return (
         f"which lacks {', '.join(missing)}; see {KINDS[kind].module_contract} in janiform.contracts" if missing else ""
     )
+
+
+def _violation(kind: str, made: Any) -> str:
+    if KINDS[kind].weights:  # the module's methods are checked with the whole model
+        from torch import nn
+
+        return "" if isinstance(made, nn.Module) else "not a torch.nn.Module"
+    return missing_names(kind, made)

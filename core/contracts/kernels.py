@@ -1,4 +1,4 @@
-"""What an attention kernel declares that it serves, and what is asked of one. Torch-free."""
+"""What an attention kernel supports, and what a model requires of one. Torch-free."""
 
 from __future__ import annotations
 
@@ -8,31 +8,34 @@ from attrs import field, frozen
 
 
 @frozen(kw_only=True)
-class Serves:
-    """What a kernel can do, as its config declares it.
-
-    ``devices``: types of devices that it computes on; ``learns``: those of them where gradients pass. ``dtypes``: of
-    queries, keys and values, ``"float32"``. ``multiple`` divides the width of a head, which is ``widest`` at most (0 is
-    any). ``blocks``: full blocks inside of causal documents; ``grouped``: several query heads to a key head;
-    ``cached``: fewer queries than keys. ``needs``: modules that must be there -> how to get them. ``capability``: the
-    least compute capability of a CUDA device.
-    """
+class KernelSupport:
+    """What a kernel can compute, as its config declares it."""
 
     devices: tuple[str, ...]
+    """Types of devices that it runs on."""
     learns: tuple[str, ...]
+    """Types of devices on which it passes gradients."""
     dtypes: tuple[str, ...]
+    """Data types of queries, keys and values, such as ``"float32"``."""
     multiple: int = 1
+    """Number that must divide the width of a head."""
     widest: int = 0
+    """Largest width of a head; 0 means no limit."""
     blocks: bool = True
+    """Whether it supports full blocks inside causal documents."""
     grouped: bool = True
+    """Whether several query heads may read one key head."""
     cached: bool = True
+    """Whether there may be fewer queries than keys."""
     needs: Mapping[str, str] = field(factory=dict)
+    """Modules that must be installed -> how to install them."""
     capability: tuple[int, int] = (0, 0)
+    """Lowest compute capability of a CUDA device."""
 
 
 @frozen(kw_only=True)
-class Asked:
-    """What a kernel is wanted for. ``device`` may have a number, ``cuda:1``; ``head_width`` 0 is not known yet."""
+class AttentionRequest:
+    """What a kernel must compute. ``device`` may have a number, ``cuda:1``; ``head_width`` 0 means not known yet."""
 
     device: str
     dtype: str

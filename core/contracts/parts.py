@@ -1,4 +1,4 @@
-"""What looks, draws and thinks: tilings, encoders, tokenizers, embeddings, adapters, backbones and heads."""
+"""Contracts of the parts of a model: tilings, encoders, tokenizers, embeddings, adapters, backbones and heads."""
 
 from __future__ import annotations
 
@@ -17,11 +17,32 @@ if TYPE_CHECKING:
     from ..sequence.mask import Mask
     from ..sequence.tiles import Tiles
 
+__all__ = [
+    "Adapter",
+    "AdapterConfig",
+    "Backbone",
+    "BackboneConfig",
+    "Borrower",
+    "BorrowerConfig",
+    "Choose",
+    "Embedding",
+    "EmbeddingConfig",
+    "Encoder",
+    "EncoderConfig",
+    "Head",
+    "HeadConfig",
+    "ImageTransform",
+    "Tiling",
+    "TilingConfig",
+    "Tokenizer",
+    "TokenizerConfig",
+]
+
 ImageTransform = Callable[["Image"], "Tensor"]
-"""A PIL picture of any size and mode RGB to a float32 tensor [3, height, width], normalised as the part wants it."""
+"""A PIL picture of any size in mode RGB to a float32 tensor [3, height, width], normalised for the part."""
 
 Choose = Callable[["Tensor"], "Tensor"]
-"""Logits [R, V] of R sequences to one code each [R]: guidance and sampling, given to ``Head.sample`` by the sampler."""
+"""Logits [R, V] of R sequences to one code each [R]: guidance and sampling, which the sampler passes to a head."""
 
 
 class TilingConfig(Protocol):
@@ -29,16 +50,17 @@ class TilingConfig(Protocol):
 
     @property
     def most(self) -> int:
-        """The most pictures that one picture is seen as."""
+        """Largest number of pictures that one picture is cut into."""
 
 
 class Tiling(Protocol):
-    """Cuts large pictures up before an encoder of one size looks at them. Runs in data workers, without torch."""
+    """Cuts large pictures into several of the encoder's size. Runs in data workers, without torch."""
 
-    def cut(self, picture: Image | ndarray, seen: Grid, background: tuple[int, int, int]) -> Tiles:
-        """A picture, RGB or uint8 [h, w, 3], to what is seen of it, each crop ``seen`` pixels high and wide.
+    def cut(self, picture: Image | ndarray, size: Grid, background: tuple[int, int, int]) -> Tiles:
+        """Cut a picture, RGB or uint8 [h, w, 3], into crops of ``size`` pixels.
 
-        One that is left whole, as an overview is, must be the picture itself: the pathway's transform pads it.
+        A tile that is the whole picture, such as an overview, must be the picture itself: the pathway's transform pads
+        it.
         """
 
 
@@ -49,7 +71,7 @@ class EncoderConfig(Protocol):
         """The port that the encoder gives."""
 
     def transform(self) -> ImageTransform:
-        """How a picture becomes the encoder's pixels (understanding pads to a square). May import torch when called."""
+        """The transform of a picture to the encoder's pixels (Janus pads to a square). May import torch when called."""
 
 
 class Encoder(Protocol):
@@ -61,10 +83,11 @@ class Encoder(Protocol):
 class TokenizerConfig(Protocol):
     """Kind ``tokenizer``; factory(config) -> Tokenizer."""
 
-    def codes(self) -> Codes: ...
+    def codes(self) -> Codes:
+        """The port that the tokenizer gives."""
 
     def transform(self) -> ImageTransform:
-        """How a picture becomes a target to draw (scaled to cover, centre-cropped, in [-1, 1])."""
+        """The transform of a picture to a target to draw (scaled to cover, centre-cropped, in [-1, 1])."""
 
 
 class Tokenizer(Protocol):
@@ -80,24 +103,25 @@ class Tokenizer(Protocol):
         """The codebook's vectors of codes [B, N, d], summed over depth: [B, N, width]."""
 
     def losses(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
-        """Training losses by name (each weighted, ready to be added up) and figures to watch (usage, perplexity)."""
+        """Training losses by name (weighted, so that their sum is minimised) and figures to log (usage, perplexity)."""
 
 
 class EmbeddingConfig(Protocol):
-    """Kind ``embedding``: codes to vectors, the backbone's view of what was drawn.
+    """Kind ``embedding``: codes to the vectors that the backbone reads.
 
     factory(config, codes: Codes, hidden: Hidden) -> Embedding.
-    It may borrow, see ``Borrower``.
+    It may use the backbone's matrices, see ``Borrower``.
     """
 
-    def embed(self, codes: Codes, hidden: Hidden) -> Features: ...
+    def embed(self, codes: Codes, hidden: Hidden) -> Features:
+        """The port that the embedding gives."""
 
 
 class Embedding(Protocol):
     """An ``nn.Module``: codes [B, n, d] -> vectors [B, n, width].
 
-    The codes are all N of a picture, or n of them in a row; ``first`` is the place of the first one in the picture. Who
-    doesn't care for places passes over it.
+    The codes are all N of a picture, or n consecutive ones; ``first`` is the position of the first one in the picture.
+    Embeddings that do not depend on positions ignore it.
     """
 
     def __call__(self, codes: Tensor, first: int = 0) -> Tensor: ...
@@ -107,11 +131,14 @@ class AdapterConfig(Protocol):
     """Kind ``adapter``; factory(config, source: Features, hidden: Hidden) -> Adapter."""
 
     def adapt(self, source: Features, hidden: Hidden) -> Features:
-        """What it gives: N' tokens of the hidden width. Raises ``Misfit`` where it cannot."""
+        """The port that the adapter gives: N' tokens of the hidden width. Raises ``PortMismatch`` where it cannot."""
 
 
 class Adapter(Protocol):
-    """An ``nn.Module``: features [B, N, width] -> [B, N', H]. One that draws maps each of them alone, so N' is N."""
+    """An ``nn.Module``: features [B, N, width] -> [B, N', H].
+
+    In a pathway that draws, it maps each of them alone, so N' is N.
+    """
 
     def __call__(self, features: Tensor) -> Tensor: ...
 
@@ -119,11 +146,12 @@ class Adapter(Protocol):
 class BackboneConfig(Protocol):
     """Kind ``backbone``; factory(config) -> Backbone."""
 
-    def hidden(self) -> Hidden: ...
+    def hidden(self) -> Hidden:
+        """The port that the backbone reads and gives."""
 
 
 class Backbone(Protocol):
-    """An ``nn.Module``: the language model without the generation of anything but text."""
+    """An ``nn.Module``: the language model."""
 
     def __call__(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: KVCache | None = None) -> Tensor:
         """Embeddings [B, T, H], positions int64 [B, T] -> hidden states [B, T, H] after the final norm.
@@ -139,9 +167,13 @@ class Backbone(Protocol):
 
 
 class HeadConfig(Protocol):
-    """Kind ``head``; factory(config, hidden: Hidden, codes: Codes) -> Head. It may borrow, see ``Borrower``."""
+    """Kind ``head``; factory(config, hidden: Hidden, codes: Codes) -> Head.
 
-    def predict(self, hidden: Hidden, codes: Codes) -> Logits: ...
+    It may use the backbone's matrices, see ``Borrower``.
+    """
+
+    def predict(self, hidden: Hidden, codes: Codes) -> Logits:
+        """The port that the head gives."""
 
 
 class Head(Protocol):
@@ -158,14 +190,14 @@ class Head(Protocol):
 
 
 class BorrowerConfig(Protocol):
-    """The config of an embedding or head whose codes are ids of the backbone's vocabulary, beside those of the text."""
+    """The config of an embedding or head whose codes are ids of the backbone's vocabulary, beside the text's ids."""
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:
-        """The ids of the codes, which the text leaves to them. Raises ``Misfit`` where the vocabulary lacks them."""
+        """The ids of the codes, none of which is text. Raises ``PortMismatch`` where the vocabulary lacks them."""
 
 
 class Borrower(Protocol):
-    """An embedding or head that works with the backbone's matrices, which stay the backbone's."""
+    """An embedding or head that uses the backbone's matrices, which remain the backbone's weights."""
 
     def borrow(self, backbone: Backbone) -> None:
-        """Keep the backbone, but not as a submodule, so that its weights have one name. Called before anything else."""
+        """Keep the backbone, but not as a submodule, so that its weights have one name. Called before other methods."""

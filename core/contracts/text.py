@@ -1,4 +1,4 @@
-"""What words become: text tokenizers and layouts."""
+"""Contracts of text tokenizers and layouts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ if TYPE_CHECKING:
     from ..sequence.spans import Sequence as SpanSequence
 
 
+__all__ = ["Layout", "LayoutConfig", "TextConfig", "TextTokenizer"]
+
+
 class TextConfig(Protocol):
     """Kind ``text``: the text tokenizer; factory(config, folder: Path | None) -> TextTokenizer.
 
-    ``folder`` is the model directory whose files (``tokenizer.json``) belong to the model, where there is one.
+    ``folder`` is the model directory that holds the tokenizer's files (``tokenizer.json``); None where there is none.
     """
 
     @property
     def vocabulary(self) -> int:
-        """Upper bound of the ids, 0 where it is whatever the backbone has."""
+        """Upper bound of the ids; 0 means the backbone's vocabulary."""
 
 
 class TextTokenizer(Protocol):
@@ -26,18 +29,19 @@ class TextTokenizer(Protocol):
 
     @property
     def fitted(self) -> bool:
-        """False until ``fit`` where the vocabulary is to be learned from the training text."""
+        """False until ``fit`` where the vocabulary is learned from the training text."""
 
-    def fit(self, texts: Iterable[str]) -> None: ...
+    def fit(self, texts: Iterable[str]) -> None:
+        """Learn the vocabulary from texts."""
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the text, nothing put before or after. A special token that is written in it stays ordinary text.
+        """Ids of the text, without a prefix or suffix. A special token that is written in the text is ordinary text.
 
-        Only a layout places special tokens, by ``id_of``: so nobody can type one into a prompt.
+        Only a layout places special tokens, by ``id_of``, so that a prompt cannot contain one.
         """
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of the ids, special tokens left out."""
+        """Text of the ids, without special tokens."""
 
     def id_of(self, token: str) -> int:
         """The id of a special token. Raises ``ComponentError`` naming the token where the vocabulary lacks it."""
@@ -49,25 +53,25 @@ class TextTokenizer(Protocol):
 class LayoutConfig(Protocol):
     """Kind ``layout``: a chat format; factory(config, text, pathways) -> Layout.
 
-    ``text`` is the ``TextTokenizer``, ``pathways`` a mapping from their names to ``PathwayShape``.
+    ``text`` is the ``TextTokenizer``; ``pathways`` maps names to ``PathwayShape``.
     """
 
 
 class Layout(Protocol):
-    """Conversations to typed spans, and the construction of the unconditional input for guidance.
+    """Conversations to typed spans, and the unconditional input for guidance.
 
-    It may also have ``cut(sequence, length) -> Sequence or None``: its rule for sequences that are too long for a row.
-    Without one the end is cut off, pictures whole, back to the last thing that is to be learned.
+    It may also have ``cut(sequence, length) -> Sequence or None``: its rule for sequences that are longer than a row.
+    The default cuts off the end, whole pictures at a time, back to the last span that has a loss.
     """
 
     def render(self, conversation: Conversation, *, answer: bool = True) -> SpanSequence:
-        """The whole conversation. Losses lie on the assistant's turns where ``answer``; else a prompt awaits one."""
+        """The whole conversation. With ``answer`` the assistant's turns have losses; without, it ends as a prompt."""
 
     def drawing_prompt(self, prompt: str, pathway: str) -> SpanSequence:
-        """Everything up to the first code of a picture to draw."""
+        """The sequence up to the first code of a picture to draw."""
 
     def unconditional(self, sequence: SpanSequence) -> SpanSequence:
-        """The same sequence with its prompt blanked, for training dropout and for guidance alike."""
+        """The same sequence with its prompt blanked, for training dropout and for guidance."""
 
     @property
     def stop_ids(self) -> Sequence[int]:
@@ -75,4 +79,4 @@ class Layout(Protocol):
 
     @property
     def pad_id(self) -> int:
-        """The id that fills padding; nothing sees or predicts it there."""
+        """The id that fills padding, which is neither attended to nor predicted."""

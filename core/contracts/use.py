@@ -1,11 +1,11 @@
-"""What a model is used, measured, computed and kept with: samplers, benchmarks, kernels and formats."""
+"""Contracts of what works with whole models: samplers, benchmarks, attention kernels and formats."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..contracts.kernels import Asked, Serves
+from ..contracts.kernels import AttentionRequest, KernelSupport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,20 @@ if TYPE_CHECKING:
     from ..weights import KeyMap
     from .showcase import Showcase
 
+__all__ = [
+    "Benchmark",
+    "BenchmarkConfig",
+    "Format",
+    "FormatConfig",
+    "Kernel",
+    "KernelConfig",
+    "Progress",
+    "Sampler",
+    "SamplerConfig",
+]
+
 Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much."""
+"""Called with the current activity, the number of its steps that are done, and the number of all of them."""
 
 
 class SamplerConfig(Protocol):
@@ -33,7 +45,7 @@ class SamplerConfig(Protocol):
 
 
 class Sampler(Protocol):
-    """Draws pictures with a whole model; ``janiform.generate_codes`` is at its disposal."""
+    """Draws pictures with a whole model; it may use ``janiform.generate_codes``."""
 
     def draw(
         self,
@@ -46,11 +58,11 @@ class Sampler(Protocol):
         on_codes: OnCodes | None = None,
         **overrides: Any,
     ) -> Tensor:
-        """Codes int64 [B, N, d] of one picture for each prompt. ``overrides`` replace settings of the config.
+        """Codes int64 [B, N, d] of one picture per prompt. ``overrides`` replace settings of the config.
 
-        ``on_codes`` is called after every step with all codes so far, in whatever order they are drawn.
+        ``on_codes`` is called after every step with all codes so far, whatever their order.
 
-        Raises ``UsageError`` for an override that the sampler does not have.
+        Raises ``UsageError`` for an override that is not a setting of the sampler.
         """
 
 
@@ -59,70 +71,70 @@ class BenchmarkConfig(Protocol):
 
 
 class Benchmark(Protocol):
-    """``progress(what, done, of)`` is called now and then while it works."""
+    """Measures a model, and calls ``progress(activity, done, total)`` while it works."""
 
     def run(self, model: Model, progress: Progress) -> Mapping[str, Any]:
-        """Scores as plain JSON-able data, with the counts and the settings that belong to them.
+        """Scores as data for JSON, with their counts and settings.
 
         Every key but ``counts`` and ``settings`` is a group: name -> score in 0 .. 1. ``counts`` has the same groups
-        and names: how many predictions each score is a mean of. ``settings`` is all that repeats the numbers.
+        and names: the number of predictions behind each score. ``settings`` suffice to reproduce the scores.
         """
 
     def show(self, model: Model, drawings: int, answers: int, progress: Progress) -> Showcase:
-        """Examples to look at: so many prompts drawn and judged, and so many questions about own and other pictures."""
+        """Examples: ``drawings`` pictures, drawn and judged, and ``answers`` questions with their answers."""
 
 
 class KernelConfig(Protocol):
-    """Kind ``kernel``; factory(config) -> Kernel. No setting is required."""
+    """Kind ``kernel``; factory(config) -> Kernel. Every setting has a default."""
 
-    def serves(self) -> Serves:
-        """What the kernel can do: devices, dtypes, heads, masks, and what must be installed for it."""
+    def serves(self) -> KernelSupport:
+        """What the kernel supports: devices, data types, heads, masks, and what must be installed."""
 
-    def advantage(self, asked: Asked) -> str:
-        """Why ``auto`` should take it rather than sdpa for what is asked, which it serves; empty where not."""
+    def advantage(self, request: AttentionRequest) -> str:
+        """Why ``auto`` should choose it rather than sdpa for a request that it supports; empty where it should not."""
 
 
 class Kernel(Protocol):
-    """Attention under a declared mask, equal within rounding to every other kernel; called by ``janiform.attend``."""
+    """Attention under a declared mask, equal to other kernels within rounding; called by ``janiform.attend``."""
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
         """Queries [B, heads, T, Dh] over keys and values [B, kv_heads, S, Dh] -> [B, heads, T, Dh], scaled by Dh^-0.5.
 
-        The queries are the last T of the S keys. ``mask.documents`` and ``mask.blocks`` say who sees whom,
-        ``mask.compiled`` gives it as a tensor, ``mask.runs`` as stretches; what the kernel itself makes of it is made
-        once, by ``mask.kept``. Keys and values may be views of a longer cache. What comes out at padding is finite.
-        The three are of one dtype, also under autocast. janiform asks only what the config says that it serves.
+        The queries are the last T of the S keys. ``mask.documents`` and ``mask.blocks`` define which keys a query
+        attends to, ``mask.compiled`` gives it as a tensor, ``mask.runs`` as ranges; ``mask.kept`` keeps what the kernel
+        computes from the mask. Keys and values may be views of a longer cache. Outputs at padding are finite. All three
+        tensors have one dtype, also under autocast. The kernel is called only for what its config says it supports.
         """
 
 
 class FormatConfig(Protocol):
-    """Kind ``format``: a layout of model directories; factory(config) -> Format. No setting is required."""
+    """Kind ``format``: a layout of model directories; factory(config) -> Format. Every setting has a default."""
 
     def recognises(self, folder: Path) -> bool:
-        """Whether the directory is of this layout, told by its files: quickly, without torch, and without raising.
+        """Whether the directory has this layout, by its files: quickly, without torch, and without raising.
 
-        A damaged directory that is meant to be of the layout is recognised, so that ``recipe`` can say what is wrong.
+        A damaged directory of the layout is recognised, so that ``recipe`` can report what is wrong.
         """
 
 
 class Format(Protocol):
-    """How a directory holds a model: where its recipe and its weights are, and what its tensors are called.
+    """A layout of model directories: where the recipe and the weights are, and the names of the tensors.
 
-    janiform does the rest: it composes the recipe, compares every tensor with it, and fills the parts that are wanted.
-    ``keys`` serves both directions, so that a layout which is read can be written with few more lines.
+    janiform composes the recipe, compares every tensor with it, and fills the requested parts. ``keys`` serves reading
+    and writing.
     """
 
     def recipe(self, folder: Path) -> Recipe:
-        """The recipe of the model in a directory, from its own files and never from its name; reads no weights.
+        """The recipe of the model in a directory, from its files and never from its name; reads no weights.
 
-        Raises ``StorageError`` or ``RecipeError`` with everything that is wrong in those files.
+        Raises ``StorageError`` or ``RecipeError`` with everything that is wrong in these files.
         """
 
     def weights(self, folder: Path) -> WeightFiles:
         """The files of the weights; see ``janiform.weight_files``. Raises ``StorageError``."""
 
     def keys(self, plan: Plan) -> Mapping[str, KeyMap]:
-        """The names in the files of every part that has weights, by the paths of their owners.
+        """The tensor names in the files for every part with weights, by the paths of the owners.
 
         Raises ``CompositionError`` with everything in the plan that the layout cannot express.
         """
@@ -130,8 +142,8 @@ class Format(Protocol):
     def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
         """Write the model as a directory of this layout: weights, configs, text tokenizer.
 
-        ``model.writers(keys, metadata)`` are the writers of the weights' files, for ``janiform.write_files``.
-        ``shard_size``: bytes that a file of weights has at most; None is what is usual in the layout.
+        ``model.writers(keys, metadata)`` are the writers of the weight files, for ``janiform.write_files``.
+        ``shard_size`` is the largest size of a weight file in bytes; None means the layout's usual size.
 
         Raises ``CompositionError`` before anything is written where ``keys`` would, ``StorageError`` where it fails,
         and ``UsageError`` for a ``shard_size`` where the layout has no shards.

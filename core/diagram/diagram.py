@@ -1,4 +1,4 @@
-"""Diagrams of composed models, written by the suffix of the file."""
+"""Files with diagrams of composed models, in the format of the file's suffix."""
 
 from __future__ import annotations
 
@@ -29,9 +29,6 @@ def write_diagram(plan: Plan, path: Path, costs: Costs | None = None) -> None:
         case ".md":
             text = f"```mermaid\n{diagram_mermaid(plan, costs)}```\n"
         case suffix:
-            said = f"'{suffix}'" if suffix else "no suffix"
-            raise UsageError(
-                f"'{path}' has {said}, and a diagram is written by its suffix: "
-                ".svg for a picture, .mmd or .md for Mermaid"
-            )
+            given = f"the suffix '{suffix}'" if suffix else "no suffix"
+            raise UsageError(f"'{path}' has {given}; a diagram needs .svg for a picture, or .mmd or .md for Mermaid")
     path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A plan as nodes and arrows, in columns and rows: what both kinds of diagram draw."""
+"""A plan as nodes and arrows in columns and rows, the common basis of both kinds of diagram."""
 
 from __future__ import annotations
 
@@ -7,35 +7,22 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from .. import units
+from ..components.kinds import KINDS, VERBS
 from ..compose.plan import PartPlan, Plan
-from ..compose.slots import VERBS
 from ..ports import Codes, Features, Hidden, Logits, Port
 
 if TYPE_CHECKING:
     from ..measure.costs import Costs
 
-ROWS = {
-    "input": 0,
-    "tiling": 1,
-    "layout": 2,
-    "encoder": 2,
-    "tokenizer": 2,
-    "text": 3,
-    "embedding": 3,
-    "adapter": 4,
-    "backbone": 5,
-    "head": 6,
-    "output": 6,
-    "sampler": 7,
-}
-"""Rows from the top, by kind; empty ones are left out."""
+ROWS = {"input": 0, "output": 6} | {kind.name: kind.row for kind in KINDS.values() if kind.row is not None}
+"""Rows from the top, by kind of node; empty ones are left out."""
 
 
 @frozen
 class Node:
-    """A part, or data that comes in or goes out (kinds ``input`` and ``output``).
+    """A part, or an input or output of the model (kinds ``input`` and ``output``).
 
-    ``column`` counts from the text's, 0; None for the backbone, which lies across all of them.
+    ``column`` 0 is that of the text; None means the backbone, which spans all of them.
     """
 
     key: str
@@ -50,7 +37,7 @@ class Node:
 
 @frozen
 class Arrow:
-    """What flows between two nodes, in one line or two; ``both`` ways between a picture and its tokenizer."""
+    """Data that flows between two nodes; ``label`` has one line or two. ``both``: it flows in both directions."""
 
     source: str
     target: str
@@ -60,7 +47,7 @@ class Arrow:
 
 @frozen
 class Graph:
-    """``columns`` are their headings, from the left; ``caption`` says what the whole costs."""
+    """A diagram's content. ``columns`` are headings, from the left; ``caption`` is one line about the whole model."""
 
     title: str
     caption: str
@@ -70,7 +57,7 @@ class Graph:
 
 
 def graph(plan: Plan, costs: Costs | None = None) -> Graph:
-    """Every owned part once, and every edge of the plan between them."""
+    """The graph of a plan: every part that is built once, and every edge."""
     names = list(plan.pathways)
     nodes = [Node("text in", "input", ("conversation",), 0)]
     arrows = [
@@ -101,7 +88,7 @@ def graph(plan: Plan, costs: Costs | None = None) -> Graph:
 
 
 def label_of(port: Port) -> tuple[str, ...]:
-    """What a port is, and its shape."""
+    """A description of a port, and its shape."""
     match port:
         case Features():
             where = f" on {port.grid}" if port.grid else ""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def diagram_mermaid(plan: Plan, costs: Costs | None = None) -> str:
-    """Flowchart text of a plan: parts with their paths and components, edges labelled with their shapes."""
+    """Flowchart text of a plan: parts with their paths and components, and edges with their shapes."""
     drawn = graph(plan, costs)
     names = {node.key: f"n{number}" for number, node in enumerate(drawn.nodes)}
     lines = ["flowchart TD"]
@@ -33,6 +33,6 @@ def _node(name: str, node: Node) -> str:
 
 
 def _quoted(*lines: str) -> str:
-    """Text that Mermaid takes as it is."""
+    """Text in quotes, escaped for Mermaid."""
     escaped = (line.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;") for line in lines)
     return '"' + "<br/>".join(escaped) + '"'

@@ -1,4 +1,4 @@
-"""Where the nodes of a diagram lie and how its arrows run, in pixels."""
+"""The positions of a diagram's nodes and the routes of its arrows, in pixels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .graph import Arrow, Graph, Node
 
 MARGIN, TOP, HEADING = 20.0, 68.0, 34.0
 LANE = 64.0
-"""Room to the right of a column's boxes, for arrows that lead back up."""
+"""Space to the right of a column's boxes, for arrows that lead back up."""
 ROW_GAP, LINE, PADDING = 56.0, 17.0, 20.0
 LETTER = 7.4
-"""Width of a letter of a box's text, on the safe side."""
+"""Upper bound of the width of a letter in a box."""
 
 
 @frozen
@@ -44,10 +44,10 @@ class Box:
 
 @frozen
 class Route:
-    """How one arrow runs: SVG path data, and where its label stands.
+    """The route of one arrow: SVG path data, and the position of its label.
 
-    ``anchor`` is SVG's ``text-anchor``. ``label`` has one line or two. ``back``: the arrow leads up, beside the column,
-    and its label stands upright along it.
+    ``anchor`` is SVG's ``text-anchor``. ``label`` has one line or two. ``back``: the arrow leads up beside the column,
+    and its label is rotated along it.
     """
 
     arrow: Arrow
@@ -61,7 +61,7 @@ class Route:
 
 @frozen
 class Placement:
-    """``columns``: the panels behind the columns."""
+    """The layout of a diagram; ``columns`` are the panels behind the columns."""
 
     width: float
     height: float
@@ -71,7 +71,7 @@ class Placement:
 
 
 def place(graph: Graph) -> Placement:
-    """Columns side by side, rows from the top, the backbone across all columns."""
+    """Place columns side by side, rows from the top, and the backbone across all columns."""
     width = max(
         180.0, *(len(line) * LETTER + 24 for node in graph.nodes for line in node.lines if node.column is not None)
     )
@@ -104,22 +104,24 @@ def _routes(graph: Graph, boxes: dict[str, Box]) -> Iterator[Route]:
         leaving = [boxes[other.target] for other in down if other.source == arrow.source]
         arriving = [boxes[other.source] for other in down if other.target == arrow.target]
         x, to_x = _port(source, target, leaving), _port(target, source, arriving)
-        if source.centre == target.centre:  # straight down, from where the side with more arrows has it
+        if source.centre == target.centre:  # straight down, at the position on the side with more arrows
             x = to_x = to_x if len(leaving) == 1 else x
         if x == to_x:
             crowded = len(arriving) > 1 and target.width == source.width
             yield _straight(arrow, x, source.bottom, target.y, 14.0 if crowded else 0.0)
         else:
-            place_in_line = sorted(arriving, key=lambda box: box.centre).index(source)
-            yield _across(arrow, x, source.bottom, to_x, target.y, 9.0 * place_in_line)
+            rank = sorted(arriving, key=lambda box: box.centre).index(source)
+            yield _across(arrow, x, source.bottom, to_x, target.y, 9.0 * rank)
     for number, arrow in enumerate(back):
         earlier = sum(boxes[other.source].x == boxes[arrow.source].x for other in back[:number])
         yield _back(arrow, boxes[arrow.source], boxes[arrow.target], boxes["backbone"].bottom, 14.0 * earlier)
 
 
 def _port(box: Box, other: Box, others: list[Box]) -> float:
-    """Where on a side of ``box`` the arrow from or to ``other`` is fixed: right above or below it where the box is
-    wider, and otherwise beside the arrows from and to ``others``."""
+    """The horizontal position on ``box`` of the arrow from or to ``other``.
+
+    It is directly above or below ``other`` where the box is wider, and otherwise beside the arrows of ``others``.
+    """
     if box.width > other.width:
         return other.centre
     order = sorted(one.centre for one in others if one.width <= box.width)
@@ -134,7 +136,7 @@ def _straight(arrow: Arrow, x: float, y: float, to_y: float, lift: float) -> Rou
 
 
 def _across(arrow: Arrow, x: float, y: float, to_x: float, to_y: float, shift: float) -> Route:
-    """Down, over to another column and down again; the label lies above the level part, at its beginning."""
+    """Down, across to another column and down again; the label is above the start of the horizontal part."""
     level = to_y - 16 - shift
     turn = 8 if to_x > x else -8
     path = (

@@ -1,4 +1,4 @@
-"""A plan as a self-contained SVG picture, which follows the reader's light or dark colours."""
+"""A plan as a self-contained SVG picture in the reader's light or dark colours."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from ..components.kinds import KINDS
 from ..compose.plan import Plan
 from .graph import Node, graph
 from .placement import LINE, MARGIN, TOP, Box, Placement, Route, place
@@ -15,17 +16,17 @@ if TYPE_CHECKING:
 
 _STYLE = """
 .janiform { --paper: #ffffff; --panel: #f5f6f8; --ink: #1d2330; --muted: #5d6675; --line: #8a93a3;
-  --data: #ffffff; --see: #d9efe9; --adapt: #e3e9fb; --think: #e9e0fa; --say: #fde8d2; --read: #e8eaee;
+  --data: #ffffff; --picture: #d9efe9; --adapter: #e3e9fb; --backbone: #e9e0fa; --code: #fde8d2; --text: #e8eaee;
   font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; font-size: 12px; }
 @media (prefers-color-scheme: dark) {
   .janiform { --paper: #14171d; --panel: #1c2028; --ink: #eef0f4; --muted: #a3abba; --line: #77808f;
-    --data: #14171d; --see: #1d4a41; --adapt: #28386b; --think: #44316d; --say: #64401b; --read: #343a46; } }
+    --data: #14171d; --picture: #1d4a41; --adapter: #28386b; --backbone: #44316d; --code: #64401b; --text: #343a46; } }
 .janiform text { fill: var(--ink); }
 .janiform .paper { fill: var(--paper); }
 .janiform .panel { fill: var(--panel); }
 .janiform .title { font-size: 17px; font-weight: 600; }
 .janiform .heading, .janiform .path { font-size: 12.5px; font-weight: 600; }
-.janiform .note, .janiform .said { fill: var(--muted); }
+.janiform .note, .janiform .component { fill: var(--muted); }
 .janiform .label { font-size: 11px; fill: var(--muted); stroke: var(--panel); stroke-width: 4px; paint-order: stroke;
   stroke-linejoin: round; }
 .janiform .shape { font-family: ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; fill: var(--ink); }
@@ -33,18 +34,13 @@ _STYLE = """
 .janiform .back { stroke-dasharray: 5 4; }
 .janiform .tip { fill: var(--line); }
 .janiform .input, .janiform .output { fill: var(--data); stroke: var(--line); }
-.janiform .encoder, .janiform .tokenizer { fill: var(--see); }
-.janiform .embedding, .janiform .adapter { fill: var(--adapt); }
-.janiform .backbone { fill: var(--think); }
-.janiform .head, .janiform .sampler { fill: var(--say); }
-.janiform .text, .janiform .layout { fill: var(--read); }
-"""
+""" + "".join(f".janiform .{kind.name} {{ fill: var(--{kind.colour}); }}\n" for kind in KINDS.values() if kind.colour)
 
 
 def diagram_svg(plan: Plan, costs: Costs | None = None) -> str:
-    """The picture of a plan: a column for the text and for each pathway, every part once, edges with their shapes.
+    """The picture of a plan: one column for the text and each pathway, every part once, and edges with their shapes.
 
-    With ``costs``, parts are labelled with their parameters and the picture with the totals.
+    With ``costs``, parts have the number of their parameters, and the picture has the totals.
     """
     drawn = graph(plan, costs)
     placed = place(drawn)
@@ -79,7 +75,7 @@ def _node(node: Node, box: Box) -> Iterator[str]:
     yield _rectangle(box, node.kind, box.height / 2 if data else 8)
     first = box.middle - LINE * (len(node.lines) - 1) / 2 + 4.5
     for number, line in enumerate(node.lines):
-        kind = "said" if number or data else "path"
+        kind = "component" if number or data else "path"
         yield _text(box.centre, first + LINE * number, escape(line), kind, "middle")
 
 

@@ -40,7 +40,7 @@ def build_benchmark(component: Component, settings: Mapping[str, Any] | None = N
         config = structure(component.config, settings or {})
     except Mistakes as mistakes:
         raise UsageError(
-            [Problem(found.message, ".".join(map(str, found.path)), _SET, found.hint) for found in mistakes.found]
+            [Problem(found.message, ".".join(map(str, found.path)), _SET, found.hint) for found in mistakes.items]
         ) from None
     built: Benchmark = make(component, config)
     return built

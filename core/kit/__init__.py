@@ -1,7 +1,7 @@
-"""A new plugin package, written out of templates: one part that works, with its tests, to be changed into one's own."""
+"""A new plugin package, written from templates: one working component with its tests, to be changed by its author."""
 
 from __future__ import annotations
 
-from .package import KINDS, write_package
+from .package import PACKAGE_KINDS, write_package
 
-__all__ = ["KINDS", "write_package"]
+__all__ = ["PACKAGE_KINDS", "write_package"]

@@ -10,52 +10,48 @@ from typing import Final
 
 from .. import __version__
 from ..components.component import NAME
+from ..components.kinds import KINDS
 from ..components.registry import registry
 from ..errors import Problem, UsageError, nearest
 from ..storage.atomic import explained
 
-KINDS: Final = {
-    "encoder": ("understanding", "encoder", ", image_size = 64"),
-    "tokenizer": ("generation", "tokenizer", ", image_size = 64"),
-    "embedding": ("generation", "embedding", ""),
-    "adapter": ("understanding", "adapter", ""),
-    "backbone": ("", "backbone", ""),
-    "head": ("generation", "head", ""),
-    "kernel": ("training", "attention", ""),
-}
-"""The kinds that a package can begin with: where such a part stands in janus-mini, and what it must be set to there."""
+_TEMPLATES: Final = files(__package__).joinpath("templates")
+
+PACKAGE_KINDS: Final = tuple(kind for kind in KINDS if _TEMPLATES.joinpath(f"config.{kind}.txt").is_file())
+"""The kinds that a package can begin with: those that have templates."""
 
 SMALL: Final = {
     "encoder": '{"image_size": 16, "width": 8}',
     "tokenizer": '{"image_size": 16, "channels": 8, "vocabulary": 12}',
     "backbone": '{"width": 16, "layers": 2, "vocabulary": 40, "context": 32}',
 }
-"""Settings to test with, where the defaults are too large."""
+"""Settings to test a template with, where its defaults are too large."""
 
 
 def write_package(name: str, kind: str, folder: Path) -> list[Path]:
-    """Write an installable package with one component of ``kind`` that is called ``name``; gives its files.
+    """Write an installable package with one component of ``kind`` that is called ``name``; return its files.
 
     Raises:
-        UsageError: the name or the kind will not do, a component has the name, or there is something in the folder.
+        UsageError: the name or the kind is not valid, a component has the name, or the folder is not empty.
         StorageError: the folder cannot be written.
     """
-    if kind not in KINDS:
-        ways = nearest(kind, KINDS) or f"there are {', '.join(KINDS)}"
-        raise UsageError(Problem(f"a package cannot begin with the kind '{kind}'", hint=ways))
+    if kind not in PACKAGE_KINDS:
+        choices = nearest(kind, PACKAGE_KINDS) or f"choose one of {', '.join(PACKAGE_KINDS)}"
+        raise UsageError(Problem(f"a package cannot begin with the kind '{kind}'", hint=choices))
     if not NAME.fullmatch(name) or "." in name:
-        wish = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
+        example = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
         raise UsageError(
             Problem(
-                f"'{name}' is no name for a component: lower-case words and numbers, joined by single hyphens",
-                hint=f"for example '{wish}'" if NAME.fullmatch(wish) else "",
+                f"'{name}' is not a valid name for a component: use lower-case words and numbers, joined by hyphens",
+                hint=f"for example '{example}'" if NAME.fullmatch(example) else "",
             )
         )
-    taken = [component for component in registry().components(kind) if component.name == name]
-    if taken:
-        raise UsageError(Problem(f"there is {kind} '{name}' already", hint=f"from {taken[0].provider}; take another"))
+    others = [component for component in registry().components(kind) if component.name == name]
+    if others:
+        hint = f"it comes from {others[0].provider}; choose another name"
+        raise UsageError(Problem(f"{kind} '{name}' already exists", hint=hint))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(Problem(f"'{folder}' is there already", hint="give a folder that is new or empty"))
+        raise UsageError(Problem(f"'{folder}' already exists", hint="give a folder that is new or empty"))
     written = []
     for path, text in _texts(name, kind).items():
         file = folder / path
@@ -66,19 +62,25 @@ def write_package(name: str, kind: str, folder: Path) -> list[Path]:
     return written
 
 
+def mini_path(kind: str) -> str:
+    """The path at which the package's recipe, a variant of janus-mini, names a component of the kind."""
+    if KINDS[kind].place == "pathway":
+        return f"{'understanding' if 'features' in KINDS[kind].routes else 'generation'}.{kind}"
+    return "training.attention" if kind == "kernel" else kind
+
+
 def _texts(name: str, kind: str) -> dict[str, str]:
     module = f"janiform_{name.replace('-', '_')}"
-    pathway, slot, _ = KINDS[kind]
     words = {
         "name": name,
         "kind": kind,
         "a_kind": f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}",
         "module": module,
         "Class": name.title().replace("-", ""),
-        "path": f"{pathway}.{slot}".strip("."),
+        "path": mini_path(kind),
         "table": _table(kind, name),
-        "what": "the kernel" if kind == "kernel" else "the `torch.nn.Module`",
-        "port": "what the kernel serves" if kind == "kernel" else "the port that follows from them",
+        "model": "the `torch.nn.Module`" if KINDS[kind].weights else f"the {kind}",
+        "declaration": "the port that follows from them" if KINDS[kind].gives else f"what the {kind} supports",
         "small": f", {SMALL[kind]}" if kind in SMALL else "",
         "version": __version__,
     }
@@ -95,13 +97,15 @@ def _texts(name: str, kind: str) -> dict[str, str]:
 
 
 def _table(kind: str, name: str) -> str:
-    """The lines of a recipe that put the component in its place."""
-    pathway, slot, settings = KINDS[kind]
+    """The lines of the recipe that name the component."""
+    table, _, key = mini_path(kind).rpartition(".")
     if kind == "kernel":
-        return f'[{pathway}]\n{slot} = "{name}"'
-    return f'[{pathway}]\n{slot} = {{ use = "{name}"{settings} }}' if pathway else f'[{slot}]\nuse = "{name}"'
+        return f'[{table}]\n{key} = "{name}"'
+    if not table:
+        return f'[{key}]\nuse = "{name}"'
+    size = ", image_size = 64" if "transform" in KINDS[kind].declares else ""  # of janus-mini's pictures
+    return f'[{table}]\n{key} = {{ use = "{name}"{size} }}'
 
 
 def _filled(template: str, words: dict[str, str]) -> str:
-    text = files(__package__).joinpath("templates", f"{template}.txt").read_text(encoding="utf-8")
-    return Template(text).substitute(words)
+    return Template(_TEMPLATES.joinpath(f"{template}.txt").read_text(encoding="utf-8")).substitute(words)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..compose.diagnostics import Findings
+from ..compose.diagnostics import Diagnostics
 from ..compose.plan import PartPlan, Plan
-from ..contracts.factories import lacking
+from ..contracts.factories import missing_names
 from ..errors import CompositionError
 from ..model.modules import build_modules
 from ..ports import Codes, Features, Hidden, Logits
@@ -33,12 +33,12 @@ def check_promises(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -
     Raises ``CompositionError`` with every part that gives something else.
     """
     modules = build_modules(plan, device="meta") if modules is None else modules
-    findings = Findings(plan.recipe)
+    diagnostics = Diagnostics(plan.recipe)
     for path, module in modules.items():
         part = plan.parts[path]
         blame = f"{part.use.component.reference}, from {part.use.component.provider},"
-        if less := lacking(part.use.kind, module):
-            findings.add(path, f"{blame} makes a {type(module).__name__}, {less}", "mend the plugin")
+        if missing := missing_names(part.use.kind, module):
+            diagnostics.add(path, f"{blame} makes a {type(module).__name__}, {missing}", "mend the plugin")
             continue
         for name, call, wanted in _trials(plan, part, module):
             try:
@@ -48,45 +48,46 @@ def check_promises(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -
                 continue
             said = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
             if said != list(wanted):
-                findings.add(
+                diagnostics.add(
                     path,
                     f"{blame} declares {part.output}, but {name} of its module gives {said} where that is "
                     f"{list(wanted)}",
                     "mend the plugin; `janiform.testing` tests what parts promise",
                 )
-    if findings.problems:
-        raise CompositionError(findings.problems)
+    if diagnostics.problems:
+        raise CompositionError(diagnostics.problems)
 
 
 def _trials(plan: Plan, part: PartPlan, module: Any) -> Iterator[Trial]:
-    given, port = part.inputs, part.output
-    if part.use.kind == "encoder":
-        features = cast(Features, port)
-        yield "forward", lambda: module(_pixels(plan, part)), (1, features.tokens, features.width)
-    elif part.use.kind == "tokenizer":
-        codes = cast(Codes, port)
-        yield "encode", lambda: module.encode(_pixels(plan, part)), (1, codes.tokens, codes.depth)
-        yield "decode", lambda: module.decode(_ids(codes)), tuple(_pixels(plan, part).shape)
-        yield "vectors", lambda: module.vectors(_ids(codes)), (1, codes.tokens, codes.width)
-    elif part.use.kind == "embedding":
-        features = cast(Features, port)
-        yield "forward", lambda: module(_ids(cast(Codes, given["codes"]))), (1, features.tokens, features.width)
-    elif part.use.kind == "adapter":
-        features, source = cast(Features, port), cast(Features, given["source"])
-        yield (
-            "forward",
-            lambda: module(torch.empty(1, source.tokens, source.width)),
-            (1, features.tokens, features.width),
-        )
-    elif part.use.kind == "head":
-        logits, hidden = cast(Logits, port), cast(Hidden, given["hidden"])
-        yield "forward", lambda: module(torch.empty(_POSITIONS, hidden.width)), (_POSITIONS, logits.vocabulary)
-    elif part.use.kind == "backbone":
-        hidden = cast(Hidden, port)
-        states, positions = torch.empty(1, _POSITIONS, hidden.width, device="meta"), torch.arange(_POSITIONS)[None]
-        yield "embed", lambda: module.embed(positions.to("meta")), (1, _POSITIONS, hidden.width)
-        yield "forward", lambda: module(states, positions.to("meta"), Mask.causal()), (1, _POSITIONS, hidden.width)
-        yield "logits", lambda: module.logits(states), (1, _POSITIONS, hidden.vocabulary)
+    port = part.output
+    if isinstance(port, Codes):
+        yield "encode", lambda: module.encode(_pixels(plan, part)), (1, port.tokens, port.depth)
+        yield "decode", lambda: module.decode(_ids(port)), tuple(_pixels(plan, part).shape)
+        yield "vectors", lambda: module.vectors(_ids(port)), (1, port.tokens, port.width)
+    elif isinstance(port, Hidden):
+        states, positions = torch.empty(1, _POSITIONS, port.width, device="meta"), torch.arange(_POSITIONS)[None]
+        yield "embed", lambda: module.embed(positions.to("meta")), (1, _POSITIONS, port.width)
+        yield "forward", lambda: module(states, positions.to("meta"), Mask.causal()), (1, _POSITIONS, port.width)
+        yield "logits", lambda: module.logits(states), (1, _POSITIONS, port.vocabulary)
+    elif isinstance(port, Features):
+        yield "forward", lambda: module(_input(plan, part)), (1, port.tokens, port.width)
+    elif isinstance(port, Logits):
+        yield "forward", lambda: module(_input(plan, part)), (_POSITIONS, port.vocabulary)
+
+
+def _input(plan: Plan, part: PartPlan) -> Tensor:
+    """What a module takes: its first port as a tensor, or a picture where it takes none."""
+    match next(iter(part.inputs.values()), None):
+        case Codes() as codes:
+            return _ids(codes)
+        case Features() as features:
+            return torch.empty(1, features.tokens, features.width, device="meta")
+        case Hidden() as hidden:
+            return torch.empty(_POSITIONS, hidden.width, device="meta")
+        case Logits() as logits:
+            return torch.empty(_POSITIONS, logits.vocabulary, device="meta")
+        case None:
+            return _pixels(plan, part)
 
 
 def _pixels(plan: Plan, part: PartPlan) -> Tensor:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
-from ..compose.connect import compose
-from ..compose.diagnostics import Findings
+from ..compose.composer import compose
+from ..compose.diagnostics import Diagnostics
 from ..compose.plan import Plan
 from ..compose.selectors import select
 from ..errors import CompositionError, JaniformError, Problem
@@ -53,7 +53,7 @@ def trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
     Raises ``CompositionError`` with every selector that matches none.
     """
     sizes = {f"{path}.{name}": p.numel() for path, module in modules.items() for name, p in module.named_parameters()}
-    findings = Findings(plan.recipe)
+    diagnostics = Diagnostics(plan.recipe)
     found: dict[str, int] = {}
     problems: list[Problem] = []
     for name in plan.recipe.training.stages or plan.recipe.stages:  # others may be left from what it extends
@@ -62,14 +62,14 @@ def trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
             chosen = select(sizes, stage.train, plan.shared)
         except JaniformError as error:
             path = f"stage.{stage.name}.train"
-            problems += [evolve(problem, path=path, origin=findings.origin(path)) for problem in error.problems]
+            problems += [evolve(problem, path=path, origin=diagnostics.origin(path)) for problem in error.problems]
             continue
         try:
             layers = {} if stage.lora is None else adaptable(modules, stage.lora, chosen, plan.shared)
         except JaniformError as error:
             paths = [f"stage.{stage.name}.lora.{problem.path}" for problem in error.problems]
             problems += [
-                evolve(problem, path=path, origin=findings.origin(path))
+                evolve(problem, path=path, origin=diagnostics.origin(path))
                 for path, problem in zip(paths, error.problems, strict=True)
             ]
             continue

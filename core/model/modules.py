@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
-from ..compose.diagnostics import Findings
-from ..compose.slots import SLOTS
+from ..components.kinds import KINDS
+from ..compose.diagnostics import Diagnostics
 from ..contracts.factories import make
 from ..errors import CompositionError, JaniformError, Problem, nearest
 
@@ -28,15 +28,15 @@ def build_modules(
     ``parts`` limits it to some parts, by paths or by their first names. Raises ``CompositionError`` with every factory
     that fails, by component and plugin.
     """
-    findings = Findings(plan.recipe)
+    diagnostics = Diagnostics(plan.recipe)
     modules: dict[str, nn.Module] = {}
     for path in owners(plan, parts):
         with torch.device(device):
-            module = _make(plan.parts[path], findings)
+            module = _make(plan.parts[path], diagnostics)
         if module is not None:
             modules[path] = module if dtype is None else module.to(dtype=dtype)
-    if findings.problems:
-        raise CompositionError(findings.problems)
+    if diagnostics.problems:
+        raise CompositionError(diagnostics.problems)
     lend(modules)
     return modules
 
@@ -52,7 +52,7 @@ def lend(modules: Mapping[str, nn.Module]) -> None:
 
 def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:
     """The owners of the wanted parts with weights; None wants all. Raises ``CompositionError`` for unknown ones."""
-    with_weights = [path for path, part in plan.parts.items() if part.use.kind in SLOTS]
+    with_weights = [path for path, part in plan.parts.items() if KINDS[part.use.kind].weights]
     if parts is None:
         return list(dict.fromkeys(plan.owner(path) for path in with_weights))
     chosen: set[str] = set()
@@ -68,13 +68,13 @@ def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:
     return [path for path in with_weights if path in chosen]
 
 
-def _make(part: PartPlan, findings: Findings) -> nn.Module | None:
+def _make(part: PartPlan, diagnostics: Diagnostics) -> nn.Module | None:
     try:
         return cast(nn.Module, make(part.use.component, part.use.config, *part.inputs.values()))
     except JaniformError as error:
         for problem in error.problems:
             if problem.path:
-                findings.problems.append(problem)
+                diagnostics.problems.append(problem)
             else:  # a factory does not know where its part stands
-                findings.add(part.path, problem.message, problem.hint)
+                diagnostics.add(part.path, problem.message, problem.hint)
         return None

@@ -1,27 +1,25 @@
-"""Recipes: the grammar of the files, and the object that they become. Never imports torch.
+"""Recipes: the grammar of the files, and the ``Recipe`` that they give. Torch-free.
 
-file -> values with places (files, positions, tree) -> extends and overrides (layers, overrides, merge)
-     -> components, presets, defaults (parts, pathways, structure) -> Recipe (assemble) -> TOML again (write)
+file -> values with their origins (files, positions, tree) -> extends and overrides (extends, overrides, merge)
+     -> components, presets, defaults (part_reader, pathways, structure) -> Recipe (assemble) -> TOML again (write)
 """
 
 from .builder import build, share, use
 from .compare import Difference, Side, diff
-from .grammar import PATHWAY_PARTS
 from .part import Share, Use
 from .read import read_recipe, read_recipe_text
 from .recipe import Pathway, Recipe
-from .stage import Group, Lora, Stage, Training
+from .stage import Lora, SourceGroup, Stage, Training
 from .write import dumps, lines, tables
 
 __all__ = [
-    "PATHWAY_PARTS",
     "Difference",
-    "Group",
     "Lora",
     "Pathway",
     "Recipe",
     "Share",
     "Side",
+    "SourceGroup",
     "Stage",
     "Training",
     "Use",

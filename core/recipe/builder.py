@@ -1,4 +1,4 @@
-"""Recipes written in Python. They take the path of those in files, so both give the identical object."""
+"""Recipes written in Python, processed as those in files, so that both give equal objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..components.registry import registry as process_registry
 from ..errors import Origin, Problem, RecipeError
 from . import files
 from .grammar import GRAMMAR
-from .positions import Path
+from .positions import KeyPath
 from .read import resolve
 from .recipe import Recipe
 from .tree import dotted, table_from
@@ -21,19 +21,19 @@ _LEAVES = (bool, int, float, str)
 
 
 def use(component: str, **settings: Any) -> dict[str, Any]:
-    """A part for ``build``: a component, ``"siglip"`` or ``"siglip@1"``, with its settings and maybe a ``preset``."""
+    """A part for ``build``: a component, ``"siglip"`` or ``"siglip@1"``, with settings and optionally a ``preset``."""
     return {"use": component, **settings}
 
 
 def share(path: str) -> dict[str, Any]:
-    """A part for ``build`` that is the one at ``path``, or a whole pathway that is another."""
+    """A part for ``build`` that shares the part at ``path``, or a whole pathway that shares another."""
     return {"share": path}
 
 
 def build(
     *, overrides: Sequence[str] = (), registry: Registry | None = None, name: str = "recipe", **tables: Any
 ) -> Recipe:
-    """A recipe from keyword arguments that are the tables of the file.
+    """A recipe from keyword arguments, which are the tables of a file.
 
     ::
 
@@ -43,28 +43,28 @@ def build(
             understanding={"encoder": use("siglip", width=64), "adapter": use("mlp")},
         )
 
-    Values may be numbers, texts, booleans, paths, lists, tuples and dicts; None stands for a value that is left out.
-    Raises ``RecipeError``, with the line of the call as the place of every mistake.
+    Values may be numbers, strings, booleans, paths, lists, tuples and dicts; None means that a value is left out.
+    Raises ``RecipeError``; the origin of every problem is the line of the call.
     """
     frame = sys._getframe(1)
     origin = Origin(frame.f_code.co_filename, frame.f_lineno)
-    given = {"recipe": GRAMMAR, "name": name, **tables}
-    if refusal := files.refusal_of(given):
+    values = {"recipe": GRAMMAR, "name": name, **tables}
+    if refusal := files.refusal_of(values):
         raise RecipeError(Problem(refusal, origin=origin))
     problems: list[Problem] = []
-    values = _plain(given, (), origin, problems)
+    plain_values = _plain(values, (), origin, problems)
     if problems:
         raise RecipeError(problems)
-    return resolve(table_from(values, origin), overrides, registry or process_registry(), (), name)
+    return resolve(table_from(plain_values, origin), overrides, registry or process_registry(), (), name)
 
 
-def _plain(value: Any, path: Path, origin: Origin, problems: list[Problem]) -> Any:
-    """What a file could hold. Anything else goes to the problems."""
+def _plain(value: Any, path: KeyPath, origin: Origin, problems: list[Problem]) -> Any:
+    """The value as plain data that a file can contain; anything else is added to the problems."""
     if isinstance(value, Mapping):
         plain = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                problems.append(Problem(f"the key {key!r} is no text", dotted(path), origin))
+                problems.append(Problem(f"the key {key!r} is not a string", dotted(path), origin))
             elif item is not None:
                 plain[key] = _plain(item, (*path, key), origin, problems)
         return plain
@@ -73,8 +73,8 @@ def _plain(value: Any, path: Path, origin: Origin, problems: list[Problem]) -> A
     if isinstance(value, PurePath):
         return str(value)
     if type(value) not in _LEAVES:
-        message = f"a recipe cannot hold {type(value).__name__}"
-        problems.append(Problem(message, dotted(path), origin, "numbers, texts, booleans, lists and dicts"))
+        message = f"a recipe cannot contain {type(value).__name__}"
+        problems.append(Problem(message, dotted(path), origin, "use numbers, strings, booleans, lists and dicts"))
     elif isinstance(value, str) and not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        problems.append(Problem("holds half of a character, which no file can", dotted(path), origin))
+        problems.append(Problem("contains half of a surrogate pair, which a file cannot", dotted(path), origin))
     return value

@@ -1,4 +1,4 @@
-"""What differs between two recipes, by path."""
+"""The differences between two recipes, by path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Side:
 
 @frozen
 class Difference:
-    """A path at which two recipes differ. A side is None where its recipe has no such value."""
+    """A path at which two recipes differ; a side is None where its recipe has no value there."""
 
     path: str
     left: Side | None
@@ -31,7 +31,7 @@ class Difference:
 
 
 def diff(left: Recipe, right: Recipe) -> list[Difference]:
-    """Every value that differs, in the order of the left recipe, then what only the right one has."""
+    """Every value that differs, in the order of the left recipe, then the values that only the right one has."""
     values = [dict(_values(left)), dict(_values(right))]
     return [
         Difference(path, _side(left, values[0], path), _side(right, values[1], path))

@@ -1,4 +1,4 @@
-"""A recipe file, found and read: its tree with a line for every value, or the problem that it has."""
+"""Finding and reading recipe files: a tree with the line of every value, or a problem."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from .tree import Table, grow
 MAX_BYTES = 1 << 20
 MAX_LEVELS = 32
 
-# tomllib takes quadratic time over a dotted key of thousands of parts, so such keys are refused before it sees them.
+# tomllib takes quadratic time for a dotted key of thousands of parts, so such keys are refused before parsing.
 _SEGMENT = r"""(?:[\w-]{1,99}|"(?:[^"\\\n]|\\.){0,99}"|'[^'\n]{0,99}')[ \t]*\.[ \t]*"""
 _ENDLESS_KEY = re.compile(r"(?<![\w-])(?:" + _SEGMENT + r"){" + str(MAX_LEVELS) + "}")
-_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
 @frozen
 class RecipeFile:
-    """Where a recipe lies, and how it is named to a user."""
+    """The path of a recipe, and its name in messages."""
 
     path: Path
     label: str
 
 
 def locate(reference: str | Path, registry: Registry, beside: Path | None = None) -> RecipeFile:
-    """The file that a name or path stands for; a relative path starts at the folder ``beside``.
+    """The file of a name or path; a relative path starts at the folder ``beside``.
 
     Raises ``UsageError`` where there is no such file.
     """
@@ -46,7 +46,7 @@ def locate(reference: str | Path, registry: Registry, beside: Path | None = None
     path = (beside or Path()) / reference
     try:
         is_folder, is_file, exists = path.is_dir(), path.is_file(), path.exists()
-    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL in it
+    except (OSError, ValueError):  # an impossible file name: too long, or with a NUL
         is_folder = is_file = exists = False
     if is_file:
         return RecipeFile(path, _label(path))
@@ -58,7 +58,7 @@ def locate(reference: str | Path, registry: Registry, beside: Path | None = None
         raise UsageError(Problem(f"'{reference}' is not an ordinary file"))
     if looks_like_path(reference):
         raise UsageError(Problem(f"there is no file '{reference}'", hint=_similar(str(reference), path, recipes)))
-    file = registry.recipe(str(reference))  # raises: there is none, or two plugins claim it
+    file = registry.recipe(str(reference))  # raises where no plugin, or more than one, registers it
     return RecipeFile(file, _label(file))
 
 
@@ -67,7 +67,7 @@ def looks_like_path(reference: str | Path) -> bool:
 
 
 def read(file: RecipeFile) -> Table:
-    """The tree of a file. Raises ``RecipeError`` where it cannot be read, is too large, no UTF-8 or no TOML."""
+    """The tree of a file. Raises ``RecipeError`` where it cannot be read, is too large, or is not UTF-8 or TOML."""
     try:
         size = file.path.stat().st_size
         if size > MAX_BYTES:
@@ -87,7 +87,7 @@ def read(file: RecipeFile) -> Table:
 
 
 def parse(text: str, label: str, folder: Path | None = None) -> Table:
-    """The tree of a text, its origins ``label:line``. Raises ``RecipeError`` where it is no TOML."""
+    """The tree of a text, with origins ``label:line``. Raises ``RecipeError`` where it is not TOML."""
     values = load(text, lambda line: Origin(label, line))
     lines = positions.key_lines(text)
     tree = grow(values, lambda path: Origin(label, lines.get(path, 1), folder))
@@ -96,7 +96,7 @@ def parse(text: str, label: str, folder: Path | None = None) -> Table:
 
 
 def load(text: str, origin: Callable[[int | None], Origin]) -> dict[str, Any]:
-    """The values of a TOML text, after a look at what ``tomllib`` itself does not survive."""
+    """The values of a TOML text, checked first for what ``tomllib`` itself cannot process."""
     if match := _ENDLESS_KEY.search(text):
         line = text.count("\n", 0, match.start()) + 1
         raise RecipeError(Problem(f"a key has more than {MAX_LEVELS} parts", origin=origin(line)))
@@ -105,9 +105,10 @@ def load(text: str, origin: Callable[[int | None], Origin]) -> dict[str, Any]:
     except RecursionError:
         raise RecipeError(Problem(f"is nested more than {MAX_LEVELS} levels deep", origin=origin(None))) from None
     except tomllib.TOMLDecodeError as error:
-        place = _PLACE.search(str(error))
-        message = "is not TOML: " + _PLACE.sub("", str(error)) + (f" at column {place.group(2)}" if place else "")
-        raise RecipeError(Problem(message, origin=origin(int(place.group(1)) if place else None))) from error
+        position = _POSITION.search(str(error))
+        column = f" at column {position.group(2)}" if position else ""
+        message = "is not TOML: " + _POSITION.sub("", str(error)) + column
+        raise RecipeError(Problem(message, origin=origin(int(position.group(1)) if position else None))) from error
     except ValueError as error:  # a number of thousands of digits
         raise RecipeError(Problem(f"is not TOML: {error}", origin=origin(None))) from error
     if refusal := refusal_of(values):
@@ -116,20 +117,20 @@ def load(text: str, origin: Callable[[int | None], Origin]) -> dict[str, Any]:
 
 
 def refusal_of(values: Any) -> str:
-    """Why values cannot be those of a recipe: nested too deeply, or a number beyond TOML's. Works without recursion."""
+    """Why values are not valid in a recipe: nesting too deep, or a number beyond 64 bits. Not recursive."""
     layer = [values]
     for _ in range(MAX_LEVELS + 1):
         if any(isinstance(item, int) and not -(1 << 63) <= item < 1 << 63 for item in layer):
-            return "holds a whole number of more than 64 bits"
-        holders = [item for item in layer if isinstance(item, Mapping | list | tuple)]
-        layer = [item for holder in holders for item in (holder.values() if isinstance(holder, Mapping) else holder)]
+            return "contains a whole number of more than 64 bits"
+        nested = [item for item in layer if isinstance(item, Mapping | list | tuple)]
+        layer = [item for value in nested for item in (value.values() if isinstance(value, Mapping) else value)]
         if not layer:
             return ""
     return f"is nested more than {MAX_LEVELS} levels deep"
 
 
 def _label(path: Path) -> str:
-    """A path as short as a user can follow it: below the working directory, or with its folder alone."""
+    """The shortest clear form of a path: relative to the working directory, or with its package's folder alone."""
     if not path.is_absolute():
         return str(path)
     try:
@@ -142,9 +143,9 @@ def _label(path: Path) -> str:
 def _similar(reference: str, path: Path, recipes: Mapping[str, Path]) -> str:
     """The nearest recipe by name, or the nearest file in the same folder."""
     try:
-        known = {other.stem: str(Path(reference).with_name(other.name)) for other in path.parent.glob("*.toml")}
+        candidates = {other.stem: str(Path(reference).with_name(other.name)) for other in path.parent.glob("*.toml")}
     except (OSError, ValueError):
-        known = {}
-    known |= {name: name for name in recipes}
-    close = difflib.get_close_matches(Path(reference).stem, known, n=1)
-    return f"did you mean '{known[close[0]]}'?" if close else "`janiform recipes` lists the recipes"
+        candidates = {}
+    candidates |= {name: name for name in recipes}
+    close = difflib.get_close_matches(Path(reference).stem, candidates, n=1)
+    return f"did you mean '{candidates[close[0]]}'?" if close else "`janiform recipes` lists the recipes"

@@ -1,48 +1,41 @@
-"""The fixed words of the grammar, and which kind of component stands at which path."""
+"""The fixed words of the grammar, and the kind of component at each path."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from .positions import Path
+from ..components.kinds import KINDS, PATHWAY_PARTS, SINGLE_PARTS, Mode
+from .positions import KeyPath
 
 GRAMMAR = 1
 """The grammar's version, as in ``recipe = 1``."""
 
-Mode = Literal["look", "draw"]
-
-SINGLE_PARTS = ("backbone", "text", "layout")
-"""Parts that stand at the top of a recipe. Each is of the kind of its name, as are the parts of a pathway."""
-
-PATHWAY_PARTS = ("tiling", "encoder", "tokenizer", "embedding", "adapter", "head", "sampler")
-"""The parts of a pathway, in the order of the data."""
+SECTIONS = tuple(kind.name for kind in KINDS.values() if kind.place == "section")
+"""Kinds whose components are named in tables of their own: ``[source.NAME]``."""
 
 PATHWAY_MODES: dict[str, Mode] = {"understanding": "look", "generation": "draw"}
-"""The two pathways whose mode goes without saying."""
+"""The two pathways whose mode is implied by the name."""
 
 HEAD_KEYS = ("recipe", "name", "description", "extends")
 PROVIDERS = "providers"
-"""The table of a resolved recipe that says which distributions brought its components: ``"encoder siglip@1" = "…"``."""
+"""The table of a resolved recipe with the distributions of its components: ``"encoder siglip@1" = "…"``."""
 
-TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "start", "source", "stage", "training", "sink")
-RESERVED = {*HEAD_KEYS, *SINGLE_PARTS, "start", "source", "stage", "training", "sink", PROVIDERS}
+TABLES = (*SINGLE_PARTS, *PATHWAY_MODES, "start", "stage", "training", *SECTIONS)
+RESERVED = {*HEAD_KEYS, *TABLES, PROVIDERS} - PATHWAY_MODES.keys()
 
 WHOLE = "."
-"""In ``[start]``: all parts."""
+"""The name of all parts together in ``[start]``."""
 
 PART_KEYS = ("use", "preset")
-"""What stands in the table of a part beside the settings of its component."""
-
-DEFAULT_USES = {"text": "bpe", "layout": "janus", "embedding": "table", "sampler": "autoregressive"}
-"""The component of a kind where a recipe names none."""
+"""The keys in the table of a part that are not settings of its component."""
 
 
-def kind_at(path: Path) -> str | None:
-    """The kind of component whose table stands at a path, None where it is no part."""
+def kind_at(path: KeyPath) -> str | None:
+    """The kind of component whose table is at a path; None where there is none."""
     match path:
         case (str(name),) if name in SINGLE_PARTS:
             return name
-        case ("source" | "sink" as section, str()):
+        case (str(section), str()) if section in SECTIONS:
             return section
         case ("stage", str(), "objective"):
             return "objective"
@@ -51,10 +44,10 @@ def kind_at(path: Path) -> str | None:
     return None
 
 
-def is_pathway(path: Path) -> bool:
+def is_pathway(path: KeyPath) -> bool:
     return len(path) == 1 and path[0] not in RESERVED
 
 
-def looks(path: Path, mode: Any) -> bool:
-    """Whether the pathway at a path reads pictures, given what its table says its mode is."""
+def looks(path: KeyPath, mode: Any) -> bool:
+    """Whether the pathway at a path looks at pictures, given the mode in its table, if any."""
     return (mode or PATHWAY_MODES.get(str(path[0]))) == "look"

@@ -1,4 +1,4 @@
-"""What may stand at a place of the model: a component that is used, or another part that is shared."""
+"""A part of the model: a component that is used, or another part that is shared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..components.component import Component
 
 @frozen
 class Use:
-    """A component at a place of the recipe. ``config`` is an instance of ``component.config``.
+    """A component at a path of a recipe. ``config`` is an instance of ``component.config``.
 
     Two uses are equal when they name the same version of the same component with equal settings.
     """
@@ -28,6 +28,6 @@ class Use:
 
 @frozen
 class Share:
-    """A part that is not built, because the one at ``path`` is used. ``path`` always names a ``Use``."""
+    """A part that is not built, because the part at ``path`` is used. ``path`` always names a ``Use``."""
 
     path: str

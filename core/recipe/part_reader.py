@@ -1,4 +1,4 @@
-"""Tables of parts to uses of components: the component found, its preset laid below, its settings structured."""
+"""Tables of parts to ``Use``s: look up the component, merge its preset and settings, and structure them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 import attrs
 
 from ..components.component import Component
+from ..components.kinds import KINDS
 from ..components.registry import Registry
 from ..errors import JaniformError, Origin, nearest
-from .grammar import DEFAULT_USES, PART_KEYS
+from .grammar import PART_KEYS
 from .part import Use
 from .paths import with_paths
-from .positions import Path
-from .report import Report
+from .positions import KeyPath
+from .problems import ProblemList
 from .structure import Mistakes, structure
 from .tree import Leaf, Node, Table, child, dotted, overlay, plain, table_from
 from .values import got
@@ -23,30 +24,30 @@ DEFAULT = Origin("default")
 
 
 class PartReader:
-    """Reads the tables of parts. ``origins`` collects where each value of each part was written.
+    """Reads the tables of parts. ``origins`` collects the origin of each value of each part.
 
-    ``providers`` are the distributions that components came from when the recipe was written, by kind and reference.
+    ``providers`` are the distributions of components when the recipe was written, by kind and reference.
     """
 
-    def __init__(self, registry: Registry, report: Report) -> None:
+    def __init__(self, registry: Registry, problems: ProblemList) -> None:
         self.registry = registry
-        self.report = report
+        self.problems = problems
         self.origins: dict[str, Origin] = {}
         self.providers: Mapping[str, str] = {}
 
-    def use(self, path: Path, kind: str, node: Node, hint: str = "") -> Use | None:
-        """The component that a part's table names, with its settings; None where the report says why there is none.
+    def use(self, path: KeyPath, kind: str, node: Node, hint: str = "") -> Use | None:
+        """The component that a part's table names, with its settings; None where there is a problem, which is added.
 
-        ``hint`` is what would help where the table names no component.
+        ``hint`` is the remedy where the table names no component.
         """
         if not isinstance(node, Table):
             value = plain(node)
             written = f'{{ use = "{value}" }}' if isinstance(value, str) and value else '{ use = "…" }'
-            self.report.add(f"expected a table, got {got(value)}", path, node.origin, f"write {path[-1]} = {written}")
+            self.problems.add(f"expected a table, got {got(value)}", path, node.origin, f"write {path[-1]} = {written}")
             return None
         if "share" in node.entries:
-            hint = "only the parts of a pathway can be shared"
-            self.report.add("cannot be shared", path, node.entries["share"].origin, hint)
+            hint = "only parts of pathways can be shared"
+            self.problems.add("cannot be shared", path, node.entries["share"].origin, hint)
             return None
         component = self._component(path, kind, node, hint)
         if component is None:
@@ -56,58 +57,58 @@ class PartReader:
             config = structure(component.config, plain(settings))
         except Mistakes as mistakes:
             presets = f"or choose a preset: {', '.join(component.presets)}" if component.presets else ""
-            self.report.mistakes(mistakes, path, settings, presets)
+            self.problems.mistakes(mistakes, path, settings, presets)
             return None
         self.record_settings(path, config, settings)
         return Use(kind, component, config)
 
-    def _component(self, path: Path, kind: str, table: Table, hint: str) -> Component | None:
-        place = (*path, "use")
+    def _component(self, path: KeyPath, kind: str, table: Table, hint: str) -> Component | None:
+        use_path = (*path, "use")
         node = table.entries.get("use")
-        if node is None and kind in DEFAULT_USES:
-            node = Leaf(DEFAULT_USES[kind], DEFAULT)
+        if node is None and KINDS[kind].default:
+            node = Leaf(KINDS[kind].default, DEFAULT)
         if node is None:
             names = sorted({component.name for component in self.registry.components(kind)})
             hint = hint or (
-                f"there is: {', '.join(names)}" if names else f"no plugin brings a component of kind {kind}"
+                f"choose one of {', '.join(names)}" if names else f"no plugin provides a component of kind {kind}"
             )
-            self.report.missing(f'names no {kind}: use = "…" is missing', path, table.origin, hint)
+            self.problems.missing('has no component: use = "…" is missing', path, table.origin, hint)
             return None
         reference = plain(node)
         if not isinstance(reference, str):
-            self.report.add(f"expected the name of a component, got {got(reference)}", place, node.origin)
+            self.problems.add(f"expected the name of a component, got {got(reference)}", use_path, node.origin)
             return None
         try:
             component = self.registry.find(kind, reference)
         except JaniformError as error:
-            said = self.providers.get(f"{kind} {reference}")
-            lost = self.registry.lost(kind, reference, said) if said else ""
+            provided_by = self.providers.get(f"{kind} {reference}")
+            hint = self.registry.explain_missing(kind, reference, provided_by) if provided_by else ""
             for problem in error.problems:
-                self.report.add(problem.message, place, node.origin, lost or problem.hint)
+                self.problems.add(problem.message, use_path, node.origin, hint or problem.hint)
             return None
-        self.origins[dotted(place)] = node.origin
+        self.origins[dotted(use_path)] = node.origin
         return component
 
-    def _with_preset(self, path: Path, component: Component, table: Table) -> Table:
-        """The part's own settings over those of its preset."""
+    def _with_preset(self, path: KeyPath, component: Component, table: Table) -> Table:
+        """The part's own settings, merged over those of its preset."""
         own, node = table.without(*PART_KEYS), table.entries.get("preset")
         if node is None:
             return own
-        name, place = plain(node), (*path, "preset")
+        name, preset_path = plain(node), (*path, "preset")
         if not isinstance(name, str):
-            self.report.add(f"expected the name of a preset, got {got(name)}", place, node.origin)
+            self.problems.add(f"expected the name of a preset, got {got(name)}", preset_path, node.origin)
         elif name not in component.presets:
             hint = nearest(name, component.presets) or f"its presets: {', '.join(component.presets) or 'none'}"
-            self.report.add(
-                f"{component.kind} '{component.reference}' has no preset '{name}'", place, node.origin, hint
+            self.problems.add(
+                f"{component.kind} '{component.reference}' has no preset '{name}'", preset_path, node.origin, hint
             )
         else:
             preset = table_from(component.presets[name], Origin(f"preset '{name}'"))
             return Table(overlay(preset, own).entries, table.origin)
         return own
 
-    def record_settings(self, path: Path, value: Any, node: Node | None, but: Sequence[str] = ()) -> None:
-        """Where every value of a structured object was written; what nobody wrote is a default."""
+    def record_settings(self, path: KeyPath, value: Any, node: Node | None, but: Sequence[str] = ()) -> None:
+        """Record the origin of every value of a structured object; values that are not written are defaults."""
         if attrs.has(type(value)):
             for attribute in attrs.fields(type(value)):
                 name = attribute.alias or attribute.name

@@ -1,7 +1,6 @@
-"""Paths that a recipe names: a relative one starts at the file that it is written in, or where an override was given.
+"""Paths in recipes. A relative path starts at the folder of its file, or at the working directory of an override.
 
-They are made absolute when a recipe is read, so that the recipe that a run keeps in its own folder means the same
-files.
+Paths are made absolute when a recipe is read, so that the copy in a run's folder names the same files.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from ..errors import Origin
 from .tree import Leaf, Table
 
 PATH = "path"
-"""In the metadata of a config's field: what is a text there is a path, or empty."""
+"""Key in the metadata of a config's field whose string is a path, or empty."""
 
 
-def beside(text: str, origin: Origin) -> str:
-    """A path, as it is from anywhere."""
-    known = text.startswith("~") or Path(text).is_absolute()
-    return text if origin.folder is None or known or not text.strip() else str((origin.folder / text).absolute())
+def absolute_path(text: str, origin: Origin) -> str:
+    """The absolute path of a path that was written at an origin."""
+    absolute = text.startswith("~") or Path(text).is_absolute()
+    return text if origin.folder is None or absolute or not text.strip() else str((origin.folder / text).absolute())
 
 
 def with_paths(config: type[Any], settings: Table) -> Table:
-    """The settings of a component, those among them that are paths made absolute."""
+    """The settings of a component, with absolute paths."""
     entries = dict(settings.entries)
     for attribute in attrs.fields(config):
         name = attribute.alias or attribute.name
         node = entries.get(name)
         if attribute.metadata.get(PATH) and isinstance(node, Leaf) and isinstance(node.value, str):
-            entries[name] = Leaf(beside(node.value, node.origin), node.origin)
+            entries[name] = Leaf(absolute_path(node.value, node.origin), node.origin)
     return Table(entries, settings.origin)

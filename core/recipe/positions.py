@@ -1,4 +1,4 @@
-"""On which line every key of a TOML text stands. ``tomllib`` gives the values; this gives the places to point at."""
+"""The line of every key of a TOML text, for error messages: ``tomllib`` gives the values without positions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import tomllib
 from bisect import bisect_right
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and list indices from the top of a file to a value: ``("generation", "adapter", "depth")``."""
 
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
@@ -18,26 +18,26 @@ _STRING = re.compile(
 _SCALAR = re.compile(r"[^\n,#\]}]+")
 
 
-def key_lines(text: str) -> dict[Path, int]:
+def key_lines(text: str) -> dict[KeyPath, int]:
     """The line, from 1, of every key, table and list item of a text that ``tomllib`` accepts.
 
-    A table stands where it is first named: at its header, or at the first dotted key that runs through it.
+    The line of a table is where it is first named: its header, or the first dotted key that contains it.
     """
     return _Scanner(text.replace("\r\n", "\n")).scan()
 
 
 class _Scanner:
-    """Walks over a valid text once, so it looks only at what separates keys from values."""
+    """Scans a valid text once, looking only at the separators of keys and values."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.newlines = [match.start() for match in re.finditer("\n", text)]
-        self.lines: dict[Path, int] = {}
-        self.last_item: dict[Path, int] = {}
+        self.lines: dict[KeyPath, int] = {}
+        self.last_item: dict[KeyPath, int] = {}
 
-    def scan(self) -> dict[Path, int]:
-        table: Path = ()
+    def scan(self) -> dict[KeyPath, int]:
+        table: KeyPath = ()
         self.skip(_BLANK)
         while self.at < len(self.text):
             if self.text[self.at] == "[":
@@ -47,13 +47,13 @@ class _Scanner:
             self.skip(_BLANK)
         return self.lines
 
-    def header(self) -> Path:
+    def header(self) -> KeyPath:
         many = self.text.startswith("[[", self.at)
         self.at += 2 if many else 1
         line = self.line()
         *outer, last = self.keys()
         self.at += 2 if many else 1
-        path: Path = ()
+        path: KeyPath = ()
         for key in outer:
             path = self.latest(self.name(path, key, line))
         path = self.name(path, last, line)
@@ -63,11 +63,11 @@ class _Scanner:
             self.lines[path] = line
         return path
 
-    def latest(self, path: Path) -> Path:
-        """Where a header goes on below an array of tables: in its newest table."""
+    def latest(self, path: KeyPath) -> KeyPath:
+        """The path with its last index where it is an array of tables: headers below it belong to the newest table."""
         return (*path, self.last_item[path]) if path in self.last_item else path
 
-    def pair(self, path: Path) -> None:
+    def pair(self, path: KeyPath) -> None:
         line = self.line()
         for key in self.keys():
             path = self.name(path, key, line)
@@ -88,7 +88,7 @@ class _Scanner:
                 return keys
             self.at += 1
 
-    def value(self, path: Path) -> None:
+    def value(self, path: KeyPath) -> None:
         opening = self.text[self.at]
         if opening in "\"'":
             self.skip(_STRING)
@@ -98,7 +98,7 @@ class _Scanner:
         else:
             self.skip(_SCALAR)
 
-    def items(self, path: Path, closing: str) -> None:
+    def items(self, path: KeyPath, closing: str) -> None:
         index = 0
         self.skip(_BLANK)
         while self.text[self.at] != closing:
@@ -114,7 +114,7 @@ class _Scanner:
                 self.skip(_BLANK)
         self.at += 1
 
-    def name(self, path: Path, key: str, line: int) -> Path:
+    def name(self, path: KeyPath, key: str, line: int) -> KeyPath:
         path = (*path, key)
         self.lines.setdefault(path, line)
         return path

@@ -10,35 +10,35 @@ from ..components.registry import registry as process_registry
 from ..errors import JaniformError
 from . import files
 from .assemble import assemble
-from .layers import Layers
+from .extends import Extends
 from .merge import Merger
 from .overrides import apply_overrides
 from .part_reader import PartReader
+from .problems import ProblemList
 from .recipe import Recipe
-from .report import Report
 from .tree import Table
 
 
 def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
-    """The recipe of a name that a plugin brings, or of a file.
+    """The recipe of a name that a plugin registers, or of a file.
 
     Args:
         name_or_path: ``"janus-pro-1b"``, or ``"my/recipe.toml"``.
         overrides: lines of TOML that change a value, ``"generation.adapter.depth = 3"``, in order.
-        registry: where components and recipes are looked up; that of the process where it is left out.
+        registry: registry of components and recipes; the process's by default.
 
     Raises:
         UsageError: there is no such recipe.
-        RecipeError: the recipe has mistakes; all of them, by file and line.
+        RecipeError: the recipe has problems; all of them are listed, by file and line.
     """
     registry = registry or process_registry()
     file = files.locate(name_or_path, registry)
-    report = Report()
+    problems = ProblemList()
     try:
         tree = files.read(file)
     except JaniformError as error:
-        report.lost(error.problems)
-        report.raise_if_any()
+        problems.unreadable(error.problems)
+        problems.raise_if_any()
         raise
     return resolve(tree, overrides, registry, (file,), file.path.stem)
 
@@ -50,9 +50,9 @@ def read_recipe_text(
     registry: Registry | None = None,
     name: str = "recipe",
 ) -> Recipe:
-    """The recipe of a text. ``source`` is what errors and origins call it, ``name`` its name where it gives none.
+    """The recipe of a text. ``source`` is its name in errors and origins, ``name`` the recipe's default name.
 
-    Raises ``RecipeError``. What it extends by a relative path is looked for in the working directory.
+    Raises ``RecipeError``. Relative paths that it extends start at the working directory.
     """
     return resolve(files.parse(text, source), overrides, registry or process_registry(), (), name)
 
@@ -60,18 +60,18 @@ def read_recipe_text(
 def resolve(
     tree: Table, lines: Sequence[str], registry: Registry, chain: tuple[files.RecipeFile, ...], fallback_name: str
 ) -> Recipe:
-    """A tree, with all that it extends and all that is laid over it, to a recipe. Every way to a recipe leads here."""
-    report = Report()
+    """A tree, with everything that it extends and its overrides, to a recipe. All ways of reading a recipe end here."""
+    problems = ProblemList()
 
     def canonical(kind: str, reference: str) -> str:
         try:
             return registry.find(kind, reference).reference
-        except JaniformError:  # reported where the part is read
+        except JaniformError:  # added where the part is read
             return reference
 
     merger = Merger(canonical)
     whole = Table({}, tree.origin)
-    for layer in Layers(registry, report).of(tree, chain):
+    for layer in Extends(registry, problems).layers(tree, chain):
         whole = merger.merge(whole, layer)
-    whole = apply_overrides(whole, lines, merger, report)
-    return assemble(whole, PartReader(registry, report), report, fallback_name=fallback_name, notes=merger.notes)
+    whole = apply_overrides(whole, lines, merger, problems)
+    return assemble(whole, PartReader(registry, problems), problems, fallback_name=fallback_name, notes=merger.notes)

@@ -1,4 +1,4 @@
-"""A recipe as an object: which component stands where, with which settings. Plain data; nothing is built here."""
+"""A recipe as an object: the component of each part with its settings. Plain data; nothing is built here."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from attrs import field, frozen
 
+from ..components.kinds import PATHWAY_PARTS, SINGLE_PARTS, Mode
 from ..errors import Origin, Problem, RecipeError, nearest
-from .grammar import PATHWAY_PARTS, Mode
 from .part import Share, Use
 from .stage import Stage, Training
 
 
 @frozen
 class Pathway:
-    """One way between pictures and the backbone: ``look`` reads them, ``draw`` makes them."""
+    """A path between pictures and the backbone, which looks at them or draws them."""
 
     name: str
     mode: Mode
@@ -23,12 +23,11 @@ class Pathway:
 
 @frozen
 class Recipe:
-    """A whole recipe, resolved: every name has its version, every setting its value.
+    """A resolved recipe: every name has its version, every setting its value.
 
-    ``start``: path of a part, of a pathway, or "." -> the directory whose weights training begins with.
-    ``origins`` says where each value was written, by path (``generation.adapter.depth``). ``notes`` are sentences about
-    settings that were dropped, because another file or an override chose another component. Neither counts when recipes
-    are compared.
+    ``start`` maps the path of a part, of a pathway, or "." to the directory with its initial weights. ``origins`` maps
+    paths of values (``generation.adapter.depth``) to where they were written. ``notes`` are sentences about settings
+    that were dropped because another file or an override chose another component. Neither is compared by ``==``.
     """
 
     name: str
@@ -47,9 +46,9 @@ class Recipe:
 
     def parts(self) -> Iterator[tuple[str, Use | Share]]:
         """Every part of the model with its path: backbone, text, layout, then the pathways in the order of the data."""
-        yield "backbone", self.backbone
-        yield "text", self.text
-        yield "layout", self.layout
+        for kind in SINGLE_PARTS:
+            if (use := getattr(self, kind)) is not None:
+                yield kind, use
         for pathway in self.pathways.values():
             for kind in PATHWAY_PARTS:
                 if kind in pathway.parts:
@@ -57,7 +56,7 @@ class Recipe:
 
     def part(self, path: str) -> Use | Share:
         """The part at a path. Raises ``RecipeError`` with the nearest path where there is none."""
-        known = dict(self.parts())
-        if path not in known:
-            raise RecipeError(Problem(f"recipe '{self.name}' has no part '{path}'", hint=nearest(path, known)))
-        return known[path]
+        parts = dict(self.parts())
+        if path not in parts:
+            raise RecipeError(Problem(f"recipe '{self.name}' has no part '{path}'", hint=nearest(path, parts)))
+        return parts[path]

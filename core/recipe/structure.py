@@ -1,6 +1,6 @@
-"""Plain values to attrs classes, strictly: nothing unknown, no other type, every mistake in one pass.
+"""Plain values to attrs classes, strictly: no unknown names, no conversions, every mistake in one pass.
 
-cattrs dispatches on the types; the hooks here replace its lenient ones, which would take ``"3"`` for 3 and ``"abc"``
+cattrs dispatches on the types; the hooks here replace its lenient ones, which would accept ``"3"`` for 3 and ``"abc"``
 for a list of letters.
 """
 
@@ -10,7 +10,7 @@ import collections.abc
 import types
 from collections.abc import Callable, Iterable, Mapping
 from math import isnan
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
@@ -18,7 +18,7 @@ from cattrs import Converter
 
 from ..components.fields import ConfigField, config_fields
 from ..errors import nearest
-from .positions import Path
+from .positions import KeyPath
 from .values import got
 
 T = TypeVar("T")
@@ -29,9 +29,9 @@ _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 @attrs.frozen
 class Mistake:
-    """One value that does not fit, by its path below what is structured. ``missing`` where there is none."""
+    """One value that is not valid, by its path inside the structured value; ``missing`` where there is none."""
 
-    path: Path
+    path: KeyPath
     message: str
     hint: str = ""
     missing: bool = False
@@ -40,59 +40,59 @@ class Mistake:
         return attrs.evolve(self, path=(step, *self.path))
 
 
-class Mistakes(Exception):  # noqa: N818 - it carries findings from hook to hook and never leaves this package
+class Mistakes(Exception):  # noqa: N818 - it carries mistakes between hooks and never leaves this package
     """All mistakes of one value."""
 
-    def __init__(self, found: Iterable[Mistake]) -> None:
-        self.found = tuple(found)
-        super().__init__("\n".join(mistake.message for mistake in self.found))
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.items = tuple(mistakes)
+        super().__init__("\n".join(mistake.message for mistake in self.items))
 
 
-def structure(cls: type[T], values: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> T:
-    """An instance of an attrs class from plain values. ``given`` are fields that are not the user's to set.
+def structure(cls: type[T], values: Mapping[str, Any], fixed: Mapping[str, Any] | None = None) -> T:
+    """An instance of an attrs class from plain values. ``fixed`` are fields that the user cannot set.
 
     Raises ``Mistakes``.
     """
-    given = given or {}
-    fields = {field.name: field for field in _fields(cls) if field.name not in given}
-    found = [Mistake((name,), "unknown setting", nearest(name, fields)) for name in values if name not in fields]
-    arguments = dict(given)
+    fixed = fixed or {}
+    fields = {field.name: field for field in _fields(cls) if field.name not in fixed}
+    mistakes = [Mistake((name,), "unknown setting", nearest(name, fields)) for name in values if name not in fields]
+    arguments = dict(fixed)
     for name, field in fields.items():
         if name in values:
-            found += _into(arguments, name, values[name], field.type)
+            mistakes += _into(arguments, name, values[name], field.type)
         elif field.required:
-            found.append(Mistake((name,), "is missing", field.help, missing=True))
-    found += _refused(cls, arguments)
-    if found:
-        raise Mistakes(found)
+            mistakes.append(Mistake((name,), "is missing", field.help, missing=True))
+    mistakes += _refused(cls, arguments)
+    if mistakes:
+        raise Mistakes(mistakes)
     try:
         return cls(**arguments)
-    except Exception as error:  # the class is the component author's code: anything may come
+    except Exception as error:  # the class is a plugin's code, so any exception is possible
         raise Mistakes([Mistake((), _sentence(error, ""))]) from error
 
 
 def _fields(cls: type[Any]) -> list[ConfigField]:
     try:
         return config_fields(cls)
-    except Exception as error:  # annotations are evaluated, so anything may come
+    except Exception as error:  # annotations are evaluated, so any exception is possible
         message = f"the types of {cls.__name__}'s fields cannot be read: {type(error).__name__}: {error}"
         raise Mistakes([Mistake((), message)]) from error
 
 
 def _into(results: dict[Any, Any], step: Any, value: Any, expected: Any) -> list[Mistake]:
-    """Put the structured value into the results, or say what is wrong with it."""
+    """Put the structured value into the results; return its mistakes."""
     try:
         results[step] = _CONVERTER.structure(value, expected)
     except Mistakes as mistakes:
-        return [mistake.under(step) for mistake in mistakes.found]
-    except Exception as error:  # a type that only cattrs, or the component's author, knows how to read
+        return [mistake.under(step) for mistake in mistakes.items]
+    except Exception as error:  # from a type that only cattrs or the plugin can structure
         name = getattr(expected, "__name__", str(expected))
         return [Mistake((step,), f"expected {name}, got {got(value)}: {error}")]
     return []
 
 
 def _refused(cls: type[Any], arguments: Mapping[str, Any]) -> list[Mistake]:
-    """What the fields' validators say. Each is asked by itself, since attrs stops at the first that refuses."""
+    """The mistakes that validators report. Each is called by itself, since attrs stops at the first error."""
     instance = object.__new__(cls)
     present = {}
     for attribute in attrs.fields(cls):
@@ -101,21 +101,21 @@ def _refused(cls: type[Any], arguments: Mapping[str, Any]) -> list[Mistake]:
         if name in arguments or not isinstance(value, attrs.Factory | type(attrs.NOTHING)):
             object.__setattr__(instance, attribute.name, value)
             present[name] = attribute
-    found = []
+    mistakes = []
     for name in arguments:
         validator = present[name].validator
         try:
             if validator is not None:
                 validator(instance, present[name], arguments[name])
-        except AttributeError:  # it looks at another field, which is wrong itself
+        except AttributeError:  # it reads another field, which is itself missing or wrong
             continue
-        except Exception as error:  # validators are the component author's code: anything may come
-            found.append(Mistake((name,), _sentence(error, present[name].name)))
-    return found
+        except Exception as error:  # validators are a plugin's code, so any exception is possible
+            mistakes.append(Mistake((name,), _sentence(error, present[name].name)))
+    return mistakes
 
 
 def _sentence(error: Exception, name: str) -> str:
-    """What a validator said, without the field's name, which the path says already."""
+    """The message of a validator, without the field's name, which is in the path already."""
     message = str(error.args[0]) if error.args else type(error).__name__
     if not isinstance(error, ValueError | TypeError):
         message = f"{type(error).__name__}: {message}"
@@ -146,12 +146,12 @@ def _truth(value: Any, _: Any) -> bool:
 
 def _text(value: Any, _: Any) -> str:
     if not isinstance(value, str):
-        raise _expect("a text in quotes", value)
+        raise _expect("a string in quotes", value)
     return value
 
 
-def _file_path(value: Any, _: Any) -> FilePath:
-    return FilePath(_text(value, str))
+def _file_path(value: Any, _: Any) -> Path:
+    return Path(_text(value, str))
 
 
 def _choice(value: Any, annotation: Any) -> Any:
@@ -167,17 +167,18 @@ def _choice(value: Any, annotation: Any) -> Any:
 def _alternatives(value: Any, annotation: Any) -> Any:
     members = get_args(annotation)
     members = tuple(member for member in members if member is not type(None))  # TOML has no value for it
-    found: list[Mistake] = []
+    mistakes: list[Mistake] = []
     for member in sorted(members, key=lambda member: type(value) is not member):  # 3 is an int before it is a float
         results: dict[str, Any] = {}
-        wrong = _into(results, "", value, member)
-        if not wrong:
+        member_mistakes = _into(results, "", value, member)
+        if not member_mistakes:
             return results[""]
-        found += [attrs.evolve(mistake, path=mistake.path[1:]) for mistake in wrong]
-    if len(members) > 1 and all(not mistake.path for mistake in found):
-        wanted = [mistake.message.removeprefix("expected ").partition(", got ")[0] for mistake in found]
-        raise _expect(" or ".join(dict.fromkeys(wanted)), value)
-    raise Mistakes([mistake for mistake in found if mistake.path] or found)  # what fits but for its inside was meant
+        mistakes += [attrs.evolve(mistake, path=mistake.path[1:]) for mistake in member_mistakes]
+    if len(members) > 1 and all(not mistake.path for mistake in mistakes):
+        expected = [mistake.message.removeprefix("expected ").partition(", got ")[0] for mistake in mistakes]
+        raise _expect(" or ".join(dict.fromkeys(expected)), value)
+    # A member that fits except for a nested value is the one that was meant.
+    raise Mistakes([mistake for mistake in mistakes if mistake.path] or mistakes)
 
 
 def _sequence(value: Any, annotation: Any) -> Any:
@@ -191,13 +192,13 @@ def _sequence(value: Any, annotation: Any) -> Any:
     else:
         expected = (arguments[0] if arguments else Any,) * len(value)
     results: dict[int, Any] = {}
-    found = [
+    mistakes = [
         mistake
-        for index, (item, wanted) in enumerate(zip(value, expected, strict=True))
-        for mistake in _into(results, index, item, wanted)
+        for index, (item, item_type) in enumerate(zip(value, expected, strict=True))
+        for mistake in _into(results, index, item, item_type)
     ]
-    if found:
-        raise Mistakes(found)
+    if mistakes:
+        raise Mistakes(mistakes)
     make: Callable[[Iterable[Any]], Any] = kind if kind in (list, set, frozenset) else tuple
     return make(results.values())
 
@@ -207,9 +208,9 @@ def _mapping(value: Any, annotation: Any) -> dict[Any, Any]:
         raise _expect("a table", value)
     expected = (get_args(annotation) or (str, Any))[1]
     results: dict[str, Any] = {}
-    found = [mistake for name, item in value.items() for mistake in _into(results, name, item, expected)]
-    if found:
-        raise Mistakes(found)
+    mistakes = [mistake for name, item in value.items() for mistake in _into(results, name, item, expected)]
+    if mistakes:
+        raise Mistakes(mistakes)
     return results
 
 
@@ -230,7 +231,7 @@ def _converter() -> Converter:
         (float, _number),
         (bool, _truth),
         (str, _text),
-        (FilePath, _file_path),
+        (Path, _file_path),
     ):
         converter.register_structure_hook(plain_type, hook)
     hooks: list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]] = [

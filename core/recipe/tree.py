@@ -1,4 +1,4 @@
-"""Values with their origins: what a recipe's text, an override, a preset and Python code all become."""
+"""Values with their origins: the common form of a recipe's text, an override, a preset and Python code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from ..errors import Origin
-from .positions import Path
+from .positions import KeyPath
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -25,13 +25,15 @@ class Leaf:
 
 @frozen(eq=False)
 class Array:
+    """A list of nodes."""
+
     items: tuple[Node, ...]
     origin: Origin
 
 
 @frozen(eq=False)
 class Table:
-    """Named values in the order of their writing. ``origin`` is where the table was first named."""
+    """Named values in the order in which they are written. ``origin`` is where the table is first named."""
 
     entries: Mapping[str, Node]
     origin: Origin
@@ -40,7 +42,7 @@ class Table:
         return Table({name: node for name, node in self.entries.items() if name not in names}, self.origin)
 
     def text(self, name: str) -> str | None:
-        """The text that stands under a name, None where there is none or it is something else."""
+        """The string under a name; None where there is none."""
         node = self.entries.get(name)
         return node.value if isinstance(node, Leaf) and isinstance(node.value, str) else None
 
@@ -48,8 +50,8 @@ class Table:
 Node = Leaf | Array | Table
 
 
-def grow(value: Any, locate: Callable[[Path], Origin], path: Path = ()) -> Node:
-    """Plain data to a tree; ``locate`` says where the value at a path was written."""
+def grow(value: Any, locate: Callable[[KeyPath], Origin], path: KeyPath = ()) -> Node:
+    """Plain data to a tree; ``locate`` gives the origin of the value at a path."""
     if isinstance(value, Mapping):
         return Table({key: grow(item, locate, (*path, key)) for key, item in value.items()}, locate(path))
     if isinstance(value, list | tuple):
@@ -59,7 +61,7 @@ def grow(value: Any, locate: Callable[[Path], Origin], path: Path = ()) -> Node:
 
 
 def table_from(values: Mapping[str, Any], origin: Origin) -> Table:
-    """A table of plain data that comes from one place as a whole."""
+    """A table of plain data with a single origin."""
     tree = grow(values, lambda _: origin)
     assert isinstance(tree, Table)
     return tree
@@ -75,18 +77,18 @@ def plain(node: Node) -> Any:
 
 
 def overlay(
-    below: Table, above: Table, path: Path = (), still: Callable[[Table, Table, Path], Table] | None = None
+    below: Table, above: Table, path: KeyPath = (), keep: Callable[[Table, Table, KeyPath], Table] | None = None
 ) -> Table:
-    """``above`` wins. Tables are merged name by name, lists and other values replaced as a whole.
+    """Merge two tables: nested tables by name; lists and other values of ``above`` replace those of ``below``.
 
-    ``still`` may cut the lower table down first, to what the upper one leaves of it.
+    ``keep`` gives the entries of a lower table that remain valid under the upper one.
     """
-    below = still(below, above, path) if still else below
+    below = keep(below, above, path) if keep else below
     entries: dict[str, Node] = dict(below.entries)
     for name, node in above.entries.items():
         old = entries.get(name)
         both = isinstance(old, Table) and isinstance(node, Table)
-        entries[name] = overlay(old, node, (*path, name), still) if both else node  # type: ignore[arg-type]
+        entries[name] = overlay(old, node, (*path, name), keep) if both else node  # type: ignore[arg-type]
     return Table(entries, below.origin if below.entries else above.origin)
 
 
@@ -98,8 +100,8 @@ def child(node: Node | None, step: str | int) -> Node | None:
     return None
 
 
-def nearest_origin(node: Node, path: Path) -> Origin:
-    """Where the value at a path was written, or the closest table around it."""
+def nearest_origin(node: Node, path: KeyPath) -> Origin:
+    """The origin of the value at a path, or of the innermost table around it."""
     for step in path:
         below = child(node, step)
         if below is None:
@@ -108,8 +110,8 @@ def nearest_origin(node: Node, path: Path) -> Origin:
     return node.origin
 
 
-def leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
-    """Every value below a node that is not a table, with its path. Lists count as values."""
+def leaves(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
+    """Every value below a node that is not a table, with its path. A list is one value."""
     if isinstance(node, Table):
         for name, entry in node.entries.items():
             yield from leaves(entry, (*path, name))
@@ -117,8 +119,8 @@ def leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
         yield path, node
 
 
-def dotted(path: Path) -> str:
-    """A path as people write it: ``generation.adapter.depth``, ``layout.roles[1]``."""
+def dotted(path: KeyPath) -> str:
+    """A path as written by users: ``generation.adapter.depth``, ``layout.roles[1]``."""
     text = ""
     for step in path:
         if isinstance(step, int):

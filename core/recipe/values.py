@@ -1,4 +1,4 @@
-"""Values as TOML: written for files, and shortened for sentences."""
+"""Values as TOML, for files, and shortened, for messages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def toml_key(name: str) -> str:
 
 
 def toml_text(text: str) -> str:
-    """A basic string. JSON escapes all that TOML wants escaped but DEL."""
+    """A basic string. JSON escapes everything that TOML requires except DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def toml_value(value: Any) -> str:
-    """A value on one line; tables become inline tables. Raises ``TypeError`` for what TOML cannot hold."""
+    """A value on one line; tables become inline tables. Raises ``TypeError`` for values that TOML lacks."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -42,21 +42,21 @@ def toml_value(value: Any) -> str:
         return "{ " + ", ".join(pairs) + " }" if pairs else "{}"
     if isinstance(value, list | tuple | set | frozenset):
         return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    raise TypeError(f"{type(value).__name__} is no type of TOML")
+    raise TypeError(f"{type(value).__name__} is not a type of TOML")
 
 
 def shown(value: Any) -> str:
-    """A value in a sentence, cut where it is long."""
+    """A value for a message, shortened where it is long."""
     text = toml_value(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def got(value: Any) -> str:
-    """What was given instead of what was expected: the value, or what kind of thing it is where that says more."""
+    """An unexpected value for a message: the value itself, or its type where that says more."""
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list | tuple):
         return f"the list {shown(value)}"
     if value is None:
         return "nothing"
-    return f"the text {shown(value)}" if isinstance(value, str) else shown(value)
+    return f"the string {shown(value)}" if isinstance(value, str) else shown(value)

@@ -1,4 +1,4 @@
-"""A recipe written back as TOML: resolved, every setting in it, and equal when it is read again."""
+"""Recipes as TOML: resolved, with every setting, and equal when read again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from ..components.hookspec import PROJECT
+from ..components.kinds import SINGLE_PARTS
 from ..errors import Origin
 from .grammar import GRAMMAR, PATHWAY_MODES, PROVIDERS
 from .part import Share, Use
@@ -18,37 +19,37 @@ from .values import toml_key, toml_value
 
 
 @attrs.frozen
-class Line:
-    """One line of a recipe's TOML: a table's header, a value, or nothing. ``origin`` is where the value was written."""
+class RecipeLine:
+    """One line of a recipe's TOML: a table's header, a value, or empty. ``origin`` is that of the value."""
 
     text: str
     origin: Origin | None = None
 
 
 def dumps(recipe: Recipe) -> str:
-    """The recipe as TOML that reads back equal: versions, presets and defaults written out, nothing left to look up."""
+    """The recipe as TOML that reads back equal, with versions and defaults written out and presets expanded."""
     return "".join(f"{line.text}\n" for line in lines(recipe))
 
 
-def lines(recipe: Recipe) -> Iterator[Line]:
+def lines(recipe: Recipe) -> Iterator[RecipeLine]:
     """The lines of ``dumps``, with the origins of their values."""
-    yield Line(f"recipe = {GRAMMAR}")
+    yield RecipeLine(f"recipe = {GRAMMAR}")
     for path, table in tables(recipe).items():
         if path:
-            yield Line("")
-            yield Line(f"[{path}]")
+            yield RecipeLine("")
+            yield RecipeLine(f"[{path}]")
         for name, value in table.items():
-            place = f"{path}.{toml_key(name)}" if path else name
-            yield Line(f"{toml_key(name)} = {toml_value(value)}", origin_of(recipe, place))
-    if known := providers(recipe):
-        yield Line("")
-        yield Line(f"[{PROVIDERS}]")
-        for name, value in known.items():
-            yield Line(f"{toml_key(name)} = {toml_value(value)}")
+            value_path = f"{path}.{toml_key(name)}" if path else name
+            yield RecipeLine(f"{toml_key(name)} = {toml_value(value)}", origin_of(recipe, value_path))
+    if distributions := providers(recipe):
+        yield RecipeLine("")
+        yield RecipeLine(f"[{PROVIDERS}]")
+        for name, value in distributions.items():
+            yield RecipeLine(f"{toml_key(name)} = {toml_value(value)}")
 
 
 def providers(recipe: Recipe) -> dict[str, str]:
-    """Distribution and version of every component that did not come with janiform itself, by kind and reference."""
+    """Distribution and version of every third-party component, by kind and reference."""
     return {
         f"{use.kind} {use.reference}": f"{use.component.distribution} {use.component.distribution_version}"
         for _, use in uses(recipe)
@@ -65,7 +66,7 @@ def uses(recipe: Recipe) -> Iterator[tuple[str, Use]]:
 
 
 def origin_of(recipe: Recipe, path: str) -> Origin | None:
-    """Where a value was written; for a table on one line, where the first of its values was."""
+    """The origin of a value; for an inline table, that of its first value."""
     if path in recipe.origins:
         return recipe.origins[path]
     return next((origin for other, origin in recipe.origins.items() if other.startswith(f"{path}.")), None)
@@ -73,35 +74,36 @@ def origin_of(recipe: Recipe, path: str) -> Origin | None:
 
 def tables(recipe: Recipe) -> dict[str, dict[str, Any]]:
     """The recipe as plain tables by path, the top one under ``""``."""
-    found: dict[str, dict[str, Any]] = {"": {"name": recipe.name}}
+    result: dict[str, dict[str, Any]] = {"": {"name": recipe.name}}
     if recipe.description:
-        found[""]["description"] = recipe.description
-    for path in ("backbone", "text", "layout"):
-        found[path] = part_table(recipe.part(path))
+        result[""]["description"] = recipe.description
+    for path in SINGLE_PARTS:
+        if (use := getattr(recipe, path)) is not None:
+            result[path] = part_table(use)
     for pathway in recipe.pathways.values():
         if pathway.name not in PATHWAY_MODES or not pathway.parts:
-            found[pathway.name] = {"mode": pathway.mode}
-        found |= {f"{pathway.name}.{kind}": part_table(part) for kind, part in pathway.parts.items()}
+            result[pathway.name] = {"mode": pathway.mode}
+        result |= {f"{pathway.name}.{kind}": part_table(part) for kind, part in pathway.parts.items()}
     if recipe.start:
-        found["start"] = dict(recipe.start)
-    found |= {f"source.{name}": part_table(source) for name, source in recipe.sources.items()}
+        result["start"] = dict(recipe.start)
+    result |= {f"source.{name}": part_table(source) for name, source in recipe.sources.items()}
     for name, stage in recipe.stages.items():
-        found[f"stage.{name}"] = _stage_table(stage)
+        result[f"stage.{name}"] = _stage_table(stage)
     if recipe.stages or recipe.training != Training():
-        found["training"] = plain_settings(recipe.training)
-    found |= {f"sink.{name}": part_table(sink) for name, sink in recipe.sinks.items()}
-    return found
+        result["training"] = plain_settings(recipe.training)
+    result |= {f"sink.{name}": part_table(sink) for name, sink in recipe.sinks.items()}
+    return result
 
 
 def part_table(part: Use | Share) -> dict[str, Any]:
-    """What stands in the table of a part."""
+    """The table of a part."""
     if isinstance(part, Share):
         return {"share": part.path}
     return {"use": part.reference, **plain_settings(part.config)}
 
 
 def plain_settings(config: Any, but: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings of an attrs object by name, as data that TOML can hold; what is None is left out."""
+    """The settings of an attrs object by name, as data for TOML, without those that are None."""
     settings = {}
     for attribute in attrs.fields(type(config)):
         value = getattr(config, attribute.name)

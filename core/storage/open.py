@@ -12,7 +12,7 @@ from ..attention.attend import attention_for
 from ..components.kernels import DEFAULT
 from ..components.registry import registry
 from ..compose import compose
-from ..contracts.kernels import Asked
+from ..contracts.kernels import AttentionRequest
 from ..errors import Problem, UsageError, nearest
 from ..model.processor import Processor
 from ..model.unified_model import UnifiedModel
@@ -64,7 +64,7 @@ def open_model(
     layout = format_of(folder).format
     plan = compose(layout.recipe(folder))
     number = str(dtype or torch.float32).removeprefix("torch.")
-    asked = Asked(device=str(device), dtype=number, head_width=plan.hidden.head_width, cached=True)
+    asked = AttentionRequest(device=str(device), dtype=number, head_width=plan.hidden.head_width, cached=True)
     kernel = attention_for(attention, asked)
     keys = layout.keys(plan)
     files = layout.weights(folder)

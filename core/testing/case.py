@@ -1,4 +1,4 @@
-"""A component with settings and ports, from which modules are made and fed.
+"""A component with settings and ports, from which modules are built and given inputs.
 
 B rows or pictures    N tokens of a picture    d depth of a code    T positions    H hidden width
 """
@@ -15,29 +15,29 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..components.component import Component
+from ..components.kinds import KINDS
 from ..components.registry import registry
-from ..compose.slots import SLOTS
-from ..ports import Codes, Features, Grid, Hidden, Misfit, Port
+from ..ports import Codes, Features, Grid, Hidden, Logits, Port, PortMismatch
 
 ROWS = 3
-"""Of a batch; more than two, so that no row is first and last at once."""
+"""Rows of a batch; three, so that one row is neither the first nor the last."""
 
 
-class Failure(AssertionError):  # noqa: N818 - what pytest calls it
-    """A promise that is not kept, said to the author of the part."""
+class Failure(AssertionError):  # noqa: N818 - as pytest reports it
+    """A contract that a part does not follow; the message is for its author."""
 
 
-def demand(kept: bool, sentence: str) -> None:
-    """Raise ``Failure`` with the sentence unless the promise is kept."""
-    if not kept:
-        raise Failure(sentence)
+def require(condition: bool, message: str) -> None:
+    """Raise ``Failure`` with the message unless the condition holds."""
+    if not condition:
+        raise Failure(message)
 
 
 @frozen
 class Case:
-    """One component with one choice of settings and of what it is connected to.
+    """One component with one choice of settings and ports.
 
-    ``settings`` are the fields of its config, ``ports`` what its factory is given beside the config; ``seed`` decides
+    ``settings`` are the fields of its config, ``ports`` the factory's arguments after the config; ``seed`` determines
     all weights and inputs.
     """
 
@@ -48,20 +48,20 @@ class Case:
     settings: Mapping[str, Any] = field(factory=dict)
 
     @classmethod
-    def made(cls, kind: str, name: str, settings: Mapping[str, Any], seed: int) -> Case:
-        """Ports are drawn from the seed, a depth of codes that the part refuses being 1 instead.
+    def draw(cls, kind: str, name: str, settings: Mapping[str, Any], seed: int) -> Case:
+        """A case whose ports are drawn from the seed; codes have a depth of 1 where the part refuses the drawn one.
 
         Raises what the config raises for its settings.
         """
         component = registry().find(kind, name)
         config = component.config(**settings)
-        if kind not in SLOTS:
+        if KINDS[kind].gives is None:
             return cls(component, config, {}, seed, settings)
-        takes = SLOTS[kind].takes
+        takes = KINDS[kind].takes
         case = cls(component, config, _ports(takes, seed), seed, settings)
         try:
-            case.gives  # noqa: B018 - asked for what it raises
-        except Misfit:
+            case.gives  # noqa: B018 - evaluated for what it raises
+        except PortMismatch:
             return evolve(case, ports=_ports(takes, seed, depths=(1,)))
         return case
 
@@ -71,55 +71,54 @@ class Case:
 
     @property
     def name(self) -> str:
-        """How sentences call the part."""
-        said = ", ".join(f"{key} = {value!r}" for key, value in self.settings.items())
-        return f"{self.kind} '{self.component.name}'" + (f" with {said}" if said else "")
+        """The part's name in messages."""
+        settings = ", ".join(f"{key} = {value!r}" for key, value in self.settings.items())
+        return f"{self.kind} '{self.component.name}'" + (f" with {settings}" if settings else "")
 
     @property
     def gives(self) -> Any:
-        """The port that the config declares. Raises ``Misfit`` where it refuses what it is given."""
-        return getattr(self.config, SLOTS[self.kind].method)(*self.ports.values())
+        """The port that the config declares. Raises ``PortMismatch`` where it refuses its inputs."""
+        return getattr(self.config, KINDS[self.kind].port_method)(*self.ports.values())
 
     def build(self, device: str = "cpu", dtype: torch.dtype | None = None) -> nn.Module:
-        """A module of its own, the same each time."""
+        """A new module; every call gives the same weights."""
         torch.manual_seed(self.seed)
         with torch.device(device):
             module = self.component.load()(self.config, *self.ports.values())
             lender = _Lender(self._hidden) if callable(getattr(module, "borrow", None)) else None
-        demand(
+        require(
             isinstance(module, nn.Module),
             f"{self.name}: the factory gave {type(module).__name__}, not a torch.nn.Module",
         )
         module.eval().requires_grad_(False)
         if lender is not None:
             module.borrow(lender if dtype is None else lender.to(dtype=dtype))
-            demand(
+            require(
                 not {*lender.parameters()} & {*module.parameters()},
-                f"{self.name}: keeps the backbone among its own weights; borrow it by "
+                f"{self.name}: has the backbone among its own weights; keep it by "
                 'object.__setattr__(self, "_backbone", backbone)',
             )
         return module if dtype is None else module.to(dtype=dtype)  # type: ignore[no-any-return]
 
     def inputs(self, rows: int = ROWS) -> Tensor:
-        """What the module's ``forward``, or a tokenizer's ``encode``, takes: values in [-1, 1], or codes."""
+        """Inputs of ``forward``, or of a tokenizer's ``encode``: pixels in [-1, 1], codes, features or states."""
         chance = torch.Generator().manual_seed(self.seed)
-        if self.kind in ("encoder", "tokenizer"):
+        if "transform" in KINDS[self.kind].declares:
             return torch.rand(rows, *self.pixels, generator=chance) * 2 - 1
-        if self.kind == "embedding":
-            return self.codes(rows)
-        shape: tuple[int, ...]
-        if self.kind == "adapter":
-            source = self.ports["source"]
-            assert isinstance(source, Features)
-            shape = (rows, source.tokens, source.width)
-        elif self.kind == "head":
-            shape = (rows, self._hidden.width)
-        else:
-            shape = (rows, 7, self._hidden.width)
-        return torch.randn(shape, generator=chance)
+        match next(iter(self.ports.values()), None):
+            case Codes():
+                return self.codes(rows)
+            case Features() as source:
+                return torch.randn(rows, source.tokens, source.width, generator=chance)
+            case Hidden() as hidden:
+                return torch.randn(rows, hidden.width, generator=chance)
+            case Logits() as logits:
+                return torch.randn(rows, logits.vocabulary, generator=chance)
+            case None:
+                return torch.randn(rows, 7, self._hidden.width, generator=chance)
 
     def codes(self, rows: int = ROWS) -> Tensor:
-        """Random codes int64 [B, N, d] of the tokenizer's port, or of the one that is given."""
+        """Random codes int64 [B, N, d] of the port that a tokenizer gives, or that another part takes."""
         given = self.gives if self.kind == "tokenizer" else self.ports["codes"]
         assert isinstance(given, Codes)
         chance = torch.Generator().manual_seed(self.seed + 1)
@@ -127,11 +126,11 @@ class Case:
 
     @property
     def pixels(self) -> tuple[int, int, int]:
-        """The shape of what the part's own image transform gives."""
+        """The shape of what the part's image transform gives."""
         made = self.config.transform()(Image.new("RGB", (40, 30), (200, 100, 50)))
-        demand(
+        require(
             isinstance(made, Tensor) and made.dim() == 3 and made.shape[0] == 3 and made.dtype == torch.float32,
-            f"{self.name}: transform() must turn a picture into float32 pixels [3, height, width]",
+            f"{self.name}: transform() must give a function of a picture to float32 pixels [3, height, width]",
         )
         return 3, int(made.shape[1]), int(made.shape[2])
 
@@ -143,7 +142,7 @@ class Case:
 
 
 class _Lender(nn.Module):
-    """What a part borrows of a backbone: its matrices."""
+    """The matrices of a backbone, for a part that borrows them."""
 
     def __init__(self, hidden: Hidden) -> None:
         super().__init__()
@@ -161,9 +160,10 @@ def _ports(names: tuple[str, ...], seed: int, depths: tuple[int, ...] = (1, 3, 4
     chance = random.Random(seed)
     grid = Grid(chance.choice((2, 4)), chance.choice((2, 4)))
     hidden = Hidden(chance.choice((8, 16, 24)), 64, 128, 2, 2, 8)
-    known: dict[str, Port] = {
+    ports: dict[str, Port] = {
         "codes": Codes(chance.choice((5, 16, 33)), grid, chance.choice((4, 6)), chance.choice(depths)),
         "hidden": hidden,
         "source": Features(grid.size, chance.choice((8, 12, hidden.width)), grid),
+        "logits": Logits(16),
     }
-    return {name: known[name] for name in names}
+    return {name: ports[name] for name in names}

@@ -1,4 +1,4 @@
-"""What every source of examples promises."""
+"""Conformance tests of sources."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from PIL import Image
 
 from ..errors import PictureError, SampleError
 from ..sequence.conversation import Conversation, Draw, Look
-from .case import Case, demand
-from .common import has_a_config_that_is_data
+from .case import Case, require
+from .common import keeps_its_config_through_a_recipe
 
 _SOME = 24
-"""Examples that are looked at."""
+"""Number of examples that are checked."""
 
 
 def _source(case: Case) -> Any:
@@ -22,7 +22,7 @@ def _source(case: Case) -> Any:
 
 
 def _at(case: Case, source: Any, index: int) -> Any:
-    """An example; what it was refused for; or, behind the end of a finite source, None."""
+    """An example; the error that refused it; or None after the end of a finite source."""
     try:
         return source.example(index)
     except (SampleError, PictureError) as error:
@@ -32,57 +32,63 @@ def _at(case: Case, source: Any, index: int) -> Any:
     except Exception as error:
         raise AssertionError(
             f"{case.name}: example {index} failed with {type(error).__name__}: {error}; raise SampleError where one "
-            "example cannot be used, and IndexError behind the last one of a finite source"
+            "example cannot be used, and IndexError after the last one of a finite source"
         ) from error
 
 
 def gives_conversations(case: Case) -> None:
-    """Examples are conversations that end with what is to be learned, and their pictures are pictures."""
+    """Examples are conversations that end with a turn to learn, and their pictures have a supported type."""
     source = _source(case)
-    found = [example for index in range(_SOME) if not isinstance(example := _at(case, source, index), tuple | None)]
-    for example in found:
-        demand(
+    examples = [example for index in range(_SOME) if not isinstance(example := _at(case, source, index), tuple | None)]
+    for example in examples:
+        require(
             isinstance(example, Conversation),
             f"{case.name}: gave {type(example).__name__}, not a janiform.Conversation",
         )
-    demand(bool(found), f"{case.name}: none of its first {_SOME} examples can be used")
-    for example in found:
-        demand(example.turns[-1].role == "assistant", f"{case.name}: an example ends without an answer to learn")
+    require(bool(examples), f"{case.name}: none of its first {_SOME} examples can be used")
+    for example in examples:
+        require(example.turns[-1].role == "assistant", f"{case.name}: an example ends without an answer to learn")
         for piece in (piece for turn in example.turns for piece in turn.content):
             if isinstance(piece, Look | Draw):
-                demand(
+                require(
                     isinstance(piece.picture, Image.Image)
                     or (isinstance(piece.picture, np.ndarray) and piece.picture.dtype == np.uint8),
-                    f"{case.name}: a picture is {type(piece.picture).__name__}, neither of PIL nor an array of uint8",
+                    f"{case.name}: a picture is {type(piece.picture).__name__}, neither a PIL image nor an array of "
+                    "uint8",
                 )
 
 
 def depends_on_the_index_alone(case: Case) -> None:
-    """The same example at an index in any order, from another instance, and from a copy in another process."""
+    """An example depends on settings and index alone: in any order, in another instance and in another process."""
     first, second = _source(case), _source(case)
     indices = [index * 7919 % (case.seed + _SOME) for index in range(_SOME)]
-    forth = {index: _at(case, first, index) for index in indices}
+    expected = {index: _at(case, first, index) for index in indices}
     try:
         copy = pickle.loads(pickle.dumps(second))
     except Exception as error:
         raise AssertionError(
             f"{case.name}: cannot be sent to another process: {type(error).__name__}: {error}; open files when "
-            "they are read, not when the source is made"
+            "they are read, not when the source is created"
         ) from error
     for index in reversed(indices):
         for other in (first, second, copy):
-            demand(
-                _at(case, other, index) == forth[index],
-                f"{case.name}: example {index} is another one when it is read again: it must follow from settings and "
-                "index alone",
+            require(
+                _at(case, other, index) == expected[index],
+                f"{case.name}: example {index} differs when it is read again; it must depend on settings and index "
+                "alone",
             )
 
 
-def goes_on_as_long_as_a_run(case: Case) -> None:
-    """A large index is an example as well, or behind the end."""
+def accepts_large_indices(case: Case) -> None:
+    """A large index gives an example, or is after the end."""
     source = _source(case)
     for index in (10**6 + case.seed, 2**40 + case.seed):
         _at(case, source, index)
 
 
-OF_SOURCES = (gives_conversations, depends_on_the_index_alone, goes_on_as_long_as_a_run, has_a_config_that_is_data)
+SOURCE_CHECKS = (
+    gives_conversations,
+    depends_on_the_index_alone,
+    accepts_large_indices,
+    keeps_its_config_through_a_recipe,
+)

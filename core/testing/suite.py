@@ -1,4 +1,4 @@
-"""The promises of a kind as a class of pytest tests."""
+"""The conformance tests of a kind as a class of pytest tests."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
+from ..components.kinds import KINDS
 from ..components.registry import registry
-from ..compose.slots import SLOTS
-from ..ports import Misfit
+from ..ports import PortMismatch
 from .case import Case, Failure
-from .common import COMMON, registers_without_torch
-from .kernels import CHECKS, KernelCase, kernel_cases
-from .kinds import OF_KIND
-from .sources import OF_SOURCES
+from .common import COMMON_CHECKS, registers_without_torch
+from .kernels import KERNEL_CHECKS, KernelCase, kernel_cases
+from .kinds import KIND_CHECKS
+from .sources import SOURCE_CHECKS
 
-TESTED_KINDS = (*SLOTS, "source")
+TESTED_KINDS = (*(kind.name for kind in KINDS.values() if kind.weights), "source")
 
 Settings = Mapping[str, Any]
 Check = Callable[[Case], None]
@@ -34,31 +34,30 @@ def conforms(
     examples: int = 5,
     without: tuple[str, ...] = (),
 ) -> type:
-    """Tests of all that a component of a kind promises, as a class for a test module: ``TestMine = conforms(…)``.
+    """Tests of the contract that a component must follow, as a class for a test module: ``TestMine = conforms(…)``.
 
     Args:
-        kind: encoder, tokenizer, embedding, adapter, backbone, head, source or
-            kernel. Kernels are tested with their defaults,
-            where there is a device that they compute on; elsewhere their tests are skipped with the reason.
-        name: of the component, as recipes write it.
-        settings_of: a table of the config's fields, small ones, or a hypothesis strategy that draws such tables.
-        examples: how many sizes and seeds each test draws.
-        without: names of checks that do not apply, to be given with a reason in a comment.
+        kind: encoder, tokenizer, embedding, adapter, backbone, head, source or kernel. Kernels are tested with their
+            defaults on a device that they support; without one their tests are skipped, with the reason.
+        name: name of the component, as in a recipe.
+        settings_of: settings of the config, for a small part, or a hypothesis strategy that draws such settings.
+        examples: number of sizes and seeds that each test draws.
+        without: names of checks that do not apply; give the reason in a comment.
 
     Raises:
         ComponentError: there is no such component, or its plugin failed.
-        ValueError: there are no promises to test for the kind.
+        ValueError: there are no conformance tests for the kind.
     """
     if kind == "kernel":
         return _of_kernel(name, examples, without)
     if kind not in TESTED_KINDS:
         kinds = ", ".join((*TESTED_KINDS, "kernel"))
-        raise ValueError(f"conformance is tested for {kinds}, and not for the kind '{kind}'")
+        raise ValueError(f"there are no conformance tests for the kind '{kind}', only for {kinds}")
     registry().find(kind, name)
     drawn = settings_of if isinstance(settings_of, st.SearchStrategy) else st.just(dict(settings_of or {}))
-    promises = OF_SOURCES if kind == "source" else (*COMMON, *OF_KIND.get(kind, ()))
-    checks = {check.__name__: check for check in promises}
-    _known(without, checks)
+    contract = SOURCE_CHECKS if kind == "source" else (*COMMON_CHECKS, *KIND_CHECKS.get(kind, ()))
+    checks = {check.__name__: check for check in contract}
+    _check_names(without, checks)
     tests: dict[str, Any] = {
         f"test_{check}": _test(kind, name, checks[check], drawn, examples) for check in checks if check not in without
     }
@@ -68,8 +67,8 @@ def conforms(
 
 def _of_kernel(name: str, examples: int, without: tuple[str, ...]) -> type:
     cases, reason = kernel_cases(name)
-    checks = {check.__name__: check for check in CHECKS}
-    _known(without, checks)
+    checks = {check.__name__: check for check in KERNEL_CHECKS}
+    _check_names(without, checks)
     tests: dict[str, Any] = {
         f"test_{name_of}": _skipped(reason) if cases is None else _kernel_test(check, cases, examples)
         for name_of, check in checks.items()
@@ -102,10 +101,10 @@ def _class(name: str, tests: dict[str, Any]) -> type:
     return type(f"Test{name.title().replace('-', '').replace('.', '')}", (), tests)
 
 
-def _known(without: tuple[str, ...], checks: Mapping[str, Any]) -> None:
+def _check_names(without: tuple[str, ...], checks: Mapping[str, Any]) -> None:
     unknown = set(without) - checks.keys()
     if unknown:
-        raise ValueError(f"no check is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(checks))}")
+        raise ValueError(f"there is no check {', '.join(sorted(unknown))}; known: {', '.join(sorted(checks))}")
 
 
 def _drawn(examples: int) -> settings:
@@ -127,12 +126,12 @@ def _test(
     @_drawn(examples)
     @given(chosen=drawn, seed=st.integers(0, 999))
     def try_it(chosen: Settings, seed: int) -> None:
-        case = Case.made(kind, name, chosen, seed)
+        case = Case.draw(kind, name, chosen, seed)
         try:
-            if kind in SLOTS:
-                case.gives  # noqa: B018 - a part may refuse what it is given, and is given something else then
-        except Misfit as misfit:
-            refusals.append(f"{case.name}: refuses whatever it is given, the last time because: {misfit}")
+            if KINDS[kind].gives is not None:
+                case.gives  # noqa: B018 - a part may refuse its inputs, and others are drawn then
+        except PortMismatch as mismatch:
+            refusals.append(f"{case.name}: refuses all inputs; the last reason was: {mismatch}")
             reject()
         run_check(check, case)
 
@@ -147,7 +146,7 @@ def _test(
 
 
 def run_check(check: Check, case: Case) -> None:
-    """One promise of one case. Raises ``Failure`` with a sentence, whatever the part itself raises."""
+    """Run one check of one case. Raises ``Failure`` with a message, whatever the part itself raises."""
     try:
         check(case)
     except AssertionError:
@@ -155,9 +154,9 @@ def run_check(check: Check, case: Case) -> None:
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{frames[-1].filename}:{frames[-1].lineno}"
-        promise = check.__name__.replace("_", " ")
+        claim = check.__name__.replace("_", " ")
         raise Failure(
-            f"{case.name}: {type(error).__name__}: {error} ({where}), while it was seen whether it {promise}"
+            f"{case.name}: {type(error).__name__}: {error} ({where}), in the check that it {claim}"
         ) from error
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from janiform import Features, Misfit
+from janiform import Features, PortMismatch
 
 
 def check_features(adapter: str, source: object) -> None:
-    """Raises ``Misfit`` where an adapter is given something else than features of a positive width."""
+    """Raises ``PortMismatch`` where an adapter is given something else than features of a positive width."""
     if not isinstance(source, Features):
-        raise Misfit(
+        raise PortMismatch(
             f"adapter '{adapter}' maps features [B, N, width], but is given {source}: put an embedding between"
         )
     if source.width < 1:
-        raise Misfit(f"adapter '{adapter}' maps features of a positive width, but is given {source}")
+        raise PortMismatch(f"adapter '{adapter}' maps features of a positive width, but is given {source}")

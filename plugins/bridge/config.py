@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from attrs import field, frozen, validators
-from janiform import Features, Grid, Hidden, Misfit, PadToSquare
+from janiform import Features, Grid, Hidden, PadToSquare, PortMismatch
 
 from .description import Description, beside
 
@@ -19,7 +19,7 @@ class BridgedBackboneConfig(Description):
         return "text_config"
 
     def hidden(self) -> Hidden:
-        """The port, from the settings alone where they say everything; raises ``Misfit`` where they say nonsense."""
+        """The port, from the settings alone where they suffice. Raises ``PortMismatch`` for invalid sizes."""
         width = number(self, "hidden_size", "n_embd", "d_model")
         heads = number(self, "num_attention_heads", "n_head")
         kv_heads = look_up(self, "num_key_value_heads") or (1 if look_up(self, "multi_query") else heads)
@@ -97,7 +97,7 @@ class BridgedEncoderConfig(Description):
     def grid(self) -> Grid:
         stride = self.stride or _square("patch_size", look_up(self, "patch_size"))
         if self.side < stride:
-            raise Misfit(f"a picture of {self.side} pixels is smaller than a patch of {stride}")
+            raise PortMismatch(f"a picture of {self.side} pixels is smaller than a patch of {stride}")
         return Grid(self.side // stride, self.side // stride)
 
     def features(self) -> Features:
@@ -121,10 +121,10 @@ def look_up(described: Description, *names: str) -> Any:
 
 
 def number(described: Description, *names: str) -> int:
-    """The same, which must be a whole number from 1 up. Raises ``Misfit``."""
+    """The same, which must be a whole number from 1 up. Raises ``PortMismatch``."""
     value = look_up(described, *names)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Misfit(f"its config says {names[0]} = {value}: set it in settings = {{ {names[0]} = … }}")
+        raise PortMismatch(f"its config says {names[0]} = {value}: set it in settings = {{ {names[0]} = … }}")
     return value
 
 
@@ -133,7 +133,7 @@ def _square(name: str, value: Any) -> int:
     side = sides.pop() if len(sides) == 1 else None
     if not isinstance(side, int) or side < 1:
         wish = "image_size" if name == "image_size" else "stride"
-        raise Misfit(f"its config says {name} = {value}, which is no side of a square: set {wish}")
+        raise PortMismatch(f"its config says {name} = {value}, which is no side of a square: set {wish}")
     return side
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from janiform import ComponentError, CompositionError, Misfit, Problem, nearest
+from janiform import ComponentError, CompositionError, PortMismatch, Problem, nearest
 
 from .description import RUNS_CODE, Description
 
@@ -54,7 +54,7 @@ def class_says(described: Description, names: Iterable[str]) -> Any:
     towers = [getattr(config, part, None) for part in ("text_config", "vision_config")]
     if kinds := [tower.model_type for tower in towers if getattr(tower, "model_type", None)]:
         message = f"'{config.model_type}' describes several models"
-        raise Misfit(f"{message}: name the type of one, {' or '.join(kinds)}")
+        raise PortMismatch(f"{message}: name the type of one, {' or '.join(kinds)}")
     return next((value for name in names if (value := getattr(config, name, None)) is not None), None)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from janiform import Codes, Logits, Misfit
+from janiform import Codes, Logits, PortMismatch
 
 
 def logits_of_one(name: str, codes: Codes) -> Logits:
-    """Raises ``Misfit`` where there are no codes, or several a position."""
+    """Raises ``PortMismatch`` where there are no codes, or several a position."""
     if not isinstance(codes, Codes):
-        raise Misfit(f"head '{name}' predicts codes, but is given {codes}")
+        raise PortMismatch(f"head '{name}' predicts codes, but is given {codes}")
     if codes.depth != 1:
-        raise Misfit(
+        raise PortMismatch(
             f"head '{name}' predicts one code a position, but the tokenizer gives {codes.depth} "
             "(head 'depth' predicts the levels one after the other; a tokenizer of depth 1 would fit too)"
         )

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from janiform import Serves
+from janiform import KernelSupport
 
 
-def flash_serves(needs: Mapping[str, str]) -> Serves:
+def flash_serves(needs: Mapping[str, str]) -> KernelSupport:
     """Its devices, types and head widths; ``needs`` is what must be installed for the wrapper."""
-    return Serves(
+    return KernelSupport(
         devices=("cuda",),
         learns=("cuda",),
         dtypes=("bfloat16", "float16"),

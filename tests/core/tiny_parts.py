@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from attrs import evolve, frozen
-from janiform import Codes, Component, CropToSquare, Features, Grid, Hidden, Logits, Misfit, Origin, attend
+from janiform import Codes, Component, CropToSquare, Features, Grid, Hidden, Logits, Origin, PortMismatch, attend
 from janiform.recipe import Pathway, Recipe, Share, Stage, Use
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -50,7 +50,7 @@ class Line:
 
     def adapt(self, source: Features, hidden: Hidden) -> Features:
         if source.tokens % self.merge:
-            raise Misfit(f"{source.tokens} tokens cannot be merged by {self.merge}; 1 or 2 would fit")
+            raise PortMismatch(f"{source.tokens} tokens cannot be merged by {self.merge}; 1 or 2 would fit")
         return Features(source.tokens // self.merge, hidden.width)
 
 

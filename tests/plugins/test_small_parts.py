@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from janiform import Codes, Features, Grid, Hidden, Misfit
+from janiform import Codes, Features, Grid, Hidden, PortMismatch
 from janiform_plugins.adapters.mlp.config import MlpAdapterConfig
 from janiform_plugins.adapters.mlp.model import MlpAdapter
 from janiform_plugins.embeddings.table.config import TableConfig
@@ -29,7 +29,7 @@ def test_an_adapter_keeps_the_tokens_and_their_grid():
 
 
 def test_an_adapter_refuses_codes():
-    with pytest.raises(Misfit, match="put an embedding between"):
+    with pytest.raises(PortMismatch, match="put an embedding between"):
         MlpAdapterConfig().adapt(CODES, HIDDEN)
 
 
@@ -59,7 +59,7 @@ def test_a_head_measures_and_samples_codes():
 
 def test_a_head_refuses_what_it_cannot_predict():
     assert MlpHeadConfig().predict(HIDDEN, CODES).vocabulary == 20
-    with pytest.raises(Misfit, match="predicts one code a position, but the tokenizer gives 3"):
+    with pytest.raises(PortMismatch, match="predicts one code a position, but the tokenizer gives 3"):
         MlpHeadConfig().predict(HIDDEN, DEEP)
 
 

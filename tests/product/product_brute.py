@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 from janiform import Codes, Features, Hidden
-from janiform.compose.slots import SLOTS
+from janiform.components.kinds import KINDS
 from janiform.recipe import Use
 from PIL import Image
 from product_parts import TEXTS, Drawing, Seeing, square
@@ -56,7 +56,7 @@ def built(use: Use, *ports: Any) -> nn.Module | None:
 @once
 def placed(use: Use, backbone: Use, **ports: Any) -> nn.Module | None:
     """A part beside a backbone, whose matrices it may work with."""
-    module: Any = built(use, *(ports[name] for name in SLOTS[use.kind].takes))
+    module: Any = built(use, *(ports[name] for name in KINDS[use.kind].takes))
     if hasattr(module, "borrow"):
         module.borrow(built(backbone))
     return module

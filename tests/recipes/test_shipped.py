@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from janiform import registry
+from janiform.components.kinds import KINDS
 from janiform.compose import compose
-from janiform.compose.slots import SLOTS
 from janiform.measure.examine import trained
 from janiform.recipe import diff, dumps, read_recipe, read_recipe_text
 
@@ -69,7 +69,7 @@ def test_it_composes_and_its_stages_train_what_is_there(file: str) -> None:
     plan = compose(read_recipe(FOLDER / file))
     modules = {}
     for path, part in plan.parts.items():
-        if part.use.kind not in SLOTS or part.owner is not None:
+        if not KINDS[part.use.kind].weights or part.owner is not None:
             continue
         made_of = f"{part.use.reference} {part.use.config} {part.inputs}"
         if made_of not in BUILT:  # most parts are those of the recipe that is extended

@@ -15,9 +15,9 @@ from fractions import Fraction
 from math import lcm
 
 from ...errors import Problem, RecipeError
-from ...recipe import Group
+from ...recipe import SourceGroup
 
-Ratios = Mapping[str, float | Group]
+Ratios = Mapping[str, float | SourceGroup]
 
 
 class Mixture:
@@ -32,7 +32,7 @@ class Mixture:
     """
 
     def __init__(self, ratios: Ratios, path: str = "mixture") -> None:
-        own = {name: item.ratio if isinstance(item, Group) else item for name, item in ratios.items()}
+        own = {name: item.ratio if isinstance(item, SourceGroup) else item for name, item in ratios.items()}
         wrong = [name for name, ratio in own.items() if not 0 <= ratio < float("inf")]
         if wrong:
             raise RecipeError(
@@ -48,7 +48,7 @@ class Mixture:
         self._groups = {
             name: Mixture(item.of, f"{path}.{name}.of")
             for name, item in ratios.items()
-            if isinstance(item, Group) and name in exact
+            if isinstance(item, SourceGroup) and name in exact
         }
 
     @property

@@ -17,7 +17,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from ...attention.attend import Attention, attention_for
 from ...compose.selectors import select
 from ...contracts.factories import make
-from ...contracts.kernels import Asked
+from ...contracts.kernels import AttentionRequest
 from ...errors import JaniformError
 from ...model.lora import Learned, adaptable, adapters_of, attach, merge, names_of
 from ...model.unified_model import UnifiedModel
@@ -322,7 +322,7 @@ def kernel_for(stage: Stage, model: UnifiedModel, objective: object) -> Attentio
     """
     if not getattr(objective, "attends", True):
         return None
-    asked = Asked(
+    asked = AttentionRequest(
         device=str(model.device),
         dtype=str(arithmetic(stage.precision, model.device)).removeprefix("torch."),
         learning=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import frozen
-from janiform import Features, Hidden, Misfit
+from janiform import Features, Hidden, PortMismatch
 
 from ..features import check_features
 
@@ -15,7 +15,7 @@ class IdentityAdapterConfig:
     def adapt(self, source: Features, hidden: Hidden) -> Features:
         check_features("identity", source)
         if source.width != hidden.width:
-            raise Misfit(
+            raise PortMismatch(
                 f"adapter 'identity' changes nothing, but the features have a width of {source.width} and the backbone "
                 f"one of {hidden.width}: give both the same, or take 'linear'"
             )

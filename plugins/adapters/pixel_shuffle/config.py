@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import field, frozen, validators
-from janiform import Features, Grid, Hidden, Misfit
+from janiform import Features, Grid, Hidden, PortMismatch
 
 from ..features import check_features
 
@@ -26,13 +26,13 @@ class PixelShuffleConfig:
     )
 
     def merged(self, source: Features) -> Features:
-        """The port between merging and the MLP. Raises ``Misfit`` where the features lie on no grid that divides."""
+        """The port between merging and the MLP. Raises ``PortMismatch`` for a grid that it does not divide."""
         check_features("pixel-shuffle", source)
         grid, factor = source.grid, self.factor
         if grid is None:
-            raise Misfit(f"adapter 'pixel-shuffle' merges neighbours on a grid, but {source} lie on none")
+            raise PortMismatch(f"adapter 'pixel-shuffle' merges neighbours on a grid, but {source} lie on none")
         if grid.height % factor or grid.width % factor:
-            raise Misfit(
+            raise PortMismatch(
                 f"adapter 'pixel-shuffle' merges squares of {factor}×{factor} features, which do not fill a grid of "
                 f"{grid}"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import field, frozen, validators
-from janiform import Features, Hidden, Misfit
+from janiform import Features, Hidden, PortMismatch
 
 from ..features import check_features
 
@@ -42,7 +42,7 @@ class ResamplerConfig:
     def adapt(self, source: Features, hidden: Hidden) -> Features:
         check_features("resampler", source)
         if not self.width and hidden.width % self.heads:
-            raise Misfit(
+            raise PortMismatch(
                 f"the queries of adapter 'resampler' have the hidden width of {hidden.width}, which does not divide "
                 f"into {self.heads} heads: give it other heads, or a width of its own"
             )

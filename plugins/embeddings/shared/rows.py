@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import field, frozen, validators
-from janiform import Codes, Hidden, Misfit
+from janiform import Codes, Hidden, PortMismatch
 
 
 @frozen(kw_only=True)
@@ -17,16 +17,16 @@ class SharedVocabulary:
     )
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:
-        """The ids of the codes. Raises ``Misfit`` where the backbone's vocabulary is too small for them."""
+        """The ids of the codes. Raises ``PortMismatch`` where the backbone's vocabulary is too small for them."""
         if not isinstance(codes, Codes) or codes.depth != 1:
-            raise Misfit(
+            raise PortMismatch(
                 f"a vocabulary is shared with one code a position, but what is given are {codes} (a tokenizer of "
                 "depth 1 would fit, or a part with matrices of its own)"
             )
         first = self.first or hidden.vocabulary - codes.vocabulary
         if first < 1 or first + codes.vocabulary > hidden.vocabulary:
             start = f"from id {self.first} on" if self.first else "beside the text's"
-            raise Misfit(
+            raise PortMismatch(
                 f"the backbone's vocabulary of {hidden.vocabulary} has no room for {codes.vocabulary} codes {start} "
                 f"(set backbone.vocabulary to the ids of the text and {codes.vocabulary} more)"
             )

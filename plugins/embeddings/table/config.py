@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from attrs import field, frozen, validators
-from janiform import Codes, Features, Hidden, Misfit
+from janiform import Codes, Features, Hidden, PortMismatch
 
 
 @frozen(kw_only=True)
@@ -27,5 +27,5 @@ class TableConfig:
 
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
         if not isinstance(codes, Codes):
-            raise Misfit(f"embedding 'table' looks codes up, but is given {codes}")
+            raise PortMismatch(f"embedding 'table' looks codes up, but is given {codes}")
         return Features(tokens=codes.tokens, width=self.width or codes.width, grid=codes.grid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import field, frozen, validators
-from janiform import Codes, Hidden, Logits, Misfit
+from janiform import Codes, Hidden, Logits, PortMismatch
 
 from ...backbones.decoder.config import DecoderConfig
 
@@ -33,10 +33,10 @@ class DepthHeadConfig:
 
     def predict(self, hidden: Hidden, codes: Codes) -> Logits:
         if not isinstance(codes, Codes):
-            raise Misfit(f"head 'depth' predicts codes, but is given {codes}")
+            raise PortMismatch(f"head 'depth' predicts codes, but is given {codes}")
         width = self.width or hidden.width
         if width % (2 * self.heads):
-            raise Misfit(
+            raise PortMismatch(
                 f"a depth transformer of width {width} does not divide into {self.heads} heads of an even width "
                 "(set its 'heads' or its 'width')"
             )

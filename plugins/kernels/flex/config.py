@@ -3,7 +3,7 @@
 from typing import Literal
 
 from attrs import field, frozen, validators
-from janiform import Asked, Serves
+from janiform import AttentionRequest, KernelSupport
 
 
 @frozen(kw_only=True)
@@ -20,12 +20,12 @@ class FlexConfig:
         metadata={"help": "queries and keys of a tile, which is skipped where the mask empties it"},
     )
 
-    def serves(self) -> Serves:
-        return Serves(
+    def serves(self) -> KernelSupport:
+        return KernelSupport(
             devices=("cpu", "cuda"),
             learns=("cuda",),  # torch has no backward pass of it on the CPU
             dtypes=("float64", "float32", "bfloat16", "float16"),
         )
 
-    def advantage(self, asked: Asked) -> str:
+    def advantage(self, asked: AttentionRequest) -> str:
         return ""  # 1.8 times as fast as varlen on an H100, once it is compiled, which takes minutes with some shapes

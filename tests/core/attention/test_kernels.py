@@ -8,29 +8,29 @@ from typing import Any
 import pytest
 import torch
 from attrs import frozen
-from janiform import Asked, ComponentError, Mask, Registry, Serves, UsageError, attend, hookimpl
+from janiform import AttentionRequest, ComponentError, KernelSupport, Mask, Registry, UsageError, attend, hookimpl
 from janiform.attention.attend import Attention, attention_for, default_attention
 from janiform.attention.kernels import choose, shortcomings
 
-CPU = Asked(device="cpu", dtype="float32")
-TRAINING = Asked(device="cpu", dtype="float32", learning=True, head_width=64)
+CPU = AttentionRequest(device="cpu", dtype="float32")
+TRAINING = AttentionRequest(device="cpu", dtype="float32", learning=True, head_width=64)
 
 
 @frozen(kw_only=True)
 class QuickConfig:
-    def serves(self) -> Serves:
-        return Serves(devices=("cpu",), learns=(), dtypes=("float32",), multiple=8, widest=64, blocks=False)
+    def serves(self) -> KernelSupport:
+        return KernelSupport(devices=("cpu",), learns=(), dtypes=("float32",), multiple=8, widest=64, blocks=False)
 
-    def advantage(self, asked: Asked) -> str:
+    def advantage(self, asked: AttentionRequest) -> str:
         return "it is quick" if asked.head_width == 64 else ""
 
 
 @frozen(kw_only=True)
 class BrokenConfig:
-    def serves(self) -> Serves:
+    def serves(self) -> KernelSupport:
         raise RuntimeError("I am broken")
 
-    def advantage(self, asked: Asked) -> str:
+    def advantage(self, asked: AttentionRequest) -> str:
         return "it would be quicker still"
 
 
@@ -49,7 +49,7 @@ def test_a_name_is_a_component_and_has_a_version() -> None:
     assert choose("flex@1", CPU).component.name == "flex"
     assert attention_for("sdpa", CPU).name == default_attention().name == "sdpa@1"
     with pytest.raises(
-        ComponentError, match=r"no kernel is called 'flux'.*did you mean 'flex'.*there are: .*sdpa.*auto"
+        ComponentError, match=r"no kernel is called 'flux'.*did you mean 'flex'.*choose one of .*sdpa.*auto"
     ):
         choose("flux", CPU)
 
@@ -61,18 +61,22 @@ def test_a_name_is_a_component_and_has_a_version() -> None:
          r"cuda only; it computes in bfloat16 or float16 only \(what serves it: sdpa, auto\)"),
         ("flex", TRAINING, "'flex' cannot serve .* it passes no gradients on cpu, only on cuda"),
         ("quick", TRAINING, "'quick' .* it passes no gradients on cpu "),
-        ("quick", Asked(device="cpu", dtype="float32", head_width=12), "a multiple of 8, not 12"),
-        ("quick", Asked(device="cpu", dtype="float32", head_width=72), "up to a width of 64, not 72"),
-        ("quick", Asked(device="cpu", dtype="float32", blocks=True), "knows no full blocks"),
+        ("quick", AttentionRequest(device="cpu", dtype="float32", head_width=12), "a multiple of 8, not 12"),
+        ("quick", AttentionRequest(device="cpu", dtype="float32", head_width=72), "up to a width of 64, not 72"),
+        ("quick", AttentionRequest(device="cpu", dtype="float32", blocks=True), "knows no full blocks"),
     ],
 )  # fmt: skip
-def test_what_it_cannot_do_is_said_with_what_can(name: str, asked: Asked, sentence: str, with_quick: Registry) -> None:
+def test_what_it_cannot_do_is_said_with_what_can(
+    name: str, asked: AttentionRequest, sentence: str, with_quick: Registry
+) -> None:
     with pytest.raises(UsageError, match=sentence):
         choose(name, asked, with_quick)
 
 
 def test_what_is_missing_is_said_with_how_to_get_it() -> None:
-    serves = Serves(devices=("cpu",), learns=(), dtypes=("float32",), needs={"no_such_module.at_all": "pip install it"})
+    serves = KernelSupport(
+        devices=("cpu",), learns=(), dtypes=("float32",), needs={"no_such_module.at_all": "pip install it"}
+    )
     assert shortcomings(serves, CPU) == ["needs no_such_module.at_all (pip install it)"]
 
 
@@ -80,7 +84,7 @@ def test_auto_takes_what_names_an_advantage_and_else_the_default(with_quick: Reg
     plain = choose("auto", TRAINING, with_quick)
     assert plain.component.name == "sdpa"
     assert plain.reason == "for training on cpu in float32, heads of width 64: no other installed kernel serves it"
-    better = choose("auto", Asked(device="cpu", dtype="float32", head_width=64), with_quick)
+    better = choose("auto", AttentionRequest(device="cpu", dtype="float32", head_width=64), with_quick)
     assert (better.component.name, better.reason) == (
         "quick",
         "for inference on cpu in float32, heads of width 64: it is quick",
@@ -108,7 +112,7 @@ def test_kernels_see_one_dtype_under_autocast() -> None:
         seen.append({q.dtype, k.dtype, v.dtype})
         return q
 
-    serves = Serves(devices=("cpu",), learns=("cpu",), dtypes=("float32", "bfloat16"))
+    serves = KernelSupport(devices=("cpu",), learns=("cpu",), dtypes=("float32", "bfloat16"))
     mask = Mask.causal(Attention("spy@1", serves, kernel))
     q, k, v = torch.randn(3, 1, 2, 4, 8)
     with torch.autocast("cpu", torch.bfloat16):

@@ -87,7 +87,7 @@ def test_a_broken_plugin_is_explained_and_harms_nobody(
     assert 'use = "siglip@1"' in said(capsys, "show", "janus-mini")
     needed = said(capsys, "show", "janus-mini", *SWAP, code=1)
     assert "understanding.encoder.use: no encoder is called 'odd'" in needed
-    assert "plugin 'odd' (janiform-odd 1.0) is broken and may have had it" in needed
+    assert "plugin 'odd' (janiform-odd 1.0) is broken and may provide it" in needed
 
 
 def test_a_slow_plugin_is_named_to_whoever_waited(
@@ -104,15 +104,15 @@ def test_a_slow_plugin_is_named_to_whoever_waited(
         main(command)
         note = capsys.readouterr().err.splitlines()[-1]
         assert note == (
-            "note: plugin 'odd' (janiform-odd 1.0) took 10.0 s to load, for which every command waits (it imports "
-            "torch, which belongs into the modules of its factories; --disable-plugin odd does without it)"
+            "note: plugin 'odd' (janiform-odd 1.0) took 10.0 s to load, which delays every command (it imports "
+            "torch, which belongs in the modules of its factories; disable it with --disable-plugin odd)"
         )
     assert "took" not in said(capsys, "--disable-plugin", "odd", "plugins")
 
 
 def test_ctrl_c_says_what_was_waited_for(install: Install, capsys: Capture) -> None:
     install("odd", "raise KeyboardInterrupt")
-    assert "stopped while plugin 'odd' (janiform-odd 1.0) was loaded (--disable-plugin odd does without it)" in said(
+    assert "stopped while loading plugin 'odd' (janiform-odd 1.0) (disable it with --disable-plugin odd)" in said(
         capsys, "components", code=130
     )
 
@@ -120,13 +120,13 @@ def test_ctrl_c_says_what_was_waited_for(install: Install, capsys: Capture) -> N
 def test_a_name_that_is_taken_is_used_by_nobody_until_it_is_settled(install: Install, capsys: Capture) -> None:
     install("odd", REGISTERS.replace('"odd", config', '"siglip", config'))
     claim = (
-        "encoder 'siglip@1' is claimed by plugin 'encoders' (janiform 0.1.0) and by plugin 'odd' (janiform-odd 1.0), "
-        "so neither is used"
+        "encoder 'siglip@1' is registered by plugin 'encoders' (janiform 0.1.0) and by plugin 'odd' (janiform-odd "
+        "1.0), so neither is used"
     )
     assert claim in said(capsys, "plugins")
     refused = said(capsys, "show", "janus-mini", code=1)
     assert f"understanding.encoder.use: {claim}" in refused
-    assert "switch it off: JANIFORM_DISABLE_PLUGINS=odd" in refused
+    assert "disable it: JANIFORM_DISABLE_PLUGINS=odd" in refused
     assert 'use = "siglip@1"' in said(capsys, "--disable-plugin", "odd", "show", "janus-mini")
 
 
@@ -138,7 +138,7 @@ def test_a_plugin_for_another_janiform_says_which(requirement: str, install: Ins
     registry.cache_clear()
     listed = said(capsys, "plugins")
     assert "plugin 'odd' (janiform-odd 1.0) is broken\n  it needs janiform " in listed
-    assert ", and this is janiform 0.1.0 (pip install 'janiform" in listed
+    assert ", but this is janiform 0.1.0 (pip install 'janiform" in listed
     assert "it was imported" not in listed
     assert 'use = "siglip@1"' in said(capsys, "show", "janus-mini")
 
@@ -218,7 +218,7 @@ def test_a_model_whose_plugin_is_gone_says_what_it_was(install: Install, tmp_pat
     assert '"encoder odd@1" = "janiform-mycodec 0.3.1"' in (folder / "recipe.toml").read_text()
     assert said(capsys, "show", str(folder / "recipe.toml")).count("janiform-mycodec 0.3.1") == 1
     off = said(capsys, "--disable-plugin", "odd", "ask", str(folder), "what?", code=1)
-    assert "it was provided by janiform-mycodec 0.3.1, which is switched off" in off
+    assert "it was provided by janiform-mycodec 0.3.1, which is disabled" in off
 
     info = place / "janiform_mycodec-0.3.1.dist-info"
     info = info.rename(place / "janiform_mycodec-0.5.0.dist-info")
@@ -229,7 +229,7 @@ def test_a_model_whose_plugin_is_gone_says_what_it_was(install: Install, tmp_pat
     sys.modules.pop("fake_plugin_odd")
     registry.cache_clear()
     other = said(capsys, "show", str(folder / "recipe.toml"), code=1)
-    assert "it was provided by janiform-mycodec 0.3.1, and janiform-mycodec 0.5.0 is what is installed" in other
+    assert "it was provided by janiform-mycodec 0.3.1, but janiform-mycodec 0.5.0 is installed" in other
 
     (info / "entry_points.txt").unlink()
     registry.cache_clear()

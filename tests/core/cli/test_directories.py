@@ -50,7 +50,7 @@ def test_a_directory_of_every_layout(folders: dict[str, Path], capsys: Capture, 
         assert weights["stored"] == {"float32": sum(tensor.nbytes for tensor in stored.values())}
         assert len(weights["left_out"]) == 14
     assert main(["check", str(folder)]) == 0
-    assert f"the layout is {layout}@1" in " ".join(capsys.readouterr().out.split())
+    assert f"the format is {layout}@1" in " ".join(capsys.readouterr().out.split())
 
     assert main(["show", str(folder)]) == 0
     text = capsys.readouterr().out

@@ -77,8 +77,8 @@ def test_plugins_as_a_table(capsys: Capture, install: Install) -> None:
     shown = _shown(capsys, "--disable-plugin", "idle", "plugins")
     assert "1 encoder, 2 recipes" in shown
     assert "plugin 'sick' (janiform-sick 1.0) is broken\n  RuntimeError: no [luck]" in shown
-    assert "encoder 'fake-encoder@3' is claimed by plugin 'fake' (janiform-fake 1.0) and by plugin 'twin'" in shown
-    assert "switched off" in shown
+    assert "encoder 'fake-encoder@3' is registered by plugin 'fake' (janiform-fake 1.0) and by plugin 'twin'" in shown
+    assert "disabled" in shown
 
 
 @pytest.mark.usefixtures("_fake")
@@ -150,4 +150,4 @@ def test_recipes_as_json(capsys: Capture, tmp_path: Path) -> None:
 def test_recipes_as_a_table(capsys: Capture) -> None:
     shown = _shown(capsys, "recipes")
     assert "It ships." in shown
-    assert "does not read" in shown
+    assert "cannot be read" in shown

@@ -82,13 +82,13 @@ ZOO = {
     "has no summary": (_registering(_component(summary='""')), "one line of text"),
     "presets an unknown field": (
         _registering(_component(presets='{"large": {"widht": 9}}')),
-        "preset 'large' sets 'widht', which is no field (did you mean 'width'?)",
+        "preset 'large' sets 'widht', which is not a field (did you mean 'width'?)",
     ),
     "presets a string for a number": (
         _registering(_component(presets='{"large": {"width": "9"}}')),
-        "preset 'large' sets 'width' to '9', but it takes int",
+        "preset 'large' sets 'width' to '9', but its type is int",
     ),
-    "presets a boolean for a number": (_registering(_component(presets='{"a": {"width": True}}')), "it takes int"),
+    "presets a boolean for a number": (_registering(_component(presets='{"a": {"width": True}}')), "its type is int"),
     "has presets that are no tables": (_registering(_component(presets='{"large": 3}')), "a table of tables"),
     "has recipes nowhere": (_registering('registrar.recipes("no_such_package_anywhere")'), "no such package"),
     "has recipes without files": (_registering('registrar.recipes("email")'), "no *.toml"),

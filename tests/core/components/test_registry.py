@@ -66,14 +66,14 @@ def test_an_unknown_name_comes_with_the_nearest() -> None:
     found = _load(p=_plugin("siglip@1", "dinov2@1"))
     with pytest.raises(ComponentError, match=r"no encoder is called 'siglpi' \(did you mean 'siglip'\?\)"):
         found.find("encoder", "siglpi")
-    with pytest.raises(ComponentError, match="'siglip' is the name of another kind: encoder"):
+    with pytest.raises(ComponentError, match="'siglip' is a component of another kind: encoder"):
         found.find("tokenizer", "siglip")
     with pytest.raises(ComponentError, match="did you mean 'encoder'"):
         found.find("encodr", "siglip")
 
 
 def test_an_unknown_version_comes_with_those_there_are() -> None:
-    with pytest.raises(ComponentError, match=r"encoder 'siglip' has no version 3 \(there is: 1, 2\)"):
+    with pytest.raises(ComponentError, match=r"encoder 'siglip' has no version 3 \(its versions: 1, 2\)"):
         _load(p=_plugin("siglip@1", "siglip@2")).find("encoder", "siglip@3")
 
 
@@ -147,7 +147,7 @@ def test_a_disabled_plugin_is_not_imported(install: Install) -> None:
     (record,) = (record for record in found.plugins if record.name == "bad")
     assert record.disabled
     assert not record.error
-    with pytest.raises(ComponentError, match="switched off: bad"):
+    with pytest.raises(ComponentError, match="disabled: bad"):
         found.find("encoder", "no-such-thing")
 
 
@@ -236,4 +236,6 @@ def test_every_kind_names_contracts_that_exist() -> None:
         for contract in filter(None, (kind.config_contract, kind.module_contract)):
             assert hasattr(contracts, contract), kind.name
         config = getattr(contracts, kind.config_contract, None)
-        assert set(kind.declares) == {name for name in vars(config or object) if not name.startswith("_")}, kind.name
+        assert set(kind.required_attributes) == {name for name in vars(config or object) if not name.startswith("_")}, (
+            kind.name
+        )

@@ -127,7 +127,7 @@ def test_sharing_of_another_kind_names_both_ends_and_what_would_fit() -> None:
 @pytest.mark.parametrize("target", ["generation.adaptor", "nowhere"])
 def test_sharing_what_is_not_there(target: str) -> None:
     (found,) = problems(recipe(look(adapter=Share(target)), draw()))
-    assert f"shares '{target}', which is no part of this recipe" in found
+    assert f"shares '{target}', which is not a part of this recipe" in found
     assert ("did you mean 'generation.adapter'?" in found) == (target != "nowhere")
 
 
@@ -141,7 +141,7 @@ def test_sharing_in_a_circle() -> None:
 def test_a_shared_part_must_meet_the_ports_it_is_made_for() -> None:
     (found,) = problems(recipe(look(), draw(adapter=Share("understanding.adapter"))))
     assert "generation.adapter: shares understanding.adapter (tiny@1, tiny.toml:14)" in found
-    assert "made for features [B, 16, 6] on 4×4, but is given features [B, 16, 3] on 4×4" in found
+    assert "made for features [B, 16, 6] on 4×4, but takes features [B, 16, 3] on 4×4 here" in found
 
 
 def test_misfit_names_both_ends_with_their_lines() -> None:
@@ -181,7 +181,7 @@ def test_all_problems_at_once_and_none_twice() -> None:
     assert "features() of tiny@1 of plugin 'tiny-plugin' failed: KeyError: 'size'" in found[1]
     assert "generation.head" in found[2]
     assert "logits [B, T, 1, 13]" in found[2]
-    assert "a head over 11 codes of depth 1 would fit" in found[2]
+    assert "use a head over 11 codes of depth 1" in found[2]
     assert "each of the 16 codes takes one position" in found[3]
 
 
@@ -190,11 +190,11 @@ def test_all_problems_at_once_and_none_twice() -> None:
     [
         (None, "gave NoneType, not Features"),
         (CODES, "gave Codes, not Features"),
-        (Features(0, 4), "whose tokens of 0 is no positive whole number"),
-        (Features(4, 2.5), "whose width of 2.5 is no positive whole number"),
-        (Features(4, True), "whose width of True is no positive whole number"),
-        (Features(4, 4, Grid(2, 3)), "whose grid has 6 places for 4 tokens"),
-        (Features(4, 4, Grid(-2, -2)), "whose grid of -2×-2 is no positive whole number"),
+        (Features(0, 4), "whose tokens of 0 is not a positive whole number"),
+        (Features(4, 2.5), "whose width of 2.5 is not a positive whole number"),
+        (Features(4, True), "whose width of True is not a positive whole number"),
+        (Features(4, 4, Grid(2, 3)), "whose grid has 6 positions for 4 tokens"),
+        (Features(4, 4, Grid(-2, -2)), "whose grid of -2×-2 is not a positive whole number"),
     ],
 )
 def test_a_port_that_cannot_be_is_the_plugins_fault(port: object, said: str) -> None:
@@ -219,7 +219,7 @@ def test_an_adapter_that_misses_the_hidden_width() -> None:
 
     (found,) = problems(recipe(look(adapter=use("adapter", Wide()))))
     assert "gives features [B, 16, 9] on 4×4, but backbone (tiny@1, tiny.toml:10) takes hidden [B, T, 8]" in found
-    assert "what gives a width of 8 would fit" in found
+    assert "use a part that gives a width of 8" in found
 
 
 def test_an_embedding_may_choose_its_width_but_not_its_length() -> None:
@@ -238,7 +238,7 @@ def test_a_picture_must_leave_room_for_text() -> None:
     compose(recipe(look(), backbone=use("backbone", Brain(context=32))))
     (found,) = problems(recipe(look(), backbone=use("backbone", Brain(context=31))))
     assert "takes 16 positions with tiny@1, but backbone (tiny@1, tiny.toml:10) has a context of 31" in found
-    assert "a context of at least 32 would fit" in found
+    assert "use a context of at least 32" in found
 
 
 def test_composing_needs_no_torch() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from janiform import ComponentError, UsageError
 from janiform.components.kinds import KINDS
-from janiform.contracts.factories import make, promised
+from janiform.contracts.factories import contract_names, make
 
 
 def component(kind: str, factory: Any) -> Any:
@@ -17,16 +17,16 @@ def component(kind: str, factory: Any) -> Any:
 
 def test_every_kind_has_its_contracts() -> None:
     assert [kind.name for kind in KINDS.values() if not kind.module_contract] == []
-    assert promised("sampler") == ["draw"]
-    assert promised("source") == ["example"]
-    assert set(promised("tokenizer")) == {"encode", "decode", "vectors", "losses"}
+    assert contract_names("sampler") == ["draw"]
+    assert contract_names("source") == ["example"]
+    assert set(contract_names("tokenizer")) == {"encode", "decode", "vectors", "losses"}
 
 
 @pytest.mark.parametrize("kind", ["text", "layout", "sampler", "objective", "source", "benchmark", "format"])
 def test_what_lacks_a_method_of_its_kind_is_refused(kind: str) -> None:
     with pytest.raises(ComponentError, match=rf"factory of {kind} odd@1, from plugin 'odd', gave .*, which lacks"):
         make(component(kind, lambda *_: None))
-    whole = SimpleNamespace(**dict.fromkeys(promised(kind)))
+    whole = SimpleNamespace(**dict.fromkeys(contract_names(kind)))
     assert make(component(kind, lambda *_: whole)) is whole
 
 

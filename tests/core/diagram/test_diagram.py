@@ -109,6 +109,8 @@ def test_written_by_suffix(tmp_path: Path) -> None:
     write_diagram(plan, tmp_path / "a.MD")
     assert (tmp_path / "a.svg").read_text(encoding="utf-8") == diagram_svg(plan)
     assert (tmp_path / "a.MD").read_text(encoding="utf-8") == f"```mermaid\n{diagram_mermaid(plan)}```\n"
-    with pytest.raises(UsageError, match=r"'.*a\.png' has '\.png', .*\.svg for a picture, \.mmd or \.md for Mermaid"):
+    with pytest.raises(
+        UsageError, match=r"a\.png' has the suffix '\.png'; .*\.svg for a picture, or \.mmd or \.md for Mermaid"
+    ):
         write_diagram(plan, tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()

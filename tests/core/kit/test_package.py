@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from janiform import Asked, Conversation, Model, UsageError, read_recipe, registry
+from janiform import AttentionRequest, Conversation, Model, UsageError, read_recipe, registry
 from janiform.attention.attend import attention_for
 from janiform.cli import main
 from janiform.compose import compose
-from janiform.kit import KINDS, write_package
-from janiform.kit.package import SMALL
+from janiform.kit import PACKAGE_KINDS, write_package
+from janiform.kit.package import SMALL, mini_path
 from janiform.model.build import build_model
 from janiform.testing import conforms
 from PIL import Image
@@ -36,7 +36,7 @@ def installed(folder: Path) -> None:
     )
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module", params=PACKAGE_KINDS)
 def package(request: Any, tmp_path_factory: Any) -> Iterator[SimpleNamespace]:
     kind = request.param
     name = f"my-{kind}"
@@ -72,12 +72,12 @@ def test_it_keeps_the_promises_of_its_kind(package: SimpleNamespace) -> None:
 
 def test_the_recipe_fits_learns_and_draws(package: SimpleNamespace) -> None:
     plan = compose(read_recipe(str(package.folder / f"mini-{package.name}.toml")))
-    path = ".".join(filter(None, KINDS[package.kind][:2]))
+    path = mini_path(package.kind)
     torch.manual_seed(0)
     model = build_model(plan)
     if package.kind == "kernel":
         assert plan.recipe.training.attention == f"{package.name}@1"
-        model.attention = attention_for(package.name, Asked(device="cpu", dtype="float32", learning=True))
+        model.attention = attention_for(package.name, AttentionRequest(device="cpu", dtype="float32", learning=True))
         path = "backbone"
     else:
         assert plan.parts[path].use.component.name == package.name
@@ -104,12 +104,12 @@ def test_check_accepts_its_recipe_with_every_stage(package: SimpleNamespace) -> 
 def test_a_package_is_refused_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match=r"cannot begin with the kind 'encoders' .*encoder"):
         write_package("mine", "encoders", tmp_path / "a")
-    with pytest.raises(UsageError, match=r"'My Codec' is no name .*my-codec"):
+    with pytest.raises(UsageError, match=r"'My Codec' is not a valid name .*my-codec"):
         write_package("My Codec", "tokenizer", tmp_path / "a")
-    with pytest.raises(UsageError, match="there is encoder 'siglip' already"):
+    with pytest.raises(UsageError, match="encoder 'siglip' already exists"):
         write_package("siglip", "encoder", tmp_path / "a")
     (tmp_path / "kept.txt").write_text("mine")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         write_package("mine", "encoder", tmp_path)
     assert main(["new-plugin", "mine", "--kind", "encoder", "--out", str(tmp_path / "b"), "--json"]) == 0
     assert '"kind": "encoder"' in capsys.readouterr().out

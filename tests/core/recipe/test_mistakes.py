@@ -27,38 +27,38 @@ def report(toys: Registry, text: str, overrides: Sequence[str] = ()) -> list[str
 @pytest.mark.parametrize(
     ("addition", "line"),
     [
-        ('[generaton]\nhead = { use = "speak" }', "generaton: unknown table (did you mean 'generation'?; a further pathway "
-         'says mode = "look" or mode = "draw")'),
-        ('[editing.encoder]\nuse = "eye"', 'editing: unknown table (a further pathway says mode = "look" or mode = "draw")'),
-        ('editing = { mode = "see" }', 'editing.mode: expected "look" or "draw", got the text "see"'),
+        ('[generaton]\nhead = { use = "speak" }', "generaton: unknown table (did you mean 'generation'? another pathway "
+         'needs mode = "look" or mode = "draw")'),
+        ('[editing.encoder]\nuse = "eye"', 'editing: unknown table (another pathway needs mode = "look" or mode = "draw")'),
+        ('editing = { mode = "see" }', 'editing.mode: expected "look" or "draw", got the string "see"'),
         ("editing = 3", "editing: unknown key (known: backbone, description, extends, generation, layout, name, recipe, sink, "
          "source, stage, start, text, training, understanding)"),
         ("descripton = 'x'", "descripton: unknown key (did you mean 'description'?)"),
-        ('"" = { mode = "look" }', '"": is no name for a pathway (letters, digits, - and _, not beginning with a digit)'),
+        ('"" = { mode = "look" }', '"": is not a valid name for a pathway (use letters, digits, - and _, and do not begin with a digit)'),
         ("text = 3", "text: expected a table, got 3 (write text = { use = \"…\" })"),
-        ('text = "bpe"', 'text: expected a table, got the text "bpe" (write text = { use = "bpe" })'),
+        ('text = "bpe"', 'text: expected a table, got the string "bpe" (write text = { use = "bpe" })'),
         ("text = { use = 3 }", "text.use: expected the name of a component, got 3"),
-        ("text = { depth = '3' }", 'text.depth: expected a whole number, got the text "3"'),
+        ("text = { depth = '3' }", 'text.depth: expected a whole number, got the string "3"'),
         ("text = { preset = 'x' }", "text.preset: text 'bpe@1' has no preset 'x' (its presets: none)"),
         ("text = { preset = 3 }", "text.preset: expected the name of a preset, got 3"),
-        ("text = { share = 'layout' }", "text: cannot be shared (only the parts of a pathway can be shared)"),
+        ("text = { share = 'layout' }", "text: cannot be shared (only parts of pathways can be shared)"),
         ("layout = { use = 'jnus' }", "layout.use: no layout is called 'jnus' (did you mean 'janus'?)"),
-        ("layout = { use = 'janus@2' }", "layout.use: layout 'janus' has no version 2 (there is: 1)"),
-        ("layout = { use = 'janus@x' }", "layout.use: 'janus@x' does not name a component (write the name alone, or with "
-         "a whole number as its version, as in 'siglip@1')"),
+        ("layout = { use = 'janus@2' }", "layout.use: layout 'janus' has no version 2 (its versions: 1)"),
+        ("layout = { use = 'janus@x' }", "layout.use: 'janus@x' does not name a component (write the name, or the name with "
+         "a version, as in 'siglip@1')"),
         ("layout = { roles = ['a'] }", 'layout.roles: expected a list of 2, got the list ["a"]'),
         ("source = 3", "source: expected tables by name, got 3 (write [source.NAME])"),
-        ('source = { use = "toy" }', 'source.use: expected a table, got the text "toy" (write [source.NAME]; use stands '
+        ('source = { use = "toy" }', 'source.use: expected a table, got the string "toy" (write [source.NAME]; use is '
          "directly in [source])"),
-        ("[source.a]", 'source.a: names no source: use = "…" is missing (there is: toy)'),
-        ('[source."a b"]\nuse = "toy"', 'source."a b": is no name for a source (letters, digits, - and _, not beginning '
-         "with a digit)"),
-        ("stage = { steps = 3 }", "stage.steps: expected a table, got 3 (write [stage.NAME]; steps stands directly in "
+        ("[source.a]", 'source.a: has no component: use = "…" is missing (choose one of toy)'),
+        ('[source."a b"]\nuse = "toy"', 'source."a b": is not a valid name for a source (use letters, digits, - and _, and do not '
+         "begin with a digit)"),
+        ("stage = { steps = 3 }", "stage.steps: expected a table, got 3 (write [stage.NAME]; steps is directly in "
          "[stage])"),
-        (STAGE + "steps = 1\nbatch = 1", "stage.x.learning_rate: is missing (The learning rate after the warm-up.)"),
+        (STAGE + "steps = 1\nbatch = 1", "stage.x.learning_rate: is missing (Learning rate after the warm-up.)"),
         (STAGE + RUN + "name = 'x'", "stage.x.name: unknown setting"),
         (STAGE + RUN + "warmup = 2", "stage.x.warmup: must be at most the 1 steps of the stage"),
-        (STAGE + RUN + "schedule = 'cosin'", 'stage.x.schedule: expected "constant" or "cosine" or "linear", got the text '
+        (STAGE + RUN + "schedule = 'cosin'", 'stage.x.schedule: expected "constant" or "cosine" or "linear", got the string '
          "\"cosin\" (did you mean 'cosine'?)"),
         (STAGE + RUN + "weights = { text = -1 }", "stage.x.weights: the weight of 'text' must be 0 or more"),
         (STAGE + RUN + "betas = [0.9, 1]", "stage.x.betas: both must be at least 0 and below 1"),
@@ -72,15 +72,15 @@ def report(toys: Registry, text: str, overrides: Sequence[str] = ()) -> list[str
         (STAGE.replace("a = 1", "g = { ratio = 1, of = 3 }") + RUN, "stage.x.mixture.g.of: expected a table, got 3"),
         (STAGE.replace("a = 1", "g = { ratio = 1, of = { a = 0 } }") + RUN, "stage.x.mixture.g.of: at least one source must "
          "have a ratio above 0"),
-        (STAGE.replace("a = 1", "a = 1, g = { ratio = 1, of = { a = 2 } }") + RUN, "stage.x.mixture: the source 'a' stands "
-         "in it twice"),
-        (STAGE.replace("a = 1", 'a = "1"') + RUN, 'stage.x.mixture.a: expected a number or a table, got the text "1"'),
-        (STAGE.replace('["backbone"]', '"backbone"') + RUN, 'stage.x.train: expected a list, got the text "backbone"'),
+        (STAGE.replace("a = 1", "a = 1, g = { ratio = 1, of = { a = 2 } }") + RUN, "stage.x.mixture: contains the source "
+         "'a' twice"),
+        (STAGE.replace("a = 1", 'a = "1"') + RUN, 'stage.x.mixture.a: expected a number or a table, got the string "1"'),
+        (STAGE.replace('["backbone"]', '"backbone"') + RUN, 'stage.x.train: expected a list, got the string "backbone"'),
         (STAGE.replace('["backbone"]', "[]") + RUN, 'stage.x.train: must name at least one path, such as '
-         '["generation.adapter", "generation.head"], unless there is `lora`'),
+         '["generation.adapter", "generation.head"], unless `lora` is set'),
         (STAGE.replace('["backbone"]', '["backbone"]\nlora = { on = [] }') + RUN, 'stage.x.lora.on: must name at least one path, '
          'such as ["backbone.layers"]'),
-        (STAGE.replace('{ use = "guess" }', '"guess"') + RUN, 'stage.x.objective: expected a table, got the text "guess" '
+        (STAGE.replace('{ use = "guess" }', '"guess"') + RUN, 'stage.x.objective: expected a table, got the string "guess" '
          '(write objective = { use = "guess" })'),
         (STAGE + RUN + '[training]\nstages = ["y"]', "training.stages[0]: there is no stage 'y' (known: x)"),
         (STAGE + RUN + '[training]\nstages = ["x", "x"]', "training.stages: names a stage twice"),
@@ -102,42 +102,42 @@ def test_the_line_of_a_mistake(toys: Registry, addition: str, line: str) -> None
     [
         ("recipe = 1", "recipe = 2", "r.toml:1: recipe: grammar 2 is unknown (this janiform reads grammar 1)"),
         ("recipe = 1", "recipe = true", "r.toml:1: recipe: expected 1, got true"),
-        ("recipe = 1", 'recipe = "1"', 'r.toml:1: recipe: expected 1, got the text "1"'),
+        ("recipe = 1", 'recipe = "1"', 'r.toml:1: recipe: expected 1, got the string "1"'),
         ("recipe = 1", "", "r.toml:1: recipe: the grammar's version is missing (begin the file with recipe = 1)"),
-        ('name = "base"', "name = 3", "r.toml:2: name: expected a text in quotes, got 3"),
+        ('name = "base"', "name = 3", "r.toml:2: name: expected a string in quotes, got 3"),
         ('name = "base"', 'name = " "', "r.toml:2: name: is empty"),
         ("rate = 0.25", "rte = 0.25", "r.toml:8: backbone.rte: unknown setting (did you mean 'rate'?)"),
         ("rate = 0.25", "inner = { size = 1, nam = [1] }", "r.toml:8: backbone.inner.nam: unknown setting (did you mean "
          "'names'?)"),
-        ("rate = 0.25", "inner.names = [\n'a',\n2]", "r.toml:10: backbone.inner.names[1]: expected a text in quotes, got 2"),
+        ("rate = 0.25", "inner.names = [\n'a',\n2]", "r.toml:10: backbone.inner.names[1]: expected a string in quotes, got 2"),
         ("rate = 0.25", "[[backbone.inners]]\n[[backbone.inners]]\nsize = true", "r.toml:10: backbone.inners[1].size: "
          "expected a whole number, got true"),
         ('preset = "big"', 'preset = "bg"', "r.toml:7: backbone.preset: backbone 'brain@1' has no preset 'bg' (did you mean "
          "'big'?)"),
         ('"brain@1"', '"brian@1"', "r.toml:6: backbone.use: no backbone is called 'brian' (did you mean 'brain'?)"),
-        ('"brain@1"', '"eye"', "r.toml:6: backbone.use: no backbone is called 'eye' ('eye' is the name of another kind: "
+        ('"brain@1"', '"eye"', "r.toml:6: backbone.use: no backbone is called 'eye' ('eye' is a component of another kind: "
          "encoder; known: brain, snail)"),
         ('use = "brain@1"\npreset = "big"\nrate = 0.25', 'use = "snail"', "r.toml:5: backbone.width: is missing (The width.; "
          "or choose a preset: tiny)"),
         ('use = "brain@1"\npreset = "big"\nrate = 0.25', 'use = "snail"\nwidth = 3', "r.toml:5: backbone: width 3 is odd"),
-        ('use = "brain@1"\npreset = "big"', "", 'r.toml:5: backbone: names no backbone: use = "…" is missing (there is: '
+        ('use = "brain@1"\npreset = "big"', "", 'r.toml:5: backbone: has no component: use = "…" is missing (choose one of '
          "brain, snail)"),
         ("encoder =", "encodr =", "r.toml:11: understanding.encodr: unknown part (did you mean 'encoder'?)"),
         ("[understanding]", '[understanding]\nmode = "draw"', 'r.toml:11: understanding.mode: understanding always has the '
          'mode "look" (give the pathway another name)'),
-        ('head = { use = "speak" }', 'head = "speak"', 'r.toml:17: generation.head: expected a table, got the text "speak" '
+        ('head = { use = "speak" }', 'head = "speak"', 'r.toml:17: generation.head: expected a table, got the string "speak" '
          '(write head = { use = "speak" })'),
         ('head = { use = "speak" }', "head = { share = 3 }", "r.toml:17: generation.head.share: expected the path of a part, "
          "got 3"),
         ('head = { use = "speak" }', 'head = { share = "generation.head" }', "r.toml:17: generation.head: shares itself: "
          "generation.head → generation.head"),
         ('head = { use = "speak" }', 'head = { share = "editing.head" }', "r.toml:17: generation.head: shares "
-         "'editing.head', which is no part of this recipe (the recipe has no other head)"),
+         "'editing.head', which is not a part of this recipe (the recipe has no other head)"),
         ('head = { use = "speak" }', 'head = { share = "generation.adapter" }', "r.toml:17: generation.head: shares "
          "'generation.adapter', which is of kind adapter, not head"),
         ('depth = 5 }', 'depth = 5, share = "understanding.adapter" }', "r.toml:16: generation.adapter.use: a shared part has "
          "no settings of its own (set understanding.adapter.use, or name a component here instead of sharing one)"),
-        ("[generation]", '[generation]\nshare = "drawing"', "r.toml:15: generation.share: shares 'drawing', which is no pathway "
+        ("[generation]", '[generation]\nshare = "drawing"', "r.toml:15: generation.share: shares 'drawing', which is not a pathway "
          "of this recipe (did you mean 'understanding'?)"),
         ("[generation]", '[generation]\nshare = "generation"', "r.toml:15: generation.share: shares itself: generation → "
          "generation"),
@@ -155,7 +155,7 @@ def test_the_line_of_a_change(toys: Registry, old: str, new: str, line: str) -> 
         ("generation.adapter.dpth = 3", "generation.adapter.dpth: unknown setting (did you mean 'depth'?)"),
         ("generaton.adapter.depth = 3", "generaton: is not in the recipe (did you mean 'generation'?)"),
         ("generation.adaptr.depth = 3", "generation.adaptr: unknown part (did you mean 'adapter'?)"),
-        ("generation.adapter.depth = '3'", 'generation.adapter.depth: expected a whole number, got the text "3"'),
+        ("generation.adapter.depth = '3'", 'generation.adapter.depth: expected a whole number, got the string "3"'),
         ("generation.adapter = 3", 'generation.adapter: expected a table, got 3 (write adapter = { use = "…" })'),
         ('generation.adapter.use = "ben"', "generation.adapter.use: no adapter is called 'ben' (did you mean 'bend'?)"),
         ("stage.frst.steps = 3", "stage.frst: is not in the recipe (did you mean 'first'?)"),
@@ -167,8 +167,8 @@ def test_the_line_of_a_change(toys: Registry, old: str, new: str, line: str) -> 
         ("", "sets nothing (write path = value, such as generation.adapter.depth = 3)"),
         ("[generation]", "sets nothing (write path = value, such as generation.adapter.depth = 3)"),
         ("# generation = 1", "sets nothing (write path = value, such as generation.adapter.depth = 3)"),
-        ('name = "a"\ndescription = "b"', "is more than one line (give each its own --set)"),
-        ("name.x = 1", "name: expected a text in quotes, got a table"),
+        ('name = "a"\ndescription = "b"', "has more than one line (use one --set per line)"),
+        ("name.x = 1", "name: expected a string in quotes, got a table"),
     ],
 )  # fmt: skip
 def test_the_line_of_an_override(toys: Registry, override: str, line: str) -> None:
@@ -180,7 +180,7 @@ def test_a_text_that_lost_its_quotes_is_recognised(toys: Registry) -> None:
     (said,) = report(toys, BASE, ["backbone.use=brain"])
     assert said.startswith("--set 'backbone.use=brain': is not TOML: ")
     assert said.endswith(
-        """(a text needs quotes, and the shell needs some around them: --set 'backbone.use="brain"')"""
+        """(a string needs quotes, and the shell needs others around them: --set 'backbone.use="brain"')"""
     )
 
 
@@ -188,7 +188,7 @@ def test_settings_for_a_shared_part_say_where_they_belong(toys: Registry) -> Non
     text = BASE.replace("understanding]", 'understanding]\nshare = "generation"').replace("encoder = {", "# {")
     text = text.replace('adapter = { use = "line" }', "")
     assert report(toys, text, ["understanding.adapter.depth = 3"]) == [
-        "--set 'understanding.adapter.depth = 3': understanding.adapter: names no adapter: use = \"…\" is missing "
+        "--set 'understanding.adapter.depth = 3': understanding.adapter: has no component: use = \"…\" is missing "
         "(understanding shares 'generation': set that, or name a component here)"
     ]
 
@@ -255,10 +255,10 @@ def test_all_problems_of_all_files_come_in_one_report_by_file_and_line(toys: Reg
 def test_chains_of_files_end_somewhere(toys: Registry, write: Write) -> None:
     for number in range(100):
         write(f"f{number}.toml", f'extends = "f{number + 1}.toml"\n')
-    with pytest.raises(RecipeError, match=r"a recipe can extend 64 others at most"):
+    with pytest.raises(RecipeError, match=r"a recipe can extend at most 64 others"):
         read_recipe("f0.toml", registry=toys)
     for number in range(40):
         write(f"g{number}.toml", f'extends = ["g{number + 1}.toml", "h{number + 1}.toml"]\n')
         write(f"h{number}.toml", f'extends = ["g{number + 1}.toml", "h{number + 1}.toml"]\n')
-    with pytest.raises(RecipeError, match=r"a recipe can extend 64 others at most"):
+    with pytest.raises(RecipeError, match=r"a recipe can extend at most 64 others"):
         read_recipe("g0.toml", registry=toys)

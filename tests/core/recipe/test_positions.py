@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform.recipe.positions import Path, key_lines
+from janiform.recipe.positions import KeyPath, key_lines
 
 
-def paths_of(value: Any, path: Path = ()) -> set[Path]:
+def paths_of(value: Any, path: KeyPath = ()) -> set[KeyPath]:
     items = [*(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())]
     return {(*path, step) for step, _ in items}.union(*(paths_of(item, (*path, step)) for step, item in items))
 

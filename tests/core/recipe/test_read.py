@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from janiform import RecipeError, Registry, UsageError
-from janiform.recipe import Group, Recipe, Share, Use, read_recipe, read_recipe_text
+from janiform.recipe import Recipe, Share, SourceGroup, Use, read_recipe, read_recipe_text
 from toy_components import BASE, TRAINED, Inner
 
 Write = Callable[..., Path]
@@ -194,7 +194,7 @@ def test_a_use_takes_the_place_of_a_share(toys: Registry, write: Write) -> None:
 def test_a_mixture_may_hold_groups(toys: Registry) -> None:
     change = "stage.first.mixture = { ask = 0, rest = { ratio = 1, of = { ask = 2 } } }"
     first = read_recipe_text(TRAINED, "a.toml", [change], registry=toys).stages["first"]
-    assert first.mixture == {"draw": 3.0, "ask": 0.0, "rest": Group(ratio=1, of={"ask": 2.0})}
+    assert first.mixture == {"draw": 3.0, "ask": 0.0, "rest": SourceGroup(ratio=1, of={"ask": 2.0})}
     assert first.ratios == {"draw": 0.75, "ask": 0.25}
 
 
@@ -282,8 +282,8 @@ def test_what_is_no_recipe(toys: Registry, write: Write, reference: str, message
         (b"a = " + b"{a = " * 3000 + b"1" + b"}" * 3000, "bad.toml: is nested more than 32 levels deep"),
         (b"\n[" + b"a." * 300_000 + b"a]", "bad.toml:2: a key has more than 32 parts"),
         (b"\n" + b'"a b" . ' * 100_000 + b"a = 1", "bad.toml:2: a key has more than 32 parts"),
-        (b"recipe = 0x" + b"f" * 5000, "bad.toml: holds a whole number of more than 64 bits"),
-        (b"x = 9223372036854775808", "bad.toml: holds a whole number of more than 64 bits"),
+        (b"recipe = 0x" + b"f" * 5000, "bad.toml: contains a whole number of more than 64 bits"),
+        (b"x = 9223372036854775808", "bad.toml: contains a whole number of more than 64 bits"),
     ],
 )
 def test_bad_files(toys: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, message: str) -> None:

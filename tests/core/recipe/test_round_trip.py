@@ -62,7 +62,7 @@ def test_numbers_at_the_edges(value: float) -> None:
 
 
 def test_what_toml_cannot_hold_is_refused() -> None:
-    with pytest.raises(TypeError, match="object is no type of TOML"):
+    with pytest.raises(TypeError, match="object is not a type of TOML"):
         toml_value(object())
 
 
@@ -169,12 +169,15 @@ def test_python_extends_and_shares_and_overrides(toys: Registry) -> None:
     [
         (
             {"depth": object()},
-            "backbone.depth: a recipe cannot hold object (numbers, texts, booleans, lists and dicts)",
+            "backbone.depth: a recipe cannot contain object (use numbers, strings, booleans, lists and dicts)",
         ),
-        ({"many": [1, {2}]}, "backbone.many[1]: a recipe cannot hold set (numbers, texts, booleans, lists and dicts)"),
-        ({"table": {3: 1}}, "backbone.table: the key 3 is no text"),
-        ({"word": "\ud800"}, "backbone.word: holds half of a character, which no file can"),
-        ({"depth": 1 << 64}, "holds a whole number of more than 64 bits"),
+        (
+            {"many": [1, {2}]},
+            "backbone.many[1]: a recipe cannot contain set (use numbers, strings, booleans, lists and dicts)",
+        ),
+        ({"table": {3: 1}}, "backbone.table: the key 3 is not a string"),
+        ({"word": "\ud800"}, "backbone.word: contains half of a surrogate pair, which a file cannot"),
+        ({"depth": 1 << 64}, "contains a whole number of more than 64 bits"),
         ({"dpth": 1}, "backbone.dpth: unknown setting (did you mean 'depth'?)"),
     ],
 )

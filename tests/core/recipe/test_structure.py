@@ -14,7 +14,7 @@ from toy_components import Everything, Inner, Needs
 def said(cls: type[Any], values: dict[str, Any]) -> list[str]:
     with pytest.raises(Mistakes) as caught:
         structure(cls, values)
-    return [f"{'.'.join(map(str, mistake.path))}: {mistake.message}" for mistake in caught.value.found]
+    return [f"{'.'.join(map(str, mistake.path))}: {mistake.message}" for mistake in caught.value.items]
 
 
 def test_plain_values_become_the_declared_types() -> None:
@@ -43,29 +43,29 @@ def test_plain_values_become_the_declared_types() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("depth", "3", 'expected a whole number, got the text "3"'),
+        ("depth", "3", 'expected a whole number, got the string "3"'),
         ("depth", True, "expected a whole number, got true"),
         ("depth", 3.0, "expected a whole number, got 3.0"),
         ("depth", [3], "expected a whole number, got the list [3]"),
         ("depth", {}, "expected a whole number, got a table"),
         ("depth", 0, "must be >= 1: 0"),
-        ("rate", "1e-3", 'expected a number, got the text "1e-3"'),
+        ("rate", "1e-3", 'expected a number, got the string "1e-3"'),
         ("rate", False, "expected a number, got false"),
         ("rate", float("nan"), "expected a number, got nan"),
         ("flag", 1, "expected true or false, got 1"),
-        ("flag", "true", 'expected true or false, got the text "true"'),
-        ("word", 3, "expected a text in quotes, got 3"),
-        ("mode", "fst", 'expected "fast" or "slow", got the text "fst"'),
+        ("flag", "true", 'expected true or false, got the string "true"'),
+        ("word", 3, "expected a string in quotes, got 3"),
+        ("mode", "fst", 'expected "fast" or "slow", got the string "fst"'),
         ("mode", True, 'expected "fast" or "slow", got true'),
         ("pair", [1, 2, 3], "expected a list of 2, got the list [1, 2, 3]"),
-        ("pair", "ab", 'expected a list, got the text "ab"'),
+        ("pair", "ab", 'expected a list, got the string "ab"'),
         ("many", {"a": 1}, "expected a list, got a table"),
         ("many", 1, "expected a list, got 1"),
         ("inner", 3, "expected a table, got 3"),
         ("table", [1], "expected a table, got the list [1]"),
-        ("place", 3, "expected a text in quotes, got 3"),
-        ("either", True, "expected a whole number or a text in quotes, got true"),
-        ("word", ["x" * 99], 'expected a text in quotes, got the list ["' + "x" * 57 + "…"),
+        ("place", 3, "expected a string in quotes, got 3"),
+        ("either", True, "expected a whole number or a string in quotes, got true"),
+        ("word", ["x" * 99], 'expected a string in quotes, got the list ["' + "x" * 57 + "…"),
     ],
 )
 def test_another_type_is_refused(name: str, value: Any, message: str) -> None:
@@ -83,12 +83,12 @@ def test_all_mistakes_at_all_depths_come_at_once() -> None:
     }
     assert said(Everything, values) == [
         "dpth: unknown setting",
-        'pair.1: expected a whole number, got the text "2"',
+        'pair.1: expected a whole number, got the string "2"',
         "inner.nam: unknown setting",
-        'inner.size: expected a whole number, got the text "x"',
+        'inner.size: expected a whole number, got the string "x"',
         "inners.1.size: expected a whole number, got 1.5",
         "inners.2: expected a table, got 3",
-        'table.b: expected a number, got the text "2"',
+        'table.b: expected a number, got the string "2"',
         "depth: must be >= 1: 0",
     ]
 
@@ -101,7 +101,7 @@ def test_a_class_that_refuses_is_heard() -> None:
 def test_nearest_names_are_hints() -> None:
     with pytest.raises(Mistakes) as caught:
         structure(Everything, {"dpth": 1, "mode": "fas"})
-    assert [mistake.hint for mistake in caught.value.found] == ["did you mean 'depth'?", "did you mean 'fast'?"]
+    assert [mistake.hint for mistake in caught.value.items] == ["did you mean 'depth'?", "did you mean 'fast'?"]
 
 
 def test_abstract_types_are_as_strict_as_concrete_ones() -> None:
@@ -114,8 +114,8 @@ def test_abstract_types_are_as_strict_as_concrete_ones() -> None:
     made = structure(Abstract, {"names": ["a"], "tables": {"x": {"y": 1}}, "free": [1, {"z": None}]})
     assert (made.names, made.tables, made.free) == (("a",), {"x": {"y": 1}}, [1, {"z": None}])
     assert said(Abstract, {"names": "a", "tables": {"x": {"y": "1"}}}) == [
-        'names: expected a list, got the text "a"',
-        'tables.x.y: expected a whole number, got the text "1"',
+        'names: expected a list, got the string "a"',
+        'tables.x.y: expected a whole number, got the string "1"',
     ]
 
 
@@ -139,7 +139,7 @@ def test_every_validator_is_asked_and_whatever_it_raises_is_said() -> None:
         "two: must be >= 0: -1",
         "odd: ZeroDivisionError: by zero",
     ]
-    assert said(Strict, {"limit": "x", "one": 2})[0] == 'limit: expected a whole number, got the text "x"'
+    assert said(Strict, {"limit": "x", "one": 2})[0] == 'limit: expected a whole number, got the string "x"'
 
 
 def test_an_annotation_that_cannot_be_read_is_a_mistake_of_the_class() -> None:

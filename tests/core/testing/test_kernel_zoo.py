@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from janiform import Mask, Serves
+from janiform import KernelSupport, Mask
 from janiform.attention.attend import Attention
 from janiform.testing import conforms, kernels
-from janiform.testing.kernels import CHECKS, KernelCase
+from janiform.testing.kernels import KERNEL_CHECKS, KernelCase
 
-EVERYTHING = Serves(devices=("cpu",), learns=("cpu",), dtypes=("float64",))
+EVERYTHING = KernelSupport(devices=("cpu",), learns=("cpu",), dtypes=("float64",))
 DOCUMENTS = torch.tensor([[-1, 0, 0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1, 1, 1, -1, -1]])
 BLOCKS = torch.tensor([[0, 0, 1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 2, 2, 2, 0, 0]])
 
@@ -98,11 +98,11 @@ ZOO = [
     (MixesDocuments, kernels.attends_as_the_mask_says, "attention is off by"),
     (MixesHeads, kernels.attends_as_the_mask_says, "attention is off by"),
     (ForgetsTheScale, kernels.attends_as_the_mask_says, "attention is off by"),
-    (IsNotFinite, kernels.attends_as_the_mask_says, "values that are not finite, at padding perhaps"),
-    (DetachesKeys, kernels.learns_as_the_mask_says, "passes no gradient to the keys"),
-    (HalvesAGradient, kernels.learns_as_the_mask_says, "the gradient of the values is off by"),
-    (TakesTheFirstQueries, kernels.goes_on_from_a_cache, r"1 queries after \d cached positions are off by"),
-    (RemembersItsFirstMask, kernels.is_the_same_every_time, "keeps something of another mask"),
+    (IsNotFinite, kernels.attends_as_the_mask_says, "values that are not finite, perhaps at padding"),
+    (DetachesKeys, kernels.gives_gradients_as_the_mask_says, "passes no gradient to the keys"),
+    (HalvesAGradient, kernels.gives_gradients_as_the_mask_says, "the gradient of the values is off by"),
+    (TakesTheFirstQueries, kernels.continues_from_a_cache, r"1 queries after \d cached positions are off by"),
+    (RemembersItsFirstMask, kernels.repeats_its_outputs, "its output depends on an earlier mask"),
     (CompilesForEachLayer, kernels.compiles_its_mask_once, "compiles the mask again for the second layer"),
 ]
 
@@ -117,7 +117,7 @@ def test_each_check_catches_what_it_is_for(beast: Any, check: Any, sentence: str
         check(case(beast))
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", KERNEL_CHECKS, ids=lambda check: check.__name__)
 def test_a_sound_kernel_passes(check: Any) -> None:
     check(case(Sound))
 
@@ -128,5 +128,5 @@ def test_what_cannot_be_tested_here_is_skipped_with_the_reason() -> None:
     marks = tests.test_attends_as_the_mask_says.pytestmark  # type: ignore[attr-defined]
     assert marks[0].name == "skip"
     assert marks[0].kwargs["reason"].startswith("kernel 'varlen' cannot be tested here: it ")
-    with pytest.raises(ValueError, match="no check is called flies"):
+    with pytest.raises(ValueError, match="there is no check flies"):
         conforms("kernel", "sdpa", without=("flies",))

@@ -83,12 +83,12 @@ def case(source: type) -> Case:
 @pytest.mark.parametrize(
     ("source", "check", "said"),
     [
-        (Counts, sources.depends_on_the_index_alone, "example .* is another one when it is read again"),
+        (Counts, sources.depends_on_the_index_alone, "example .* differs when it is read again"),
         (Streams, sources.depends_on_the_index_alone, "cannot be sent to another process: TypeError"),
         (Stumbles, sources.gives_conversations, r"example 1 failed with KeyError: 1; raise SampleError"),
         (Texts, sources.gives_conversations, "gave str, not a janiform.Conversation"),
         (Asks, sources.gives_conversations, "ends without an answer to learn"),
-        (ShowsPaths, sources.gives_conversations, "a picture is str, neither of PIL nor an array of uint8"),
+        (ShowsPaths, sources.gives_conversations, "a picture is str, neither a PIL image nor an array of uint8"),
         (Ends, sources.gives_conversations, "none of its first 24 examples can be used"),
     ],
 )
@@ -98,5 +98,5 @@ def test_each_check_catches_what_it_is_for(source: type, check: Any, said: str) 
 
 
 def test_a_sound_source_passes() -> None:
-    for check in sources.OF_SOURCES:
+    for check in sources.SOURCE_CHECKS:
         check(case(Sound))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from attrs import field, frozen
-from janiform import Codes, Features, Grid, Hidden, Logits, Loss, Misfit, attend
-from janiform.compose.slots import SLOTS
+from janiform import Codes, Features, Grid, Hidden, Logits, Loss, PortMismatch, attend
+from janiform.components.kinds import KINDS
 from janiform.testing import common, conforms, kinds, suite
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
@@ -427,45 +427,100 @@ SOUND = {
 def case(kind: str, module: Any, config: Any = None) -> Case:
     component = SimpleNamespace(kind=kind, name="beast", config=config or CONFIGS[kind], load=lambda: module)
     depth = 3 if isinstance(module, type) and issubclass(module, DeepHead) else 1
-    ports = _ports(SLOTS[kind].takes, 3, depths=(depth,))
+    ports = _ports(KINDS[kind].takes, 3, depths=(depth,))
     return Case(component, component.config(), ports, 3)  # type: ignore[arg-type]
 
 
 ZOO = [
     ("encoder", OneTokenMore, common.gives_the_shape_it_declares, r"declares features \[B, 4, 6\].* gave \[3, 5, 6\]"),
-    ("encoder", OnTheProcessor, common.is_the_same_on_the_meta_device, "table is put on a device by name"),
+    ("encoder", OnTheProcessor, common.is_the_same_on_the_meta_device, "table is created on a named device"),
     ("encoder", ReadsItsWeights, common.is_the_same_on_the_meta_device, "cannot be built on the meta device"),
     ("encoder", HidesItsState, common.keeps_its_state, "register what it needs"),
     ("encoder", AlwaysDrops, common.is_deterministic, "draws random numbers in eval mode"),
-    ("encoder", NormsTheBatch, common.treats_each_row_alone, "a row of a batch differs from the row alone"),
-    ("encoder", HasAnIdleWeight, common.learns_everywhere, r"no gradient reaches unused.bias, unused.weight"),
-    ("encoder", Detaches, common.learns_everywhere, "carries no gradient"),
-    ("encoder", ThawsItself, common.learns_everywhere, "a frozen part learned; leave requires_grad to the stage"),
+    (
+        "encoder",
+        NormsTheBatch,
+        common.treats_rows_independently,
+        "the output of a row changes by .* with the rest of the batch",
+    ),
+    (
+        "encoder",
+        HasAnIdleWeight,
+        common.gives_gradients_to_every_parameter,
+        r"no gradient reaches unused.bias, unused.weight",
+    ),
+    ("encoder", Detaches, common.gives_gradients_to_every_parameter, "its output has no gradient"),
+    (
+        "encoder",
+        ThawsItself,
+        common.gives_gradients_to_every_parameter,
+        "a frozen part got gradients; leave requires_grad to the stage",
+    ),
     ("encoder", StaysInFloat32, common.computes_in_bfloat16, "cast to bfloat16 it gives torch.float32"),
-    ("encoder", LosesPrecision, common.computes_in_bfloat16, r"in bfloat16 it is .* away from float32"),
-    ("encoder", MixesTypes, common.computes_in_bfloat16, "RuntimeError: .* while it was seen whether it computes in"),
-    ("encoder", BreaksItsGraph, common.compiles_whole_where_it_says_so, "declares that it compiles, but"),
-    ("tokenizer", CountsFromOne, kinds.encodes_codes_of_its_port, r"gave codes \d .. 5, of 5"),
-    ("tokenizer", DecodesSmaller, common.gives_the_shape_it_declares, r"so \[3, 3, 8, 8\], but gave \[3, 3, 4, 4\]"),
-    ("tokenizer", EncodesTheBatch, kinds.encodes_codes_of_its_port, "other codes beside others than alone"),
+    ("encoder", LosesPrecision, common.computes_in_bfloat16, r"in bfloat16 its output differs from float32 by"),
+    ("encoder", MixesTypes, common.computes_in_bfloat16, "RuntimeError: .* in the check that it computes in"),
+    ("encoder", BreaksItsGraph, common.compiles_without_graph_breaks_where_declared, "declares that it compiles, but"),
+    ("tokenizer", CountsFromOne, kinds.encodes_codes_of_its_port, r"gave codes \d .. 5, but its vocabulary has 5"),
+    (
+        "tokenizer",
+        DecodesSmaller,
+        common.gives_the_shape_it_declares,
+        r"hence \[3, 3, 8, 8\], but the module gave \[3, 3, 4, 4\]",
+    ),
+    (
+        "tokenizer",
+        EncodesTheBatch,
+        kinds.encodes_codes_of_its_port,
+        "the codes of a picture depend on the rest of the batch",
+    ),
     ("tokenizer", HasNarrowVectors, kinds.gives_vectors_of_its_width, r"vectors are \[3, 4, 2\], not \[3, 4, 3\]"),
-    ("tokenizer", LosesAMean, kinds.loses_as_sums_and_counts, "the loss 'l2' is Tensor, not a janiform.Loss"),
-    ("head", AveragesItsLoss, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
-    ("head", CountsItsRowsTwice, kinds.loses_what_a_reference_loses, "counts 12 of 6 codes"),
-    ("head", LosesInBits, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
-    ("head", ChoosesForItself, kinds.samples_what_is_chosen, r"asked to choose from logits \[\]"),
-    ("head", LooksAtItsTarget, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
-    ("head", ForgetsWhatItChose, kinds.loses_what_a_reference_loses, r"loses .* nats where its logits lose"),
-    ("head", CountsPositions, kinds.loses_what_a_reference_loses, r"counts 6 of 18 codes"),
-    ("head", CallsOneThingAndSamplesAnother, kinds.loses_what_a_reference_loses, "are not those that it gives when"),
-    ("head", BorrowsForGood, common.gives_the_shape_it_declares, "keeps the backbone among its own weights"),
+    ("tokenizer", LosesAMean, kinds.gives_losses_as_sums_and_counts, "the loss 'l2' is Tensor, not a janiform.Loss"),
+    (
+        "head",
+        AveragesItsLoss,
+        kinds.gives_the_cross_entropy_of_its_logits,
+        r"`loss` is .* nats, but the cross-entropy of its logits is",
+    ),
+    ("head", CountsItsRowsTwice, kinds.gives_the_cross_entropy_of_its_logits, "counts 12 codes instead of 6"),
+    (
+        "head",
+        LosesInBits,
+        kinds.gives_the_cross_entropy_of_its_logits,
+        r"`loss` is .* nats, but the cross-entropy of its logits is",
+    ),
+    ("head", ChoosesForItself, kinds.samples_the_chosen_codes, r"called `choose` with logits of shapes \[\]"),
+    (
+        "head",
+        LooksAtItsTarget,
+        kinds.gives_the_cross_entropy_of_its_logits,
+        r"`loss` is .* nats, but the cross-entropy of its logits is",
+    ),
+    (
+        "head",
+        ForgetsWhatItChose,
+        kinds.gives_the_cross_entropy_of_its_logits,
+        r"`loss` is .* nats, but the cross-entropy of its logits is",
+    ),
+    ("head", CountsPositions, kinds.gives_the_cross_entropy_of_its_logits, r"counts 6 codes instead of 18"),
+    (
+        "head",
+        CallsOneThingAndSamplesAnother,
+        kinds.gives_the_cross_entropy_of_its_logits,
+        "differ from those that `forward` gives",
+    ),
+    ("head", BorrowsForGood, common.gives_the_shape_it_declares, "has the backbone among its own weights"),
     ("adapter", DropsAChannel, common.gives_the_shape_it_declares, "the config declares features"),
     ("embedding", ForgetsTheDepth, common.gives_the_shape_it_declares, "the config declares features"),
-    ("embedding", CountsFromTheFirst, kinds.embeds_codes_one_by_one, "code 1 of a picture has another vector alone"),
-    ("backbone", SeesEverything, kinds.looks_back_only, "hangs on a later one"),
-    ("backbone", IgnoresItsCache, kinds.continues_from_its_cache, "with a cache it differs"),
-    ("backbone", CountsItsOwnPositions, kinds.does_not_mind_padding, "padding on the left changes it"),
-    ("backbone", ForgetsTheVocabulary, kinds.reads_and_writes_text, "11 logits, declared 12"),
+    ("embedding", CountsFromTheFirst, kinds.embeds_each_code_alone, "code 1 of a picture has another vector alone"),
+    ("backbone", SeesEverything, kinds.attends_to_earlier_positions_only, "depends on a later one"),
+    ("backbone", IgnoresItsCache, kinds.continues_from_its_cache, "with a cache its outputs differ"),
+    ("backbone", CountsItsOwnPositions, kinds.ignores_padding, "padding on the left changes its outputs"),
+    (
+        "backbone",
+        ForgetsTheVocabulary,
+        kinds.embeds_ids_and_gives_logits,
+        "gives 11 logits, but declares a vocabulary of 12",
+    ),
 ]
 
 
@@ -481,12 +536,12 @@ def test_levels_that_are_averaged_do_not_add_up() -> None:
     ports = {"hidden": Hidden(8, 64, 128, 2, 2, 8), "codes": Codes(5, Grid(2, 2), 4, depth=2)}
     component = SimpleNamespace(kind="head", name="beast", config=DeepConfig, load=lambda: AveragesItsLevels)
     with pytest.raises(AssertionError, match="two parts of a batch do not add up to that of the whole"):
-        kinds.loses_what_a_reference_loses(Case(component, DeepConfig(), ports, 3))  # type: ignore[arg-type]
+        kinds.gives_the_cross_entropy_of_its_logits(Case(component, DeepConfig(), ports, 3))  # type: ignore[arg-type]
 
 
 def test_every_check_has_its_beast() -> None:
-    elsewhere = {common.has_a_config_that_is_data}
-    checks = {*common.COMMON, *(check for of_kind in kinds.OF_KIND.values() for check in of_kind)}
+    elsewhere = {common.keeps_its_config_through_a_recipe}
+    checks = {*common.COMMON_CHECKS, *(check for of_kind in kinds.KIND_CHECKS.values() for check in of_kind)}
     assert {check for _, _, check, _ in ZOO} | elsewhere == checks
 
 
@@ -494,30 +549,30 @@ def test_a_part_that_refuses_everything_is_told_so(monkeypatch: pytest.MonkeyPat
     @frozen(kw_only=True)
     class Refuses(AdapterConfig):
         def adapt(self, source: Features, hidden: Hidden) -> Features:
-            raise Misfit("the moon is wrong")
+            raise PortMismatch("the moon is wrong")
 
     beast = case("adapter", Adapter, Refuses)
-    monkeypatch.setattr(Case, "made", lambda *_: beast)
+    monkeypatch.setattr(Case, "draw", lambda *_: beast)
     monkeypatch.setattr(suite, "registry", lambda: SimpleNamespace(find=lambda *_: beast.component))
     tests = conforms("adapter", "beast", {})()
-    with pytest.raises(AssertionError, match="beast': refuses whatever it is given, the last time because: the moon"):
+    with pytest.raises(AssertionError, match="beast': refuses all inputs; the last reason was: the moon"):
         tests.test_is_deterministic()
 
 
 @pytest.mark.parametrize("kind", SOUND)
 def test_sound_parts_pass_every_check(kind: str) -> None:
-    for check in (*common.COMMON, *kinds.OF_KIND.get(kind, ())):
+    for check in (*common.COMMON_CHECKS, *kinds.KIND_CHECKS.get(kind, ())):
         check(case(kind, SOUND[kind]))
 
 
 def test_a_sound_head_of_several_levels_passes_every_check() -> None:
-    for check in (*common.COMMON, *kinds.OF_KIND["head"]):
+    for check in (*common.COMMON_CHECKS, *kinds.KIND_CHECKS["head"]):
         check(case("head", DeepHead))
 
 
 def test_configs_are_compared() -> None:
-    with pytest.raises(AssertionError, match="not equal to one that is made of the same settings"):
-        common.has_a_config_that_is_data(case("encoder", Encoder, UnequalConfig))
+    with pytest.raises(AssertionError, match="not equal to one made from the same settings"):
+        common.keeps_its_config_through_a_recipe(case("encoder", Encoder, UnequalConfig))
 
 
 def test_a_config_that_imports_torch_is_found() -> None:

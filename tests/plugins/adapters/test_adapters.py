@@ -14,7 +14,7 @@ from janiform import (
     Features,
     Grid,
     Hidden,
-    Misfit,
+    PortMismatch,
     open_model,
     read_recipe,
     registry,
@@ -95,7 +95,7 @@ def test_tokens_are_kept_merged_or_replaced() -> None:
 def test_codes_are_refused(name: str) -> None:
     config = registry().find("adapter", name).config()
     with pytest.raises(
-        Misfit, match=f"adapter '{name}' maps features .* but is given codes .*: put an embedding between"
+        PortMismatch, match=f"adapter '{name}' maps features .* but is given codes .*: put an embedding between"
     ):
         config.adapt(Codes(vocabulary=20, grid=Grid(2, 2), width=5), hidden_of(8))
 
@@ -111,7 +111,7 @@ def test_codes_are_refused(name: str) -> None:
     ],
 )
 def test_what_does_not_fit_is_said(name: str, settings: dict[str, Any], source: Features, said: str) -> None:
-    with pytest.raises(Misfit, match=said):
+    with pytest.raises(PortMismatch, match=said):
         registry().find("adapter", name).config(**settings).adapt(source, hidden_of(8))
 
 

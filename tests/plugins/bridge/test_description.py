@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from bridged_families import LANGUAGE, SIZES
-from janiform import CompositionError, Misfit, build, dumps, read_recipe_text, registry, use
+from janiform import CompositionError, PortMismatch, build, dumps, read_recipe_text, registry, use
 from janiform_plugins.bridge.config import BridgedBackboneConfig, BridgedEncoderConfig
 
 
@@ -82,7 +82,7 @@ def test_quantised_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_type_of_several_models_is_asked_for_one(recwarn: Any) -> None:
-    with pytest.raises(Misfit, match="'gemma3' describes several models: name the type of one, gemma3_text or"):
+    with pytest.raises(PortMismatch, match="'gemma3' describes several models: name the type of one, gemma3_text or"):
         BridgedBackboneConfig(model_type="gemma3").hidden()
 
 
@@ -109,5 +109,5 @@ REFUSED = {
 def test_what_cannot_be_bridged_is_refused_with_the_reason(kind: str) -> None:
     settings, said = REFUSED[kind]
     component = registry().find("backbone", "transformers")
-    with torch.device("meta"), pytest.raises((CompositionError, Misfit), match=said):
+    with torch.device("meta"), pytest.raises((CompositionError, PortMismatch), match=said):
         component.load()(component.config(model_type=kind, settings=settings))

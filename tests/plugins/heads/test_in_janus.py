@@ -260,7 +260,7 @@ def test_one_id_means_one_thing(make_plan: Any) -> None:
     found = problems(make_plan, pathways(CHAMELEON))
     assert found == [
         "text: bpe@1 has ids up to 320, but those from 296 on are the codes of generation.embedding (shared@1) "
-        "(a backbone.vocabulary of 344 would fit, or a text vocabulary of at most 296)"
+        "(use a backbone.vocabulary of 344, or a text vocabulary of at most 296)"
     ]
     found = problems(make_plan, pathways(CHAMELEON), backbone={"vocabulary": 20}, text={"vocabulary": 0})
     for part in ("embedding", "head"):

@@ -10,9 +10,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform import ComponentError, Mask, Serves, UsageError
+from janiform import ComponentError, KernelSupport, Mask, UsageError
 from janiform.attention.attend import Attention
-from janiform.testing.kernels import CHECKS, KernelCase, cases_of, row_declared
+from janiform.testing.kernels import KERNEL_CHECKS, KernelCase, cases_of, row_declared
 from janiform_plugins.kernels.sdpa import kernel as sdpa
 from janiform_plugins.kernels.sdpa.config import SdpaConfig
 from janiform_plugins.kernels.varlen import kernel as varlen
@@ -20,9 +20,9 @@ from janiform_plugins.kernels.varlen.config import VarlenConfig
 from torch.nn.functional import scaled_dot_product_attention
 
 CPU = torch.device("cpu")
-HERE = Serves(devices=("cpu",), learns=("cpu",), dtypes=("float64",), multiple=16)
+HERE = KernelSupport(devices=("cpu",), learns=("cpu",), dtypes=("float64",), multiple=16)
 
-check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+check = pytest.mark.parametrize("check", KERNEL_CHECKS, ids=lambda check: check.__name__)
 
 
 @check
@@ -117,7 +117,7 @@ def test_xformers_around_its_operators(
         check(case)
 
     run()
-    if check.__name__ == "goes_on_from_a_cache":
+    if check.__name__ == "continues_from_a_cache":
         assert len(steps) > 20
 
 

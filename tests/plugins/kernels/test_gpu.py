@@ -6,14 +6,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from janiform import KVCache, Mask
-from janiform.testing.kernels import CHECKS, KernelCase, kernel_cases
+from janiform.testing.kernels import KERNEL_CHECKS, KernelCase, kernel_cases
 
 pytestmark = pytest.mark.gpu
 
 KERNELS = ("sdpa", "flex", "varlen", "xformers")
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", KERNEL_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", KERNELS)
 def test_it_is_equal_to_the_definition(name: str, check) -> None:
     cases, reason = kernel_cases(name, ("cuda",))

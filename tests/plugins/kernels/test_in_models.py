@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from janiform import Asked, Conversation, Model, UsageError, load, open_model, read_recipe_text
+from janiform import AttentionRequest, Conversation, Model, UsageError, load, open_model, read_recipe_text
 from janiform.attention.attend import attention_for
 from janiform.cli import main
 from PIL import Image
@@ -19,7 +19,7 @@ TALK = [
     Conversation.asking("what is above?", PICTURE, answer="a small blue square"),
     Conversation.document("a circle is above the square"),
 ]
-FLEX = Asked(device="cpu", dtype="float32", cached=True)
+FLEX = AttentionRequest(device="cpu", dtype="float32", cached=True)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import RecipeError
-from janiform.recipe import Group
+from janiform.recipe import SourceGroup
 from janiform.train.data.mixture import Mixture
 
 ratio = st.one_of(st.integers(0, 9), st.floats(0, 1).map(lambda value: round(value, 2)))
@@ -42,8 +42,8 @@ def test_the_ratios_of_janus_are_exact_in_every_step_of_their_sum() -> None:
 
 
 def test_a_group_takes_its_turns_as_one_source_and_its_members_share_them() -> None:
-    drawing = Group(ratio=5, of={"real": 1, "synthetic": 1})
-    looking = Group(ratio=2, of={"chat": 3, "more": Group(ratio=1, of={"x": 2, "y": 1})})
+    drawing = SourceGroup(ratio=5, of={"real": 1, "synthetic": 1})
+    looking = SourceGroup(ratio=2, of={"chat": 3, "more": SourceGroup(ratio=1, of={"x": 2, "y": 1})})
     mixture = Mixture({"looking": looking, "text": 3, "drawing": drawing})
     assert mixture.sources == ("chat", "x", "y", "text", "real", "synthetic")
     order = mixture.order({}, 240)
@@ -62,7 +62,7 @@ def test_members_of_a_group_have_their_shares_of_it(
     outer: dict[str, float], inner: dict[str, float], samples: int
 ) -> None:
     members = {name.upper(): value for name, value in inner.items()}
-    order = Mixture({**outer, "group": Group(ratio=2, of=members)}).order({}, samples)
+    order = Mixture({**outer, "group": SourceGroup(ratio=2, of=members)}).order({}, samples)
     taken, whole = Counter(order), sum(outer.values()) + 2
     group = sum(taken[name] for name in members)
     assert abs(group - samples * 2 / whole) < 1 + 1e-9

@@ -1,0 +1,154 @@
+"""Recipe to plan: each part declares its port, given the ports of the parts that it is connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from ..components.kinds import INPUTS, KINDS, SINGLE_PARTS, Route, route_of, slots
+from ..errors import CompositionError
+from ..ports import Codes, Features, Hidden, Logits, Port
+from .checks import check_context, check_count, check_each_alone, check_head, check_shares, check_text, check_width
+from .diagnostics import Diagnostics
+from .ownership import find_owners
+from .plan import Edge, PartPlan, PathwayShape, Plan
+from .ports import declared_port
+from .vocabulary import check_rows
+
+if TYPE_CHECKING:
+    from ..recipe import Pathway, Recipe, Use
+
+
+def compose(recipe: Recipe) -> Plan:
+    """Connect the parts of a recipe and derive every width, without torch.
+
+    Raises ``CompositionError`` with all problems at once: parts that are missing, out of place, wrongly shared, or that
+    do not fit.
+    """
+    diagnostics = Diagnostics(recipe)
+    composer = _Composer(diagnostics, find_owners(recipe, diagnostics))
+    hidden = composer.single_parts()
+    pathways = {name: composer.pathway(pathway) for name, pathway in recipe.pathways.items()}
+    shapes = {name: shape for name, shape in pathways.items() if shape is not None}
+    check_shares(composer.parts, diagnostics)
+    if hidden is not None:
+        check_rows(composer.parts, composer.owners, hidden, diagnostics)
+    if diagnostics.problems or hidden is None:
+        raise CompositionError(diagnostics.problems)
+    return Plan(recipe, hidden, composer.parts, tuple(dict.fromkeys(composer.edges)), shapes)
+
+
+class _Composer:
+    """One pass over a recipe. Parts behind a part with a problem are skipped, so that no problem is reported twice."""
+
+    def __init__(self, diagnostics: Diagnostics, owners: Mapping[str, str]) -> None:
+        self.diagnostics = diagnostics
+        self.owners = owners
+        self.parts: dict[str, PartPlan] = {}
+        self.edges: list[Edge] = []
+        self.hidden: Hidden | None = None
+
+    def single_parts(self) -> Hidden | None:
+        """Plan the parts that belong to no pathway; return the backbone's port."""
+        for kind in SINGLE_PARTS:
+            if KINDS[kind].gives is None:
+                self.add_without_port(kind)
+        hidden = self.add("backbone", {})
+        if isinstance(hidden, Hidden):
+            self.hidden = hidden
+            if "text" in self.owners:
+                check_text(getattr(self.use("text").config, "vocabulary", 0), hidden, self.diagnostics)
+        return self.hidden
+
+    def pathway(self, pathway: Pathway) -> PathwayShape | None:
+        """Plan the parts of a pathway; return its shape, or None where a problem leaves it unknown."""
+        name, route = pathway.name, route_of(pathway.mode, pathway.parts)
+        self.connect(name, route)
+        encoder, tokenizer, adapter = f"{name}.encoder", f"{name}.tokenizer", f"{name}.adapter"
+        visual, source = (encoder, encoder) if route == "features" else (tokenizer, f"{name}.embedding")
+        features, codes, adapted = self.output(source), self.output(tokenizer), self.output(adapter)
+        if isinstance(codes, Codes):
+            if isinstance(features, Features):
+                check_count(source, features, codes, self.diagnostics)
+            if route == "draw":
+                self.close_loop(name, codes)
+        if not isinstance(adapted, Features) or self.hidden is None:
+            return None
+        check_width(adapter, adapted, self.hidden, self.diagnostics)
+        if isinstance(codes, Codes) and route == "draw":
+            self.check_drawing_adapter(adapter, cast(Features, features), adapted, codes)
+        tiling = f"{name}.tiling"
+        tiles = int(self.use(tiling).config.most) if tiling in self.parts else 1
+        check_context(visual, adapted.tokens * tiles, self.hidden, self.diagnostics)
+        return PathwayShape(
+            mode=pathway.mode,
+            tokens=adapted.tokens,
+            transform=self.use(visual).config.transform,
+            codes=codes if isinstance(codes, Codes) else None,
+            features=adapted,
+            tiles=tiles,
+        )
+
+    def connect(self, name: str, route: Route) -> None:
+        """Plan the slots of a pathway in the order of the data; inputs come from the nearest part that gives them."""
+        nearest: dict[type[Port], str] = {Hidden: "backbone"}
+        for kind in (KINDS[slot] for slot in slots(route)):
+            path = f"{name}.{kind.name}"
+            if kind.gives is None:
+                self.add_without_port(path)
+                continue
+            sources = [nearest.get(INPUTS[argument], "") for argument in kind.takes]
+            self.add(path, dict(zip(kind.takes, sources, strict=True)))
+            if sources:
+                self.flow(sources[0], path)
+            if kind.name == "adapter":
+                self.flow(path, "backbone")
+            if path in self.owners or not kind.optional:
+                nearest[kind.gives] = path
+
+    def close_loop(self, name: str, codes: Codes) -> None:
+        """The head's logits must be over the tokenizer's codes, which the sampler chooses and the tokenizer decodes."""
+        head, sampler, tokenizer = f"{name}.head", f"{name}.sampler", f"{name}.tokenizer"
+        logits = self.output(head)
+        if isinstance(logits, Logits):
+            check_head(head, logits, tokenizer, codes, self.diagnostics)
+        self.flow(head, sampler)
+        self.flow(sampler, tokenizer, codes)
+
+    def check_drawing_adapter(self, path: str, source: Features, adapted: Features, codes: Codes) -> None:
+        """An adapter of a pathway that draws gives one position for each code, made of this code alone."""
+        if adapted.tokens != codes.tokens:
+            check_count(path, adapted, codes, self.diagnostics)
+        elif self.hidden is not None:
+            check_each_alone(path, self.use(path).config, source, self.hidden, self.diagnostics)
+
+    def add_without_port(self, path: str) -> None:
+        if path in self.owners:
+            self.parts[path] = PartPlan(path, self.use(path), owner=self.other_owner(path))
+
+    def add(self, path: str, sources: Mapping[str, str]) -> Port | None:
+        """Plan a part that takes the ports of ``sources``, argument to path; return the port that it gives."""
+        inputs = {name: (source, self.output(source)) for name, source in sources.items()}
+        given = {name: (source, port) for name, (source, port) in inputs.items() if port is not None}
+        if path not in self.owners or len(given) < len(sources):
+            return None
+        output = declared_port(path, self.use(path), given, self.diagnostics)
+        ports = {name: port for name, (_, port) in given.items()}
+        self.parts[path] = PartPlan(path, self.use(path), ports, output, self.other_owner(path))
+        return output
+
+    def flow(self, source: str, target: str, port: Port | None = None) -> None:
+        """Record that data flows between two parts: the source's port, unless another one is given."""
+        port = port or self.output(source)
+        if port is not None and source in self.owners and target in self.owners:
+            self.edges.append(Edge(self.owners[source], self.owners[target], port))
+
+    def output(self, path: str) -> Port | None:
+        return self.parts[path].output if path in self.parts else None
+
+    def use(self, path: str) -> Use:
+        return cast("Use", self.diagnostics.entries[self.owners[path]])
+
+    def other_owner(self, path: str) -> str | None:
+        """The path of the part that is shared here; None where the part is its own."""
+        return self.owners[path] if self.owners[path] != path else None

@@ -1,0 +1,56 @@
+"""The port that a part's config declares, checked: a plugin's mistake is reported with the plugin's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict
+
+from ..components.kinds import KINDS
+from ..ports import Features, Grid, Port, PortMismatch
+from .diagnostics import Diagnostics
+
+if TYPE_CHECKING:
+    from ..recipe import Use
+
+
+def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], diagnostics: Diagnostics) -> Port | None:
+    """The port that a part gives for ``inputs``, argument to path and port; None where there is a problem."""
+    kind = KINDS[use.kind]
+    assert kind.gives is not None
+    call = f"{kind.port_method}({', '.join(kind.takes)})"
+    component = f"{use.component.reference} of {use.component.provider}"
+    method = getattr(use.config, kind.port_method, None)
+    if method is None:
+        diagnostics.add(path, f"the config of {component} lacks {call}, which declares its port", "fix the plugin")
+        return None
+    try:
+        port: Any = method(*(inputs[name][1] for name in kind.takes))
+    except PortMismatch as mismatch:
+        given = "; ".join(f"{diagnostics.describe(source)} gives {port}" for source, port in inputs.values())
+        diagnostics.add(path, f"{use.component.reference} does not fit: {mismatch}" + (f". {given}" if given else ""))
+        return None
+    except Exception as error:  # a plugin may fail in any way, and the error must name it
+        diagnostics.add(path, f"{call} of {component} failed: {type(error).__name__}: {error}", "fix the plugin")
+        return None
+    if not isinstance(port, kind.gives):
+        message = f"{call} of {component} gave {type(port).__name__}, not {kind.gives.__name__}"
+        diagnostics.add(path, message, "fix the plugin")
+        return None
+    if fault := _fault(port):
+        hint = "change its settings or the plugin"
+        diagnostics.add(path, f"{diagnostics.component(path)} gives {port}, {fault}", hint)
+        return None
+    return port
+
+
+def _fault(port: Port) -> str:
+    """What is impossible about a port, or an empty string."""
+    for name, value in asdict(port, recurse=False).items():
+        numbers = (value.height, value.width) if isinstance(value, Grid) else (value,)
+        if value is not None and any(type(number) is not int or number < 1 for number in numbers):
+            return f"whose {name} of {value} is not a positive whole number"
+    if isinstance(port, Features) and port.grid is not None and port.grid.size != port.tokens:
+        return f"whose grid has {port.grid.size} positions for {port.tokens} tokens"
+    return ""
