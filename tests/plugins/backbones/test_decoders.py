@@ -12,10 +12,9 @@ import torch
 import transformers
 from janiform import KVCache, Mask, registry, weight_files
 from janiform.storage.matching import match
-from janiform_plugins.backbones.decoder.rotary import frequencies
+from janiform_plugins.backbones.decoder.rotary import frequencies, stretched
 from janiform_plugins.backbones.decoder.weights import causal_lm
-from janiform_plugins.backbones.llama.config import LlamaConfig
-from janiform_plugins.backbones.llama.model import stretched
+from janiform_plugins.backbones.llama import LlamaConfig
 
 FAMILIES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "mistral": "Mistral", "gemma": "Gemma"}
 """Component -> what transformers calls the family."""
