@@ -182,7 +182,8 @@ def test_the_stretched_positions_of_llama_are_compared_and_have_all_three_bands(
     assert factors == {1.0, 8.0}
     config = LlamaConfig(width=64, heads=4, **STRETCHED)
     plain = frequencies(16, config.rope_theta, torch.device("cpu"))
-    share = stretched(plain, config) / plain
+    assert config.stretch is not None
+    share = stretched(plain, config.stretch) / plain
     assert share.max() == 1
     assert share.min() == 1 / 8
     assert ((share > 1 / 8) & (share < 1)).any()
