@@ -24,8 +24,8 @@ DEFAULT = Origin("default")
 
 
 class PartReader:
-    """Reads the tables of parts. ``origins`` collects where each value of each part was written; ``notes`` are sentences
-    for the user about settings that were renamed.
+    """Reads the tables of parts. ``origins`` collects where each value of each part was written; ``notes`` are
+    sentences for the user about settings that were renamed.
 
     ``providers`` are the distributions that components came from when the recipe was written, by kind and reference.
     """

@@ -12,7 +12,7 @@ from .scene import Scene, relation_of
 _ASKED_OF_A_LIST: Final = (ask_how_many, ask_which_colour, ask_which_shape)
 
 
-def statements(scene: Scene, rng: np.random.Generator) -> list[str]:
+def texts_about(scene: Scene, rng: np.random.Generator) -> list[str]:
     """Write texts about a scene: a caption, a count of objects and colours, and a short dialogue.
 
     The dialogue opens with a full description, and what it asks can be answered from that description alone.
@@ -22,7 +22,7 @@ def statements(scene: Scene, rng: np.random.Generator) -> list[str]:
 
 def _counted(scene: Scene) -> str:
     number = len(scene.objects)
-    colours = list(dict.fromkeys(thing.colour for thing in scene.objects))
+    colours = list(dict.fromkeys(item.colour for item in scene.objects))
     if number == 1:
         return f"there is one object and it is {colours[0]}"
     if len(colours) == 1:
@@ -31,7 +31,7 @@ def _counted(scene: Scene) -> str:
 
 
 def _dialogue(scene: Scene, rng: np.random.Generator) -> str:
-    full = [describe(thing, size=True) for thing in scene.objects]
+    full = [describe(item, size=True) for item in scene.objects]
     relation = relation_of(scene.objects[0], scene.objects[1]) if len(scene.objects) == 2 else None
     if relation is not None:
         opening = framed(relation_body(full[0], relation, full[1], rng), False, rng)
