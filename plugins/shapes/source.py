@@ -20,21 +20,21 @@ from .config import ShapesConfig
 
 DESCRIBE = ("describe the picture", "describe what you see", "what is in the picture?", "what do you see?")
 
-_WORDS = 0x5EED
-"""Sets the chance of wording apart from the chance of scenes."""
+_TEXT_STREAM = 0x5EED
+"""Separates the random stream of texts from that of scenes."""
 
 
 class Shapes:
-    """An endless stream: example ``index`` speaks about scene ``index`` of the seed and split."""
+    """An endless stream, whose example ``index`` is about scene ``index`` of the seed and split."""
 
     def __init__(self, config: ShapesConfig) -> None:
         self.config = config
 
     def example(self, index: int) -> Conversation:
-        """A prompt and its picture; a picture with questions, turn by turn; or a text."""
+        """A prompt and its picture; a picture with questions, one per turn; or a text."""
         config = self.config
         scene = sample_scene(config.seed, index, config.split, config.objects or None)
-        rng = np.random.default_rng((config.seed, index, _WORDS))
+        rng = np.random.default_rng((config.seed, index, _TEXT_STREAM))
         if config.task == "draw":
             words = description(scene) if config.caption_style == "full" else prompt(scene, rng)
             return Conversation.drawing(words, render(scene))
@@ -43,7 +43,7 @@ class Shapes:
             chosen = chosen or questions(scene, rng)[: config.questions]
             turns = [(question.text, question.answer) for question in chosen]
             if config.caption_style == "full":
-                # At the end, where no question can be answered by reading it.
+                # The description comes last, so that no question can be answered by reading it.
                 turns.append((pick(DESCRIBE, rng), description(scene)))
             return _asking(render(scene), turns)
         if config.task == "list":

@@ -1,8 +1,8 @@
-"""The world of shapes: pictures, captions and questions without end, and the means to judge what a model makes of them.
+"""A synthetic data set of coloured shapes: endless pictures, captions and questions, and a verifier of drawings.
 
-Pictures are 64 x 64 with one to four objects. :func:`sample_scene` makes any scene of the stream by (seed, index),
-:func:`render` draws it, :func:`caption` and :func:`questions` talk about it, :func:`detect_objects` reads a picture back
-into objects, and :func:`prompts` with :func:`judge` and :func:`understanding_questions` are the benchmark.
+Pictures are 64 x 64 with one to four objects. :func:`sample_scene` gives any scene of the stream by (seed, index),
+:func:`render` draws it, :func:`caption` and :func:`questions` describe it, :func:`detect_objects` finds the objects in
+a picture, and :func:`prompts`, :func:`judge` and :func:`understanding_questions` are the benchmark.
 """
 
 from .captions import caption, prompt

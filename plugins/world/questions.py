@@ -1,8 +1,8 @@
 """Questions about a scene, with short canonical answers.
 
-Kinds: ``yes_no`` ("yes" or "no"; of three sorts, CLAIM_TYPES), ``how_many`` ("zero" to "four"), ``which_colour``,
-``which_shape``, ``where`` ("top left", "top", ..., "centre") and ``left_of`` (what is left of, right of, above or
-below; "a red circle"). A question is asked only when its answer is beyond doubt.
+Types: ``yes_no`` ("yes" or "no"; of three subtypes, CLAIM_TYPES), ``how_many`` ("zero" to "four"), ``which_colour``,
+``which_shape``, ``where`` ("top left", "top", ..., "centre") and ``left_of`` (which object is left of, right of, above
+or below another; "a red circle"). Questions are asked only where the answer is unambiguous.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ WHERE_FRAMES: Final = ("where is the {}?", "where in the picture is the {}?", "i
 RELATIVE_FRAMES: Final = ("what is {} the {}?", "which object is {} the {}?", "what can you see {} the {}?")
 
 _ANSWER_WEIGHTS: Final = (1.0, 1.2, 1.8, 6.0, 32.0)
-"""Weights of the answers to how_many, so that all come about equally often although few scenes have four of a kind."""
+"""Weights of the answers to how_many, which balance them although few scenes have four equal objects."""
 
 
 class Question(NamedTuple):
@@ -65,46 +65,46 @@ Asker = Callable[[Scene, np.random.Generator], Question | None]
 
 
 def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    """Asker about a scene: two questions to be answered yes or no, and one of each other kind that has a clear answer.
+    """Ask about a scene: two yes-no questions, and one of each other type that has a clear answer.
 
-    The order is random, and so are yes and no, or else the first answer would give away the second; now and then the
-    two are the same question. "No" never denies a held-out composition of a training scene: a model would otherwise
+    The order is random, and so are yes and no, since the first answer would otherwise reveal the second; occasionally
+    both questions are the same. A "no" never denies a held-out composition in a training scene, since a model would
     learn that those compositions do not exist.
     """
-    asked = (ASKERS[kind](scene, rng) for kind in ("yes_no", *QUESTION_TYPES))
-    found = [question for question in asked if question is not None]
-    return [found[int(i)] for i in rng.permutation(len(found))]
+    possible = (ASKERS[name](scene, rng) for name in ("yes_no", *QUESTION_TYPES))
+    asked = [question for question in possible if question is not None]
+    return [asked[int(i)] for i in rng.permutation(len(asked))]
 
 
-def questions_of(scene: Scene, rng: np.random.Generator, kinds: Sequence[str], most: int) -> list[Question]:
-    """Asker ``most`` different questions of QUESTION_TYPES and CLAIM_TYPES by turns, or fewer where there are no more."""
-    turns = [kinds[int(i)] for i in rng.permutation(len(kinds))]
-    found: dict[str, Question] = {}
-    for turn in range(4 * max(most, len(kinds))):
+def questions_of(scene: Scene, rng: np.random.Generator, types: Sequence[str], most: int) -> list[Question]:
+    """Ask ``most`` different questions of these types in turn, or fewer where the scene allows no more."""
+    turns = [types[int(i)] for i in rng.permutation(len(types))]
+    by_text: dict[str, Question] = {}
+    for turn in range(4 * max(most, len(types))):
         question = ASKERS[turns[turn % len(turns)]](scene, rng)
         if question is not None:
-            found.setdefault(question.text, question)
-        if len(found) == most:
+            by_text.setdefault(question.text, question)
+        if len(by_text) == most:
             break
-    return list(found.values())
+    return list(by_text.values())
 
 
 def ask_yes_no(scene: Scene, rng: np.random.Generator, answer: str, *, relations: bool = True) -> Question:
-    """Asker whether something is there, is there so many times, or, with ``relations``, stands in a relation.
+    """Ask whether an object exists, has a count, or, with ``relations``, is in a relation.
 
-    ``answer`` is "yes" or "no"; the question is made to fit it.
+    ``answer`` is "yes" or "no", and the question is chosen to fit it.
     """
-    sort = rng.random()
+    draw = rng.random()
     text = None
-    if relations and sort < 0.4:
+    if relations and draw < 0.4:
         text = _relation_claim(scene, rng, answer == "yes")
-    elif sort < 0.55:
+    elif draw < 0.55:
         text = _count_claim(scene, rng, answer == "yes")
     return Question("yes_no", text or _existence_claim(scene, rng, answer == "yes"), answer)
 
 
 def ask_how_many(scene: Scene, rng: np.random.Generator, answer: int | None = None) -> Question | None:
-    """Count objects of a phrase; with ``answer``, choose a phrase that is counted so, or return None."""
+    """Ask for the number of objects of a phrase; with ``answer``, of one with this number, or return None."""
     by_count: dict[int, list[Phrase]] = {}
     for phrase in countable(scene, rng):
         by_count.setdefault(phrase.count(scene.objects), []).append(phrase)
@@ -119,7 +119,7 @@ def ask_how_many(scene: Scene, rng: np.random.Generator, answer: int | None = No
 
 
 def ask_which_colour(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Asker for the colour of the only object of a shape, or of all objects of a shape that share one colour."""
+    """Ask for the colour of the only object of a shape, or of all objects of a shape that share one colour."""
     item = pick(scene.objects, rng)
     options = [Phrase(shape=item.shape), Phrase(shape=item.shape, size=item.size), Phrase(size=item.size), Phrase()]
     clear = [phrase for phrase in options if {o.colour for o in scene.objects if phrase.fits(o)} == {item.colour}]
@@ -132,7 +132,7 @@ def ask_which_colour(scene: Scene, rng: np.random.Generator) -> Question | None:
 
 
 def ask_which_shape(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Asker for the shape of the only object of a colour or size."""
+    """Ask for the shape of the only object of a colour or size."""
     item = pick(scene.objects, rng)
     options = (Phrase(item.colour), Phrase(item.colour, size=item.size), Phrase(size=item.size), Phrase())
     clear = [phrase for phrase in options if phrase.count(scene.objects) == 1]
@@ -143,7 +143,7 @@ def ask_which_shape(scene: Scene, rng: np.random.Generator) -> Question | None:
 
 
 def ask_where(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Asker in which ninth of the picture an object is."""
+    """Ask in which ninth of the picture an object is."""
     clear = [item for item in scene.objects if region_of(item) is not None]
     if not clear:
         return None
@@ -156,7 +156,7 @@ def ask_where(scene: Scene, rng: np.random.Generator) -> Question | None:
 
 
 def ask_left_of(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Asker what stands in a relation to an object, where exactly one object does and no other nearly does."""
+    """Ask which object is in a relation to another, where exactly one is and no other nearly is."""
     clear: list[tuple[str, Object, Object]] = []
     for reference, relation in product(scene.objects, RELATIONS):
         others = [item for item in scene.objects if item is not reference]
@@ -184,7 +184,7 @@ def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -
 
 
 def _nearly(item: Object, relation: str, reference: Object) -> bool:
-    """Tell whether ``item`` is on that side of ``reference``, but too close to the diagonal to say so."""
+    """Return whether ``item`` is on that side of ``reference``, but too close to the diagonal to be clear."""
     if relation_of(item, reference) is not None:
         return False
     dx, dy = item.x - reference.x, item.y - reference.y
@@ -213,7 +213,7 @@ def _relation_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str |
 def _count_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str | None:
     phrases = countable(scene, rng)
     several = [phrase for phrase in phrases if phrase.count(scene.objects) > 1]
-    # False claims are made of the same scenes as true ones, or else the wording would give the answer away.
+    # False claims are made about the same scenes as true ones, since the phrasing would otherwise reveal the answer.
     if not several:
         return None
     phrase = pick(several if true or chance(0.7, rng) else phrases, rng)
@@ -240,7 +240,7 @@ def _existence_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str:
 
 
 def _implied(phrase: Phrase, scene: Scene) -> set[Composition]:
-    """Collect what would be a composition of the scene if there were an object of this phrase."""
+    """Collect the compositions that the scene would show with an object of this phrase."""
     implied: set[Composition] = set()
     if phrase.colour and phrase.shape:
         kind = Kind(phrase.colour, phrase.shape)
@@ -253,30 +253,30 @@ def _deniable(scene: Scene, compositions: set[Composition]) -> bool:
 
 
 def _changed(phrase: Phrase, scene: Scene, rng: np.random.Generator) -> Phrase:
-    """Change one attribute that a phrase names, preferably to one that another object has."""
+    """Change one named attribute of a phrase, often to the value of another object."""
     named = [field for field, value in zip(Phrase._fields, phrase, strict=True) if value is not None]
     field = pick(named, rng)
     values: dict[str, tuple[str, ...]] = {"colour": COLOURS, "shape": SHAPES, "size": SIZES}
-    near = tuple(getattr(item, field) for item in scene.objects)
-    value = pick(near if chance(0.5, rng) else values[field], rng)
+    present = tuple(getattr(item, field) for item in scene.objects)
+    value = pick(present if chance(0.5, rng) else values[field], rng)
     return phrase._replace(**{field: value})
 
 
 def _some_phrase(item: Object, rng: np.random.Generator) -> Phrase:
-    kind = rng.random()
-    if kind < 0.5:
+    draw = rng.random()
+    if draw < 0.5:
         return describe(item)
-    if kind < 0.65:
+    if draw < 0.65:
         return describe(item, size=True)
-    if kind < 0.8:
+    if draw < 0.8:
         return describe(item, colour=False)
-    if kind < 0.9:
+    if draw < 0.9:
         return describe(item, shape=False)
     return describe(item, colour=False, size=True)
 
 
 def _unique_phrase(scene: Scene, item: Object, rng: np.random.Generator) -> Phrase | None:
-    """Find words that fit this object and no other, or None."""
+    """Find a phrase that fits this object and no other, or return None."""
     options = (
         describe(item),
         describe(item, colour=False),
@@ -289,7 +289,7 @@ def _unique_phrase(scene: Scene, item: Object, rng: np.random.Generator) -> Phra
 
 
 def countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
-    """Collect phrases worth counting: of what is there, and a few of what is not."""
+    """Collect phrases to count: those of the objects of the scene, and a few of absent objects."""
     phrases = {Phrase()}
     for item in scene.objects:
         phrases |= {describe(item), describe(item, colour=False), describe(item, shape=False)}
@@ -299,7 +299,7 @@ def countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
     mixed = Phrase(pick(scene.objects, rng).colour, pick(SHAPES, rng))
     if _deniable(scene, _implied(mixed, scene)):
         phrases.add(mixed)
-    # Sets of tuples are ordered by a hash that differs between processes.
+    # The order of a set of tuples depends on hashes, which differ between processes.
     return sorted(phrases, key=lambda phrase: tuple(word or "" for word in phrase))
 
 
@@ -314,4 +314,4 @@ ASKERS: Final[dict[str, Asker]] = {
     "where": ask_where,
     "left_of": ask_left_of,
 }
-"""How a question of each kind is asked, or not where the scene allows none."""
+"""Question type -> the function that asks such a question, or returns None where the scene allows none."""

@@ -1,4 +1,4 @@
-"""The endless stream of scenes: any scene by (seed, index), the same in every process and in any order."""
+"""The endless stream of scenes: any scene by (seed, index), independent of process and order."""
 
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
@@ -23,7 +23,7 @@ MOST_OBJECTS: Final = 4
 
 
 class Draft(NamedTuple):
-    """What a scene will hold before positions are found; ``relation`` is that of the first object to the second."""
+    """The objects of a scene before they have positions; ``relation`` is that of the first object to the second."""
 
     kinds: list[Kind]
     sizes: list[str]
@@ -31,19 +31,19 @@ class Draft(NamedTuple):
 
 
 def sample_scene(seed: int, index: int, split: Split = "train", objects: int | None = None) -> Scene:
-    """Make the scene number ``index`` of the stream ``seed``, with that many ``objects`` where a number is given.
+    """Sample scene ``index`` of stream ``seed``, with the given number of ``objects``, or any number by default.
 
     ``"train"`` never shows a held-out composition, ``"held-out"`` always shows at least one. Raises ValueError for
-    another split or number of objects and for numbers outside 0 .. 2**64 - 1.
+    other splits or numbers of objects, and for seeds and indices outside 0 .. 2**64 - 1.
     """
     if split not in SPLITS:
-        raise ValueError(f"there is no split {split!r}; it is one of {', '.join(SPLITS)}")
+        raise ValueError(f"split {split!r} does not exist; the splits are {', '.join(SPLITS)}")
     if objects is not None and not 1 <= objects <= MOST_OBJECTS:
         raise ValueError(f"a scene has 1 to {MOST_OBJECTS} objects, not {objects}")
     for name, number in (("seed", seed), ("index", index)):
         if not 0 <= number < 2**64:
-            raise ValueError(f"{name} is {number}, but must lie in 0 .. 2**64 - 1")
-    # The counter's last word is never reached by drawing, so the two splits are separate streams of one key.
+            raise ValueError(f"{name} is {number}, but must be in 0 .. 2**64 - 1")
+    # Drawing never reaches the last word of the counter, so the two splits are separate streams of one key.
     counter = np.array([0, 0, 0, SPLITS.index(split)], np.uint64)
     rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64), counter=counter))
     return _train_scene(rng, objects) if split == "train" else _held_out_scene(rng, objects)
@@ -51,24 +51,24 @@ def sample_scene(seed: int, index: int, split: Split = "train", objects: int | N
 
 def place_draft(draft: Draft, rng: np.random.Generator) -> Scene:
     """Place a draft's objects at random, on a random background."""
-    places = place_objects(draft.sizes, rng, draft.relation)
+    centres = place_objects(draft.sizes, rng, draft.relation)
     objects = tuple(
         Object(kind.shape, kind.colour, size, x, y)
-        for kind, size, (x, y) in zip(draft.kinds, draft.sizes, places, strict=True)
+        for kind, size, (x, y) in zip(draft.kinds, draft.sizes, centres, strict=True)
     )
     return Scene(objects, BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))])
 
 
 def _train_scene(rng: np.random.Generator, objects: int | None) -> Scene:
-    # How many objects and of which sort is decided once, so that rejecting held-out scenes does not thin out the
-    # fuller pictures, which are rejected more often.
-    sort = _pick_weighted(rng)
-    number = sort.counts[int(rng.integers(len(sort.counts)))]
+    # Type and number of objects are drawn once, so that rejecting held-out scenes does not reduce the share of scenes
+    # with many objects, which are rejected more often.
+    scene_type = _pick_weighted(rng)
+    number = scene_type.counts[int(rng.integers(len(scene_type.counts)))]
     while objects is not None and number != objects:
-        sort = _pick_weighted(rng)
-        number = sort.counts[int(rng.integers(len(sort.counts)))]
+        scene_type = _pick_weighted(rng)
+        number = scene_type.counts[int(rng.integers(len(scene_type.counts)))]
     while True:
-        draft = sort.draft(number, rng)
+        draft = scene_type.draft(number, rng)
         if not HELD_OUT.isdisjoint(unplaced_compositions(draft.kinds, draft.sizes)):
             continue
         for _ in range(4):
@@ -90,7 +90,7 @@ def _held_out_scene(rng: np.random.Generator, objects: int | None) -> Scene:
 
 
 def _held_out_draft(group: int, rng: np.random.Generator) -> Draft:
-    """Draft a scene around one held-out composition, with up to two objects more where it allows others."""
+    """Draft a scene around one held-out composition, with up to two more objects where it allows others."""
     relation = None
     size_of_first = None
     if group == 0:
@@ -144,7 +144,7 @@ def _two_groups(number: int, rng: np.random.Generator) -> Draft:
 
 
 class SceneType(NamedTuple):
-    """A sort of training scene: its share of the stream, the counts it is made with, and how it is drafted."""
+    """A type of training scene: its fraction of the stream, its numbers of objects, and its drafting function."""
 
     name: str
     weight: float
@@ -158,11 +158,11 @@ SCENE_TYPES: Final = (
     SceneType("identical", 0.20, (2, 3, 4), _identical),
     SceneType("related", 0.26, (2,), _related),
     SceneType("same shape", 0.08, (2, 3, 4), _same_shape),
-    SceneType("same colour", 0.06, (2, 3), _same_colour),  # all four shapes of a colour include its held-out pair
+    SceneType("same colour", 0.06, (2, 3), _same_colour),  # four shapes of one colour would include its held-out pair
     SceneType("two groups", 0.06, (3, 4), _two_groups),
 )
-"""The mix of the training stream."""
-_CUMULATIVE = np.cumsum([sort.weight for sort in SCENE_TYPES])
+"""The mixture of the training stream."""
+_CUMULATIVE = np.cumsum([scene_type.weight for scene_type in SCENE_TYPES])
 
 
 def _pick_weighted(rng: np.random.Generator) -> SceneType:
@@ -175,7 +175,7 @@ def _kind(rng: np.random.Generator) -> Kind:
 
 
 def _sizes(number: int, rng: np.random.Generator, alike: bool = False) -> list[str]:
-    """Draw sizes; ``alike`` objects share one in three of four scenes, as in "three small green triangles"."""
+    """Draw sizes; ``alike`` objects share one size in three of four scenes, as in "three small green triangles"."""
     if alike and rng.random() < 0.75:
         return [SIZES[int(rng.integers(2))]] * number
     return [SIZES[int(i)] for i in rng.integers(2, size=number)]

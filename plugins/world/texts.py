@@ -1,4 +1,4 @@
-"""Text without pictures: small true texts about scenes, to learn the language from before any picture is seen."""
+"""Short true texts about scenes, without pictures, to learn the language from before seeing any."""
 
 from typing import Final
 
@@ -9,13 +9,13 @@ from .phrases import NUMBER_WORDS, describe, pick
 from .questions import Question, ask_how_many, ask_left_of, ask_which_colour, ask_which_shape, ask_yes_no
 from .scene import Scene, relation_of
 
-_ASKED_OF_A_LIST: Final = (ask_how_many, ask_which_colour, ask_which_shape)
+_LIST_QUESTIONS: Final = (ask_how_many, ask_which_colour, ask_which_shape)
 
 
 def texts_about(scene: Scene, rng: np.random.Generator) -> list[str]:
-    """Write texts about a scene: a caption, a count of objects and colours, and a short dialogue.
+    """Write texts about a scene: a caption, the number of objects and colours, and a short dialogue.
 
-    The dialogue opens with a full description, and what it asks can be answered from that description alone.
+    The dialogue starts with a full description, from which all its questions can be answered.
     """
     return [caption(scene, rng), _counted(scene), _dialogue(scene, rng)]
 
@@ -38,10 +38,10 @@ def _dialogue(scene: Scene, rng: np.random.Generator) -> str:
     else:
         opening = framed(*list_body([(phrase, full.count(phrase)) for phrase in dict.fromkeys(full)], rng), rng)
 
-    asked: list[Question | None] = [ask(scene, rng) for ask in _ASKED_OF_A_LIST]
+    asked: list[Question | None] = [ask(scene, rng) for ask in _LIST_QUESTIONS]
     asked.append(ask_yes_no(scene, rng, pick(("yes", "no"), rng), relations=relation is not None))
     if relation is not None:
         asked.append(ask_left_of(scene, rng))
-    found = [f"{question.text} {question.answer}." for question in asked if question is not None]
-    order = rng.permutation(len(found))[: pick((1, 2, 3), rng)]
-    return " ".join([f"{opening}.", *(found[int(i)] for i in order)])
+    exchanges = [f"{question.text} {question.answer}." for question in asked if question is not None]
+    order = rng.permutation(len(exchanges))[: pick((1, 2, 3), rng)]
+    return " ".join([f"{opening}.", *(exchanges[int(i)] for i in order)])

@@ -11,7 +11,7 @@ from janiform import Model, UnifiedModel, registry
 from janiform_plugins.shapes.benchmark import ShapesBenchmark, picture_seed
 from janiform_plugins.shapes.config import BenchmarkConfig
 from janiform_plugins.shapes.examples import scene_of
-from janiform_plugins.shapes.judging import detections_in, is_right, matches, verdict
+from janiform_plugins.shapes.judging import detections_in, is_correct, matches, verdict
 from janiform_plugins.world import (
     CATEGORIES,
     QUESTION_TYPES,
@@ -112,8 +112,8 @@ def test_every_picture_has_a_seed_of_its_own_that_smaller_runs_share() -> None:
 
 def test_a_picture_of_another_size_is_judged_as_well() -> None:
     prompt = prompts("colour_attribution", 1, 0)[0]
-    assert is_right(prompt, drawn(prompt.requirement).resize((256, 256), Image.Resampling.BICUBIC))
-    assert not is_right(prompt, Image.new("RGB", (32, 32), "white"))
+    assert is_correct(prompt, drawn(prompt.requirement).resize((256, 256), Image.Resampling.BICUBIC))
+    assert not is_correct(prompt, Image.new("RGB", (32, 32), "white"))
 
 
 def test_verdicts_say_what_is_seen() -> None:

@@ -22,6 +22,7 @@ from janiform_plugins.world import (
     prompt,
     questions,
     sample_scene,
+    texts_about,
     understanding_questions,
 )
 from janiform_plugins.world.captions import description
