@@ -1,6 +1,6 @@
 """The benchmark of coloured shapes: a verifier judges drawings, and answers are compared with the correct ones.
 
-Drawing follows GenEval (arXiv:2310.11513): six categories, each scored by the fraction of its pictures that are correct;
+Drawing follows GenEval (arXiv:2310.11513): six categories, each scored by the fraction of its correct pictures;
 overall is the mean of the six. Understanding is the fraction of correct answers by type of question. All prompts, and
 all pictures in questions, show held-out compositions.
 """

@@ -68,7 +68,7 @@ def showcase(model: Model, config: BenchmarkConfig, drawings: int, answers: int,
 
 
 def scene_of(detected: Sequence[Detection]) -> Scene | None:
-    """A scene with the detected objects of a picture, to ask about; None if they are unclear or too many for a scene."""
+    """A scene with the detected objects of a picture, or None if they are unclear or too many for a scene."""
     if not 1 <= len(detected) <= 4 or any(item.confidence < MIN_CONFIDENCE for item in detected):
         return None
     objects = tuple(Object(item.shape, item.colour, item.size, round(item.x), round(item.y)) for item in detected)

@@ -23,7 +23,7 @@ class Conversations:
         self.config = config
         self.folder: Path = data_path(config.images)
         if not self.folder.is_dir():
-            raise UsageError(f"images: the folder '{self.folder}' does not exist")
+            raise UsageError(f"images: there is no folder '{self.folder}'")
         self.records = Records(files_of(config.files))
         self.epochs = Epochs(len(self.records), config.seed, config.shuffle, config.limit)
 

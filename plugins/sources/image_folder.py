@@ -23,7 +23,7 @@ class ImageFolder:
         self.config = config
         self.folder = data_path(config.folder)
         if not self.folder.is_dir():
-            raise UsageError(f"folder: '{self.folder}' does not exist")
+            raise UsageError(f"there is no folder '{self.folder}'")
         with os.scandir(self.folder) as entries:
             folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
         listed = {name: _pictures(self.folder / name) for name in folders}

@@ -83,7 +83,7 @@ def _matches(pattern: str) -> Iterator[Path]:
         elif path.is_dir():
             problems.append(Problem(f"'{path}' is a folder", hint=f"write '{text.rstrip('/')}/*' for the files in it"))
         elif not path.is_file():
-            problems.append(Problem(f"the file '{path}' does not exist", hint=_start(text)))
+            problems.append(Problem(f"there is no file '{path}'", hint=_start(text)))
         else:
             yield path
     if problems:

@@ -29,7 +29,7 @@ def test_an_adapter_keeps_the_tokens_and_their_grid():
 
 
 def test_an_adapter_refuses_codes():
-    with pytest.raises(Misfit, match="put an embedding between"):
+    with pytest.raises(Misfit, match="add an embedding"):
         MlpAdapterConfig().adapt(CODES, HIDDEN)
 
 
@@ -59,7 +59,7 @@ def test_a_head_measures_and_samples_codes():
 
 def test_a_head_refuses_what_it_cannot_predict():
     assert MlpHeadConfig().predict(HIDDEN, CODES).vocabulary == 20
-    with pytest.raises(Misfit, match="predicts one code a position, but the tokenizer gives 3"):
+    with pytest.raises(Misfit, match="predicts one code per position, but the tokenizer gives 3"):
         MlpHeadConfig().predict(HIDDEN, DEEP)
 
 

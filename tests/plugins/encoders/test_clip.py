@@ -60,7 +60,7 @@ def test_the_last_but_one_is_taken_where_nothing_is_said() -> None:
     assert len(ClipEncoder(config).blocks) == 2
     assert [ClipConfig(layers=3, layer=layer).depth for layer in (-4, -1, 0, 1, 3)] == [0, 3, 0, 1, 3]
     for layer in (-5, 4):
-        with pytest.raises(ValueError, match=f"layer {layer} is none of 3 layers: -4 to 3"):
+        with pytest.raises(ValueError, match=f"layer {layer} is outside of -4 to 3, the range for 3 layers"):
             ClipConfig(layers=3, layer=layer)
 
 

@@ -31,7 +31,7 @@ def test_the_linear_head_is_one_matrix() -> None:
     assert {name: tuple(p.shape) for name, p in head.named_parameters()} == {"out.weight": (20, 12)}
     torch.testing.assert_close(head(hidden), hidden @ head.out.weight.T)
     torch.testing.assert_close(head.loss(hidden, codes).total, -head(hidden).log_softmax(-1).gather(1, codes).sum())
-    with pytest.raises(Misfit, match="predicts one code a position, but the tokenizer gives 4"):
+    with pytest.raises(Misfit, match="predicts one code per position, but the tokenizer gives 4"):
         LinearHeadConfig().predict(HIDDEN, DEEP)
 
 
@@ -126,7 +126,7 @@ def test_the_sizes_of_a_depth_head() -> None:
     assert DepthHeadConfig().predict(Hidden(16, 50, 64, 1, 1, 16), DEEP) == Logits(7, 4)
     own, one = deep_head(4, False), deep_head(4, True)
     assert (len(own.tables), len(own.outs), len(one.tables), len(one.outs)) == (3, 4, 1, 1)
-    with pytest.raises(Misfit, match="width 12 does not divide into 8 heads of an even width"):
+    with pytest.raises(Misfit, match="width of 12, which does not divide into 8 heads of an even width"):
         DepthHeadConfig().predict(HIDDEN, DEEP)
     assert DepthHeadConfig().decoder(Hidden(64, 50, 64, 1, 1, 16), DEEP).inner == 176
 
@@ -164,9 +164,9 @@ def test_a_shared_vocabulary_needs_room_and_one_code_a_position() -> None:
     for config, ask in ((SharedHeadConfig, "predict"), (SharedEmbeddingConfig, "embed")):
         ports = {"hidden": HIDDEN, "codes": CODES}
         getattr(config(), ask)(**ports)
-        with pytest.raises(Misfit, match="has no room for 20 codes from id 31 on"):
+        with pytest.raises(Misfit, match="is too small for 20 codes from id 31 on"):
             getattr(config(first=31), ask)(**ports)
-        with pytest.raises(Misfit, match="vocabulary of 50 has no room for 50 codes beside the text's"):
+        with pytest.raises(Misfit, match="vocabulary of 50 is too small for 50 codes beside the text's"):
             getattr(config(), ask)(hidden=HIDDEN, codes=Codes(50, GRID, 5))
-        with pytest.raises(Misfit, match="one code a position"):
+        with pytest.raises(Misfit, match="one code per position"):
             getattr(config(), ask)(hidden=HIDDEN, codes=DEEP)

@@ -122,7 +122,7 @@ def test_listings_may_be_of_given_attributes_only() -> None:
         assert question.text.endswith("list shape, colour")
         said = [tuple(words.split()) for words in answer.text.split(", ")]
         assert Counter(said) == Counter((o.shape, o.colour) for o in sample_scene(0, index, "train", 3).objects)
-    with pytest.raises(ValueError, match="attributes are named once each, not shape, shape"):
+    with pytest.raises(ValueError, match="attributes must not repeat a name, but is shape, shape"):
         ShapesConfig(attributes=("shape", "shape"))
 
 

@@ -111,5 +111,7 @@ def test_figures_samples_and_settings_arrive_and_a_resumed_run_goes_on(wandb: Fa
 
 def test_a_missing_login_is_said_with_the_way_out(wandb: Fake, tmp_path: Path) -> None:
     wandb.refusing = "No API key configured."
-    with pytest.raises(ComponentError, match=r"cannot begin a run: No API key.*\(wandb login; or mode = \"offline\""):
+    with pytest.raises(
+        ComponentError, match=r"cannot start a run: No API key.*\(run wandb login, or set mode = \"offline\""
+    ):
         WandbSink(WandbConfig(), tmp_path, RECIPE)
