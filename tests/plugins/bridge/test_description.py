@@ -30,7 +30,7 @@ def test_a_file_is_read_once_and_what_it_says_takes_its_place(tmp_path: Path) ->
     (folder / "config.json").unlink()
     assert config.config == {**SIZES, "model_type": "mistral", "head_dim": 8}
     assert set(config.unset) == {"sliding_window", "rope_scaling"}
-    assert config.said["sliding_window"] is None
+    assert config.stated["sliding_window"] is None
     assert (config.hidden().width, config.hidden().kv_heads, config.hidden().head_width) == (32, 2, 8)
 
 
@@ -57,7 +57,7 @@ def test_of_several_towers_each_part_takes_its_own(tmp_path: Path) -> None:
     eyes = {"model_type": "siglip_vision_model", "hidden_size": 16, "image_size": 32, "patch_size": 8}
     folder = written(tmp_path, {"model_type": "gemma3", "text_config": FILE, "vision_config": eyes})
     written(tmp_path, {"image_mean": [0.1, 0.2, 0.3], "image_std": [1, 1, 1]}, "preprocessor_config.json")
-    assert BridgedBackboneConfig(config=str(folder)).said["model_type"] == "mistral"
+    assert BridgedBackboneConfig(config=str(folder)).stated["model_type"] == "mistral"
     encoder = BridgedEncoderConfig(config=str(folder))
     assert (encoder.features().tokens, encoder.features().width, encoder.mean) == (16, 16, (0.1, 0.2, 0.3))
 

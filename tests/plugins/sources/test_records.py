@@ -49,7 +49,10 @@ def test_records_are_what_was_written(
         ("", "is empty"),
         ("  \n ", "holds no record"),
         ("[]", "holds no record"),
-        ('\n{\n "a": 1\n}', ":2 is not a JSON object (a file is a list of objects, [{…}, {…}], or has one object per line)"),
+        (
+            '\n{\n "a": 1\n}',
+            ":2 is not a JSON object (a file is a list of objects, [{…}, {…}], or has one object per line)",
+        ),
         ("3\n4", ":1 is not a JSON object"),
         ('[{"a": 1},\n{"a": 2}', ":2: the list does not end: the file is truncated, or a brace is missing"),
         ('[{"a": 1},\n{"a": "2', ":2: the list does not end"),
