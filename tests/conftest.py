@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A busy machine is slow, which is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+sys.path.insert(0, str(Path(__file__).parent))  # helpers that tests of several folders import
 
 OFFICIAL = Path(__file__).parent / "fixtures" / "janus-official-tiny"
 
