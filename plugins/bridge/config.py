@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen, validators
-from janiform import Features, Grid, Hidden, Misfit, PadToSquare
+from janiform import Features, Grid, Hidden, Misfit
 
 from .description import Description, read_beside
+
+if TYPE_CHECKING:
+    from janiform import PadToSquare
 
 
 @frozen(kw_only=True)
@@ -108,6 +111,8 @@ class BridgedEncoderConfig(Description):
         return Features(grid.size + self.keep_first, width, None if self.keep_first else grid)
 
     def transform(self) -> PadToSquare:
+        from janiform import PadToSquare  # needs numpy and PIL, which registration does not import
+
         return PadToSquare(self.side, mean=self.mean, std=self.std, min_size=self.min_size)
 
 

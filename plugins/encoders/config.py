@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen, validators
-from janiform import Features, Grid, PadToSquare
+from janiform import Features, Grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from janiform import PadToSquare
 
 Activation = Literal["gelu", "gelu-tanh", "quick-gelu"]
 
@@ -49,6 +51,8 @@ class PatchGridConfig:
         return Features(tokens=self.grid.size, width=self.width, grid=self.grid)
 
     def transform(self) -> PadToSquare:
+        from janiform import PadToSquare  # needs numpy and PIL, which registration does not import
+
         return PadToSquare(self.image_size, mean=self.mean, std=self.std, min_size=self.min_size)
 
 

@@ -6,10 +6,12 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, validators
-from janiform import Codes, CropToSquare, Grid
+from janiform import Codes, Grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from janiform import CropToSquare
 
 COMMITMENT_HELP = {"help": "weight of the loss that moves vectors towards their codes"}
 ENTROPY_HELP = {"help": "weight of the loss for confident single choices and an even use of all codes"}
@@ -83,6 +85,8 @@ class ConvolutionalConfig:
         return Grid(side, side)
 
     def transform(self) -> CropToSquare:
+        from janiform import CropToSquare  # needs numpy and PIL, which registration does not import
+
         return CropToSquare(self.image_size)
 
 
