@@ -15,8 +15,8 @@ from janiform import CompositionError, Misfit, build, dumps, read_recipe_text, r
 from janiform_plugins.bridge.config import BridgedBackboneConfig, BridgedEncoderConfig
 
 
-def written(folder: Path, said: dict[str, Any], name: str = "config.json") -> Path:
-    (folder / name).write_text(json.dumps(said))
+def written(folder: Path, message: dict[str, Any], name: str = "config.json") -> Path:
+    (folder / name).write_text(json.dumps(message))
     return folder
 
 
@@ -63,7 +63,7 @@ def test_of_several_towers_each_part_takes_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({}, "names no model"),
         ({"config": "/nowhere/config.json"}, "/nowhere/config.json cannot be read: No such file"),
@@ -71,8 +71,8 @@ def test_of_several_towers_each_part_takes_its_own(tmp_path: Path) -> None:
         ({"model_type": "llama", "settings": {"_attn_implementation": "x"}}, "holds _attn_implementation"),
     ],
 )
-def test_what_is_no_description_is_refused(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_is_no_description_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         BridgedBackboneConfig(**given)
 
 
@@ -88,7 +88,7 @@ def test_a_type_of_several_models_is_asked_for_one(recwarn: Any) -> None:
 
 REFUSED = {
     "lama": ({}, "has no models of type 'lama' .did you mean 'llama'"),
-    "llama": ({"hiden_size": 8}, "'hiden_size' is no setting of LlamaConfig .did you mean 'hidden_size'"),
+    "llama": ({"hiden_size": 8}, "'hiden_size' is not a setting of LlamaConfig .did you mean 'hidden_size'"),
     "mamba": ({"max_position_embeddings": 64, "num_attention_heads": 2}, "carries a state|is no setting"),
     "bart": ({"num_hidden_layers": 1}, "it is an encoder and a decoder"),
     "bert": (SIZES, "it was made to look both ways|no setting"),
@@ -101,13 +101,13 @@ REFUSED = {
                                      "long_factor": [1.0] * 4, "original_max_position_embeddings": 32}},
         "rotary positions are 'longrope'",
     ),
-    "siglip_vision_model": ({}, "it is no causal language model .use it as an encoder"),
+    "siglip_vision_model": ({}, "it is not a causal language model .use it as an encoder"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_cannot_be_bridged_is_refused_with_the_reason(kind: str) -> None:
-    settings, said = REFUSED[kind]
+    settings, message = REFUSED[kind]
     component = registry().find("backbone", "transformers")
-    with torch.device("meta"), pytest.raises((CompositionError, Misfit), match=said):
+    with torch.device("meta"), pytest.raises((CompositionError, Misfit), match=message):
         component.load()(component.config(model_type=kind, settings=settings))

@@ -34,23 +34,23 @@ def sizes(chance: random.Random) -> dict[str, Any]:
     }
 
 
-def their_config(said: ClipConfig) -> CLIPVisionConfig:
+def their_config(config: ClipConfig) -> CLIPVisionConfig:
     return CLIPVisionConfig(
-        hidden_size=said.width, intermediate_size=said.inner_width, num_hidden_layers=said.layers,
-        num_attention_heads=said.heads, image_size=said.table_size or said.image_size, patch_size=said.patch_size,
-        hidden_act=ACTIVATIONS[said.activation], layer_norm_eps=said.eps,
+        hidden_size=config.width, intermediate_size=config.inner_width, num_hidden_layers=config.layers,
+        num_attention_heads=config.heads, image_size=config.table_size or config.image_size,
+        patch_size=config.patch_size, hidden_act=ACTIVATIONS[config.activation], layer_norm_eps=config.eps,
     )  # fmt: skip
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("seed", range(10))
 def test_the_patches_are_those_of_a_hidden_state(seed, opened, randomise, assert_exact) -> None:
-    said = sizes(random.Random(seed))
-    config = ClipConfig(**said)
-    theirs = randomise(CLIPVisionModel(their_config(config)), seed)
-    ours = opened("clip", theirs, clip_tower(config).below(""), **said)
+    values = sizes(random.Random(seed))
+    config = ClipConfig(**values)
+    reference = randomise(CLIPVisionModel(their_config(config)), seed)
+    ours = opened("clip", reference, clip_tower(config).below(""), **values)
     pixels = torch.randn(2, 3, config.image_size, config.image_size)
-    states = theirs(pixels, output_hidden_states=True, interpolate_pos_encoding=True).hidden_states
+    states = reference(pixels, output_hidden_states=True, interpolate_pos_encoding=True).hidden_states
     assert_exact(ours(pixels), states[config.layer][:, 1:])
 
 

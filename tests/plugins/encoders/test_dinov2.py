@@ -31,14 +31,14 @@ def sizes(chance: random.Random, registers: int) -> dict[str, Any]:
     }
 
 
-def their_model(said: Dinov2Config) -> Any:
+def their_model(config: Dinov2Config) -> Any:
     settings = {
-        "hidden_size": said.width, "num_hidden_layers": said.layers, "num_attention_heads": said.heads,
-        "image_size": said.table_size or said.image_size, "patch_size": said.patch_size, "mlp_ratio": 4,
-        "layer_norm_eps": said.eps, "use_swiglu_ffn": said.ffn == "swiglu",
+        "hidden_size": config.width, "num_hidden_layers": config.layers, "num_attention_heads": config.heads,
+        "image_size": config.table_size or config.image_size, "patch_size": config.patch_size, "mlp_ratio": 4,
+        "layer_norm_eps": config.eps, "use_swiglu_ffn": config.ffn == "swiglu",
     }  # fmt: skip
-    if said.registers:
-        return Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**settings, num_register_tokens=said.registers))
+    if config.registers:
+        return Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**settings, num_register_tokens=config.registers))
     return Dinov2Model(PlainConfig(**settings))
 
 
@@ -46,14 +46,14 @@ def their_model(said: Dinov2Config) -> Any:
 @pytest.mark.parametrize("registers", [0, 1, 4])
 @pytest.mark.parametrize("seed", range(5))
 def test_the_features_are_the_patches_of_the_last_state(seed, registers, opened, randomise, assert_exact) -> None:
-    said = sizes(random.Random(seed), registers)
-    config = Dinov2Config(**said)
-    theirs = randomise(their_model(config), seed)
-    ours = opened("dinov2", theirs, DINOV2_TOWER, **said)
+    values = sizes(random.Random(seed), registers)
+    config = Dinov2Config(**values)
+    reference = randomise(their_model(config), seed)
+    ours = opened("dinov2", reference, DINOV2_TOWER, **values)
     pixels = torch.randn(2, 3, config.image_size, config.image_size)
     features = ours(pixels)
     assert features.shape == (2, config.features().tokens, config.width)
-    assert_exact(features, theirs(pixels).last_hidden_state[:, 1 + registers :])
+    assert_exact(features, reference(pixels).last_hidden_state[:, 1 + registers :])
 
 
 def test_the_ports_know_nothing_of_class_token_and_registers() -> None:
@@ -74,7 +74,7 @@ def test_the_scales_begin_small() -> None:
 def test_the_presets_have_the_tensors_of_the_released_models(preset, millions, registers) -> None:
     config = Dinov2Config(**DINOV2_PRESETS[preset], registers=registers)
     with torch.device("meta"):
-        ours, theirs = Dinov2Encoder(config), their_model(config)
+        ours, reference = Dinov2Encoder(config), their_model(config)
     assert round(sum(parameter.numel() for parameter in ours.parameters()) / 1e6, 1) == millions
-    masked = sum(parameter.numel() for parameter in theirs.parameters()) - config.width
+    masked = sum(parameter.numel() for parameter in reference.parameters()) - config.width
     assert sum(parameter.numel() for parameter in ours.parameters()) == masked

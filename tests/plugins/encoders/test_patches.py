@@ -34,14 +34,14 @@ def test_a_patch_is_cut_as_fuyu_cuts_it(side: int, rows: int, columns: int) -> N
 @torch.no_grad()
 @pytest.mark.parametrize("positions", [False, True])
 def test_the_features_are_one_linear_map(positions, opened, randomise, assert_exact) -> None:
-    theirs = FuyuModel(
+    reference = FuyuModel(
         FuyuConfig(
             patch_size=4,
             text_config={"model_type": "persimmon", "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
                          "num_attention_heads": 2, "vocab_size": 10, "pad_token_id": 0},
         )
     )  # fmt: skip
-    linear = randomise(theirs, 0).vision_embed_tokens
+    linear = randomise(reference, 0).vision_embed_tokens
     ours = opened("patches", _Only(linear), FUYU_PATCHES, image_size=12, patch_size=4, width=8, positions=positions)
     pixels = torch.randn(2, 3, 12, 12)
     expected = linear(cut_by_fuyu(pixels, 4))

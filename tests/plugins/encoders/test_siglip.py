@@ -33,27 +33,27 @@ def sizes(chance: random.Random) -> dict[str, Any]:
     }
 
 
-def their_config(said: SiglipConfig) -> SiglipVisionConfig:
+def their_config(config: SiglipConfig) -> SiglipVisionConfig:
     """What the files do not say of themselves, as ``gelu_pytorch_tanh``, is left to the defaults of transformers."""
-    activation = {"hidden_act": "gelu"} if said.activation == "gelu" else {}
+    activation = {"hidden_act": "gelu"} if config.activation == "gelu" else {}
     return SiglipVisionConfig(
-        hidden_size=said.width, intermediate_size=said.inner_width, num_hidden_layers=said.layers,
-        num_attention_heads=said.heads, image_size=said.image_size, patch_size=said.patch_size,
-        layer_norm_eps=said.eps, **activation,
+        hidden_size=config.width, intermediate_size=config.inner_width, num_hidden_layers=config.layers,
+        num_attention_heads=config.heads, image_size=config.image_size, patch_size=config.patch_size,
+        layer_norm_eps=config.eps, **activation,
     )  # fmt: skip
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("seed", range(8))
 def test_the_features_are_the_last_state(seed, opened, randomise, assert_exact) -> None:
-    said = sizes(random.Random(seed))
-    config = SiglipConfig(**said)
-    theirs = randomise(SiglipVisionModel(their_config(config)), seed)
-    ours = opened("siglip", theirs, SIGLIP_TOWER.below(""), **said)
+    values = sizes(random.Random(seed))
+    config = SiglipConfig(**values)
+    reference = randomise(SiglipVisionModel(their_config(config)), seed)
+    ours = opened("siglip", reference, SIGLIP_TOWER.below(""), **values)
     pixels = torch.randn(2, 3, config.image_size, config.image_size)
     features = ours(pixels)
     assert features.shape == (2, config.features().tokens, config.width)
-    assert_exact(features, theirs(pixels).last_hidden_state)
+    assert_exact(features, reference(pixels).last_hidden_state)
 
 
 # The paper (arXiv:2502.14786) calls the vision towers 86M, 303M and 400M; positions and rounding are the difference.

@@ -64,8 +64,8 @@ class Perfect:
         return [Image.new("RGB", (64, 64)) if self.spoil(index) else picture for index, picture in enumerate(right)]
 
     def ask_all(self, questions: Sequence[tuple[Any, str]], **_: Any) -> list[str]:
-        said = [self.answers.get((np.asarray(picture).tobytes(), text), "?") for picture, text in questions]
-        return ["nothing" if self.spoil(index) else f" {answer.upper()}. " for index, answer in enumerate(said)]
+        message = [self.answers.get((np.asarray(picture).tobytes(), text), "?") for picture, text in questions]
+        return ["nothing" if self.spoil(index) else f" {answer.upper()}. " for index, answer in enumerate(message)]
 
     def drawing_settings(self, **_: Any) -> dict[str, Any]:
         return {"guidance": 2.0}
@@ -119,13 +119,13 @@ def test_a_picture_of_another_size_is_judged_as_well() -> None:
 def test_verdicts_say_what_is_seen() -> None:
     red, blue = Phrase("red", "circle"), Phrase("blue", "square")
     asked = DrawingPrompt("position", "a red circle above a blue square", Requirement((red, blue), "above"))
-    for requirement, said in (
+    for requirement, message in (
         (asked.requirement, "as asked"),
         (Requirement((red, blue), "below"), "a red circle below a blue square"),
         (Requirement((red, red, red)), "three red circles"),
         (Requirement((Phrase("orange", "cross"),)), "an orange cross"),
     ):
-        assert verdict(asked, detections_in(drawn(requirement))) == said
+        assert verdict(asked, detections_in(drawn(requirement))) == message
     assert verdict(asked, detections_in(Image.new("RGB", (64, 64), "white"))) == "nothing to be seen"
 
 

@@ -120,8 +120,8 @@ def test_listings_may_be_of_given_attributes_only() -> None:
     for index in range(20):
         question, answer = source.example(index).turns
         assert question.text.endswith("list shape, colour")
-        said = [tuple(words.split()) for words in answer.text.split(", ")]
-        assert Counter(said) == Counter((o.shape, o.colour) for o in sample_scene(0, index, "train", 3).objects)
+        listed = [tuple(words.split()) for words in answer.text.split(", ")]
+        assert Counter(listed) == Counter((o.shape, o.colour) for o in sample_scene(0, index, "train", 3).objects)
     with pytest.raises(ValueError, match="attributes must not repeat a name, but is shape, shape"):
         ShapesConfig(attributes=("shape", "shape"))
 
@@ -131,8 +131,8 @@ def test_yes_and_no_are_balanced() -> None:
     answers: Counter[str] = Counter()
     for index in range(600):
         answers.update(turn.text for turn in source.example(index).turns[1::2])
-    said = answers["yes"] + answers["no"]
-    assert abs(answers["yes"] / said - 0.5) < 4 * 0.5 / said**0.5
+    listed = answers["yes"] + answers["no"]
+    assert abs(answers["yes"] / listed - 0.5) < 4 * 0.5 / listed**0.5
     assert {"zero", "one", "two", "three", "four", "red", "circle", "top left"} <= answers.keys()
 
 

@@ -60,8 +60,16 @@ class Fake(ModuleType):
             raise self.Error(self.refusing)
         assert mode in (None, "online", "offline", "disabled", "shared")
         assert resume in (None, True, False, "allow", "never", "must", "auto")
-        said = {"project": project, "name": name, "dir": dir, "id": id, "tags": tags, "config": config, "mode": mode}
-        self.begun.append({**said, "settings": settings.settings})
+        arguments = {
+            "project": project,
+            "name": name,
+            "dir": dir,
+            "id": id,
+            "tags": tags,
+            "config": config,
+            "mode": mode,
+        }
+        self.begun.append({**arguments, "settings": settings.settings})
         fake = self
 
         class Run:

@@ -13,8 +13,8 @@ from janiform_plugins.sources.conversations import Conversations
 from .conftest import jpeg, lines
 
 
-def turns(*said: str) -> list[dict[str, str]]:
-    return [{"from": ("human", "gpt")[number % 2], "value": text} for number, text in enumerate(said)]
+def turns(*message: str) -> list[dict[str, str]]:
+    return [{"from": ("human", "gpt")[number % 2], "value": text} for number, text in enumerate(message)]
 
 
 def source(tmp_path: Path, records: list[Any], **settings: Any) -> Conversations:
@@ -76,10 +76,10 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 
 def test_records_that_cannot_be_used_say_why_with_their_line(tmp_path: Path) -> None:
     made = source(tmp_path, [record for record, _, _ in BAD])
-    for index, (_, kind, said) in enumerate(BAD):
+    for index, (_, kind, message) in enumerate(BAD):
         with pytest.raises(SampleError) as caught:
             made.example(index)
-        assert str(caught.value).startswith(f"chat.jsonl:{index + 1}: {said}")
+        assert str(caught.value).startswith(f"chat.jsonl:{index + 1}: {message}")
         assert caught.value.kind == kind
 
 

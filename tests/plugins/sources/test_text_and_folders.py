@@ -71,7 +71,7 @@ def test_classes_may_be_named_by_a_file(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('{"n01": "a", "n02b": "b"}', "'names' has no name for 1 of 2 folders: 'n02_b' (did you mean 'n02b'?)"),
         ('{"n01": 3, "n02_b": "b"}', "'names' has no name for 'n01'"),
@@ -79,12 +79,12 @@ def test_classes_may_be_named_by_a_file(tmp_path: Path, text: str) -> None:
         ('{"n01"', "'names' is neither JSON nor lines of UTF-8"),
     ],
 )
-def test_names_that_are_missing_are_said(tmp_path: Path, text: str, said: str) -> None:
+def test_names_that_are_missing_are_said(tmp_path: Path, text: str, message: str) -> None:
     folder(tmp_path)
     (tmp_path / "names").write_text(text)
     with pytest.raises(UsageError) as caught:
         source(names="names")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     with pytest.raises(UsageError, match="names: 'nowhere' cannot be read"):
         source(names="nowhere")
 

@@ -144,6 +144,6 @@ def test_a_source_without_one_picture_ends_before_the_first_step(tmp_path: Path)
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(RecipeError) as caught:
         run(tmp_path / "out", 'source.chat.images = "elsewhere"')
-    said = "source 'chat': 64 examples in a row, from 0 on, cannot be used: 64 × missing picture"
-    assert f"stage.all.mixture: {said}" in str(caught.value)
+    message = "source 'chat': 64 examples in a row, from 0 on, cannot be used: 64 × missing picture"
+    assert f"stage.all.mixture: {message}" in str(caught.value)
     assert not (tmp_path / "out" / "checkpoints").exists()

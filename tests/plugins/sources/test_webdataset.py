@@ -135,7 +135,7 @@ def test_a_truncated_shard_keeps_what_is_whole(tmp_path_factory: Any, length: in
     outcomes = [outcome(made, index) for index in range(made.epochs.length)]
     whole = sum(2048 * number + 1536 + len("grey 0\n") <= length for number in range(6))
     assert outcomes[:whole] == list(range(whole))
-    assert all(said in ("damaged shard", "no caption") for said in outcomes[whole:])
+    assert all(expected_message in ("damaged shard", "no caption") for expected_message in outcomes[whole:])
     assert bool(outcomes[whole:]) == (length % 2048 != 0)
 
 
@@ -217,11 +217,11 @@ NO_SHARDS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", NO_SHARDS)
 def test_what_is_no_shard_is_refused_by_name(tmp_path: Path, name: str) -> None:
-    write, said = NO_SHARDS[name]
+    write, expected_message = NO_SHARDS[name]
     write(tmp_path / "x.tar")
     with pytest.raises(UsageError) as caught:
         source("x.tar")
-    assert said in str(caught.value)
+    assert expected_message in str(caught.value)
 
 
 def test_all_files_that_are_no_shards_are_named(tmp_path: Path) -> None:

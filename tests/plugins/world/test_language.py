@@ -101,27 +101,27 @@ def caption_is_true(text: str, scene: Scene) -> bool:
         if background[1] not in (scene.background, "dark" if dark else "light"):
             return False
         text = text[: background.start()]
-    said = noun_phrases(text)
-    numbers = [NUMBERS[phrase.number or ""] for phrase in said]
+    phrases = noun_phrases(text)
+    numbers = [NUMBERS[phrase.number or ""] for phrase in phrases]
     region = re.search(r"(?:in|at|on) the ((?:top|bottom)(?: (?:left|right))?|left|right|centre|middle)\b(?! of)", text)
     relations = {
         here: match[1]
-        for here, (one, other) in enumerate(pairwise(said))
+        for here, (one, other) in enumerate(pairwise(phrases))
         if (match := RELATION.search(text[one.end : other.start]))
     }
     return sum(numbers) == len(scene.objects) and any(
-        reading_is_true(said, numbers, relations, region[1] if region else None, order)
+        reading_is_true(phrases, numbers, relations, region[1] if region else None, order)
         for order in permutations(scene.objects)
     )
 
 
 def reading_is_true(
-    said: list[Said], numbers: list[int], relations: dict[int, str], region: str | None, order: Iterable[Object]
+    phrases: list[Said], numbers: list[int], relations: dict[int, str], region: str | None, order: Iterable[Object]
 ) -> bool:
     items = iter(order)
     groups = [[next(items) for _ in range(number)] for number in numbers]
     return (
-        all(phrase.fits(item) for phrase, group in zip(said, groups, strict=True) for item in group)
+        all(phrase.fits(item) for phrase, group in zip(phrases, groups, strict=True) for item in group)
         and all(stands(groups[here][0], words, groups[here + 1][0]) for here, words in relations.items())
         and (region is None or in_region(groups[0][0], region))
     )
@@ -130,17 +130,17 @@ def reading_is_true(
 def answers(question: Question, scene: Scene) -> set[str]:
     """Every answer that the scene allows; a good question has one."""
     text = question.text
-    said = noun_phrases(text)
+    phrases = noun_phrases(text)
     match question.type:
         case "how_many":
-            return {WORDS[len(said[0].of(scene))]}
+            return {WORDS[len(phrases[0].of(scene))]}
         case "which_colour":
-            return {item.colour for item in said[-1].of(scene)}
+            return {item.colour for item in phrases[-1].of(scene)}
         case "which_shape":
-            assert len(said[-1].of(scene)) == 1
-            return {item.shape for item in said[-1].of(scene)}
+            assert len(phrases[-1].of(scene)) == 1
+            return {item.shape for item in phrases[-1].of(scene)}
         case "where":
-            (item,) = said[-1].of(scene)
+            (item,) = phrases[-1].of(scene)
             names = [
                 f"{row} {column}".strip() or "centre"
                 for row in ("top", "", "bottom")
@@ -148,20 +148,20 @@ def answers(question: Question, scene: Scene) -> set[str]:
             ]
             return {name for name in names if in_region(item, name)}
         case "left_of":
-            (reference,) = said[-1].of(scene)
+            (reference,) = phrases[-1].of(scene)
             words = RELATION.findall(text)[-1]
             others = [item for item in scene.objects if item is not reference and stands(item, words, reference)]
             names = [f"{item.colour} {item.shape}" for item in others]
             return {f"{'an' if name[0] == 'o' else 'a'} {name}" for name in names}
-    return {"yes" if claim_is_true(text, said, scene) else "no"}
+    return {"yes" if claim_is_true(text, phrases, scene) else "no"}
 
 
-def claim_is_true(text: str, said: list[Said], scene: Scene) -> bool:
+def claim_is_true(text: str, phrases: list[Said], scene: Scene) -> bool:
     relation = RELATION.search(text)
     if relation:
-        (reference,) = said[1].of(scene)
-        return any(stands(item, relation[1], reference) for item in said[0].of(scene) if item is not reference)
-    (phrase,) = said
+        (reference,) = phrases[1].of(scene)
+        return any(stands(item, relation[1], reference) for item in phrases[0].of(scene) if item is not reference)
+    (phrase,) = phrases
     if text.startswith("are there"):
         return len(phrase.of(scene)) == NUMBERS[phrase.number or ""]
     return bool(phrase.of(scene))
@@ -187,11 +187,11 @@ def test_a_description_tells_everything_as_one_reads(scene: Scene) -> None:
 
     assert len(parts) == len(objects)
     for part, item in zip(parts, objects, strict=True):
-        told = re.fullmatch(r"an? (\w+) (\w+) (\w+)(?: (?:in|at|on) the ([a-z ]+))?", part)
-        assert told is not None, part
-        assert told.groups()[:3] == (item.size, item.colour, item.shape)
+        report = re.fullmatch(r"an? (\w+) (\w+) (\w+)(?: (?:in|at|on) the ([a-z ]+))?", part)
+        assert report is not None, part
+        assert report.groups()[:3] == (item.size, item.colour, item.shape)
         near = any(abs(value - border) < 2 for value in (item.x, item.y) for border in (25.6, 38.4))
-        assert told[4] is None if near else in_region(item, told[4]), (part, item)
+        assert report[4] is None if near else in_region(item, report[4]), (part, item)
 
 
 @given(scenes, generators)
@@ -297,11 +297,11 @@ def test_training_never_denies_a_held_out_composition() -> None:
         for question in questions(scene, rng) + questions_of(scene, rng, CLAIM_TYPES, 6):
             if question.answer != "no":
                 continue
-            said = noun_phrases(question.text)
+            phrases = noun_phrases(question.text)
             relation = RELATION.search(question.text)
-            if relation and said[0].colour and said[0].shape:
+            if relation and phrases[0].colour and phrases[0].shape:
                 words = {"over": "above", "under": "below"}.get(relation[1], relation[1])
-                assert Related(said[0].colour, said[0].shape, words) not in HELD_OUT, question
+                assert Related(phrases[0].colour, phrases[0].shape, words) not in HELD_OUT, question
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -41,9 +41,9 @@ def expected(caption: str, key: str, scene: Scene) -> list[tuple[str, tuple[str,
     named = items(caption)
     if key == "number":
         return list(zip(NUMBER_WORDS[1:], named, strict=False))
-    said = RELATION.search(caption)
-    if said:
-        return list(zip(ASIDE[said[1]], named, strict=True))
+    names = RELATION.search(caption)
+    if names:
+        return list(zip(ASIDE[names[1]], named, strict=True))
     return [(str(region_of(item)), (item.colour, item.shape)) for item in scene.objects]
 
 
@@ -52,12 +52,12 @@ def expected(caption: str, key: str, scene: Scene) -> list[tuple[str, tuple[str,
 def test_a_plan_follows_from_its_caption(scene: Scene, rng: np.random.Generator) -> None:
     question = plan(scene, rng)
     caption, asked = question.text.split("\nlist ")
-    key, *said = asked.split(", ")
-    assert tuple(said) in NAMED
+    key, *names = asked.split(", ")
+    assert tuple(names) in NAMED
     pairs = expected(caption, key, scene)
     assert len(pairs) == len(scene.objects)
     wanted = [
-        " ".join((place, *({"colour": colour, "shape": shape}[name] for name in said)))
+        " ".join((place, *({"colour": colour, "shape": shape}[name] for name in names)))
         for place, (colour, shape) in pairs
     ]
     assert sorted(question.answer.split(", ")) == sorted(wanted)
