@@ -68,7 +68,7 @@ def test_the_scales_begin_small() -> None:
     assert encoder.blocks[0].scale1.tolist() == encoder.blocks[0].scale2.tolist() == [0.25] * 8
 
 
-# The published numbers of parameters in millions, of which the mask token, which is left out here, is no thousandth.
+# The published numbers of parameters in millions; the mask token, which is left out here, is less than a thousandth.
 @pytest.mark.parametrize(("preset", "millions"), [("small", 22.1), ("base", 86.6), ("large", 304.4), ("giant", 1136.5)])
 @pytest.mark.parametrize("registers", [0, 4])
 def test_the_presets_have_the_tensors_of_the_released_models(preset, millions, registers) -> None:

@@ -1,4 +1,4 @@
-"""The official layout: every form of its files, what is derived from them, and every mistake in them, told at once."""
+"""The official format: every form of its files, the recipe that follows, and all errors in them, reported at once."""
 
 from __future__ import annotations
 

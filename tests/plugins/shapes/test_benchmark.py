@@ -1,4 +1,4 @@
-"""The benchmark gives full marks to who draws and answers right, and to nobody else."""
+"""The benchmark gives full scores for correct drawings and answers, and for no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge accepts a true picture of every prompt and no picture that differs in what the prompt says."""
+"""The judge accepts a correct picture of every prompt, and no picture that differs in what the prompt names."""
 
 from collections import Counter
 from dataclasses import replace

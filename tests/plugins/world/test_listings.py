@@ -1,4 +1,4 @@
-"""Listings say what is there, all of it, in the order that the question names."""
+"""Lists are true and complete, and have the order that the question names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan says of a caption's items where they go, and nothing that the caption does not say."""
+"""A plan states the positions of a caption's objects, and nothing that the caption does not imply."""
 
 from __future__ import annotations
 

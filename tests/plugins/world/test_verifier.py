@@ -1,4 +1,4 @@
-"""The verifier reads true pictures without fault, disturbed ones nearly so, and is not fooled by what is no shape."""
+"""The verifier detects rendered objects without error, disturbed ones nearly so, and rejects other forms."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
