@@ -73,7 +73,7 @@ def make_plan(pathways: dict[str, Any] | None = None, **settings: dict[str, Any]
 
 
 def fitted(plan: Any) -> UnifiedModel:
-    """The plan's model in float32, with a learned vocabulary, and weights that make its choices depend on the prompt."""
+    """The plan's model in float32, with a learned vocabulary, and weights with which choices depend on the prompt."""
     import torch
 
     torch.manual_seed(0)

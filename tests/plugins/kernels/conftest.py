@@ -1,4 +1,4 @@
-"""Slow equivalents of operators that need a GPU, by their documentation, so that the code around them is tested here."""
+"""Slow equivalents of operators that need a GPU, by their documentation, so that their callers are tested here."""
 
 from __future__ import annotations
 
