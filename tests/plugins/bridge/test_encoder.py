@@ -8,8 +8,9 @@ import pytest
 import torch
 import transformers
 from bridged_families import VISION
-from conftest import randomise
 from janiform import CompositionError, registry
+
+from .conftest import randomise
 
 
 def encoder(kind: str, settings: dict[str, Any], **ours: Any) -> Any:
