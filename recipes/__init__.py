@@ -1,4 +1,4 @@
-"""The recipes that come with janiform: every ``*.toml`` beside this file, by its name."""
+"""The recipes that are shipped with janiform: every ``*.toml`` in this folder, by its name."""
 
 from janiform import hookimpl
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 # What is computed here is small, and each core has a worker of its own; processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A busy machine is slow, which is no fault of what is tested.
+# A busy machine is slow, which is not an error of the tested code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+sys.path.insert(0, str(Path(__file__).parent))  # helpers that tests of several folders import
 
 OFFICIAL = Path(__file__).parent / "fixtures" / "janus-official-tiny"
 
@@ -70,7 +73,7 @@ def make_plan(pathways: dict[str, Any] | None = None, **settings: dict[str, Any]
 
 
 def fitted(plan: Any) -> UnifiedModel:
-    """The plan's model in float32, with a learned vocabulary, and weights that let its choices hang on the prompt."""
+    """The plan's model in float32, with a learned vocabulary, and weights with which choices depend on the prompt."""
     import torch
 
     torch.manual_seed(0)

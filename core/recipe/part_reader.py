@@ -16,6 +16,7 @@ from .part import Use
 from .paths import with_paths
 from .positions import KeyPath
 from .problems import ProblemList
+from .renamed import with_current_names
 from .structure import Mistakes, structure
 from .tree import Leaf, Node, Table, child, dotted, overlay, plain, table_from
 from .values import got
@@ -24,7 +25,8 @@ DEFAULT = Origin("default")
 
 
 class PartReader:
-    """Reads the tables of parts. ``origins`` collects the origin of each value of each part.
+    """Reads the tables of parts. ``origins`` collects the origin of each value of each part; ``notes`` are sentences
+    for the user about settings that were renamed.
 
     ``providers`` are the distributions of components when the recipe was written, by kind and reference.
     """
@@ -33,6 +35,7 @@ class PartReader:
         self.registry = registry
         self.problems = problems
         self.origins: dict[str, Origin] = {}
+        self.notes: list[str] = []
         self.providers: Mapping[str, str] = {}
 
     def use(self, path: KeyPath, kind: str, node: Node, hint: str = "") -> Use | None:
@@ -91,7 +94,7 @@ class PartReader:
 
     def _with_preset(self, path: KeyPath, component: Component, table: Table) -> Table:
         """The part's own settings, merged over those of its preset."""
-        own, node = table.without(*PART_KEYS), table.entries.get("preset")
+        own, node = self._current_names(path, component, table.without(*PART_KEYS)), table.entries.get("preset")
         if node is None:
             return own
         name, preset_path = plain(node), (*path, "preset")
@@ -103,9 +106,19 @@ class PartReader:
                 f"{component.kind} '{component.reference}' has no preset '{name}'", preset_path, node.origin, hint
             )
         else:
-            preset = table_from(component.presets[name], Origin(f"preset '{name}'"))
+            preset = with_current_names(
+                component.config, table_from(component.presets[name], Origin(f"preset '{name}'"))
+            ).settings
             return Table(overlay(preset, own).entries, table.origin)
         return own
+
+    def _current_names(self, path: KeyPath, component: Component, settings: Table) -> Table:
+        renamed = with_current_names(component.config, settings)
+        self.notes += [f"{dotted(path)}: {note}" for note in renamed.notes]
+        for old, name in renamed.clashes:
+            message = f"is also set by its former name '{old}'"
+            self.problems.add(message, (*path, name), renamed.settings.entries[name].origin, f"remove '{old}'")
+        return renamed.settings
 
     def record_settings(self, path: KeyPath, value: Any, node: Node | None, but: Sequence[str] = ()) -> None:
         """Record the origin of every value of a structured object; values that are not written are defaults."""

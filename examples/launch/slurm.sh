@@ -6,7 +6,7 @@
 #SBATCH --cpus-per-task 64
 #SBATCH --time 24:00:00
 #SBATCH --requeue
-# Ten minutes before the time is over, and when the job is pre-empted, every process is asked to save and end.
+# Ten minutes before the time limit, and at preemption, every process is signalled to save and exit.
 #SBATCH --signal TERM@600
 set -u
 recipe=$1 out=$2
@@ -21,7 +21,7 @@ srun --kill-on-bad-exit=1 torchrun \
     -m janiform train "$recipe" --out "$out" $resume "$@"
 code=$?
 
-# A run that is not finished has no model yet: go on in the same job when there are machines again.
+# An unfinished run has no model yet: requeue the job, to continue when machines are free.
 if [ $code -ne 0 ] && [ -e "$out/run.json" ] && [ ! -e "$out/model.json" ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 100 ]; then
     ls "$out"/checkpoints/step-* > /dev/null 2>&1 && scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -1,4 +1,4 @@
-"""Any causal language model and any vision model that the installed transformers has, as parts of a recipe."""
+"""The bridge to transformers: its causal language models and vision models as parts of a recipe."""
 
 from janiform import hookimpl
 

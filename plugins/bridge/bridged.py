@@ -1,4 +1,4 @@
-"""What bridged modules share: values that no file holds stay in the type that transformers made them in."""
+"""The base of bridged modules: buffers that are not saved keep the type that transformers created them in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class Bridged(nn.Module):
-    """A module around one of transformers'.
+    """A module around a module of transformers.
 
-    Buffers that are not saved, such as the frequencies of rotary positions, keep their type whatever the weights are
-    cast to: bfloat16 would move every position.
+    Buffers that are not saved, such as the frequencies of rotary positions, keep their type when weights are cast,
+    since bfloat16 would shift every position.
     """
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
@@ -35,12 +35,12 @@ def _unsaved(module: nn.Module) -> Iterator[tuple[str, nn.Module, Tensor]]:
 
 
 def set_aside(module: nn.Module, names: Iterable[str]) -> None:
-    """Make parameters that nothing depends on into buffers that are neither trained nor saved."""
+    """Turn parameters that the output does not depend on into buffers that are neither trained nor saved."""
     for name in names:
-        path, _, own = name.rpartition(".")
+        path, _, leaf = name.rpartition(".")
         owner = module.get_submodule(path)
-        parameter = cast(nn.Parameter, owner._parameters.pop(own))
-        owner.register_buffer(own, parameter.detach(), persistent=False)
+        parameter = cast(nn.Parameter, owner._parameters.pop(leaf))
+        owner.register_buffer(leaf, parameter.detach(), persistent=False)
 
 
 def idle_parameters(module: nn.Module, output: Tensor) -> list[str]:

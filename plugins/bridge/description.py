@@ -1,4 +1,4 @@
-"""What a config.json of transformers says, as plain data. Neither torch nor transformers is needed to read one."""
+"""The contents of a config.json of transformers as plain data, read without torch and transformers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ABOUT_FILES = {
     "transformers_version",
     "use_cache",
 }
-"""What config files say beside the architecture. ``auto_map`` would name code in the directory: it is never run."""
+"""Settings that do not describe the architecture. ``auto_map`` names code in the directory, which is never run."""
 
 RUNS_CODE = {
     "attn_implementation",
@@ -36,36 +36,36 @@ RUNS_CODE = {
     "use_kernels",
     "use_pretrained_backbone",
 }
-"""Settings by which transformers would fetch weights or kernels, or replace the layers that are described."""
+"""Settings with which transformers would download weights or kernels, or replace layers."""
 
 
 @frozen(kw_only=True)
 class Description:
     """A model of transformers: its type, and the settings of its config class.
 
-    A file that ``config`` names is read once, when the recipe is: what it says takes its place, so that the recipe of
-    a run, and of the model that it ends with, needs no other file.
+    A file that ``config`` names is read once, with the recipe, and its contents replace the path, so that the recipe
+    of a run and of its model needs no other file.
     """
 
     config: str | Mapping[str, Any] = field(
         default="",
         metadata={
-            "help": "a config.json or its directory, relative to the recipe's file, or what is in it as a table; a "
-            "path is replaced by what the file says",
+            "help": "config.json or its directory, relative to the recipe, or its contents as a table; a path is "
+            "replaced by the contents of the file",
             "path": True,
         },
     )
     model_type: str = field(
-        default="", metadata={"help": 'the type of the model, such as "qwen3", where no config says it'}
+        default="", metadata={"help": 'type of the model, such as "qwen3", where no config states it'}
     )
     settings: Mapping[str, Any] = field(
         factory=dict,
-        metadata={"help": "settings of the type's config class, by their names in config.json; they come before its"},
+        metadata={"help": "settings of the type's config class, by their names in config.json, which they override"},
     )
     unset: tuple[str, ...] = field(
         default=(),
         converter=tuple,
-        metadata={"help": "settings that are null, which TOML cannot say; those of a file are put here"},
+        metadata={"help": "settings that are null, which TOML cannot express; includes those of the file"},
     )
 
     def __attrs_post_init__(self) -> None:
@@ -74,19 +74,23 @@ class Description:
             config, nulls = read(Path(config), self.part) if config else ({}, ())
             object.__setattr__(self, "config", config)
             object.__setattr__(self, "unset", tuple(dict.fromkeys((*self.unset, *nulls))))
-        if not self.said.get("model_type"):
-            raise ValueError('names no model: give config = "…/config.json", or model_type and settings')
-        if bad := sorted(RUNS_CODE & self.settings.keys() | {name for name in self.settings if name.startswith("_")}):
-            raise ValueError(f"settings holds {', '.join(bad)}: a recipe chooses what is built, not how it is run")
+        if not self.stated.get("model_type"):
+            raise ValueError('names no model: set config = "…/config.json", or model_type and settings')
+        if forbidden := sorted(
+            RUNS_CODE & self.settings.keys() | {name for name in self.settings if name.startswith("_")}
+        ):
+            raise ValueError(
+                f"settings must not hold {', '.join(forbidden)}: a recipe describes a model, not how it is run"
+            )
 
     @property
     def part(self) -> str:
-        """The table of a config of several models that describes this one."""
+        """The name of this model's table in the config of a model of several towers."""
         raise NotImplementedError
 
     @property
-    def said(self) -> dict[str, Any]:
-        """All settings, with ``model_type``; those of the recipe before those of the file."""
+    def stated(self) -> dict[str, Any]:
+        """All settings, with ``model_type``; the recipe's override those of the file."""
         nulls = {name: None for name in self.unset if name not in self.settings}
         kind = {"model_type": self.model_type} if self.model_type else {}
         assert not isinstance(self.config, str)
@@ -94,47 +98,47 @@ class Description:
 
 
 def read(path: Path, part: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What a file says of the architecture, and the settings that it says are null.
+    """The settings of the architecture in a file, and the names of those that are null.
 
-    Of a model of several towers it is what stands in the table ``part``. Raises ``ValueError`` with a sentence.
+    For a model of several towers, they are read from the table ``part``. Raises ``ValueError``.
     """
     path = path.expanduser()
     file = path / CONFIG if path.is_dir() else path
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"config {file} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"config {file} is damaged or no JSON: {error}") from error
-    if not isinstance(said, dict):
-        raise ValueError(f"config {file} does not hold a table")
-    if isinstance(said.get(part), dict):
-        said = said[part]
-    if said.get("quantization_config") is not None:
-        raise ValueError(f"config {file} is of quantised weights, which are not read; take the model they were made of")
-    if not isinstance(said.get("model_type"), str):
-        raise ValueError(f"config {file} does not say its model_type")
-    kept = {name: value for name, value in said.items() if name not in _ABOUT_FILES | RUNS_CODE and name[:1] != "_"}
+        raise ValueError(f"config {file} is not valid JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"config {file} does not hold a JSON object")
+    if isinstance(config.get(part), dict):
+        config = config[part]
+    if config.get("quantization_config") is not None:
+        raise ValueError(f"config {file} has quantised weights, which janiform cannot read; use the original model")
+    if not isinstance(config.get("model_type"), str):
+        raise ValueError(f"config {file} does not state its model_type")
+    kept = {name: value for name, value in config.items() if name not in _ABOUT_FILES | RUNS_CODE and name[:1] != "_"}
     nulls = tuple(name for name, value in kept.items() if value is None)
-    return {name: _whole(value) for name, value in kept.items() if value is not None}, nulls
+    return {name: _without_nulls(value) for name, value in kept.items() if value is not None}, nulls
 
 
-def beside(config: str | Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Another JSON file of the directory that ``config`` names; empty where there is none that can be read."""
+def read_beside(config: str | Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Another JSON file in the directory that ``config`` names; empty if it cannot be read."""
     if not isinstance(config, str) or not config:
         return {}
     path = Path(config).expanduser()
     try:
-        said = json.loads(((path if path.is_dir() else path.parent) / name).read_text(encoding="utf-8"))
+        content = json.loads(((path if path.is_dir() else path.parent) / name).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def _whole(value: Any) -> Any:
-    """A value without the nulls inside of it."""
+def _without_nulls(value: Any) -> Any:
+    """A value without nested nulls."""
     if isinstance(value, dict):
-        return {name: _whole(item) for name, item in value.items() if item is not None}
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_whole(item) for item in value if item is not None]
+        return [_without_nulls(item) for item in value if item is not None]
     return value

@@ -1,4 +1,4 @@
-"""Models as the installed transformers makes them: only its own classes, and nothing is fetched or run beside them."""
+"""Models of the installed transformers: only its own classes; nothing is downloaded, and no other code is run."""
 
 from __future__ import annotations
 
@@ -29,23 +29,22 @@ def library() -> Any:
 
 
 def config_of(described: Description) -> Any:
-    """An object of transformers' config class, of the caller's own.
+    """A new object of transformers' config class.
 
-    Raises ``CompositionError`` where the installed transformers has no such type, a setting is none of its, or it
-    refuses one.
+    Raises ``CompositionError`` where the installed transformers has no such type, or a setting is unknown or invalid.
     """
     return copy.deepcopy(_config(key_of(described), tuple(described.settings)))
 
 
 def key_of(described: Description) -> str:
-    """What a description says, as one text."""
-    return json.dumps(described.said, sort_keys=True)
+    """A description as one text."""
+    return json.dumps(described.stated, sort_keys=True)
 
 
-def class_says(described: Description, names: Iterable[str]) -> Any:
-    """The first of some settings that transformers' config class has, its defaults included; None without any.
+def class_setting(described: Description, names: Iterable[str]) -> Any:
+    """The first of these settings that transformers' config class has, including its defaults; None if there is none.
 
-    None as well where transformers is not installed: a model can then be described, and not be built.
+    It is also None where transformers is not installed: a model can then be described, but not built.
     """
     try:
         config = config_of(described)
@@ -59,39 +58,39 @@ def class_says(described: Description, names: Iterable[str]) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _config(said: str, own: tuple[str, ...]) -> Any:
+def _config(stated: str, from_recipe: tuple[str, ...]) -> Any:
     transformers = library()
-    settings = json.loads(said)
-    kind = settings.pop("model_type")
-    known = transformers.CONFIG_MAPPING
-    if kind not in known:
-        message = f"transformers {transformers.__version__} has no models of type '{kind}'"
-        hint = nearest(kind, known.keys()) or "code that lies beside weights is never run; another version may know it"
+    settings = json.loads(stated)
+    model_type = settings.pop("model_type")
+    classes = transformers.CONFIG_MAPPING
+    if model_type not in classes:
+        message = f"transformers {transformers.__version__} has no models of type '{model_type}'"
+        hint = nearest(model_type, classes.keys()) or "another version may have it; code beside weights is never run"
         raise CompositionError(Problem(message, hint=hint))
-    chosen = known[kind]
+    chosen = classes[model_type]
     try:
         names = {*chosen().to_dict(), *chosen.attribute_map, "rope_scaling", "rope_theta"} - RUNS_CODE
         config = chosen(**settings)
-    except Exception as error:  # a config class checks as it likes
+    except Exception as error:  # config classes validate in their own ways
         reason = str(error).strip().partition("\n")[0]
-        raise CompositionError(Problem(f"{chosen.__name__} of transformers refuses its settings: {reason}")) from error
-    strange = [
-        Problem(f"'{name}' is no setting of {chosen.__name__}", hint=nearest(name, names))
-        for name in own
-        if name not in names and not _read_by_the_model(name, config)
+        raise CompositionError(Problem(f"transformers' {chosen.__name__} rejects its settings: {reason}")) from error
+    unknown = [
+        Problem(f"'{name}' is not a setting of {chosen.__name__}", hint=nearest(name, names))
+        for name in from_recipe
+        if name not in names and not _used_by_the_model(name, config)
     ]
-    if strange:
-        raise CompositionError(strange)
-    with contextlib.suppress(Exception):  # some config classes insist on one
-        config.pad_token_id = None  # the row of a padding token would not learn; padding is masked here
+    if unknown:
+        raise CompositionError(unknown)
+    with contextlib.suppress(Exception):  # some config classes require one
+        config.pad_token_id = None  # the embedding of a padding token would not be trained; padding is masked here
     return config
 
 
-def _read_by_the_model(name: str, config: Any) -> bool:
-    """Whether the code of the model, or of its config, asks for a setting that the config class does not list."""
+def _used_by_the_model(name: str, config: Any) -> bool:
+    """Whether the code of the model or of its config uses a setting that the config class does not list."""
     chosen = library().MODEL_MAPPING.get(type(config), None)
     chosen = chosen[0] if isinstance(chosen, list | tuple) else chosen
-    sources = [_source(asked) for asked in (type(config), chosen) if asked is not None]
+    sources = [_source(source) for source in (type(config), chosen) if source is not None]
     return any(re.search(rf"\b{re.escape(name)}\b", source) for source in sources)
 
 
@@ -101,5 +100,5 @@ def _source(chosen: type) -> str:
 
 
 def refuse(config: Any, why: str, hint: str = "") -> CompositionError:
-    """What cannot be bridged, and the reason."""
+    """The error for a model that cannot be bridged, with the reason."""
     return CompositionError(Problem(f"transformers' '{config.model_type}' cannot be bridged: {why}", hint=hint))

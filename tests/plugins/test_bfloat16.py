@@ -31,17 +31,17 @@ def sibling(name: str) -> ModuleType:
 
 
 @torch.no_grad()
-def outputs_of_theirs(theirs: JanusForConditionalGeneration, pixels, ids, codes) -> list[torch.Tensor]:
-    dtype = theirs.dtype
-    seen = theirs.model.get_image_features(pixels.to(dtype))
-    hidden = theirs.model.language_model(ids).last_hidden_state
+def outputs_of_theirs(reference: JanusForConditionalGeneration, pixels, ids, codes) -> list[torch.Tensor]:
+    dtype = reference.dtype
+    seen = reference.model.get_image_features(pixels.to(dtype))
+    hidden = reference.model.language_model(ids).last_hidden_state
     return [
         seen.last_hidden_state,
         seen.pooler_output,
-        theirs.lm_head(hidden),
-        theirs.prepare_embeddings_for_image_generation(codes),
-        theirs.model.generation_head(hidden),
-        theirs.model.vqmodel.decode(codes),
+        reference.lm_head(hidden),
+        reference.prepare_embeddings_for_image_generation(codes),
+        reference.model.generation_head(hidden),
+        reference.model.vqmodel.decode(codes),
     ]
 
 
@@ -72,29 +72,29 @@ def strays(official: Path, tmp_path_factory) -> tuple[torch.Tensor, torch.Tensor
     twin = sibling("test_transformers_janus")
     ours_strays, theirs_strays = [], []
     for seed in range(MODELS):
-        said = twin.config(random.Random(seed + 100))
-        theirs = JanusForConditionalGeneration(said).eval()
+        janus_config = twin.config(random.Random(seed + 100))
+        reference = JanusForConditionalGeneration(janus_config).eval()
         with torch.no_grad():
-            twin.randomise(theirs, seed)
+            twin.randomise(reference, seed)
             # What bfloat16 can hold, so that nothing differs but the arithmetic.
-            for tensor in (*theirs.parameters(), *theirs.buffers()):
+            for tensor in (*reference.parameters(), *reference.buffers()):
                 tensor.copy_(tensor.to(torch.bfloat16))
         folder = tmp_path_factory.mktemp("hf")
-        theirs.save_pretrained(folder)
-        twin.write_processor(folder, official, said)
+        reference.save_pretrained(folder)
+        twin.write_processor(folder, official, janus_config)
         ours = open_model(folder, dtype=torch.bfloat16)
         chance = torch.Generator().manual_seed(seed)
-        side, tokens = said.vision_config.image_size, said.vision_config.num_image_tokens
+        side, tokens = janus_config.vision_config.image_size, janus_config.vision_config.num_image_tokens
         inputs = (
             torch.rand(2, 3, side, side, generator=chance).mul(2).sub(1).to(torch.bfloat16).float(),
             torch.randint(700, (2, 40), generator=chance),
             torch.randint(
-                said.vq_config.num_embeddings, (2, ours.plan.pathways["generation"].tokens), generator=chance
+                janus_config.vq_config.num_embeddings, (2, ours.plan.pathways["generation"].tokens), generator=chance
             ),
         )
         assert tokens == ours.plan.pathways["understanding"].tokens
-        exact = outputs_of_theirs(theirs, *inputs)
-        theirs_strays.append(strayed(outputs_of_theirs(theirs.to(torch.bfloat16), *inputs), exact))
+        exact = outputs_of_theirs(reference, *inputs)
+        theirs_strays.append(strayed(outputs_of_theirs(reference.to(torch.bfloat16), *inputs), exact))
         ours_strays.append(strayed(outputs_of_ours(ours, *inputs), exact))
     return torch.stack(ours_strays), torch.stack(theirs_strays)
 
@@ -103,6 +103,6 @@ def strays(official: Path, tmp_path_factory) -> tuple[torch.Tensor, torch.Tensor
 def test_bfloat16_is_as_near_as_the_reference_in_bfloat16(
     strays: tuple[torch.Tensor, torch.Tensor], output: int
 ) -> None:
-    ours, theirs = (stray[:, output].square().mean().sqrt().item() for stray in strays)
-    assert theirs < 0.1
-    assert ours <= MORE * theirs
+    ours, reference = (stray[:, output].square().mean().sqrt().item() for stray in strays)
+    assert reference < 0.1
+    assert ours <= MORE * reference

@@ -91,7 +91,7 @@ def config(chance: random.Random) -> JanusConfig:
     )
 
 
-def write_processor(folder: Path, official: Path, said: JanusConfig) -> None:
+def write_processor(folder: Path, official: Path, janus_config: JanusConfig) -> None:
     """The files that ``JanusProcessor`` writes, with the tokenizer of the official fixture."""
     shutil.copy(official / "tokenizer.json", folder)
     names = {
@@ -103,9 +103,9 @@ def write_processor(folder: Path, official: Path, said: JanusConfig) -> None:
         "eoi_token": "<end_of_image>",
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(names))
-    side = said.vision_config.image_size
+    side = janus_config.vision_config.image_size
     eyes = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "min_size": 14, "size": {"height": side, "width": side}}
-    tokens = said.vision_config.num_image_tokens
+    tokens = janus_config.vision_config.num_image_tokens
     (folder / "processor_config.json").write_text(json.dumps({"image_processor": eyes, "num_image_tokens": tokens}))
 
 
@@ -113,14 +113,16 @@ def write_processor(folder: Path, official: Path, said: JanusConfig) -> None:
 def janus(request: Any, official: Path, tmp_path_factory: Any) -> SimpleNamespace:
     """A random Janus of transformers, and the one that janiform opens from its directory."""
     chance = random.Random(request.param)
-    said = config(chance)
-    theirs = JanusForConditionalGeneration(said).eval()
+    janus_config = config(chance)
+    reference = JanusForConditionalGeneration(janus_config).eval()
     with torch.no_grad():
-        randomise(theirs, seed=request.param)
+        randomise(reference, seed=request.param)
     folder = tmp_path_factory.mktemp("hf")
-    theirs.save_pretrained(folder, max_shard_size="300KB" if request.param % 3 == 0 else "5GB")
-    write_processor(folder, official, said)
-    return SimpleNamespace(theirs=theirs, ours=open_model(folder), chance=chance, config=said, folder=folder)
+    reference.save_pretrained(folder, max_shard_size="300KB" if request.param % 3 == 0 else "5GB")
+    write_processor(folder, official, janus_config)
+    return SimpleNamespace(
+        reference=reference, ours=open_model(folder), chance=chance, config=janus_config, folder=folder
+    )
 
 
 def assert_exact(given: torch.Tensor, expected: torch.Tensor) -> None:
@@ -141,19 +143,19 @@ def asking(janus: SimpleNamespace) -> Any:
 
 
 def test_looking_and_answering(janus: SimpleNamespace) -> None:
-    theirs, ours = janus.theirs, janus.ours
+    reference, ours = janus.theirs, janus.ours
     prompt, batch = asking(janus)
     pixels = batch.pictures["understanding"].pixels
-    seen = theirs.model.get_image_features(pixels)
+    seen = reference.model.get_image_features(pixels)
     features = ours.understanding.encoder(pixels)
     assert_exact(features, seen.last_hidden_state)
     assert_exact(ours.understanding.adapter(features), seen.pooler_output)
     attended = torch.ones_like(batch.ids)
     assert_exact(
         ours.backbone.logits(ours.hidden(batch)),
-        theirs(batch.ids, pixel_values=pixels, attention_mask=attended).logits,
+        reference(batch.ids, pixel_values=pixels, attention_mask=attended).logits,
     )
-    ids = theirs.generate(
+    ids = reference.generate(
         batch.ids, pixel_values=pixels, attention_mask=attended, do_sample=False, max_new_tokens=8, eos_token_id=761,
         pad_token_id=762,
     )  # fmt: skip
@@ -162,38 +164,38 @@ def test_looking_and_answering(janus: SimpleNamespace) -> None:
 
 
 def test_drawing(janus: SimpleNamespace) -> None:
-    theirs, ours = janus.theirs, janus.ours
+    reference, ours = janus.theirs, janus.ours
     prompt = ours.processor.drawing_prompt(janus.chance.choice(PROMPTS))
     ids = torch.tensor([prompt.ids])
-    hidden = theirs.model.language_model(ids).last_hidden_state
+    hidden = reference.model.language_model(ids).last_hidden_state
     assert_exact(ours.generation.head(ours.hidden(ours.processor.collate([prompt]))[:, -1]),
-                 theirs.model.generation_head(hidden[:, -1]))  # fmt: skip
-    theirs.generation_config.generation_kwargs = {"boi_token_id": 763}
-    codes = theirs.generate(
+                 reference.model.generation_head(hidden[:, -1]))  # fmt: skip
+    reference.generation_config.generation_kwargs = {"boi_token_id": 763}
+    codes = reference.generate(
         ids, attention_mask=torch.ones_like(ids), generation_mode="image", do_sample=False, guidance_scale=5.0,
         bos_token_id=760, eos_token_id=761, pad_token_id=762,
     )  # fmt: skip
     assert generate_codes(ours, [prompt], guidance=5, temperature=0)[..., 0].tolist() == codes.tolist()
     drawn = torch.randint(janus.config.vq_config.num_embeddings, (2, codes.shape[1]))
     assert_exact(
-        ours.embed_codes(drawn[..., None], "generation"), theirs.prepare_embeddings_for_image_generation(drawn)
+        ours.embed_codes(drawn[..., None], "generation"), reference.prepare_embeddings_for_image_generation(drawn)
     )
 
 
 def test_codes_and_pictures(janus: SimpleNamespace) -> None:
     """In float64, since a dozen random convolutions amplify the rounding of float32 beyond 1e-5."""
-    theirs, ours = janus.theirs.model.vqmodel.double(), janus.ours.generation.tokenizer.double()
+    reference, ours = janus.theirs.model.vqmodel.double(), janus.ours.generation.tokenizer.double()
     side = ours.config.image_size
     generator = torch.Generator().manual_seed(1)
     pixels = torch.rand(2, 3, side, side, generator=generator, dtype=torch.float64) * 2 - 1
     codes = torch.randint(ours.config.vocabulary, (2, ours.config.grid.size), generator=generator)
-    assert_exact(ours.decode(codes[..., None]), theirs.decode(codes))
+    assert_exact(ours.decode(codes[..., None]), reference.decode(codes))
     # The port chooses codes without normalising the vectors, which the reference does: only what comes before is equal.
-    latents = theirs.quant_conv(theirs.encoder(pixels)).flatten(2).transpose(1, 2)
-    book = normalize(theirs.quantize.embedding.weight, dim=-1)
+    latents = reference.quant_conv(reference.encoder(pixels)).flatten(2).transpose(1, 2)
+    book = normalize(reference.quantize.embedding.weight, dim=-1)
     nearest = torch.cdist(normalize(latents, dim=-1), book).argmin(dim=-1)
     assert torch.equal(ours.encode(pixels)[..., 0], nearest)
-    theirs.float()
+    reference.float()
     ours.float()
 
 

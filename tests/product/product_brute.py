@@ -80,9 +80,14 @@ def hidden(use: Use) -> Hidden:
     """The backbone's port, its widths measured; how long its context is, only its settings can say."""
     module: Any = built(use)
     states = module.embed(torch.zeros(1, 2, dtype=torch.int64))
-    said = use.config.hidden()
+    declared = use.config.hidden()
     return Hidden(
-        states.shape[-1], module.logits(states).shape[-1], said.context, said.layers, said.kv_heads, said.head_width
+        states.shape[-1],
+        module.logits(states).shape[-1],
+        declared.context,
+        declared.layers,
+        declared.kv_heads,
+        declared.head_width,
     )
 
 
@@ -167,8 +172,8 @@ def _codes(use: Use) -> Codes:
     """The tokenizer's port, measured but for its vocabulary, which no picture shows whole."""
     module: Any = built(use)
     codes = encoded(use)
-    said = use.config.codes()
-    return Codes(said.vocabulary, said.grid, module.vectors(codes).shape[-1], codes.shape[-1])
+    declared = use.config.codes()
+    return Codes(declared.vocabulary, declared.grid, module.vectors(codes).shape[-1], codes.shape[-1])
 
 
 def _adapted(pathway: str, use: Use, given: Tensor, backbone: Use) -> tuple[Refused, Tensor | None, int]:

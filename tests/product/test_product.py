@@ -112,7 +112,7 @@ def test_every_two_parts_that_fit_train_a_step_and_draw_together() -> None:
 
 
 def trains_and_draws(backbone: Use, looks: Seeing, draws: Drawing) -> None:
-    said = str(names(backbone, looks, draws))
+    combination = str(names(backbone, looks, draws))
     torch.manual_seed(0)
     model = build_model(compose(recipe(backbone, looks, draws)))
     model.processor.fit(WORDS)
@@ -127,17 +127,17 @@ def trains_and_draws(backbone: Use, looks: Seeing, draws: Drawing) -> None:
     learning = {name: value for name, value in model.named_parameters() if value.requires_grad}
     before = {name: value.detach().clone() for name, value in learning.items()}
     losses = model.losses(batch)
-    assert set(losses) == {"understanding", "generation"}, said
+    assert set(losses) == {"understanding", "generation"}, combination
     torch.stack([loss.mean for loss in losses.values()]).sum().backward()
     torch.optim.SGD(learning.values(), lr=0.1).step()
     after = torch.stack([loss.mean for loss in model.losses(batch).values()])
-    assert after.isfinite().all(), said
+    assert after.isfinite().all(), combination
     for path in model.plan.parts:
         own = [name for name in learning if name.startswith(f"{path}.")]
-        assert not own or any(not torch.equal(learning[name], before[name]) for name in own), f"{path} of {said}"
+        assert not own or any(not torch.equal(learning[name], before[name]) for name in own), f"{path} of {combination}"
     (drawn_picture,) = Model(model.eval().requires_grad_(False)).generate("a red circle")
     shown = draws.tokenizer.config.transform()(picture)
-    assert drawn_picture.size == (shown.shape[2], shown.shape[1]), said
+    assert drawn_picture.size == (shown.shape[2], shown.shape[1]), combination
 
 
 @given(st.lists(st.fixed_dictionaries({key: st.integers(0, 3) for key in "abcd"}), min_size=1, max_size=60))

@@ -1,4 +1,4 @@
-"""The recipes of the package read, without torch, compose, and say what the papers say."""
+"""The shipped recipes are read without torch, compose, and have the values of the papers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts keep what their kinds promise, and the transform is the one it says it is."""
+"""The parts conform to the contracts of their kinds, and the transform is a discrete cosine transform."""
 
 import torch
 from hypothesis import strategies as st

@@ -15,31 +15,16 @@ from janiform.measure.work import forward_work, training_work
 from janiform.model.build import build_model
 from janiform.recipe import read_recipe_text
 from janiform.sequence.batch import CodeTargets, Pictures, TextTargets
+from tiny_recipes import tiny_recipe
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-RECIPE = """
-recipe = 1
-name = "small"
-backbone = { use = "llama", vocabulary = 512, width = 128, inner = 256, layers = 3, heads = 4, context = 256 }
-[understanding]
-encoder = { use = "siglip", image_size = 32, patch_size = 8, width = 96, layers = 3, heads = 2 }
-adapter = { use = "mlp" }
-[generation]
-adapter = { use = "mlp" }
-head = { use = "mlp" }
-[generation.tokenizer]
-use = "vq"
-image_size = 16
-channels = 16
-groups = 4
-multipliers = [1, 2]
-blocks = 1
-latent = 16
-vocabulary = 256
-code_width = 8
-attention = false
-"""
+RECIPE = tiny_recipe(
+    "small",
+    backbone={"vocabulary": 512, "width": 128, "inner": 256, "layers": 3, "heads": 4},
+    encoder={"image_size": 32, "width": 96, "layers": 3},
+    tokenizer={"channels": 16, "multipliers": [1, 2], "latent": 16, "vocabulary": 256, "code_width": 8},
+)
 STAGES = {
     "adapters and head": ("understanding.adapter", "generation.adapter", "generation.embedding", "generation.head"),
     "all but the eyes": ("backbone", "understanding.adapter", "generation.adapter", "generation.embedding",

@@ -24,29 +24,18 @@ from janiform.planning.typical import typical_batch
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.sequence.batch import Batch
 from janiform.train.loop.blocks import prepare_blocks, recomputed
+from tiny_recipes import tiny_recipe
 from torch.profiler import ProfilerActivity, profile
 
-RECIPE = """
-recipe = 1
-name = "small"
-backbone = { use = "llama", vocabulary = 1000, width = 64, inner = 176, layers = 3, heads = 4, context = 1024 }
-[understanding]
-encoder = { use = "siglip", image_size = 32, patch_size = 8, width = 32, layers = 2, heads = 2 }
-adapter = { use = "mlp" }
-[generation]
-adapter = { use = "mlp" }
-head = { use = "mlp" }
-[generation.tokenizer]
-use = "vq"
-image_size = 16
-channels = 8
-groups = 4
-multipliers = [1, 2]
-blocks = 1
-latent = 8
-vocabulary = 256
-code_width = 8
-attention = false
+MODEL = tiny_recipe(
+    "small",
+    backbone={"vocabulary": 1000, "width": 64, "inner": 176, "layers": 3, "heads": 4, "context": 1024},
+    encoder={"image_size": 32, "width": 32, "layers": 2},
+    tokenizer={"multipliers": [1, 2], "vocabulary": 256, "code_width": 8},
+)
+RECIPE = (
+    MODEL
+    + """
 [source]
 draw = { use = "webdataset", files = ["nowhere/*.tar"] }
 look = { use = "conversations", files = ["nowhere/*.json"] }
@@ -70,6 +59,7 @@ steps = 10
 batch = 64
 learning_rate = 1e-3
 """
+)
 LENGTHS = {"read": 500, "look": 200, "draw": 90}
 
 
@@ -230,7 +220,7 @@ def test_memory_is_what_torch_measures(
     recipe: Recipe, half: bool, checkpointing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A plan is for devices where documents are not computed apart, which takes less.
-    monkeypatch.setattr("janiform_plugins.kernels.sdpa.kernel.CALL", 1 << 60)
+    monkeypatch.setattr("janiform_plugins.kernels.sdpa.CALL_COST", 1 << 60)
     plan, stage = compose(recipe), recipe.stages["all"]
     batch = typical_batch(plan, stage, samples_of(plan, LENGTHS), 8)
     chosen = select([name for name, _ in build_model(plan, "meta").named_parameters()], stage.train)

@@ -9,37 +9,16 @@ import pytest
 from janiform.recipe import Recipe, read_recipe_text
 from janiform.train.progress.reporter import Reporter
 from rich.console import Console
+from tiny_recipes import tiny_recipe
 
-RECIPE = """
-recipe = 1
-name = "tiny"
-backbone = { use = "llama", vocabulary = 300, width = 16, inner = 32, layers = 1, heads = 2, context = 256 }
-text = { use = "bpe", vocabulary = 300 }
-layout = { use = "janus", system = "" }
-
-[understanding]
-encoder = { use = "siglip", image_size = 16, patch_size = 8, width = 16, layers = 1, heads = 2 }
-adapter = { use = "mlp" }
-
-[generation]
-embedding = { use = "table" }
-adapter = { use = "mlp" }
-head = { use = "mlp" }
-sampler = { use = "autoregressive" }
-
-[generation.tokenizer]
-use = "vq"
-image_size = 16
-channels = 8
-groups = 4
-multipliers = [1, 1]
-blocks = 1
-latent = 8
-vocabulary = 16
-code_width = 4
-attention = false
-reseed = 3
-
+MODEL = tiny_recipe(
+    "tiny",
+    tokenizer={"reseed": 3},
+    text='text = { use = "bpe", vocabulary = 300 }\nlayout = { use = "janus", system = "" }\n',
+)
+RECIPE = (
+    MODEL
+    + """
 [source]
 draw = { use = "shapes", task = "draw" }
 ask = { use = "shapes", task = "ask", questions = 1 }
@@ -92,6 +71,7 @@ log_every = 2
 seed = 3
 checkpoint_every = 2
 """
+)
 
 
 @pytest.fixture(scope="session")

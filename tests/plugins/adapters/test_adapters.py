@@ -23,7 +23,7 @@ from janiform import (
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Pathway, Use
-from janiform_plugins.adapters.pixel_shuffle.model import merge
+from janiform_plugins.adapters.pixel_shuffle import merge
 from torch import nn
 from torch.nn.functional import gelu, layer_norm, linear, pixel_unshuffle
 from transformers import Idefics3Config, InternVLConfig, InternVLVisionConfig, LlamaConfig, Qwen2Config
@@ -95,23 +95,23 @@ def test_tokens_are_kept_merged_or_replaced() -> None:
 def test_codes_are_refused(name: str) -> None:
     config = registry().find("adapter", name).config()
     with pytest.raises(
-        PortMismatch, match=f"adapter '{name}' maps features .* but is given codes .*: put an embedding between"
+        PortMismatch, match=f"adapter '{name}' needs features .* but its source is codes .*: add an embedding"
     ):
         config.adapt(Codes(vocabulary=20, grid=Grid(2, 2), width=5), hidden_of(8))
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "source", "said"),
+    ("name", "settings", "source", "message"),
     [
-        ("identity", {}, Features(4, 6), "features have a width of 6 and the backbone one of 8"),
-        ("pixel-shuffle", {}, Features(4, 6), r"features \[B, 4, 6\] lie on none"),
+        ("identity", {}, Features(4, 6), "the width of the features, which is 6, but the backbone has a width of 8"),
+        ("pixel-shuffle", {}, Features(4, 6), r"features \[B, 4, 6\] are not on a grid"),
         ("pixel-shuffle", {}, Features(12, 6, Grid(4, 3)), "squares of 2×2 features, which do not fill a grid of 4×3"),
         ("pixel-shuffle", {"factor": 4}, Features(24, 6, Grid(6, 4)), "do not fill a grid of 6×4"),
-        ("resampler", {"heads": 3}, Features(4, 6), "hidden width of 8, which does not divide into 3 heads"),
+        ("resampler", {"heads": 3}, Features(4, 6), "hidden width of 8, which is not a multiple of 3 heads"),
     ],
 )
-def test_what_does_not_fit_is_said(name: str, settings: dict[str, Any], source: Features, said: str) -> None:
-    with pytest.raises(PortMismatch, match=said):
+def test_what_does_not_fit_is_said(name: str, settings: dict[str, Any], source: Features, message: str) -> None:
+    with pytest.raises(PortMismatch, match=message):
         registry().find("adapter", name).config(**settings).adapt(source, hidden_of(8))
 
 
@@ -157,13 +157,13 @@ def test_merging_is_idefics3s() -> None:
         text_config=LlamaConfig(hidden_size=12, num_attention_heads=2).to_dict(),
         scale_factor=3,
     )
-    theirs = Idefics3Connector(config)
+    reference = Idefics3Connector(config)
     _, module = make("pixel-shuffle", Features(36, 6, Grid(6, 6)), 12, factor=3, depth=1, norm=False)
     with torch.no_grad():
-        module.mlp.layers[0].weight.copy_(theirs.modality_projection.proj.weight)
+        module.mlp.layers[0].weight.copy_(reference.modality_projection.proj.weight)
         module.mlp.layers[0].bias.zero_()
     features = torch.randn(2, 36, 6)
-    torch.testing.assert_close(module(features), theirs(features), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(module(features), reference(features), atol=1e-5, rtol=1e-5)
 
 
 def test_merging_with_a_norm_is_internvls() -> None:
@@ -171,16 +171,16 @@ def test_merging_with_a_norm_is_internvls() -> None:
         vision_config=InternVLVisionConfig(hidden_size=6, num_attention_heads=2).to_dict(),
         text_config=Qwen2Config(hidden_size=12, num_attention_heads=2).to_dict(),
     )
-    theirs = InternVLMultiModalProjector(config)
+    reference = InternVLMultiModalProjector(config)
     _, module = make("pixel-shuffle", Features(16, 6, Grid(4, 4)), 12)
     with torch.no_grad():
-        theirs.layer_norm.weight.normal_()
-        module.norm.load_state_dict(theirs.layer_norm.state_dict())
-        module.mlp.layers[0].load_state_dict(theirs.linear_1.state_dict())
-        module.mlp.layers[2].load_state_dict(theirs.linear_2.state_dict())
+        reference.layer_norm.weight.normal_()
+        module.norm.load_state_dict(reference.layer_norm.state_dict())
+        module.mlp.layers[0].load_state_dict(reference.linear_1.state_dict())
+        module.mlp.layers[2].load_state_dict(reference.linear_2.state_dict())
     features = torch.randn(2, 16, 6)
     merged = InternVLModel.pixel_shuffle(None, features.view(2, 4, 4, 6), 0.5).flatten(1, 2)
-    torch.testing.assert_close(module(features), theirs(merged), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(module(features), reference(merged), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("mutual", [True, False])
@@ -270,7 +270,7 @@ def test_a_janus_draws_through_what_maps_each_code_alone(name: str, width: int, 
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "said"),
+    ("name", "settings", "message"),
     [
         ("pixel-shuffle", {}, r"gives features \[B, 4, 32\] on 2×2, but each of the 16 codes takes one position"),
         ("resampler", {"queries": 3}, r"gives features \[B, 3, 32\], but each of the 16 codes takes one position"),
@@ -278,10 +278,10 @@ def test_a_janus_draws_through_what_maps_each_code_alone(name: str, width: int, 
     ],
 )
 def test_a_janus_does_not_draw_through_what_mixes_codes(
-    name: str, settings: dict[str, Any], said: str, make_plan: Any
+    name: str, settings: dict[str, Any], message: str, make_plan: Any
 ) -> None:
     parts = dict(make_plan().recipe.pathways["generation"].parts)
-    with pytest.raises(CompositionError, match=f"generation.adapter: {name}@1 {said}") as error:
+    with pytest.raises(CompositionError, match=f"generation.adapter: {name}@1 {message}") as error:
         make_plan({"generation": Pathway("generation", "draw", parts | {"adapter": use(name, **settings)})})
     assert len(error.value.problems) == 1
 

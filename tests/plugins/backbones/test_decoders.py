@@ -12,10 +12,9 @@ import torch
 import transformers
 from janiform import KVCache, Mask, registry, weight_files
 from janiform.storage.matching import match
-from janiform_plugins.backbones.decoder.rotary import frequencies
+from janiform_plugins.backbones.decoder.rotary import frequencies, stretched
 from janiform_plugins.backbones.decoder.weights import causal_lm
-from janiform_plugins.backbones.llama.config import LlamaConfig
-from janiform_plugins.backbones.llama.model import stretched
+from janiform_plugins.backbones.llama import LlamaConfig
 
 FAMILIES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "mistral": "Mistral", "gemma": "Gemma"}
 """Component -> what transformers calls the family."""
@@ -73,7 +72,7 @@ def reference(family: str, config: Any) -> transformers.PreTrainedModel:
             "high_freq_factor": config.rope_high,
             "original_max_position_embeddings": config.rope_context,
         }
-    said = getattr(transformers, f"{name}Config")(
+    upstream_config = getattr(transformers, f"{name}Config")(
         hidden_size=config.width,
         intermediate_size=config.inner,
         num_hidden_layers=config.layers,
@@ -89,7 +88,7 @@ def reference(family: str, config: Any) -> transformers.PreTrainedModel:
         eos_token_id=2,
         **({"sliding_window": None} if family == "mistral" else {}),
     )
-    model = getattr(transformers, f"{name}ForCausalLM")(said).eval()
+    model = getattr(transformers, f"{name}ForCausalLM")(upstream_config).eval()
     generator = torch.Generator().manual_seed(config.inner)
     for parameter in model.parameters():
         weight = parameter.dim() > 1
@@ -105,12 +104,12 @@ def pair(request: Any, tmp_path_factory: Any) -> SimpleNamespace:
     component = registry().find("backbone", family)
     config = component.config(**settings(family, random.Random(seed)))
     with torch.no_grad():
-        theirs = reference(family, config)
+        upstream = reference(family, config)
         folder = tmp_path_factory.mktemp(family)
-        theirs.save_pretrained(folder)
+        upstream.save_pretrained(folder)
         ours = component.load()(config).eval()
         fill(ours, folder)
-    return SimpleNamespace(ours=ours, theirs=theirs, config=config)
+    return SimpleNamespace(ours=ours, upstream=upstream, config=config)
 
 
 def fill(ours: torch.nn.Module, folder: Path) -> None:
@@ -133,18 +132,20 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return ids, documents, ((documents + 1).cumsum(dim=1) - 1).clamp(min=0)
 
 
-def expected(theirs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def expected(upstream: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Hidden states after the final norm, and logits."""
     ids, documents, positions = batch()
-    hidden = theirs.model(ids, attention_mask=documents + 1, position_ids=positions, use_cache=False).last_hidden_state
-    logits = theirs(ids, attention_mask=documents + 1, position_ids=positions, use_cache=False).logits
+    hidden = upstream.model(
+        ids, attention_mask=documents + 1, position_ids=positions, use_cache=False
+    ).last_hidden_state
+    logits = upstream(ids, attention_mask=documents + 1, position_ids=positions, use_cache=False).logits
     return hidden, logits
 
 
-def assert_exact(ours: Any, given: torch.Tensor, theirs: Any) -> None:
+def assert_exact(ours: Any, given: torch.Tensor, upstream: Any) -> None:
     """Hidden states and logits within 1e-5 of the largest value, wherever there is no padding."""
     real = batch()[1] >= 0
-    for mine, wanted in zip((given, ours.logits(given)), expected(theirs), strict=True):
+    for mine, wanted in zip((given, ours.logits(given)), expected(upstream), strict=True):
         torch.testing.assert_close(mine[real], wanted[real], rtol=0, atol=1e-5 * wanted[real].abs().max().item())
 
 
@@ -183,7 +184,8 @@ def test_the_stretched_positions_of_llama_are_compared_and_have_all_three_bands(
     assert factors == {1.0, 8.0}
     config = LlamaConfig(width=64, heads=4, **STRETCHED)
     plain = frequencies(16, config.rope_theta, torch.device("cpu"))
-    share = stretched(plain, config) / plain
+    assert config.stretch is not None
+    share = stretched(plain, config.stretch) / plain
     assert share.max() == 1
     assert share.min() == 1 / 8
     assert ((share > 1 / 8) & (share < 1)).any()

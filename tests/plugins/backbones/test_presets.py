@@ -49,7 +49,7 @@ def test_a_preset_has_the_published_number_of_parameters(name: str, preset: str)
 def test_transformers_makes_as_many_of_the_same_config(name: str, preset: str) -> None:
     config = config_of(name, preset)
     family = name.capitalize()
-    said = getattr(transformers, f"{family}Config")(
+    released_config = getattr(transformers, f"{family}Config")(
         hidden_size=config.width,
         intermediate_size=config.inner,
         num_hidden_layers=config.layers,
@@ -60,8 +60,8 @@ def test_transformers_makes_as_many_of_the_same_config(name: str, preset: str) -
         tie_word_embeddings=config.tied,
     )
     with torch.device("meta"):
-        theirs = getattr(transformers, f"{family}ForCausalLM")(said)
-    assert parameters(theirs) == PUBLISHED[name, preset]
+        reference = getattr(transformers, f"{family}ForCausalLM")(released_config)
+    assert parameters(reference) == PUBLISHED[name, preset]
 
 
 def test_every_preset_is_covered_here() -> None:

@@ -98,7 +98,7 @@ def test_packing_padding_and_full_blocks_are_those_of_a_mask_written_out(
     kind: str, packed: Any, bridged: Any, reference: Any
 ) -> None:
     documents, blocks, positions = packed
-    part, theirs = bridged(kind), reference(kind)
+    part, upstream = bridged(kind), reference(kind)
     read, _ = embeddings(part, 1, len(documents))
     places = torch.tensor([positions])
     given = part(read, places, Mask(torch.tensor([documents]), torch.tensor([blocks])))
@@ -106,19 +106,19 @@ def test_packing_padding_and_full_blocks_are_those_of_a_mask_written_out(
     if kind in SLIDING:
         narrow = written_out(documents, blocks, WINDOW)
         mask = narrow if all(SLIDING[kind]) else {"full_attention": mask, "sliding_attention": narrow}
-    expected = theirs.base_model(inputs_embeds=read, attention_mask=mask, position_ids=places, use_cache=False)
+    expected = upstream.base_model(inputs_embeds=read, attention_mask=mask, position_ids=places, use_cache=False)
     alone = [at for at, document in enumerate(documents) if document >= 0]
     assert_near(given[:, alone], expected.last_hidden_state[:, alone])
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3"])
 def test_it_is_our_own_backbone_with_the_same_weights(kind: str, bridged: Any, tmp_path: Any) -> None:
-    part, said = bridged(kind), LANGUAGE[kind]
+    part, stated = bridged(kind), LANGUAGE[kind]
     component = registry().find("backbone", kind)
     config = component.config(
         width=32, inner=40, layers=2, heads=4, kv_heads=2, vocabulary=50, context=64,
-        head_width=said.get("head_dim", 0), eps=part.causal.config.rms_norm_eps,
-        tied=said.get("tie_word_embeddings", False),
+        head_width=stated.get("head_dim", 0), eps=part.causal.config.rms_norm_eps,
+        tied=stated.get("tie_word_embeddings", False),
     )  # fmt: skip
     part.causal.save_pretrained(tmp_path)
     ours = component.load()(config).eval()

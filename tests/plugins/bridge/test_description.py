@@ -15,8 +15,8 @@ from janiform import CompositionError, PortMismatch, build, dumps, read_recipe_t
 from janiform_plugins.bridge.config import BridgedBackboneConfig, BridgedEncoderConfig
 
 
-def written(folder: Path, said: dict[str, Any], name: str = "config.json") -> Path:
-    (folder / name).write_text(json.dumps(said))
+def written(folder: Path, message: dict[str, Any], name: str = "config.json") -> Path:
+    (folder / name).write_text(json.dumps(message))
     return folder
 
 
@@ -30,7 +30,7 @@ def test_a_file_is_read_once_and_what_it_says_takes_its_place(tmp_path: Path) ->
     (folder / "config.json").unlink()
     assert config.config == {**SIZES, "model_type": "mistral", "head_dim": 8}
     assert set(config.unset) == {"sliding_window", "rope_scaling"}
-    assert config.said["sliding_window"] is None
+    assert config.stated["sliding_window"] is None
     assert (config.hidden().width, config.hidden().kv_heads, config.hidden().head_width) == (32, 2, 8)
 
 
@@ -57,13 +57,13 @@ def test_of_several_towers_each_part_takes_its_own(tmp_path: Path) -> None:
     eyes = {"model_type": "siglip_vision_model", "hidden_size": 16, "image_size": 32, "patch_size": 8}
     folder = written(tmp_path, {"model_type": "gemma3", "text_config": FILE, "vision_config": eyes})
     written(tmp_path, {"image_mean": [0.1, 0.2, 0.3], "image_std": [1, 1, 1]}, "preprocessor_config.json")
-    assert BridgedBackboneConfig(config=str(folder)).said["model_type"] == "mistral"
+    assert BridgedBackboneConfig(config=str(folder)).stated["model_type"] == "mistral"
     encoder = BridgedEncoderConfig(config=str(folder))
     assert (encoder.features().tokens, encoder.features().width, encoder.mean) == (16, 16, (0.1, 0.2, 0.3))
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({}, "names no model"),
         ({"config": "/nowhere/config.json"}, "/nowhere/config.json cannot be read: No such file"),
@@ -71,8 +71,8 @@ def test_of_several_towers_each_part_takes_its_own(tmp_path: Path) -> None:
         ({"model_type": "llama", "settings": {"_attn_implementation": "x"}}, "holds _attn_implementation"),
     ],
 )
-def test_what_is_no_description_is_refused(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_is_no_description_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         BridgedBackboneConfig(**given)
 
 
@@ -88,7 +88,7 @@ def test_a_type_of_several_models_is_asked_for_one(recwarn: Any) -> None:
 
 REFUSED = {
     "lama": ({}, "has no models of type 'lama' .did you mean 'llama'"),
-    "llama": ({"hiden_size": 8}, "'hiden_size' is no setting of LlamaConfig .did you mean 'hidden_size'"),
+    "llama": ({"hiden_size": 8}, "'hiden_size' is not a setting of LlamaConfig .did you mean 'hidden_size'"),
     "mamba": ({"max_position_embeddings": 64, "num_attention_heads": 2}, "carries a state|is no setting"),
     "bart": ({"num_hidden_layers": 1}, "it is an encoder and a decoder"),
     "bert": (SIZES, "it was made to look both ways|no setting"),
@@ -101,13 +101,13 @@ REFUSED = {
                                      "long_factor": [1.0] * 4, "original_max_position_embeddings": 32}},
         "rotary positions are 'longrope'",
     ),
-    "siglip_vision_model": ({}, "it is no causal language model .use it as an encoder"),
+    "siglip_vision_model": ({}, "it is not a causal language model .use it as an encoder"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_cannot_be_bridged_is_refused_with_the_reason(kind: str) -> None:
-    settings, said = REFUSED[kind]
+    settings, message = REFUSED[kind]
     component = registry().find("backbone", "transformers")
-    with torch.device("meta"), pytest.raises((CompositionError, PortMismatch), match=said):
+    with torch.device("meta"), pytest.raises((CompositionError, PortMismatch), match=message):
         component.load()(component.config(model_type=kind, settings=settings))

@@ -8,8 +8,9 @@ import pytest
 import torch
 import transformers
 from bridged_families import VISION
-from conftest import randomise
 from janiform import CompositionError, registry
+
+from .conftest import randomise
 
 
 def encoder(kind: str, settings: dict[str, Any], **ours: Any) -> Any:
@@ -25,16 +26,16 @@ def test_features_are_those_of_transformers(kind: str) -> None:
     settings, ours = VISION[kind]
     config, part = encoder(kind, settings, **ours)
     port = config.features()
-    theirs = transformers.AutoModel.from_config(
+    reference = transformers.AutoModel.from_config(
         transformers.AutoConfig.for_model(kind, **settings), attn_implementation="eager"
     ).eval()
-    missing = theirs.load_state_dict(part.vision.state_dict(), strict=False)
+    missing = reference.load_state_dict(part.vision.state_dict(), strict=False)
     assert not missing.unexpected_keys
     pixels = torch.rand(2, 3, config.side, config.side, generator=torch.Generator().manual_seed(3)) * 2 - 1
     more = {"interpolate_pos_encoding": True} if ours.get("image_size") else {}
     with torch.no_grad():
         given = part(pixels)
-        states = theirs(pixels, output_hidden_states=True, **more)
+        states = reference(pixels, output_hidden_states=True, **more)
     layer = ours.get("layer", "last")
     expected = states.last_hidden_state if layer == "last" else states.hidden_states[layer]
     if expected.dim() == 4:
@@ -52,7 +53,7 @@ def test_what_the_features_do_not_depend_on_is_no_weight_of_the_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "ours", "said"),
+    ("kind", "ours", "message"),
     [
         ("vit", {"width": 20}, "its features are 16 wide, and 20 are declared"),
         ("vit", {"layer": 9}, "it has no layer 9"),
@@ -61,11 +62,13 @@ def test_what_the_features_do_not_depend_on_is_no_weight_of_the_part() -> None:
         ("siglip_vision_model", {"keep_first": 1}, "it gives 9 tokens, and 10 are declared"),
     ],
 )
-def test_ports_that_the_model_does_not_keep_are_refused(kind: str, ours: dict[str, Any], said: str) -> None:
-    with pytest.raises(CompositionError, match=said):
+def test_ports_that_the_model_does_not_keep_are_refused(kind: str, ours: dict[str, Any], message: str) -> None:
+    with pytest.raises(CompositionError, match=message):
         encoder(kind, VISION[kind][0], **ours)
 
 
 def test_a_language_model_is_no_encoder() -> None:
-    with pytest.raises(CompositionError, match="'gpt2' cannot be bridged: it is no model that looks at pictures"):
+    with pytest.raises(
+        CompositionError, match="'gpt2' cannot be bridged: it is not a model whose only input is pictures"
+    ):
         encoder("gpt2", {"n_embd": 8, "n_layer": 1, "n_head": 2}, image_size=16, stride=8, width=8)

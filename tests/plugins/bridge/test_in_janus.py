@@ -34,20 +34,20 @@ def twins(plan: Any, tiny_model: Any, fitted: Any) -> tuple[Any, Any]:
         if path not in ("backbone", "text", "layout", "generation.sampler"):
             model.part(path).load_state_dict(tiny_model.part(path).state_dict())
     ours = tiny_model.part("backbone").state_dict()
-    theirs = {}
+    reference = {}
     for name in model.part("backbone").state_dict():
         short = name.removeprefix("causal.").removeprefix("model.")
         stem = short.replace("self_attn", "attention").replace("input_layernorm", "attention_norm")
         stem = stem.replace("post_attention_layernorm", "mlp_norm")
         for rank, letter in enumerate("qkv"):
             if f"attention.{letter}_proj" in stem:
-                theirs[name] = ours[stem.replace(f"{letter}_proj", "qkv_proj")].chunk(3)[rank]
+                reference[name] = ours[stem.replace(f"{letter}_proj", "qkv_proj")].chunk(3)[rank]
         for rank, gate in enumerate(("gate_proj", "up_proj")):
             if gate in stem:
-                theirs[name] = ours[stem.replace(gate, "gate_up_proj")].chunk(2)[rank]
-        if name not in theirs:
-            theirs[name] = ours[stem]
-    model.part("backbone").load_state_dict(theirs)
+                reference[name] = ours[stem.replace(gate, "gate_up_proj")].chunk(2)[rank]
+        if name not in reference:
+            reference[name] = ours[stem]
+    model.part("backbone").load_state_dict(reference)
     return tiny_model, model
 
 
@@ -66,8 +66,8 @@ def test_answers_are_the_same(twins: Any) -> None:
         Conversation.asking("a small blue square is above?", picture),
     ]
     prompts = [ours.processor.sequence(one, answer=False) for one in asked]
-    told = [list(generate_text(model, prompts, max_new_tokens=8)) for model in (ours, bridged)]
-    assert told[0] == told[1]
+    answers = [list(generate_text(model, prompts, max_new_tokens=8)) for model in (ours, bridged)]
+    assert answers[0] == answers[1]
 
 
 def test_a_loss_reaches_every_parameter_and_costs_are_known(plan: Any, fitted: Any, tiny_plan: Any) -> None:

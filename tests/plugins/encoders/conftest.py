@@ -34,8 +34,8 @@ def looking(make_plan: Callable[..., Any]) -> Callable[..., Any]:
 def opened(looking: Callable[..., Any], tmp_path: Path) -> Callable[..., torch.nn.Module]:
     """``opened("clip", theirs, keys, width=8)``: our encoder with the weights of theirs, which go through a file."""
 
-    def open_encoder(name: str, theirs: Any, keys: KeyMap, **settings: Any) -> torch.nn.Module:
-        theirs.save_pretrained(tmp_path)
+    def open_encoder(name: str, reference: Any, keys: KeyMap, **settings: Any) -> torch.nn.Module:
+        reference.save_pretrained(tmp_path)
         plan = looking(name, **settings)
         others = {path: KeyMap({}, prefix=f"{path}.") for path in plan.parts}
         return load_parts(plan, others | {ENCODER: keys}, weight_files(tmp_path), parts=(ENCODER,))[ENCODER]
@@ -71,11 +71,11 @@ def assert_exact() -> Callable[[torch.Tensor, torch.Tensor], None]:
 def assert_covered() -> Callable[..., None]:
     """Each of their tensors below the prefix is a piece of ours, of the same shape, or left out with a reason."""
 
-    def check(encoder: torch.nn.Module, keys: KeyMap, theirs: dict[str, tuple[int, ...]]) -> None:
+    def check(encoder: torch.nn.Module, keys: KeyMap, reference: dict[str, tuple[int, ...]]) -> None:
         pieces = [piece for name, value in encoder.state_dict().items() for piece in keys.pieces(name, value.shape)]
         placed = {piece.name: piece.shape for piece in pieces}
         assert len(placed) == len(pieces)
-        below = {name: shape for name, shape in theirs.items() if name.startswith(keys.prefix)}
+        below = {name: shape for name, shape in reference.items() if name.startswith(keys.prefix)}
         assert placed.items() <= below.items()
         assert all(keys.why_unused(name) for name in below.keys() - placed.keys())
 

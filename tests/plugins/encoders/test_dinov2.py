@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from janiform import Features, Grid
-from janiform_plugins.encoders.dinov2.config import PRESETS, Dinov2Config
-from janiform_plugins.encoders.dinov2.model import Dinov2Encoder
-from janiform_plugins.encoders.dinov2.weights import TRANSFORMERS
+from janiform_plugins.encoders.config import DINOV2_PRESETS, Dinov2Config
+from janiform_plugins.encoders.dinov2 import Dinov2Encoder
+from janiform_plugins.encoders.weights import DINOV2_TOWER
 from transformers import Dinov2Config as PlainConfig
 from transformers import Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
@@ -31,14 +31,14 @@ def sizes(chance: random.Random, registers: int) -> dict[str, Any]:
     }
 
 
-def their_model(said: Dinov2Config) -> Any:
+def their_model(config: Dinov2Config) -> Any:
     settings = {
-        "hidden_size": said.width, "num_hidden_layers": said.layers, "num_attention_heads": said.heads,
-        "image_size": said.table_size or said.image_size, "patch_size": said.patch_size, "mlp_ratio": 4,
-        "layer_norm_eps": said.eps, "use_swiglu_ffn": said.ffn == "swiglu",
+        "hidden_size": config.width, "num_hidden_layers": config.layers, "num_attention_heads": config.heads,
+        "image_size": config.table_size or config.image_size, "patch_size": config.patch_size, "mlp_ratio": 4,
+        "layer_norm_eps": config.eps, "use_swiglu_ffn": config.ffn == "swiglu",
     }  # fmt: skip
-    if said.registers:
-        return Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**settings, num_register_tokens=said.registers))
+    if config.registers:
+        return Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**settings, num_register_tokens=config.registers))
     return Dinov2Model(PlainConfig(**settings))
 
 
@@ -46,14 +46,14 @@ def their_model(said: Dinov2Config) -> Any:
 @pytest.mark.parametrize("registers", [0, 1, 4])
 @pytest.mark.parametrize("seed", range(5))
 def test_the_features_are_the_patches_of_the_last_state(seed, registers, opened, randomise, assert_exact) -> None:
-    said = sizes(random.Random(seed), registers)
-    config = Dinov2Config(**said)
-    theirs = randomise(their_model(config), seed)
-    ours = opened("dinov2", theirs, TRANSFORMERS, **said)
+    values = sizes(random.Random(seed), registers)
+    config = Dinov2Config(**values)
+    reference = randomise(their_model(config), seed)
+    ours = opened("dinov2", reference, DINOV2_TOWER, **values)
     pixels = torch.randn(2, 3, config.image_size, config.image_size)
     features = ours(pixels)
     assert features.shape == (2, config.features().tokens, config.width)
-    assert_exact(features, theirs(pixels).last_hidden_state[:, 1 + registers :])
+    assert_exact(features, reference(pixels).last_hidden_state[:, 1 + registers :])
 
 
 def test_the_ports_know_nothing_of_class_token_and_registers() -> None:
@@ -68,13 +68,13 @@ def test_the_scales_begin_small() -> None:
     assert encoder.blocks[0].scale1.tolist() == encoder.blocks[0].scale2.tolist() == [0.25] * 8
 
 
-# The published numbers of parameters in millions, of which the mask token, which is left out here, is no thousandth.
+# The published numbers of parameters in millions; the mask token, which is left out here, is less than a thousandth.
 @pytest.mark.parametrize(("preset", "millions"), [("small", 22.1), ("base", 86.6), ("large", 304.4), ("giant", 1136.5)])
 @pytest.mark.parametrize("registers", [0, 4])
 def test_the_presets_have_the_tensors_of_the_released_models(preset, millions, registers) -> None:
-    config = Dinov2Config(**PRESETS[preset], registers=registers)
+    config = Dinov2Config(**DINOV2_PRESETS[preset], registers=registers)
     with torch.device("meta"):
-        ours, theirs = Dinov2Encoder(config), their_model(config)
+        ours, reference = Dinov2Encoder(config), their_model(config)
     assert round(sum(parameter.numel() for parameter in ours.parameters()) / 1e6, 1) == millions
-    masked = sum(parameter.numel() for parameter in theirs.parameters()) - config.width
+    masked = sum(parameter.numel() for parameter in reference.parameters()) - config.width
     assert sum(parameter.numel() for parameter in ours.parameters()) == masked

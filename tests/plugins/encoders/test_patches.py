@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import Features, Grid
-from janiform_plugins.encoders.patches.config import PatchesConfig
-from janiform_plugins.encoders.patches.model import PatchEncoder, patches_of
-from janiform_plugins.encoders.patches.weights import TRANSFORMERS
+from janiform_plugins.encoders.config import PatchesConfig
+from janiform_plugins.encoders.patches import PatchEncoder, patches_of
+from janiform_plugins.encoders.weights import FUYU_PATCHES
 from safetensors.torch import save_file
 from torch.nn.functional import conv2d
 from transformers import FuyuConfig, FuyuModel
@@ -34,15 +34,15 @@ def test_a_patch_is_cut_as_fuyu_cuts_it(side: int, rows: int, columns: int) -> N
 @torch.no_grad()
 @pytest.mark.parametrize("positions", [False, True])
 def test_the_features_are_one_linear_map(positions, opened, randomise, assert_exact) -> None:
-    theirs = FuyuModel(
+    reference = FuyuModel(
         FuyuConfig(
             patch_size=4,
             text_config={"model_type": "persimmon", "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
                          "num_attention_heads": 2, "vocab_size": 10, "pad_token_id": 0},
         )
     )  # fmt: skip
-    linear = randomise(theirs, 0).vision_embed_tokens
-    ours = opened("patches", _Only(linear), TRANSFORMERS, image_size=12, patch_size=4, width=8, positions=positions)
+    linear = randomise(reference, 0).vision_embed_tokens
+    ours = opened("patches", _Only(linear), FUYU_PATCHES, image_size=12, patch_size=4, width=8, positions=positions)
     pixels = torch.randn(2, 3, 12, 12)
     expected = linear(cut_by_fuyu(pixels, 4))
     if positions:

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import Grid
-from janiform_plugins.encoders.siglip.config import PRESETS, SiglipConfig
-from janiform_plugins.encoders.siglip.model import SiglipEncoder
-from janiform_plugins.encoders.siglip.weights import TOWER
-from janiform_plugins.waves import waves
+from janiform_plugins.encoders.config import SIGLIP_PRESETS, SiglipConfig
+from janiform_plugins.encoders.siglip import SiglipEncoder
+from janiform_plugins.encoders.weights import SIGLIP_TOWER
+from janiform_plugins.sinusoidal import sinusoidal_positions
 from transformers import SiglipConfig as TheirConfig
 from transformers import SiglipModel, SiglipVisionConfig, SiglipVisionModel
 
@@ -33,27 +33,27 @@ def sizes(chance: random.Random) -> dict[str, Any]:
     }
 
 
-def their_config(said: SiglipConfig) -> SiglipVisionConfig:
+def their_config(config: SiglipConfig) -> SiglipVisionConfig:
     """What the files do not say of themselves, as ``gelu_pytorch_tanh``, is left to the defaults of transformers."""
-    activation = {"hidden_act": "gelu"} if said.activation == "gelu" else {}
+    activation = {"hidden_act": "gelu"} if config.activation == "gelu" else {}
     return SiglipVisionConfig(
-        hidden_size=said.width, intermediate_size=said.inner_width, num_hidden_layers=said.layers,
-        num_attention_heads=said.heads, image_size=said.image_size, patch_size=said.patch_size,
-        layer_norm_eps=said.eps, **activation,
+        hidden_size=config.width, intermediate_size=config.inner_width, num_hidden_layers=config.layers,
+        num_attention_heads=config.heads, image_size=config.image_size, patch_size=config.patch_size,
+        layer_norm_eps=config.eps, **activation,
     )  # fmt: skip
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("seed", range(8))
 def test_the_features_are_the_last_state(seed, opened, randomise, assert_exact) -> None:
-    said = sizes(random.Random(seed))
-    config = SiglipConfig(**said)
-    theirs = randomise(SiglipVisionModel(their_config(config)), seed)
-    ours = opened("siglip", theirs, TOWER.below(""), **said)
+    values = sizes(random.Random(seed))
+    config = SiglipConfig(**values)
+    reference = randomise(SiglipVisionModel(their_config(config)), seed)
+    ours = opened("siglip", reference, SIGLIP_TOWER.below(""), **values)
     pixels = torch.randn(2, 3, config.image_size, config.image_size)
     features = ours(pixels)
     assert features.shape == (2, config.features().tokens, config.width)
-    assert_exact(features, theirs(pixels).last_hidden_state)
+    assert_exact(features, reference(pixels).last_hidden_state)
 
 
 # The paper (arXiv:2502.14786) calls the vision towers 86M, 303M and 400M; positions and rounding are the difference.
@@ -64,13 +64,13 @@ def test_the_features_are_the_last_state(seed, opened, randomise, assert_exact) 
      ("siglip2-so400m-patch16-384", 576, 400)],
 )  # fmt: skip
 def test_the_presets_have_the_tensors_of_the_released_models(preset, tokens, millions, assert_covered) -> None:
-    config = SiglipConfig(**PRESETS[preset])
+    config = SiglipConfig(**SIGLIP_PRESETS[preset])
     assert config.features().tokens == tokens
     with torch.device("meta"):
         ours = SiglipEncoder(config)
         whole = SiglipModel(TheirConfig(vision_config=their_config(config).to_dict(), text_config={"vocab_size": 9}))
     assert sum(parameter.numel() for parameter in ours.parameters()) / 1e6 == pytest.approx(millions, rel=0.04)
-    assert_covered(ours, TOWER, {name: tuple(value.shape) for name, value in whole.state_dict().items()})
+    assert_covered(ours, SIGLIP_TOWER, {name: tuple(value.shape) for name, value in whole.state_dict().items()})
 
 
 def test_edges_are_cut_only_where_that_is_said() -> None:
@@ -83,7 +83,7 @@ def test_edges_are_cut_only_where_that_is_said() -> None:
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(8, 67))
 @settings(max_examples=40, derandomize=True)
 def test_waves_say_how_far_apart_patches_are(height: int, width: int, channels: int) -> None:
-    table = waves(Grid(height, width), channels)[0]
+    table = sinusoidal_positions(Grid(height, width), channels)[0]
     assert table.shape == (height * width, channels)
     likeness = (table @ table.T).unflatten(0, (height, width)).unflatten(2, (height, width))
     for row, column in ((0, 0), (height // 2, width - 1)):
@@ -97,6 +97,6 @@ def test_waves_say_how_far_apart_patches_are(height: int, width: int, channels: 
 def test_positions_begin_as_they_are_asked_to() -> None:
     sizes = {"image_size": 24, "patch_size": 8, "width": 12, "layers": 0, "heads": 1}
     begun = SiglipEncoder(SiglipConfig(**sizes, positions="waves"))
-    assert torch.equal(begun.pos_embed, waves(Grid(3, 3), 12))
+    assert torch.equal(begun.pos_embed, sinusoidal_positions(Grid(3, 3), 12))
     assert begun.pos_embed.requires_grad
     assert SiglipEncoder(SiglipConfig(**sizes)).pos_embed.abs().max() < 5 * 12**-0.5

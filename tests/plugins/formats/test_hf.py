@@ -29,9 +29,9 @@ def folder(original: Path, tmp_path: Path) -> Path:
 
 
 def change(folder: Path, edit: Callable[[Any], Any], name: str = "config.json") -> None:
-    said = json.loads((folder / name).read_text())
-    edit(said)
-    (folder / name).write_text(json.dumps(said))
+    content = json.loads((folder / name).read_text())
+    edit(content)
+    (folder / name).write_text(json.dumps(content))
 
 
 def recipe(folder: Path) -> Any:
@@ -51,11 +51,11 @@ def without_head(folder: Path) -> None:
 
 
 def test_the_weights_decide_whether_the_text_head_is_tied(folder: Path) -> None:
-    change(folder, lambda said: said.pop("tie_word_embeddings"))  # true, where nothing is said
+    change(folder, lambda content: content.pop("tie_word_embeddings"))  # true, where nothing is said
     assert not recipe(folder).backbone.config.tied
     without_head(folder)
     assert recipe(folder).backbone.config.tied
-    change(folder, lambda said: said.update(tie_word_embeddings=False))
+    change(folder, lambda content: content.update(tie_word_embeddings=False))
     assert "backbone: the files lack lm_head.weight" in refused(folder)
 
 
@@ -69,46 +69,46 @@ def test_a_template_says_how_the_roles_are_called(folder: Path) -> None:
 
 def test_the_processor_says_whether_there_is_a_system_text(folder: Path) -> None:
     assert recipe(folder).layout.config.system.startswith("You are a helpful")
-    change(folder, lambda said: said.update(use_default_system_prompt=False), "processor_config.json")
+    change(folder, lambda content: content.update(use_default_system_prompt=False), "processor_config.json")
     assert recipe(folder).layout.config.system == ""
 
 
 def test_the_image_processor_may_stand_in_its_own_file(folder: Path) -> None:
-    change(folder, lambda said: said.pop("image_processor"), "processor_config.json")
-    change(folder, lambda said: said.update(image_mean=[0.1, 0.2, 0.3]), "preprocessor_config.json")
+    change(folder, lambda content: content.pop("image_processor"), "processor_config.json")
+    change(folder, lambda content: content.update(image_mean=[0.1, 0.2, 0.3]), "preprocessor_config.json")
     assert recipe(folder).pathways["understanding"].parts["encoder"].config.mean == (0.1, 0.2, 0.3)
     (folder / "preprocessor_config.json").unlink()
     assert "preprocessor_config.json: is missing" in refused(folder)
 
 
 def test_a_head_that_is_fused_here_divides_by_its_heads(folder: Path) -> None:
-    change(folder, lambda said: said["text_config"].update(num_key_value_heads=2))
-    said = refused(folder)
-    assert "model.language_model.layers.*.self_attn.k_proj.weight (3)" in said
-    assert "the shape is [96, 96] in the files, and [48, 96] in the recipe" in said
-    assert "q_proj" not in said
+    change(folder, lambda content: content["text_config"].update(num_key_value_heads=2))
+    problems = refused(folder)
+    assert "model.language_model.layers.*.self_attn.k_proj.weight (3)" in problems
+    assert "the shape is [96, 96] in the files, and [48, 96] in the recipe" in problems
+    assert "q_proj" not in problems
 
 
 def test_contradictions_are_told_at_once(folder: Path) -> None:
-    def spoil(said: Any) -> None:
-        said["image_token_id"] = 10**6
-        said["vision_config"] |= {"projection_dim": 5, "use_qk_norm": True, "image_size": [64, 32]}
-        said["vq_config"] |= {"image_token_embed_dim": 7, "double_latent": True, "base_channels": 33}
-        said["text_config"]["rope_parameters"] = {"rope_type": "yarn", "factor": 2.0}
+    def spoil(content: Any) -> None:
+        content["image_token_id"] = 10**6
+        content["vision_config"] |= {"projection_dim": 5, "use_qk_norm": True, "image_size": [64, 32]}
+        content["vq_config"] |= {"image_token_embed_dim": 7, "double_latent": True, "base_channels": 33}
+        content["text_config"]["rope_parameters"] = {"rope_type": "yarn", "factor": 2.0}
 
     change(folder, spoil)
-    told = refused(folder)
-    for said in (
+    problems = refused(folder)
+    for content in (
         "config.json: image_token_id: is 1000000, but the id of '<image_placeholder>' in tokenizer.json is 765",
         "vision_config.projection_dim: is 5, but text_config.hidden_size is 96",
-        "vision_config.use_qk_norm: is true, and this layout is read with false only",
-        "vision_config.image_size: is a whole number from 1 to 16777216, not [64, 32]",
+        "vision_config.use_qk_norm: is true, but janiform supports false only",
+        "vision_config.image_size: must be a whole number from 1 to 16777216, not [64, 32]",
         "vq_config.image_token_embed_dim: is 7",
         "vq_config.double_latent: is true",
         "vq_config.base_channels: is 33, which does not divide into the 32 groups",
-        'text_config.rope_parameters.rope_type: is "yarn", and this layout is read with "default" only',
+        'text_config.rope_parameters.rope_type: is "yarn", but janiform supports "default" only',
     ):
-        assert said in told
+        assert content in problems
 
 
 def test_a_tied_text_head_may_be_repeated(folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_tied_text_head_may_be_repeated(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     tensors["lm_head.weight"] = tensors["model.language_model.embed_tokens.weight"].clone()
     save_file(tensors, folder / "model.safetensors")
-    change(folder, lambda said: said.update(tie_word_embeddings=True))
+    change(folder, lambda content: content.update(tie_word_embeddings=True))
     backbone = open_model(folder, parts=("backbone",)).backbone
     assert torch.equal(backbone.lm_head.weight, backbone.embed_tokens.weight)
     assert len(weight_files(folder).tensors) == len(tensors)

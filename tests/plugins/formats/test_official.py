@@ -1,4 +1,4 @@
-"""The official layout: every form of its files, what is derived from them, and every mistake in them, told at once."""
+"""The official format: every form of its files, the recipe that follows, and all errors in them, reported at once."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def folder(official: Path, tmp_path: Path) -> Path:
 
 
 def change(folder: Path, edit: Callable[[Any], Any], name: str = "config.json") -> None:
-    said = json.loads((folder / name).read_text())
-    edit(said)
-    (folder / name).write_text(json.dumps(said))
+    content = json.loads((folder / name).read_text())
+    edit(content)
+    (folder / name).write_text(json.dumps(content))
 
 
 def with_state(folder: Path, state: dict[str, torch.Tensor], **changes: Any) -> None:
@@ -88,30 +88,30 @@ def test_the_recipe_comes_from_the_files(folder: Path, official_model: Any) -> N
 
 
 def test_a_preset_gives_what_params_do_not(folder: Path) -> None:
-    def released(said: Any) -> None:
+    def released(content: Any) -> None:
         for name in ("patch_size", "width", "layers", "heads", "mlp_ratio"):
-            del said["vision_config"]["params"][name]
+            del content["vision_config"]["params"][name]
         for name in ("ch", "ch_mult", "z_channels"):
-            del said["gen_vision_config"]["params"][name]
-        said["aligner_config"]["params"]["input_dim"] = 1024
-        said["language_config"] = {"model_type": "llama", "vocab_size": 102400, "num_hidden_layers": 30}
+            del content["gen_vision_config"]["params"][name]
+        content["aligner_config"]["params"]["input_dim"] = 1024
+        content["language_config"] = {"model_type": "llama", "vocab_size": 102400, "num_hidden_layers": 30}
         for name in ("aligner_config", "gen_aligner_config", "gen_head_config"):
-            said[name]["params"]["n_embed"] = said[name]["params"]["image_token_embed"] = 4096
+            content[name]["params"]["n_embed"] = content[name]["params"]["image_token_embed"] = 4096
 
     change(folder, released)
-    said = refused(folder)  # the tensors are those of the small one; what is wanted are the released sizes
+    problems = refused(folder)  # the tensors are those of the small one; what is wanted are the released sizes
     assert "understanding.encoder: vision_model.vision_tower.patch_embed.proj.weight: the shape is [64, 3, 16, 16] in "
-    assert "the files, and [1024, 3, 16, 16] in the recipe" in said
-    assert "[96, 96] in the files, and [4096, 4096] in the recipe" in said
-    assert "the files lack language_model.model.layers.*" in said
-    assert "gen_vision_model.decoder.conv_in.weight: the shape is [64, 32, 3, 3]" in said
-    assert "Traceback" not in said
+    assert "the files, and [1024, 3, 16, 16] in the recipe" in problems
+    assert "[96, 96] in the files, and [4096, 4096] in the recipe" in problems
+    assert "the files lack language_model.model.layers.*" in problems
+    assert "gen_vision_model.decoder.conv_in.weight: the shape is [64, 32, 3, 3]" in problems
+    assert "Traceback" not in problems
 
 
 def test_the_first_janus_calls_its_roles_by_words(folder: Path) -> None:
-    def without_roles(said: Any) -> None:
-        said["added_tokens"] = [
-            token for token in said["added_tokens"] if not token["content"].endswith(("r|>", "t|>"))
+    def without_roles(content: Any) -> None:
+        content["added_tokens"] = [
+            token for token in content["added_tokens"] if not token["content"].endswith(("r|>", "t|>"))
         ]
 
     change(folder, without_roles, "tokenizer.json")
@@ -129,15 +129,16 @@ def test_all_tensors_that_do_not_fit_are_told_by_part(folder: Path, state: dict[
         "gen_head.vision_head.bias": torch.zeros(128, dtype=torch.int8),
     }
     with_state(folder, state, **changes)
-    said = refused(folder)
-    assert "understanding.adapter: the files lack aligner.layers.0.bias" in said
-    assert "generation.adapter: the files have tensors that it has no place for: gen_aligner.layers.7.bias" in said
-    assert "the files have tensors that belong to no part: stranger" in said
+    problems = refused(folder)
+    assert "understanding.adapter: the files lack aligner.layers.0.bias" in problems
+    assert "generation.adapter: the files have tensors that it has no place for: gen_aligner.layers.7.bias" in problems
+    assert "the files have tensors that belong to no part: stranger" in problems
     assert (
-        "generation.embedding: gen_embed.weight: the shape is [128, 9] in the files, and [128, 8] in the recipe" in said
+        "generation.embedding: gen_embed.weight: the shape is [128, 9] in the files, and [128, 8] in the recipe"
+        in problems
     )
-    assert "generation.head: gen_head.vision_head.bias: int8 numbers in the files" in said
-    assert len(said.splitlines()) == 5
+    assert "generation.head: gen_head.vision_head.bias: int8 numbers in the files" in problems
+    assert len(problems.splitlines()) == 5
 
 
 def test_parts_may_be_left_out_and_are_not_read(folder: Path, state: dict[str, torch.Tensor], official: Path) -> None:
@@ -146,11 +147,11 @@ def test_parts_may_be_left_out_and_are_not_read(folder: Path, state: dict[str, t
     with_state(folder, broken)
     looking = open_model(folder, parts=("backbone", "understanding"))
     assert {name.partition(".")[0] for name in weights(looking)} == {"backbone", "understanding"}
-    said = refused(folder)
-    assert "generation.tokenizer: gen_vision_model." in said
-    assert "generation.head: gen_head." in said
-    assert said.count("holds values that are NaN or infinite") == 4
-    assert "backbone" not in said
+    problems = refused(folder)
+    assert "generation.tokenizer: gen_vision_model." in problems
+    assert "generation.head: gen_head." in problems
+    assert problems.count("holds values that are NaN or infinite") == 4
+    assert "backbone" not in problems
     missing = {name: tensor for name, tensor in state.items() if not name.startswith("vision_model")}
     save_file(missing, folder / "model.safetensors")
     assert open_model(folder, parts=("backbone", "generation")).generation.head is not None
@@ -163,73 +164,73 @@ def test_weights_are_read_into_the_wanted_type(folder: Path, state: dict[str, to
     expected = state["language_model.model.norm.weight"].bfloat16()
     assert torch.equal(weights(model)["backbone.norm.weight"], expected)
     with_state(folder, state, **{"language_model.model.norm.weight": torch.full((96,), 1e5)})
-    said = refused(folder, dtype=torch.float16)
-    assert "language_model.model.norm.weight: reaches 1e+05, which float16 cannot hold" in said
+    problems = refused(folder, dtype=torch.float16)
+    assert "language_model.model.norm.weight: reaches 1e+05, which float16 cannot hold" in problems
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "content"),
     [
-        ('{"model_type": "multi_modality", ', "config.json: is damaged or no JSON"),
+        ('{"model_type": "multi_modality", ', "config.json: is not valid JSON"),
         ('{"model_type": "multi_modality"}', "config.json: language_config: is missing"),
-        ('{"model_type": "multi_modality", "vision_config": 3}', "vision_config: is a table, not 3"),
+        ('{"model_type": "multi_modality", "vision_config": 3}', "vision_config: must be a table, not 3"),
     ],
 )
-def test_damaged_configs_are_told(folder: Path, text: str, said: str) -> None:
+def test_damaged_configs_are_told(folder: Path, text: str, content: str) -> None:
     (folder / "config.json").write_text(text)
-    assert said in refused(folder)
+    assert content in refused(folder)
 
 
 def test_all_mistakes_of_the_configs_are_told_at_once(folder: Path) -> None:
-    def spoil(said: Any) -> None:
-        said["language_config"] |= {"hidden_size": 0, "num_attention_heads": "4", "rms_norm_eps": float("nan"),
+    def spoil(content: Any) -> None:
+        content["language_config"] |= {"hidden_size": 0, "num_attention_heads": "4", "rms_norm_eps": float("nan"),
                                     "num_hidden_layers": 10**9, "hidden_act": "gelu", "vocab_size": True}  # fmt: skip
-        said["vision_config"]["params"] |= {"select_layer": -2, "mlp_ratio": float("inf"), "patch_size": 24}
-        said["gen_vision_config"]["params"]["ch_mult"] = [1, 0]
-        said["gen_head_config"]["params"]["image_token_size"] = 5
-        said["aligner_config"]["params"]["projector_type"] = "low_high_hybrid_split_mlp_gelu"
+        content["vision_config"]["params"] |= {"select_layer": -2, "mlp_ratio": float("inf"), "patch_size": 24}
+        content["gen_vision_config"]["params"]["ch_mult"] = [1, 0]
+        content["gen_head_config"]["params"]["image_token_size"] = 5
+        content["aligner_config"]["params"]["projector_type"] = "low_high_hybrid_split_mlp_gelu"
 
     change(folder, spoil)
-    change(folder, lambda said: said.update(image_size=384, image_mean=[2, 0, 0]), "preprocessor_config.json")
-    change(folder, lambda said: said.update(sft_format="plain", num_image_tokens=576), "processor_config.json")
-    told = refused(folder)
-    for said in (
-        "config.json: language_config.hidden_size: is a whole number from 1",
-        'language_config.num_attention_heads: is a whole number from 1 to 16777216, not "4"',
-        "language_config.rms_norm_eps: is a number above 0, not NaN",
-        "language_config.num_hidden_layers: is a whole number from 1 to 1024, not 1000000000",
-        'language_config.hidden_act: is "gelu", and this layout is read with "silu" only',
-        "language_config.vocab_size: is a whole number",
+    change(folder, lambda content: content.update(image_size=384, image_mean=[2, 0, 0]), "preprocessor_config.json")
+    change(folder, lambda content: content.update(sft_format="plain", num_image_tokens=576), "processor_config.json")
+    problems = refused(folder)
+    for content in (
+        "config.json: language_config.hidden_size: must be a whole number from 1",
+        'language_config.num_attention_heads: must be a whole number from 1 to 16777216, not "4"',
+        "language_config.rms_norm_eps: must be a number above 0, not NaN",
+        "language_config.num_hidden_layers: must be a whole number from 1 to 1024, not 1000000000",
+        'language_config.hidden_act: is "gelu", but janiform supports "silu" only',
+        "language_config.vocab_size: must be a whole number",
         "vision_config.params.select_layer: is -2",
-        "vision_config.params.mlp_ratio: is a number above 0, not Infinity",
+        "vision_config.params.mlp_ratio: must be a number above 0, not Infinity",
         "vision_config.params.image_size: is 64, which is not a multiple of patch_size 24",
-        "gen_vision_config.params.ch_mult: is a list of at most 12 whole numbers",
+        "gen_vision_config.params.ch_mult: must be a list of at most 12 whole numbers",
         "gen_head_config.params.image_token_size: is 5, but gen_vision_config.params.image_token_size is 128",
         "aligner_config.params.projector_type: is",
         "preprocessor_config.json: size: is 384, but the vision model's image_size is 64",
-        "preprocessor_config.json: image_mean: is a list of three numbers",
+        "preprocessor_config.json: image_mean: must be a list of three numbers",
         'processor_config.json: sft_format: is "plain"',
         "processor_config.json: num_image_tokens: is 576, but the encoder's grid is",
     ):
-        assert said in told
+        assert content in problems
 
 
 def test_a_tokenizer_of_another_model_is_told(folder: Path) -> None:
-    def other(said: Any) -> None:
-        said["added_tokens"] = [token for token in said["added_tokens"] if "image" not in token["content"]]
-        said["added_tokens"][0]["id"] = 9999
+    def other(content: Any) -> None:
+        content["added_tokens"] = [token for token in content["added_tokens"] if "image" not in token["content"]]
+        content["added_tokens"][0]["id"] = 9999
 
     change(folder, other, "tokenizer.json")
-    said = refused(folder)
+    problems = refused(folder)
     for token in ("<begin_of_image>", "<end_of_image>", "<image_placeholder>"):
-        assert f"lacks the special token '{token}', which stands" in said
-    assert "has the id 9999 ('<｜begin▁of▁sentence｜>'), but the backbone has embeddings for ids below 768" in said
+        assert f"lacks the special token '{token}', the token " in problems
+    assert "has the id 9999 ('<｜begin▁of▁sentence｜>'), but the backbone has embeddings for ids below 768" in problems
     (folder / "tokenizer.json").unlink()
     assert "tokenizer.json: is missing" in refused(folder)
 
 
 def test_other_directories_are_not_taken_for_models(folder: Path) -> None:
-    change(folder, lambda said: said.update(model_type="llava"))
+    change(folder, lambda content: content.update(model_type="llava"))
     assert recognise(folder) is None
     with pytest.raises(UsageError, match=r"no model directory of a layout that is installed .*multi_modality"):
         open_model(folder)

@@ -1,4 +1,4 @@
-"""Slow twins of operators that need a GPU, by what their documentation says, so that all around them is tested here."""
+"""Slow equivalents of operators that need a GPU, by their documentation, so that their callers are tested here."""
 
 from __future__ import annotations
 

@@ -13,34 +13,29 @@ from janiform.train.progress.reporter import Reporter
 from janiform.train.run.train import train
 from rich.console import Console
 from safetensors.torch import load_file
+from tiny_recipes import tiny_recipe
 
 from .conftest import captions, jpeg, lines, shard
 
-RECIPE = """
-recipe = 1
-name = "four-sources"
-backbone = { use = "llama", vocabulary = 300, width = 16, inner = 32, layers = 1, heads = 2, context = 64 }
-text = { use = "bpe", vocabulary = 300 }
-layout = { use = "janus", system = "" }
-
-[understanding]
-encoder = { use = "patches", image_size = 16, patch_size = 8 }
-adapter = { use = "mlp" }
-
-[generation]
-adapter = { use = "mlp" }
-head = { use = "mlp" }
-
-[generation.tokenizer]
-use = "fsq"
-image_size = 16
-channels = 8
-groups = 4
-multipliers = [1, 1, 1]
-blocks = 1
-latent = 8
-levels = [3, 3]
-
+MODEL = tiny_recipe(
+    "four-sources",
+    backbone={"context": 64},
+    encoder={"use": "patches", "image_size": 16, "patch_size": 8},
+    tokenizer={
+        "use": "fsq",
+        "image_size": 16,
+        "channels": 8,
+        "groups": 4,
+        "multipliers": [1, 1, 1],
+        "blocks": 1,
+        "latent": 8,
+        "levels": [3, 3],
+    },
+    text='text = { use = "bpe", vocabulary = 300 }\nlayout = { use = "janus", system = "" }\n',
+)
+RECIPE = (
+    MODEL
+    + """
 [source]
 shards = { use = "webdataset", files = ["data/{0..1}.tar"] }
 chat = { use = "conversations", files = ["data/chat.jsonl"], images = "data/classes" }
@@ -60,6 +55,7 @@ log_every = 2
 workers = 2
 checkpoint_every = 2
 """
+)
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +136,7 @@ def test_all_that_is_wrong_with_sources_is_said_at_once(tmp_path: Path) -> None:
         ("source.shards", f"<text>:{first}"),
         ("source.classes", f"<text>:{first + 3}"),
     ]
-    assert "'data/0.tar' is no tar file" in str(caught.value)
+    assert "'data/0.tar' is not a tar file" in str(caught.value)
 
 
 def test_a_source_without_one_picture_ends_before_the_first_step(tmp_path: Path) -> None:
@@ -148,6 +144,6 @@ def test_a_source_without_one_picture_ends_before_the_first_step(tmp_path: Path)
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(RecipeError) as caught:
         run(tmp_path / "out", 'source.chat.images = "elsewhere"')
-    said = "source 'chat': 64 examples in a row, from 0 on, cannot be used: 64 × missing picture"
-    assert f"stage.all.mixture: {said}" in str(caught.value)
+    message = "source 'chat': 64 examples in a row, from 0 on, cannot be used: 64 × missing picture"
+    assert f"stage.all.mixture: {message}" in str(caught.value)
     assert not (tmp_path / "out" / "checkpoints").exists()

@@ -1,4 +1,4 @@
-"""Settings of both, and the ports that follow from them."""
+"""The settings of encoder and tokenizer, and the ports that follow from them."""
 
 from attrs import field, frozen, validators
 from janiform import Codes, Features, Grid
@@ -10,11 +10,11 @@ def _positive(default: int, text: str):
 
 @frozen(kw_only=True)
 class Squares:
-    """How a picture is cut, and what is kept of a square."""
+    """The squares of a picture, and the frequencies that are kept of each."""
 
-    image_size: int = _positive(64, "Side of the pictures, in pixels.")
-    patch_size: int = _positive(8, "Side of a square, in pixels.")
-    kept: int = _positive(10, "Frequencies of a square that are kept, the lowest ones.")
+    image_size: int = _positive(64, "side of the pictures in pixels")
+    patch_size: int = _positive(8, "side of a square in pixels")
+    kept: int = _positive(10, "number of frequencies of a square that are kept, the lowest ones")
 
     def __attrs_post_init__(self) -> None:
         if self.image_size % self.patch_size:
@@ -30,7 +30,7 @@ class Squares:
 
 @frozen(kw_only=True)
 class DctConfig(Squares):
-    width: int = _positive(128, "Of the features.")
+    width: int = _positive(128, "width of the features")
 
     def features(self) -> Features:
         return Features(tokens=self.grid.size, width=self.width, grid=self.grid)
@@ -43,7 +43,7 @@ class DctConfig(Squares):
 
 @frozen(kw_only=True)
 class DctVqConfig(Squares):
-    vocabulary: int = _positive(1024, "How many codes there are.")
+    vocabulary: int = _positive(1024, "number of codes")
 
     def codes(self) -> Codes:
         return Codes(vocabulary=self.vocabulary, grid=self.grid, width=3 * self.kept)

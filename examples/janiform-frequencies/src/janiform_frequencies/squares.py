@@ -10,18 +10,18 @@ from .config import Squares
 
 
 class Frequencies(nn.Module):
-    """Pixels to frequencies and back; what is cut off is zero on the way back, so both ways make a low pass."""
+    """Pixels to frequencies and back; dropped frequencies become zero, so that a round trip is a low-pass filter."""
 
     def __init__(self, config: Squares) -> None:
         super().__init__()
         self.config = config
         side = config.patch_size
-        place, wave = torch.arange(side) + 0.5, torch.arange(side)[:, None]
-        basis_PP = torch.cos(torch.pi / side * wave * place) * (2 / side) ** 0.5
+        position, wave = torch.arange(side) + 0.5, torch.arange(side)[:, None]
+        basis_PP = torch.cos(torch.pi / side * wave * position) * (2 / side) ** 0.5
         basis_PP[0] /= 2**0.5
-        order = sorted(range(side * side), key=lambda at: (sum(divmod(at, side)), at))[: config.kept]
+        order = sorted(range(side * side), key=lambda index: (sum(divmod(index, side)), index))[: config.kept]
         both = torch.einsum("ux,vy->uvxy", basis_PP, basis_PP).reshape(side * side, side * side)
-        # It follows from the settings, so no file needs to hold it.
+        # The basis follows from the settings, so it is not saved.
         self.register_buffer("basis", both[order], persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:

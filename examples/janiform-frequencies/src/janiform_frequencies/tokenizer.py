@@ -26,7 +26,7 @@ class DctVq(nn.Module):
         return self.codebook[codes].sum(dim=2)
 
     def losses(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
-        """Reconstruction draws a chosen code to the squares that chose it; ``reach`` draws the others to a square."""
+        """Losses: ``l2`` moves chosen codes towards their squares, ``reach`` all codes towards a square."""
         latents = self.frequencies(pixels)
         codes = self._nearest(latents)
         reach = torch.cdist(self.codebook.float(), latents.flatten(0, 1).float()).amin(dim=1)
