@@ -88,7 +88,7 @@ def _code(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.M
 
     def sample() -> Any:
         states = torch.empty(1, plan.hidden.width, dtype=dtype)
-        return cast(Any, head).sample(states, lambda logits: logits.argmax(dim=-1))
+        return cast(Any, head).sample(states, lambda logits, level: logits.argmax(dim=-1))
 
     traced = peak(sample, [head, modules["backbone"]])
     return _CHOOSING * int(chosen.vocabulary) + (0 if traced is None else traced)

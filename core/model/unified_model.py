@@ -24,6 +24,7 @@ from .processor import Processor
 if TYPE_CHECKING:
     from ..attention.attend import Attention
     from ..compose import Plan
+    from ..inference.generate.engine import Engine
 
 
 class Parts(nn.Module):
@@ -39,12 +40,14 @@ class UnifiedModel(nn.Module):
 
     A part is found under its path, as in the recipe: ``model.generation.adapter``; its weights have that prefix in the
     state dict. ``modules_by_path`` holds the owners; a part that is left out can't be used, and all others can.
-    ``attention`` is the kernel that the masks of its batches carry; None is the default one.
+    ``attention`` is the kernel that the masks of its batches carry, ``engine`` runs the backbone while it generates;
+    None is the default one of each.
     """
 
     backbone: nn.Module
     plan: Plan
     attention: Attention | None = None
+    engine: Engine | None = None
 
     def __init__(
         self, plan: Plan, modules_by_path: Mapping[str, nn.Module], processor: Processor | None = None

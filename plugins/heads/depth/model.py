@@ -53,19 +53,19 @@ class DepthHead(nn.Module):
         """Cross-entropy, in nats and float32 at least, of codes int64 [R, d] given hidden states [R, H]."""
         return nats(self.logits(hidden, codes).flatten(0, 1), codes.flatten())
 
-    def sample(self, hidden: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
+    def sample(self, hidden: Tensor, choose: Callable[[Tensor, int], Tensor]) -> Tensor:
         """Hidden states [R, H] -> codes [R, d], chosen level by level from logits [R, V]."""
         x_R1W = self._first(hidden)
         shape = self.config.hidden()
         cache = KVCache(
             shape.layers, len(hidden), shape.kv_heads, self.depth, shape.head_width, x_R1W.dtype, x_R1W.device
         )
-        chosen = [choose(self._logits(self._states(x_R1W, cache), 0))]
+        chosen = [choose(self._logits(self._states(x_R1W, cache), 0), 0)]
         built = x_R1W.new_zeros(())
         for level in range(1, self.depth):
             built = built + self._vector(chosen[-1], level - 1)
             x_R1W = (built + self.place[level])[:, None]
-            chosen.append(choose(self._logits(self._states(x_R1W, cache), level)))
+            chosen.append(choose(self._logits(self._states(x_R1W, cache), level), level))
         return torch.stack(chosen, dim=1)
 
     def _first(self, hidden: Tensor) -> Tensor:
