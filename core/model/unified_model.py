@@ -6,7 +6,7 @@ B rows    T positions    n pictures    N tokens of a picture    d depth of a cod
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -94,6 +94,15 @@ class UnifiedModel(nn.Module):
             return self.get_submodule(self.plan.owner(path))
         except (KeyError, AttributeError):
             raise JaniformError(f"this model was built without '{path}'") from None
+
+    def built_parts(self) -> dict[str, nn.Module]:
+        """The modules that were built, by the paths of their owners."""
+        owners = dict.fromkeys(self.plan.owner(path) for path in self.plan.parts)
+        modules: dict[str, nn.Module] = {}
+        for path in owners:
+            with suppress(AttributeError):  # a part without weights, or one that was left out
+                modules[path] = self.get_submodule(path)
+        return modules
 
     def codes(self, pictures: Pictures, pathway: str) -> Tensor:
         """The codes [n, N, d] of pictures; no gradient passes through them."""
