@@ -80,6 +80,7 @@ def _redraw(
     model: str, request: DrawingRequest, like: str, load_settings: dict[str, Any], out: Path, as_json: bool
 ) -> None:
     """Draw what a picture holds in its metadata, and report what has changed since."""
+    from ..inference.generate.sampler import check_settings, sampler_use
     from ..pictures import provenance_of
 
     provenance = provenance_of(like)
@@ -96,6 +97,8 @@ def _redraw(
     ready_folder(out)
     loaded = opened(model, **load_settings, only="draw")
     request, missing = request.with_settings(provenance, loaded.drawing_settings(request.pathway))
+    pathway = loaded.pathway("draw", request.pathway)
+    check_settings(sampler_use(loaded.model.plan, pathway), request.settings)
     notes += [*changes(provenance, loaded), *missing]
     for sentence in notes:
         note(sentence)

@@ -9,9 +9,11 @@ from weakref import WeakKeyDictionary
 
 import torch
 from attrs import evolve, frozen
+from torch import nn
 
 from ..errors import ResourceError
 from ..measure.needs import Needs, measure_needs, without_weights
+from ..storage.quantize import Int4Linear, Int8Linear
 from ..units import size
 from .free_memory import free_memory
 
@@ -136,9 +138,24 @@ def memory_needs(model: UnifiedModel) -> Needs:
     dtype = next((tensor.dtype for tensor in model.parameters() if tensor.is_floating_point()), torch.float32)
     measured = _NEEDS.get(model)
     if measured is None or measured[0] != dtype:
-        measured = _NEEDS[model] = dtype, measure_needs(model.plan, dtype, without_weights(model.built_parts()))
+        measured = _NEEDS[model] = dtype, measure_needs(model.plan, dtype, _unquantized(model))
     tensors = {*model.parameters(), *model.buffers()}
     return evolve(measured[1], weights=sum([tensor.nbytes for tensor in tensors]))
+
+
+def _unquantized(model: UnifiedModel) -> dict[str, nn.Module]:
+    """The model's modules without weights, and with linear layers where it has quantised ones.
+
+    A quantised weight that is widened for a product would otherwise be counted for every position.
+    """
+    copies = without_weights(model.built_parts())
+    for root in copies.values():
+        for name, layer in list(root.named_modules()):
+            if isinstance(layer, Int8Linear | Int4Linear):
+                outputs, inputs = layer.weight.shape
+                bias = layer.bias is not None
+                root.set_submodule(name, nn.Linear(inputs, outputs, bias, device="meta", dtype=layer.scale.dtype))
+    return copies
 
 
 def plan_drawing(

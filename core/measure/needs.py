@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -22,7 +21,7 @@ _SAMPLING = 64
 """Bytes per entry of a vocabulary: logits in float32, sorted with their indices, softmax, sums."""
 
 _POSITIONS = 64
-"""Positions of the traced forwards; the difference between two lengths is what a position takes."""
+"""Positions of the traced forward: enough that what does not grow with the length does not matter."""
 
 # Where a part cannot be traced: values per unit of width or per pixel, above those of all parts that ship.
 _BACKBONE, _ENCODER, _DECODER = 32, 32, 1024
@@ -103,15 +102,12 @@ def _built(plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> bool:
 
 
 def _position(backbone: nn.Module, width: int, dtype: torch.dtype) -> int:
-    def read(length: int) -> Any:
-        embeddings = torch.empty(1, length, width, dtype=dtype)
-        return backbone(embeddings, torch.zeros(1, length, dtype=torch.int64), Mask.causal())
+    def read() -> Any:
+        embeddings = torch.empty(1, _POSITIONS, width, dtype=dtype)
+        return backbone(embeddings, torch.zeros(1, _POSITIONS, dtype=torch.int64), Mask.causal())
 
-    once, twice = (peak(partial(read, length), [backbone]) for length in (_POSITIONS, 2 * _POSITIONS))
-    if once is None or twice is None:
-        return _BACKBONE * width * dtype.itemsize
-    # What does not grow with the length, such as a quantised weight while it is widened, belongs to no position.
-    return -(-(twice - once) // _POSITIONS)
+    traced = peak(read, [backbone])
+    return _BACKBONE * width * dtype.itemsize if traced is None else -(-traced // _POSITIONS)
 
 
 def _code(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> int:

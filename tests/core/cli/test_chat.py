@@ -88,7 +88,7 @@ def test_help_lists_every_command_and_quit_ends(talk: Talk) -> None:
         ("https://a.b/c.png what?", "is an address, and nothing is fetched"),
         ("/draw", "the prompt is empty"),
         ("/draw " + "red " * 300, "shorten it"),
-        ("a \udc80 b", "no valid Unicode"),
+        ("a \udc80 b", "not valid Unicode"),
         ("red " * 300, "has no room for an answer\n  say less, or start afresh with /forget"),
         ("/look a.png a.png", ""),
     ],

@@ -110,7 +110,7 @@ GOOD = json.loads(MAKING.as_json())
     [
         ("", "not JSON"),
         ("{", "not JSON"),
-        ('{"seed": NaN}', "NaN is no number"),
+        ('{"seed": NaN}', "NaN is not a valid number"),
         ('{"seed": ' + "9" * 5000 + "}", "not JSON"),
         ("[" * 100_000, "nested too deeply"),
         ("[]", "not a JSON object"),
@@ -145,7 +145,7 @@ def test_later_keys_are_passed_over() -> None:
 
 def test_huge_texts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     long = json.dumps(GOOD | {"prompt": "a" * (module.MAX_CHARACTERS + 1)})
-    with pytest.raises(PictureError, match=r"characters; up to 1,048,576 are read"):
+    with pytest.raises(PictureError, match=r"characters; at most 1,048,576 are read"):
         provenance_of(hostile(long))
     bomb = hostile("a" * 30_000_000, zip=True)
     assert len(bomb) < 100_000
