@@ -104,7 +104,6 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     return attended.to(q.dtype)
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     """Queries [B, heads, T, Dh] over keys and values [B, kv_heads, S, Dh] -> [B, heads, T, Dh], scaled by Dh^-0.5.
 
@@ -112,6 +111,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     arXiv:2305.13245): query head h reads key head h // (heads / kv_heads). Raises ``UsageError`` where the kernel that
     the mask carries does not serve this.
     """
+    if torch.compiler.is_compiling():
+        from .uncompiled import uncompiled  # not above: this imports the compiler
+
+        return cast(Tensor, uncompiled(_attend, q, k, v, mask))
+    return _attend(q, k, v, mask)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     attention = mask.attention
     if attention is None or q.is_meta:
         attention = default_attention()
