@@ -141,7 +141,8 @@ class Model:
         """
         use = sampler_use(self.model.plan, self.pathway("draw", pathway))
         changed = {name: value for name, value in overrides.items() if value is not None}
-        check_settings(use, changed)
+        if changed:
+            check_settings(use, changed)
         return attrs.asdict(use.config) | changed
 
     def __repr__(self) -> str:

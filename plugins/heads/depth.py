@@ -15,7 +15,7 @@ from janiform import Codes, Hidden, KVCache, Loss, Mask
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ..backbones.decoder.blocks import INITIAL_STD, Block, RMSNorm, initialise, run_blocks
+from ..backbones.decoder.blocks import INITIAL_STD, Block, initialise, run_blocks
 from ..backbones.decoder.rotary import frequencies, rotation
 from .config import DepthHeadConfig
 
@@ -33,7 +33,7 @@ class DepthHead(nn.Module):
         # The code of the last level is not an input, so it needs no table.
         self.tables = nn.ModuleList(nn.Embedding(codes.vocabulary, sizes.width) for _ in range(tables))
         self.layers = nn.ModuleList(Block(sizes) for _ in range(sizes.layers))
-        self.norm = RMSNorm(sizes.width, sizes.eps)
+        self.norm = nn.RMSNorm(sizes.width, sizes.eps)
         self.outs = nn.ModuleList(
             nn.Linear(sizes.width, codes.vocabulary, bias=False) for _ in range(1 if config.shared else codes.depth)
         )

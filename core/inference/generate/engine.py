@@ -40,12 +40,6 @@ class DecodeState:
     last_position: int | None = None
     """The last position of the context, where finished rows are carried past it beside longer ones."""
 
-    def advance(self) -> None:
-        """Count one more position in every row."""
-        self.positions = self.positions + 1
-        if self.last_position is not None:
-            self.positions.clamp_(max=self.last_position)
-
 
 class Engine(Protocol):
     """Runs a model's backbone while text or codes are generated."""
@@ -105,7 +99,9 @@ class EagerEngine:
     def decode(self, state: DecodeState, embeddings: Tensor) -> Tensor:
         """Read one more position of every row; see ``Engine``."""
         hidden: Tensor = self.backbone(embeddings, state.positions, state.mask, state.cache)
-        state.advance()
+        state.positions = state.positions + 1
+        if state.last_position is not None:
+            state.positions.clamp_(max=state.last_position)
         return hidden[:, -1]
 
     def _mask(self, batch: Batch, length: int, index: Tensor | None = None, rows: list[int] | None = None) -> Mask:
