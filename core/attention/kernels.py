@@ -58,7 +58,9 @@ def choose(name: str, asked: Asked, registry: Registry | None = None) -> KernelC
 def unsupported(name: str, missing: list[str], asked: Asked, registry: Registry | None = None) -> UsageError:
     """The error for a kernel that does not serve what is asked, with those that do."""
     able = [component.name for component, _ in _able(asked, registry or process_registry())]
-    hint = f"kernels that serve it: {', '.join([*dict.fromkeys(able), AUTO])}" if able else "no installed kernel serves it"
+    hint = (
+        f"kernels that serve it: {', '.join([*dict.fromkeys(able), AUTO])}" if able else "no installed kernel serves it"
+    )
     return UsageError(Problem(f"attention '{name}' cannot serve {asked}: it {'; it '.join(missing)}", hint=hint))
 
 
@@ -95,7 +97,11 @@ def _best(asked: Asked, registry: Registry) -> KernelChoice:
             return KernelChoice(component, config, f"for {asked}: {advantage}")
     default = choose(DEFAULT, asked, registry)
     others = ", ".join(component.name for component, _ in able if component.name != DEFAULT)
-    why = f"{others} would serve it too, without a declared advantage" if others else "no other installed kernel serves it"
+    why = (
+        f"{others} would serve it too, without a declared advantage"
+        if others
+        else "no other installed kernel serves it"
+    )
     return KernelChoice(default.component, default.config, f"for {asked}: {why}")
 
 

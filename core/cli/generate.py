@@ -67,9 +67,7 @@ def command(
         _redraw(model, request, like, options, out, as_json)
 
 
-def _generate(
-    model: str, request: DrawingRequest, load_settings: dict[str, Any], out: Path, as_json: bool
-) -> None:
+def _generate(model: str, request: DrawingRequest, load_settings: dict[str, Any], out: Path, as_json: bool) -> None:
     ready_folder(out)
     loaded = opened(model, **load_settings, only="draw")
     pictures, sheet = _drawn(loaded, request)
@@ -137,9 +135,7 @@ def _compared(like: str, drawn: Image) -> bool:
     return same
 
 
-def _write(
-    out: Path, pictures: list[Image], sheet: Image | None, facts: dict[str, Any], as_json: bool
-) -> None:
+def _write(out: Path, pictures: list[Image], sheet: Image | None, facts: dict[str, Any], as_json: bool) -> None:
     from ..pictures import png_bytes, provenance_of
 
     provenance: Provenance = provenance_of(pictures[0])

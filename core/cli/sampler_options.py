@@ -19,7 +19,7 @@ _KEY = f"{__name__}.options"
 _PREFIX = "sampler_setting_"
 """Begins the options' names among the parameters of a command, so that they cannot be those of other options."""
 
-_TYPES: dict[Any, click.ParamType] = {int: click.INT, float: click.FLOAT, bool: click.BOOL, str: click.STRING}
+_TYPES: dict[Any, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, bool: click.BOOL, str: click.STRING}
 
 
 class SamplerCommand(click.Command):

@@ -30,7 +30,7 @@ OnStep = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 
 OnCodes = Callable[["Tensor"], None]
-"""Called with the codes so far, int64 [B, N, d] on the model's device, −1 where none is drawn; read only, do not keep."""
+"""Called with the codes so far, int64 [B, N, d] on the model's device, −1 where none is drawn, which change later."""
 
 
 class SamplerConfig(Protocol):

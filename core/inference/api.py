@@ -21,8 +21,8 @@ from PIL import Image
 from .. import __version__
 from ..attention.attend import Attention, default_attention
 from ..components.kernels import DEFAULT
-from ..errors import Problem, UsageError, nearest
 from ..contracts import OnStep
+from ..errors import Problem, UsageError, nearest
 from ..pictures import Provenance, as_picture, attach
 from ..sequence.conversation import Conversation
 from ..storage.digest import files_digest
@@ -68,7 +68,7 @@ def load(
             ``dtype`` where they are multiplied.
         only: ``"look"`` or ``"draw"`` loads only the parts that this needs.
         attention: the kernel that computes the language model's attention: ``"sdpa"``, ``"flex"``, … (``janiform
-            components kernel`` lists them), or ``"auto"`` for the best one; ``model.attention`` names it and the reason.
+            components kernel`` lists them), or ``"auto"`` for the best one, which ``model.attention`` names.
 
     Raises:
         UsageError: the model, the device, the data type or the quantisation does not exist, or the kernel does not

@@ -1,4 +1,4 @@
-"""What a picture becomes before a model looks at it (padded to a square) or learns to draw it (cropped to one).
+"""Image transforms: a picture is padded to a square for a model to look at, or cropped to one for it to draw.
 
 Both transforms are plain data that can be compared, printed and sent to a data worker. They take a PIL picture of mode
 RGB or a uint8 array [h, w, 3] and give a float32 tensor [3, size, size]; torch is imported when they are called.
@@ -32,7 +32,7 @@ def _triple(values: tuple[float, ...] | list[float]) -> Triple:
 class PadToSquare:
     """The whole picture, scaled until its long side is ``size`` and centred on a square of the background's colour.
 
-    As Janus' ``VLMImageProcessor`` does it: sides are truncated, never rounded, and are at least ``min_size``; PIL's
+    As in Janus' ``VLMImageProcessor``: sides are truncated, never rounded, and are at least ``min_size``; PIL's
     bicubic filter; ×1/255, minus ``mean``, over ``std``. The background is int(mean·255) where it is not given.
     """
 
@@ -71,7 +71,7 @@ class CropToSquare:
         pixels = _pixels(picture)
         height, width = pixels.shape[:2]
         if (height, width) != (self.size, self.size):
-            # Cutting within the scaling keeps a 1×10000 strip from becoming a picture of gigabytes on the way.
+            # Cropping within the scaling keeps a 1×10000 strip from becoming a picture of gigabytes in between.
             short = min(height, width)
             left, top = (width - short) / 2, (height - short) / 2
             box = (left, top, left + short, top + short)

@@ -9,7 +9,7 @@ from ..errors import JaniformError
 
 
 class KVCache:
-    """Keys and values [layers, rows, kv_heads, length, head_width] each, of which the first ``filled`` positions are set.
+    """Keys and values [layers, rows, kv_heads, length, head_width] each, with the first ``filled`` positions set.
 
     One forward appends its keys and values in every layer and then advances once:
 
@@ -48,7 +48,7 @@ class KVCache:
         return self.keys.nbytes + self.values.nbytes
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Write keys and values [rows, kv_heads, T, head_width] after the filled positions; returns views of all so far.
+        """Write keys and values [rows, kv_heads, T, head_width] after the filled ones; returns views of all so far.
 
         Raises ``JaniformError`` where T more positions or these rows do not fit.
         """

@@ -2,9 +2,9 @@
 
 B rows    T queries    S keys    L declared positions, L ≥ S (the first S count)
 
-Query q attends to key k iff both are of the same document and either k ≤ q or both are of the same full block. Padding
-(document −1) attends only to itself, so that no row of the softmax is empty. The T queries are the last T of the S keys,
-so that one declaration serves the prompt and every later step of cached decoding.
+Query q attends to key k iff both are of the same document and either k ≤ q or both are of the same full block.
+Padding (document −1) attends only to itself, so that no row of the softmax is empty. The T queries are the last T of
+the S keys, so that one declaration serves the prompt and every later step of cached decoding.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Mask:
         return self.kept("blocks", look)
 
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The result of ``make``, called on first use, so that a kernel compiles the declaration once for all layers."""
+        """The result of ``make``, called once, so that a kernel compiles the declaration once for all layers."""
         if key not in self._kept:
             self._kept[key] = make()
         value: T = self._kept[key]
@@ -184,7 +184,7 @@ class Mask:
 
 
 def _continued(documents: Tensor, blocks: Tensor | None, length: int) -> tuple[Tensor, Tensor | None]:
-    """The same up to ``length`` positions: each row goes on in its last document, without blocks."""
+    """The same up to ``length`` positions: each row continues its last document, without blocks."""
     following = documents[:, -1:].expand(len(documents), length - documents.shape[1])
     return (
         torch.cat((documents, following), dim=1),

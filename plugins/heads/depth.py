@@ -52,9 +52,7 @@ class DepthHead(nn.Module):
     def loss(self, hidden: Tensor, codes: Tensor) -> Loss:
         """Cross-entropy, in nats and float32 at least, of codes int64 [R, d] given hidden states [R, H]."""
         logits, targets = self.logits(hidden, codes).flatten(0, 1), codes.flatten()
-        total = cross_entropy(
-            logits.to(torch.promote_types(logits.dtype, torch.float32)), targets, reduction="sum"
-        )
+        total = cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets, reduction="sum")
         return Loss(total, torch.full_like(total, len(targets), requires_grad=False))
 
     def sample(self, hidden: Tensor, choose: Callable[[Tensor, int], Tensor]) -> Tensor:

@@ -49,7 +49,9 @@ class Block(nn.Module):
         self.mlp_norm = norm(config.width, config)
         self.mlp = GatedMLP(config.width, config.inner, ACTIVATIONS[config.variant.activation])
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int) -> Tensor:
+    def forward(
+        self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int
+    ) -> Tensor:
         q, k, v = self.attention.project(self.attention_norm(x), rotation)
         if cache is not None:
             k, v = cache.append(index, k, v)
