@@ -83,7 +83,7 @@ class DepthHead(nn.Module):
         return torch.cat((first_R1W, vectors.cumsum(dim=1) + self.place[1:]), dim=1)
 
     def _states(self, inputs: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Inputs [R, T, W] -> states [R, T, W] after the final norm; with a cache, they follow the inputs that it holds."""
+        """Inputs [R, T, W] -> states [R, T, W] after the final norm; they follow the inputs in the cache."""
         start = 0 if cache is None else cache.filled
         positions_1T = torch.arange(start, start + inputs.shape[1], device=inputs.device)[None]
         frequency = frequencies(self.config.hidden().head_width, self.config.rope_theta, inputs.device)

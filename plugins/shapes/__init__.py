@@ -1,4 +1,4 @@
-"""The world of shapes as components: a source to train on, and a benchmark."""
+"""Coloured shapes, a synthetic data set, as components: a source to train on, and a benchmark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def janiform_register(registrar: Registrar) -> None:
         "shapes",
         config=ShapesConfig,
         factory="janiform_plugins.shapes.source:Shapes",
-        summary="64×64 pictures of coloured shapes, made as they are needed: captions, questions or texts about them",
+        summary="64×64 pictures of coloured shapes, rendered on demand: captions, questions or texts about them",
     )
     registrar.component(
         "benchmark",
@@ -22,5 +22,5 @@ def janiform_register(registrar: Registrar) -> None:
         config=BenchmarkConfig,
         presets=PRESETS,
         factory="janiform_plugins.shapes.benchmark:ShapesBenchmark",
-        summary="Drawing in GenEval's six categories, judged by a verifier, and six kinds of questions",
+        summary="drawing in GenEval's six categories, judged by a verifier, and six types of questions",
     )

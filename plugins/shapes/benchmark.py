@@ -1,8 +1,8 @@
-"""The benchmark of the world of shapes: what a model draws is read back by the verifier, what it answers is compared.
+"""The benchmark of coloured shapes: a verifier judges drawings, and answers are compared with the correct ones.
 
-Drawing follows GenEval (arXiv:2310.11513): six categories, each scored by the part of all its pictures that are right;
-overall is the mean of the six. Understanding is the part of right answers by kind of question. All prompts and all
-pictures asked about hold compositions that training never shows.
+Drawing follows GenEval (arXiv:2310.11513): six categories, each scored by the fraction of its correct pictures;
+overall is the mean of the six. Understanding is the fraction of correct answers by type of question. All prompts, and
+all pictures in questions, show held-out compositions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from janiform_plugins.world import CATEGORIES, prompts, render, understanding_qu
 
 from .config import BenchmarkConfig
 from .examples import ANSWER_TOKENS, showcase
-from .judging import is_right, matches
+from .judging import is_correct, matches
 
 if TYPE_CHECKING:
     from janiform import Model, Showcase
@@ -27,7 +27,7 @@ _PROMPT_STRIDE, _CATEGORY_STRIDE, _RUN_STRIDE = 2**8, 2**20, 2**32
 
 
 class ShapesBenchmark:
-    """See ``janiform.contracts.Benchmark``."""
+    """The benchmark; see ``janiform.contracts.Benchmark``."""
 
     def __init__(self, config: BenchmarkConfig) -> None:
         self.config = config
@@ -48,7 +48,7 @@ class ShapesBenchmark:
     def _drawing(self, model: Model, progress: Progress) -> tuple[dict[str, float], dict[str, int]]:
         config = self.config
         asked = [prompt for category in CATEGORIES for prompt in prompts(category, config.prompts, config.seed)]
-        # One order for all categories, so that the batches are as large as memory allows whatever the settings.
+        # One call for all categories, so that batches are as large as memory allows.
         pictures = model.generate(
             [prompt.text for prompt in asked],
             config.pictures,
@@ -63,12 +63,12 @@ class ShapesBenchmark:
             top_k=config.top_k,
             on_step=lambda done, of: progress("drawing", done, of),
         )
-        right = dict.fromkeys(CATEGORIES, 0)
+        correct = dict.fromkeys(CATEGORIES, 0)
         for number, picture in enumerate(pictures):
             prompt = asked[number // config.pictures]
-            right[prompt.category] += is_right(prompt, picture)
+            correct[prompt.category] += is_correct(prompt, picture)
         each = config.prompts * config.pictures
-        scores = {category: count / each for category, count in right.items()}
+        scores = {category: count / each for category, count in correct.items()}
         overall = sum(scores.values()) / len(CATEGORIES)
         return {"overall": overall} | scores, {"overall": len(pictures)} | dict.fromkeys(CATEGORIES, each)
 
@@ -79,12 +79,12 @@ class ShapesBenchmark:
             max_new_tokens=ANSWER_TOKENS,
             on_step=lambda done, of: progress("asking", done, of),
         )
-        right: dict[str, list[bool]] = {}
+        correct: dict[str, list[bool]] = {}
         for (_, question), answer in zip(asked, answers, strict=True):
-            right.setdefault(question.kind, []).append(matches(answer, question.answer))
+            correct.setdefault(question.type, []).append(matches(answer, question.answer))
         return (
-            {kind: sum(those) / len(those) for kind, those in right.items()},
-            {kind: len(those) for kind, those in right.items()},
+            {name: sum(results) / len(results) for name, results in correct.items()},
+            {name: len(results) for name, results in correct.items()},
         )
 
     def _settings(self, model: Model) -> dict[str, Any]:
@@ -106,5 +106,5 @@ class ShapesBenchmark:
 
 
 def picture_seed(seed: int, category: int, prompt: int, copy: int) -> int:
-    """A seed for every picture that does not change with how many others are drawn."""
+    """The seed of a picture, independent of the number of other pictures."""
     return seed * _RUN_STRIDE + category * _CATEGORY_STRIDE + prompt * _PROMPT_STRIDE + copy

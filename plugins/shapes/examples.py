@@ -1,4 +1,4 @@
-"""Examples to look at: drawings with what the verifier says of them, and questions about own and other pictures."""
+"""Examples to show: drawings with their verdicts, and questions about the model's own and other pictures."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from janiform import Answered, Drawn, Showcase
 from janiform_plugins.world import (
     CATEGORIES,
+    Detection,
     DrawingPrompt,
     Object,
     Question,
     Scene,
-    Seen,
     prompts,
     questions,
     render,
     sample_scene,
 )
-from janiform_plugins.world.geneval import LEAST_CONFIDENCE
+from janiform_plugins.world.geneval import MIN_CONFIDENCE
 from PIL import Image
 
 from .config import BenchmarkConfig
-from .judging import is_right, matches, seen_in, verdict
+from .judging import detections_in, is_correct, matches, verdict
 
 if TYPE_CHECKING:
     from janiform import Model
@@ -32,14 +32,13 @@ Progress = Callable[[str, int, int], None]
 Asked = list[tuple[Image.Image, Question]]
 
 ANSWER_TOKENS = 32
-"""More than the longest answer of this world takes; what goes on longer is wrong anyway."""
+"""Maximum length of an answer in tokens; the longest correct answers are shorter."""
 
-_A_PICTURE = 3
-"""Questions about one picture."""
+_QUESTIONS_PER_PICTURE = 3
 
 
 def showcase(model: Model, config: BenchmarkConfig, drawings: int, answers: int, progress: Progress) -> Showcase:
-    """Draw prompts of all categories in turn, and ask about half as many of these pictures as of the world's."""
+    """Draw prompts of all categories in turn, then ask questions, half about these and half about rendered pictures."""
     asked = _prompts(drawings, config.seed + 1)
     pictures = model.generate(
         [prompt.text for prompt in asked],
@@ -50,29 +49,29 @@ def showcase(model: Model, config: BenchmarkConfig, drawings: int, answers: int,
         on_step=lambda done, of: progress("drawing examples", done, of),
     )
     drawn = [
-        Drawn(prompt.text, picture, is_right(prompt, picture), verdict(prompt, seen_in(picture)))
+        Drawn(prompt.text, picture, is_correct(prompt, picture), verdict(prompt, detections_in(picture)))
         for prompt, picture in zip(asked, pictures, strict=True)
     ]
     rng = np.random.default_rng(config.seed)
     own = _about_drawn(drawn, answers // 2, rng)
-    others = _about_world(answers - len(own), config.seed + 1, rng)
-    said = model.ask_all(
+    others = _about_rendered(answers - len(own), config.seed + 1, rng)
+    given = model.ask_all(
         [(picture, question.text) for picture, question in (*own, *others)],
         max_new_tokens=ANSWER_TOKENS,
         on_step=lambda done, of: progress("asking examples", done, of),
     )
     answered = [
         Answered(picture, question.text, answer, question.answer, matches(answer, question.answer))
-        for (picture, question), answer in zip((*own, *others), said, strict=True)
+        for (picture, question), answer in zip((*own, *others), given, strict=True)
     ]
     return Showcase(tuple(drawn), tuple(answered[: len(own)]), tuple(answered[len(own) :]))
 
 
-def scene_of(seen: Sequence[Seen]) -> Scene | None:
-    """A scene with what is seen in a picture, to ask about it; None where that is unclear or too much for a scene."""
-    if not 1 <= len(seen) <= 4 or any(thing.confidence < LEAST_CONFIDENCE for thing in seen):
+def scene_of(detected: Sequence[Detection]) -> Scene | None:
+    """A scene with the detected objects of a picture, or None if they are unclear or too many for a scene."""
+    if not 1 <= len(detected) <= 4 or any(item.confidence < MIN_CONFIDENCE for item in detected):
         return None
-    objects = tuple(Object(thing.shape, thing.colour, thing.size, round(thing.x), round(thing.y)) for thing in seen)
+    objects = tuple(Object(item.shape, item.colour, item.size, round(item.x), round(item.y)) for item in detected)
     return Scene(objects, "white")  # no question is about the background
 
 
@@ -83,13 +82,13 @@ def _prompts(count: int, seed: int) -> list[DrawingPrompt]:
 
 
 def _about_drawn(drawn: Sequence[Drawn], count: int, rng: np.random.Generator) -> Asked:
-    """Questions about pictures with the most in them: there is more to say about these."""
-    scenes = [(scene, item.picture) for item in drawn if (scene := scene_of(seen_in(item.picture))) is not None]
+    """Questions about the pictures with most objects, which allow more questions."""
+    scenes = [(scene, item.picture) for item in drawn if (scene := scene_of(detections_in(item.picture))) is not None]
     scenes.sort(key=lambda pair: -len(pair[0].objects))
     return [(picture, question) for scene, picture in scenes for question in _some(scene, rng)][:count]
 
 
-def _about_world(count: int, seed: int, rng: np.random.Generator) -> Asked:
+def _about_rendered(count: int, seed: int, rng: np.random.Generator) -> Asked:
     asked: Asked = []
     index = 0
     while len(asked) < count:
@@ -101,6 +100,6 @@ def _about_world(count: int, seed: int, rng: np.random.Generator) -> Asked:
 
 
 def _some(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    """A few questions of different kinds."""
-    by_kind = {question.kind: question for question in questions(scene, rng)}
-    return list(by_kind.values())[:_A_PICTURE]
+    """A few questions of different types."""
+    by_type = {question.type: question for question in questions(scene, rng)}
+    return list(by_type.values())[:_QUESTIONS_PER_PICTURE]

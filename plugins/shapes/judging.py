@@ -1,4 +1,4 @@
-"""Judging pictures and answers of the world of shapes, and saying in words what is seen."""
+"""Judging pictures and answers about coloured shapes, and describing pictures in words."""
 
 from __future__ import annotations
 
@@ -6,49 +6,49 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from janiform_plugins.world import PICTURE_SIZE, DrawingPrompt, Seen, judge, read_picture, relation_of
-from janiform_plugins.world.geneval import LEAST_CONFIDENCE
+from janiform_plugins.world import PICTURE_SIZE, Detection, DrawingPrompt, detect_objects, judge, relation_of
+from janiform_plugins.world.geneval import MIN_CONFIDENCE
 from janiform_plugins.world.phrases import NUMBER_WORDS, Phrase, listed, with_article
 from PIL import Image
 
 
-def seen_in(picture: Image.Image) -> Sequence[Seen]:
-    """What the verifier sees in a picture; one of another size is scaled to the world's."""
+def detections_in(picture: Image.Image) -> Sequence[Detection]:
+    """The objects that the verifier detects in a picture, which is first scaled to the data set's size."""
     if picture.size != (PICTURE_SIZE, PICTURE_SIZE):
         picture = picture.resize((PICTURE_SIZE, PICTURE_SIZE), Image.Resampling.BICUBIC)
-    return read_picture(np.asarray(picture))
+    return detect_objects(np.asarray(picture))
 
 
-def is_right(prompt: DrawingPrompt, picture: Image.Image) -> bool:
-    """Whether the verifier finds in a picture exactly what the prompt asks for."""
-    return judge(prompt.requirement, seen_in(picture))
+def is_correct(prompt: DrawingPrompt, picture: Image.Image) -> bool:
+    """Whether the verifier detects exactly the objects that the prompt asks for."""
+    return judge(prompt.requirement, detections_in(picture))
 
 
-def verdict(prompt: DrawingPrompt, seen: Sequence[Seen]) -> str:
-    """A few words about a drawing: that it is as asked, or what is seen instead."""
-    if judge(prompt.requirement, seen):
+def verdict(prompt: DrawingPrompt, detected: Sequence[Detection]) -> str:
+    """A short description of a drawing: that it is as requested, or what it shows instead."""
+    if judge(prompt.requirement, detected):
         return "as asked"
-    if not seen:
+    if not detected:
         return "nothing to be seen"
-    if any(thing.confidence < LEAST_CONFIDENCE for thing in seen):
+    if any(item.confidence < MIN_CONFIDENCE for item in detected):
         return "a shape is unclear"
     asked = prompt.requirement.objects
     sizes = any(phrase.size for phrase in asked)
-    kinds = Counter(Phrase(thing.colour, thing.shape, thing.size if sizes else None) for thing in seen)
+    kinds = Counter(Phrase(item.colour, item.shape, item.size if sizes else None) for item in detected)
     if prompt.requirement.relation is not None and kinds == Counter(asked):
-        first, second = (next(thing for thing in seen if phrase.fits(thing)) for phrase in asked)
+        first, second = (next(item for item in detected if phrase.fits(item)) for phrase in asked)
         words = relation_of(first, second) or "diagonal to"
         return f"{with_article(asked[0].noun())} {words} {with_article(asked[1].noun())}"
     return listed([_counted(phrase, count) for phrase, count in kinds.items()])
 
 
 def matches(answer: str, expected: str) -> bool:
-    """Whether two answers are the same but for case, blanks and a full stop."""
+    """Whether two answers are equal, ignoring case, whitespace and a final full stop."""
     return normalised(answer) == normalised(expected)
 
 
 def normalised(answer: str) -> str:
-    """Lower case, single blanks, no full stop at the end."""
+    """The answer in lower case, with single spaces and without a final full stop."""
     return " ".join(answer.lower().split()).removesuffix(".").rstrip()
 
 

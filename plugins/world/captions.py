@@ -1,4 +1,4 @@
-"""Captions: what a picture shows, in varied wording, always true and naming every object."""
+"""Captions of scenes in varied words, always true and naming every object."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -47,42 +47,42 @@ Groups = Sequence[tuple[Phrase, int]]
 def caption(scene: Scene, rng: np.random.Generator) -> str:
     """Describe a scene in lower case without a full stop.
 
-    Always true, and complete as to the number of objects, which a list names as one reads: from the top, then from the
-    left; so that whoever draws in that order finds the next object in the next words. Most captions name colour and
-    shape; some name sizes too, some only shapes or only colours; some name a relation, a region of the picture or the
-    background.
+    A caption is always true and names every object. Lists are in reading order, from top to bottom and from left to
+    right, so that a model that draws in that order finds the next object in the next words. Most captions name colour
+    and shape; some also name sizes, some only shapes or only colours; some name a relation, a region of the picture or
+    the background.
     """
     return framed(*_body(scene, rng), rng) + _background(scene, rng)
 
 
 def prompt(scene: Scene, rng: np.random.Generator) -> str:
-    """Ask for a scene: a caption, or the same as a request ("draw a red circle")."""
+    """Write a prompt for a scene: a caption, or a request ("draw a red circle")."""
     if chance(0.75, rng):
         return caption(scene, rng)
     return pick(REQUEST_FRAMES, rng).format(_body(scene, rng)[0]) + _background(scene, rng)
 
 
 def description(scene: Scene) -> str:
-    """Name size, colour, shape and place of every object, as one reads: ``"a large red circle in the top left"``.
+    """Name size, colour, shape and position of every object in reading order: ``"a large red circle in the top left"``.
 
-    An object whose place is near the border between two ninths of the picture is named without it.
+    The position of an object near the border between two ninths of the picture is left out.
     """
     parts = []
-    for thing in in_reading_order(scene.objects):
-        noun, region = with_article(describe(thing, size=True).noun()), region_of(thing)
+    for item in in_reading_order(scene.objects):
+        noun, region = with_article(describe(item, size=True).noun()), region_of(item)
         parts.append(noun if region is None else f"{noun} {_at(region)}")
     return listed(parts)
 
 
 def framed(body: str, plural: bool, rng: np.random.Generator) -> str:
-    """Put the list of objects into a sentence, or leave it bare in two of five cases."""
+    """Put the list of objects into a sentence, or return it unchanged in two of five cases."""
     if chance(0.4, rng):
         return body
     return pick(FRAMES, rng).format(body, be="are" if plural else "is")
 
 
 def list_body(groups: Groups, rng: np.random.Generator) -> tuple[str, bool]:
-    """Write groups of objects as a list, and tell whether its verb is plural."""
+    """Write groups of objects as a list, and return whether its verb is plural."""
     first = groups[0][1]
     if len(groups) == 1:
         phrase, count = groups[0]
@@ -97,7 +97,7 @@ def list_body(groups: Groups, rng: np.random.Generator) -> tuple[str, bool]:
 
 
 def relation_body(a: Phrase, relation: str, b: Phrase, rng: np.random.Generator) -> str:
-    """Write that one object stands in a relation to another, from either side."""
+    """Write that one object is in a relation to another, or the inverse relation."""
     if chance(0.35, rng):
         a, relation, b = b, OPPOSITE[relation], a
     words = usually_first(RELATION_WORDS[relation], rng, 0.4)
@@ -125,12 +125,12 @@ def _body(scene: Scene, rng: np.random.Generator) -> tuple[str, bool]:
 def _phrases(objects: Sequence[Object], rng: np.random.Generator) -> list[Phrase]:
     detail = rng.random()
     if detail < 0.5:
-        return [describe(thing) for thing in objects]
+        return [describe(item) for item in objects]
     if detail < 0.88:
-        return [describe(thing, size=True) for thing in objects]
+        return [describe(item, size=True) for item in objects]
     if detail < 0.95:
-        return [describe(thing, colour=False, size=chance(0.25, rng)) for thing in objects]
-    return [describe(thing, shape=False) for thing in objects]
+        return [describe(item, colour=False, size=chance(0.25, rng)) for item in objects]
+    return [describe(item, shape=False) for item in objects]
 
 
 def _grouped(phrases: Sequence[Phrase]) -> Groups:

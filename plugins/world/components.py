@@ -1,13 +1,13 @@
-"""Connected components of a mask, by runs of pixels in each row joined to the runs they touch in the row above."""
+"""Connected components of a mask: runs of pixels in each row are joined to the runs they touch in the row above."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def connected_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Label the 4-connected parts of ``mask`` [height, width]: 0 outside, 1 .. number inside.
+    """Label the 4-connected components of ``mask`` [height, width]: 0 outside, 1 .. number inside.
 
-    Returns the labels and the number of parts, which are numbered from top to bottom.
+    Returns the labels and the number of components, which are numbered from top to bottom.
     """
     height, width = mask.shape
     edges = np.zeros((height, width + 2), np.int8)
@@ -26,7 +26,7 @@ def connected_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], in
 
 
 def _join(runs: list[tuple[int, int, int]]) -> list[int]:
-    """Return for each run the index of the run that stands for its component."""
+    """Return, for each run, the index of the run that represents its component."""
     parents = list(range(len(runs)))
 
     def root(index: int) -> int:
@@ -36,13 +36,13 @@ def _join(runs: list[tuple[int, int, int]]) -> list[int]:
         return index
 
     above = 0
-    for here, (row, start, end) in enumerate(runs):
+    for current, (row, start, end) in enumerate(runs):
         while runs[above][0] < row - 1:
             above += 1
         other = above
-        while other < here and runs[other][0] == row - 1 and runs[other][1] < end:
+        while other < current and runs[other][0] == row - 1 and runs[other][1] < end:
             if runs[other][2] > start:
-                low, high = sorted((root(other), root(here)))
+                low, high = sorted((root(other), root(current)))
                 parents[high] = low
             other += 1
     return [root(index) for index in range(len(runs))]

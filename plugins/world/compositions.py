@@ -1,17 +1,17 @@
-"""The compositions that training never shows, so that drawing and answering can be tested on something new.
+"""The held-out compositions: training never shows them, so that drawing and answering can be tested on new ones.
 
-Held out are about a tenth of each of four kinds of composition, chosen so that every colour, shape, size, count and
+About a tenth of each of four types of composition is held out, chosen so that every colour, shape, size, count and
 relation still occurs in training in many other combinations:
 
-* :class:`Related`: an object of that colour and shape stands in that relation to any other object (8 of 96);
-* :class:`Counted`: exactly that many objects of that colour and shape, counts two to four (6 of 72);
-* :class:`Lone`: a picture of nothing but one object of that size, colour and shape (6 of 48). Beside others such
-  an object does occur: where a kind had one size only, colour and shape would foretell it, and its word would be idle;
-* :class:`Paired`: two objects of these colours and shapes in one picture (30 of 276); some of one colour, some of one
+* :class:`Related`: an object of a colour and shape in a relation to any other object (8 of 96);
+* :class:`Counted`: an exact number of objects of a colour and shape, from two to four (6 of 72);
+* :class:`Single`: a picture of only one object, of a size, colour and shape (6 of 48). In training, such an object
+  occurs together with others: if colour and shape determined the size, a model would not need the word for it;
+* :class:`Paired`: two objects of given colours and shapes in one picture (30 of 276): some of one colour, some of one
   shape, most of neither.
 
-The tables are written out or follow from a rule on the order of the colours and shapes, so they never change with a
-seed or a version of a random generator.
+The tables are literal or follow from the order of the colours and shapes, so they do not depend on a seed or on the
+version of a random generator.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from .scene import COLOURS, OPPOSITE, SHAPES, Kind, Scene, relation_of
 
 
 class Related(NamedTuple):
-    """An object of this colour and shape that stands in this relation to another one."""
+    """An object of this colour and shape in this relation to another object."""
 
     colour: str
     shape: str
@@ -31,15 +31,15 @@ class Related(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """Exactly so many objects of this colour and shape."""
+    """Exactly this number of objects of this colour and shape."""
 
     number: int
     colour: str
     shape: str
 
 
-class Lone(NamedTuple):
-    """A picture of nothing but one object of this size, colour and shape."""
+class Single(NamedTuple):
+    """A picture of only one object, of this size, colour and shape."""
 
     size: str
     colour: str
@@ -53,11 +53,11 @@ class Paired(NamedTuple):
     second: Kind
 
 
-Composition = Related | Counted | Lone | Paired
+Composition = Related | Counted | Single | Paired
 
 
 def paired(a: Kind, b: Kind) -> Paired:
-    """Put two kinds in the order in which :class:`Paired` holds them."""
+    """Pair two kinds in the order that :class:`Paired` requires."""
     return Paired(a, b) if a <= b else Paired(b, a)
 
 
@@ -79,13 +79,13 @@ HELD_OUT_COUNTED: Final = (
     Counted(4, "blue", "cross"),
     Counted(4, "yellow", "triangle"),
 )
-HELD_OUT_LONE: Final = (
-    Lone("small", "yellow", "triangle"),
-    Lone("small", "blue", "circle"),
-    Lone("small", "red", "square"),
-    Lone("large", "green", "cross"),
-    Lone("large", "purple", "square"),
-    Lone("large", "orange", "circle"),
+HELD_OUT_SINGLE: Final = (
+    Single("small", "yellow", "triangle"),
+    Single("small", "blue", "circle"),
+    Single("small", "red", "square"),
+    Single("large", "green", "cross"),
+    Single("large", "purple", "square"),
+    Single("large", "orange", "circle"),
 )
 
 
@@ -100,44 +100,44 @@ def _shape(index: int) -> str:
 HELD_OUT_SAME_COLOUR: Final = tuple(
     paired(Kind(colour, a), Kind(colour, b)) for colour, (a, b) in zip(COLOURS, combinations(SHAPES, 2), strict=True)
 )
-"""One pair of one colour for each colour and for each two shapes (6)."""
+"""One pair of equal colour per colour, each with another two shapes (6)."""
 HELD_OUT_SAME_SHAPE: Final = tuple(
     paired(Kind(_colour(i), _shape(i)), Kind(_colour(i + 1), _shape(i))) for i in range(len(COLOURS))
 )
-"""One pair of one shape for each two colours that are neighbours in the palette (6)."""
+"""One pair of equal shape per two adjacent colours of the palette (6)."""
 HELD_OUT_DIFFERENT: Final = tuple(
-    paired(Kind(_colour(i), _shape(i + step)), Kind(_colour(i + step), _shape(i + 2 * step + turn)))
-    for step, turn in ((1, 0), (2, 1), (3, 0))
+    paired(Kind(_colour(i), _shape(i + step)), Kind(_colour(i + step), _shape(i + 2 * step + shift)))
+    for step, shift in ((1, 0), (2, 1), (3, 0))
     for i in range(len(COLOURS))
 )
-"""Pairs that differ in colour and in shape (18), every colour and every shape nearly equally often."""
+"""Pairs that differ in colour and shape (18), with all colours and all shapes nearly equally often."""
 HELD_OUT_PAIRED: Final = (*HELD_OUT_SAME_COLOUR, *HELD_OUT_SAME_SHAPE, *HELD_OUT_DIFFERENT)
 
 HELD_OUT: Final[frozenset[Composition]] = frozenset(
-    (*HELD_OUT_RELATED, *HELD_OUT_COUNTED, *HELD_OUT_LONE, *HELD_OUT_PAIRED)
+    (*HELD_OUT_RELATED, *HELD_OUT_COUNTED, *HELD_OUT_SINGLE, *HELD_OUT_PAIRED)
 )
 """All held-out compositions."""
 
 
 def unplaced_compositions(kinds: Sequence[Kind], sizes: Sequence[str]) -> set[Composition]:
-    """Collect the compositions that objects of these kinds and sizes show wherever they stand."""
-    found: set[Composition] = {Lone(sizes[0], *kinds[0])} if len(kinds) == 1 else set()
+    """Collect the compositions of objects of these kinds and sizes, whatever their positions."""
+    compositions: set[Composition] = {Single(sizes[0], *kinds[0])} if len(kinds) == 1 else set()
     counts = Counter(kinds)
-    found.update(Counted(count, *kind) for kind, count in counts.items() if count > 1)
-    found.update(paired(a, b) for a, b in combinations(counts, 2))
-    return found
+    compositions.update(Counted(count, *kind) for kind, count in counts.items() if count > 1)
+    compositions.update(paired(a, b) for a, b in combinations(counts, 2))
+    return compositions
 
 
 def compositions_of(scene: Scene) -> set[Composition]:
-    """Collect every composition of the four kinds that a scene shows, held out or not."""
-    kinds = [thing.kind for thing in scene.objects]
-    found = unplaced_compositions(kinds, [thing.size for thing in scene.objects])
+    """Collect every composition of the four types that a scene shows, held out or not."""
+    kinds = [item.kind for item in scene.objects]
+    compositions = unplaced_compositions(kinds, [item.size for item in scene.objects])
     for (a, kind_a), (b, kind_b) in combinations(zip(scene.objects, kinds, strict=True), 2):
         relation = relation_of(a, b)
         if relation is not None:
-            found.add(Related(*kind_a, relation))
-            found.add(Related(*kind_b, OPPOSITE[relation]))
-    return found
+            compositions.add(Related(*kind_a, relation))
+            compositions.add(Related(*kind_b, OPPOSITE[relation]))
+    return compositions
 
 
 def held_out_in(scene: Scene) -> frozenset[Composition]:
@@ -146,5 +146,5 @@ def held_out_in(scene: Scene) -> frozenset[Composition]:
 
 
 def is_held_out(scene: Scene) -> bool:
-    """Tell whether a scene shows any held-out composition, and so must not be trained on."""
+    """Return whether a scene shows a held-out composition, and must not be used for training."""
     return not HELD_OUT.isdisjoint(compositions_of(scene))

@@ -1,6 +1,6 @@
-"""The drawing benchmark in the six categories of GenEval (Ghosh et al. 2023, arXiv:2310.11513), for this world.
+"""The drawing benchmark in the six categories of GenEval (Ghosh et al. 2023, arXiv:2310.11513), for coloured shapes.
 
-Every prompt asks for a composition that training never shows (:mod:`.compositions`):
+Every prompt asks for a held-out composition (:mod:`.compositions`):
 
 * ``one_object``: one object alone, of a held-out size, colour and shape; all three are judged;
 * ``two_objects``: two shapes of one colour, a held-out pair;
@@ -9,10 +9,10 @@ Every prompt asks for a composition that training never shows (:mod:`.compositio
 * ``position``: two objects with their colours, the first in a relation that is held out for it;
 * ``colour_attribution``: two objects that differ in shape and colour, a held-out pair.
 
-A picture is right when the objects that are seen in it are exactly those asked for (number, shape, colour, and size
-where it is named), each a clear instance of its shape, and when their centres stand in the relation asked for. The
-background and everything that the prompt leaves open are free. As in GenEval, the score of a category is the part of
-all its pictures that are right, and the overall score is the mean of the six.
+A picture is correct if the detected objects are exactly the requested ones (number, shape, colour, and size where it is
+named), each is a clear instance of its shape, and their centres are in the requested relation. The background and all
+that the prompt does not mention are free. As in GenEval, the score of a category is the fraction of its pictures that
+are correct, and the overall score is the mean of the six.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,31 +26,31 @@ from .captions import REQUEST_FRAMES, framed, list_body, relation_body
 from .compositions import (
     HELD_OUT_COUNTED,
     HELD_OUT_DIFFERENT,
-    HELD_OUT_LONE,
     HELD_OUT_RELATED,
     HELD_OUT_SAME_COLOUR,
     HELD_OUT_SAME_SHAPE,
+    HELD_OUT_SINGLE,
     Paired,
 )
 from .phrases import Phrase, chance, pick
 from .scene import COLOURS, SHAPES, relation_of
-from .verifier import Seen
+from .verifier import Detection
 
 CATEGORIES: Final = ("one_object", "two_objects", "counting", "colours", "position", "colour_attribution")
-LEAST_CONFIDENCE: Final = 0.6
-"""What is seen with less confidence is no clear instance of a shape, and makes a picture wrong."""
+MIN_CONFIDENCE: Final = 0.6
+"""An object with less confidence is not a clear instance of a shape, and makes a picture incorrect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a picture must show: exactly ``objects``, and the first of two in ``relation`` to the second."""
+    """The content required of a picture: exactly ``objects``, the first of two in ``relation`` to the second."""
 
     objects: tuple[Phrase, ...]
     relation: str | None = None
 
 
 class DrawingPrompt(NamedTuple):
-    """A text to draw from, and what the drawing is judged by."""
+    """A prompt, and the requirement that its drawing is judged by."""
 
     category: str
     text: str
@@ -58,42 +58,42 @@ class DrawingPrompt(NamedTuple):
 
 
 def prompts(category: str, n: int, seed: int) -> list[DrawingPrompt]:
-    """Write ``n`` prompts of a category: its held-out compositions in turn, in varied wording.
+    """Write ``n`` prompts of a category: its held-out compositions in turn, in varied words.
 
-    Texts are distinct as far as the wordings allow. The same (category, n, seed) gives the same prompts, and a longer
-    list starts with the shorter one. Raises ValueError for a category that does not exist.
+    Texts are distinct where enough variants exist. The same (category, n, seed) gives the same prompts, and a longer
+    list starts with the shorter one. Raises ValueError for an unknown category.
     """
     if category not in CATEGORIES:
-        raise ValueError(f"there is no category {category!r}; it is one of {', '.join(CATEGORIES)}")
+        raise ValueError(f"category {category!r} does not exist; the categories are {', '.join(CATEGORIES)}")
     rng = np.random.default_rng([seed, CATEGORIES.index(category)])
     compositions = _in_turn(_COMPOSITIONS[category](), rng)
-    seen: set[str] = set()
-    found: list[DrawingPrompt] = []
-    while len(found) < n:
-        requirement = _completed(next(compositions), rng)
-        text = _worded(requirement, rng)
+    used: set[str] = set()
+    written: list[DrawingPrompt] = []
+    while len(written) < n:
+        requirement = _with_second_object(next(compositions), rng)
+        text = _phrased(requirement, rng)
         for _ in range(50):
-            if text not in seen:
+            if text not in used:
                 break
-            text = _worded(requirement, rng)
-        seen.add(text)
-        found.append(DrawingPrompt(category, text, requirement))
-    return found
+            text = _phrased(requirement, rng)
+        used.add(text)
+        written.append(DrawingPrompt(category, text, requirement))
+    return written
 
 
-def judge(requirement: Requirement, seen: Sequence[Seen]) -> bool:
-    """Tell whether what is seen in a picture is exactly what was asked for."""
-    if len(seen) != len(requirement.objects) or any(thing.confidence < LEAST_CONFIDENCE for thing in seen):
+def judge(requirement: Requirement, detected: Sequence[Detection]) -> bool:
+    """Return whether the objects detected in a picture are exactly the required ones."""
+    if len(detected) != len(requirement.objects) or any(item.confidence < MIN_CONFIDENCE for item in detected):
         return False
     return any(
-        all(phrase.fits(thing) for phrase, thing in zip(requirement.objects, order, strict=True))
+        all(phrase.fits(item) for phrase, item in zip(requirement.objects, order, strict=True))
         and (requirement.relation is None or relation_of(order[0], order[1]) == requirement.relation)
-        for order in permutations(seen)
+        for order in permutations(detected)
     )
 
 
 def _one_object() -> list[Requirement]:
-    return [Requirement((Phrase(c.colour, c.shape, c.size),)) for c in HELD_OUT_LONE]
+    return [Requirement((Phrase(c.colour, c.shape, c.size),)) for c in HELD_OUT_SINGLE]
 
 
 def _counting() -> list[Requirement]:
@@ -124,8 +124,8 @@ def _in_turn(requirements: Sequence[Requirement], rng: np.random.Generator) -> I
             yield requirements[int(index)]
 
 
-def _completed(requirement: Requirement, rng: np.random.Generator) -> Requirement:
-    """Give a relation its second object, of another kind than the first."""
+def _with_second_object(requirement: Requirement, rng: np.random.Generator) -> Requirement:
+    """Add the second object of a relation, of another kind than the first."""
     if requirement.relation is None:
         return requirement
     first = requirement.objects[0]
@@ -135,7 +135,7 @@ def _completed(requirement: Requirement, rng: np.random.Generator) -> Requiremen
     return Requirement((first, second), requirement.relation)
 
 
-def _worded(requirement: Requirement, rng: np.random.Generator) -> str:
+def _phrased(requirement: Requirement, rng: np.random.Generator) -> str:
     phrases = list(requirement.objects)
     if requirement.relation is not None:
         body, plural = relation_body(phrases[0], requirement.relation, phrases[1], rng), False

@@ -1,9 +1,8 @@
-"""Listings of what a picture shows, without sentences: many facts in few words.
+"""Lists of what a picture shows, without sentences: many facts in few words.
 
-In a listing the word that says which object is meant stands right before the word that depends on it ("circle red",
-"red circle two"). A small model learns to find an object by its shape from such pairs within a few thousand pictures,
-and uses it to answer whole questions; from questions alone, where the answer is ten words behind, it does not in ten
-times as many.
+In a list, the word that identifies an object comes right before the word that depends on it ("circle red", "red circle
+two"). From such pairs, a small model learns to find an object by its shape within a few thousand pictures, and then
+answers complete questions. From questions alone, whose answers come ten words later, ten times as many are not enough.
 """
 
 from __future__ import annotations
@@ -19,18 +18,17 @@ from .questions import Question, countable
 from .scene import Object, Scene, region_of, relation_of
 
 ATTRIBUTES: Final = ("shape", "colour", "size", "place")
-COUNTED: Final = 5
-"""Phrases that one listing of numbers counts, at most."""
-RELATED: Final = 3
-"""Pairs of objects that one listing of relations names, at most."""
+MAX_COUNTS: Final = 5
+"""Maximum number of phrases in a list of counts."""
+MAX_RELATIONS: Final = 3
+"""Maximum number of pairs of objects in a list of relations."""
 
 
 def list_attributes(scene: Scene, rng: np.random.Generator) -> Question:
-    """Name every object, in an order of chance, by the attributes that the question names, in their order.
+    """List every object, in random order, by the attributes that the question names, in their order.
 
-    ``"list shape, colour"``, ``"circle red, square blue"``. In half of all cases two attributes are asked for, else all
-    four; the shape comes first in five of eight. An object whose place is near the border between two ninths is named
-    without it.
+    ``"list shape, colour"``, ``"circle red, square blue"``. Half of the questions ask for two attributes, the others
+    for all four; the shape comes first in five of eight. A position near the border between two ninths is left out.
     """
     order = [ATTRIBUTES[int(i)] for i in rng.permutation(len(ATTRIBUTES))]
     if chance(0.5, rng):
@@ -39,9 +37,9 @@ def list_attributes(scene: Scene, rng: np.random.Generator) -> Question:
 
 
 def list_pairs(scene: Scene, rng: np.random.Generator, most: int = 3) -> list[Question]:
-    """Name every object by its shape and one other attribute, then by its shape and another, ``most`` times at most.
+    """Write at most ``most`` lists of all objects, each by shape (or colour) and another attribute.
 
-    Or by its colour and others. Of one list nothing can be read that another asks for.
+    No list contains the answer to another.
     """
     key = pick(("shape", "colour"), rng)
     others = [attribute for attribute in ATTRIBUTES if attribute != key]
@@ -49,9 +47,9 @@ def list_pairs(scene: Scene, rng: np.random.Generator, most: int = 3) -> list[Qu
 
 
 def list_counts(scene: Scene, rng: np.random.Generator) -> Question:
-    """Count what the question names: ``"count circle, small red cross"``, ``"circle two, small red cross zero"``."""
+    """Count objects of several phrases: ``"count circle, small red cross"``, ``"circle two, small red cross zero"``."""
     options = countable(scene, rng)
-    phrases = [options[int(i)] for i in rng.permutation(len(options))[:COUNTED]]
+    phrases = [options[int(i)] for i in rng.permutation(len(options))[:MAX_COUNTS]]
     words = [_bare(phrase) for phrase in phrases]
     numbers = (NUMBER_WORDS[phrase.count(scene.objects)] for phrase in phrases)
     counted = ", ".join(f"{word} {number}" for word, number in zip(words, numbers, strict=True))
@@ -59,8 +57,8 @@ def list_counts(scene: Scene, rng: np.random.Generator) -> Question:
 
 
 def list_relations(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Say how objects stand to each other (``"red circle above blue square"``), or None where nothing clear is."""
-    kinds = [describe(thing) for thing in scene.objects]
+    """List relations between objects (``"red circle above blue square"``), or return None where none is clear."""
+    kinds = [describe(item) for item in scene.objects]
     clear = [
         f"{_bare(a)} {relation} {_bare(b)}"
         for (first, a), (second, b) in permutations(zip(scene.objects, kinds, strict=True), 2)
@@ -68,12 +66,12 @@ def list_relations(scene: Scene, rng: np.random.Generator) -> Question | None:
     ]
     if not clear:
         return None
-    chosen = [clear[int(i)] for i in rng.permutation(len(clear))[:RELATED]]
+    chosen = [clear[int(i)] for i in rng.permutation(len(clear))[:MAX_RELATIONS]]
     return Question("relations", "list relations", ", ".join(chosen))
 
 
 def listings(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    """Numbers or relations, which one case in three leaves out, and then the attributes of every object."""
+    """Write a list of counts or relations, in two of three cases, and then a list of the attributes of every object."""
     asked = [list_attributes(scene, rng)]
     if chance(2 / 3, rng):
         first = pick((list_counts, list_relations), rng)(scene, rng)
@@ -82,14 +80,14 @@ def listings(scene: Scene, rng: np.random.Generator) -> list[Question]:
 
 
 def listed(scene: Scene, order: Sequence[str], rng: np.random.Generator) -> Question:
-    """Name every object, in an order of chance, by these attributes; without a place that is near another."""
-    things = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
-    answer = ", ".join(" ".join(filter(None, (_attribute(thing, name) for name in order))) for thing in things)
+    """List every object, in random order, by these attributes; an unclear position is left out."""
+    items = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
+    answer = ", ".join(" ".join(filter(None, (_attribute(item, name) for name in order))) for item in items)
     return Question("attributes", f"list {', '.join(order)}", answer)
 
 
-def _attribute(thing: Object, name: str) -> str | None:
-    return region_of(thing) if name == "place" else getattr(thing, name)
+def _attribute(item: Object, name: str) -> str | None:
+    return region_of(item) if name == "place" else getattr(item, name)
 
 
 def _bare(phrase: Phrase) -> str:

@@ -1,4 +1,4 @@
-"""The geometry of the four shapes: which points are inside, and how much of each pixel is covered."""
+"""The geometry of the four shapes: points inside, and coverage of pixels."""
 
 from functools import lru_cache
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 ARM = 0.36
-"""Half the thickness of a cross's arms, as a part of its radius."""
+"""Half the thickness of a cross's arms, as a fraction of its radius."""
 
 
 def inside(shape: str, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which points (``u`` to the right, ``v`` downwards, in units of the radius) lie in ``shape``.
+    """Return which points (``u`` to the right, ``v`` downwards, in units of the radius) are inside ``shape``.
 
-    Raises ValueError for a shape that does not exist.
+    Raises ValueError for an unknown shape.
     """
     match shape:
         case "circle":
@@ -25,12 +25,12 @@ def inside(shape: str, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArra
             return (v <= 0.9) & (abs(u) <= (v + 0.95) / 1.85)
         case "cross":
             return (np.maximum(abs(u), abs(v)) <= 1) & (np.minimum(abs(u), abs(v)) <= ARM)
-    raise ValueError(f"there is no shape {shape!r} in this world")
+    raise ValueError(f"shape {shape!r} does not exist")
 
 
 @lru_cache(maxsize=256)
 def coverage(shape: str, radius: float, half: int, detail: int = 8) -> Floats:
-    """Compute the covered part of each pixel, in 0..1, of a shape centred in a window.
+    """Compute the covered fraction of each pixel, in 0..1, for a shape centred in a window.
 
     Returns [2 * half, 2 * half], read-only. Each pixel is sampled at ``detail`` x ``detail`` points.
     """

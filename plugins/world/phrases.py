@@ -1,4 +1,4 @@
-"""Words for objects: noun phrases with some attributes left out, numbers, articles, relations."""
+"""Phrases for objects: noun phrases with some or all attributes, numbers, articles, relations."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 NUMBER_WORDS: Final = ("zero", "one", "two", "three", "four")
 GENERIC_NOUNS: Final = ("object", "shape")
 SIZE_WORDS: Final[dict[str, tuple[str, ...]]] = {"small": ("small", "little"), "large": ("large", "big")}
-"""What a size may be called; the first word is the usual one."""
+"""Words for each size; the first is the usual one."""
 RELATION_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "left of": ("left of", "to the left of"),
     "right of": ("right of", "to the right of"),
@@ -38,26 +38,26 @@ class Described(Protocol):
 
 
 class Phrase(NamedTuple):
-    """What is said about an object; None for what is left out."""
+    """The attributes of an object that a phrase names; None for those that it leaves out."""
 
     colour: str | None = None
     shape: str | None = None
     size: str | None = None
 
-    def fits(self, thing: Described) -> bool:
-        """Tell whether all that is said is true of ``thing``."""
+    def fits(self, item: Described) -> bool:
+        """Return whether ``item`` has all named attributes."""
         return (
-            (self.colour is None or self.colour == thing.colour)
-            and (self.shape is None or self.shape == thing.shape)
-            and (self.size is None or self.size == thing.size)
+            (self.colour is None or self.colour == item.colour)
+            and (self.shape is None or self.shape == item.shape)
+            and (self.size is None or self.size == item.size)
         )
 
-    def count(self, things: Iterable[Described]) -> int:
-        """Count the things it fits."""
-        return sum(self.fits(thing) for thing in things)
+    def count(self, items: Iterable[Described]) -> int:
+        """Count the items that it fits."""
+        return sum(self.fits(item) for item in items)
 
     def noun(self, plural: bool = False, *, generic: str = "object", size_word: str | None = None) -> str:
-        """Write it without an article: ``"small red circle"``, ``"crosses"``, ``"blue objects"``."""
+        """Write the phrase without an article: ``"small red circle"``, ``"crosses"``, ``"blue objects"``."""
         name = self.shape or generic
         if plural:
             name += "es" if name.endswith("s") else "s"
@@ -65,9 +65,9 @@ class Phrase(NamedTuple):
         return " ".join(word for word in (size, self.colour, name) if word)
 
 
-def describe(thing: Object, *, size: bool = False, colour: bool = True, shape: bool = True) -> Phrase:
-    """Say the named attributes of an object."""
-    return Phrase(thing.colour if colour else None, thing.shape if shape else None, thing.size if size else None)
+def describe(item: Object, *, size: bool = False, colour: bool = True, shape: bool = True) -> Phrase:
+    """Return the phrase with the chosen attributes of an object."""
+    return Phrase(item.colour if colour else None, item.shape if shape else None, item.size if size else None)
 
 
 def with_article(noun: str) -> str:
@@ -81,17 +81,17 @@ def pick(options: Sequence[T], rng: np.random.Generator) -> T:
 
 
 def chance(probability: float, rng: np.random.Generator) -> bool:
-    """Say yes with this probability."""
+    """Return True with this probability."""
     return bool(rng.random() < probability)
 
 
 def usually_first(options: Sequence[T], rng: np.random.Generator, probability: float = 0.7) -> T:
-    """Choose the first option with this probability, else any."""
+    """Choose the first option with this probability, else any option."""
     return options[0] if chance(probability, rng) else pick(options, rng)
 
 
 def varied_noun(phrase: Phrase, rng: np.random.Generator, plural: bool = False, *, generic: str | None = None) -> str:
-    """Write a phrase without an article, with a synonym now and then: ``"little red circles"``."""
+    """Write a phrase without an article, with occasional synonyms: ``"little red circles"``."""
     size_word = usually_first(SIZE_WORDS[phrase.size], rng) if phrase.size else None
     return phrase.noun(plural, generic=generic or usually_first(GENERIC_NOUNS, rng), size_word=size_word)
 

@@ -1,8 +1,8 @@
 """Questions about a scene, with short canonical answers.
 
-Kinds: ``yes_no`` ("yes" or "no"; of three sorts, CLAIM_KINDS), ``how_many`` ("zero" to "four"), ``which_colour``,
-``which_shape``, ``where`` ("top left", "top", ..., "centre") and ``left_of`` (what is left of, right of, above or
-below; "a red circle"). A question is asked only when its answer is beyond doubt.
+Types: ``yes_no`` ("yes" or "no"; of three subtypes, CLAIM_TYPES), ``how_many`` ("zero" to "four"), ``which_colour``,
+``which_shape``, ``where`` ("top left", "top", ..., "centre") and ``left_of`` (which object is left of, right of, above
+or below another; "a red circle"). Questions are asked only where the answer is unambiguous.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,8 +27,8 @@ from .phrases import (
 )
 from .scene import COLOURS, OPPOSITE, RELATIONS, SHAPES, SIZES, Kind, Object, Scene, region_of, relation_of
 
-QUESTION_KINDS: Final = ("yes_no", "how_many", "which_colour", "which_shape", "where", "left_of")
-CLAIM_KINDS: Final = ("yes_no_existence", "yes_no_number", "yes_no_relation")
+QUESTION_TYPES: Final = ("yes_no", "how_many", "which_colour", "which_shape", "where", "left_of")
+CLAIM_TYPES: Final = ("yes_no_existence", "yes_no_number", "yes_no_relation")
 
 EXISTS_FRAMES: Final = (
     "is there {}?",
@@ -49,68 +49,68 @@ SHAPE_FRAMES: Final = ("what shape is the {}?", "which shape is the {}?", "what 
 WHERE_FRAMES: Final = ("where is the {}?", "where in the picture is the {}?", "in which part of the picture is the {}?")
 RELATIVE_FRAMES: Final = ("what is {} the {}?", "which object is {} the {}?", "what can you see {} the {}?")
 
-_RARITY: Final = (1.0, 1.2, 1.8, 6.0, 32.0)
-"""Weights of the answers to how_many, so that all come about equally often although few scenes have four of a kind."""
+_ANSWER_WEIGHTS: Final = (1.0, 1.2, 1.8, 6.0, 32.0)
+"""Weights of the answers to how_many, which balance them although few scenes have four equal objects."""
 
 
 class Question(NamedTuple):
-    """A question of one of QUESTION_KINDS, and its answer; all lower case."""
+    """A question of one of QUESTION_TYPES, and its answer; all lower case."""
 
-    kind: str
+    type: str
     text: str
     answer: str
 
 
-Ask = Callable[[Scene, np.random.Generator], Question | None]
+Asker = Callable[[Scene, np.random.Generator], Question | None]
 
 
 def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    """Ask about a scene: two questions to be answered yes or no, and one of each other kind that has a clear answer.
+    """Ask about a scene: two yes-no questions, and one of each other type that has a clear answer.
 
-    The order is random, and so are yes and no, or else the first answer would give away the second; now and then the
-    two are the same question. "No" never denies a held-out composition of a training scene: a model would otherwise
+    The order is random, and so are yes and no, since the first answer would otherwise reveal the second; occasionally
+    both questions are the same. A "no" never denies a held-out composition in a training scene, since a model would
     learn that those compositions do not exist.
     """
-    asked = (ASK[kind](scene, rng) for kind in ("yes_no", *QUESTION_KINDS))
-    found = [question for question in asked if question is not None]
-    return [found[int(i)] for i in rng.permutation(len(found))]
+    possible = (ASKERS[name](scene, rng) for name in ("yes_no", *QUESTION_TYPES))
+    asked = [question for question in possible if question is not None]
+    return [asked[int(i)] for i in rng.permutation(len(asked))]
 
 
-def questions_of(scene: Scene, rng: np.random.Generator, kinds: Sequence[str], most: int) -> list[Question]:
-    """Ask ``most`` different questions of QUESTION_KINDS and CLAIM_KINDS by turns, or fewer where there are no more."""
-    turns = [kinds[int(i)] for i in rng.permutation(len(kinds))]
-    found: dict[str, Question] = {}
-    for turn in range(4 * max(most, len(kinds))):
-        question = ASK[turns[turn % len(turns)]](scene, rng)
+def questions_of(scene: Scene, rng: np.random.Generator, types: Sequence[str], most: int) -> list[Question]:
+    """Ask ``most`` different questions of these types in turn, or fewer where the scene allows no more."""
+    turns = [types[int(i)] for i in rng.permutation(len(types))]
+    by_text: dict[str, Question] = {}
+    for turn in range(4 * max(most, len(types))):
+        question = ASKERS[turns[turn % len(turns)]](scene, rng)
         if question is not None:
-            found.setdefault(question.text, question)
-        if len(found) == most:
+            by_text.setdefault(question.text, question)
+        if len(by_text) == most:
             break
-    return list(found.values())
+    return list(by_text.values())
 
 
 def ask_yes_no(scene: Scene, rng: np.random.Generator, answer: str, *, relations: bool = True) -> Question:
-    """Ask whether something is there, is there so many times, or, with ``relations``, stands in a relation.
+    """Ask whether an object exists, has a count, or, with ``relations``, is in a relation.
 
-    ``answer`` is "yes" or "no"; the question is made to fit it.
+    ``answer`` is "yes" or "no", and the question is chosen to fit it.
     """
-    sort = rng.random()
+    draw = rng.random()
     text = None
-    if relations and sort < 0.4:
+    if relations and draw < 0.4:
         text = _relation_claim(scene, rng, answer == "yes")
-    elif sort < 0.55:
+    elif draw < 0.55:
         text = _count_claim(scene, rng, answer == "yes")
     return Question("yes_no", text or _existence_claim(scene, rng, answer == "yes"), answer)
 
 
 def ask_how_many(scene: Scene, rng: np.random.Generator, answer: int | None = None) -> Question | None:
-    """Count objects of a phrase; with ``answer``, choose a phrase that is counted so, or return None."""
+    """Ask for the number of objects of a phrase; with ``answer``, of one with this number, or return None."""
     by_count: dict[int, list[Phrase]] = {}
     for phrase in countable(scene, rng):
         by_count.setdefault(phrase.count(scene.objects), []).append(phrase)
     if answer is None:
         counts = sorted(by_count)
-        weights = np.array([_RARITY[count] for count in counts])
+        weights = np.array([_ANSWER_WEIGHTS[count] for count in counts])
         answer = counts[int(rng.choice(len(counts), p=weights / weights.sum()))]
     if answer not in by_count:
         return None
@@ -120,61 +120,61 @@ def ask_how_many(scene: Scene, rng: np.random.Generator, answer: int | None = No
 
 def ask_which_colour(scene: Scene, rng: np.random.Generator) -> Question | None:
     """Ask for the colour of the only object of a shape, or of all objects of a shape that share one colour."""
-    thing = pick(scene.objects, rng)
-    options = [Phrase(shape=thing.shape), Phrase(shape=thing.shape, size=thing.size), Phrase(size=thing.size), Phrase()]
-    clear = [phrase for phrase in options if {o.colour for o in scene.objects if phrase.fits(o)} == {thing.colour}]
+    item = pick(scene.objects, rng)
+    options = [Phrase(shape=item.shape), Phrase(shape=item.shape, size=item.size), Phrase(size=item.size), Phrase()]
+    clear = [phrase for phrase in options if {o.colour for o in scene.objects if phrase.fits(o)} == {item.colour}]
     if not clear:
         return None
     phrase = usually_first(clear, rng)
     plural = phrase.count(scene.objects) > 1
     text = pick(COLOUR_FRAMES, rng).format(varied_noun(phrase, rng, plural), be="are" if plural else "is")
-    return Question("which_colour", text, thing.colour)
+    return Question("which_colour", text, item.colour)
 
 
 def ask_which_shape(scene: Scene, rng: np.random.Generator) -> Question | None:
     """Ask for the shape of the only object of a colour or size."""
-    thing = pick(scene.objects, rng)
-    options = (Phrase(thing.colour), Phrase(thing.colour, size=thing.size), Phrase(size=thing.size), Phrase())
+    item = pick(scene.objects, rng)
+    options = (Phrase(item.colour), Phrase(item.colour, size=item.size), Phrase(size=item.size), Phrase())
     clear = [phrase for phrase in options if phrase.count(scene.objects) == 1]
     if not clear:
         return None
     noun = varied_noun(usually_first(clear, rng), rng, generic="object")
-    return Question("which_shape", pick(SHAPE_FRAMES, rng).format(noun), thing.shape)
+    return Question("which_shape", pick(SHAPE_FRAMES, rng).format(noun), item.shape)
 
 
 def ask_where(scene: Scene, rng: np.random.Generator) -> Question | None:
     """Ask in which ninth of the picture an object is."""
-    clear = [thing for thing in scene.objects if region_of(thing) is not None]
+    clear = [item for item in scene.objects if region_of(item) is not None]
     if not clear:
         return None
-    thing = pick(clear, rng)
-    phrase = _unique_phrase(scene, thing, rng)
-    region = region_of(thing)
+    item = pick(clear, rng)
+    phrase = _unique_phrase(scene, item, rng)
+    region = region_of(item)
     if phrase is None or region is None:
         return None
     return Question("where", pick(WHERE_FRAMES, rng).format(varied_noun(phrase, rng)), region)
 
 
 def ask_left_of(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Ask what stands in a relation to an object, where exactly one object does and no other nearly does."""
+    """Ask which object is in a relation to another, where exactly one is and no other nearly is."""
     clear: list[tuple[str, Object, Object]] = []
     for reference, relation in product(scene.objects, RELATIONS):
-        others = [thing for thing in scene.objects if thing is not reference]
-        fitting = [thing for thing in others if relation_of(thing, reference) == relation]
-        if len(fitting) == 1 and not any(_nearly(thing, relation, reference) for thing in others):
+        others = [item for item in scene.objects if item is not reference]
+        fitting = [item for item in others if relation_of(item, reference) == relation]
+        if len(fitting) == 1 and not any(_nearly(item, relation, reference) for item in others):
             clear.append((relation, reference, fitting[0]))
     if not clear:
         return None
-    relation, reference, thing = pick(clear, rng)
+    relation, reference, item = pick(clear, rng)
     phrase = _unique_phrase(scene, reference, rng)
     if phrase is None:
         return None
     words = pick(RELATION_WORDS[relation], rng)
     text = pick(RELATIVE_FRAMES, rng).format(words, varied_noun(phrase, rng))
-    return Question("left_of", text, with_article(describe(thing).noun()))
+    return Question("left_of", text, with_article(describe(item).noun()))
 
 
-def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -> Ask:
+def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -> Asker:
     def ask(scene: Scene, rng: np.random.Generator) -> Question | None:
         true = chance(0.5, rng)
         text = claim(scene, rng, true)
@@ -183,11 +183,11 @@ def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -
     return ask
 
 
-def _nearly(thing: Object, relation: str, reference: Object) -> bool:
-    """Tell whether ``thing`` is on that side of ``reference``, but too close to the diagonal to say so."""
-    if relation_of(thing, reference) is not None:
+def _nearly(item: Object, relation: str, reference: Object) -> bool:
+    """Return whether ``item`` is on that side of ``reference``, but too close to the diagonal to be clear."""
+    if relation_of(item, reference) is not None:
         return False
-    dx, dy = thing.x - reference.x, thing.y - reference.y
+    dx, dy = item.x - reference.x, item.y - reference.y
     return {"left of": dx < 0, "right of": dx > 0, "above": dy < 0, "below": dy > 0}[relation]
 
 
@@ -213,7 +213,7 @@ def _relation_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str |
 def _count_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str | None:
     phrases = countable(scene, rng)
     several = [phrase for phrase in phrases if phrase.count(scene.objects) > 1]
-    # False claims are made of the same scenes as true ones, or else the wording would give the answer away.
+    # False claims are made about the same scenes as true ones, since the phrasing would otherwise reveal the answer.
     if not several:
         return None
     phrase = pick(several if true or chance(0.7, rng) else phrases, rng)
@@ -234,17 +234,17 @@ def _existence_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str:
                 phrase = changed
                 break
         else:
-            absent = set(COLOURS) - {thing.colour for thing in scene.objects}
+            absent = set(COLOURS) - {item.colour for item in scene.objects}
             phrase = Phrase(colour=pick(sorted(absent), rng))
     return pick(EXISTS_FRAMES, rng).format(singular(phrase, rng))
 
 
 def _implied(phrase: Phrase, scene: Scene) -> set[Composition]:
-    """Collect what would be a composition of the scene if there were an object of this phrase."""
+    """Collect the compositions that the scene would show with an object of this phrase."""
     implied: set[Composition] = set()
     if phrase.colour and phrase.shape:
         kind = Kind(phrase.colour, phrase.shape)
-        implied |= {paired(kind, thing.kind) for thing in scene.objects if thing.kind != kind}
+        implied |= {paired(kind, item.kind) for item in scene.objects if item.kind != kind}
     return implied
 
 
@@ -253,57 +253,57 @@ def _deniable(scene: Scene, compositions: set[Composition]) -> bool:
 
 
 def _changed(phrase: Phrase, scene: Scene, rng: np.random.Generator) -> Phrase:
-    """Change one attribute that a phrase names, preferably to one that another object has."""
+    """Change one named attribute of a phrase, often to the value of another object."""
     named = [field for field, value in zip(Phrase._fields, phrase, strict=True) if value is not None]
     field = pick(named, rng)
     values: dict[str, tuple[str, ...]] = {"colour": COLOURS, "shape": SHAPES, "size": SIZES}
-    near = tuple(getattr(thing, field) for thing in scene.objects)
-    value = pick(near if chance(0.5, rng) else values[field], rng)
+    present = tuple(getattr(item, field) for item in scene.objects)
+    value = pick(present if chance(0.5, rng) else values[field], rng)
     return phrase._replace(**{field: value})
 
 
-def _some_phrase(thing: Object, rng: np.random.Generator) -> Phrase:
-    kind = rng.random()
-    if kind < 0.5:
-        return describe(thing)
-    if kind < 0.65:
-        return describe(thing, size=True)
-    if kind < 0.8:
-        return describe(thing, colour=False)
-    if kind < 0.9:
-        return describe(thing, shape=False)
-    return describe(thing, colour=False, size=True)
+def _some_phrase(item: Object, rng: np.random.Generator) -> Phrase:
+    draw = rng.random()
+    if draw < 0.5:
+        return describe(item)
+    if draw < 0.65:
+        return describe(item, size=True)
+    if draw < 0.8:
+        return describe(item, colour=False)
+    if draw < 0.9:
+        return describe(item, shape=False)
+    return describe(item, colour=False, size=True)
 
 
-def _unique_phrase(scene: Scene, thing: Object, rng: np.random.Generator) -> Phrase | None:
-    """Find words that fit this object and no other, or None."""
+def _unique_phrase(scene: Scene, item: Object, rng: np.random.Generator) -> Phrase | None:
+    """Find a phrase that fits this object and no other, or return None."""
     options = (
-        describe(thing),
-        describe(thing, colour=False),
-        describe(thing, shape=False),
-        describe(thing, size=True),
-        describe(thing, colour=False, size=True),
+        describe(item),
+        describe(item, colour=False),
+        describe(item, shape=False),
+        describe(item, size=True),
+        describe(item, colour=False, size=True),
     )
     clear = [phrase for phrase in options if phrase.count(scene.objects) == 1]
     return usually_first(clear, rng, 0.5) if clear else None
 
 
 def countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
-    """Collect phrases worth counting: of what is there, and a few of what is not."""
+    """Collect phrases to count: those of the objects of the scene, and a few of absent objects."""
     phrases = {Phrase()}
-    for thing in scene.objects:
-        phrases |= {describe(thing), describe(thing, colour=False), describe(thing, shape=False)}
-        phrases |= {describe(thing, colour=False, size=True), Phrase(size=thing.size)}
+    for item in scene.objects:
+        phrases |= {describe(item), describe(item, colour=False), describe(item, shape=False)}
+        phrases |= {describe(item, colour=False, size=True), Phrase(size=item.size)}
     for phrase in (Phrase(pick(COLOURS, rng)), Phrase(shape=pick(SHAPES, rng))):
         phrases.add(phrase)
     mixed = Phrase(pick(scene.objects, rng).colour, pick(SHAPES, rng))
     if _deniable(scene, _implied(mixed, scene)):
         phrases.add(mixed)
-    # Sets of tuples are ordered by a hash that differs between processes.
+    # The order of a set of tuples depends on hashes, which differ between processes.
     return sorted(phrases, key=lambda phrase: tuple(word or "" for word in phrase))
 
 
-ASK: Final[dict[str, Ask]] = {
+ASKERS: Final[dict[str, Asker]] = {
     "yes_no": lambda scene, rng: ask_yes_no(scene, rng, pick(("yes", "no"), rng)),
     "yes_no_existence": _claiming(_existence_claim),
     "yes_no_number": _claiming(_count_claim),
@@ -314,4 +314,4 @@ ASK: Final[dict[str, Ask]] = {
     "where": ask_where,
     "left_of": ask_left_of,
 }
-"""How a question of each kind is asked, or not where the scene allows none."""
+"""Question type -> the function that asks such a question, or returns None where the scene allows none."""

@@ -1,4 +1,4 @@
-"""Drawing a scene: antialiased, from masks that are computed once for each shape and size."""
+"""Antialiased rendering of scenes, from masks that are computed once per shape and size."""
 
 from functools import cache
 
@@ -10,12 +10,12 @@ from .scene import PALETTE, PICTURE_SIZE, TINTS, Scene
 
 
 def render(scene: Scene) -> NDArray[np.uint8]:
-    """Draw a scene: RGB [64, 64, 3]. Later objects cover earlier ones; what lies outside is cut off."""
+    """Draw a scene: RGB [64, 64, 3]. Later objects cover earlier ones; parts outside of the picture are cut off."""
     picture = _canvas(scene.background).copy()
-    for thing in scene.objects:
-        keep, paint = _stamp(thing.shape, thing.radius, thing.colour)
+    for item in scene.objects:
+        keep, paint = _stamp(item.shape, item.radius, item.colour)
         half = keep.shape[0] // 2
-        left, top = thing.x - half, thing.y - half
+        left, top = item.x - half, item.y - half
         rows = slice(max(0, -top), max(0, PICTURE_SIZE - top))
         columns = slice(max(0, -left), max(0, PICTURE_SIZE - left))
         window = picture[max(0, top) : max(0, top + 2 * half), max(0, left) : max(0, left + 2 * half)]
@@ -31,6 +31,6 @@ def _canvas(background: str) -> Floats:
 
 @cache
 def _stamp(shape: str, radius: int, colour: str) -> tuple[Floats, Floats]:
-    """Return what is kept of the picture below, and what is added to it: each [side, side, 3]."""
+    """Return the factor for the picture below, and the colour to add to it: each [side, side, 3]."""
     covered = coverage(shape, radius, radius + 1)[..., None]
     return np.repeat(1 - covered, 3, axis=2), covered * np.array(PALETTE[colour], np.float32)

@@ -1,4 +1,4 @@
-"""What the world of shapes is made of: objects on a plain background, and the relations between them.
+"""Scenes: objects on a plain background, and the relations between them.
 
 Coordinates are in pixels with the origin in the top left corner; pixel ``i`` covers ``[i, i + 1]``, so an object whose
 centre is a whole number is symmetric about the edge between two pixels.
@@ -21,7 +21,7 @@ PALETTE: Final[dict[str, tuple[int, int, int]]] = {
     "purple": (148, 62, 190),
     "orange": (245, 132, 28),
 }
-"""RGB of every object colour."""
+"""RGB value of every object colour."""
 COLOURS: Final = tuple(PALETTE)
 
 TINTS: Final[dict[str, tuple[int, int, int]]] = {
@@ -29,24 +29,24 @@ TINTS: Final[dict[str, tuple[int, int, int]]] = {
     "silver": (208, 212, 216),
     "slate": (64, 68, 78),
 }
-"""RGB of every background."""
+"""RGB value of every background."""
 BACKGROUNDS: Final = tuple(TINTS)
 LIGHT_BACKGROUNDS: Final = ("white", "silver")
 
 RADII: Final[dict[str, int]] = {"small": 7, "large": 11}
-"""Half the width of an object in pixels; the areas differ by a factor of about 2.5."""
+"""Half the width of an object in pixels; areas differ by a factor of about 2.5."""
 GAP: Final = 4
-"""Least free space between the boxes of two objects, in pixels."""
+"""Minimum distance between the boxes of two objects, in pixels."""
 MARGIN: Final = 1
-"""Least free space between an object's box and the edge of the picture, in pixels."""
+"""Minimum distance between an object's box and the edge of the picture, in pixels."""
 CLEAR_RATIO: Final = 1.25
-"""A relation holds when the distance along its axis exceeds the other axis' by this factor."""
+"""A relation holds if the distance along its axis exceeds that along the other axis by this factor."""
 
 OPPOSITE: Final[dict[str, str]] = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
 class Kind(NamedTuple):
-    """A colour and a shape: what an object is called when its size is left out."""
+    """The kind of an object: its colour and shape."""
 
     colour: str
     shape: str
@@ -82,12 +82,12 @@ class Scene:
 
     @property
     def is_dark(self) -> bool:
-        """Whether the background is one of the dark tints."""
+        """Whether the background is dark."""
         return self.background not in LIGHT_BACKGROUNDS
 
 
 class Placed(Protocol):
-    """Anything with a centre: an object of a scene, or one that was seen in a picture."""
+    """Anything with a centre: an object of a scene, or one that was detected in a picture."""
 
     @property
     def x(self) -> float:
@@ -99,9 +99,9 @@ class Placed(Protocol):
 
 
 def relation_of(a: Placed, b: Placed, ratio: float = CLEAR_RATIO) -> str | None:
-    """Say how ``a`` stands to ``b`` (``"left of"`` means that ``a`` is left of ``b``).
+    """Return the relation of ``a`` to ``b``: ``"left of"`` means that ``a`` is left of ``b``.
 
-    Judged by the centres: the longer axis decides. None when neither axis is longer by ``ratio``.
+    The axis with the longer distance between the centres decides; None if neither is longer by ``ratio``.
     """
     dx, dy = a.x - b.x, a.y - b.y
     across, along = abs(dx), abs(dy)
@@ -113,16 +113,16 @@ def relation_of(a: Placed, b: Placed, ratio: float = CLEAR_RATIO) -> str | None:
 
 
 def in_reading_order(objects: Sequence[Object]) -> list[Object]:
-    """Sort objects as one reads: by the upper edges of their boxes, those at one height from left to right."""
-    return sorted(objects, key=lambda thing: (thing.y - thing.radius, thing.x))
+    """Sort objects in reading order: by the upper edges of their boxes, then from left to right."""
+    return sorted(objects, key=lambda item: (item.y - item.radius, item.x))
 
 
-def region_of(thing: Placed) -> str | None:
-    """Name the ninth of the picture that ``thing`` is in: ``"top left"``, ``"top"``, ..., ``"centre"``.
+def region_of(item: Placed) -> str | None:
+    """Return the ninth of the picture that ``item`` is in: ``"top left"``, ``"top"``, ..., ``"centre"``.
 
-    None when the centre is within two pixels of a border between two ninths.
+    None if the centre is within two pixels of a border between two ninths.
     """
-    column, row = _third(thing.x), _third(thing.y)
+    column, row = _third(item.x), _third(item.y)
     if column is None or row is None:
         return None
     vertical = ("top", "", "bottom")[row]

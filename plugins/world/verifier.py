@@ -1,8 +1,8 @@
-"""Reading a picture back into objects, from its pixels alone.
+"""Detection of the objects in a picture, from its pixels alone.
 
-Knows the palette and the outlines of the shapes, but neither the scene nor how it was drawn. It takes the background
-from the edge of the picture, finds the connected parts that differ from it, names each part's colour by the nearest
-of the palette to the median of its core, and fits every shape at several scales around the part's centroid.
+The verifier knows the palette and the outlines of the shapes, but neither the scene nor its rendering. It takes the
+background from the edge of the picture, finds the connected components that differ from it, classifies the colour of
+each by the palette's nearest to the median of its core, and fits every shape at several scales around its centroid.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from .outlines import Floats, inside_samples
 from .scene import COLOURS, PALETTE, PICTURE_SIZE, RADII, SHAPES
 
 CONTRAST: Final = 50.0
-"""Distance from the background, in RGB levels, from which a pixel belongs to an object."""
-SPECK: Final = 20
-"""Parts with fewer pixels are taken for noise; the smallest object covers about 90."""
+"""Minimum distance from the background, in RGB levels, of a pixel of an object."""
+MIN_AREA: Final = 20
+"""Minimum number of pixels of an object; smaller components are noise. The smallest object covers about 90."""
 HALF: Final = 16
 """Half the width of the window in which shapes are fitted, in pixels."""
 
@@ -32,11 +32,11 @@ _SIZE_BORDER: Final = (RADII["small"] + RADII["large"]) / 2
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """An object as seen in a picture; ``x`` and ``y`` are the centre of its box in pixels.
+class Detection:
+    """An object that was detected in a picture; ``x`` and ``y`` are the centre of its box in pixels.
 
-    ``confidence`` in 0..1 is how well the part matches the ideal shape (intersection over union of soft masks), times
-    how uniform its colour is. Objects of true pictures are above 0.9; below 0.6 a part is hardly a shape of this world.
+    ``confidence`` in 0..1 is the match with the ideal shape (intersection over union of soft masks) times the
+    uniformity of the colour. It is above 0.9 for rendered objects; below 0.6, a component is hardly one of the shapes.
     """
 
     shape: str
@@ -47,21 +47,21 @@ class Seen:
     confidence: float
 
 
-def read_picture(picture: NDArray[np.uint8]) -> list[Seen]:
-    """List what is seen in an RGB picture [64, 64, 3], from top to bottom; specks are left out.
+def detect_objects(picture: NDArray[np.uint8]) -> list[Detection]:
+    """Detect the objects in an RGB picture [64, 64, 3], from top to bottom; noise is left out.
 
     Raises ValueError for a picture of another size or type.
     """
     if picture.shape != (PICTURE_SIZE, PICTURE_SIZE, 3) or picture.dtype != np.uint8:
-        wanted = f"uint8 [{PICTURE_SIZE}, {PICTURE_SIZE}, 3]"
-        raise ValueError(f"the picture is {picture.dtype} {list(picture.shape)}, but must be {wanted}")
+        expected = f"uint8 [{PICTURE_SIZE}, {PICTURE_SIZE}, 3]"
+        raise ValueError(f"the picture is {picture.dtype} {list(picture.shape)}, but must be {expected}")
     pixels = picture.astype(np.float32)
     background = _background(pixels)
     difference = pixels - background
     labels, number = connected_components((difference * difference).sum(2) > CONTRAST**2)
     sizes = np.bincount(labels.ravel(), minlength=number + 1)
     return [
-        _read_part(background, difference, labels == label) for label in range(1, number + 1) if sizes[label] >= SPECK
+        _detect(background, difference, labels == label) for label in range(1, number + 1) if sizes[label] >= MIN_AREA
     ]
 
 
@@ -71,17 +71,17 @@ def _background(pixels: Floats) -> Floats:
     return middle
 
 
-def _read_part(background: Floats, difference: Floats, part: NDArray[np.bool_]) -> Seen:
+def _detect(background: Floats, difference: Floats, part: NDArray[np.bool_]) -> Detection:
     core = _eroded(part)
-    if core.sum() < SPECK // 2:
+    if core.sum() < MIN_AREA // 2:
         core = part
     colour, uniformity = _colour(difference[core], _PALETTE - background)
     direction = np.median(difference[core], axis=0).astype(np.float32)
-    # The share of the object's colour in each pixel, as blurred or antialiased edges mix it with the background.
+    # The fraction of the object's colour in each pixel, since blurred or antialiased edges mix it with the background.
     share = (difference @ direction) / max(float(direction @ direction), 1.0)
     share = np.where(_dilated(part), np.clip(share, 0, 1), 0).astype(np.float32)
     fit = _fit(share)
-    return Seen(
+    return Detection(
         fit.shape,
         COLOURS[colour],
         "small" if fit.radius < _SIZE_BORDER else "large",
@@ -92,7 +92,7 @@ def _read_part(background: Floats, difference: Floats, part: NDArray[np.bool_]) 
 
 
 def _colour(core: Floats, palette: Floats) -> tuple[int, float]:
-    """Return the palette index of the median of [n, 3] pixels, and the part of them that agree with it.
+    """Return the palette index of the median of [n, 3] pixels, and the fraction of them that agree with it.
 
     Pixels and palette are differences from the background.
     """
@@ -102,10 +102,10 @@ def _colour(core: Floats, palette: Floats) -> tuple[int, float]:
 
 
 def _distances(colours: Floats, palette: Floats) -> Floats:
-    """Measure [n, 3] colours against [colours, 3]: squared distance [n, colours] to the nearest admissible mix.
+    """Compute squared distances [n, colours] of [n, 3] colours to the nearest admissible mix of [colours, 3].
 
-    A thin shape that was blurred keeps its hue but not its strength, so mixes with the background down to
-    ``_WEAKEST`` count as the colour itself.
+    A blurred thin shape keeps its hue but not its strength, so mixes with the background down to ``_WEAKEST`` count as
+    the colour itself.
     """
     strength = np.clip((colours @ palette.T) / (palette * palette).sum(1), _WEAKEST, 1)
     difference = colours[:, None] - strength[..., None] * palette
@@ -143,7 +143,7 @@ def _fit(share: Floats) -> _Fit:
     matches = shared / (energies + float(window @ window) - shared)
     best = int(matches.argmax())
     template = templates[best]
-    # What lies outside the window is no part of the shape.
+    # Pixels outside of the window are not part of the shape.
     inside = float(window.sum()) / total
     return _Fit(
         template.shape, template.radius, left + template.x, top + template.y, float(matches[best]) * min(inside, 1.0)
@@ -152,7 +152,7 @@ def _fit(share: Floats) -> _Fit:
 
 @lru_cache(maxsize=1)
 def _templates() -> tuple[list[_Template], Floats, Floats]:
-    """Build every shape, radius and shift of the centroid: the templates, their masks [n, pixels], their energies."""
+    """Build the templates of all shapes, radii and shifts, their masks [n, pixels] and their energies."""
     templates: list[_Template] = []
     masks: list[Floats] = []
     side = 2 * HALF

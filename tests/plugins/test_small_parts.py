@@ -3,14 +3,14 @@
 import pytest
 import torch
 from janiform import Codes, Features, Grid, Hidden, Misfit
-from janiform_plugins.adapters.mlp.config import MlpAdapterConfig
-from janiform_plugins.adapters.mlp.model import MlpAdapter
-from janiform_plugins.embeddings.table.config import TableConfig
-from janiform_plugins.embeddings.table.model import TableEmbedding
-from janiform_plugins.encoders.siglip.config import SiglipConfig
-from janiform_plugins.encoders.siglip.model import SiglipEncoder
-from janiform_plugins.heads.mlp.config import MlpHeadConfig
-from janiform_plugins.heads.mlp.model import MlpHead
+from janiform_plugins.adapters.config import MlpAdapterConfig
+from janiform_plugins.adapters.projections import MlpAdapter
+from janiform_plugins.embeddings.config import TableConfig
+from janiform_plugins.embeddings.table import TableEmbedding
+from janiform_plugins.encoders.config import SiglipConfig
+from janiform_plugins.encoders.siglip import SiglipEncoder
+from janiform_plugins.heads.config import MlpHeadConfig
+from janiform_plugins.heads.single import MlpHead
 
 GRID = Grid(2, 3)
 HIDDEN = Hidden(width=12, vocabulary=50, context=64, layers=1, kv_heads=1, head_width=12)
@@ -29,7 +29,7 @@ def test_an_adapter_keeps_the_tokens_and_their_grid():
 
 
 def test_an_adapter_refuses_codes():
-    with pytest.raises(Misfit, match="put an embedding between"):
+    with pytest.raises(Misfit, match="add an embedding"):
         MlpAdapterConfig().adapt(CODES, HIDDEN)
 
 
@@ -60,7 +60,7 @@ def test_a_head_measures_and_samples_codes():
 
 def test_a_head_refuses_what_it_cannot_predict():
     assert MlpHeadConfig().predict(HIDDEN, CODES).vocabulary == 20
-    with pytest.raises(Misfit, match="predicts one code a position, but the tokenizer gives 3"):
+    with pytest.raises(Misfit, match="predicts one code per position, but the tokenizer gives 3"):
         MlpHeadConfig().predict(HIDDEN, DEEP)
 
 

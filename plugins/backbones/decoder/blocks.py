@@ -2,7 +2,8 @@
 
 B rows    T positions    H hidden width    h heads    Dh head width
 
-Projections of the same input are fused: a decoding step is bound by the number of kernels and by reading each weight once.
+Projections of the same input are fused, since a decoding step is bound by the number of kernels and by reading each
+weight once.
 """
 
 from __future__ import annotations

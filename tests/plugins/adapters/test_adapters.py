@@ -23,7 +23,7 @@ from janiform import (
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Pathway, Use
-from janiform_plugins.adapters.pixel_shuffle.model import merge
+from janiform_plugins.adapters.pixel_shuffle import merge
 from torch import nn
 from torch.nn.functional import gelu, layer_norm, linear, pixel_unshuffle
 from transformers import Idefics3Config, InternVLConfig, InternVLVisionConfig, LlamaConfig, Qwen2Config
@@ -95,7 +95,7 @@ def test_tokens_are_kept_merged_or_replaced() -> None:
 def test_codes_are_refused(name: str) -> None:
     config = registry().find("adapter", name).config()
     with pytest.raises(
-        Misfit, match=f"adapter '{name}' maps features .* but is given codes .*: put an embedding between"
+        Misfit, match=f"adapter '{name}' needs features .* but its source is codes .*: add an embedding"
     ):
         config.adapt(Codes(vocabulary=20, grid=Grid(2, 2), width=5), hidden_of(8))
 
@@ -103,11 +103,11 @@ def test_codes_are_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "source", "said"),
     [
-        ("identity", {}, Features(4, 6), "features have a width of 6 and the backbone one of 8"),
-        ("pixel-shuffle", {}, Features(4, 6), r"features \[B, 4, 6\] lie on none"),
+        ("identity", {}, Features(4, 6), "the width of the features, which is 6, but the backbone has a width of 8"),
+        ("pixel-shuffle", {}, Features(4, 6), r"features \[B, 4, 6\] are not on a grid"),
         ("pixel-shuffle", {}, Features(12, 6, Grid(4, 3)), "squares of 2×2 features, which do not fill a grid of 4×3"),
         ("pixel-shuffle", {"factor": 4}, Features(24, 6, Grid(6, 4)), "do not fill a grid of 6×4"),
-        ("resampler", {"heads": 3}, Features(4, 6), "hidden width of 8, which does not divide into 3 heads"),
+        ("resampler", {"heads": 3}, Features(4, 6), "hidden width of 8, which is not a multiple of 3 heads"),
     ],
 )
 def test_what_does_not_fit_is_said(name: str, settings: dict[str, Any], source: Features, said: str) -> None:

@@ -101,12 +101,12 @@ def test_contradictions_are_told_at_once(folder: Path) -> None:
     for said in (
         "config.json: image_token_id: is 1000000, but the id of '<image_placeholder>' in tokenizer.json is 765",
         "vision_config.projection_dim: is 5, but text_config.hidden_size is 96",
-        "vision_config.use_qk_norm: is true, and this layout is read with false only",
-        "vision_config.image_size: is a whole number from 1 to 16777216, not [64, 32]",
+        "vision_config.use_qk_norm: is true, but janiform supports false only",
+        "vision_config.image_size: must be a whole number from 1 to 16777216, not [64, 32]",
         "vq_config.image_token_embed_dim: is 7",
         "vq_config.double_latent: is true",
         "vq_config.base_channels: is 33, which does not divide into the 32 groups",
-        'text_config.rope_parameters.rope_type: is "yarn", and this layout is read with "default" only',
+        'text_config.rope_parameters.rope_type: is "yarn", but janiform supports "default" only',
     ):
         assert said in told
 

@@ -170,9 +170,9 @@ def test_weights_are_read_into_the_wanted_type(folder: Path, state: dict[str, to
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"model_type": "multi_modality", ', "config.json: is damaged or no JSON"),
+        ('{"model_type": "multi_modality", ', "config.json: is not valid JSON"),
         ('{"model_type": "multi_modality"}', "config.json: language_config: is missing"),
-        ('{"model_type": "multi_modality", "vision_config": 3}', "vision_config: is a table, not 3"),
+        ('{"model_type": "multi_modality", "vision_config": 3}', "vision_config: must be a table, not 3"),
     ],
 )
 def test_damaged_configs_are_told(folder: Path, text: str, said: str) -> None:
@@ -194,20 +194,20 @@ def test_all_mistakes_of_the_configs_are_told_at_once(folder: Path) -> None:
     change(folder, lambda said: said.update(sft_format="plain", num_image_tokens=576), "processor_config.json")
     told = refused(folder)
     for said in (
-        "config.json: language_config.hidden_size: is a whole number from 1",
-        'language_config.num_attention_heads: is a whole number from 1 to 16777216, not "4"',
-        "language_config.rms_norm_eps: is a number above 0, not NaN",
-        "language_config.num_hidden_layers: is a whole number from 1 to 1024, not 1000000000",
-        'language_config.hidden_act: is "gelu", and this layout is read with "silu" only',
-        "language_config.vocab_size: is a whole number",
+        "config.json: language_config.hidden_size: must be a whole number from 1",
+        'language_config.num_attention_heads: must be a whole number from 1 to 16777216, not "4"',
+        "language_config.rms_norm_eps: must be a number above 0, not NaN",
+        "language_config.num_hidden_layers: must be a whole number from 1 to 1024, not 1000000000",
+        'language_config.hidden_act: is "gelu", but janiform supports "silu" only',
+        "language_config.vocab_size: must be a whole number",
         "vision_config.params.select_layer: is -2",
-        "vision_config.params.mlp_ratio: is a number above 0, not Infinity",
+        "vision_config.params.mlp_ratio: must be a number above 0, not Infinity",
         "vision_config.params.image_size: is 64, which is not a multiple of patch_size 24",
-        "gen_vision_config.params.ch_mult: is a list of at most 12 whole numbers",
+        "gen_vision_config.params.ch_mult: must be a list of at most 12 whole numbers",
         "gen_head_config.params.image_token_size: is 5, but gen_vision_config.params.image_token_size is 128",
         "aligner_config.params.projector_type: is",
         "preprocessor_config.json: size: is 384, but the vision model's image_size is 64",
-        "preprocessor_config.json: image_mean: is a list of three numbers",
+        "preprocessor_config.json: image_mean: must be a list of three numbers",
         'processor_config.json: sft_format: is "plain"',
         "processor_config.json: num_image_tokens: is 576, but the encoder's grid is",
     ):
@@ -222,7 +222,7 @@ def test_a_tokenizer_of_another_model_is_told(folder: Path) -> None:
     change(folder, other, "tokenizer.json")
     said = refused(folder)
     for token in ("<begin_of_image>", "<end_of_image>", "<image_placeholder>"):
-        assert f"lacks the special token '{token}', which stands" in said
+        assert f"lacks the special token '{token}', the token " in said
     assert "has the id 9999 ('<｜begin▁of▁sentence｜>'), but the backbone has embeddings for ids below 768" in said
     (folder / "tokenizer.json").unlink()
     assert "tokenizer.json: is missing" in refused(folder)

@@ -9,16 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import Codes, Grid, Hidden, Logits, Misfit
-from janiform_plugins.backbones.llama.config import LlamaConfig
-from janiform_plugins.backbones.llama.model import LlamaBackbone
-from janiform_plugins.embeddings.shared.config import SharedEmbeddingConfig
-from janiform_plugins.embeddings.shared.model import SharedEmbedding
-from janiform_plugins.heads.depth.config import DepthHeadConfig
-from janiform_plugins.heads.depth.model import DepthHead
-from janiform_plugins.heads.linear.config import LinearHeadConfig
-from janiform_plugins.heads.linear.model import LinearHead
-from janiform_plugins.heads.shared.config import SharedHeadConfig
-from janiform_plugins.heads.shared.model import SharedHead
+from janiform_plugins.backbones.decoder.model import Decoder
+from janiform_plugins.backbones.llama import LlamaConfig
+from janiform_plugins.embeddings.config import SharedEmbeddingConfig
+from janiform_plugins.embeddings.shared import SharedEmbedding
+from janiform_plugins.heads.config import DepthHeadConfig, LinearHeadConfig, SharedHeadConfig
+from janiform_plugins.heads.depth import DepthHead
+from janiform_plugins.heads.shared import SharedHead
+from janiform_plugins.heads.single import LinearHead
 
 GRID = Grid(2, 3)
 HIDDEN = Hidden(width=12, vocabulary=50, context=64, layers=1, kv_heads=1, head_width=12)
@@ -33,7 +31,7 @@ def test_the_linear_head_is_one_matrix() -> None:
     assert {name: tuple(p.shape) for name, p in head.named_parameters()} == {"out.weight": (20, 12)}
     torch.testing.assert_close(head(hidden), hidden @ head.out.weight.T)
     torch.testing.assert_close(head.loss(hidden, codes).total, -head(hidden).log_softmax(-1).gather(1, codes).sum())
-    with pytest.raises(Misfit, match="predicts one code a position, but the tokenizer gives 4"):
+    with pytest.raises(Misfit, match="predicts one code per position, but the tokenizer gives 4"):
         LinearHeadConfig().predict(HIDDEN, DEEP)
 
 
@@ -128,15 +126,15 @@ def test_the_sizes_of_a_depth_head() -> None:
     assert DepthHeadConfig().predict(Hidden(16, 50, 64, 1, 1, 16), DEEP) == Logits(7, 4)
     own, one = deep_head(4, False), deep_head(4, True)
     assert (len(own.tables), len(own.outs), len(one.tables), len(one.outs)) == (3, 4, 1, 1)
-    with pytest.raises(Misfit, match="width 12 does not divide into 8 heads of an even width"):
+    with pytest.raises(Misfit, match="width of 12, which does not divide into 8 heads of an even width"):
         DepthHeadConfig().predict(HIDDEN, DEEP)
     assert DepthHeadConfig().decoder(Hidden(64, 50, 64, 1, 1, 16), DEEP).inner == 176
 
 
-def borrowed(tied: bool, **settings: Any) -> tuple[LlamaBackbone, SharedEmbedding, SharedHead]:
+def borrowed(tied: bool, **settings: Any) -> tuple[Decoder, SharedEmbedding, SharedHead]:
     torch.manual_seed(0)
     config = LlamaConfig(width=12, inner=8, layers=1, heads=2, vocabulary=50, context=64, tied=tied)
-    backbone, first = LlamaBackbone(config), {"first": settings.get("first", 0)}
+    backbone, first = Decoder(config), {"first": settings.get("first", 0)}
     embedding = SharedEmbedding(SharedEmbeddingConfig(**first), CODES, config.hidden())
     head = SharedHead(SharedHeadConfig(**settings), config.hidden(), CODES)
     for part in (embedding, head):
@@ -166,9 +164,9 @@ def test_a_shared_vocabulary_needs_room_and_one_code_a_position() -> None:
     for config, ask in ((SharedHeadConfig, "predict"), (SharedEmbeddingConfig, "embed")):
         ports = {"hidden": HIDDEN, "codes": CODES}
         getattr(config(), ask)(**ports)
-        with pytest.raises(Misfit, match="has no room for 20 codes from id 31 on"):
+        with pytest.raises(Misfit, match="is too small for 20 codes from id 31 on"):
             getattr(config(first=31), ask)(**ports)
-        with pytest.raises(Misfit, match="vocabulary of 50 has no room for 50 codes beside the text's"):
+        with pytest.raises(Misfit, match="vocabulary of 50 is too small for 50 codes beside the text's"):
             getattr(config(), ask)(hidden=HIDDEN, codes=Codes(50, GRID, 5))
-        with pytest.raises(Misfit, match="one code a position"):
+        with pytest.raises(Misfit, match="one code per position"):
             getattr(config(), ask)(hidden=HIDDEN, codes=DEEP)

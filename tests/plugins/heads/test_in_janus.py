@@ -264,7 +264,7 @@ def test_one_id_means_one_thing(make_plan: Any) -> None:
     ]
     found = problems(make_plan, pathways(CHAMELEON), backbone={"vocabulary": 20}, text={"vocabulary": 0})
     for part in ("embedding", "head"):
-        told = f"generation.{part}: shared@1 does not fit: the backbone's vocabulary of 20 has no room for 24 codes"
+        told = f"generation.{part}: shared@1 does not fit: the backbone's vocabulary of 20 is too small for 24 codes"
         assert any(line.startswith(told) for line in found)
     apart = pathways(CHAMELEON | {"head": use("head", "shared", first=321)})
     (found,) = problems(make_plan, apart, backbone={"vocabulary": 350})

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from janiform import ComponentError, Samples, build, dumps, use
-from janiform_plugins.sinks.wandb.config import WandbConfig
-from janiform_plugins.sinks.wandb.sink import WandbSink
+from janiform_plugins.sinks.config import WandbConfig
+from janiform_plugins.sinks.wandb import WandbSink
 from PIL import Image
 
 RECIPE = build(name="small", backbone=use("llama", width=8, inner=8, layers=1, heads=1, vocabulary=300))
@@ -111,5 +111,7 @@ def test_figures_samples_and_settings_arrive_and_a_resumed_run_goes_on(wandb: Fa
 
 def test_a_missing_login_is_said_with_the_way_out(wandb: Fake, tmp_path: Path) -> None:
     wandb.refusing = "No API key configured."
-    with pytest.raises(ComponentError, match=r"cannot begin a run: No API key.*\(wandb login; or mode = \"offline\""):
+    with pytest.raises(
+        ComponentError, match=r"cannot start a run: No API key.*\(run wandb login, or set mode = \"offline\""
+    ):
         WandbSink(WandbConfig(), tmp_path, RECIPE)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from janiform import Draw, Look, SampleError, UsageError
-from janiform_plugins.sources.conversations.config import ConversationsConfig
-from janiform_plugins.sources.conversations.source import Conversations
+from janiform_plugins.sources.config import ConversationsConfig
+from janiform_plugins.sources.conversations import Conversations
 
 from .conftest import jpeg, lines
 
@@ -64,11 +64,11 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"image": "a.png", "conversations": turns("<image><image>", "b")}, "pictures and marks differ", "2 × <image>"),
     ({"conversations": turns("<image> a", "b")}, "pictures and marks differ", "1 × <image>, but 0 pictures"),
     ({"image": "a.png"}, "no conversation", "there is no list of turns"),
-    ({"conversations": ["a"]}, "no conversation", "turn 1 is no object"),
+    ({"conversations": ["a"]}, "no conversation", "turn 1 is not an object"),
     ({"conversations": [{"from": "cat", "value": "a"}]}, "no conversation", 'turn 1 lacks "from"'),
     ({"conversations": [{"from": "human", "value": 3}]}, "no conversation", 'turn 1 lacks "from"'),
-    ({"conversations": turns("a", "b")[1:]}, "no conversation", "turn 1 is out of turn"),
-    ({"conversations": turns("a", "b") + turns("c", "d")[1:]}, "no conversation", "turn 3 is out of turn"),
+    ({"conversations": turns("a", "b")[1:]}, "no conversation", "turn 1 has the wrong role"),
+    ({"conversations": turns("a", "b") + turns("c", "d")[1:]}, "no conversation", "turn 3 has the wrong role"),
     ({"conversations": turns("a")}, "no conversation", "a question or an answer is missing"),
     ({"conversations": turns("a", " ")}, "no conversation", "a question or an answer is missing"),
 ]  # fmt: skip

@@ -66,7 +66,7 @@ def test_everything_that_is_not_there_is_said(tmp_path: Path) -> None:
         f"no file matches '*.jsonl' {start}",
         "'folder' is a folder (write 'folder/*' for the files in it)",
         "there is no file '/nowhere/x.tar'",
-        "'s3://bucket/x.tar' is an address, and nothing is fetched (copy it to a disk, and give the path of the copy)",
+        "'s3://bucket/x.tar' is an address, and janiform does not download data (download it, and give the path of the copy)",
     ]
     with pytest.raises(UsageError, match="and 80 more like these"):
         files_of(["no-{1..100}.tar"])

@@ -49,16 +49,16 @@ def test_records_are_what_was_written(
         ("", "is empty"),
         ("  \n ", "holds no record"),
         ("[]", "holds no record"),
-        ('\n{\n "a": 1\n}', ":2 is no JSON object (a file is a list of objects, [{…}, {…}], or has one object a line)"),
-        ("3\n4", ":1 is no JSON object"),
+        ('\n{\n "a": 1\n}', ":2 is not a JSON object (a file is a list of objects, [{…}, {…}], or has one object per line)"),
+        ("3\n4", ":1 is not a JSON object"),
         ('[{"a": 1},\n{"a": 2}', ":2: the list does not end: the file is truncated, or a brace is missing"),
         ('[{"a": 1},\n{"a": "2', ":2: the list does not end"),
         ('[{"a": 1}\n{"a": 2}]', None),
-        ('[{"a": 1},\n 3, {"a": 2}]', ":2: what stands before this is no JSON object"),
-        ('[{"a": 1},\n"x"]', ":2: a text stands in the list, where objects should"),
-        ('[[1]]', ":1: what stands before this is no JSON object"),
-        ('[{"a": 1},\n 4]', ":2: the list holds, or is followed by, what is no JSON object"),
-        ('[{"a": 1}]\n[{"a": 1}]', "the list holds, or is followed by, what is no JSON object"),
+        ('[{"a": 1},\n 3, {"a": 2}]', ":2: the text before this is not a JSON object"),
+        ('[{"a": 1},\n"x"]', ":2: the list holds a text instead of an object"),
+        ('[[1]]', ":1: the text before this is not a JSON object"),
+        ('[{"a": 1},\n 4]', ":2: the list holds, or is followed by, something that is not a JSON object"),
+        ('[{"a": 1}]\n[{"a": 1}]', "the list holds, or is followed by, something that is not a JSON object"),
     ],
 )  # fmt: skip
 def test_files_that_hold_no_records_are_refused_with_the_line(tmp_path: Path, text: str, said: str | None) -> None:
@@ -78,7 +78,7 @@ def test_a_broken_record_harms_no_other(tmp_path: Path) -> None:
     path.write_text('{"a": 1}\n{"a": \n[1]\n{"a": 4}\n')
     records = Records([path])
     assert [records.read(0)[0], records.read(3)] == [{"a": 1}, ({"a": 4}, f"{path}:4")]
-    for number, said in ((1, ":2: is not JSON: "), (2, ":3: is no object but list")):
+    for number, said in ((1, ":2: is not JSON: "), (2, ":3: is not an object but list")):
         with pytest.raises(SampleError) as caught:
             records.read(number)
         assert caught.value.kind == "no JSON"

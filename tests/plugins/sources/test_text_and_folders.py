@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 from janiform import PictureError, SampleError, UsageError
-from janiform_plugins.sources.image_folder.config import ImageFolderConfig
-from janiform_plugins.sources.image_folder.source import ImageFolder
-from janiform_plugins.sources.text.config import TextConfig
-from janiform_plugins.sources.text.source import Text
+from janiform_plugins.sources.config import ImageFolderConfig, TextConfig
+from janiform_plugins.sources.image_folder import ImageFolder
+from janiform_plugins.sources.text import Text
 
 from .conftest import jpeg, lines
 
@@ -22,8 +21,8 @@ def test_documents_are_read_from_their_key(tmp_path: Path) -> None:
     assert made.example(4).turns[0].text == " one\n"
     for index, hint in (
         (1, "(did you mean 'txt'?)"),
-        (2, "(it is empty, or no text)"),
-        (3, "(it is empty, or no text)"),
+        (2, "(its value is empty, or not a text)"),
+        (3, "(its value is empty, or not a text)"),
     ):
         with pytest.raises(SampleError) as caught:
             made.example(index)
@@ -74,9 +73,9 @@ def test_classes_may_be_named_by_a_file(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"n01": "a", "n02b": "b"}', "'names' names 1 of 2 folders not: 'n02_b' (did you mean 'n02b'?)"),
-        ('{"n01": 3, "n02_b": "b"}', "'names' gives 'n01' no name"),
-        ("n01 a\nn02_b\n", "'names':2 has no name behind 'n02_b'"),
+        ('{"n01": "a", "n02b": "b"}', "'names' has no name for 1 of 2 folders: 'n02_b' (did you mean 'n02b'?)"),
+        ('{"n01": 3, "n02_b": "b"}', "'names' has no name for 'n01'"),
+        ("n01 a\nn02_b\n", "'names':2 has no name after 'n02_b'"),
         ('{"n01"', "'names' is neither JSON nor lines of UTF-8"),
     ],
 )
@@ -94,7 +93,7 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder 'train'"):
         source()
     (tmp_path / "train").mkdir()
-    with pytest.raises(UsageError, match="'train' holds no folder, where it should hold one with pictures"):
+    with pytest.raises(UsageError, match="'train' holds no folders; it should hold one folder of pictures"):
         source()
     (tmp_path / "train" / "n01").mkdir()
     with pytest.raises(UsageError, match="'train' holds 1 folders without pictures"):

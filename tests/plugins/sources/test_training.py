@@ -140,7 +140,7 @@ def test_all_that_is_wrong_with_sources_is_said_at_once(tmp_path: Path) -> None:
         ("source.shards", f"<text>:{first}"),
         ("source.classes", f"<text>:{first + 3}"),
     ]
-    assert "'data/0.tar' is no tar file" in str(caught.value)
+    assert "'data/0.tar' is not a tar file" in str(caught.value)
 
 
 def test_a_source_without_one_picture_ends_before_the_first_step(tmp_path: Path) -> None:

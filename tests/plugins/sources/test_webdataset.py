@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from janiform import Conversation, Draw, Look, SampleError, UsageError
 from janiform_plugins.sources import shards as module
 from janiform_plugins.sources import unpacked
-from janiform_plugins.sources.webdataset.config import WebDatasetConfig
-from janiform_plugins.sources.webdataset.source import WebDataset
+from janiform_plugins.sources.config import WebDatasetConfig
+from janiform_plugins.sources.webdataset import WebDataset
 
 from .conftest import captions, jpeg, shard
 
@@ -84,7 +84,7 @@ def test_captions_may_be_json(tmp_path: Path) -> None:
     assert [type(piece).__name__ for piece in asked.turns[0].content] == ["Look", "str", "Look", "str"]
     assert (shade(asked, 0, 0), shade(asked, 0, 2)) == (8, 9)
     path = tmp_path / "a.tar"
-    assert refused(made, 3) == ("no caption", f"{path}: 3.JSON: the caption is empty, or no text")
+    assert refused(made, 3) == ("no caption", f"{path}: 3.JSON: the caption is empty, or not a text")
     assert refused(made, 4) == ("no caption", f"{path}: 4.JSON has no 'caption' (known: text)")
     assert refused(made, 5) == ("no caption", f"{path}: 5.JSON has no 'caption'")
     assert refused(made, 6)[0] == "no JSON"
@@ -111,12 +111,12 @@ def test_damaged_samples_are_said_with_shard_and_member(tmp_path: Path, monkeypa
     assert kinds[0][1].startswith(f"{path}: 0.png is damaged: ")
     assert kinds[1][1].startswith(f"{path}: 1.png is not a picture that can be read")
     assert kinds[2][1] == f"{path}: 2.ppm has more than 80 million pixels, too many to decode"
-    assert kinds[3][1] == f"{path}: 3.txt: there is no picture beside it"
-    assert kinds[4][1] == f"{path}: 4.png: there is no .txt beside it"
-    assert kinds[5][1] == f"{path}: 5.txt: the caption is empty, or no text"
+    assert kinds[3][1] == f"{path}: 3.txt: the sample has no picture"
+    assert kinds[4][1] == f"{path}: 4.png: the sample has no .txt"
+    assert kinds[5][1] == f"{path}: 5.txt: the caption is empty, or not a text"
     assert made.example(6).turns[0].text == "whole"
     monkeypatch.setattr(module, "MAX_MEMBER_BYTES", 4)
-    assert refused(made, 6) == ("huge member", f"{path}: 6.txt has 0 MiB; members of up to 0 MiB are read")
+    assert refused(made, 6) == ("huge member", f"{path}: 6.txt has 0 MiB; the limit is 0 MiB")
 
 
 FORMS = st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -128,7 +128,7 @@ def test_a_truncated_shard_keeps_what_is_whole(tmp_path_factory: Any, length: in
     path = shard(tmp_path_factory.mktemp("cut") / "a.tar", captions(0, 6), format=form)
     path.write_bytes(path.read_bytes()[:length])  # a sample has two members, of a block of header and one of data each
     if length < 3 * 512:
-        with pytest.raises(UsageError, match=r"no sample of the shards has a \.txt|is no tar file"):
+        with pytest.raises(UsageError, match=r"no sample of the shards has a member \.txt|is not a tar file"):
             source(str(path))
         return
     made = source(str(path), shuffle=False)
@@ -154,7 +154,7 @@ def test_garbage_between_members_is_no_silent_end(tmp_path: Path) -> None:
     path.write_bytes(data)
     made = source(str(path), shuffle=False)
     assert [shade(made.example(0)), made.epochs.length] == [0, 2]
-    assert refused(made, 1) == ("damaged shard", f"{path} is damaged at byte 2048: what followed its 1 samples is lost")
+    assert refused(made, 1) == ("damaged shard", f"{path} is damaged at byte 2048: all after its 1 samples is lost")
 
 
 @pytest.mark.parametrize("form", ["gz", "bz2", "xz"])
@@ -166,7 +166,7 @@ def test_compressed_shards_are_decompressed_once_into_a_folder(
             for name, data in captions(2 * number, 2).items():
                 (tmp_path / "member").write_bytes(data)
                 tar.add(tmp_path / "member", name)
-    with pytest.raises(UsageError, match=r'Or say where janiform may do it once: unpacked = "FOLDER"'):
+    with pytest.raises(UsageError, match=r'or set unpacked = "FOLDER" to have janiform decompress it once'):
         source("a-*")
     pattern = f"a-{{0..1}}.tar.{form}"
     first = source(pattern, unpacked="room", shuffle=False)
@@ -187,7 +187,7 @@ def test_a_damaged_compressed_shard_keeps_what_is_whole(tmp_path: Path) -> None:
     assert outcomes[0] == 0
     assert outcomes[-1] in ("damaged shard", "no caption")
     path.write_bytes(path.read_bytes()[:4])
-    with pytest.raises(UsageError, match="is compressed, and damaged from its beginning on"):
+    with pytest.raises(UsageError, match="is compressed, and damaged from its first byte on"):
         source("a.tar.gz", unpacked="room")
     assert len(list((tmp_path / "room").iterdir())) == 1
     (tmp_path / "file").touch()
@@ -196,15 +196,21 @@ def test_a_damaged_compressed_shard_keeps_what_is_whole(tmp_path: Path) -> None:
 
 
 NO_SHARDS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "text": (lambda path: path.write_text("no tar at all " * 99), "is no tar file: "),
-    "empty": (lambda path: path.touch(), "is no tar file: it is empty"),
-    "gzip": (lambda path: path.write_bytes(gzip.compress(bytes(2000))), "is compressed, and shards are read at random"),
+    "text": (lambda path: path.write_text("no tar at all " * 99), "is not a tar file: "),
+    "empty": (lambda path: path.touch(), "is not a tar file: it is empty"),
+    "gzip": (
+        lambda path: path.write_bytes(gzip.compress(bytes(2000))),
+        "is compressed, and shards are read in random order",
+    ),
     "zstd": (lambda path: path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(99)), "decompress it with unzstd"),
     "nothing": (lambda path: shard(path, {}), "the shards hold no sample"),
-    "uncaptioned": (lambda path: shard(path, {"1.jpg": b"", "1.text": b""}), r"has a .txt (did you mean 'text'?)"),
+    "uncaptioned": (
+        lambda path: shard(path, {"1.jpg": b"", "1.text": b""}),
+        r"has a member .txt (did you mean 'text'?)",
+    ),
     "pictureless": (
         lambda path: shard(path, {"1.txt": b"x", "1.cls": b"1"}),
-        "the endings are cls, txt",
+        "the extensions are cls, txt",
     ),
 }
 
@@ -246,12 +252,12 @@ def test_folders_links_and_hidden_members_are_no_samples(tmp_path: Path) -> None
 
 
 def test_the_headers_of_a_large_shard_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REMEMBERED_BYTES", 0)
+    monkeypatch.setattr(module, "_CACHED_BYTES", 0)
     path = shard(tmp_path / "a.tar", captions(0, 3))
     path.write_bytes(path.read_bytes()[: 9 * 512])
     first = source("a.tar", shuffle=False)
     indexed = module.indexed
-    monkeypatch.setattr(module, "indexed", lambda path: pytest.fail("it was to be remembered"))
+    monkeypatch.setattr(module, "indexed", lambda path: pytest.fail("the index must come from the cache"))
     second = source("a.tar", shuffle=False)
     assert [shade(second.example(index)) for index in range(2)] == [0, 1]
     assert refused(second, 2) == refused(first, 2)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import ComponentError
-from janiform_plugins.text.bpe.config import SPECIAL_TOKENS, BpeConfig
-from janiform_plugins.text.bpe.tokenizer import BpeTokenizer
+from janiform_plugins.text.bpe import BpeTokenizer
+from janiform_plugins.text.config import SPECIAL_TOKENS, BpeConfig
 from tokenizers import Tokenizer
 
 TEXTS = [
@@ -89,5 +89,5 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     with pytest.raises(ComponentError, match=r"nothing.json cannot be read"):
         BpeTokenizer(BpeConfig(file=str(tmp_path / "nothing.json")))
     (tmp_path / "broken.json").write_text("{}")
-    with pytest.raises(ComponentError, match=r"broken.json is no tokenizer.json"):
+    with pytest.raises(ComponentError, match=r"broken.json is not a valid tokenizer.json"):
         BpeTokenizer(BpeConfig(file=str(tmp_path / "broken.json")))
