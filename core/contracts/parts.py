@@ -149,7 +149,10 @@ class HeadConfig(Protocol):
 
 
 class Head(Protocol):
-    """An ``nn.Module`` that predicts the code of the next position."""
+    """An ``nn.Module`` that predicts the code of the next position.
+
+    Of a code with several levels, ``sample`` calls ``choose(logits, level)`` once per level, in order from 0.
+    """
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """Hidden states [R, H] to the logits of the first code [R, V]."""
@@ -158,10 +161,7 @@ class Head(Protocol):
         """Cross-entropy, in nats, of codes [R, d] given hidden states [R, H]; the count is R·d."""
 
     def sample(self, hidden: Tensor, choose: Choose) -> Tensor:
-        """Hidden states [R, H] to codes [R, d].
-
-        Calls ``choose(logits, level)`` once per level, in order. Where d is 1, samplers call the head itself instead.
-        """
+        """Hidden states [R, H] to codes [R, d]. Where d is 1, samplers may call the head itself instead."""
 
 
 class BorrowerConfig(Protocol):

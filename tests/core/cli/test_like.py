@@ -274,7 +274,7 @@ def test_pictures_that_say_nothing_are_a_sentence(folder: str, tmp_path: Path, c
             assert said in capsys.readouterr().err
     for arguments in (["show", "https://a.b/c.png"], ["generate", folder, "--like", "https://a.b/c.png"]):
         assert main(arguments) == 1
-        assert "is an address, and nothing is fetched" in capsys.readouterr().err
+        assert "is a URL, and nothing is downloaded" in capsys.readouterr().err
 
 
 def test_options_for_recipes_are_refused_with_pictures(drawn: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -54,12 +54,12 @@ def test_paths_from_home_the_root_and_file_managers(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("none.png", "no picture 'none.png'; nothing was said"),
+        ("none.png", "no picture 'none.png'; the line was not sent"),
         ("what is in ./none.png?", "no picture './none.png'"),
         ("~/none.png what?", "no picture '~/none.png'"),
         ("'my dog/x.png' what?", "no picture 'my dog/x.png'"),
-        ("https://a.b/c.png", "is an address, and nothing is fetched"),
-        ("what is in https://a.b/c.png?", "is an address, and nothing is fetched"),
+        ("https://a.b/c.png", "is a URL, and nothing is downloaded"),
+        ("what is in https://a.b/c.png?", "is a URL, and nothing is downloaded"),
     ],
 )
 def test_what_cannot_be_had_is_refused(line: str, why: str) -> None:

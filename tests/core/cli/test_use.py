@@ -178,8 +178,8 @@ def test_ask_tells_pictures_from_questions(folder: str, tmp_path: Path, capsys: 
         (["none.png", "what?"], "no file 'none.png'"),
         ([str(tmp_path / "broken.png"), "what?"], "broken.png' is"),
         ([path, " "], "empty"),
-        (["https://a.b/c.png", "what?"], "is an address, and nothing is fetched"),
-        (["https://a.b/c", "what?"], "is an address, and nothing is fetched"),
+        (["https://a.b/c.png", "what?"], "is a URL, and nothing is downloaded"),
+        (["https://a.b/c", "what?"], "is a URL, and nothing is downloaded"),
     ):
         assert main(["ask", folder, *arguments]) != 0
         assert said in capsys.readouterr().err

@@ -177,5 +177,5 @@ def test_what_cannot_be_believed_is_not_handed_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["https://a.b/c.png", "HTTP://a", "file:///a.png", "data:image/png;base64,AAAA"])
 def test_an_address_is_not_fetched(address: str) -> None:
-    with pytest.raises(PictureError, match="is an address, and nothing is fetched"):
+    with pytest.raises(PictureError, match="is a URL, and nothing is downloaded"):
         janiform.read_picture(address)

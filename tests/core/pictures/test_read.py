@@ -152,7 +152,7 @@ def test_missing_folder_and_pipe_are_named(tmp_path):
     with pytest.raises(PictureError, match="folder"):
         read_picture(tmp_path)
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(PictureError, match="ordinary file"):
+    with pytest.raises(PictureError, match="regular file"):
         read_picture(tmp_path / "pipe.png")
 
 

@@ -106,7 +106,7 @@ def test_a_quantised_model_draws_and_answers_and_its_pictures_say_so() -> None:
     picture = model.generate("a red circle")[0]
     assert model.ask(picture, "what colour is it?")
     assert '"quantize": "int8"' in picture.info["janiform"]
-    with pytest.raises(UsageError, match=r"no way to quantize 'int3' .*int"):
+    with pytest.raises(UsageError, match=r"'int3' is not a valid quantisation .*int"):
         load("janus-mini", quantize="int3")
 
 

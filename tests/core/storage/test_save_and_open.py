@@ -70,7 +70,7 @@ def test_provenance_is_kept(folder: Path) -> None:
 def test_half_a_model_can_be_opened(tiny_model: UnifiedModel, folder: Path) -> None:
     half = open_model(folder, parts=("backbone", "understanding"))
     assert {name.split(".")[0] for name in half.state_dict()} == {"backbone", "understanding"}
-    with pytest.raises(JaniformError, match="there is no part 'understandin'"):
+    with pytest.raises(JaniformError, match="the recipe has no part 'understandin'"):
         open_model(folder, parts=("understandin",))
 
 
