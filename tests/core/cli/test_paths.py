@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import PictureError
-from janiform.cli.paths import Line, picture_paths, parse_line
+from janiform.cli.paths import Line, parse_line, picture_paths
 
 
 @pytest.fixture(autouse=True)
