@@ -12,6 +12,7 @@ from ..compose.diagnostics import Findings
 from ..compose.plan import PartPlan, Plan
 from ..contracts.factories import lacking
 from ..errors import CompositionError
+from ..model.meta import MetaShapes
 from ..model.modules import build_modules
 from ..ports import Codes, Features, Hidden, Logits
 from ..sequence.mask import Mask
@@ -42,7 +43,7 @@ def check_promises(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -
             continue
         for name, call, wanted in _trials(plan, part, module):
             try:
-                with torch.no_grad(), torch.device("meta"):
+                with torch.no_grad(), torch.device("meta"), MetaShapes():
                     given = call()
             except Exception:  # any plugin's code runs here, and it may need real values
                 continue

@@ -6,24 +6,39 @@ hundredth of the whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
+from ..model.meta import MetaShapes
 from ..sequence.mask import Mask
 
 
 def count(call: Callable[[], Any]) -> int | None:
     """What a call on meta tensors computes; None where the code cannot run on them, as when it asks for a value."""
+    counter = _Counter()
     try:
-        with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), torch.device("meta"), counter:
             call()
     except Exception:  # any plugin's code runs here, and whatever it raises means the same: count by the closed form
         return None
-    return int(counter.get_total_flops())
+    return counter.total
+
+
+class _Counter(MetaShapes):
+    """Sum torch's own formulas over the operations that have one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def after(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.total += int(formula(*args, **kwargs, out_val=result))
 
 
 def by_weights(module: nn.Module, tokens: int) -> int:
