@@ -74,7 +74,7 @@ def _in_place(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
 
 
 def _pointwise(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[Tensor]) -> Tensor | None:
-    if not tensors or any(isinstance(value, (list, Tensor)) for value in kwargs.values()):
+    if not tensors or any(isinstance(value, (list, Tensor, torch.memory_format)) for value in kwargs.values()):
         return None
     shape = torch.broadcast_shapes(*(tensor.shape for tensor in tensors))
     signature = tuple(
