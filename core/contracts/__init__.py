@@ -43,6 +43,8 @@ from .use import Format as Format
 from .use import FormatConfig as FormatConfig
 from .use import Kernel as Kernel
 from .use import KernelConfig as KernelConfig
+from .use import OnCodes as OnCodes
+from .use import OnStep as OnStep
 from .use import Progress as Progress
 from .use import Sampler as Sampler
 from .use import SamplerConfig as SamplerConfig

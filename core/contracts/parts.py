@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 ImageTransform = Callable[["Image"], "Tensor"]
 """A PIL picture of any size and mode RGB to a float32 tensor [3, height, width], normalised as the part wants it."""
 
-Choose = Callable[["Tensor"], "Tensor"]
-"""Logits [R, V] of R sequences to one code each [R]: guidance and sampling, given to ``Head.sample`` by the sampler."""
+
+class Choose(Protocol):
+    """Guidance and sampling, which a sampler gives to ``Head.sample``."""
+
+    def __call__(self, logits: Tensor, level: int) -> Tensor:
+        """Logits [R, V] of a code's ``level``, counted from 0, to one code for each of R rows, [R]."""
+
 
 
 class TilingConfig(Protocol):
@@ -154,7 +159,10 @@ class Head(Protocol):
         """Cross-entropy, in nats, of codes [R, d] given hidden states [R, H]; the count is R·d."""
 
     def sample(self, hidden: Tensor, choose: Choose) -> Tensor:
-        """Hidden states [R, H] to codes [R, d]; ``choose`` is called once per depth level with logits [R, V]."""
+        """Hidden states [R, H] to codes [R, d].
+
+        Calls ``choose(logits, level)`` once per level, in order. Where d is 1, samplers call the head itself instead.
+        """
 
 
 class BorrowerConfig(Protocol):

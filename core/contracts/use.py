@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ..compose import Plan
     from ..inference.api import Model
-    from ..inference.generate.images import OnCodes, OnStep
     from ..model.unified_model import UnifiedModel
     from ..recipe import Recipe
     from ..sequence.mask import Mask
@@ -25,7 +24,13 @@ if TYPE_CHECKING:
     from .showcase import Showcase
 
 Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much."""
+"""Called with what is being done, how much of it is done, and of how much."""
+
+OnStep = Callable[[int, int], None]
+"""Called with how much is done, and of how much."""
+
+OnCodes = Callable[["Tensor"], None]
+"""Called with the codes so far, int64 [B, N, d] on the model's device, −1 where none is drawn; read only, do not keep."""
 
 
 class SamplerConfig(Protocol):
@@ -33,7 +38,7 @@ class SamplerConfig(Protocol):
 
 
 class Sampler(Protocol):
-    """Draws pictures with a whole model; ``janiform.generate_codes`` is at its disposal."""
+    """Draws pictures with a whole model, for instance with ``janiform.generate_codes``."""
 
     def draw(
         self,
@@ -48,9 +53,10 @@ class Sampler(Protocol):
     ) -> Tensor:
         """Codes int64 [B, N, d] of one picture for each prompt. ``overrides`` replace settings of the config.
 
-        ``on_codes`` is called after every step with all codes so far, in whatever order they are drawn.
+        ``on_step`` is called with the steps that are done, and of how many; ``on_codes`` after every step with all
+        codes so far, in whatever order they are drawn.
 
-        Raises ``UsageError`` for an override that the sampler does not have.
+        Raises ``UsageError`` for an override that the config does not declare.
         """
 
 

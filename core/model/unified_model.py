@@ -6,7 +6,7 @@ B rows    T positions    n pictures    N tokens of a picture    d depth of a cod
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -24,6 +24,7 @@ from .processor import Processor
 if TYPE_CHECKING:
     from ..attention.attend import Attention
     from ..compose import Plan
+    from ..inference.generate.engine import Engine
 
 
 class Parts(nn.Module):
@@ -39,12 +40,14 @@ class UnifiedModel(nn.Module):
 
     A part is found under its path, as in the recipe: ``model.generation.adapter``; its weights have that prefix in the
     state dict. ``modules_by_path`` holds the owners; a part that is left out can't be used, and all others can.
-    ``attention`` is the kernel that the masks of its batches carry; None is the default one.
+    ``attention`` is the kernel that the masks of its batches carry, ``engine`` runs the backbone while it generates;
+    None is the default one of each.
     """
 
     backbone: nn.Module
     plan: Plan
     attention: Attention | None = None
+    engine: Engine | None = None
 
     def __init__(
         self, plan: Plan, modules_by_path: Mapping[str, nn.Module], processor: Processor | None = None
@@ -91,6 +94,15 @@ class UnifiedModel(nn.Module):
             return self.get_submodule(self.plan.owner(path))
         except (KeyError, AttributeError):
             raise JaniformError(f"this model was built without '{path}'") from None
+
+    def built_parts(self) -> dict[str, nn.Module]:
+        """The modules that were built, by the paths of their owners."""
+        owners = dict.fromkeys(self.plan.owner(path) for path in self.plan.parts)
+        modules: dict[str, nn.Module] = {}
+        for path in owners:
+            with suppress(AttributeError):  # a part without weights, or one that was left out
+                modules[path] = self.get_submodule(path)
+        return modules
 
     def codes(self, pictures: Pictures, pathway: str) -> Tensor:
         """The codes [n, N, d] of pictures; no gradient passes through them."""

@@ -81,9 +81,9 @@ def loses_what_a_reference_loses(case: Case) -> None:
     demand(float(loss.count) == codes.numel(), f"{case.name}: counts {float(loss.count):g} of {codes.numel()} codes")
     asked: list[Tensor] = []
 
-    def choose(logits: Tensor) -> Tensor:
+    def choose(logits: Tensor, level: int) -> Tensor:
         asked.append(logits)
-        return codes[:, len(asked) - 1]
+        return codes[:, level]
 
     module.sample(hidden, choose)  # type: ignore[operator]
     if len(asked) == port.depth:  # otherwise `samples_what_is_chosen` says so
@@ -106,12 +106,14 @@ def loses_what_a_reference_loses(case: Case) -> None:
 
 
 def samples_what_is_chosen(case: Case) -> None:
-    """``sample`` asks for every code once, with logits [R, V], and gives what was chosen."""
+    """``sample`` calls ``choose`` once per level, in order, with logits [R, V], and returns codes [R, d]."""
     module, hidden, port = case.build(), case.inputs(), case.gives
     asked: list[list[int]] = []
+    levels: list[int] = []
 
-    def choose(logits: Tensor) -> Tensor:
+    def choose(logits: Tensor, level: int) -> Tensor:
         asked.append(list(logits.shape))
+        levels.append(level)
         return logits.argmax(dim=-1)
 
     codes = module.sample(hidden, choose)  # type: ignore[operator]
@@ -119,6 +121,10 @@ def samples_what_is_chosen(case: Case) -> None:
         asked == [[len(hidden), port.vocabulary]] * port.depth,
         f"{case.name}: asked to choose from logits {asked}, not {port.depth} times from "
         f"{[len(hidden), port.vocabulary]}",
+    )
+    demand(
+        levels == list(range(port.depth)),
+        f"{case.name}: called choose for the levels {levels}, not for each of 0 to {port.depth - 1} in order",
     )
     demand(list(codes.shape) == [len(hidden), port.depth], f"{case.name}: sampled codes {list(codes.shape)}")
 

@@ -2,11 +2,13 @@
 
 from janiform import hookimpl
 
-from .identity.config import IdentityAdapterConfig
-from .linear.config import LinearAdapterConfig
-from .mlp.config import MlpAdapterConfig
-from .pixel_shuffle.config import PixelShuffleConfig
-from .resampler.config import ResamplerConfig
+from .config import (
+    IdentityAdapterConfig,
+    LinearAdapterConfig,
+    MlpAdapterConfig,
+    PixelShuffleConfig,
+    ResamplerConfig,
+)
 
 
 @hookimpl
@@ -16,7 +18,7 @@ def janiform_register(registrar):
         "mlp",
         version=1,
         config=MlpAdapterConfig,
-        factory="janiform_plugins.adapters.mlp.model:MlpAdapter",
+        factory="janiform_plugins.adapters.projections:MlpAdapter",
         summary="linear layers with GELU between them",
     )
     registrar.component(
@@ -24,7 +26,7 @@ def janiform_register(registrar):
         "linear",
         version=1,
         config=LinearAdapterConfig,
-        factory="janiform_plugins.adapters.linear.model:LinearAdapter",
+        factory="janiform_plugins.adapters.projections:LinearAdapter",
         summary="one matrix",
     )
     registrar.component(
@@ -32,15 +34,15 @@ def janiform_register(registrar):
         "identity",
         version=1,
         config=IdentityAdapterConfig,
-        factory="janiform_plugins.adapters.identity.model:IdentityAdapter",
-        summary="features as they are, where they have the hidden width already",
+        factory="janiform_plugins.adapters.projections:IdentityAdapter",
+        summary="features unchanged, where they already have the hidden width",
     )
     registrar.component(
         "adapter",
         "pixel-shuffle",
         version=1,
         config=PixelShuffleConfig,
-        factory="janiform_plugins.adapters.pixel_shuffle.model:PixelShuffleAdapter",
+        factory="janiform_plugins.adapters.pixel_shuffle:PixelShuffleAdapter",
         summary="squares of neighbouring features merged into one token, then an MLP, as in InternVL",
     )
     registrar.component(
@@ -48,6 +50,6 @@ def janiform_register(registrar):
         "resampler",
         version=1,
         config=ResamplerConfig,
-        factory="janiform_plugins.adapters.resampler.model:ResamplerAdapter",
-        summary="learned queries that attend over the features, one token each, as in Flamingo",
+        factory="janiform_plugins.adapters.resampler:ResamplerAdapter",
+        summary="learned queries that attend to the features, one token per query, as in Flamingo",
     )

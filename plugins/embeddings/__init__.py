@@ -1,9 +1,8 @@
-"""The built-in embeddings: codes to vectors, the backbone's view of what was drawn."""
+"""The built-in embeddings: codes of a picture to vectors."""
 
 from janiform import hookimpl
 
-from .shared.config import SharedEmbeddingConfig
-from .table.config import TableConfig
+from .config import SharedEmbeddingConfig, TableConfig
 
 
 @hookimpl
@@ -13,14 +12,14 @@ def janiform_register(registrar):
         "table",
         version=1,
         config=TableConfig,
-        factory="janiform_plugins.embeddings.table.model:TableEmbedding",
-        summary="a table of its own, one learned vector a code, for each of its levels",
+        factory="janiform_plugins.embeddings.table:TableEmbedding",
+        summary="a separate table with one learned vector per code, for each level of the codes",
     )
     registrar.component(
         "embedding",
         "shared",
         version=1,
         config=SharedEmbeddingConfig,
-        factory="janiform_plugins.embeddings.shared.model:SharedEmbedding",
-        summary="codes are ids of the backbone's vocabulary, embedded as its text is, as in Chameleon",
+        factory="janiform_plugins.embeddings.shared:SharedEmbedding",
+        summary="codes are ids of the backbone's vocabulary, embedded by its text table, as in Chameleon",
     )

@@ -2,13 +2,15 @@
 
 from janiform import hookimpl
 
-from .clip.config import PRESETS as CLIP_PRESETS
-from .clip.config import ClipConfig
-from .dinov2.config import PRESETS as DINOV2_PRESETS
-from .dinov2.config import Dinov2Config
-from .patches.config import PatchesConfig
-from .siglip.config import PRESETS as SIGLIP_PRESETS
-from .siglip.config import SiglipConfig
+from .config import (
+    CLIP_PRESETS,
+    DINOV2_PRESETS,
+    SIGLIP_PRESETS,
+    ClipConfig,
+    Dinov2Config,
+    PatchesConfig,
+    SiglipConfig,
+)
 
 
 @hookimpl
@@ -19,8 +21,8 @@ def janiform_register(registrar):
         version=1,
         config=SiglipConfig,
         presets=SIGLIP_PRESETS,
-        factory="janiform_plugins.encoders.siglip.model:SiglipEncoder",
-        released="janiform_plugins.encoders.siglip.weights:RELEASED",
+        factory="janiform_plugins.encoders.siglip:SiglipEncoder",
+        released="janiform_plugins.encoders.weights:SIGLIP",
         summary="vision transformer without a class token, as in SigLIP",
     )
     registrar.component(
@@ -29,9 +31,9 @@ def janiform_register(registrar):
         version=1,
         config=ClipConfig,
         presets=CLIP_PRESETS,
-        factory="janiform_plugins.encoders.clip.model:ClipEncoder",
-        released="janiform_plugins.encoders.clip.weights:RELEASED",
-        summary="vision transformer as in CLIP, seen after one of its layers",
+        factory="janiform_plugins.encoders.clip:ClipEncoder",
+        released="janiform_plugins.encoders.weights:CLIP",
+        summary="vision transformer as in CLIP; features are taken after one of its layers",
     )
     registrar.component(
         "encoder",
@@ -39,8 +41,8 @@ def janiform_register(registrar):
         version=1,
         config=Dinov2Config,
         presets=DINOV2_PRESETS,
-        factory="janiform_plugins.encoders.dinov2.model:Dinov2Encoder",
-        released="janiform_plugins.encoders.dinov2.weights:RELEASED",
+        factory="janiform_plugins.encoders.dinov2:Dinov2Encoder",
+        released="janiform_plugins.encoders.weights:DINOV2",
         summary="vision transformer as in DINOv2, with or without registers",
     )
     registrar.component(
@@ -48,6 +50,6 @@ def janiform_register(registrar):
         "patches",
         version=1,
         config=PatchesConfig,
-        factory="janiform_plugins.encoders.patches.model:PatchEncoder",
-        summary="no encoder: one linear map of each patch's pixels, as in Fuyu",
+        factory="janiform_plugins.encoders.patches:PatchEncoder",
+        summary="one linear map of each patch's pixels instead of an encoder, as in Fuyu",
     )

@@ -2,10 +2,7 @@
 
 from janiform import hookimpl
 
-from .depth.config import DepthHeadConfig
-from .linear.config import LinearHeadConfig
-from .mlp.config import MlpHeadConfig
-from .shared.config import SharedHeadConfig
+from .config import DepthHeadConfig, LinearHeadConfig, MlpHeadConfig, SharedHeadConfig
 
 
 @hookimpl
@@ -15,23 +12,23 @@ def janiform_register(registrar):
         "mlp",
         version=1,
         config=MlpHeadConfig,
-        factory="janiform_plugins.heads.mlp.model:MlpHead",
-        summary="linear layers with GELU between them, to one code a position",
+        factory="janiform_plugins.heads.single:MlpHead",
+        summary="linear layers with GELU between them; one code per position",
     )
     registrar.component(
         "head",
         "linear",
         version=1,
         config=LinearHeadConfig,
-        factory="janiform_plugins.heads.linear.model:LinearHead",
-        summary="one matrix, to one code a position",
+        factory="janiform_plugins.heads.single:LinearHead",
+        summary="one matrix; one code per position",
     )
     registrar.component(
         "head",
         "shared",
         version=1,
         config=SharedHeadConfig,
-        factory="janiform_plugins.heads.shared.model:SharedHead",
+        factory="janiform_plugins.heads.shared:SharedHead",
         summary="codes are ids of the backbone's vocabulary, predicted by its text head, as in Chameleon",
     )
     registrar.component(
@@ -39,6 +36,6 @@ def janiform_register(registrar):
         "depth",
         version=1,
         config=DepthHeadConfig,
-        factory="janiform_plugins.heads.depth.model:DepthHead",
-        summary="a transformer over the levels of a code, one after the other, as in the RQ-Transformer and VILA-U",
+        factory="janiform_plugins.heads.depth:DepthHead",
+        summary="a transformer that predicts the levels of a code one by one, as in the RQ-Transformer and VILA-U",
     )

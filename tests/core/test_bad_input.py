@@ -86,7 +86,7 @@ def test_seeds_that_are_none(unified: UnifiedModel, seed: Any) -> None:
         lambda model: model.generate("hi", seed=[seed]),
     ]
     for call in calls:
-        with pytest.raises(UsageError, match=r"a seed is a whole number from 0 to 2\^63 - 1, not"):
+        with pytest.raises(UsageError, match=r"a seed must be a whole number from 0 to 2\^63 - 1, not"):
             call(Model(unified))
 
 

@@ -1,1 +1,1 @@
-"""What the language models share: pre-norm blocks of rotary grouped-query attention and gated MLPs."""
+"""The decoder that all families of language models share: settings, blocks, rotary positions, names of weights."""

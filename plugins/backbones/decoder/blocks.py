@@ -1,25 +1,25 @@
-"""The blocks of a decoder, and where the families differ.
+"""The blocks of a decoder, in all variants of the families.
 
 B rows    T positions    H hidden width    h heads    Dh head width
 
-The projections that read the same input are fused, since a step of decoding is bound by the number of kernels and by
-reading each weight once.
+Projections of the same input are fused: a decoding step is bound by the number of kernels and by reading each weight once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
-from attrs import frozen
 from janiform import KVCache, Mask, attend
 from torch import Tensor, nn
-from torch.nn.functional import dropout, rms_norm, silu
+from torch.nn.functional import dropout, gelu, rms_norm, silu
 
 from .config import DecoderConfig
 from .rotary import rotate
 
 INITIAL_STD = 0.02
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": silu, "gelu-tanh": partial(gelu, approximate="tanh")}
 
 
 class RMSNorm(nn.Module):
@@ -31,41 +31,45 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Heads are bfloat16 where projections are; of one type with the weight, they go through one operation.
+        # One fused operation needs input and weight in one type, and heads are bfloat16 where projections are.
         wide = torch.promote_types(x.dtype, self.weight.dtype)
         return rms_norm(x.to(wide), self.weight.shape, self.weight, self.eps)
 
 
-@frozen
-class Variant:
-    """What sets a family of decoders apart; the defaults are Llama's."""
+class OffsetRMSNorm(RMSNorm):
+    """x / rms(x) · (1 + weight), in float32 at least, since bfloat16 would round 1 + weight too coarsely."""
 
-    qkv_bias: bool = False
-    """Whether the projections to queries, keys and values have a bias."""
-    head_norm: bool = False
-    """Whether each head of the queries and keys is normalised before it is turned (arXiv:2302.05442)."""
-    norm: type[RMSNorm] = RMSNorm
-    gate: Callable[[Tensor], Tensor] = silu
-    """The activation of the MLP's gate."""
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__(width, eps)
+        nn.init.zeros_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = torch.promote_types(x.dtype, torch.float32)
+        return rms_norm(x.to(wide), self.weight.shape, 1 + self.weight.to(wide), self.eps).to(x.dtype)
+
+
+def norm(width: int, config: DecoderConfig) -> RMSNorm:
+    """The family's norm over a last dimension of ``width``."""
+    return (OffsetRMSNorm if config.variant.offset_norm else RMSNorm)(width, config.eps)
 
 
 class Block(nn.Module):
     """Hidden states [B, T, H] -> the same after attention and MLP, each before a residual sum."""
 
-    def __init__(self, config: DecoderConfig, variant: Variant) -> None:
+    def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.dropout = config.dropout
-        self.attention_norm = variant.norm(config.width, config.eps)
-        self.attention = Attention(config, variant)
-        self.mlp_norm = variant.norm(config.width, config.eps)
-        self.mlp = GatedMLP(config.width, config.inner, variant.gate)
+        self.attention_norm = norm(config.width, config)
+        self.attention = Attention(config)
+        self.mlp_norm = norm(config.width, config)
+        self.mlp = GatedMLP(config.width, config.inner, ACTIVATIONS[config.variant.activation])
 
-    def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int) -> Tensor:
-        q, k, v = self.attention.heads_of(self.attention_norm(x), turn)
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int) -> Tensor:
+        q, k, v = self.attention.project(self.attention_norm(x), rotation)
         if cache is not None:
             k, v = cache.append(index, k, v)
-        # Here and not within a part of the block: what is compiled ends at a kernel, in every function that calls it.
-        x = x + self._drop(self.attention.joined(attend(q, k, v, mask)))
+        # Compiled graphs end at the attention kernel, in every function that calls it, so it is called at this level.
+        x = x + self._drop(self.attention.merge(attend(q, k, v, mask)))
         return x + self._drop(self.mlp(self.mlp_norm(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -75,8 +79,9 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """The projections around rotary grouped-query attention."""
 
-    def __init__(self, config: DecoderConfig, variant: Variant) -> None:
+    def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
+        variant = config.variant
         shape = config.hidden()
         self.head_width = shape.head_width
         self.heads = config.heads
@@ -84,21 +89,21 @@ class Attention(nn.Module):
         fused = (self.heads + 2 * self.kv_heads) * self.head_width
         self.qkv_proj = nn.Linear(config.width, fused, bias=variant.qkv_bias)
         self.o_proj = nn.Linear(self.heads * self.head_width, config.width, bias=False)
-        self.q_norm = variant.norm(self.head_width, config.eps) if variant.head_norm else None
-        self.k_norm = variant.norm(self.head_width, config.eps) if variant.head_norm else None
+        self.q_norm = norm(self.head_width, config) if variant.head_norm else None
+        self.k_norm = norm(self.head_width, config) if variant.head_norm else None
 
-    def heads_of(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [B, heads, T, Dh], keys and values [B, kv_heads, T, Dh] of normalised states [B, T, H]."""
         heads_B_h_T_Dh = self.qkv_proj(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
-        turning, v = heads_B_h_T_Dh.split((self.heads + self.kv_heads, self.kv_heads), dim=1)
+        rotary, v = heads_B_h_T_Dh.split((self.heads + self.kv_heads, self.kv_heads), dim=1)
         if self.q_norm is not None and self.k_norm is not None:
-            q, k = turning.split((self.heads, self.kv_heads), dim=1)
-            turning = torch.cat((self.q_norm(q), self.k_norm(k)), dim=1)
-        q, k = rotate(turning, turn).split((self.heads, self.kv_heads), dim=1)
+            q, k = rotary.split((self.heads, self.kv_heads), dim=1)
+            rotary = torch.cat((self.q_norm(q), self.k_norm(k)), dim=1)
+        q, k = rotate(rotary, rotation).split((self.heads, self.kv_heads), dim=1)
         return q, k, v
 
-    def joined(self, attended: Tensor) -> Tensor:
-        """What the heads have seen [B, heads, T, Dh] -> [B, T, H]."""
+    def merge(self, attended: Tensor) -> Tensor:
+        """Outputs of the heads [B, heads, T, Dh] -> [B, T, H]."""
         return self.o_proj(attended.transpose(1, 2).flatten(2))
 
 
@@ -116,20 +121,20 @@ class GatedMLP(nn.Module):
         return self.down_proj(self.activation(gate) * up)
 
 
-def through(
-    layers: Iterable[nn.Module], x: Tensor, turn: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None
+def run_blocks(
+    layers: Iterable[nn.Module], x: Tensor, rotation: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None
 ) -> Tensor:
-    """Hidden states [B, T, H] through the blocks; what a cache holds comes before them."""
+    """Hidden states [B, T, H] after all blocks; with a cache, the T positions follow those that it holds."""
     length = x.shape[1]
     for index, layer in enumerate(layers):
-        x = layer(x, turn, mask, cache, index)
+        x = layer(x, rotation, mask, cache, index)
     if cache is not None:
         cache.advance(length)
     return x
 
 
 def initialise(module: nn.Module, layers: nn.ModuleList) -> None:
-    """Normal weights, no biases; what the blocks add to the residual stream is scaled down by their number."""
+    """Initialise normal weights and zero biases; the outputs of the blocks are scaled down by the number of blocks."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Embedding):
             nn.init.normal_(part.weight, std=INITIAL_STD)

@@ -1,35 +1,69 @@
-"""The sizes of a decoder."""
+"""The settings of a decoder, and what sets a family of decoders apart. Torch-free."""
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 from attrs import field, frozen, validators
 from janiform import Hidden
+
+
+@frozen
+class Variant:
+    """What sets a family of decoders apart; the defaults are Llama's."""
+
+    qkv_bias: bool = False
+    """Whether the projections to queries, keys and values have a bias."""
+    head_norm: bool = False
+    """Whether each head of the queries and keys is normalised before its rotation (arXiv:2302.05442)."""
+    offset_norm: bool = False
+    """Whether RMSNorm scales by 1 + weight instead of by weight."""
+    scaled_embeddings: bool = False
+    """Whether text embeddings are scaled by the square root of the width; what adapters give is not scaled."""
+    activation: Literal["silu", "gelu-tanh"] = "silu"
+    """The activation of the MLP's gate."""
+
+
+@frozen
+class Stretch:
+    """How long rotary wavelengths are stretched: the "llama3" rope type (arXiv:2407.21783)."""
+
+    factor: float
+    low: float
+    high: float
+    context: int
 
 
 @frozen(kw_only=True)
 class DecoderConfig:
     """A decoder with RMSNorm, rotary positions, gated MLPs and grouped-query attention."""
 
+    variant: ClassVar[Variant] = Variant()
+    model_types: ClassVar[tuple[str, ...]] = ()
+    """The types of transformers' models that this decoder computes, the family's own first."""
+
     width: int = field(default=768, validator=validators.gt(0), metadata={"help": "width of the hidden states"})
     inner: int = field(default=2048, validator=validators.gt(0), metadata={"help": "inner width of the gated MLPs"})
     layers: int = field(default=12, validator=validators.gt(0), metadata={"help": "number of transformer blocks"})
-    heads: int = field(default=12, validator=validators.gt(0), metadata={"help": "query heads in a block"})
+    heads: int = field(default=12, validator=validators.gt(0), metadata={"help": "number of query heads per block"})
     kv_heads: int = field(
         default=0,
         validator=validators.ge(0),
-        metadata={"help": "key and value heads, which divide the query heads (arXiv:2305.13245); 0 is the same"},
+        metadata={"help": "number of key and value heads, a divisor of heads (arXiv:2305.13245); 0 means heads"},
     )
     head_width: int = field(
         default=0,
         validator=validators.ge(0),
-        metadata={"help": "even width of a head; 0 is that of heads that divide the width"},
+        metadata={"help": "width of a head, an even number; 0 means width / heads"},
     )
     vocabulary: int = field(
         default=32_000,
         validator=validators.gt(0),
         metadata={"help": "number of text ids"},
     )
-    context: int = field(default=4096, validator=validators.gt(0), metadata={"help": "most positions of a sequence"})
+    context: int = field(
+        default=4096, validator=validators.gt(0), metadata={"help": "maximum length of a sequence in positions"}
+    )
     rope_theta: float = field(
         default=10_000.0,
         validator=validators.gt(0),
@@ -39,12 +73,12 @@ class DecoderConfig:
         default=1e-6, validator=validators.gt(0), metadata={"help": "added to the mean square in the norms"}
     )
     tied: bool = field(
-        default=False, metadata={"help": "predict text with the embedding table itself, instead of a head of its own"}
+        default=False, metadata={"help": "predict text with the embedding table instead of a separate output matrix"}
     )
     dropout: float = field(
         default=0.0,
         validator=[validators.ge(0), validators.lt(1)],
-        metadata={"help": "share of what each block adds that is dropped while training"},
+        metadata={"help": "dropout probability of each residual update during training"},
     )
 
     def __attrs_post_init__(self) -> None:
@@ -55,8 +89,13 @@ class DecoderConfig:
         if self.kv_heads and self.heads % self.kv_heads:
             raise ValueError(f"heads {self.heads} is not a multiple of kv_heads {self.kv_heads}")
 
+    @property
+    def stretch(self) -> Stretch | None:
+        """The stretching of long rotary wavelengths, where the family has it."""
+        return None
+
     def hidden(self) -> Hidden:
-        """What the decoder reads and gives; here the widths and numbers of heads are never 0."""
+        """The port of the decoder, with the widths and numbers of heads that a 0 stands for."""
         return Hidden(
             width=self.width,
             vocabulary=self.vocabulary,

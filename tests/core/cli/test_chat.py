@@ -11,7 +11,7 @@ from typing import Any
 import janiform
 import janiform.inference.chat
 import pytest
-from janiform import making_of
+from janiform import provenance_of
 from janiform.cli import main
 from janiform.storage.save import save_model
 from PIL import Image
@@ -63,7 +63,7 @@ def test_a_drawing_is_saved_named_and_seen(talk: Talk) -> None:
     out, _ = talk("/draw a red circle", "what is it?", "/draw a red circle", options=("--seed", "3", "--guidance", "2"))
     paths = [Path(line.removeprefix("drawn: ")) for line in out if line.startswith("drawn: ")]
     assert paths == [Path("pictures/a-red-circle-001.png"), Path("pictures/a-red-circle-002.png")]
-    assert [(making_of(path).seed, making_of(path).settings["guidance"]) for path in paths] == [(3, 2), (4, 2)]
+    assert [(provenance_of(path).seed, provenance_of(path).settings["guidance"]) for path in paths] == [(3, 2), (4, 2)]
     seen, _ = talk(f"{paths[0]} what is it?")
     assert out[1] == seen[1], "the model sees what it drew"
 
@@ -88,7 +88,7 @@ def test_help_lists_every_command_and_quit_ends(talk: Talk) -> None:
         ("https://a.b/c.png what?", "is an address, and nothing is fetched"),
         ("/draw", "the prompt is empty"),
         ("/draw " + "red " * 300, "shorten it"),
-        ("a \udc80 b", "no valid Unicode"),
+        ("a \udc80 b", "not valid Unicode"),
         ("red " * 300, "has no room for an answer\n  say less, or start afresh with /forget"),
         ("/look a.png a.png", ""),
     ],

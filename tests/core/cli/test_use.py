@@ -191,7 +191,7 @@ def test_a_question_may_end_with_the_name_of_a_picture(folder: str, capsys: Capt
 
 def test_ask_has_the_options_of_loading(folder: str, capsys: Capture) -> None:
     assert main(["ask", folder, "red?", "--dtype", "float23"]) == 2
-    assert "there is no dtype 'float23'" in capsys.readouterr().err
+    assert "'float23' is not a valid dtype" in capsys.readouterr().err
     assert main(["ask", folder, "red?", "--device", "warp"]) == 2
     assert "the device 'warp' cannot be used" in capsys.readouterr().err
 

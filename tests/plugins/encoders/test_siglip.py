@@ -13,7 +13,7 @@ from janiform import Grid
 from janiform_plugins.encoders.siglip.config import PRESETS, SiglipConfig
 from janiform_plugins.encoders.siglip.model import SiglipEncoder
 from janiform_plugins.encoders.siglip.weights import TOWER
-from janiform_plugins.waves import waves
+from janiform_plugins.sinusoidal import sinusoidal_positions
 from transformers import SiglipConfig as TheirConfig
 from transformers import SiglipModel, SiglipVisionConfig, SiglipVisionModel
 
@@ -83,7 +83,7 @@ def test_edges_are_cut_only_where_that_is_said() -> None:
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(8, 67))
 @settings(max_examples=40, derandomize=True)
 def test_waves_say_how_far_apart_patches_are(height: int, width: int, channels: int) -> None:
-    table = waves(Grid(height, width), channels)[0]
+    table = sinusoidal_positions(Grid(height, width), channels)[0]
     assert table.shape == (height * width, channels)
     likeness = (table @ table.T).unflatten(0, (height, width)).unflatten(2, (height, width))
     for row, column in ((0, 0), (height // 2, width - 1)):
@@ -97,6 +97,6 @@ def test_waves_say_how_far_apart_patches_are(height: int, width: int, channels: 
 def test_positions_begin_as_they_are_asked_to() -> None:
     sizes = {"image_size": 24, "patch_size": 8, "width": 12, "layers": 0, "heads": 1}
     begun = SiglipEncoder(SiglipConfig(**sizes, positions="waves"))
-    assert torch.equal(begun.pos_embed, waves(Grid(3, 3), 12))
+    assert torch.equal(begun.pos_embed, sinusoidal_positions(Grid(3, 3), 12))
     assert begun.pos_embed.requires_grad
     assert SiglipEncoder(SiglipConfig(**sizes)).pos_embed.abs().max() < 5 * 12**-0.5

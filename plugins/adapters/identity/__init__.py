@@ -1,1 +1,0 @@
-"""Features as they are, where they have the hidden width already."""

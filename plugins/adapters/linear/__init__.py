@@ -1,1 +1,0 @@
-"""One matrix, applied to each feature alone."""

@@ -1,1 +1,0 @@
-"""Linear layers with GELU between them, applied to each feature alone."""

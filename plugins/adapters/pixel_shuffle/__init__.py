@@ -1,1 +1,0 @@
-"""Neighbouring features merged into one, then an MLP."""

@@ -1,1 +1,0 @@
-"""Learned queries that attend over the features: as many tokens as queries."""

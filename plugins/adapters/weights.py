@@ -1,0 +1,15 @@
+"""The names of an MLP adapter's tensors in the released directories of Janus, below the prefix of the pathway."""
+
+from janiform import KeyMap
+
+MAX_DEPTH = 16
+"""The most layers that ``TRANSFORMERS`` has names for: transformers numbers them differently, so each has an entry."""
+
+OFFICIAL = KeyMap({"{rest}": "{rest}"})
+OFFICIAL_PREFIXES = {"understanding": "aligner.", "generation": "gen_aligner."}
+
+TRANSFORMERS = KeyMap(
+    {"layers.0.{rest}": "fc1.{rest}"}
+    | {f"layers.{2 * index + 2}.{{rest}}": f"hidden_layers.{index}.{{rest}}" for index in range(MAX_DEPTH - 1)}
+)
+TRANSFORMERS_PREFIXES = {"understanding": "model.aligner.", "generation": "model.generation_aligner."}

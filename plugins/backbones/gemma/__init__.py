@@ -1,1 +1,0 @@
-"""The first Gemma architecture (arXiv:2403.08295)."""

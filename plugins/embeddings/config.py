@@ -1,0 +1,67 @@
+"""The settings of the embeddings. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import field, frozen, validators
+from janiform import Codes, Features, Hidden, Misfit
+
+
+@frozen(kw_only=True)
+class TableConfig:
+    """One learned vector per code; codes of several levels have a table per level, and their vectors are summed."""
+
+    width: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "width of the vectors; 0 means the width of the tokenizer's codes"},
+    )
+    positions: Literal["none", "waves"] = field(
+        default="none",
+        metadata={
+            "help": "whether a learned position vector is added to each code: none, as in Janus, or waves, whose "
+            "vectors are initialised with sines and cosines of row and column"
+        },
+    )
+
+    def embed(self, codes: Codes, hidden: Hidden) -> Features:
+        if not isinstance(codes, Codes):
+            raise Misfit(f"embedding 'table' needs codes, but its source is {codes}")
+        return Features(tokens=codes.tokens, width=self.width or codes.width, grid=codes.grid)
+
+
+@frozen(kw_only=True)
+class SharedVocabulary:
+    """Codes as ids of the backbone's vocabulary, as in Chameleon (arXiv:2405.09818): code c is the id ``first`` + c."""
+
+    first: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "id of the first code; 0 puts the codes at the end of the backbone's vocabulary"},
+    )
+
+    def rows(self, hidden: Hidden, codes: Codes) -> range:
+        """The ids of the codes. Raises ``Misfit`` where the backbone's vocabulary is too small for them."""
+        if not isinstance(codes, Codes) or codes.depth != 1:
+            raise Misfit(
+                f"a shared vocabulary needs one code per position, but the source is {codes}: use a tokenizer of depth "
+                "1, or a part with its own matrices"
+            )
+        first = self.first or hidden.vocabulary - codes.vocabulary
+        if first < 1 or first + codes.vocabulary > hidden.vocabulary:
+            start = f"from id {self.first} on" if self.first else "beside the text's ids"
+            raise Misfit(
+                f"the backbone's vocabulary of {hidden.vocabulary} is too small for {codes.vocabulary} codes {start}: "
+                f"set backbone.vocabulary to the number of text ids plus {codes.vocabulary}"
+            )
+        return range(first, first + codes.vocabulary)
+
+
+@frozen(kw_only=True)
+class SharedEmbeddingConfig(SharedVocabulary):
+    """Vectors of the hidden width from the backbone's text table, so that the adapter may be `identity`."""
+
+    def embed(self, codes: Codes, hidden: Hidden) -> Features:
+        self.rows(hidden, codes)
+        return Features(tokens=codes.tokens, width=hidden.width, grid=codes.grid)

@@ -1,0 +1,30 @@
+"""Codes embedded by the backbone's text table. B pictures    N codes of a picture    H hidden width"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from janiform import Codes, Hidden
+from torch import Tensor, nn
+
+from .config import SharedEmbeddingConfig
+
+if TYPE_CHECKING:
+    from janiform import Backbone
+
+
+class SharedEmbedding(nn.Module):
+    """Codes int64 [B, N, 1] -> vectors [B, N, H], rows of the backbone's text table."""
+
+    _backbone: Backbone
+
+    def __init__(self, config: SharedEmbeddingConfig, codes: Codes, hidden: Hidden) -> None:
+        super().__init__()
+        self.first = config.rows(hidden, codes).start
+
+    def borrow(self, backbone: Backbone) -> None:
+        # Not as a submodule, since the weights belong to the backbone.
+        object.__setattr__(self, "_backbone", backbone)
+
+    def forward(self, codes: Tensor, first: int = 0) -> Tensor:
+        return self._backbone.embed(codes[..., 0] + self.first)

@@ -1,0 +1,32 @@
+"""One learned vector per code, and optionally one per position in the picture."""
+
+from __future__ import annotations
+
+import torch
+from janiform import Codes, Hidden
+from janiform_plugins.sinusoidal import sinusoidal_positions
+from torch import Tensor, nn
+
+from .config import TableConfig
+
+
+class TableEmbedding(nn.Module):
+    """Codes int64 [B, n, d], the first at position ``first`` of the picture -> vectors [B, n, width], summed over levels.
+
+    ``table`` stacks the tables of the d levels, [d·V, width]; ``positions`` holds all N position vectors, [N, width].
+    """
+
+    def __init__(self, config: TableConfig, codes: Codes, hidden: Hidden) -> None:
+        super().__init__()
+        self.codes = codes
+        width = config.embed(codes, hidden).width
+        self.table = nn.Embedding(codes.depth * codes.vocabulary, width)
+        self.positions = nn.Parameter(sinusoidal_positions(codes.grid, width)[0]) if config.positions == "waves" else None
+
+    def forward(self, codes: Tensor, first: int = 0) -> Tensor:
+        if self.codes.depth == 1:
+            vectors = self.table(codes[..., 0])
+        else:
+            level = torch.arange(self.codes.depth, device=codes.device) * self.codes.vocabulary
+            vectors = self.table(codes + level).sum(dim=-2)
+        return vectors if self.positions is None else vectors + self.positions[first : first + vectors.shape[1]]

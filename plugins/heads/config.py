@@ -1,0 +1,113 @@
+"""The settings of the heads; vocabulary and depth are those of the tokenizer. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import field, frozen, validators
+from janiform import Codes, Hidden, Logits, Misfit
+
+from ..backbones.decoder.config import DecoderConfig
+from ..embeddings.config import SharedVocabulary
+
+
+def _single_code(head: str, codes: Codes) -> Logits:
+    """The logits of a head that predicts one code per position. Raises ``Misfit`` for codes of several levels."""
+    if not isinstance(codes, Codes):
+        raise Misfit(f"head '{head}' predicts codes, but is given {codes}")
+    if codes.depth != 1:
+        raise Misfit(
+            f"head '{head}' predicts one code per position, but the tokenizer gives {codes.depth}: use head 'depth', "
+            "which predicts level by level, or a tokenizer of depth 1"
+        )
+    return Logits(vocabulary=codes.vocabulary)
+
+
+@frozen(kw_only=True)
+class LinearHeadConfig:
+    """One matrix from a hidden state to the logits of one code, like the text head of a language model."""
+
+    bias: bool = field(default=False, metadata={"help": "add a learned bias to the logits"})
+
+    def predict(self, hidden: Hidden, codes: Codes) -> Logits:
+        return _single_code("linear", codes)
+
+
+@frozen(kw_only=True)
+class MlpHeadConfig:
+    """Linear layers with GELU between them, from a hidden state to the logits of one code."""
+
+    depth: int = field(
+        default=2, validator=validators.ge(1), metadata={"help": "number of linear layers, with GELU between them"}
+    )
+    inner: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "width between the layers; 0 means the width of the hidden states"},
+    )
+
+    def predict(self, hidden: Hidden, codes: Codes) -> Logits:
+        return _single_code("mlp", codes)
+
+
+@frozen(kw_only=True)
+class SharedHeadConfig(SharedVocabulary):
+    """The backbone's text head, whose vocabulary includes the codes. Pictures are sampled from the codes alone."""
+
+    softmax: Literal["all", "codes"] = field(
+        default="all",
+        metadata={
+            "help": "classes of the softmax in training: all, the ids of text and codes, as in Chameleon; or codes alone"
+        },
+    )
+
+    def predict(self, hidden: Hidden, codes: Codes) -> Logits:
+        self.rows(hidden, codes)
+        return Logits(vocabulary=codes.vocabulary)
+
+
+@frozen(kw_only=True)
+class DepthHeadConfig:
+    """A transformer that predicts a residual code level by level, as in the RQ-Transformer (arXiv:2203.01941)."""
+
+    width: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "width of the depth transformer; 0 means the width of the hidden states"},
+    )
+    inner: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "inner width of its gated MLPs; 0 means 8/3 of its width, rounded up to a multiple of 8"},
+    )
+    layers: int = field(default=4, validator=validators.gt(0), metadata={"help": "number of its blocks"})
+    heads: int = field(default=8, validator=validators.gt(0), metadata={"help": "number of attention heads per block"})
+    shared: bool = field(
+        default=False,
+        metadata={
+            "help": "use one table and one output matrix for all levels, for tokenizers whose levels share a codebook"
+        },
+    )
+
+    def predict(self, hidden: Hidden, codes: Codes) -> Logits:
+        if not isinstance(codes, Codes):
+            raise Misfit(f"head 'depth' predicts codes, but is given {codes}")
+        width = self.width or hidden.width
+        if width % (2 * self.heads):
+            raise Misfit(
+                f"head 'depth' has a width of {width}, which does not divide into {self.heads} heads of an even width: "
+                "set 'heads' or 'width'"
+            )
+        return Logits(vocabulary=codes.vocabulary, depth=codes.depth)
+
+    def decoder(self, hidden: Hidden, codes: Codes) -> DecoderConfig:
+        """The sizes of the blocks."""
+        width = self.width or hidden.width
+        return DecoderConfig(
+            width=width,
+            inner=self.inner or -(-width // 3) * 8,
+            layers=self.layers,
+            heads=self.heads,
+            vocabulary=codes.vocabulary,
+            context=codes.depth,
+        )

@@ -1,1 +1,0 @@
-"""One matrix, from a hidden state to the logits of one code."""

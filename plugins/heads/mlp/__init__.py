@@ -1,1 +1,0 @@
-"""Linear layers with GELU between them, from a hidden state to the logits of one code."""
