@@ -44,7 +44,7 @@ def command(
     """
     if named_as_picture(question) and (exists(question) or " " not in question):
         raise UsageError(Problem(f"'{question}' is a picture; the question comes last", hint="put it in quotes"))
-    from ..pictures import is_address, read_picture
+    from ..pictures.read import is_address, read_picture
 
     for path in pictures:
         if not named_as_picture(path) and not is_address(path) and not exists(path):

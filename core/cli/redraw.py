@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ..inference.api import Model
-    from ..pictures import Provenance
+    from ..pictures.provenance import Provenance
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 
@@ -50,9 +50,7 @@ class DrawingRequest:
             pathway=provenance.pathway if self.pathway is None else self.pathway,
         )
 
-    def with_settings(
-        self, provenance: Provenance, own: Mapping[str, Any]
-    ) -> tuple[DrawingRequest, list[str]]:
+    def with_settings(self, provenance: Provenance, own: Mapping[str, Any]) -> tuple[DrawingRequest, list[str]]:
         """The request with the settings of the provenance that differ from the model's ``own``.
 
         Also a sentence for each setting that the model's sampler does not have.

@@ -28,7 +28,6 @@ class Choose(Protocol):
         """Logits [R, V] of a code's ``level``, counted from 0, to one code for each of R rows, [R]."""
 
 
-
 class TilingConfig(Protocol):
     """Kind ``tiling``; factory(config) -> Tiling."""
 

@@ -21,9 +21,10 @@ from PIL import Image
 from .. import __version__
 from ..attention.attend import Attention, default_attention
 from ..components.kernels import DEFAULT
-from ..errors import Problem, UsageError, nearest
 from ..contracts import OnStep
-from ..pictures import Provenance, as_picture, attach
+from ..errors import Problem, UsageError, nearest
+from ..pictures.provenance import Provenance, attach
+from ..pictures.read import as_picture
 from ..sequence.conversation import Conversation
 from ..storage.digest import files_digest
 from ..storage.model_json import about

@@ -28,9 +28,7 @@ def check_context_length(
         name = f"prompt {number}" if len(prompts) > 1 else "the prompt"
         unknown = next((id for id in prompt.ids if not 0 <= id < vocabulary), None)
         if unknown is not None:
-            raise UsageError(
-                f"{name} has the id {unknown}; the model has embeddings for the ids 0 to {vocabulary - 1}"
-            )
+            raise UsageError(f"{name} has the id {unknown}; the model has embeddings for the ids 0 to {vocabulary - 1}")
         free = context - len(prompt)
         if count <= free:
             continue

@@ -50,9 +50,7 @@ class DecodeState:
 class Engine(Protocol):
     """Runs a model's backbone while text or codes are generated."""
 
-    def prefill(
-        self, prompts: Sequence[SpanSequence], more: int, prefix: PrefixCache | None = None
-    ) -> DecodeState:
+    def prefill(self, prompts: Sequence[SpanSequence], more: int, prefix: PrefixCache | None = None) -> DecodeState:
         """Read the prompts, which ``more`` positions will follow.
 
         ``prefix`` keeps what was read of the conversation that the only prompt belongs to. An engine may ignore it.
@@ -74,9 +72,7 @@ class EagerEngine:
         self.model = model
         self.backbone = model.part("backbone")
 
-    def prefill(
-        self, prompts: Sequence[SpanSequence], more: int, prefix: PrefixCache | None = None
-    ) -> DecodeState:
+    def prefill(self, prompts: Sequence[SpanSequence], more: int, prefix: PrefixCache | None = None) -> DecodeState:
         """Read the prompts in one forward, each distinct prompt once.
 
         Many pictures of one prompt share it, and so do blanked prompts of one length.

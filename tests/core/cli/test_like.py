@@ -15,7 +15,7 @@ import torch
 from janiform import Provenance, provenance_of, save_picture
 from janiform.cli import main
 from janiform.cli.redraw import DrawingRequest, compared
-from janiform.pictures import attach
+from janiform.pictures.provenance import attach
 from janiform.storage.save import save_model
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -111,7 +111,12 @@ def test_what_has_changed_since_is_said(
 ) -> None:
     then = altered(drawn, tmp_path / "then.png", janiform="0.0.9", torch="1.0", weights_sha256="", device="cuda")
     said, err = again(then)
-    for sentence in ("janiform was 0.0.9", "torch was 1.0", "the weights cannot be compared", "'cuda', which is not available"):
+    for sentence in (
+        "janiform was 0.0.9",
+        "torch was 1.0",
+        "the weights cannot be compared",
+        "'cuda', which is not available",
+    ):
         assert sentence in err or ("cuda" in sentence and torch.cuda.is_available())
     assert len(said["pictures"]) == 1
     other = tmp_path / "other"
@@ -138,7 +143,10 @@ def test_a_picture_of_another_kind_of_number_is_drawn_so(
     [
         ({"pathway": "generatoin"}, "did you mean 'generation'?"),
         ({"dtype": "float23"}, "'float23' is not a valid dtype"),
-        ({"settings": {"guidance": "much"}}, "the sampler 'autoregressive': guidance must be a number, got the text \"much\""),
+        (
+            {"settings": {"guidance": "much"}},
+            "the sampler 'autoregressive': guidance must be a number, got the text \"much\"",
+        ),
         ({"settings": {"guidance": None}}, "guidance must be a number"),
         ({"settings": {"top_k": 1.5}}, "top_k must be a whole number, got 1.5"),
         ({"settings": {"temperature": -1.0}}, "temperature must be >= 0: -1.0"),
@@ -277,7 +285,9 @@ def test_options_for_recipes_are_refused_with_pictures(drawn: Path, tmp_path: Pa
 
 def test_a_request_is_completed_from_the_provenance() -> None:
     made = making({})
-    assert DrawingRequest(seed=0, prompt="").completed(attrs.evolve(made, seed=5)) == DrawingRequest("", 1, 0, "generation")
+    assert DrawingRequest(seed=0, prompt="").completed(attrs.evolve(made, seed=5)) == DrawingRequest(
+        "", 1, 0, "generation"
+    )
     assert DrawingRequest().empty
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from janiform import Provenance, Model, PictureError, provenance_of, save_picture
+from janiform import Model, PictureError, Provenance, provenance_of, save_picture
 from janiform.pictures import provenance as module
 from janiform.pictures.provenance import KEY, attach, parse, png_bytes
 from PIL import Image
