@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,7 +65,9 @@ def command(
         **scores.get("settings", {}),
     }
     if out is not None:
-        _write_json(out, scores)
+        from ..storage.json_files import write_json
+
+        write_json(out, scores)
     if record:
         _record(model, component.name, scores)
     if as_json:
@@ -76,19 +77,14 @@ def command(
 
 
 def _record(model: str, benchmark: str, scores: Mapping[str, Any]) -> None:
+    from ..storage.json_files import write_json
     from ..storage.model_json import about
     from ..storage.open import model_folder
 
     folder = model_folder(model)
     facts = about(folder)
     facts["scores"] = {**facts.get("scores", {}), benchmark: scores}
-    _write_json(folder / "model.json", facts)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    from ..storage.atomic import write_text
-
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / "model.json", facts)
 
 
 def show_scores(scores: Mapping[str, Any]) -> None:

@@ -112,14 +112,14 @@ def test_what_is_no_weights_is_told(tmp_path: Path) -> None:
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4\n")
     assert "a pointer of Git LFS" in refused(tmp_path)
     path.unlink()
-    assert "holds no weights: neither model.safetensors nor" in refused(tmp_path)
+    assert "has no weights: neither model.safetensors nor" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(
     "name", ["../model.safetensors", "/etc/passwd", "sub/x.safetensors", "..", "", "x.txt", "a:b.bin"]
 )
 def test_an_index_names_files_beside_it_only(tmp_path: Path, name: str) -> None:
-    assert f"names '{name}', which is no name of a file of weights beside it" in refused(sharded(tmp_path, a=name))
+    assert f"names '{name}', which is not a valid file name of a shard" in refused(sharded(tmp_path, a=name))
 
 
 def test_damaged_indices_are_told(tmp_path: Path) -> None:
