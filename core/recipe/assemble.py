@@ -53,7 +53,7 @@ def assemble(
         training=training,
         sinks=sinks,
         origins=parts.origins,
-        notes=tuple(notes),
+        notes=(*notes, *parts.notes),
         **{kind: use for kind, use in singles.items() if use},
     )
 

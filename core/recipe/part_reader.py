@@ -14,6 +14,7 @@ from .grammar import DEFAULT_USES, PART_KEYS
 from .part import Use
 from .paths import with_paths
 from .positions import Path
+from .renamed import with_current_names
 from .report import Report
 from .structure import Mistakes, structure
 from .tree import Leaf, Node, Table, child, dotted, overlay, plain, table_from
@@ -23,7 +24,8 @@ DEFAULT = Origin("default")
 
 
 class PartReader:
-    """Reads the tables of parts. ``origins`` collects where each value of each part was written.
+    """Reads the tables of parts. ``origins`` collects where each value of each part was written; ``notes`` are
+    sentences for the user about settings that were renamed.
 
     ``providers`` are the distributions that components came from when the recipe was written, by kind and reference.
     """
@@ -32,6 +34,7 @@ class PartReader:
         self.registry = registry
         self.report = report
         self.origins: dict[str, Origin] = {}
+        self.notes: list[str] = []
         self.providers: Mapping[str, str] = {}
 
     def use(self, path: Path, kind: str, node: Node, hint: str = "") -> Use | None:
@@ -90,7 +93,7 @@ class PartReader:
 
     def _with_preset(self, path: Path, component: Component, table: Table) -> Table:
         """The part's own settings over those of its preset."""
-        own, node = table.without(*PART_KEYS), table.entries.get("preset")
+        own, node = self._current_names(path, component, table.without(*PART_KEYS)), table.entries.get("preset")
         if node is None:
             return own
         name, place = plain(node), (*path, "preset")
@@ -102,9 +105,19 @@ class PartReader:
                 f"{component.kind} '{component.reference}' has no preset '{name}'", place, node.origin, hint
             )
         else:
-            preset = table_from(component.presets[name], Origin(f"preset '{name}'"))
+            preset = with_current_names(
+                component.config, table_from(component.presets[name], Origin(f"preset '{name}'"))
+            ).settings
             return Table(overlay(preset, own).entries, table.origin)
         return own
+
+    def _current_names(self, path: Path, component: Component, settings: Table) -> Table:
+        renamed = with_current_names(component.config, settings)
+        self.notes += [f"{dotted(path)}: {note}" for note in renamed.notes]
+        for old, name in renamed.clashes:
+            message = f"is also set by its former name '{old}'"
+            self.report.add(message, (*path, name), renamed.settings.entries[name].origin, f"remove '{old}'")
+        return renamed.settings
 
     def record_settings(self, path: Path, value: Any, node: Node | None, but: Sequence[str] = ()) -> None:
         """Where every value of a structured object was written; what nobody wrote is a default."""

@@ -11,9 +11,9 @@ from .config import TableConfig
 
 
 class TableEmbedding(nn.Module):
-    """Codes int64 [B, n, d], the first at position ``first`` of the picture -> vectors [B, n, width], summed over levels.
+    """Codes int64 [B, n, d] of n positions from ``first`` on -> vectors [B, n, width], summed over the d levels.
 
-    ``table`` stacks the tables of the d levels, [d·V, width]; ``positions`` holds all N position vectors, [N, width].
+    ``table`` stacks the tables of all levels, [d·V, width]; ``positions`` holds all N position vectors, [N, width].
     """
 
     def __init__(self, config: TableConfig, codes: Codes, hidden: Hidden) -> None:
@@ -21,7 +21,9 @@ class TableEmbedding(nn.Module):
         self.codes = codes
         width = config.embed(codes, hidden).width
         self.table = nn.Embedding(codes.depth * codes.vocabulary, width)
-        self.positions = nn.Parameter(sinusoidal_positions(codes.grid, width)[0]) if config.positions == "waves" else None
+        self.positions = (
+            nn.Parameter(sinusoidal_positions(codes.grid, width)[0]) if config.positions == "waves" else None
+        )
 
     def forward(self, codes: Tensor, first: int = 0) -> Tensor:
         if self.codes.depth == 1:

@@ -1,10 +1,8 @@
-"""The built-in formats: layouts of model directories."""
+"""The built-in formats of model directories."""
 
 from janiform import hookimpl
 
-from .hf.config import HfConfig
-from .janiform.config import JaniformConfig
-from .official.config import OfficialConfig
+from .config import HfConfig, JaniformConfig, OfficialConfig
 
 
 @hookimpl
@@ -14,7 +12,7 @@ def janiform_register(registrar):
         "janiform",
         version=1,
         config=JaniformConfig,
-        factory="janiform_plugins.formats.janiform.format:JaniformFormat",
+        factory="janiform_plugins.formats.janiform:JaniformFormat",
         summary="recipe.toml and model.safetensors, as janiform writes them",
     )
     registrar.component(
@@ -23,7 +21,7 @@ def janiform_register(registrar):
         version=1,
         config=OfficialConfig,
         factory="janiform_plugins.formats.official.format:OfficialFormat",
-        summary="Janus and Janus-Pro as they are released: config.json of the model_type multi_modality",
+        summary="Janus and Janus-Pro as they are released: config.json with model_type multi_modality",
     )
     registrar.component(
         "format",
@@ -31,5 +29,5 @@ def janiform_register(registrar):
         version=1,
         config=HfConfig,
         factory="janiform_plugins.formats.hf.format:HfFormat",
-        summary="Janus in Hugging Face transformers: config.json of the model_type janus",
+        summary="Janus in Hugging Face transformers: config.json with model_type janus",
     )

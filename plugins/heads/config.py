@@ -57,7 +57,7 @@ class SharedHeadConfig(SharedVocabulary):
     softmax: Literal["all", "codes"] = field(
         default="all",
         metadata={
-            "help": "classes of the softmax in training: all, the ids of text and codes, as in Chameleon; or codes alone"
+            "help": "classes of the softmax in training: all (text ids and codes, as in Chameleon), or codes alone"
         },
     )
 

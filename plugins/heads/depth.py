@@ -52,9 +52,7 @@ class DepthHead(nn.Module):
     def loss(self, hidden: Tensor, codes: Tensor) -> Loss:
         """Cross-entropy, in nats and float32 at least, of codes int64 [R, d] given hidden states [R, H]."""
         logits, targets = self.logits(hidden, codes).flatten(0, 1), codes.flatten()
-        total = cross_entropy(
-            logits.to(torch.promote_types(logits.dtype, torch.float32)), targets, reduction="sum"
-        )
+        total = cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets, reduction="sum")
         return Loss(total, torch.full_like(total, len(targets), requires_grad=False))
 
     def sample(self, hidden: Tensor, choose: Callable[[Tensor, int], Tensor]) -> Tensor:
@@ -85,7 +83,7 @@ class DepthHead(nn.Module):
         return torch.cat((first_R1W, vectors.cumsum(dim=1) + self.place[1:]), dim=1)
 
     def _states(self, inputs: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Inputs [R, T, W] -> states [R, T, W] after the final norm; with a cache, they follow the inputs that it holds."""
+        """Inputs [R, T, W] -> states [R, T, W] after the final norm; they follow the inputs in the cache."""
         start = 0 if cache is None else cache.filled
         positions_1T = torch.arange(start, start + inputs.shape[1], device=inputs.device)[None]
         frequency = frequencies(self.config.hidden().head_width, self.config.rope_theta, inputs.device)

@@ -18,7 +18,7 @@ class SharedHead(SingleHead):
     """Hidden states [R, H] -> logits [R, V] of one code, rows of the backbone's text head."""
 
     wider = True
-    """With ``softmax = "all"`` the loss is over text ids as well, so it exceeds the cross-entropy of the codes' logits."""
+    """With ``softmax = "all"`` the loss includes text ids, so it exceeds the cross-entropy of the codes' logits."""
 
     _backbone: Backbone
 

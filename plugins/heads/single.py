@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from .config import LinearHeadConfig, MlpHeadConfig
 
 
-def chunked_cross_entropy(
-    logits: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor, vocabulary: int
-) -> Loss:
+def chunked_cross_entropy(logits: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor, vocabulary: int) -> Loss:
     """Summed cross-entropy of targets int64 [R] given states [R, H], without holding all logits at once."""
     total = summed_cross_entropy(logits, hidden, targets, vocabulary)
     return Loss(total, torch.full_like(total, len(targets), requires_grad=False))

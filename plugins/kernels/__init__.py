@@ -1,11 +1,8 @@
-"""The built-in attention kernels: one mask, declared once, computed in several ways."""
+"""The built-in attention kernels: several implementations of one mask."""
 
 from janiform import hookimpl
 
-from .flex.config import FlexConfig
-from .sdpa.config import SdpaConfig
-from .varlen.config import VarlenConfig
-from .xformers.config import XformersConfig
+from .config import FlexConfig, SdpaConfig, VarlenConfig, XformersConfig
 
 
 @hookimpl
@@ -15,15 +12,15 @@ def janiform_register(registrar):
         "sdpa",
         version=1,
         config=SdpaConfig,
-        factory="janiform_plugins.kernels.sdpa.kernel:SdpaKernel",
-        summary="PyTorch's scaled-dot-product attention; the default, everywhere",
+        factory="janiform_plugins.kernels.sdpa:SdpaKernel",
+        summary="PyTorch's scaled-dot-product attention; the default on all devices",
     )
     registrar.component(
         "kernel",
         "flex",
         version=1,
         config=FlexConfig,
-        factory="janiform_plugins.kernels.flex.kernel:FlexKernel",
+        factory="janiform_plugins.kernels.flex:FlexKernel",
         summary="PyTorch's flex-attention, which skips blocks that the mask empties",
     )
     registrar.component(
@@ -31,7 +28,7 @@ def janiform_register(registrar):
         "varlen",
         version=1,
         config=VarlenConfig,
-        factory="janiform_plugins.kernels.varlen.kernel:VarlenKernel",
+        factory="janiform_plugins.kernels.varlen:VarlenKernel",
         summary="PyTorch's variable-length FlashAttention, document by document, on CUDA",
     )
     registrar.component(
@@ -39,6 +36,6 @@ def janiform_register(registrar):
         "xformers",
         version=1,
         config=XformersConfig,
-        factory="janiform_plugins.kernels.xformers.kernel:XformersKernel",
-        summary="xformers' block-diagonal attention, and split keys for single queries, on CUDA",
+        factory="janiform_plugins.kernels.xformers:XformersKernel",
+        summary="xformers' block-diagonal attention, with split keys for single queries, on CUDA",
     )

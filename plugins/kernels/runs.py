@@ -1,4 +1,4 @@
-"""What kernels that compute sequence by sequence have in common: queries, keys and values laid end to end, and back.
+"""Attention by kernels that take sequences end to end: queries, keys and values concatenated, and back.
 
 B rows    T queries    S keys    h heads    Dh head width    Q queries and K keys of the runs together
 """
@@ -11,13 +11,13 @@ from janiform import Mask, Runs
 from torch import Tensor
 
 Compute = Callable[[Tensor, Tensor, Tensor, Runs], Tensor]
-"""Queries [Q, heads, Dh], keys and values [K, kv_heads, Dh] of runs of one kind -> [Q, heads, Dh]."""
+"""Queries [Q, heads, Dh], keys and values [K, kv_heads, Dh] of causal or full runs -> [Q, heads, Dh]."""
 
 
 def by_runs(q: Tensor, k: Tensor, v: Tensor, mask: Mask, compute: Compute) -> Tensor:
-    """Attention [B, heads, T, Dh] by one call for the causal runs and one for the full ones.
+    """Attention [B, heads, T, Dh] by one call for the causal runs and one for the full runs.
 
-    Keys that several runs share are repeated, which only happens where there are full blocks or cached keys.
+    Keys that several runs share are repeated, which only happens with full blocks or cached keys.
     """
     rows, heads, queries, width = q.shape
     runs = mask.runs(rows, queries, k.shape[2], q.device)
@@ -26,9 +26,9 @@ def by_runs(q: Tensor, k: Tensor, v: Tensor, mask: Mask, compute: Compute) -> Te
         out = _computed(flat_q, flat_k, flat_v, runs[0], compute)
     else:
         out = flat_q.new_zeros(rows * queries, heads, width)
-        for some in runs:
-            part = _computed(flat_q, flat_k, flat_v, some, compute)
-            out = part if some.queries is None else out.index_copy(0, some.queries, part)
+        for part in runs:
+            attended = _computed(flat_q, flat_k, flat_v, part, compute)
+            out = attended if part.queries is None else out.index_copy(0, part.queries, attended)
     return out.view(rows, queries, heads, width).transpose(1, 2)
 
 

@@ -1,10 +1,10 @@
-"""Chat formats: conversations to typed spans."""
+"""The built-in layouts: chat templates, which render conversations as typed spans."""
 
 from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .janus.config import PRESETS, JanusConfig
+from .config import PRESETS, JanusConfig
 
 
 @hookimpl
@@ -14,6 +14,6 @@ def janiform_register(registrar: Registrar) -> None:
         "janus",
         config=JanusConfig,
         presets=PRESETS,
-        factory="janiform_plugins.layouts.janus.layout:JanusLayout",
-        summary="The 'deepseek' template of Janus and Janus-Pro",
+        factory="janiform_plugins.layouts.janus:JanusLayout",
+        summary="the 'deepseek' template of Janus and Janus-Pro",
     )

@@ -81,7 +81,7 @@ class ShapesBenchmark:
         )
         right: dict[str, list[bool]] = {}
         for (_, question), answer in zip(asked, answers, strict=True):
-            right.setdefault(question.kind, []).append(matches(answer, question.answer))
+            right.setdefault(question.type, []).append(matches(answer, question.answer))
         return (
             {kind: sum(those) / len(those) for kind, those in right.items()},
             {kind: len(those) for kind, those in right.items()},

@@ -1,44 +1,52 @@
-"""Settings of the source and of the benchmark of shapes."""
+"""The settings of the source and of the benchmark of shapes. Torch-free."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from attrs import Attribute, field, frozen, validators
+from attrs import field, frozen, validators
+
+if TYPE_CHECKING:
+    from attrs import Attribute
 
 
 def _distinct(_: object, attribute: Attribute[tuple[str, ...]], values: tuple[str, ...]) -> None:
     if len(set(values)) != len(values):
-        raise ValueError(f"{attribute.name} are named once each, not {', '.join(values)}")
+        raise ValueError(f"{attribute.name} must not repeat a name, but is {', '.join(values)}")
 
 
 @frozen(kw_only=True)
 class ShapesConfig:
-    """Which stream of scenes, and what is said about them."""
+    """A stream of scenes, and the kind of conversation about them."""
 
     task: Literal["draw", "ask", "list", "read", "plan"] = field(
         default="draw",
         metadata={
             "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; list: a picture "
-            "and what it shows, in listings without sentences; read: texts only; plan: a caption and where the things "
-            "go that it names, in words only"
+            "and lists of what it shows, without sentences; read: texts only; plan: a caption and the positions of its "
+            "objects, in words only"
         },
     )
-    seed: int = field(default=0, validator=validators.ge(0), metadata={"help": "which endless stream of scenes"})
+    seed: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "random seed, which selects an endless stream of scenes"},
+    )
     split: Literal["train", "held-out"] = field(
-        default="train", metadata={"help": "train never shows the compositions that held-out always shows"}
+        default="train",
+        metadata={"help": "train never shows the held-out compositions; held-out always shows at least one"},
     )
     objects: int = field(
         default=0,
         validator=[validators.ge(0), validators.le(4)],
-        metadata={"help": "only pictures with so many objects, 1 to 4; 0 for all"},
+        metadata={"help": "number of objects in every picture, 1 to 4; 0 mixes all numbers"},
     )
     questions: int = field(
         default=3,
         validator=validators.ge(1),
-        metadata={"help": "most questions about one picture, turn by turn, or most listings of it"},
+        metadata={"help": "maximum number of questions about one picture, one per turn, or of its lists"},
     )
-    kinds: tuple[
+    question_types: tuple[
         Literal[
             "yes_no",
             "yes_no_existence",
@@ -54,21 +62,23 @@ class ShapesConfig:
     ] = field(
         default=(),
         metadata={
-            "help": "kinds of questions that are asked, by turns, one named twice twice as often; all, each once and "
-            "yes_no twice, if empty or where the picture allows none of these"
+            "help": "types of questions, asked in turn; a type that is named twice is asked twice as often. If empty, "
+            "or where the picture allows none of them: all types once, and yes_no twice",
+            "renamed_from": "kinds",
         },
     )
     attributes: tuple[Literal["shape", "colour", "size", "place"], ...] = field(
         default=(),
         validator=_distinct,
-        metadata={"help": "what a listing says of each object, in this order, and nothing else; by chance if empty"},
+        metadata={"help": "attributes of each object in a list, in this order; random if empty"},
     )
-    wording: Literal["varied", "full", "short"] = field(
+    caption_style: Literal["varied", "full", "short"] = field(
         default="varied",
         metadata={
-            "help": "full: a caption names size, colour, shape and place of every object, and a picture that is asked "
-            "about is described so at the end; varied: captions say more or less, and nothing is described; short: as "
-            "varied, but a listing says two attributes of each object, and no two listings of a picture the same two"
+            "help": "full: captions name size, colour, shape and place of every object, and questions about a picture "
+            "end with such a description; varied: captions name more or less, without descriptions; short: as varied, "
+            "but a list has two attributes per object, and no two lists of a picture the same two",
+            "renamed_from": "wording",
         },
     )
 
@@ -82,16 +92,20 @@ def _setting(default: int, least: int, most: int, sentence: str) -> int:
 
 @frozen(kw_only=True)
 class BenchmarkConfig:
-    """How much is drawn and asked, and with which settings; what is not given is as the model's recipe says."""
+    """The numbers of drawings and questions, and the sampling settings, which are the recipe's by default."""
 
-    prompts: int = _setting(100, 1, 4096, "prompts of each of the six categories")
-    pictures: int = _setting(4, 1, 256, "pictures of each prompt")
-    questions: int = _setting(200, 1, 100_000, "questions of each of the six kinds; balanced where ten divides it")
-    seed: int = _setting(0, 0, 2**30, "of prompts, pictures and questions")
-    guidance: float | None = field(default=None, metadata={"help": "instead of the recipe's"})
-    temperature: float | None = field(default=None, metadata={"help": "instead of the recipe's"})
-    top_k: int | None = field(default=None, metadata={"help": "instead of the recipe's"})
+    prompts: int = _setting(100, 1, 4096, "number of prompts in each of the six categories")
+    pictures: int = _setting(4, 1, 256, "number of pictures per prompt")
+    questions: int = _setting(
+        200, 1, 100_000, "number of questions of each of the six types; answers are balanced for multiples of ten"
+    )
+    seed: int = _setting(0, 0, 2**30, "random seed of prompts, pictures and questions")
+    guidance: float | None = field(default=None, metadata={"help": "guidance scale; overrides the recipe's"})
+    temperature: float | None = field(default=None, metadata={"help": "sampling temperature; overrides the recipe's"})
+    top_k: int | None = field(
+        default=None, metadata={"help": "sample from the K most likely codes; overrides the recipe's"}
+    )
 
 
 PRESETS = {"sample": {"prompts": 8, "pictures": 1, "questions": 30}}
-"""A quick look, as the demo takes it."""
+"""A small benchmark, which the demo runs."""

@@ -9,11 +9,11 @@ import numpy as np
 from janiform import Answered, Drawn, Showcase
 from janiform_plugins.world import (
     CATEGORIES,
+    Detection,
     DrawingPrompt,
     Object,
     Question,
     Scene,
-    Seen,
     prompts,
     questions,
     render,
@@ -23,7 +23,7 @@ from janiform_plugins.world.geneval import LEAST_CONFIDENCE
 from PIL import Image
 
 from .config import BenchmarkConfig
-from .judging import is_right, matches, seen_in, verdict
+from .judging import detections_in, is_right, matches, verdict
 
 if TYPE_CHECKING:
     from janiform import Model
@@ -50,7 +50,7 @@ def showcase(model: Model, config: BenchmarkConfig, drawings: int, answers: int,
         on_step=lambda done, of: progress("drawing examples", done, of),
     )
     drawn = [
-        Drawn(prompt.text, picture, is_right(prompt, picture), verdict(prompt, seen_in(picture)))
+        Drawn(prompt.text, picture, is_right(prompt, picture), verdict(prompt, detections_in(picture)))
         for prompt, picture in zip(asked, pictures, strict=True)
     ]
     rng = np.random.default_rng(config.seed)
@@ -68,11 +68,11 @@ def showcase(model: Model, config: BenchmarkConfig, drawings: int, answers: int,
     return Showcase(tuple(drawn), tuple(answered[: len(own)]), tuple(answered[len(own) :]))
 
 
-def scene_of(seen: Sequence[Seen]) -> Scene | None:
+def scene_of(seen: Sequence[Detection]) -> Scene | None:
     """A scene with what is seen in a picture, to ask about it; None where that is unclear or too much for a scene."""
-    if not 1 <= len(seen) <= 4 or any(thing.confidence < LEAST_CONFIDENCE for thing in seen):
+    if not 1 <= len(seen) <= 4 or any(item.confidence < LEAST_CONFIDENCE for item in seen):
         return None
-    objects = tuple(Object(thing.shape, thing.colour, thing.size, round(thing.x), round(thing.y)) for thing in seen)
+    objects = tuple(Object(item.shape, item.colour, item.size, round(item.x), round(item.y)) for item in seen)
     return Scene(objects, "white")  # no question is about the background
 
 
@@ -84,7 +84,7 @@ def _prompts(count: int, seed: int) -> list[DrawingPrompt]:
 
 def _about_drawn(drawn: Sequence[Drawn], count: int, rng: np.random.Generator) -> Asked:
     """Questions about pictures with the most in them: there is more to say about these."""
-    scenes = [(scene, item.picture) for item in drawn if (scene := scene_of(seen_in(item.picture))) is not None]
+    scenes = [(scene, item.picture) for item in drawn if (scene := scene_of(detections_in(item.picture))) is not None]
     scenes.sort(key=lambda pair: -len(pair[0].objects))
     return [(picture, question) for scene, picture in scenes for question in _some(scene, rng)][:count]
 
@@ -102,5 +102,5 @@ def _about_world(count: int, seed: int, rng: np.random.Generator) -> Asked:
 
 def _some(scene: Scene, rng: np.random.Generator) -> list[Question]:
     """A few questions of different kinds."""
-    by_kind = {question.kind: question for question in questions(scene, rng)}
+    by_kind = {question.type: question for question in questions(scene, rng)}
     return list(by_kind.values())[:_A_PICTURE]

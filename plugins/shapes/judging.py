@@ -6,37 +6,37 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from janiform_plugins.world import PICTURE_SIZE, DrawingPrompt, Seen, judge, read_picture, relation_of
+from janiform_plugins.world import PICTURE_SIZE, Detection, DrawingPrompt, detect_objects, judge, relation_of
 from janiform_plugins.world.geneval import LEAST_CONFIDENCE
 from janiform_plugins.world.phrases import NUMBER_WORDS, Phrase, listed, with_article
 from PIL import Image
 
 
-def seen_in(picture: Image.Image) -> Sequence[Seen]:
+def detections_in(picture: Image.Image) -> Sequence[Detection]:
     """What the verifier sees in a picture; one of another size is scaled to the world's."""
     if picture.size != (PICTURE_SIZE, PICTURE_SIZE):
         picture = picture.resize((PICTURE_SIZE, PICTURE_SIZE), Image.Resampling.BICUBIC)
-    return read_picture(np.asarray(picture))
+    return detect_objects(np.asarray(picture))
 
 
 def is_right(prompt: DrawingPrompt, picture: Image.Image) -> bool:
     """Whether the verifier finds in a picture exactly what the prompt asks for."""
-    return judge(prompt.requirement, seen_in(picture))
+    return judge(prompt.requirement, detections_in(picture))
 
 
-def verdict(prompt: DrawingPrompt, seen: Sequence[Seen]) -> str:
+def verdict(prompt: DrawingPrompt, seen: Sequence[Detection]) -> str:
     """A few words about a drawing: that it is as asked, or what is seen instead."""
     if judge(prompt.requirement, seen):
         return "as asked"
     if not seen:
         return "nothing to be seen"
-    if any(thing.confidence < LEAST_CONFIDENCE for thing in seen):
+    if any(item.confidence < LEAST_CONFIDENCE for item in seen):
         return "a shape is unclear"
     asked = prompt.requirement.objects
     sizes = any(phrase.size for phrase in asked)
-    kinds = Counter(Phrase(thing.colour, thing.shape, thing.size if sizes else None) for thing in seen)
+    kinds = Counter(Phrase(item.colour, item.shape, item.size if sizes else None) for item in seen)
     if prompt.requirement.relation is not None and kinds == Counter(asked):
-        first, second = (next(thing for thing in seen if phrase.fits(thing)) for phrase in asked)
+        first, second = (next(item for item in seen if phrase.fits(item)) for phrase in asked)
         words = relation_of(first, second) or "diagonal to"
         return f"{with_article(asked[0].noun())} {words} {with_article(asked[1].noun())}"
     return listed([_counted(phrase, count) for phrase, count in kinds.items()])

@@ -13,7 +13,7 @@ from janiform_plugins.world.plans import plan
 from janiform_plugins.world.questions import questions, questions_of
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
-from janiform_plugins.world.statements import statements
+from janiform_plugins.world.texts import texts_about
 from numpy.typing import NDArray
 
 from .config import ShapesConfig
@@ -36,31 +36,31 @@ class Shapes:
         scene = sample_scene(config.seed, index, config.split, config.objects or None)
         rng = np.random.default_rng((config.seed, index, _WORDS))
         if config.task == "draw":
-            words = description(scene) if config.wording == "full" else prompt(scene, rng)
+            words = description(scene) if config.caption_style == "full" else prompt(scene, rng)
             return Conversation.drawing(words, render(scene))
         if config.task == "ask":
-            chosen = questions_of(scene, rng, config.kinds, config.questions) if config.kinds else []
+            chosen = questions_of(scene, rng, config.question_types, config.questions) if config.question_types else []
             chosen = chosen or questions(scene, rng)[: config.questions]
             turns = [(question.text, question.answer) for question in chosen]
-            if config.wording == "full":
+            if config.caption_style == "full":
                 # At the end, where no question can be answered by reading it.
                 turns.append((pick(DESCRIBE, rng), description(scene)))
             return _asking(render(scene), turns)
         if config.task == "list":
             if config.attributes:
                 lists = [listed(scene, config.attributes, rng)]
-            elif config.wording == "short":
+            elif config.caption_style == "short":
                 lists = list_pairs(scene, rng, config.questions)
             else:
                 lists = listings(scene, rng)[-config.questions :]
             turns = [(question.text, question.answer) for question in lists]
-            if config.wording == "full" and chance(0.25, rng):
+            if config.caption_style == "full" and chance(0.25, rng):
                 turns[-1] = (pick(DESCRIBE, rng), description(scene))
             return _asking(render(scene), turns)
         if config.task == "plan":
             asked = plan(scene, rng)
             return Conversation([Turn("user", (asked.text,)), Turn("assistant", asked.answer)])
-        texts = statements(scene, rng)
+        texts = texts_about(scene, rng)
         return Conversation.document(texts[int(rng.integers(len(texts)))])
 
 

@@ -1,11 +1,10 @@
-"""Sinks: where the figures of a run go beside its own log."""
+"""The built-in sinks: where the figures of a run go besides its own log."""
 
 from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .tensorboard.config import TensorBoardConfig
-from .wandb.config import WandbConfig
+from .config import TensorBoardConfig, WandbConfig
 
 
 @hookimpl
@@ -14,13 +13,13 @@ def janiform_register(registrar: Registrar) -> None:
         "sink",
         "tensorboard",
         config=TensorBoardConfig,
-        factory="janiform_plugins.sinks.tensorboard.sink:TensorBoardSink",
+        factory="janiform_plugins.sinks.tensorboard:TensorBoardSink",
         summary="TensorBoard's event files; pip install 'janiform[tensorboard]'",
     )
     registrar.component(
         "sink",
         "wandb",
         config=WandbConfig,
-        factory="janiform_plugins.sinks.wandb.sink:WandbSink",
+        factory="janiform_plugins.sinks.wandb:WandbSink",
         summary="Weights & Biases; pip install 'janiform[wandb]'",
     )

@@ -1,13 +1,10 @@
-"""Where examples come from: files of the usual layouts, as endless random-access streams."""
+"""The built-in sources: files in common formats, as endless random-access streams of examples."""
 
 from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .conversations.config import ConversationsConfig
-from .image_folder.config import ImageFolderConfig
-from .text.config import TextConfig
-from .webdataset.config import WebDatasetConfig
+from .config import ConversationsConfig, ImageFolderConfig, TextConfig, WebDatasetConfig
 
 
 @hookimpl
@@ -16,27 +13,27 @@ def janiform_register(registrar: Registrar) -> None:
         "source",
         "webdataset",
         config=WebDatasetConfig,
-        factory="janiform_plugins.sources.webdataset.source:WebDataset",
-        summary="tar shards of pictures with captions, or with JSON, as WebDataset writes them",
+        factory="janiform_plugins.sources.webdataset:WebDataset",
+        summary="tar shards of pictures with captions or JSON, in WebDataset's format",
     )
     registrar.component(
         "source",
         "conversations",
         config=ConversationsConfig,
-        factory="janiform_plugins.sources.conversations.source:Conversations",
-        summary="conversations about pictures in a folder, as JSON of LLaVA's layout",
+        factory="janiform_plugins.sources.conversations:Conversations",
+        summary="conversations about pictures in a folder, as JSON in LLaVA's format",
     )
     registrar.component(
         "source",
         "text",
         config=TextConfig,
-        factory="janiform_plugins.sources.text.source:Text",
-        summary="documents to read, a JSON record each",
+        factory="janiform_plugins.sources.text:Text",
+        summary="documents, one per JSON record",
     )
     registrar.component(
         "source",
         "image-folder",
         config=ImageFolderConfig,
-        factory="janiform_plugins.sources.image_folder.source:ImageFolder",
-        summary="pictures in a folder for each class, as ImageNet's; captions are the names of the classes",
+        factory="janiform_plugins.sources.image_folder:ImageFolder",
+        summary="pictures in one folder per class, as in ImageNet; captions are the names of the classes",
     )

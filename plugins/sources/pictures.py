@@ -1,4 +1,4 @@
-"""Pictures with captions as conversations, and pictures out of members of shards."""
+"""Pictures with captions as conversations, and pictures in members of shards."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import numpy as np
 from janiform import Conversation, PictureError, SampleError, read_picture
 from PIL import Image
 
-from .settings import CaptionedConfig
+from .config import CaptionedConfig
 from .shards import Member
 
-ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "jp2", "avif")
-"""Of files that are pictures, in lower case."""
+EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "jp2", "avif")
+"""File extensions of pictures, in lower case."""
 
 
 def captioned(config: CaptionedConfig, index: int, picture: Image.Image, caption: str) -> Conversation:
-    """A picture that is drawn for its caption, or one that is asked about, as the settings say."""
+    """A picture to draw for its caption, or to look at and describe, depending on the task."""
     if config.task == "draw":
         return Conversation.drawing(caption, picture, config.pathway or "generation")
-    question = chosen(config.questions, config.seed, index)
+    question = choose(config.questions, config.seed, index)
     return Conversation.asking(question, picture, answer=caption, pathway=config.pathway or "understanding")
 
 
-def chosen(texts: Sequence[str], seed: int, index: int) -> str:
-    """One of several texts, the same for the same seed and index."""
+def choose(texts: Sequence[str], seed: int, index: int) -> str:
+    """One of several texts, determined by seed and index."""
     return texts[0] if len(texts) == 1 else texts[int(np.random.default_rng((seed, index)).integers(len(texts)))]
 
 
-def is_picture(ending: str) -> bool:
-    """Whether a member's ending is that of a picture: ``jpg``, and ``left.jpg`` of a sample with several."""
-    return ending.rpartition(".")[2] in ENDINGS
+def is_picture(extension: str) -> bool:
+    """Whether an extension is that of a picture: ``jpg``, or ``left.jpg`` in a sample with several pictures."""
+    return extension.rpartition(".")[2] in EXTENSIONS
 
 
 def picture_of(member: Member) -> Image.Image:

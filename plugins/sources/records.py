@@ -1,4 +1,4 @@
-"""JSON records in files, found once and read one at a time: memory holds where they lie, not what they say."""
+"""JSON records in files: indexed once, then read one at a time, so that memory holds positions only."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class _File:
 
 
 class Records:
-    """The records of several files in order. A file is a JSON list of objects, or has one object a line.
+    """The records of several files in order. A file is a JSON list of objects, or has one object per line.
 
     Raises:
-        UsageError: files that cannot be read, or are neither; each with its line.
+        UsageError: files cannot be read, or have another format; each with the line.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -42,7 +42,7 @@ class Records:
         problems: list[Problem] = []
         for path in files:
             try:
-                self._files.append(_found(path))
+                self._files.append(_indexed(path))
             except UsageError as error:
                 problems += error.problems
             except OSError as error:
@@ -59,26 +59,26 @@ class Records:
         return int(self._ends[-1])
 
     def read(self, number: int) -> tuple[dict[str, Any], str]:
-        """A record, and its place for sentences: ``file:line``. Raises ``SampleError`` where it is no JSON object."""
+        """A record, and its location ``file:line``. Raises ``SampleError`` where it is not a JSON object."""
         which = int(np.searchsorted(self._ends, number, side="right"))
         file = self._files[which]
         row = number - (int(self._ends[which - 1]) if which else 0)
         start, stop = int(file.starts[row]), int(file.stops[row])
-        place = f"{file.path}:{file.lines[row]}"
+        location = f"{file.path}:{file.lines[row]}"
         try:
             with file.path.open("rb") as stream:
                 stream.seek(start)
                 record = json.loads(stream.read(stop - start))
         except OSError as error:
-            raise SampleError(f"{place}: cannot be read: {error.strerror}", "unreadable file") from None
+            raise SampleError(f"{location}: cannot be read: {error.strerror}", "unreadable file") from None
         except (ValueError, RecursionError) as error:
-            raise SampleError(f"{place}: is not JSON: {error}", "no JSON") from None
+            raise SampleError(f"{location}: is not JSON: {error}", "no JSON") from None
         if not isinstance(record, dict):
-            raise SampleError(f"{place}: is no object but {type(record).__name__}", "no JSON")
-        return record, place
+            raise SampleError(f"{location}: is not an object but {type(record).__name__}", "no JSON")
+        return record, location
 
 
-def _found(path: Path) -> _File:
+def _indexed(path: Path) -> _File:
     with path.open("rb") as stream:
         try:
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
@@ -89,15 +89,15 @@ def _found(path: Path) -> _File:
             for magic, name in _COMPRESSED.items():
                 if head.startswith(magic):
                     message = f"'{path}' is compressed with {name}"
-                    raise UsageError(Problem(message, hint="decompress it: records are read at random"))
+                    raise UsageError(Problem(message, hint="decompress it: records are read in random order"))
             start = len(_BOM) if head.startswith(_BOM) else 0
             while start < len(data) and data[start : start + 1] in (b" ", b"\t", b"\r", b"\n"):
                 start += 1
             is_list = data[start : start + 1] == b"["
-            found = list(_in_list(data, start, path) if is_list else _in_lines(data, start, path))
-    if not found:
-        raise UsageError(f"'{path}' holds no record")
-    starts, stops, lines = np.array(found, dtype=np.int64).T
+            records = list(_in_list(data, start, path) if is_list else _in_lines(data, start, path))
+    if not records:
+        raise UsageError(f"'{path}' holds no records")
+    starts, stops, lines = np.array(records, dtype=np.int64).T
     return _File(path, starts.copy(), stops.copy(), lines.copy())
 
 
@@ -110,8 +110,8 @@ def _in_lines(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, in
         text = data[start:stop]
         if text.strip(_BLANK):
             if first and not _is_object(text):
-                hint = "a file is a list of objects, [{…}, {…}], or has one object a line"
-                raise UsageError(Problem(f"'{path}':{line} is no JSON object", hint=hint))
+                hint = "a file is a list of objects, [{…}, {…}], or has one object per line"
+                raise UsageError(Problem(f"'{path}':{line} is not a JSON object", hint=hint))
             first = False
             yield start, stop, line
         start, line = stop + 1, line + 1
@@ -125,18 +125,18 @@ def _is_object(text: bytes) -> bool:
 
 
 def _in_list(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, int, int]]:
-    """The objects of a list, by their braces; what is inside of them is looked at when they are read."""
+    """The objects of a list, found by their braces; their contents are parsed when they are read."""
     depth, line, counted, gap = 0, 1, 0, start
     began = start
     for token in _TOKEN.finditer(data, start):
-        sign, place = token.group(), token.start()
+        sign, position = token.group(), token.start()
         if sign in (b"{", b"["):
             if depth == 1:
-                line += data[counted:place].count(b"\n")
-                counted = began = place
-                between = data[gap:place].strip(_BLANK)
+                line += data[counted:position].count(b"\n")
+                counted = began = position
+                between = data[gap:position].strip(_BLANK)
                 if sign == b"[" or between not in (b"", b","):
-                    raise UsageError(f"'{path}':{line}: what stands before this is no JSON object")
+                    raise UsageError(f"'{path}':{line}: the text before this is not a JSON object")
             depth += 1
             gap = token.end() if depth == 1 else gap
         elif sign in (b"}", b"]"):
@@ -146,12 +146,14 @@ def _in_list(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, int
                 gap = token.end()
             elif depth == 0:
                 rest = data[token.end() :].strip(_BLANK)
-                if data[gap:place].strip(_BLANK) or rest:
-                    line += data[counted:place].count(b"\n")
-                    raise UsageError(f"'{path}':{line}: the list holds, or is followed by, what is no JSON object")
+                if data[gap:position].strip(_BLANK) or rest:
+                    line += data[counted:position].count(b"\n")
+                    raise UsageError(
+                        f"'{path}':{line}: the list holds, or is followed by, something that is not a JSON object"
+                    )
                 return
         elif depth == 1:
-            line += data[counted:place].count(b"\n")
-            raise UsageError(f"'{path}':{line}: a text stands in the list, where objects should")
+            line += data[counted:position].count(b"\n")
+            raise UsageError(f"'{path}':{line}: the list holds a text instead of an object")
     line += data[counted:].count(b"\n")
     raise UsageError(f"'{path}':{line}: the list does not end: the file is truncated, or a brace is missing")

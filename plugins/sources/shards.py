@@ -1,7 +1,7 @@
-"""Samples in tar shards, found once by the headers of the members and read one at a time, at random.
+"""Samples in tar shards: indexed once by the headers of the members, then read one at a time in any order.
 
-A sample is what follows one another in a shard under one name up to its first dot, as WebDataset has it
-(https://github.com/webdataset/webdataset): ``0001.jpg``, ``0001.txt``. Only the places of members are kept in memory.
+A sample is a sequence of members with the same name up to the first dot, as in WebDataset
+(https://github.com/webdataset/webdataset): ``0001.jpg``, ``0001.txt``. Memory holds only the positions of members.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from .paths import raise_all
 from .unpacked import unpacked
 
 MAX_MEMBER_BYTES = 128 << 20
-_REMEMBERED_BYTES = 64 << 20
-"""Headers of smaller shards are read again quicker than it pays to remember them."""
+_CACHED_BYTES = 64 << 20
+"""Minimum size of a shard whose index is cached; the headers of smaller ones are read faster than a cache."""
 
 _DAMAGED = "damaged shard"
 
 
 @frozen(eq=False)
 class Index:
-    """Where the samples of one shard lie.
+    """The positions of the samples of one shard.
 
-    ``firsts``: of each sample, the number of its first member, and behind them the number of members. ``offsets`` and
-    ``sizes`` in bytes, ``endings`` as numbers into ``names``. ``damage``: the byte from which on the shard cannot be
-    read, -1 where it is whole; a last sample without a member stands for what is lost then.
+    ``firsts``: number of each sample's first member, then the number of members. ``offsets`` and ``sizes`` are in
+    bytes; ``endings`` are indices into ``names``. ``damage``: byte from which the shard cannot be read, -1 where it is
+    intact; a last sample without members then stands for the lost ones.
     """
 
     firsts: NDArray[np.int64]
@@ -47,27 +47,27 @@ class Index:
 
 @frozen
 class Member:
-    """One file of a sample: its ending after the first dot, in lower case, and its place in the shard."""
+    """One file of a sample: its extension after the first dot, in lower case, and its position in the shard."""
 
-    ending: str
+    extension: str
     path: Path
     offset: int
     size: int
 
     @property
     def name(self) -> str:
-        """For sentences: the shard and the member's name, which is read from its header."""
+        """The shard and the member's name, which is read from its header, for messages."""
         with contextlib.suppress(OSError, tarfile.TarError):
             with self.path.open("rb") as stream:
                 stream.seek(self.offset - tarfile.BLOCKSIZE)
                 header = tarfile.TarInfo.frombuf(stream.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
             return f"{self.path}: {header.name}"
-        return f"{self.path}: a .{self.ending}"
+        return f"{self.path}: a .{self.extension}"
 
     def read(self) -> bytes:
-        """The bytes. Raises ``SampleError`` where they are not there, or too many."""
+        """The bytes. Raises ``SampleError`` where they are incomplete or too many."""
         if self.size > MAX_MEMBER_BYTES:
-            message = f"{self.name} has {self.size >> 20} MiB; members of up to {MAX_MEMBER_BYTES >> 20} MiB are read"
+            message = f"{self.name} has {self.size >> 20} MiB; the limit is {MAX_MEMBER_BYTES >> 20} MiB"
             raise SampleError(message, "huge member")
         try:
             with self.path.open("rb") as stream:
@@ -76,7 +76,7 @@ class Member:
         except OSError as error:
             raise SampleError(f"{self.path}: cannot be read: {error.strerror}", "unreadable file") from None
         if len(data) < self.size:
-            raise SampleError(f"{self.name} is truncated: {len(data)} of its {self.size} bytes are there", _DAMAGED)
+            raise SampleError(f"{self.name} is truncated: {len(data)} of its {self.size} bytes are present", _DAMAGED)
         return data
 
 
@@ -84,10 +84,10 @@ class Shards:
     """The samples of several shards in order.
 
     Args:
-        folder: into which compressed shards are decompressed; without one they are refused.
+        folder: folder for decompressed shards; without one, compressed shards are refused.
 
     Raises:
-        UsageError: with every file that is no tar, is compressed, or cannot be read.
+        UsageError: files are not tar files, are compressed, or cannot be read; all are listed.
     """
 
     def __init__(self, files: Sequence[Path], folder: Path | None = None) -> None:
@@ -97,7 +97,7 @@ class Shards:
         for path in files:
             try:
                 shard = unpacked(path, folder)
-                self._indices.append(remembered(shard))
+                self._indices.append(cached_index(shard))
                 self.files.append(shard)
             except UsageError as error:
                 problems += error.problems
@@ -106,24 +106,24 @@ class Shards:
         raise_all(problems)
         self._ends = np.cumsum([len(index.firsts) - 1 for index in self._indices])
         if not len(self):
-            raise UsageError("the shards hold no sample: " + ", ".join(f"'{path}'" for path in files[:3]))
+            raise UsageError("the shards hold no samples: " + ", ".join(f"'{path}'" for path in files[:3]))
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     @property
-    def endings(self) -> set[str]:
-        """All endings of members, in lower case."""
+    def extensions(self) -> set[str]:
+        """All extensions of members, in lower case."""
         return {str(name) for index in self._indices for name in index.names}
 
     def sample(self, number: int) -> list[Member]:
-        """The members of a sample in their order. Raises ``SampleError`` where it stands for a shard's damaged end."""
+        """The members of a sample in order. Raises ``SampleError`` for the lost samples of a damaged shard."""
         which = int(np.searchsorted(self._ends, number, side="right"))
         index, path = self._indices[which], self.files[which]
         row = number - (int(self._ends[which - 1]) if which else 0)
         members = range(int(index.firsts[row]), int(index.firsts[row + 1]))
         if not members:
-            message = f"{path} is damaged at byte {index.damage}: what followed its {row} samples is lost"
+            message = f"{path} is damaged at byte {index.damage}: all after its {row} samples is lost"
             raise SampleError(message, _DAMAGED)
         return [
             Member(str(index.names[index.endings[n]]), path, int(index.offsets[n]), int(index.sizes[n]))
@@ -131,29 +131,29 @@ class Shards:
         ]
 
 
-def remembered(path: Path) -> Index:
-    """The index of a shard; that of a large one is kept in the user's cache as long as size and time stay the same."""
+def cached_index(path: Path) -> Index:
+    """The index of a shard; large ones are cached in the user's cache folder, by path, size and modification time."""
     status = path.stat()
-    if status.st_size < _REMEMBERED_BYTES:
+    if status.st_size < _CACHED_BYTES:
         return indexed(path)
     key = f"1 {path.resolve()} {status.st_size} {status.st_mtime_ns}"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "janiform" / "shards"
-    place = folder / f"{hashlib.sha256(os.fsencode(key)).hexdigest()}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError), np.load(place, allow_pickle=False) as kept:
+    file = folder / f"{hashlib.sha256(os.fsencode(key)).hexdigest()}.npz"
+    with contextlib.suppress(OSError, ValueError, KeyError, EOFError), np.load(file, allow_pickle=False) as kept:
         index = Index(*(kept[name] for name in ("firsts", "offsets", "sizes", "endings", "names")))
         return evolve(index, damage=int(kept["damage"]))
     index = indexed(path)
-    with contextlib.suppress(OSError):  # where nothing can be kept, the headers are read again the next time
+    with contextlib.suppress(OSError):  # without a writable cache, the headers are read again next time
         folder.mkdir(parents=True, exist_ok=True)
-        part = place.with_suffix(f".{os.getpid()}.npz")
+        part = file.with_suffix(f".{os.getpid()}.npz")
         np.savez(part, firsts=index.firsts, offsets=index.offsets, sizes=index.sizes, endings=index.endings,
                  names=index.names, damage=index.damage)  # fmt: skip
-        part.replace(place)
+        part.replace(file)
     return index
 
 
 def indexed(path: Path) -> Index:
-    """The index of a shard, by one look at each header. Raises ``UsageError`` where the file is no tar."""
+    """The index of a shard, from the header of each member. Raises ``UsageError`` for a file that is not a tar file."""
     firsts: list[int] = []
     offsets: list[int] = []
     sizes: list[int] = []
@@ -191,28 +191,28 @@ def indexed(path: Path) -> Index:
 
 
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:
-    """The members of a tar; returns the byte at which it turns out to be damaged, or None."""
+    """The members of a tar file; returns the byte at which it is damaged, or None."""
     with path.open("rb") as stream:
         head = stream.read(1)
         stream.seek(0)
         try:
-            tar = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 - closes no more than the stream, which is closed
+            tar = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 - closing it would only close the stream, which is closed here
         except tarfile.TarError as error:
             reason = "it is empty" if not head else str(error)
-            raise UsageError(f"'{path}' is no tar file: {reason}") from None
+            raise UsageError(f"'{path}' is not a tar file: {reason}") from None
         size = path.stat().st_size
         while True:
-            place = tar.offset
+            position = tar.offset
             try:
                 member = tar.next()
             except (tarfile.TarError, ValueError, OverflowError):
-                return min(place, size)
-            tar.members.clear()  # it would keep them all
+                return min(position, size)
+            tar.members.clear()  # tarfile would keep all of them in memory
             if member is None:
                 break
             yield member
             if member.offset_data + member.size > size:
                 return size
-        # tarfile takes a header that it cannot read for the end; a real end is zeros, or that of the file.
-        stream.seek(place)
-        return place if stream.read(tarfile.BLOCKSIZE).strip(b"\0") else None
+        # tarfile treats an unreadable header as the end; a real end is zeros, or the end of the file.
+        stream.seek(position)
+        return position if stream.read(tarfile.BLOCKSIZE).strip(b"\0") else None

@@ -1,10 +1,10 @@
-"""Text tokenizers: strings to ids and back."""
+"""The built-in text tokenizers: strings to ids and back."""
 
 from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .bpe.config import BpeConfig
+from .config import BpeConfig
 
 
 @hookimpl
@@ -13,6 +13,6 @@ def janiform_register(registrar: Registrar) -> None:
         "text",
         "bpe",
         config=BpeConfig,
-        factory="janiform_plugins.text.bpe.tokenizer:BpeTokenizer",
-        summary="Byte-level BPE from a tokenizer.json, or learned from the training text",
+        factory="janiform_plugins.text.bpe:BpeTokenizer",
+        summary="byte-level BPE from a tokenizer.json, or learned from the training text",
     )

@@ -1,10 +1,10 @@
-"""Tilings: how a large picture is cut up to be looked at."""
+"""The built-in tilings: a large picture as several crops."""
 
 from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .grid.config import GridConfig
+from .config import GridConfig
 
 
 @hookimpl
@@ -13,6 +13,6 @@ def janiform_register(registrar: Registrar) -> None:
         "tiling",
         "grid",
         config=GridConfig,
-        factory="janiform_plugins.tilings.grid.tiling:GridTiling",
-        summary="Rows and columns of crops, as the picture's shape wants, and an overview, as in LLaVA-NeXT",
+        factory="janiform_plugins.tilings.grid:GridTiling",
+        summary="rows and columns of crops that fit the shape of the picture, and an overview, as in LLaVA-NeXT",
     )

@@ -2,12 +2,7 @@
 
 from janiform import hookimpl
 
-from .fsq.config import FsqConfig
-from .lfq.config import LfqConfig
-from .rvq.config import PRESETS as RVQ_PRESETS
-from .rvq.config import RvqConfig
-from .vq.config import PRESETS as VQ_PRESETS
-from .vq.config import VqConfig
+from .config import RVQ_PRESETS, VQ_PRESETS, FsqConfig, LfqConfig, RvqConfig, VqConfig
 
 
 @hookimpl
@@ -18,7 +13,7 @@ def janiform_register(registrar):
         version=1,
         config=VqConfig,
         presets=VQ_PRESETS,
-        factory="janiform_plugins.tokenizers.vq.model:VqTokenizer",
+        factory="janiform_plugins.tokenizers.vq:VqTokenizer",
         summary="convolutional autoencoder with an L2-normalised codebook, as in LlamaGen",
     )
     registrar.component(
@@ -26,7 +21,7 @@ def janiform_register(registrar):
         "fsq",
         version=1,
         config=FsqConfig,
-        factory="janiform_plugins.tokenizers.fsq.model:FsqTokenizer",
+        factory="janiform_plugins.tokenizers.fsq:FsqTokenizer",
         summary="convolutional autoencoder with finite scalar quantisation: each channel is rounded to a few levels",
     )
     registrar.component(
@@ -34,7 +29,7 @@ def janiform_register(registrar):
         "lfq",
         version=1,
         config=LfqConfig,
-        factory="janiform_plugins.tokenizers.lfq.model:LfqTokenizer",
+        factory="janiform_plugins.tokenizers.lfq:LfqTokenizer",
         summary="convolutional autoencoder with lookup-free quantisation, as in MAGVIT-v2: codes are signs",
     )
     registrar.component(
@@ -43,6 +38,6 @@ def janiform_register(registrar):
         version=1,
         config=RvqConfig,
         presets=RVQ_PRESETS,
-        factory="janiform_plugins.tokenizers.rvq.model:RvqTokenizer",
-        summary="convolutional autoencoder with residual quantisation, several codes a position, as in RQ-VAE",
+        factory="janiform_plugins.tokenizers.rvq:RvqTokenizer",
+        summary="convolutional autoencoder with residual quantisation, several codes per position, as in RQ-VAE",
     )

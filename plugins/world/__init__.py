@@ -1,16 +1,16 @@
 """The world of shapes: pictures, captions and questions without end, and the means to judge what a model makes of them.
 
 Pictures are 64 x 64 with one to four objects. :func:`sample_scene` makes any scene of the stream by (seed, index),
-:func:`render` draws it, :func:`caption` and :func:`questions` talk about it, :func:`read_picture` reads a picture back
+:func:`render` draws it, :func:`caption` and :func:`questions` talk about it, :func:`detect_objects` reads a picture back
 into objects, and :func:`prompts` with :func:`judge` and :func:`understanding_questions` are the benchmark.
 """
 
 from .captions import caption, prompt
-from .compositions import HELD_OUT, Counted, Lone, Paired, Related, held_out_in, is_held_out
+from .compositions import HELD_OUT, Counted, Paired, Related, Single, held_out_in, is_held_out
 from .geneval import CATEGORIES, DrawingPrompt, Requirement, judge, prompts
 from .listings import list_pairs, listings
 from .phrases import Phrase
-from .questions import QUESTION_KINDS, Question, questions
+from .questions import QUESTION_TYPES, Question, questions
 from .render import render
 from .sampling import SPLITS, Split, sample_scene
 from .scene import (
@@ -26,9 +26,9 @@ from .scene import (
     region_of,
     relation_of,
 )
-from .statements import statements
+from .texts import texts_about
 from .understanding import understanding_questions
-from .verifier import Seen, read_picture
+from .verifier import Detection, detect_objects
 
 __all__ = [
     "BACKGROUNDS",
@@ -36,15 +36,15 @@ __all__ = [
     "COLOURS",
     "HELD_OUT",
     "PICTURE_SIZE",
-    "QUESTION_KINDS",
+    "QUESTION_TYPES",
     "RELATIONS",
     "SHAPES",
     "SIZES",
     "SPLITS",
     "Counted",
+    "Detection",
     "DrawingPrompt",
     "Kind",
-    "Lone",
     "Object",
     "Paired",
     "Phrase",
@@ -52,9 +52,10 @@ __all__ = [
     "Related",
     "Requirement",
     "Scene",
-    "Seen",
+    "Single",
     "Split",
     "caption",
+    "detect_objects",
     "held_out_in",
     "is_held_out",
     "judge",
@@ -63,11 +64,10 @@ __all__ = [
     "prompt",
     "prompts",
     "questions",
-    "read_picture",
     "region_of",
     "relation_of",
     "render",
     "sample_scene",
-    "statements",
+    "texts_about",
     "understanding_questions",
 ]

@@ -56,7 +56,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def prompt(scene: Scene, rng: np.random.Generator) -> str:
-    """Ask for a scene: a caption, or the same as a request ("draw a red circle")."""
+    """Asker for a scene: a caption, or the same as a request ("draw a red circle")."""
     if chance(0.75, rng):
         return caption(scene, rng)
     return pick(REQUEST_FRAMES, rng).format(_body(scene, rng)[0]) + _background(scene, rng)
@@ -68,8 +68,8 @@ def description(scene: Scene) -> str:
     An object whose place is near the border between two ninths of the picture is named without it.
     """
     parts = []
-    for thing in in_reading_order(scene.objects):
-        noun, region = with_article(describe(thing, size=True).noun()), region_of(thing)
+    for item in in_reading_order(scene.objects):
+        noun, region = with_article(describe(item, size=True).noun()), region_of(item)
         parts.append(noun if region is None else f"{noun} {_at(region)}")
     return listed(parts)
 
@@ -125,12 +125,12 @@ def _body(scene: Scene, rng: np.random.Generator) -> tuple[str, bool]:
 def _phrases(objects: Sequence[Object], rng: np.random.Generator) -> list[Phrase]:
     detail = rng.random()
     if detail < 0.5:
-        return [describe(thing) for thing in objects]
+        return [describe(item) for item in objects]
     if detail < 0.88:
-        return [describe(thing, size=True) for thing in objects]
+        return [describe(item, size=True) for item in objects]
     if detail < 0.95:
-        return [describe(thing, colour=False, size=chance(0.25, rng)) for thing in objects]
-    return [describe(thing, shape=False) for thing in objects]
+        return [describe(item, colour=False, size=chance(0.25, rng)) for item in objects]
+    return [describe(item, shape=False) for item in objects]
 
 
 def _grouped(phrases: Sequence[Phrase]) -> Groups:

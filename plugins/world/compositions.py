@@ -5,7 +5,7 @@ relation still occurs in training in many other combinations:
 
 * :class:`Related`: an object of that colour and shape stands in that relation to any other object (8 of 96);
 * :class:`Counted`: exactly that many objects of that colour and shape, counts two to four (6 of 72);
-* :class:`Lone`: a picture of nothing but one object of that size, colour and shape (6 of 48). Beside others such
+* :class:`Single`: a picture of nothing but one object of that size, colour and shape (6 of 48). Beside others such
   an object does occur: where a kind had one size only, colour and shape would foretell it, and its word would be idle;
 * :class:`Paired`: two objects of these colours and shapes in one picture (30 of 276); some of one colour, some of one
   shape, most of neither.
@@ -38,7 +38,7 @@ class Counted(NamedTuple):
     shape: str
 
 
-class Lone(NamedTuple):
+class Single(NamedTuple):
     """A picture of nothing but one object of this size, colour and shape."""
 
     size: str
@@ -53,7 +53,7 @@ class Paired(NamedTuple):
     second: Kind
 
 
-Composition = Related | Counted | Lone | Paired
+Composition = Related | Counted | Single | Paired
 
 
 def paired(a: Kind, b: Kind) -> Paired:
@@ -79,13 +79,13 @@ HELD_OUT_COUNTED: Final = (
     Counted(4, "blue", "cross"),
     Counted(4, "yellow", "triangle"),
 )
-HELD_OUT_LONE: Final = (
-    Lone("small", "yellow", "triangle"),
-    Lone("small", "blue", "circle"),
-    Lone("small", "red", "square"),
-    Lone("large", "green", "cross"),
-    Lone("large", "purple", "square"),
-    Lone("large", "orange", "circle"),
+HELD_OUT_SINGLE: Final = (
+    Single("small", "yellow", "triangle"),
+    Single("small", "blue", "circle"),
+    Single("small", "red", "square"),
+    Single("large", "green", "cross"),
+    Single("large", "purple", "square"),
+    Single("large", "orange", "circle"),
 )
 
 
@@ -114,14 +114,14 @@ HELD_OUT_DIFFERENT: Final = tuple(
 HELD_OUT_PAIRED: Final = (*HELD_OUT_SAME_COLOUR, *HELD_OUT_SAME_SHAPE, *HELD_OUT_DIFFERENT)
 
 HELD_OUT: Final[frozenset[Composition]] = frozenset(
-    (*HELD_OUT_RELATED, *HELD_OUT_COUNTED, *HELD_OUT_LONE, *HELD_OUT_PAIRED)
+    (*HELD_OUT_RELATED, *HELD_OUT_COUNTED, *HELD_OUT_SINGLE, *HELD_OUT_PAIRED)
 )
 """All held-out compositions."""
 
 
 def unplaced_compositions(kinds: Sequence[Kind], sizes: Sequence[str]) -> set[Composition]:
     """Collect the compositions that objects of these kinds and sizes show wherever they stand."""
-    found: set[Composition] = {Lone(sizes[0], *kinds[0])} if len(kinds) == 1 else set()
+    found: set[Composition] = {Single(sizes[0], *kinds[0])} if len(kinds) == 1 else set()
     counts = Counter(kinds)
     found.update(Counted(count, *kind) for kind, count in counts.items() if count > 1)
     found.update(paired(a, b) for a, b in combinations(counts, 2))
@@ -130,8 +130,8 @@ def unplaced_compositions(kinds: Sequence[Kind], sizes: Sequence[str]) -> set[Co
 
 def compositions_of(scene: Scene) -> set[Composition]:
     """Collect every composition of the four kinds that a scene shows, held out or not."""
-    kinds = [thing.kind for thing in scene.objects]
-    found = unplaced_compositions(kinds, [thing.size for thing in scene.objects])
+    kinds = [item.kind for item in scene.objects]
+    found = unplaced_compositions(kinds, [item.size for item in scene.objects])
     for (a, kind_a), (b, kind_b) in combinations(zip(scene.objects, kinds, strict=True), 2):
         relation = relation_of(a, b)
         if relation is not None:

@@ -26,15 +26,15 @@ from .captions import REQUEST_FRAMES, framed, list_body, relation_body
 from .compositions import (
     HELD_OUT_COUNTED,
     HELD_OUT_DIFFERENT,
-    HELD_OUT_LONE,
     HELD_OUT_RELATED,
     HELD_OUT_SAME_COLOUR,
     HELD_OUT_SAME_SHAPE,
+    HELD_OUT_SINGLE,
     Paired,
 )
 from .phrases import Phrase, chance, pick
 from .scene import COLOURS, SHAPES, relation_of
-from .verifier import Seen
+from .verifier import Detection
 
 CATEGORIES: Final = ("one_object", "two_objects", "counting", "colours", "position", "colour_attribution")
 LEAST_CONFIDENCE: Final = 0.6
@@ -81,19 +81,19 @@ def prompts(category: str, n: int, seed: int) -> list[DrawingPrompt]:
     return found
 
 
-def judge(requirement: Requirement, seen: Sequence[Seen]) -> bool:
+def judge(requirement: Requirement, seen: Sequence[Detection]) -> bool:
     """Tell whether what is seen in a picture is exactly what was asked for."""
-    if len(seen) != len(requirement.objects) or any(thing.confidence < LEAST_CONFIDENCE for thing in seen):
+    if len(seen) != len(requirement.objects) or any(item.confidence < LEAST_CONFIDENCE for item in seen):
         return False
     return any(
-        all(phrase.fits(thing) for phrase, thing in zip(requirement.objects, order, strict=True))
+        all(phrase.fits(item) for phrase, item in zip(requirement.objects, order, strict=True))
         and (requirement.relation is None or relation_of(order[0], order[1]) == requirement.relation)
         for order in permutations(seen)
     )
 
 
 def _one_object() -> list[Requirement]:
-    return [Requirement((Phrase(c.colour, c.shape, c.size),)) for c in HELD_OUT_LONE]
+    return [Requirement((Phrase(c.colour, c.shape, c.size),)) for c in HELD_OUT_SINGLE]
 
 
 def _counting() -> list[Requirement]:

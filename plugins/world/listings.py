@@ -60,7 +60,7 @@ def list_counts(scene: Scene, rng: np.random.Generator) -> Question:
 
 def list_relations(scene: Scene, rng: np.random.Generator) -> Question | None:
     """Say how objects stand to each other (``"red circle above blue square"``), or None where nothing clear is."""
-    kinds = [describe(thing) for thing in scene.objects]
+    kinds = [describe(item) for item in scene.objects]
     clear = [
         f"{_bare(a)} {relation} {_bare(b)}"
         for (first, a), (second, b) in permutations(zip(scene.objects, kinds, strict=True), 2)
@@ -83,13 +83,13 @@ def listings(scene: Scene, rng: np.random.Generator) -> list[Question]:
 
 def listed(scene: Scene, order: Sequence[str], rng: np.random.Generator) -> Question:
     """Name every object, in an order of chance, by these attributes; without a place that is near another."""
-    things = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
-    answer = ", ".join(" ".join(filter(None, (_attribute(thing, name) for name in order))) for thing in things)
+    items = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
+    answer = ", ".join(" ".join(filter(None, (_attribute(item, name) for name in order))) for item in items)
     return Question("attributes", f"list {', '.join(order)}", answer)
 
 
-def _attribute(thing: Object, name: str) -> str | None:
-    return region_of(thing) if name == "place" else getattr(thing, name)
+def _attribute(item: Object, name: str) -> str | None:
+    return region_of(item) if name == "place" else getattr(item, name)
 
 
 def _bare(phrase: Phrase) -> str:

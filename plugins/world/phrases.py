@@ -44,17 +44,17 @@ class Phrase(NamedTuple):
     shape: str | None = None
     size: str | None = None
 
-    def fits(self, thing: Described) -> bool:
-        """Tell whether all that is said is true of ``thing``."""
+    def fits(self, item: Described) -> bool:
+        """Tell whether all that is said is true of ``item``."""
         return (
-            (self.colour is None or self.colour == thing.colour)
-            and (self.shape is None or self.shape == thing.shape)
-            and (self.size is None or self.size == thing.size)
+            (self.colour is None or self.colour == item.colour)
+            and (self.shape is None or self.shape == item.shape)
+            and (self.size is None or self.size == item.size)
         )
 
-    def count(self, things: Iterable[Described]) -> int:
-        """Count the things it fits."""
-        return sum(self.fits(thing) for thing in things)
+    def count(self, items: Iterable[Described]) -> int:
+        """Count the items it fits."""
+        return sum(self.fits(item) for item in items)
 
     def noun(self, plural: bool = False, *, generic: str = "object", size_word: str | None = None) -> str:
         """Write it without an article: ``"small red circle"``, ``"crosses"``, ``"blue objects"``."""
@@ -65,9 +65,9 @@ class Phrase(NamedTuple):
         return " ".join(word for word in (size, self.colour, name) if word)
 
 
-def describe(thing: Object, *, size: bool = False, colour: bool = True, shape: bool = True) -> Phrase:
+def describe(item: Object, *, size: bool = False, colour: bool = True, shape: bool = True) -> Phrase:
     """Say the named attributes of an object."""
-    return Phrase(thing.colour if colour else None, thing.shape if shape else None, thing.size if size else None)
+    return Phrase(item.colour if colour else None, item.shape if shape else None, item.size if size else None)
 
 
 def with_article(noun: str) -> str:

@@ -22,7 +22,7 @@ class _Spot(NamedTuple):
     radius: int
 
 
-def place(sizes: Sequence[str], rng: np.random.Generator, relation: str | None = None) -> list[tuple[int, int]]:
+def place_objects(sizes: Sequence[str], rng: np.random.Generator, relation: str | None = None) -> list[tuple[int, int]]:
     """Find a centre (x, y) for each size, uniformly at random where the objects placed before leave room.
 
     With ``relation``, the first object stands in it to the second, clearly so. Up to four objects always find room.

@@ -1,6 +1,6 @@
 """Questions about a scene, with short canonical answers.
 
-Kinds: ``yes_no`` ("yes" or "no"; of three sorts, CLAIM_KINDS), ``how_many`` ("zero" to "four"), ``which_colour``,
+Kinds: ``yes_no`` ("yes" or "no"; of three sorts, CLAIM_TYPES), ``how_many`` ("zero" to "four"), ``which_colour``,
 ``which_shape``, ``where`` ("top left", "top", ..., "centre") and ``left_of`` (what is left of, right of, above or
 below; "a red circle"). A question is asked only when its answer is beyond doubt.
 """
@@ -27,8 +27,8 @@ from .phrases import (
 )
 from .scene import COLOURS, OPPOSITE, RELATIONS, SHAPES, SIZES, Kind, Object, Scene, region_of, relation_of
 
-QUESTION_KINDS: Final = ("yes_no", "how_many", "which_colour", "which_shape", "where", "left_of")
-CLAIM_KINDS: Final = ("yes_no_existence", "yes_no_number", "yes_no_relation")
+QUESTION_TYPES: Final = ("yes_no", "how_many", "which_colour", "which_shape", "where", "left_of")
+CLAIM_TYPES: Final = ("yes_no_existence", "yes_no_number", "yes_no_relation")
 
 EXISTS_FRAMES: Final = (
     "is there {}?",
@@ -49,39 +49,39 @@ SHAPE_FRAMES: Final = ("what shape is the {}?", "which shape is the {}?", "what 
 WHERE_FRAMES: Final = ("where is the {}?", "where in the picture is the {}?", "in which part of the picture is the {}?")
 RELATIVE_FRAMES: Final = ("what is {} the {}?", "which object is {} the {}?", "what can you see {} the {}?")
 
-_RARITY: Final = (1.0, 1.2, 1.8, 6.0, 32.0)
+_ANSWER_WEIGHTS: Final = (1.0, 1.2, 1.8, 6.0, 32.0)
 """Weights of the answers to how_many, so that all come about equally often although few scenes have four of a kind."""
 
 
 class Question(NamedTuple):
-    """A question of one of QUESTION_KINDS, and its answer; all lower case."""
+    """A question of one of QUESTION_TYPES, and its answer; all lower case."""
 
-    kind: str
+    type: str
     text: str
     answer: str
 
 
-Ask = Callable[[Scene, np.random.Generator], Question | None]
+Asker = Callable[[Scene, np.random.Generator], Question | None]
 
 
 def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    """Ask about a scene: two questions to be answered yes or no, and one of each other kind that has a clear answer.
+    """Asker about a scene: two questions to be answered yes or no, and one of each other kind that has a clear answer.
 
     The order is random, and so are yes and no, or else the first answer would give away the second; now and then the
     two are the same question. "No" never denies a held-out composition of a training scene: a model would otherwise
     learn that those compositions do not exist.
     """
-    asked = (ASK[kind](scene, rng) for kind in ("yes_no", *QUESTION_KINDS))
+    asked = (ASKERS[kind](scene, rng) for kind in ("yes_no", *QUESTION_TYPES))
     found = [question for question in asked if question is not None]
     return [found[int(i)] for i in rng.permutation(len(found))]
 
 
 def questions_of(scene: Scene, rng: np.random.Generator, kinds: Sequence[str], most: int) -> list[Question]:
-    """Ask ``most`` different questions of QUESTION_KINDS and CLAIM_KINDS by turns, or fewer where there are no more."""
+    """Asker ``most`` different questions of QUESTION_TYPES and CLAIM_TYPES by turns, or fewer where there are no more."""
     turns = [kinds[int(i)] for i in rng.permutation(len(kinds))]
     found: dict[str, Question] = {}
     for turn in range(4 * max(most, len(kinds))):
-        question = ASK[turns[turn % len(turns)]](scene, rng)
+        question = ASKERS[turns[turn % len(turns)]](scene, rng)
         if question is not None:
             found.setdefault(question.text, question)
         if len(found) == most:
@@ -90,7 +90,7 @@ def questions_of(scene: Scene, rng: np.random.Generator, kinds: Sequence[str], m
 
 
 def ask_yes_no(scene: Scene, rng: np.random.Generator, answer: str, *, relations: bool = True) -> Question:
-    """Ask whether something is there, is there so many times, or, with ``relations``, stands in a relation.
+    """Asker whether something is there, is there so many times, or, with ``relations``, stands in a relation.
 
     ``answer`` is "yes" or "no"; the question is made to fit it.
     """
@@ -110,7 +110,7 @@ def ask_how_many(scene: Scene, rng: np.random.Generator, answer: int | None = No
         by_count.setdefault(phrase.count(scene.objects), []).append(phrase)
     if answer is None:
         counts = sorted(by_count)
-        weights = np.array([_RARITY[count] for count in counts])
+        weights = np.array([_ANSWER_WEIGHTS[count] for count in counts])
         answer = counts[int(rng.choice(len(counts), p=weights / weights.sum()))]
     if answer not in by_count:
         return None
@@ -119,62 +119,62 @@ def ask_how_many(scene: Scene, rng: np.random.Generator, answer: int | None = No
 
 
 def ask_which_colour(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Ask for the colour of the only object of a shape, or of all objects of a shape that share one colour."""
-    thing = pick(scene.objects, rng)
-    options = [Phrase(shape=thing.shape), Phrase(shape=thing.shape, size=thing.size), Phrase(size=thing.size), Phrase()]
-    clear = [phrase for phrase in options if {o.colour for o in scene.objects if phrase.fits(o)} == {thing.colour}]
+    """Asker for the colour of the only object of a shape, or of all objects of a shape that share one colour."""
+    item = pick(scene.objects, rng)
+    options = [Phrase(shape=item.shape), Phrase(shape=item.shape, size=item.size), Phrase(size=item.size), Phrase()]
+    clear = [phrase for phrase in options if {o.colour for o in scene.objects if phrase.fits(o)} == {item.colour}]
     if not clear:
         return None
     phrase = usually_first(clear, rng)
     plural = phrase.count(scene.objects) > 1
     text = pick(COLOUR_FRAMES, rng).format(varied_noun(phrase, rng, plural), be="are" if plural else "is")
-    return Question("which_colour", text, thing.colour)
+    return Question("which_colour", text, item.colour)
 
 
 def ask_which_shape(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Ask for the shape of the only object of a colour or size."""
-    thing = pick(scene.objects, rng)
-    options = (Phrase(thing.colour), Phrase(thing.colour, size=thing.size), Phrase(size=thing.size), Phrase())
+    """Asker for the shape of the only object of a colour or size."""
+    item = pick(scene.objects, rng)
+    options = (Phrase(item.colour), Phrase(item.colour, size=item.size), Phrase(size=item.size), Phrase())
     clear = [phrase for phrase in options if phrase.count(scene.objects) == 1]
     if not clear:
         return None
     noun = varied_noun(usually_first(clear, rng), rng, generic="object")
-    return Question("which_shape", pick(SHAPE_FRAMES, rng).format(noun), thing.shape)
+    return Question("which_shape", pick(SHAPE_FRAMES, rng).format(noun), item.shape)
 
 
 def ask_where(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Ask in which ninth of the picture an object is."""
-    clear = [thing for thing in scene.objects if region_of(thing) is not None]
+    """Asker in which ninth of the picture an object is."""
+    clear = [item for item in scene.objects if region_of(item) is not None]
     if not clear:
         return None
-    thing = pick(clear, rng)
-    phrase = _unique_phrase(scene, thing, rng)
-    region = region_of(thing)
+    item = pick(clear, rng)
+    phrase = _unique_phrase(scene, item, rng)
+    region = region_of(item)
     if phrase is None or region is None:
         return None
     return Question("where", pick(WHERE_FRAMES, rng).format(varied_noun(phrase, rng)), region)
 
 
 def ask_left_of(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """Ask what stands in a relation to an object, where exactly one object does and no other nearly does."""
+    """Asker what stands in a relation to an object, where exactly one object does and no other nearly does."""
     clear: list[tuple[str, Object, Object]] = []
     for reference, relation in product(scene.objects, RELATIONS):
-        others = [thing for thing in scene.objects if thing is not reference]
-        fitting = [thing for thing in others if relation_of(thing, reference) == relation]
-        if len(fitting) == 1 and not any(_nearly(thing, relation, reference) for thing in others):
+        others = [item for item in scene.objects if item is not reference]
+        fitting = [item for item in others if relation_of(item, reference) == relation]
+        if len(fitting) == 1 and not any(_nearly(item, relation, reference) for item in others):
             clear.append((relation, reference, fitting[0]))
     if not clear:
         return None
-    relation, reference, thing = pick(clear, rng)
+    relation, reference, item = pick(clear, rng)
     phrase = _unique_phrase(scene, reference, rng)
     if phrase is None:
         return None
     words = pick(RELATION_WORDS[relation], rng)
     text = pick(RELATIVE_FRAMES, rng).format(words, varied_noun(phrase, rng))
-    return Question("left_of", text, with_article(describe(thing).noun()))
+    return Question("left_of", text, with_article(describe(item).noun()))
 
 
-def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -> Ask:
+def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -> Asker:
     def ask(scene: Scene, rng: np.random.Generator) -> Question | None:
         true = chance(0.5, rng)
         text = claim(scene, rng, true)
@@ -183,11 +183,11 @@ def _claiming(claim: Callable[[Scene, np.random.Generator, bool], str | None]) -
     return ask
 
 
-def _nearly(thing: Object, relation: str, reference: Object) -> bool:
-    """Tell whether ``thing`` is on that side of ``reference``, but too close to the diagonal to say so."""
-    if relation_of(thing, reference) is not None:
+def _nearly(item: Object, relation: str, reference: Object) -> bool:
+    """Tell whether ``item`` is on that side of ``reference``, but too close to the diagonal to say so."""
+    if relation_of(item, reference) is not None:
         return False
-    dx, dy = thing.x - reference.x, thing.y - reference.y
+    dx, dy = item.x - reference.x, item.y - reference.y
     return {"left of": dx < 0, "right of": dx > 0, "above": dy < 0, "below": dy > 0}[relation]
 
 
@@ -234,7 +234,7 @@ def _existence_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str:
                 phrase = changed
                 break
         else:
-            absent = set(COLOURS) - {thing.colour for thing in scene.objects}
+            absent = set(COLOURS) - {item.colour for item in scene.objects}
             phrase = Phrase(colour=pick(sorted(absent), rng))
     return pick(EXISTS_FRAMES, rng).format(singular(phrase, rng))
 
@@ -244,7 +244,7 @@ def _implied(phrase: Phrase, scene: Scene) -> set[Composition]:
     implied: set[Composition] = set()
     if phrase.colour and phrase.shape:
         kind = Kind(phrase.colour, phrase.shape)
-        implied |= {paired(kind, thing.kind) for thing in scene.objects if thing.kind != kind}
+        implied |= {paired(kind, item.kind) for item in scene.objects if item.kind != kind}
     return implied
 
 
@@ -257,32 +257,32 @@ def _changed(phrase: Phrase, scene: Scene, rng: np.random.Generator) -> Phrase:
     named = [field for field, value in zip(Phrase._fields, phrase, strict=True) if value is not None]
     field = pick(named, rng)
     values: dict[str, tuple[str, ...]] = {"colour": COLOURS, "shape": SHAPES, "size": SIZES}
-    near = tuple(getattr(thing, field) for thing in scene.objects)
+    near = tuple(getattr(item, field) for item in scene.objects)
     value = pick(near if chance(0.5, rng) else values[field], rng)
     return phrase._replace(**{field: value})
 
 
-def _some_phrase(thing: Object, rng: np.random.Generator) -> Phrase:
+def _some_phrase(item: Object, rng: np.random.Generator) -> Phrase:
     kind = rng.random()
     if kind < 0.5:
-        return describe(thing)
+        return describe(item)
     if kind < 0.65:
-        return describe(thing, size=True)
+        return describe(item, size=True)
     if kind < 0.8:
-        return describe(thing, colour=False)
+        return describe(item, colour=False)
     if kind < 0.9:
-        return describe(thing, shape=False)
-    return describe(thing, colour=False, size=True)
+        return describe(item, shape=False)
+    return describe(item, colour=False, size=True)
 
 
-def _unique_phrase(scene: Scene, thing: Object, rng: np.random.Generator) -> Phrase | None:
+def _unique_phrase(scene: Scene, item: Object, rng: np.random.Generator) -> Phrase | None:
     """Find words that fit this object and no other, or None."""
     options = (
-        describe(thing),
-        describe(thing, colour=False),
-        describe(thing, shape=False),
-        describe(thing, size=True),
-        describe(thing, colour=False, size=True),
+        describe(item),
+        describe(item, colour=False),
+        describe(item, shape=False),
+        describe(item, size=True),
+        describe(item, colour=False, size=True),
     )
     clear = [phrase for phrase in options if phrase.count(scene.objects) == 1]
     return usually_first(clear, rng, 0.5) if clear else None
@@ -291,9 +291,9 @@ def _unique_phrase(scene: Scene, thing: Object, rng: np.random.Generator) -> Phr
 def countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
     """Collect phrases worth counting: of what is there, and a few of what is not."""
     phrases = {Phrase()}
-    for thing in scene.objects:
-        phrases |= {describe(thing), describe(thing, colour=False), describe(thing, shape=False)}
-        phrases |= {describe(thing, colour=False, size=True), Phrase(size=thing.size)}
+    for item in scene.objects:
+        phrases |= {describe(item), describe(item, colour=False), describe(item, shape=False)}
+        phrases |= {describe(item, colour=False, size=True), Phrase(size=item.size)}
     for phrase in (Phrase(pick(COLOURS, rng)), Phrase(shape=pick(SHAPES, rng))):
         phrases.add(phrase)
     mixed = Phrase(pick(scene.objects, rng).colour, pick(SHAPES, rng))
@@ -303,7 +303,7 @@ def countable(scene: Scene, rng: np.random.Generator) -> list[Phrase]:
     return sorted(phrases, key=lambda phrase: tuple(word or "" for word in phrase))
 
 
-ASK: Final[dict[str, Ask]] = {
+ASKERS: Final[dict[str, Asker]] = {
     "yes_no": lambda scene, rng: ask_yes_no(scene, rng, pick(("yes", "no"), rng)),
     "yes_no_existence": _claiming(_existence_claim),
     "yes_no_number": _claiming(_count_claim),

@@ -12,10 +12,10 @@ from .scene import PALETTE, PICTURE_SIZE, TINTS, Scene
 def render(scene: Scene) -> NDArray[np.uint8]:
     """Draw a scene: RGB [64, 64, 3]. Later objects cover earlier ones; what lies outside is cut off."""
     picture = _canvas(scene.background).copy()
-    for thing in scene.objects:
-        keep, paint = _stamp(thing.shape, thing.radius, thing.colour)
+    for item in scene.objects:
+        keep, paint = _stamp(item.shape, item.radius, item.colour)
         half = keep.shape[0] // 2
-        left, top = thing.x - half, thing.y - half
+        left, top = item.x - half, item.y - half
         rows = slice(max(0, -top), max(0, PICTURE_SIZE - top))
         columns = slice(max(0, -left), max(0, PICTURE_SIZE - left))
         window = picture[max(0, top) : max(0, top + 2 * half), max(0, left) : max(0, left + 2 * half)]

@@ -8,13 +8,13 @@ import numpy as np
 from .compositions import (
     HELD_OUT,
     HELD_OUT_COUNTED,
-    HELD_OUT_LONE,
     HELD_OUT_PAIRED,
     HELD_OUT_RELATED,
+    HELD_OUT_SINGLE,
     is_held_out,
     unplaced_compositions,
 )
-from .placement import place
+from .placement import place_objects
 from .scene import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, Kind, Object, Scene
 
 Split = Literal["train", "held-out"]
@@ -49,9 +49,9 @@ def sample_scene(seed: int, index: int, split: Split = "train", objects: int | N
     return _train_scene(rng, objects) if split == "train" else _held_out_scene(rng, objects)
 
 
-def realise(draft: Draft, rng: np.random.Generator) -> Scene:
+def place_draft(draft: Draft, rng: np.random.Generator) -> Scene:
     """Place a draft's objects at random, on a random background."""
-    places = place(draft.sizes, rng, draft.relation)
+    places = place_objects(draft.sizes, rng, draft.relation)
     objects = tuple(
         Object(kind.shape, kind.colour, size, x, y)
         for kind, size, (x, y) in zip(draft.kinds, draft.sizes, places, strict=True)
@@ -72,7 +72,7 @@ def _train_scene(rng: np.random.Generator, objects: int | None) -> Scene:
         if not HELD_OUT.isdisjoint(unplaced_compositions(draft.kinds, draft.sizes)):
             continue
         for _ in range(4):
-            scene = realise(draft, rng)
+            scene = place_draft(draft, rng)
             if not is_held_out(scene):
                 return scene
 
@@ -84,7 +84,7 @@ def _held_out_scene(rng: np.random.Generator, objects: int | None) -> Scene:
         if objects is not None and len(draft.kinds) != objects:
             group = int(rng.integers(4))
             continue
-        scene = realise(draft, rng)
+        scene = place_draft(draft, rng)
         if is_held_out(scene):
             return scene
 
@@ -100,7 +100,7 @@ def _held_out_draft(group: int, rng: np.random.Generator) -> Draft:
         number, colour, shape = HELD_OUT_COUNTED[int(rng.integers(len(HELD_OUT_COUNTED)))]
         kinds = [Kind(colour, shape)] * number
     elif group == 2:
-        size_of_first, colour, shape = HELD_OUT_LONE[int(rng.integers(len(HELD_OUT_LONE)))]
+        size_of_first, colour, shape = HELD_OUT_SINGLE[int(rng.integers(len(HELD_OUT_SINGLE)))]
         kinds = [Kind(colour, shape)]
     else:
         kinds = list(HELD_OUT_PAIRED[int(rng.integers(len(HELD_OUT_PAIRED)))])
@@ -143,7 +143,7 @@ def _two_groups(number: int, rng: np.random.Generator) -> Draft:
     return Draft([first] * split + [second] * (number - split), _sizes(number, rng, alike=True))
 
 
-class Sort(NamedTuple):
+class SceneType(NamedTuple):
     """A sort of training scene: its share of the stream, the counts it is made with, and how it is drafted."""
 
     name: str
@@ -152,21 +152,21 @@ class Sort(NamedTuple):
     draft: Callable[[int, np.random.Generator], Draft]
 
 
-SORTS: Final = (
-    Sort("scattered", 0.22, (1, 2, 3, 4), _scattered),
-    Sort("lone", 0.12, (1,), _scattered),
-    Sort("identical", 0.20, (2, 3, 4), _identical),
-    Sort("related", 0.26, (2,), _related),
-    Sort("same shape", 0.08, (2, 3, 4), _same_shape),
-    Sort("same colour", 0.06, (2, 3), _same_colour),  # all four shapes of a colour include its held-out pair
-    Sort("two groups", 0.06, (3, 4), _two_groups),
+SCENE_TYPES: Final = (
+    SceneType("scattered", 0.22, (1, 2, 3, 4), _scattered),
+    SceneType("lone", 0.12, (1,), _scattered),
+    SceneType("identical", 0.20, (2, 3, 4), _identical),
+    SceneType("related", 0.26, (2,), _related),
+    SceneType("same shape", 0.08, (2, 3, 4), _same_shape),
+    SceneType("same colour", 0.06, (2, 3), _same_colour),  # all four shapes of a colour include its held-out pair
+    SceneType("two groups", 0.06, (3, 4), _two_groups),
 )
 """The mix of the training stream."""
-_CUMULATED = np.cumsum([sort.weight for sort in SORTS])
+_CUMULATIVE = np.cumsum([sort.weight for sort in SCENE_TYPES])
 
 
-def _pick_weighted(rng: np.random.Generator) -> Sort:
-    return SORTS[min(int(np.searchsorted(_CUMULATED, rng.random(), side="right")), len(SORTS) - 1)]
+def _pick_weighted(rng: np.random.Generator) -> SceneType:
+    return SCENE_TYPES[min(int(np.searchsorted(_CUMULATIVE, rng.random(), side="right")), len(SCENE_TYPES) - 1)]
 
 
 def _kind(rng: np.random.Generator) -> Kind:

@@ -113,16 +113,16 @@ def relation_of(a: Placed, b: Placed, ratio: float = CLEAR_RATIO) -> str | None:
 
 
 def in_reading_order(objects: Sequence[Object]) -> list[Object]:
-    """Sort objects as one reads: by the upper edges of their boxes, those at one height from left to right."""
-    return sorted(objects, key=lambda thing: (thing.y - thing.radius, thing.x))
+    """SceneType objects as one reads: by the upper edges of their boxes, those at one height from left to right."""
+    return sorted(objects, key=lambda item: (item.y - item.radius, item.x))
 
 
-def region_of(thing: Placed) -> str | None:
-    """Name the ninth of the picture that ``thing`` is in: ``"top left"``, ``"top"``, ..., ``"centre"``.
+def region_of(item: Placed) -> str | None:
+    """Name the ninth of the picture that ``item`` is in: ``"top left"``, ``"top"``, ..., ``"centre"``.
 
     None when the centre is within two pixels of a border between two ninths.
     """
-    column, row = _third(thing.x), _third(thing.y)
+    column, row = _third(item.x), _third(item.y)
     if column is None or row is None:
         return None
     vertical = ("top", "", "bottom")[row]

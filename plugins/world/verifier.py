@@ -18,7 +18,7 @@ from .scene import COLOURS, PALETTE, PICTURE_SIZE, RADII, SHAPES
 
 CONTRAST: Final = 50.0
 """Distance from the background, in RGB levels, from which a pixel belongs to an object."""
-SPECK: Final = 20
+MIN_AREA: Final = 20
 """Parts with fewer pixels are taken for noise; the smallest object covers about 90."""
 HALF: Final = 16
 """Half the width of the window in which shapes are fitted, in pixels."""
@@ -32,7 +32,7 @@ _SIZE_BORDER: Final = (RADII["small"] + RADII["large"]) / 2
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Detection:
     """An object as seen in a picture; ``x`` and ``y`` are the centre of its box in pixels.
 
     ``confidence`` in 0..1 is how well the part matches the ideal shape (intersection over union of soft masks), times
@@ -47,7 +47,7 @@ class Seen:
     confidence: float
 
 
-def read_picture(picture: NDArray[np.uint8]) -> list[Seen]:
+def detect_objects(picture: NDArray[np.uint8]) -> list[Detection]:
     """List what is seen in an RGB picture [64, 64, 3], from top to bottom; specks are left out.
 
     Raises ValueError for a picture of another size or type.
@@ -61,7 +61,9 @@ def read_picture(picture: NDArray[np.uint8]) -> list[Seen]:
     labels, number = connected_components((difference * difference).sum(2) > CONTRAST**2)
     sizes = np.bincount(labels.ravel(), minlength=number + 1)
     return [
-        _read_part(background, difference, labels == label) for label in range(1, number + 1) if sizes[label] >= SPECK
+        _read_part(background, difference, labels == label)
+        for label in range(1, number + 1)
+        if sizes[label] >= MIN_AREA
     ]
 
 
@@ -71,9 +73,9 @@ def _background(pixels: Floats) -> Floats:
     return middle
 
 
-def _read_part(background: Floats, difference: Floats, part: NDArray[np.bool_]) -> Seen:
+def _read_part(background: Floats, difference: Floats, part: NDArray[np.bool_]) -> Detection:
     core = _eroded(part)
-    if core.sum() < SPECK // 2:
+    if core.sum() < MIN_AREA // 2:
         core = part
     colour, uniformity = _colour(difference[core], _PALETTE - background)
     direction = np.median(difference[core], axis=0).astype(np.float32)
@@ -81,7 +83,7 @@ def _read_part(background: Floats, difference: Floats, part: NDArray[np.bool_]) 
     share = (difference @ direction) / max(float(direction @ direction), 1.0)
     share = np.where(_dilated(part), np.clip(share, 0, 1), 0).astype(np.float32)
     fit = _fit(share)
-    return Seen(
+    return Detection(
         fit.shape,
         COLOURS[colour],
         "small" if fit.radius < _SIZE_BORDER else "large",

@@ -3,14 +3,14 @@
 import pytest
 import torch
 from janiform import Codes, Features, Grid, Hidden, Misfit
-from janiform_plugins.adapters.mlp.config import MlpAdapterConfig
-from janiform_plugins.adapters.mlp.model import MlpAdapter
-from janiform_plugins.embeddings.table.config import TableConfig
-from janiform_plugins.embeddings.table.model import TableEmbedding
-from janiform_plugins.encoders.siglip.config import SiglipConfig
-from janiform_plugins.encoders.siglip.model import SiglipEncoder
-from janiform_plugins.heads.mlp.config import MlpHeadConfig
-from janiform_plugins.heads.mlp.model import MlpHead
+from janiform_plugins.adapters.config import MlpAdapterConfig
+from janiform_plugins.adapters.projections import MlpAdapter
+from janiform_plugins.embeddings.config import TableConfig
+from janiform_plugins.embeddings.table import TableEmbedding
+from janiform_plugins.encoders.config import SiglipConfig
+from janiform_plugins.encoders.siglip import SiglipEncoder
+from janiform_plugins.heads.config import MlpHeadConfig
+from janiform_plugins.heads.single import MlpHead
 
 GRID = Grid(2, 3)
 HIDDEN = Hidden(width=12, vocabulary=50, context=64, layers=1, kv_heads=1, head_width=12)

@@ -2,7 +2,8 @@
 
 B rows    T positions    H hidden width    h heads    Dh head width
 
-Projections of the same input are fused: a decoding step is bound by the number of kernels and by reading each weight once.
+Projections of the same input are fused, since a decoding step is bound by the number of kernels and by reading each
+weight once.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ class Block(nn.Module):
         self.mlp_norm = norm(config.width, config)
         self.mlp = GatedMLP(config.width, config.inner, ACTIVATIONS[config.variant.activation])
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int) -> Tensor:
+    def forward(
+        self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int
+    ) -> Tensor:
         q, k, v = self.attention.project(self.attention_norm(x), rotation)
         if cache is not None:
             k, v = cache.append(index, k, v)

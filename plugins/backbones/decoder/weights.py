@@ -53,7 +53,7 @@ _STRETCH = {
 
 
 def causal_lm(config: DecoderConfig, prefix: str = "", model: str = "model.", head: str = "lm_head.weight") -> KeyMap:
-    """The names of transformers' ``…ForCausalLM``: all below ``prefix``, the decoder without its head below ``model``."""
+    """The names of transformers' ``…ForCausalLM``: all below ``prefix``, the decoder itself below ``model``."""
     names = {
         name: model + target if isinstance(target, str) else tuple(model + piece for piece in target)
         for name, target in _NAMES.items()

@@ -1,4 +1,4 @@
-"""The layout of Janus in Hugging Face transformers (``JanusForConditionalGeneration``)."""
+"""The format of Janus in Hugging Face transformers (``JanusForConditionalGeneration``)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from janiform import KeyMap, WeightFiles, weight_files
 
-from ...adapters.mlp import weights as adapter
-from ...backbones.llama import weights as llama
-from ...embeddings.table import weights as table
-from ...encoders.siglip import weights as siglip
-from ...heads.mlp import weights as head
-from ...tokenizers.vq import weights as vq
+from ...adapters import weights as adapter
+from ...backbones.decoder.weights import transformers_janus
+from ...embeddings import weights as table
+from ...encoders.weights import SIGLIP_JANUS
+from ...heads import weights as head
+from ...tokenizers import weights as vq
+from ..config import HfConfig
 from ..janus.parts import configs
-from ..janus.writing import dtype_of, write
-from .config import HfConfig
-from .configs import describe
-from .recipe import read
+from ..janus.write import dtype_of, write
+from .read import read
+from .write import describe
 
 if TYPE_CHECKING:
     from janiform import Export, Plan, Recipe
@@ -38,10 +38,10 @@ class HfFormat:
         return weight_files(folder)
 
     def keys(self, plan: Plan) -> Mapping[str, KeyMap]:
-        found = configs(plan, "hf")
+        parts = configs(plan, "hf")
         return {
-            "backbone": llama.transformers(found["backbone"]),
-            "understanding.encoder": siglip.TRANSFORMERS,
+            "backbone": transformers_janus(parts["backbone"]),
+            "understanding.encoder": SIGLIP_JANUS,
             "understanding.adapter": adapter.TRANSFORMERS.below(adapter.TRANSFORMERS_PREFIXES["understanding"]),
             "generation.tokenizer": vq.TRANSFORMERS,
             "generation.embedding": table.TRANSFORMERS,
@@ -50,10 +50,10 @@ class HfFormat:
         }
 
     def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
-        found = configs(model.plan, "hf")
-        said = describe(found, dtype_of(model), model.text)
+        parts = configs(model.plan, "hf")
+        files = describe(parts, dtype_of(model), model.text)
 
-        def back(folder: Path) -> Recipe:
-            return read(folder, not found["backbone"].tied)
+        def read_back(folder: Path) -> Recipe:
+            return read(folder, not parts["backbone"].tied)
 
-        write("hf", model, folder, self.keys(model.plan), said, back, shard_size)
+        write("hf", model, folder, self.keys(model.plan), files, read_back, shard_size)

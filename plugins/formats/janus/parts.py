@@ -1,4 +1,4 @@
-"""Which components Janus is made of, where they stand, and what Llama's config says of its backbone."""
+"""The components of Janus by path, and conversions between their settings and those of config files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from janiform import CompositionError, Origin, Plan, Problem, Recipe, RecipeError, StorageError, build, use
 
-from .settings import CONFIG, DEEPEST, Settings
+from .settings import CONFIG, MAX_LAYERS, Settings
 
 PARTS = {
     "backbone": "llama",
@@ -22,109 +22,111 @@ PARTS = {
     "generation.head": "mlp",
     "generation.sampler": "autoregressive",
 }
-"""Path -> component."""
+"""Path of each part -> its component."""
 
-EYES = ("mean", "std", "min_size")
-"""Settings of the encoder that an image processor's config says."""
+PREPROCESSING = ("mean", "std", "min_size")
+"""Settings of the encoder that the image processor's config states."""
 
 
 def janus(description: str, folder: Path, parts: dict[str, dict[str, Any]]) -> Recipe:
-    """The recipe of these settings, by path. Raises ``StorageError`` with what no part can be made of."""
+    """The recipe of parts with these settings, by path. Raises ``StorageError`` with all invalid settings."""
     tables: dict[str, Any] = {}
     for path, component in PARTS.items():
         first, _, name = path.partition(".")
-        place = tables.setdefault(first, {}) if name else tables
-        place[name or first] = use(f"{component}@1", **parts.get(path, {}))
+        table = tables.setdefault(first, {}) if name else tables
+        table[name or first] = use(f"{component}@1", **parts.get(path, {}))
     try:
         recipe = build(name="janus", description=description, **tables)
     except RecipeError as error:
         origin = Origin(str(folder / CONFIG))
         raise StorageError([attrs.evolve(problem, origin=origin) for problem in error.problems]) from error
-    own = {path: _place(folder, path) for path, origin in recipe.origins.items() if origin.source == __file__}
-    return attrs.evolve(recipe, origins={**recipe.origins, **own})
+    read = {path: _origin(folder, path) for path, origin in recipe.origins.items() if origin.source == __file__}
+    return attrs.evolve(recipe, origins={**recipe.origins, **read})
 
 
-def _place(folder: Path, path: str) -> Origin:
-    """Where a setting stands: sizes in the config, the rest in files that versions name differently."""
+def _origin(folder: Path, path: str) -> Origin:
+    """The file of a setting: the config for sizes, else the folder, since the other files' names vary by version."""
     part, _, name = path.rpartition(".")
-    elsewhere = part == "layout" or (part == "understanding.encoder" and name in EYES)
+    elsewhere = part == "layout" or (part == "understanding.encoder" and name in PREPROCESSING)
     return Origin(str(folder if elsewhere or part not in PARTS or name == "use" else folder / CONFIG))
 
 
-def configs(plan: Plan, layout: str) -> dict[str, Any]:
-    """The configs of a Janus by path. Raises ``CompositionError`` with all that makes the plan another model."""
+def configs(plan: Plan, format_name: str) -> dict[str, Any]:
+    """The configs of a Janus by path. Raises ``CompositionError`` with all differences between the plan and a Janus."""
     problems = []
     for path, component in PARTS.items():
         part = plan.parts.get(path)
         if part is None:
-            problems.append(Problem(f"the {layout} layout has this part, and the recipe has none", path))
+            problems.append(Problem(f"format '{format_name}' needs this part, but the recipe has none", path))
         elif part.owner is not None:
-            problems.append(Problem(f"the {layout} layout cannot share parts, and this one is {part.owner}", path))
+            problems.append(
+                Problem(f"format '{format_name}' cannot share parts, but this one is shared with {part.owner}", path)
+            )
         elif part.use.component.name != component:
-            name = part.use.component.name
-            problems.append(Problem(f"the {layout} layout has '{component}' here, and the recipe '{name}'", path))
+            message = f"format '{format_name}' has '{component}' here, but the recipe has '{part.use.component.name}'"
+            problems.append(Problem(message, path))
     problems += [
-        Problem(f"the {layout} layout has no place for this part", path) for path in plan.parts if path not in PARTS
+        Problem(f"format '{format_name}' does not have this part", path) for path in plan.parts if path not in PARTS
     ]
     if problems:
         raise CompositionError(problems)
     return {path: plan.parts[path].use.config for path in PARTS}
 
 
-def llama(said: Settings, context: int) -> dict[str, Any]:
-    """Settings of the backbone, but for ``tied``, from what transformers calls a ``LlamaConfig``.
+def llama(table: Settings, context: int) -> dict[str, Any]:
+    """Settings of the backbone, except ``tied``, from the table of a ``LlamaConfig`` of transformers.
 
-    What is not said has the defaults of that class, as in the released config of Janus-Pro-7B; ``context`` is that of
-    ``max_position_embeddings``.
+    Missing settings have the defaults of that class, as in the released config of Janus-Pro-7B; ``context`` is the
+    default of ``max_position_embeddings``.
     """
-    said.only("model_type", "llama", default="llama")
-    said.only("hidden_act", "silu", default="silu")
-    said.only("attention_bias", False, default=False)
-    said.only("mlp_bias", False, default=False)
-    said.only("rope_scaling", None, default=None)
-    rope = said.table("rope_parameters", optional=True)
+    table.only("model_type", "llama", default="llama")
+    table.only("hidden_act", "silu", default="silu")
+    table.only("attention_bias", False, default=False)
+    table.only("mlp_bias", False, default=False)
+    table.only("rope_scaling", None, default=None)
+    rope = table.table("rope_parameters", optional=True)
     rope.only("rope_type", "default", default="default")
     rope.only("partial_rotary_factor", 1, default=1)
-    heads = said.count("num_attention_heads", 32)
-    width = said.count("hidden_size", 4096)
+    heads = table.count("num_attention_heads", 32)
+    width = table.count("hidden_size", 4096)
     if width % (2 * heads):
-        said.wrong("hidden_size", f"is {width}, which does not divide into {heads} heads of an even width")
-    said.equal("head_dim", width // heads, "hidden_size / num_attention_heads")
-    kv_heads = said.count("num_key_value_heads", heads)
+        table.wrong("hidden_size", f"is {width}, which does not divide into {heads} heads of an even width")
+    table.equal("head_dim", width // heads, "hidden_size / num_attention_heads")
+    kv_heads = table.count("num_key_value_heads", heads)
     if heads % kv_heads:
-        said.wrong("num_key_value_heads", f"is {kv_heads}, which does not divide the {heads} num_attention_heads")
+        table.wrong("num_key_value_heads", f"is {kv_heads}, which does not divide the {heads} num_attention_heads")
     return {
         "width": width,
-        "inner": said.count("intermediate_size", 11_008),
-        "layers": said.count("num_hidden_layers", 32, DEEPEST),
+        "inner": table.count("intermediate_size", 11_008),
+        "layers": table.count("num_hidden_layers", 32, MAX_LAYERS),
         "heads": heads,
         "kv_heads": kv_heads,
-        "vocabulary": said.count("vocab_size", 32_000),
-        "context": said.count("max_position_embeddings", context),
-        "rope_theta": (rope if "rope_theta" in rope else said).number("rope_theta", 10_000.0),
-        "eps": said.number("rms_norm_eps", 1e-6),
+        "vocabulary": table.count("vocab_size", 32_000),
+        "context": table.count("max_position_embeddings", context),
+        "rope_theta": (rope if "rope_theta" in rope else table).number("rope_theta", 10_000.0),
+        "eps": table.number("rms_norm_eps", 1e-6),
     }
 
 
-def eyes(said: Settings, image_size: int, size: Any) -> dict[str, Any]:
-    """How pictures become the encoder's pixels, from an image processor's config; ``size`` is what that says of it."""
-    if not said.values:
+def preprocessing(table: Settings, image_size: int, size: Any) -> dict[str, Any]:
+    """Settings of the encoder from an image processor's config, whose size of pictures is ``size``."""
+    if not table.values:
         return {}
     for name in ("do_normalize", "do_rescale", "do_resize", "do_pad"):
-        said.only(name, True, None, default=True)
-    if "rescale_factor" in said and abs(said.number("rescale_factor") * 255 - 1) > 1e-6:
-        said.wrong("rescale_factor", f"is {said.values['rescale_factor']}, and pictures are scaled by 1/255")
+        table.only(name, True, None, default=True)
+    if "rescale_factor" in table and abs(table.number("rescale_factor") * 255 - 1) > 1e-6:
+        table.wrong("rescale_factor", f"is {table.values['rescale_factor']}, but janiform scales pictures by 1/255")
     if size is not None and size != image_size:
-        said.wrong("size", f"is {size}, but the vision model's image_size is {image_size}")
+        table.wrong("size", f"is {size}, but the vision model's image_size is {image_size}")
     return {
-        "mean": list(said.colour("image_mean")),
-        "std": list(said.colour("image_std")),
-        "min_size": said.count("min_size", 14),
+        "mean": list(table.colour("image_mean")),
+        "std": list(table.colour("image_std")),
+        "min_size": table.count("min_size", 14),
     }
 
 
 def llama_table(config: Any, dtype: str) -> dict[str, Any]:
-    """A backbone's settings as a ``LlamaConfig``: the counterpart of ``llama``."""
+    """A backbone's settings as the table of a ``LlamaConfig``: the inverse of ``llama``."""
     return {
         "model_type": "llama",
         "hidden_act": "silu",

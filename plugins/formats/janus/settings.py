@@ -1,4 +1,4 @@
-"""Reading other projects' JSON configs: every setting is checked, and every mistake is kept with its place."""
+"""JSON config files of other projects: every setting is checked, and every error is collected with its path."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from janiform import Origin, Problem, StorageError
 CONFIG = "config.json"
 
 LARGEST = 1 << 24
-"""No width, side or vocabulary is larger; a config that says so is damaged."""
+"""Maximum of widths, sides and vocabularies; a config with a larger one is damaged."""
 
-DEEPEST = 1024
-"""No model has more layers."""
+MAX_LAYERS = 1024
+"""Maximum number of layers."""
 
 
 def model_type(folder: Path) -> str:
-    """What ``config.json`` says the directory holds.
+    """The ``model_type`` in the ``config.json`` of a directory, or an empty text.
 
-    A damaged one is searched for the words, so that the directory is recognised and its damage told.
+    A damaged file is searched for known types, so that the directory is recognised and the damage reported.
     """
     try:
         text = (folder / CONFIG).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     try:
-        said = json.loads(text)
+        config = json.loads(text)
     except (ValueError, RecursionError):
         return next((name for name in ("multi_modality", "janus") if f'"{name}"' in text), "")
-    return str(said.get("model_type", "")) if isinstance(said, dict) else ""
+    return str(config.get("model_type", "")) if isinstance(config, dict) else ""
 
 
 class Settings:
     """A table of a JSON file, read setting by setting.
 
-    Whatever is wrong goes to ``problems``, which all tables of a directory share; a harmless value stands in for it.
+    Errors are added to ``problems``, which all tables of a directory share, and a valid value is returned instead.
     """
 
     def __init__(self, values: Mapping[str, Any], file: Path, problems: list[Problem], path: str = "") -> None:
@@ -49,37 +49,40 @@ class Settings:
 
     @classmethod
     def read(cls, file: Path, problems: list[Problem], *, optional: bool = False) -> Settings:
-        """The table of a file; empty, and a problem unless it is optional, where there is none."""
+        """The table of a file. A missing file gives an empty table, and a problem unless it is optional."""
         settings = cls({}, file, problems)
         try:
-            said = json.loads(file.read_text(encoding="utf-8"))
+            values = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             if not optional:
-                settings.wrong("", "is missing", "it belongs to the model: download it, beside the weights")
+                settings.wrong(
+                    "", "is missing", "download it from the model's repository, into the directory of the weights"
+                )
             return settings
         except OSError as error:
             settings.wrong("", f"cannot be read: {error.strerror}")
             return settings
         except (ValueError, RecursionError) as error:
-            settings.wrong("", f"is damaged or no JSON: {error}")
+            settings.wrong("", f"is not valid JSON: {error}")
             return settings
-        if not isinstance(said, dict):
-            settings.wrong("", "is damaged: it does not hold a table")
+        if not isinstance(values, dict):
+            settings.wrong("", "does not hold a JSON object")
             return settings
-        return cls(said, file, problems)
+        return cls(values, file, problems)
 
     def __contains__(self, name: str) -> bool:
         return self.values.get(name) is not None
 
     def wrong(self, name: str, message: str, hint: str = "") -> None:
-        place = ".".join(filter(None, [self.path, name]))
-        self.problems.append(Problem(message, place, Origin(str(self.file)), hint))
+        """Add a problem with a setting, or with the table where the name is empty."""
+        path = ".".join(filter(None, [self.path, name]))
+        self.problems.append(Problem(message, path, Origin(str(self.file)), hint))
 
     def table(self, name: str, *, optional: bool = False) -> Settings:
         value = self.values.get(name)
         if not isinstance(value, dict):
             if value is not None or not optional:
-                self.wrong(name, "is missing" if value is None else f"is a table, not {_shown(value)}")
+                self.wrong(name, "is missing" if value is None else f"must be a table, not {_shown(value)}")
             value = {}
         return Settings(value, self.file, self.problems, ".".join(filter(None, [self.path, name])))
 
@@ -87,7 +90,7 @@ class Settings:
         """A whole number from 1 up."""
         value = self._value(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            self.wrong(name, f"is a whole number from 1 to {most}, not {_shown(value)}")
+            self.wrong(name, f"must be a whole number from 1 to {most}, not {_shown(value)}")
             return default or 1
         return value
 
@@ -95,26 +98,26 @@ class Settings:
         """A finite number above 0."""
         value = self._value(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            self.wrong(name, f"is a number above 0, not {_shown(value)}")
+            self.wrong(name, f"must be a number above 0, not {_shown(value)}")
             return default or 1.0
         return float(value)
 
     def text(self, name: str, default: str = "") -> str:
-        """A text; a token that is written as a table gives its content."""
+        """A text; of a token that is written as a table, its content."""
         value = self._value(name, default)
         if isinstance(value, dict):
             value = value.get("content")
         if not isinstance(value, str):
-            self.wrong(name, f"is a text, not {_shown(value)}")
+            self.wrong(name, f"must be a text, not {_shown(value)}")
             return default
         return value
 
     def counts(self, name: str, default: Iterable[int] | None, most: int) -> tuple[int, ...]:
-        """A list of whole numbers from 1 up, of at most so many."""
+        """A list of at most ``most`` whole numbers from 1 up."""
         value = self._value(name, default)
-        right = isinstance(value, list | tuple) and 0 < len(value) <= most
-        if not right or any(isinstance(item, bool) or not isinstance(item, int) or item < 1 for item in value):
-            self.wrong(name, f"is a list of at most {most} whole numbers from 1 up, not {_shown(value)}")
+        valid = isinstance(value, list | tuple) and 0 < len(value) <= most
+        if not valid or any(isinstance(item, bool) or not isinstance(item, int) or item < 1 for item in value):
+            self.wrong(name, f"must be a list of at most {most} whole numbers from 1 up, not {_shown(value)}")
             return (1,)
         return tuple(value)
 
@@ -123,21 +126,21 @@ class Settings:
         value = self._value(name, None)
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = [value] * 3
-        right = isinstance(value, list) and len(value) == 3
-        if not right or not all(isinstance(item, int | float) and 0 <= item <= 1 for item in value):
-            self.wrong(name, f"is a list of three numbers from 0 to 1, not {_shown(value)}")
+        valid = isinstance(value, list) and len(value) == 3
+        if not valid or not all(isinstance(item, int | float) and 0 <= item <= 1 for item in value):
+            self.wrong(name, f"must be a list of three numbers from 0 to 1, not {_shown(value)}")
             return (0.5, 0.5, 0.5)
         return (float(value[0]), float(value[1]), float(value[2]))
 
     def only(self, name: str, *allowed: Any, default: Any) -> None:
-        """Complain about a setting of which janiform has these values only."""
+        """Add a problem where a setting has another value than the ones that janiform supports."""
         value = self.values.get(name, default)
         if value not in allowed:
-            shown = " or ".join(_shown(one) for one in allowed)
-            self.wrong(name, f"is {_shown(value)}, and this layout is read with {shown} only")
+            supported = " or ".join(map(_shown, allowed))
+            self.wrong(name, f"is {_shown(value)}, but janiform supports {supported} only")
 
     def equal(self, name: str, other: int | None, what: str) -> None:
-        """Complain about a setting that contradicts another, where it is given."""
+        """Add a problem where a setting is given and contradicts another."""
         if name in self and self.values[name] != other:
             self.wrong(name, f"is {_shown(self.values[name])}, but {what} is {other}")
 
@@ -147,7 +150,7 @@ class Settings:
 
 
 def finish(problems: list[Problem]) -> None:
-    """Raises ``StorageError`` with the problems, if there are any."""
+    """Raise ``StorageError`` with the problems, if there are any."""
     if problems:
         raise StorageError(list(dict.fromkeys(problems)))
 

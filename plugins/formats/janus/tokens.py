@@ -1,4 +1,4 @@
-"""The special tokens of a directory, and how its model calls user and assistant."""
+"""The special tokens of a directory, and the names of its roles."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from .settings import Settings
 
 MEANINGS = {
-    "begin": "which begins every conversation",
-    "end": "which ends every answer",
-    "pad": "which fills padding and blanked prompts",
-    "begin_of_image": "which stands before every picture",
-    "end_of_image": "which stands after every picture",
-    "placeholder": "which stands in a picture's positions",
+    "begin": "the first token of every conversation",
+    "end": "the last token of every answer",
+    "pad": "the token for padding and unconditional prompts",
+    "begin_of_image": "the token before every picture",
+    "end_of_image": "the token after every picture",
+    "placeholder": "the token at the positions of a picture",
 }
-"""What the layout needs, by its settings."""
+"""Settings of the layout -> the purpose of their tokens."""
 
-USUAL = {
+DEFAULTS = {
     "begin": "<｜begin▁of▁sentence｜>",
     "end": "<｜end▁of▁sentence｜>",
     "pad": "<｜▁pad▁｜>",
@@ -32,13 +32,13 @@ WORDS = ("User", "Assistant")
 
 
 class Tokenizer:
-    """What ``tokenizer.json`` has: special tokens with their ids, and the largest id."""
+    """The special tokens of ``tokenizer.json`` with their ids, and its largest id."""
 
     def __init__(self, folder: Path, problems: list[Any]) -> None:
         self.file = Settings.read(folder / "tokenizer.json", problems)
         self.special: dict[str, int] = {}
         self.largest: tuple[int, str] = (-1, "")
-        self.known = bool(self.file.values)
+        self.readable = bool(self.file.values)
         added = self.file.values.get("added_tokens") or []
         for token in added if isinstance(added, list) else []:
             if isinstance(token, dict) and isinstance(token.get("id"), int) and isinstance(token.get("content"), str):
@@ -53,16 +53,16 @@ class Tokenizer:
     def layout(self, named: Mapping[str, str], vocabulary: int, template: str = "") -> dict[str, Any]:
         """The settings of the Janus layout.
 
-        ``named``: tokens by the layout's settings, where the directory's other files name them. Missing tokens, and ids
-        for which the backbone has no embedding, are problems. ``template``: the chat template, where there is one.
+        ``named``: tokens by setting, where the directory's other files name them. ``template``: the chat template, or
+        an empty text. Missing tokens, and ids without an embedding in the backbone, are problems.
         """
-        tokens = USUAL | {name: token for name, token in named.items() if token}
-        if not self.known:
+        tokens = DEFAULTS | {name: token for name, token in named.items() if token}
+        if not self.readable:
             return {}
-        lacking = [name for name in MEANINGS if tokens[name] not in self.special]
-        for name in lacking:
+        missing = [name for name in MEANINGS if tokens[name] not in self.special]
+        for name in missing:
             message = f"lacks the special token '{tokens[name]}', {MEANINGS[name]}"
-            self.file.wrong("added_tokens", message, "this is not the tokenizer of a Janus model")
+            self.file.wrong("added_tokens", message, "it is not the tokenizer of a Janus model")
         largest, word = self.largest
         if largest >= vocabulary:
             message = f"has the id {largest} ('{word}'), but the backbone has embeddings for ids below {vocabulary}"
@@ -70,10 +70,9 @@ class Tokenizer:
         return {**tokens, "roles": list(self.roles(template))}
 
     def roles(self, template: str = "") -> tuple[str, str]:
-        """Janus-Pro's roles are special tokens, the first Janus' are words.
+        """The roles: special tokens in Janus-Pro, words in the first Janus.
 
-        A chat template decides where there is one, by which of them it writes; else the tokenizer, by having the
-        special tokens.
+        The chat template decides, by the roles that it contains; without one, the tokenizer, by its special tokens.
         """
         if template:
             return PRO_ROLES if PRO_ROLES[0] in template else WORDS

@@ -1,4 +1,4 @@
-"""The official layout of Janus and Janus-Pro (github.com/deepseek-ai/Janus)."""
+"""The official format of Janus and Janus-Pro (github.com/deepseek-ai/Janus)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from janiform import KeyMap, WeightFiles, weight_files
 
-from ...adapters.mlp import weights as adapter
-from ...backbones.llama import weights as llama
-from ...embeddings.table import weights as table
-from ...encoders.siglip import weights as siglip
-from ...heads.mlp import weights as head
-from ...tokenizers.vq import weights as vq
+from ...adapters import weights as adapter
+from ...backbones.decoder.weights import official_janus
+from ...embeddings import weights as table
+from ...encoders.weights import SIGLIP_OFFICIAL
+from ...heads import weights as head
+from ...tokenizers import weights as vq
+from ..config import OfficialConfig
 from ..janus.parts import configs
-from ..janus.writing import dtype_of, write
-from .config import OfficialConfig
-from .configs import describe
-from .recipe import read
+from ..janus.write import dtype_of, write
+from .read import read
+from .write import describe
 
 if TYPE_CHECKING:
     from janiform import Export, Plan, Recipe
@@ -35,10 +35,10 @@ class OfficialFormat:
         return weight_files(folder)
 
     def keys(self, plan: Plan) -> Mapping[str, KeyMap]:
-        found = configs(plan, "official")
+        parts = configs(plan, "official")
         return {
-            "backbone": llama.official(found["backbone"]),
-            "understanding.encoder": siglip.OFFICIAL,
+            "backbone": official_janus(parts["backbone"]),
+            "understanding.encoder": SIGLIP_OFFICIAL,
             "understanding.adapter": adapter.OFFICIAL.below(adapter.OFFICIAL_PREFIXES["understanding"]),
             "generation.tokenizer": vq.OFFICIAL,
             "generation.embedding": table.OFFICIAL,
@@ -47,6 +47,6 @@ class OfficialFormat:
         }
 
     def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
-        found = configs(model.plan, "official")
-        said = describe(found, dtype_of(model))
-        write("official", model, folder, self.keys(model.plan), said, read, shard_size)
+        parts = configs(model.plan, "official")
+        files = describe(parts, dtype_of(model))
+        write("official", model, folder, self.keys(model.plan), files, read, shard_size)

@@ -230,7 +230,7 @@ def test_memory_is_what_torch_measures(
     recipe: Recipe, half: bool, checkpointing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A plan is for devices where documents are not computed apart, which takes less.
-    monkeypatch.setattr("janiform_plugins.kernels.sdpa.kernel.CALL", 1 << 60)
+    monkeypatch.setattr("janiform_plugins.kernels.sdpa.CALL_COST", 1 << 60)
     plan, stage = compose(recipe), recipe.stages["all"]
     batch = typical_batch(plan, stage, samples_of(plan, LENGTHS), 8)
     chosen = select([name for name, _ in build_model(plan, "meta").named_parameters()], stage.train)

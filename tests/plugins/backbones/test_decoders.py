@@ -12,10 +12,9 @@ import torch
 import transformers
 from janiform import KVCache, Mask, registry, weight_files
 from janiform.storage.matching import match
-from janiform_plugins.backbones.decoder.rotary import frequencies
+from janiform_plugins.backbones.decoder.rotary import frequencies, stretched
 from janiform_plugins.backbones.decoder.weights import causal_lm
-from janiform_plugins.backbones.llama.config import LlamaConfig
-from janiform_plugins.backbones.llama.model import stretched
+from janiform_plugins.backbones.llama import LlamaConfig
 
 FAMILIES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "mistral": "Mistral", "gemma": "Gemma"}
 """Component -> what transformers calls the family."""
@@ -183,7 +182,8 @@ def test_the_stretched_positions_of_llama_are_compared_and_have_all_three_bands(
     assert factors == {1.0, 8.0}
     config = LlamaConfig(width=64, heads=4, **STRETCHED)
     plain = frequencies(16, config.rope_theta, torch.device("cpu"))
-    share = stretched(plain, config) / plain
+    assert config.stretch is not None
+    share = stretched(plain, config.stretch) / plain
     assert share.max() == 1
     assert share.min() == 1 / 8
     assert ((share > 1 / 8) & (share < 1)).any()

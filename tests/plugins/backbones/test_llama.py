@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import KVCache, Mask
-from janiform_plugins.backbones.llama.config import LlamaConfig
-from janiform_plugins.backbones.llama.model import LlamaBackbone
+from janiform_plugins.backbones.decoder.model import Decoder
+from janiform_plugins.backbones.llama import LlamaConfig
 
 CONFIG = LlamaConfig(width=32, inner=48, layers=2, heads=4, kv_heads=2, vocabulary=40, context=64)
 
@@ -14,7 +14,7 @@ CONFIG = LlamaConfig(width=32, inner=48, layers=2, heads=4, kv_heads=2, vocabula
 @pytest.fixture(scope="module")
 def backbone():
     torch.manual_seed(0)
-    return LlamaBackbone(CONFIG).double().eval()
+    return Decoder(CONFIG).double().eval()
 
 
 def alone(backbone, ids):
@@ -61,7 +61,7 @@ def test_padded_cached_decoding_gives_what_each_prompt_gives_alone(backbone, doc
 
 def test_it_begins_with_an_even_choice_and_learns():
     torch.manual_seed(0)
-    model = LlamaBackbone(CONFIG)
+    model = Decoder(CONFIG)
     ids = torch.randint(40, (4, 16))
     positions = torch.arange(15).expand(4, -1)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
@@ -78,7 +78,7 @@ def test_it_begins_with_an_even_choice_and_learns():
 
 def test_rows_of_padding_stay_finite_and_so_do_their_gradients():
     torch.manual_seed(0)
-    model = LlamaBackbone(CONFIG)
+    model = Decoder(CONFIG)
     documents = torch.tensor([[-1, -1, -1], [-1, 0, 0]])
     hidden = model(model.embed(torch.zeros(2, 3, dtype=torch.int64)), torch.zeros(2, 3).long(), Mask(documents))
     hidden.sum().backward()
@@ -89,7 +89,7 @@ def test_rows_of_padding_stay_finite_and_so_do_their_gradients():
 def test_dropout_acts_in_training_only():
     torch.manual_seed(0)
     config = LlamaConfig(width=32, inner=48, layers=2, heads=4, vocabulary=40, dropout=0.5)
-    model = LlamaBackbone(config)
+    model = Decoder(config)
     arguments = (model.embed(torch.arange(6)[None]), torch.arange(6)[None], Mask.causal())
     assert not torch.equal(model(*arguments), model(*arguments))
     model.eval()

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from janiform import Features, Grid
-from janiform_plugins.encoders.clip.config import PRESETS, ClipConfig
-from janiform_plugins.encoders.clip.model import ClipEncoder
-from janiform_plugins.encoders.clip.weights import transformers
+from janiform_plugins.encoders.clip import ClipEncoder
+from janiform_plugins.encoders.config import CLIP_PRESETS, ClipConfig
+from janiform_plugins.encoders.weights import clip_tower
 from transformers import CLIPConfig as TheirConfig
 from transformers import CLIPModel, CLIPVisionConfig, CLIPVisionModel
 
@@ -48,7 +48,7 @@ def test_the_patches_are_those_of_a_hidden_state(seed, opened, randomise, assert
     said = sizes(random.Random(seed))
     config = ClipConfig(**said)
     theirs = randomise(CLIPVisionModel(their_config(config)), seed)
-    ours = opened("clip", theirs, transformers(config).below(""), **said)
+    ours = opened("clip", theirs, clip_tower(config).below(""), **said)
     pixels = torch.randn(2, 3, config.image_size, config.image_size)
     states = theirs(pixels, output_hidden_states=True, interpolate_pos_encoding=True).hidden_states
     assert_exact(ours(pixels), states[config.layer][:, 1:])
@@ -82,7 +82,7 @@ def test_a_table_of_another_size_is_whole_patches() -> None:
      ("large-patch14-336", 576, 303.5)],
 )  # fmt: skip
 def test_the_presets_have_the_tensors_of_the_released_models(preset, tokens, millions, assert_covered) -> None:
-    config = ClipConfig(**PRESETS[preset])
+    config = ClipConfig(**CLIP_PRESETS[preset])
     assert config.features().tokens == tokens
     with torch.device("meta"):
         ours = ClipEncoder(config)
@@ -91,4 +91,4 @@ def test_the_presets_have_the_tensors_of_the_released_models(preset, tokens, mil
         )
     tower = whole.vision_model
     assert round(sum(parameter.numel() for parameter in tower.parameters()) / 1e6, 1) == millions
-    assert_covered(ours, transformers(config), {name: tuple(t.shape) for name, t in whole.state_dict().items()})
+    assert_covered(ours, clip_tower(config), {name: tuple(t.shape) for name, t in whole.state_dict().items()})

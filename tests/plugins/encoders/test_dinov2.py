@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from janiform import Features, Grid
-from janiform_plugins.encoders.dinov2.config import PRESETS, Dinov2Config
-from janiform_plugins.encoders.dinov2.model import Dinov2Encoder
-from janiform_plugins.encoders.dinov2.weights import TRANSFORMERS
+from janiform_plugins.encoders.config import DINOV2_PRESETS, Dinov2Config
+from janiform_plugins.encoders.dinov2 import Dinov2Encoder
+from janiform_plugins.encoders.weights import DINOV2_TOWER
 from transformers import Dinov2Config as PlainConfig
 from transformers import Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
@@ -49,7 +49,7 @@ def test_the_features_are_the_patches_of_the_last_state(seed, registers, opened,
     said = sizes(random.Random(seed), registers)
     config = Dinov2Config(**said)
     theirs = randomise(their_model(config), seed)
-    ours = opened("dinov2", theirs, TRANSFORMERS, **said)
+    ours = opened("dinov2", theirs, DINOV2_TOWER, **said)
     pixels = torch.randn(2, 3, config.image_size, config.image_size)
     features = ours(pixels)
     assert features.shape == (2, config.features().tokens, config.width)
@@ -72,7 +72,7 @@ def test_the_scales_begin_small() -> None:
 @pytest.mark.parametrize(("preset", "millions"), [("small", 22.1), ("base", 86.6), ("large", 304.4), ("giant", 1136.5)])
 @pytest.mark.parametrize("registers", [0, 4])
 def test_the_presets_have_the_tensors_of_the_released_models(preset, millions, registers) -> None:
-    config = Dinov2Config(**PRESETS[preset], registers=registers)
+    config = Dinov2Config(**DINOV2_PRESETS[preset], registers=registers)
     with torch.device("meta"):
         ours, theirs = Dinov2Encoder(config), their_model(config)
     assert round(sum(parameter.numel() for parameter in ours.parameters()) / 1e6, 1) == millions

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import Features, Grid
-from janiform_plugins.encoders.patches.config import PatchesConfig
-from janiform_plugins.encoders.patches.model import PatchEncoder, patches_of
-from janiform_plugins.encoders.patches.weights import TRANSFORMERS
+from janiform_plugins.encoders.config import PatchesConfig
+from janiform_plugins.encoders.patches import PatchEncoder, patches_of
+from janiform_plugins.encoders.weights import FUYU_PATCHES
 from safetensors.torch import save_file
 from torch.nn.functional import conv2d
 from transformers import FuyuConfig, FuyuModel
@@ -42,7 +42,7 @@ def test_the_features_are_one_linear_map(positions, opened, randomise, assert_ex
         )
     )  # fmt: skip
     linear = randomise(theirs, 0).vision_embed_tokens
-    ours = opened("patches", _Only(linear), TRANSFORMERS, image_size=12, patch_size=4, width=8, positions=positions)
+    ours = opened("patches", _Only(linear), FUYU_PATCHES, image_size=12, patch_size=4, width=8, positions=positions)
     pixels = torch.randn(2, 3, 12, 12)
     expected = linear(cut_by_fuyu(pixels, 4))
     if positions:

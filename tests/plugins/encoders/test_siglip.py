@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import Grid
-from janiform_plugins.encoders.siglip.config import PRESETS, SiglipConfig
-from janiform_plugins.encoders.siglip.model import SiglipEncoder
-from janiform_plugins.encoders.siglip.weights import TOWER
+from janiform_plugins.encoders.config import SIGLIP_PRESETS, SiglipConfig
+from janiform_plugins.encoders.siglip import SiglipEncoder
+from janiform_plugins.encoders.weights import SIGLIP_TOWER
 from janiform_plugins.sinusoidal import sinusoidal_positions
 from transformers import SiglipConfig as TheirConfig
 from transformers import SiglipModel, SiglipVisionConfig, SiglipVisionModel
@@ -49,7 +49,7 @@ def test_the_features_are_the_last_state(seed, opened, randomise, assert_exact) 
     said = sizes(random.Random(seed))
     config = SiglipConfig(**said)
     theirs = randomise(SiglipVisionModel(their_config(config)), seed)
-    ours = opened("siglip", theirs, TOWER.below(""), **said)
+    ours = opened("siglip", theirs, SIGLIP_TOWER.below(""), **said)
     pixels = torch.randn(2, 3, config.image_size, config.image_size)
     features = ours(pixels)
     assert features.shape == (2, config.features().tokens, config.width)
@@ -64,13 +64,13 @@ def test_the_features_are_the_last_state(seed, opened, randomise, assert_exact) 
      ("siglip2-so400m-patch16-384", 576, 400)],
 )  # fmt: skip
 def test_the_presets_have_the_tensors_of_the_released_models(preset, tokens, millions, assert_covered) -> None:
-    config = SiglipConfig(**PRESETS[preset])
+    config = SiglipConfig(**SIGLIP_PRESETS[preset])
     assert config.features().tokens == tokens
     with torch.device("meta"):
         ours = SiglipEncoder(config)
         whole = SiglipModel(TheirConfig(vision_config=their_config(config).to_dict(), text_config={"vocab_size": 9}))
     assert sum(parameter.numel() for parameter in ours.parameters()) / 1e6 == pytest.approx(millions, rel=0.04)
-    assert_covered(ours, TOWER, {name: tuple(value.shape) for name, value in whole.state_dict().items()})
+    assert_covered(ours, SIGLIP_TOWER, {name: tuple(value.shape) for name, value in whole.state_dict().items()})
 
 
 def test_edges_are_cut_only_where_that_is_said() -> None:

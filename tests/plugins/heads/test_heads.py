@@ -9,16 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import Codes, Grid, Hidden, Logits, Misfit
-from janiform_plugins.backbones.llama.config import LlamaConfig
-from janiform_plugins.backbones.llama.model import LlamaBackbone
-from janiform_plugins.embeddings.shared.config import SharedEmbeddingConfig
-from janiform_plugins.embeddings.shared.model import SharedEmbedding
-from janiform_plugins.heads.depth.config import DepthHeadConfig
-from janiform_plugins.heads.depth.model import DepthHead
-from janiform_plugins.heads.linear.config import LinearHeadConfig
-from janiform_plugins.heads.linear.model import LinearHead
-from janiform_plugins.heads.shared.config import SharedHeadConfig
-from janiform_plugins.heads.shared.model import SharedHead
+from janiform_plugins.backbones.decoder.model import Decoder
+from janiform_plugins.backbones.llama import LlamaConfig
+from janiform_plugins.embeddings.config import SharedEmbeddingConfig
+from janiform_plugins.embeddings.shared import SharedEmbedding
+from janiform_plugins.heads.config import DepthHeadConfig, LinearHeadConfig, SharedHeadConfig
+from janiform_plugins.heads.depth import DepthHead
+from janiform_plugins.heads.shared import SharedHead
+from janiform_plugins.heads.single import LinearHead
 
 GRID = Grid(2, 3)
 HIDDEN = Hidden(width=12, vocabulary=50, context=64, layers=1, kv_heads=1, head_width=12)
@@ -133,10 +131,10 @@ def test_the_sizes_of_a_depth_head() -> None:
     assert DepthHeadConfig().decoder(Hidden(64, 50, 64, 1, 1, 16), DEEP).inner == 176
 
 
-def borrowed(tied: bool, **settings: Any) -> tuple[LlamaBackbone, SharedEmbedding, SharedHead]:
+def borrowed(tied: bool, **settings: Any) -> tuple[Decoder, SharedEmbedding, SharedHead]:
     torch.manual_seed(0)
     config = LlamaConfig(width=12, inner=8, layers=1, heads=2, vocabulary=50, context=64, tied=tied)
-    backbone, first = LlamaBackbone(config), {"first": settings.get("first", 0)}
+    backbone, first = Decoder(config), {"first": settings.get("first", 0)}
     embedding = SharedEmbedding(SharedEmbeddingConfig(**first), CODES, config.hidden())
     head = SharedHead(SharedHeadConfig(**settings), config.hidden(), CODES)
     for part in (embedding, head):

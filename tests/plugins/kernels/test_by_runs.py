@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from janiform import ComponentError, Mask, Serves, UsageError
 from janiform.attention.attend import Attention
 from janiform.testing.kernels import CHECKS, KernelCase, cases_of, row_declared
-from janiform_plugins.kernels.sdpa import kernel as sdpa
-from janiform_plugins.kernels.sdpa.config import SdpaConfig
-from janiform_plugins.kernels.varlen import kernel as varlen
-from janiform_plugins.kernels.varlen.config import VarlenConfig
+from janiform_plugins.kernels import sdpa, varlen
+from janiform_plugins.kernels.config import SdpaConfig, VarlenConfig
 from torch.nn.functional import scaled_dot_product_attention
 
 CPU = torch.device("cpu")
@@ -46,9 +44,9 @@ def test_varlen_around_its_operator(
 def test_sdpa_in_groups_of_documents(
     check: Callable[[KernelCase], None], padding: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sdpa, "MOVING", -(1 << 40))
+    monkeypatch.setattr(sdpa, "MOVE_COST", -(1 << 40))
     if not padding:
-        monkeypatch.setattr(sdpa, "CALL", 0)
+        monkeypatch.setattr(sdpa, "CALL_COST", 0)
     serves = SdpaConfig().serves()
     attention = Attention("sdpa@1", serves, sdpa.SdpaKernel(SdpaConfig()))
 
@@ -95,8 +93,8 @@ def test_xformers_around_its_operators(
     check: Callable[[KernelCase], None], twins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("xformers")
-    from janiform_plugins.kernels.xformers import kernel as xformers
-    from janiform_plugins.kernels.xformers.config import XformersConfig
+    from janiform_plugins.kernels import xformers
+    from janiform_plugins.kernels.config import XformersConfig
 
     steps = []
 
@@ -123,8 +121,8 @@ def test_xformers_around_its_operators(
 
 def test_xformers_without_operators_says_which_torch_it_lacks_them_for(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("xformers")
-    from janiform_plugins.kernels.xformers import kernel as xformers
-    from janiform_plugins.kernels.xformers.config import XformersConfig
+    from janiform_plugins.kernels import xformers
+    from janiform_plugins.kernels.config import XformersConfig
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(xformers.xformers, "_has_cpp_library", False)
@@ -136,7 +134,7 @@ def test_xformers_without_operators_says_which_torch_it_lacks_them_for(monkeypat
 @settings(max_examples=40, derandomize=True)
 def test_the_biases_of_xformers_materialise_to_the_mask(length: int, rows: int, data: st.DataObject) -> None:
     pytest.importorskip("xformers")
-    from janiform_plugins.kernels.xformers.bias import block_diagonal
+    from janiform_plugins.kernels.xformers import block_diagonal
 
     documents, blocks = (
         torch.tensor(some) for some in zip(*(data.draw(row_declared(length)) for _ in range(rows)), strict=True)
@@ -194,7 +192,7 @@ def test_what_is_scattered_is_refused(documents: list, blocks: list, sentence: s
 
 def test_steps_of_decoding_share_what_lies_on_the_device() -> None:
     pytest.importorskip("xformers")
-    from janiform_plugins.kernels.xformers.decoding import Steps
+    from janiform_plugins.kernels.xformers_decoding import Steps
 
     mask = Mask.decoding(torch.tensor([[-1, 0, 0], [0, 0, 0]]), length=8)
     steps = Steps(mask, rows=2, kv_heads=2, length=9, device=CPU)

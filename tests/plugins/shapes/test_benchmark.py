@@ -11,10 +11,10 @@ from janiform import Model, UnifiedModel, registry
 from janiform_plugins.shapes.benchmark import ShapesBenchmark, picture_seed
 from janiform_plugins.shapes.config import BenchmarkConfig
 from janiform_plugins.shapes.examples import scene_of
-from janiform_plugins.shapes.judging import is_right, matches, seen_in, verdict
+from janiform_plugins.shapes.judging import detections_in, is_right, matches, verdict
 from janiform_plugins.world import (
     CATEGORIES,
-    QUESTION_KINDS,
+    QUESTION_TYPES,
     DrawingPrompt,
     Phrase,
     Requirement,
@@ -24,7 +24,7 @@ from janiform_plugins.world import (
     sample_scene,
     understanding_questions,
 )
-from janiform_plugins.world.placement import place
+from janiform_plugins.world.placement import place_objects
 from janiform_plugins.world.scene import Object
 from PIL import Image
 
@@ -35,7 +35,7 @@ def drawn(requirement: Requirement, seed: int = 0) -> Image.Image:
     """A picture of what is asked for, by the world's own renderer."""
     rng = np.random.default_rng(seed)
     sizes = [phrase.size or "small" for phrase in requirement.objects]
-    spots = place(sizes, rng, requirement.relation)
+    spots = place_objects(sizes, rng, requirement.relation)
     objects = tuple(
         Object(phrase.shape or "", phrase.colour or "", size, x, y)
         for phrase, size, (x, y) in zip(requirement.objects, sizes, spots, strict=True)
@@ -81,9 +81,9 @@ def run(model: Any, config: BenchmarkConfig = SMALL) -> dict[str, Any]:
 def test_all_right_is_one_everywhere() -> None:
     scores = run(Perfect(SMALL))
     assert scores["drawing"] == dict.fromkeys(("overall", *CATEGORIES), 1.0)
-    assert scores["understanding"] == dict.fromkeys(QUESTION_KINDS, 1.0)
+    assert scores["understanding"] == dict.fromkeys(QUESTION_TYPES, 1.0)
     assert scores["counts"]["drawing"] == {"overall": 60} | dict.fromkeys(CATEGORIES, 10)
-    assert scores["counts"]["understanding"] == dict.fromkeys(QUESTION_KINDS, 10)
+    assert scores["counts"]["understanding"] == dict.fromkeys(QUESTION_TYPES, 10)
     assert {name: scores["settings"][name] for name in ("prompts", "pictures", "questions", "guidance")} == {
         "prompts": 5,
         "pictures": 2,
@@ -125,8 +125,8 @@ def test_verdicts_say_what_is_seen() -> None:
         (Requirement((red, red, red)), "three red circles"),
         (Requirement((Phrase("orange", "cross"),)), "an orange cross"),
     ):
-        assert verdict(asked, seen_in(drawn(requirement))) == said
-    assert verdict(asked, seen_in(Image.new("RGB", (64, 64), "white"))) == "nothing to be seen"
+        assert verdict(asked, detections_in(drawn(requirement))) == said
+    assert verdict(asked, detections_in(Image.new("RGB", (64, 64), "white"))) == "nothing to be seen"
 
 
 def test_answers_are_compared_whole() -> None:
@@ -150,7 +150,7 @@ def test_examples_are_of_all_categories_and_ask_about_both_sorts_of_pictures() -
 def test_a_scene_that_was_read_back_is_the_one_that_was_drawn() -> None:
     for index in range(10):
         scene = sample_scene(0, index)
-        found = scene_of(seen_in(Image.fromarray(render(scene))))
+        found = scene_of(detections_in(Image.fromarray(render(scene))))
         assert found is not None
         assert {(o.shape, o.colour, o.size) for o in found.objects} == {
             (o.shape, o.colour, o.size) for o in scene.objects

@@ -75,7 +75,7 @@ def test_questions_follow_one_picture(count: int) -> None:
 
 
 def test_questions_may_be_of_some_kinds_only() -> None:
-    source = Shapes(ShapesConfig(task="ask", kinds=("which_shape",)))
+    source = Shapes(ShapesConfig(task="ask", question_types=("which_shape",)))
     asked = [source.example(index).turns for index in range(40)]
     only = [turns for turns in asked if "shape is" in turns[0].text or "shape of" in turns[0].text]
     assert len(only) > 20  # the others have no object that is the only one of its colour or size
@@ -83,14 +83,14 @@ def test_questions_may_be_of_some_kinds_only() -> None:
 
 
 def test_a_kind_that_is_named_twice_is_asked_twice_as_often() -> None:
-    source = Shapes(ShapesConfig(task="ask", kinds=("how_many", "yes_no", "yes_no"), questions=3))
+    source = Shapes(ShapesConfig(task="ask", question_types=("how_many", "yes_no", "yes_no"), questions=3))
     for index in range(40):
         answers = [turn.text in ("yes", "no") for turn in source.example(index).turns[1::2]]
         assert sorted(answers) == [False, True, True]
 
 
 def test_listings_follow_one_picture_and_now_and_then_end_in_a_description() -> None:
-    source, described = Shapes(ShapesConfig(task="list", seed=4, wording="full")), 0
+    source, described = Shapes(ShapesConfig(task="list", seed=4, caption_style="full")), 0
     for index in range(60):
         turns = source.example(index).turns
         assert [isinstance(piece, Look) for turn in turns for piece in turn.content].count(True) == 1
@@ -102,7 +102,7 @@ def test_listings_follow_one_picture_and_now_and_then_end_in_a_description() -> 
 
 
 def test_short_listings_are_of_two_attributes() -> None:
-    source = Shapes(ShapesConfig(task="list", wording="short", questions=2, objects=2))
+    source = Shapes(ShapesConfig(task="list", caption_style="short", questions=2, objects=2))
     for index in range(20):
         turns = source.example(index).turns
         assert [turn.text.count(",") for turn in turns] == [1, 1, 1, 1]  # "list shape, place", "circle left, cross top"
@@ -137,8 +137,8 @@ def test_yes_and_no_are_balanced() -> None:
 
 
 def test_full_wording_describes_every_picture() -> None:
-    drawn = Shapes(ShapesConfig(task="draw", wording="full", seed=3))
-    asked = Shapes(ShapesConfig(task="ask", wording="full", seed=3, questions=2))
+    drawn = Shapes(ShapesConfig(task="draw", caption_style="full", seed=3))
+    asked = Shapes(ShapesConfig(task="ask", caption_style="full", seed=3, questions=2))
     plain = Shapes(ShapesConfig(task="ask", seed=3, questions=2))
     for index in range(20):
         words = description(sample_scene(3, index))

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from janiform import ComponentError, Samples, build, dumps, use
-from janiform_plugins.sinks.wandb.config import WandbConfig
-from janiform_plugins.sinks.wandb.sink import WandbSink
+from janiform_plugins.sinks.config import WandbConfig
+from janiform_plugins.sinks.wandb import WandbSink
 from PIL import Image
 
 RECIPE = build(name="small", backbone=use("llama", width=8, inner=8, layers=1, heads=1, vocabulary=300))

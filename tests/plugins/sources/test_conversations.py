@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from janiform import Draw, Look, SampleError, UsageError
-from janiform_plugins.sources.conversations.config import ConversationsConfig
-from janiform_plugins.sources.conversations.source import Conversations
+from janiform_plugins.sources.config import ConversationsConfig
+from janiform_plugins.sources.conversations import Conversations
 
 from .conftest import jpeg, lines
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 from janiform import PictureError, SampleError, UsageError
-from janiform_plugins.sources.image_folder.config import ImageFolderConfig
-from janiform_plugins.sources.image_folder.source import ImageFolder
-from janiform_plugins.sources.text.config import TextConfig
-from janiform_plugins.sources.text.source import Text
+from janiform_plugins.sources.config import ImageFolderConfig, TextConfig
+from janiform_plugins.sources.image_folder import ImageFolder
+from janiform_plugins.sources.text import Text
 
 from .conftest import jpeg, lines
 

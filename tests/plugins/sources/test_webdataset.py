@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from janiform import Conversation, Draw, Look, SampleError, UsageError
 from janiform_plugins.sources import shards as module
 from janiform_plugins.sources import unpacked
-from janiform_plugins.sources.webdataset.config import WebDatasetConfig
-from janiform_plugins.sources.webdataset.source import WebDataset
+from janiform_plugins.sources.config import WebDatasetConfig
+from janiform_plugins.sources.webdataset import WebDataset
 
 from .conftest import captions, jpeg, shard
 
@@ -246,12 +246,12 @@ def test_folders_links_and_hidden_members_are_no_samples(tmp_path: Path) -> None
 
 
 def test_the_headers_of_a_large_shard_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REMEMBERED_BYTES", 0)
+    monkeypatch.setattr(module, "_CACHED_BYTES", 0)
     path = shard(tmp_path / "a.tar", captions(0, 3))
     path.write_bytes(path.read_bytes()[: 9 * 512])
     first = source("a.tar", shuffle=False)
     indexed = module.indexed
-    monkeypatch.setattr(module, "indexed", lambda path: pytest.fail("it was to be remembered"))
+    monkeypatch.setattr(module, "indexed", lambda path: pytest.fail("the index must come from the cache"))
     second = source("a.tar", shuffle=False)
     assert [shade(second.example(index)) for index in range(2)] == [0, 1]
     assert refused(second, 2) == refused(first, 2)

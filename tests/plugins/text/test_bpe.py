@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import ComponentError
-from janiform_plugins.text.bpe.config import SPECIAL_TOKENS, BpeConfig
-from janiform_plugins.text.bpe.tokenizer import BpeTokenizer
+from janiform_plugins.text.bpe import BpeTokenizer
+from janiform_plugins.text.config import SPECIAL_TOKENS, BpeConfig
 from tokenizers import Tokenizer
 
 TEXTS = [

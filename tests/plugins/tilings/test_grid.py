@@ -16,8 +16,8 @@ from janiform.compose import compose
 from janiform.inference.memory import memory_for_answers
 from janiform.measure.costs import measure
 from janiform.recipe import Use, dumps
-from janiform_plugins.tilings.grid.config import GridConfig
-from janiform_plugins.tilings.grid.tiling import GridTiling, choose
+from janiform_plugins.tilings.config import GridConfig
+from janiform_plugins.tilings.grid import GridTiling, choose
 from PIL import Image
 
 SIDE = 16

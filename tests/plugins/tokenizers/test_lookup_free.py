@@ -11,10 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from janiform import Codes, Conversation, Grid, registry
 from janiform.recipe import Pathway, Use
-from janiform_plugins.tokenizers.fsq.config import FsqConfig
-from janiform_plugins.tokenizers.fsq.quantizer import FsqQuantizer
-from janiform_plugins.tokenizers.lfq.config import LfqConfig
-from janiform_plugins.tokenizers.lfq.quantizer import LfqQuantizer
+from janiform_plugins.tokenizers.config import FsqConfig, LfqConfig
+from janiform_plugins.tokenizers.fsq import FsqQuantizer
+from janiform_plugins.tokenizers.lfq import LfqQuantizer
 
 SIZES = {"image_size": 16, "channels": 8, "groups": 2, "multipliers": (1, 2, 2), "blocks": 1, "latent": 6}
 KINDS = {"fsq": {"levels": (5, 4, 3)}, "lfq": {"bits": 5}}

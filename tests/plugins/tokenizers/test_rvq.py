@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import Codes, Grid, registry
-from janiform_plugins.tokenizers.rvq.config import RvqConfig
-from janiform_plugins.tokenizers.rvq.quantizer import ResidualQuantizer
+from janiform_plugins.tokenizers.config import RvqConfig
+from janiform_plugins.tokenizers.rvq import ResidualQuantizer
 
 TINY = {"image_size": 16, "channels": 8, "groups": 2, "multipliers": (1, 2, 2), "blocks": 1, "latent": 6,
         "vocabulary": 9, "code_width": 3, "depth": 3}  # fmt: skip

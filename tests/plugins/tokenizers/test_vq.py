@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from janiform_plugins.tokenizers.convolutional import codebook
-from janiform_plugins.tokenizers.vq.config import VqConfig
-from janiform_plugins.tokenizers.vq.model import VqTokenizer
-from janiform_plugins.tokenizers.vq.quantizer import Quantizer
+from janiform_plugins.tokenizers import codebook
+from janiform_plugins.tokenizers.config import VqConfig
+from janiform_plugins.tokenizers.vq import SphereCodebook, VqTokenizer
 from torch.nn.functional import normalize
 
 TINY = {"image_size": 16, "channels": 8, "groups": 2, "multipliers": (1, 2), "blocks": 1, "latent": 6, "code_width": 4}
@@ -88,7 +87,7 @@ def test_idle_codes_move_to_vectors_of_the_batch():
 
 
 def test_idle_codes_go_where_codes_are_far():
-    quantize = Quantizer(64, 4, reseed=1)
+    quantize = SphereCodebook(64, 4, reseed=1)
     near, far = torch.tensor([1.0, 0, 0, 0]), torch.tensor([0, 0, 0, 1.0])
     with torch.no_grad():
         quantize.embedding.weight.copy_(near)
@@ -129,7 +128,7 @@ def test_codes_stay_where_they_are_without_reseeding_and_in_evaluation():
 
 
 def test_chunks_change_nothing(monkeypatch):
-    quantize = Quantizer(24, 4)
+    quantize = SphereCodebook(24, 4)
     vectors = normalize(torch.randn(50, 4, generator=torch.Generator().manual_seed(0)), dim=-1).requires_grad_()
 
     def everything():

@@ -6,12 +6,12 @@ import pytest
 from janiform_plugins.world import COLOURS, HELD_OUT, RELATIONS, SHAPES, SIZES, Object, Scene, held_out_in, is_held_out
 from janiform_plugins.world.compositions import (
     HELD_OUT_COUNTED,
-    HELD_OUT_LONE,
     HELD_OUT_PAIRED,
     HELD_OUT_RELATED,
-    Lone,
+    HELD_OUT_SINGLE,
     Paired,
     Related,
+    Single,
 )
 from janiform_plugins.world.scene import Kind
 
@@ -23,7 +23,7 @@ KINDS = len(COLOURS) * len(SHAPES)
     [
         (HELD_OUT_RELATED, KINDS * len(RELATIONS)),
         (HELD_OUT_COUNTED, KINDS * 3),
-        (HELD_OUT_LONE, KINDS * len(SIZES)),
+        (HELD_OUT_SINGLE, KINDS * len(SIZES)),
         (HELD_OUT_PAIRED, KINDS * (KINDS - 1) // 2),
     ],
 )
@@ -40,8 +40,8 @@ def test_no_attribute_is_held_out_much_more_than_another() -> None:
     assert set(relations.values()) == {2}
     assert set(colours.values()) == {10}
     assert max(shapes.values()) <= min(shapes.values()) + 2
-    assert {c.colour for c in HELD_OUT_LONE} == {c.colour for c in HELD_OUT_COUNTED} == set(COLOURS)
-    assert Counter(c.size for c in HELD_OUT_LONE) == {"small": 3, "large": 3}
+    assert {c.colour for c in HELD_OUT_SINGLE} == {c.colour for c in HELD_OUT_COUNTED} == set(COLOURS)
+    assert Counter(c.size for c in HELD_OUT_SINGLE) == {"small": 3, "large": 3}
     assert Counter(c.number for c in HELD_OUT_COUNTED) == {2: 2, 3: 2, 4: 2}
 
 
@@ -56,7 +56,7 @@ def test_a_scene_tells_which_held_out_compositions_it_shows() -> None:
     assert found <= HELD_OUT
     assert is_held_out(scene)
     assert not is_held_out(Scene((circle,), "white"))
-    assert held_out_in(Scene((triangle,), "white")) == {Lone("small", "yellow", "triangle")}
+    assert held_out_in(Scene((triangle,), "white")) == {Single("small", "yellow", "triangle")}
 
 
 def test_pairs_are_found_in_either_order() -> None:

@@ -13,20 +13,20 @@ from janiform_plugins.world import (
     Object,
     Requirement,
     Scene,
+    detect_objects,
     is_held_out,
     judge,
     prompts,
-    read_picture,
     render,
 )
-from janiform_plugins.world.placement import place
+from janiform_plugins.world.placement import place_objects
 
 EVERY_PROMPT = [prompt for category in CATEGORIES for prompt in prompts(category, 24, seed=1)]
 
 
 def objects_of(requirement: Requirement, rng: np.random.Generator) -> list[Object]:
     sizes = [phrase.size or ("small", "large")[int(rng.integers(2))] for phrase in requirement.objects]
-    spots = place(sizes, rng, requirement.relation)
+    spots = place_objects(sizes, rng, requirement.relation)
     return [
         Object(phrase.shape or "circle", phrase.colour or "red", size, x, y)
         for phrase, size, (x, y) in zip(requirement.objects, sizes, spots, strict=True)
@@ -34,7 +34,7 @@ def objects_of(requirement: Requirement, rng: np.random.Generator) -> list[Objec
 
 
 def verdict(prompt: DrawingPrompt, objects: list[Object], background: str = "silver") -> bool:
-    return judge(prompt.requirement, read_picture(render(Scene(tuple(objects), background))))
+    return judge(prompt.requirement, detect_objects(render(Scene(tuple(objects), background))))
 
 
 def test_a_hundred_prompts_of_every_category_differ_in_text() -> None:
@@ -75,14 +75,14 @@ def test_another_colour_shape_or_number_is_wrong() -> None:
 def test_another_size_is_wrong_only_where_the_size_is_named() -> None:
     rng = np.random.default_rng(2)
     for prompt in prompts("one_object", 12, seed=2):
-        (thing,) = objects_of(prompt.requirement, rng)
-        other = replace(thing, size="small" if thing.size == "large" else "large", x=31, y=31)
+        (item,) = objects_of(prompt.requirement, rng)
+        other = replace(item, size="small" if item.size == "large" else "large", x=31, y=31)
         assert not verdict(prompt, [other])
     for prompt in prompts("counting", 12, seed=2):
         number = len(prompt.requirement.objects)
         kind = prompt.requirement.objects[0]
         sizes = ["small", "large", "small", "large"][:number]
-        spots = place(sizes, rng)
+        spots = place_objects(sizes, rng)
         objects = [
             Object(str(kind.shape), str(kind.colour), size, x, y) for size, (x, y) in zip(sizes, spots, strict=True)
         ]
@@ -101,7 +101,7 @@ def test_the_other_side_and_swapped_colours_are_wrong() -> None:
 
 def test_a_doubtful_shape_makes_a_picture_wrong() -> None:
     prompt = prompts("one_object", 1, seed=0)[0]
-    seen = read_picture(render(Scene(tuple(objects_of(prompt.requirement, np.random.default_rng(0))), "white")))
+    seen = detect_objects(render(Scene(tuple(objects_of(prompt.requirement, np.random.default_rng(0))), "white")))
 
     assert judge(prompt.requirement, seen)
     assert not judge(prompt.requirement, [replace(seen[0], confidence=0.4)])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform_plugins.world import (
     HELD_OUT,
-    QUESTION_KINDS,
+    QUESTION_TYPES,
     SPLITS,
     Object,
     Question,
@@ -22,12 +22,11 @@ from janiform_plugins.world import (
     prompt,
     questions,
     sample_scene,
-    statements,
     understanding_questions,
 )
 from janiform_plugins.world.captions import description
 from janiform_plugins.world.compositions import Related
-from janiform_plugins.world.questions import CLAIM_KINDS, questions_of
+from janiform_plugins.world.questions import CLAIM_TYPES, questions_of
 from janiform_plugins.world.scene import TINTS, in_reading_order
 
 NUMBERS = {"a": 1, "an": 1, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4}
@@ -51,12 +50,12 @@ class Said(NamedTuple):
     start: int
     end: int
 
-    def fits(self, thing: Object) -> bool:
+    def fits(self, item: Object) -> bool:
         wanted = (self.size, self.colour, self.shape)
-        return all(a in (None, b) for a, b in zip(wanted, (thing.size, thing.colour, thing.shape), strict=True))
+        return all(a in (None, b) for a, b in zip(wanted, (item.size, item.colour, item.shape), strict=True))
 
     def of(self, scene: Scene) -> list[Object]:
-        return [thing for thing in scene.objects if self.fits(thing)]
+        return [item for item in scene.objects if self.fits(item)]
 
 
 def noun_phrases(text: str) -> list[Said]:
@@ -87,9 +86,9 @@ def stands(a: Object, words: str, b: Object) -> bool:
     }[words]
 
 
-def in_region(thing: Object, region: str) -> bool:
-    column = "left" if thing.x < 25.6 else "right" if thing.x > 38.4 else ""
-    row = "top" if thing.y < 25.6 else "bottom" if thing.y > 38.4 else ""
+def in_region(item: Object, region: str) -> bool:
+    column = "left" if item.x < 25.6 else "right" if item.x > 38.4 else ""
+    row = "top" if item.y < 25.6 else "bottom" if item.y > 38.4 else ""
     return region in (f"{row} {column}".strip() or "centre", "middle" if not row + column else None)
 
 
@@ -118,10 +117,10 @@ def caption_is_true(text: str, scene: Scene) -> bool:
 def reading_is_true(
     said: list[Said], numbers: list[int], relations: dict[int, str], region: str | None, order: Iterable[Object]
 ) -> bool:
-    things = iter(order)
-    groups = [[next(things) for _ in range(number)] for number in numbers]
+    items = iter(order)
+    groups = [[next(items) for _ in range(number)] for number in numbers]
     return (
-        all(phrase.fits(thing) for phrase, group in zip(said, groups, strict=True) for thing in group)
+        all(phrase.fits(item) for phrase, group in zip(said, groups, strict=True) for item in group)
         and all(stands(groups[here][0], words, groups[here + 1][0]) for here, words in relations.items())
         and (region is None or in_region(groups[0][0], region))
     )
@@ -131,27 +130,27 @@ def answers(question: Question, scene: Scene) -> set[str]:
     """Every answer that the scene allows; a good question has one."""
     text = question.text
     said = noun_phrases(text)
-    match question.kind:
+    match question.type:
         case "how_many":
             return {WORDS[len(said[0].of(scene))]}
         case "which_colour":
-            return {thing.colour for thing in said[-1].of(scene)}
+            return {item.colour for item in said[-1].of(scene)}
         case "which_shape":
             assert len(said[-1].of(scene)) == 1
-            return {thing.shape for thing in said[-1].of(scene)}
+            return {item.shape for item in said[-1].of(scene)}
         case "where":
-            (thing,) = said[-1].of(scene)
+            (item,) = said[-1].of(scene)
             names = [
                 f"{row} {column}".strip() or "centre"
                 for row in ("top", "", "bottom")
                 for column in ("left", "", "right")
             ]
-            return {name for name in names if in_region(thing, name)}
+            return {name for name in names if in_region(item, name)}
         case "left_of":
             (reference,) = said[-1].of(scene)
             words = RELATION.findall(text)[-1]
-            others = [thing for thing in scene.objects if thing is not reference and stands(thing, words, reference)]
-            names = [f"{thing.colour} {thing.shape}" for thing in others]
+            others = [item for item in scene.objects if item is not reference and stands(item, words, reference)]
+            names = [f"{item.colour} {item.shape}" for item in others]
             return {f"{'an' if name[0] == 'o' else 'a'} {name}" for name in names}
     return {"yes" if claim_is_true(text, said, scene) else "no"}
 
@@ -160,7 +159,7 @@ def claim_is_true(text: str, said: list[Said], scene: Scene) -> bool:
     relation = RELATION.search(text)
     if relation:
         (reference,) = said[1].of(scene)
-        return any(stands(thing, relation[1], reference) for thing in said[0].of(scene) if thing is not reference)
+        return any(stands(item, relation[1], reference) for item in said[0].of(scene) if item is not reference)
     (phrase,) = said
     if text.startswith("are there"):
         return len(phrase.of(scene)) == NUMBERS[phrase.number or ""]
@@ -186,12 +185,12 @@ def test_a_description_tells_everything_as_one_reads(scene: Scene) -> None:
     objects = in_reading_order(scene.objects)
 
     assert len(parts) == len(objects)
-    for part, thing in zip(parts, objects, strict=True):
+    for part, item in zip(parts, objects, strict=True):
         told = re.fullmatch(r"an? (\w+) (\w+) (\w+)(?: (?:in|at|on) the ([a-z ]+))?", part)
         assert told is not None, part
-        assert told.groups()[:3] == (thing.size, thing.colour, thing.shape)
-        near = any(abs(value - border) < 2 for value in (thing.x, thing.y) for border in (25.6, 38.4))
-        assert told[4] is None if near else in_region(thing, told[4]), (part, thing)
+        assert told.groups()[:3] == (item.size, item.colour, item.shape)
+        near = any(abs(value - border) < 2 for value in (item.x, item.y) for border in (25.6, 38.4))
+        assert told[4] is None if near else in_region(item, told[4]), (part, item)
 
 
 @given(scenes, generators)
@@ -199,13 +198,13 @@ def test_a_description_tells_everything_as_one_reads(scene: Scene) -> None:
 def test_questions_have_one_answer_and_it_is_right(scene: Scene, rng: np.random.Generator) -> None:
     asked = questions(scene, rng)
 
-    assert {question.kind for question in asked} >= {"yes_no", "how_many"}
-    assert [question.kind for question in asked].count("yes_no") == 2
+    assert {question.type for question in asked} >= {"yes_no", "how_many"}
+    assert [question.type for question in asked].count("yes_no") == 2
     for question in asked:
         assert answers(question, scene) == {question.answer}, (question, scene)
 
 
-some_kinds = st.lists(st.sampled_from(QUESTION_KINDS + CLAIM_KINDS), min_size=1, unique=True)
+some_kinds = st.lists(st.sampled_from(QUESTION_TYPES + CLAIM_TYPES), min_size=1, unique=True)
 
 
 @given(scenes, generators, some_kinds, st.integers(1, 6))
@@ -216,10 +215,10 @@ def test_questions_of_some_kinds_are_of_these_kinds_different_and_right(
     found = questions_of(scene, rng, kinds, most)
 
     assert len({question.text for question in found}) == len(found) <= most
-    wanted = {"yes_no" if kind in CLAIM_KINDS else kind for kind in kinds}
-    assert {question.kind for question in found} <= wanted
+    wanted = {"yes_no" if kind in CLAIM_TYPES else kind for kind in kinds}
+    assert {question.type for question in found} <= wanted
     if most >= len(kinds) and {"yes_no", "yes_no_existence"} & set(kinds):
-        assert "yes_no" in {question.kind for question in found}
+        assert "yes_no" in {question.type for question in found}
     for question in found:
         assert answers(question, scene) == {question.answer}, (question, scene)
 
@@ -244,7 +243,7 @@ def test_claims_are_of_one_sort_and_as_often_true_as_false(kind: str, claims: Ca
 @given(scenes, generators)
 @settings(deadline=None, max_examples=100)
 def test_statements_are_true(scene: Scene, rng: np.random.Generator) -> None:
-    first, count, dialogue = statements(scene, rng)
+    first, count, dialogue = texts_about(scene, rng)
 
     assert caption_is_true(first, scene)
     assert WORDS[len(scene.objects)] in count
@@ -252,7 +251,7 @@ def test_statements_are_true(scene: Scene, rng: np.random.Generator) -> None:
     assert caption_is_true(opening, scene), dialogue
     assert len(rest) >= 2
     for text, answer in zip(rest[::2], rest[1::2], strict=True):
-        kinds = [kind for kind in QUESTION_KINDS if {answer.removesuffix(".")} == safe_answers(kind, text, scene)]
+        kinds = [kind for kind in QUESTION_TYPES if {answer.removesuffix(".")} == safe_answers(kind, text, scene)]
         assert kinds, dialogue
 
 
@@ -269,7 +268,7 @@ def test_wording_depends_on_nothing_but_the_generator() -> None:
         one, other = np.random.default_rng(index), np.random.default_rng(index)
         assert caption(scene, one) == caption(scene, other)
         assert questions(scene, one) == questions(scene, other)
-        assert statements(scene, one) == statements(scene, other)
+        assert texts_about(scene, one) == texts_about(scene, other)
 
 
 def test_captions_vary() -> None:
@@ -282,11 +281,11 @@ def test_captions_vary() -> None:
 def test_no_answer_of_yes_or_no_and_how_many_prevails() -> None:
     rng = np.random.default_rng(0)
     asked = [question for index in range(1000) for question in questions(sample_scene(1, index), rng)]
-    numbers = Counter(question.answer for question in asked if question.kind == "how_many")
+    numbers = Counter(question.answer for question in asked if question.type == "how_many")
 
     assert min(numbers.values()) > 0.1 * numbers.total()
     for opening in ("is there", "are there", "can you", "does the"):
-        of_form = Counter(q.answer for q in asked if q.kind == "yes_no" and q.text.startswith(opening))
+        of_form = Counter(q.answer for q in asked if q.type == "yes_no" and q.text.startswith(opening))
         assert 0.42 < of_form["yes"] / of_form.total() < 0.58, opening
 
 
@@ -294,7 +293,7 @@ def test_training_never_denies_a_held_out_composition() -> None:
     rng = np.random.default_rng(0)
     for index in range(1000):
         scene = sample_scene(2, index)
-        for question in questions(scene, rng) + questions_of(scene, rng, CLAIM_KINDS, 6):
+        for question in questions(scene, rng) + questions_of(scene, rng, CLAIM_TYPES, 6):
             if question.answer != "no":
                 continue
             said = noun_phrases(question.text)
@@ -308,17 +307,17 @@ def test_training_never_denies_a_held_out_composition() -> None:
 def test_every_kind_of_question_is_asked(split: Split) -> None:
     rng = np.random.default_rng(0)
 
-    kinds = {question.kind for index in range(50) for question in questions(sample_scene(4, index, split), rng)}
+    kinds = {question.type for index in range(50) for question in questions(sample_scene(4, index, split), rng)}
 
-    assert kinds == set(QUESTION_KINDS)
+    assert kinds == set(QUESTION_TYPES)
 
 
 def test_the_benchmark_is_balanced_held_out_and_right() -> None:
     asked = understanding_questions(50, seed=0)
 
-    assert Counter(question.kind for _, question in asked) == dict.fromkeys(QUESTION_KINDS, 50)
-    assert Counter(q.answer for _, q in asked if q.kind == "yes_no") == {"yes": 25, "no": 25}
-    assert Counter(q.answer for _, q in asked if q.kind == "how_many") == dict.fromkeys(WORDS, 10)
+    assert Counter(question.type for _, question in asked) == dict.fromkeys(QUESTION_TYPES, 50)
+    assert Counter(q.answer for _, q in asked if q.type == "yes_no") == {"yes": 25, "no": 25}
+    assert Counter(q.answer for _, q in asked if q.type == "how_many") == dict.fromkeys(WORDS, 10)
     for scene, question in asked:
         assert answers(question, scene) == {question.answer}
     assert asked == understanding_questions(50, seed=0)

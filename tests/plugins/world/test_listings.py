@@ -40,11 +40,9 @@ def named(scene: Scene, order: list[str]) -> Counter[str]:
     """The words for every object of a scene, in this order of attributes."""
     return Counter(
         " ".join(
-            word
-            for name in order
-            if (word := region_of(thing) if name == "place" else getattr(thing, name)) is not None
+            word for name in order if (word := region_of(item) if name == "place" else getattr(item, name)) is not None
         )
-        for thing in scene.objects
+        for item in scene.objects
     )
 
 
@@ -77,11 +75,11 @@ def test_pairs_have_one_key_and_do_not_tell_of_each_other(scene: Scene, rng: np.
 
 def test_the_shape_comes_first_in_five_of_eight_lists_and_objects_come_in_any_order() -> None:
     scenes = (sample_scene(1, index, "train") for index in range(200))
-    scene = next(scene for scene in scenes if len({thing.shape for thing in scene.objects}) == 3)
+    scene = next(scene for scene in scenes if len({item.shape for item in scene.objects}) == 3)
     asked = [list_attributes(scene, np.random.default_rng(index)) for index in range(400)]
     firsts = Counter(question.answer.split()[0] for question in asked if question.text.startswith("list shape"))
     assert 210 < firsts.total() < 290
-    assert firsts.keys() == {thing.shape for thing in scene.objects}
+    assert firsts.keys() == {item.shape for item in scene.objects}
 
 
 @settings(max_examples=60, deadline=None)
@@ -101,7 +99,7 @@ def test_relations_are_true_of_objects_that_no_other_is_like(scene: Scene, rng: 
     for claim in question.answer.split(", ") if question else []:
         relation = next(name for name in RELATIONS if f" {name} " in claim)
         first, second = (
-            [thing for thing in scene.objects if phrase(words).fits(thing)] for words in claim.split(f" {relation} ")
+            [item for item in scene.objects if phrase(words).fits(item)] for words in claim.split(f" {relation} ")
         )
         assert len(first) == len(second) == 1
         assert relation_of(first[0], second[0]) == relation
@@ -112,5 +110,5 @@ def test_attributes_come_last_since_other_answers_could_be_read_from_them() -> N
     for index in range(200):
         asked = listings(sample_scene(3, index, "train"), np.random.default_rng(index))
         lengths[len(asked)] += 1
-        assert [question.kind == "attributes" for question in asked] == [False] * (len(asked) - 1) + [True]
+        assert [question.type == "attributes" for question in asked] == [False] * (len(asked) - 1) + [True]
     assert set(lengths) == {1, 2}

@@ -1,4 +1,4 @@
-"""A plan says of a caption's things where they go, and nothing that the caption does not say."""
+"""A plan says of a caption's items where they go, and nothing that the caption does not say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform_plugins.world.phrases import NUMBER_WORDS
-from janiform_plugins.world.plans import SAID, plan
+from janiform_plugins.world.plans import NAMED, plan
 from janiform_plugins.world.sampling import sample_scene
 from janiform_plugins.world.scene import COLOURS, SHAPES, Scene, region_of
 
@@ -28,7 +28,7 @@ NOUN = re.compile(rf"(?:(a|an|one|two|three|four|\d) )?(?:\w+ )?({'|'.join(COLOU
 NUMBERS = {"a": 1, "an": 1, "": 1, **{word: number for number, word in enumerate(NUMBER_WORDS)}}
 
 
-def things(words: str) -> list[tuple[str, str]]:
+def items(words: str) -> list[tuple[str, str]]:
     """Colour and shape of everything that is named, each as often as its number says, in the order of the words."""
     found = []
     for number, colour, shape in NOUN.findall(words):
@@ -37,14 +37,14 @@ def things(words: str) -> list[tuple[str, str]]:
 
 
 def expected(caption: str, key: str, scene: Scene) -> list[tuple[str, tuple[str, str]]]:
-    """Key and thing of every object, as the words alone say, or the scene where they say places."""
-    named = things(caption)
+    """Key and item of every object, as the words alone say, or the scene where they say places."""
+    named = items(caption)
     if key == "number":
         return list(zip(NUMBER_WORDS[1:], named, strict=False))
     said = RELATION.search(caption)
     if said:
         return list(zip(ASIDE[said[1]], named, strict=True))
-    return [(str(region_of(thing)), (thing.colour, thing.shape)) for thing in scene.objects]
+    return [(str(region_of(item)), (item.colour, item.shape)) for item in scene.objects]
 
 
 @settings(max_examples=200, deadline=None)
@@ -53,7 +53,7 @@ def test_a_plan_follows_from_its_caption(scene: Scene, rng: np.random.Generator)
     question = plan(scene, rng)
     caption, asked = question.text.split("\nlist ")
     key, *said = asked.split(", ")
-    assert tuple(said) in SAID
+    assert tuple(said) in NAMED
     pairs = expected(caption, key, scene)
     assert len(pairs) == len(scene.objects)
     wanted = [

@@ -18,8 +18,8 @@ def test_objects_and_background_have_their_colours(index: int) -> None:
     assert picture.shape == (64, 64, 3)
     assert picture.dtype == np.uint8
     assert tuple(picture[0, 0]) == TINTS[scene.background]
-    for thing in scene.objects:
-        assert tuple(picture[thing.y, thing.x]) == PALETTE[thing.colour]
+    for item in scene.objects:
+        assert tuple(picture[item.y, item.x]) == PALETTE[item.colour]
 
 
 def test_a_picture_is_not_changed_by_drawing_another() -> None:

@@ -36,10 +36,10 @@ def test_every_scene_is_reproducible_and_has_room(seed: int, index: int, split: 
 
     assert scene == sample_scene(seed, index, split)
     assert 1 <= len(scene.objects) <= 4
-    for thing in scene.objects:
-        low, high = thing.radius + MARGIN, PICTURE_SIZE - thing.radius - MARGIN
-        assert low <= thing.x <= high
-        assert low <= thing.y <= high
+    for item in scene.objects:
+        low, high = item.radius + MARGIN, PICTURE_SIZE - item.radius - MARGIN
+        assert low <= item.x <= high
+        assert low <= item.y <= high
     for a, b in combinations(scene.objects, 2):
         assert max(abs(a.x - b.x), abs(a.y - b.y)) >= a.radius + b.radius + GAP
 
@@ -65,14 +65,14 @@ def test_another_process_makes_the_same_scenes() -> None:
 
 def test_training_shows_every_attribute_and_relation_often() -> None:
     scenes = [sample_scene(5, index, "train") for index in range(2000)]
-    things = [thing for scene in scenes for thing in scene.objects]
+    items = [item for scene in scenes for item in scene.objects]
 
     def spread(counts: Counter[str | None], names: tuple[str, ...]) -> float:
         return min(counts[name] for name in names) / max(counts[name] for name in names)
 
-    assert spread(Counter(thing.shape for thing in things), SHAPES) > 0.7
-    assert spread(Counter(thing.colour for thing in things), COLOURS) > 0.7
-    assert spread(Counter(thing.size for thing in things), SIZES) > 0.8
+    assert spread(Counter(item.shape for item in items), SHAPES) > 0.7
+    assert spread(Counter(item.colour for item in items), COLOURS) > 0.7
+    assert spread(Counter(item.size for item in items), SIZES) > 0.8
     assert spread(Counter(scene.background for scene in scenes), BACKGROUNDS) > 0.7
     relations = Counter(relation_of(*scene.objects) for scene in scenes if len(scene.objects) == 2)
     assert spread(relations, RELATIONS) > 0.7

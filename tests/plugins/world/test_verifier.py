@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from janiform_plugins.world import SPLITS, Object, Scene, Seen, read_picture, render, sample_scene
+from janiform_plugins.world import SPLITS, Detection, Object, Scene, detect_objects, render, sample_scene
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -13,13 +13,13 @@ Picture = NDArray[np.uint8]
 Disturb = Callable[[Picture, np.random.Generator], Picture]
 
 
-def reads_right(objects: Sequence[Object], seen: Sequence[Seen]) -> bool:
+def reads_right(objects: Sequence[Object], seen: Sequence[Detection]) -> bool:
     """Whether exactly these objects are seen, each within two pixels of its place."""
     left = list(seen)
-    for thing in objects:
+    for item in objects:
         for other in left:
-            same = (other.shape, other.colour, other.size) == (thing.shape, thing.colour, thing.size)
-            if same and max(abs(other.x - thing.x), abs(other.y - thing.y)) <= 2:
+            same = (other.shape, other.colour, other.size) == (item.shape, item.colour, item.size)
+            if same and max(abs(other.x - item.x), abs(other.y - item.y)) <= 2:
                 left.remove(other)
                 break
         else:
@@ -32,10 +32,10 @@ def test_every_kind_of_true_picture_is_read_right() -> None:
     total: Counter[str] = Counter()
     for index in range(1500):
         scene = sample_scene(21, index, SPLITS[index % 2])
-        good = reads_right(scene.objects, read_picture(render(scene)))
+        good = reads_right(scene.objects, detect_objects(render(scene)))
         kinds = {f"{len(scene.objects)} objects", scene.background}
-        for thing in scene.objects:
-            kinds |= {thing.shape, thing.colour, thing.size, f"{thing.colour} {thing.shape}"}
+        for item in scene.objects:
+            kinds |= {item.shape, item.colour, item.size, f"{item.colour} {item.shape}"}
         total.update(kinds)
         right.update(kinds if good else ())
 
@@ -78,21 +78,21 @@ def test_disturbed_pictures_are_read_right(disturb: Disturb, least: float) -> No
     rng = np.random.default_rng(0)
     scenes = [sample_scene(22, index, SPLITS[index % 2]) for index in range(300)]
 
-    right = [reads_right(scene.objects, read_picture(disturb(render(scene), rng))) for scene in scenes]
+    right = [reads_right(scene.objects, detect_objects(disturb(render(scene), rng))) for scene in scenes]
 
     assert np.mean(right) >= least
 
 
 def test_true_objects_are_seen_with_confidence() -> None:
     for index in range(100):
-        assert all(thing.confidence > 0.95 for thing in read_picture(render(sample_scene(23, index))))
+        assert all(item.confidence > 0.95 for item in detect_objects(render(sample_scene(23, index))))
 
 
 def test_nothing_is_seen_on_an_empty_picture_or_in_specks() -> None:
     picture = render(Scene((), "silver"))
     picture[10:13, 10:13] = (216, 38, 52)
 
-    assert read_picture(picture) == []
+    assert detect_objects(picture) == []
 
 
 def test_an_object_of_two_colours_is_doubtful() -> None:
@@ -100,7 +100,7 @@ def test_an_object_of_two_colours_is_doubtful() -> None:
     blue = render(Scene((Object("square", "blue", "large", 31, 31),), "white"))
     red[:, 32:] = blue[:, 32:]
 
-    (seen,) = read_picture(red)
+    (seen,) = detect_objects(red)
 
     assert seen.confidence < 0.7
 
@@ -108,18 +108,18 @@ def test_an_object_of_two_colours_is_doubtful() -> None:
 def test_overlapping_objects_are_not_seen_as_good_shapes() -> None:
     pair = (Object("circle", "red", "large", 25, 31), Object("circle", "red", "large", 39, 33))
 
-    seen = read_picture(render(Scene(pair, "white")))
+    seen = detect_objects(render(Scene(pair, "white")))
 
-    assert len(seen) != 2 or min(thing.confidence for thing in seen) < 0.8
+    assert len(seen) != 2 or min(item.confidence for item in seen) < 0.8
 
 
 def test_pure_noise_shows_no_good_shape() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
 
-    assert all(thing.confidence < 0.6 for thing in read_picture(noise))
+    assert all(item.confidence < 0.6 for item in detect_objects(noise))
 
 
 @pytest.mark.parametrize("picture", [np.zeros((32, 32, 3), np.uint8), np.zeros((64, 64, 3), np.float32)])
 def test_other_sizes_and_types_are_refused(picture: Picture) -> None:
     with pytest.raises(ValueError, match="must be uint8"):
-        read_picture(picture)
+        detect_objects(picture)

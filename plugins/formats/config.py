@@ -1,0 +1,37 @@
+"""The settings of the formats, which recognise their directories. Torch-free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+from .janus.settings import model_type
+
+SHARD_SIZE = 5 * 10**9
+"""Maximum size in bytes of a weight file, by default."""
+
+
+@frozen
+class JaniformConfig:
+    """No settings: the recipe is in the folder."""
+
+    def recognises(self, folder: Path) -> bool:
+        weights = (folder / "model.safetensors", folder / "model.safetensors.index.json")
+        return (folder / "recipe.toml").is_file() and any(file.is_file() for file in weights)
+
+
+@frozen
+class OfficialConfig:
+    """No settings: all of them are in the directory."""
+
+    def recognises(self, folder: Path) -> bool:
+        return model_type(folder) == "multi_modality"
+
+
+@frozen
+class HfConfig:
+    """No settings: all of them are in the directory."""
+
+    def recognises(self, folder: Path) -> bool:
+        return model_type(folder) == "janus"

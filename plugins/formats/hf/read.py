@@ -1,0 +1,152 @@
+"""The recipe of a Janus directory of transformers, read from its config, processor and tokenizer files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from janiform import Problem, Recipe
+
+from ..janus.parts import janus, llama, preprocessing
+from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
+from ..janus.tokens import Tokenizer
+
+MAX_LEVELS = 12
+CONTEXT = 2048
+"""Default of ``max_position_embeddings`` in a ``LlamaConfig``."""
+
+
+def read(folder: Path, has_head: bool) -> Recipe:
+    """Read the recipe. Raises ``StorageError`` with all errors in the files.
+
+    ``has_head``: whether the weights hold a text head, which is then used: the config's ``tie_word_embeddings`` is
+    true by default, even where the weights are not tied.
+    """
+    problems: list[Problem] = []
+    config = Settings.read(folder / CONFIG, problems)
+    if not config.values:
+        finish(problems)
+    backbone = llama(config.table("text_config"), CONTEXT)
+    tied = config.values.get("tie_word_embeddings") is not False
+    backbone["tied"] = tied and not has_head
+    width = backbone["width"]
+    vision, vq = config.table("vision_config"), config.table("vq_config")
+    encoder = _tower(vision)
+    side = encoder["image_size"] // encoder["patch_size"]
+    vision.equal("projection_dim", width, "text_config.hidden_size")
+    vision.equal("num_image_tokens", side * side, "the number of patches")
+    tokenizer = _tokenizer(vq, side)
+    vq.equal("projection_dim", width, "text_config.hidden_size")
+    vq.equal("image_token_embed_dim", width, "text_config.hidden_size")
+    parts: dict[str, dict[str, Any]] = {
+        "backbone": backbone,
+        "understanding.encoder": encoder | _preprocessing(folder, encoder["image_size"], problems),
+        "understanding.adapter": {"depth": vision.count("depth", 2, MAX_LAYERS)},
+        "generation.tokenizer": tokenizer,
+        "generation.embedding": {"width": tokenizer["code_width"]},
+        "generation.adapter": {"depth": vq.count("num_hidden_layers", 2, MAX_LAYERS)},
+        "generation.head": {"depth": 2, "inner": width},
+        "layout": _layout(folder, config, side * side, backbone["vocabulary"], problems),
+    }
+    finish(problems)
+    return janus("Janus, from a directory in the Hugging Face format.", folder, parts)
+
+
+def _side(table: Settings, name: str, default: int) -> int:
+    """A size that may be written as an equal height and width."""
+    value = table.values.get(name)
+    if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
+        table = Settings({**table.values, name: value[0]}, table.file, table.problems, table.path)
+    return table.count(name, default)
+
+
+def _tower(table: Settings) -> dict[str, Any]:
+    for name, only in (("hidden_act", "gelu"), ("attention_bias", True), ("use_qk_norm", False), ("num_channels", 3)):
+        table.only(name, only, default=only)
+    width, heads = table.count("hidden_size", 1024), table.count("num_attention_heads", 16)
+    side, patch = _side(table, "image_size", 384), _side(table, "patch_size", 16)
+    if width % heads:
+        table.wrong("hidden_size", f"is {width}, which is not a multiple of the {heads} num_attention_heads")
+    if side % patch:
+        table.wrong("image_size", f"is {side}, which is not a multiple of patch_size {patch}")
+    return {
+        "image_size": side,
+        "patch_size": patch,
+        "width": width,
+        "layers": table.count("num_hidden_layers", 24, MAX_LAYERS),
+        "heads": heads,
+        "inner": int(width * table.number("mlp_ratio", 4.0)),
+        "eps": table.number("layer_norm_eps", 1e-6),
+    }
+
+
+def _tokenizer(table: Settings, side: int) -> dict[str, Any]:
+    """Settings of the tokenizer, whose grid has the encoder's sides; transformers ignores ``num_patches`` as well."""
+    for name, only in (("double_latent", False), ("in_channels", 3), ("out_channels", 3), ("hidden_act", "gelu")):
+        table.only(name, only, default=only)
+    levels = table.counts("channel_multiplier", (1, 1, 2, 2, 4), MAX_LEVELS)
+    channels = table.count("base_channels", 128)
+    if channels % 32:
+        table.wrong("base_channels", f"is {channels}, which does not divide into the 32 groups of the norms")
+    return {
+        "image_size": side << (len(levels) - 1),
+        "channels": channels,
+        "multipliers": list(levels),
+        "blocks": table.count("num_res_blocks", 2, MAX_LAYERS),
+        "latent": table.count("latent_channels", 256),
+        "vocabulary": table.count("num_embeddings", 16_384),
+        "code_width": table.count("embed_dim", 8),
+    }
+
+
+def _preprocessing(folder: Path, image_size: int, problems: list[Problem]) -> dict[str, Any]:
+    """Settings from the image processor's config, which newer versions keep in the processor's."""
+    table = Settings.read(folder / "processor_config.json", problems, optional=True).table(
+        "image_processor", optional=True
+    )
+    if not table.values:
+        table = Settings.read(folder / "preprocessor_config.json", problems)
+    size = table.values.get("size")
+    return preprocessing(table, image_size, size.get("height") if isinstance(size, dict) else size)
+
+
+def _layout(folder: Path, config: Settings, tokens: int, vocabulary: int, problems: list[Problem]) -> dict[str, Any]:
+    table = Settings.read(folder / "processor_config.json", problems, optional=True)
+    table.equal("num_image_tokens", tokens, "the number of patches")
+    names = Settings.read(folder / "tokenizer_config.json", problems, optional=True)
+    special = _special(names)
+    tokenizer = Tokenizer(folder, problems)
+    named = {
+        "begin": special.text("bos_token"),
+        "end": special.text("eos_token"),
+        "pad": special.text("pad_token"),
+        "placeholder": special.text("image_token"),
+        "begin_of_image": special.text("boi_token"),
+        "end_of_image": special.text("eoi_token"),
+    }
+    settings = tokenizer.layout(named, vocabulary, _template(folder, names))
+    if settings:
+        token_id = tokenizer.special.get(settings["placeholder"])
+        if token_id is not None:
+            config.equal("image_token_id", token_id, f"the id of '{settings['placeholder']}' in tokenizer.json")
+        if table.values.get("use_default_system_prompt") is False:
+            settings["system"] = ""
+    return settings
+
+
+def _special(names: Settings) -> Settings:
+    """The tokenizer's special tokens; older versions keep those that only Janus has in a separate table."""
+    more = names.values.get("extra_special_tokens")
+    values = {**names.values, **more} if isinstance(more, dict) else names.values
+    return Settings(values, names.file, names.problems)
+
+
+def _template(folder: Path, tokenizer: Settings) -> str:
+    """The chat template, whose file differs between versions."""
+    try:
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        pass
+    template = Settings.read(folder / "chat_template.json", [], optional=True).values.get("chat_template")
+    template = template or tokenizer.values.get("chat_template")
+    return template if isinstance(template, str) else ""

@@ -1,0 +1,129 @@
+"""The config files of a Janus directory of transformers, for the settings of a model: the inverse of ``read``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...layouts.config import SYSTEM
+from ..janus.parts import llama_table
+
+if TYPE_CHECKING:
+    from janiform import TextTokenizer
+
+TEMPLATE = """\
+{%- for message in messages -%}
+{%- set said = message['content'] -%}
+{%- set contents = [{'type': 'text', 'text': said}] if said is string else said -%}
+{%- if message['role'] == 'user' -%}USER:{% elif message['role'] == 'assistant' -%}ASSISTANT:{% endif -%}
+{%- set text = namespace(all='') -%}
+{%- for content in contents -%}
+{%- set text.all = text.all + ('PLACEHOLDER' if content['type'] == 'image' else content['text']) -%}
+{%- endfor -%}
+{%- set said = text.all | trim -%}
+{%- if message['role'] == 'system' -%}{{ said + '\\n\\n' }}
+{%- elif said -%}{{ ' ' + said }}{%- endif -%}
+{%- if message['role'] == 'user' and (not loop.last or add_generation_prompt) -%}{{ '\\n\\n' }}
+{%- elif message['role'] == 'assistant' and said -%}{{ 'END' }}{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}ASSISTANT:{%- endif -%}
+"""
+"""The deepseek template, for chats whose contents are texts, or lists of texts and pictures."""
+
+
+def describe(parts: Mapping[str, Any], dtype: str, text: TextTokenizer) -> dict[str, Any]:
+    """The files by name, for a model's configs by path: tables for JSON, and the chat template as a text."""
+    backbone, encoder, tokenizer = (
+        parts[path] for path in ("backbone", "understanding.encoder", "generation.tokenizer")
+    )
+    layout, width, tokens = parts["layout"], backbone.width, encoder.grid.size
+    ids = {
+        "bos_token_id": text.id_of(layout.begin),
+        "eos_token_id": text.id_of(layout.end),
+        "pad_token_id": text.id_of(layout.pad),
+    }
+    image_processor = {
+        "image_processor_type": "JanusImageProcessor",
+        "background_color": [int(value * 255) for value in encoder.mean],
+        "do_normalize": True,
+        "do_pad": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": list(encoder.mean),
+        "image_std": list(encoder.std),
+        "min_size": encoder.min_size,
+        "resample": 3,
+        "rescale_factor": 1 / 255,
+        "size": {"height": encoder.image_size, "width": encoder.image_size},
+    }
+    return {
+        "config.json": {
+            "architectures": ["JanusForConditionalGeneration"],
+            "model_type": "janus",
+            "dtype": dtype,
+            "image_token_id": text.id_of(layout.placeholder),
+            "tie_word_embeddings": backbone.tied,  # it is true by default
+            "text_config": {
+                **llama_table(backbone, dtype),
+                **ids,
+                "tie_word_embeddings": backbone.tied,
+                "rope_parameters": {"rope_type": "default", "rope_theta": backbone.rope_theta},
+            },
+            "vision_config": {
+                "model_type": "janus_vision_model",
+                "hidden_size": encoder.width,
+                "num_hidden_layers": encoder.layers,
+                "num_attention_heads": encoder.heads,
+                "mlp_ratio": (encoder.inner or 4 * encoder.width) / encoder.width,
+                "image_size": encoder.image_size,
+                "patch_size": encoder.patch_size,
+                "layer_norm_eps": encoder.eps,
+                "hidden_act": "gelu",
+                "depth": parts["understanding.adapter"].depth,
+                "projection_dim": width,
+                "num_image_tokens": tokens,
+            },
+            "vq_config": {
+                "model_type": "janus_vqgan",
+                "embed_dim": tokenizer.code_width,
+                "num_embeddings": tokenizer.vocabulary,
+                "latent_channels": tokenizer.latent,
+                "base_channels": tokenizer.channels,
+                "channel_multiplier": list(tokenizer.multipliers),
+                "num_res_blocks": tokenizer.blocks,
+                "num_patches": encoder.grid.height,
+                "num_hidden_layers": parts["generation.adapter"].depth,
+                "projection_dim": width,
+                "image_token_embed_dim": width,
+                "hidden_act": "gelu",
+            },
+        },
+        "generation_config.json": {
+            **ids,
+            "generation_kwargs": {"boi_token_id": text.id_of(layout.begin_of_image)},
+            "guidance_scale": 5,
+        },
+        "preprocessor_config.json": image_processor,
+        "processor_config.json": {
+            "processor_class": "JanusProcessor",
+            "image_processor": image_processor,
+            "num_image_tokens": tokens,
+            "use_default_system_prompt": layout.system == SYSTEM,
+        },
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "processor_class": "JanusProcessor",
+            "bos_token": layout.begin,
+            "eos_token": layout.end,
+            "pad_token": layout.pad,
+            "image_token": layout.placeholder,
+            "boi_token": layout.begin_of_image,
+            "eoi_token": layout.end_of_image,
+            "clean_up_tokenization_spaces": False,
+            "model_max_length": backbone.context,
+        },
+        "chat_template.jinja": TEMPLATE.replace("USER", layout.roles[0])
+        .replace("ASSISTANT", layout.roles[1])
+        .replace("PLACEHOLDER", layout.placeholder)
+        .replace("END", layout.end),
+    }

@@ -1,1 +1,0 @@
-"""janiform's own model folders."""

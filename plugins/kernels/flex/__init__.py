@@ -1,1 +1,0 @@
-"""PyTorch's flex-attention (arXiv:2412.05496)."""

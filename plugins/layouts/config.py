@@ -1,0 +1,35 @@
+"""The settings of the Janus layout. Torch-free."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+SYSTEM = (
+    "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
+    "provides, and assist the user with a variety of tasks using natural language."
+)
+
+PRESETS = {"janus-pro": {"roles": ["<|User|>", "<|Assistant|>"]}, "janus": {"roles": ["User", "Assistant"]}}
+
+
+@frozen
+class JanusConfig:
+    """Names of roles and special tokens; their ids always come from the text tokenizer."""
+
+    roles: tuple[str, str] = field(
+        default=("<|User|>", "<|Assistant|>"),
+        metadata={"help": "names of user and assistant: special tokens in Janus-Pro, words in Janus"},
+    )
+    system: str = field(
+        default=SYSTEM,
+        metadata={"help": "system text of conversations that have none of their own and draw no picture"},
+    )
+    begin: str = field(default="<｜begin▁of▁sentence｜>", metadata={"help": "first token of every document"})
+    end: str = field(default="<｜end▁of▁sentence｜>", metadata={"help": "last token of every answer"})
+    pad: str = field(default="<｜▁pad▁｜>", metadata={"help": "token for padding and for unconditional prompts"})
+    begin_of_image: str = field(default="<begin_of_image>", metadata={"help": "token before every picture"})
+    end_of_image: str = field(default="<end_of_image>", metadata={"help": "token after every picture"})
+    between_lines: str = field(
+        default="\n", metadata={"help": "text between the rows of tiles of a tiled picture, and its overview"}
+    )
+    placeholder: str = field(default="<image_placeholder>", metadata={"help": "token at the positions of a picture"})

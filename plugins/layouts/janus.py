@@ -1,0 +1,150 @@
+"""The ``deepseek`` template of Janus and Janus-Pro, as their ``VLChatProcessor`` renders it.
+
+    {begin}{system}\\n\\n{user}: {content}\\n\\n{assistant}: {content}{end}{user}: ...
+
+Contents and the whole text are stripped, and an empty turn is ``{role}:`` without a space. A picture to look at is
+``{begin_of_image}`` + placeholders + ``{end_of_image}``; a tiled picture has the placeholders of all tiles, with text
+between their lines. A picture to draw directly follows ``{assistant}:``, the end of the prompt that generates it.
+A document without a user is ``{begin}{text}{end}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from janiform import ComponentError, Conversation, Draw, Look, Sequence, Turn, blanked
+
+from .config import JanusConfig
+from .writer import Writer
+
+if TYPE_CHECKING:
+    from janiform import PathwayShape, TextTokenizer
+
+Piece = str | Look | Draw
+
+
+class JanusLayout:
+    """The layout of Janus. Ids are looked up on use, since the text tokenizer may be fitted later."""
+
+    def __init__(self, config: JanusConfig, text: TextTokenizer, pathways: Mapping[str, PathwayShape]) -> None:
+        self.config = config
+        self.text = text
+        self.pathways = pathways
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        return (self.text.id_of(self.config.end),)
+
+    @property
+    def pad_id(self) -> int:
+        return self.text.id_of(self.config.pad)
+
+    def render(self, conversation: Conversation, *, answer: bool = True) -> Sequence:
+        """Render every turn.
+
+        The loss covers the assistant's text with its end token, and the codes of its pictures, but not the tokens
+        around a picture, which are always given. Without ``answer``, a last turn of the assistant is left out.
+        """
+        writer = self._writer()
+        writer.special(self.config.begin)
+        turns = conversation.turns
+        if conversation.is_document:
+            if answer:
+                self._contents(writer, _stripped(turns[0]), loss=True)
+            return writer.finished()
+        if not answer:
+            turns = (*turns[:-1], Turn("assistant", ())) if turns[-1].role == "assistant" else turns
+            turns = turns if turns[-1].role == "assistant" else (*turns, Turn("assistant", ()))
+        system = conversation.system
+        if system is None:
+            system = "" if conversation.draws else self.config.system
+        if system:
+            writer.text(system.lstrip() + "\n\n")
+        for index, turn in enumerate(turns):
+            self._turn(writer, turn, loss=answer, last=index == len(turns) - 1)
+        return writer.finished()
+
+    def drawing_prompt(self, prompt: str, pathway: str = "generation") -> Sequence:
+        writer = self._writer()
+        writer.special(self.config.begin)
+        self._turn(writer, Turn("user", prompt), loss=False, last=False)
+        self._turn(writer, Turn("assistant", ()), loss=False, last=True)
+        writer.special(self.config.begin_of_image)
+        return writer.finished()
+
+    def unconditional(self, sequence: Sequence) -> Sequence:
+        return blanked(sequence, self.pad_id)
+
+    def _turn(self, writer: Writer, turn: Turn, *, loss: bool, last: bool) -> None:
+        assistant = turn.role == "assistant"
+        role = self.config.roles[int(assistant)]
+        if self._is_special(role):
+            writer.special(role)
+        else:
+            writer.text(role)
+        writer.text(":")
+        pieces = _stripped(turn)
+        if not pieces:
+            return
+        if not assistant:
+            self._pieces(writer, [" ", *pieces], loss=False)
+            if not last:
+                writer.text("\n\n")
+            return
+        writer.flush()
+        self._contents(writer, pieces if isinstance(pieces[0], Draw) else [" ", *pieces], loss=loss)
+
+    def _contents(self, writer: Writer, pieces: list[Piece], *, loss: bool) -> None:
+        """Write the assistant's contents and end token, which has loss unless the turn ends with a picture."""
+        self._pieces(writer, pieces, loss=loss)
+        writer.flush(loss)
+        writer.special(self.config.end, loss=loss and not (pieces and isinstance(pieces[-1], Draw)))
+
+    def _pieces(self, writer: Writer, pieces: list[Piece], *, loss: bool) -> None:
+        for piece in pieces:
+            if isinstance(piece, str):
+                writer.text(piece)
+                continue
+            writer.flush(loss)
+            writer.special(self.config.begin_of_image)
+            tokens = self.pathways[piece.pathway].tokens
+            if isinstance(piece, Draw):
+                writer.picture(piece, self.config.placeholder, tokens, loss=loss)
+            else:
+                self._look(writer, piece, tokens)
+            writer.special(self.config.end_of_image)
+
+    def _look(self, writer: Writer, piece: Look, tokens: int) -> None:
+        """Write a picture, or its tiles line by line."""
+        for number, line in enumerate(piece.lines):
+            if number:
+                writer.text(self.config.between_lines)
+            for picture in line:
+                writer.picture(Look(picture, piece.pathway), self.config.placeholder, tokens, loss=False)
+
+    def _is_special(self, token: str) -> bool:
+        try:
+            self.text.id_of(token)
+        except ComponentError:
+            return False
+        return True
+
+    def _writer(self) -> Writer:
+        return Writer(self.text)
+
+
+def _stripped(turn: Turn) -> list[Piece]:
+    """The pieces of a turn without whitespace at either end; pictures are not whitespace."""
+    pieces = list(turn.content)
+    while pieces and isinstance(pieces[0], str):
+        pieces[0] = pieces[0].lstrip()
+        if pieces[0]:
+            break
+        del pieces[0]
+    while pieces and isinstance(pieces[-1], str):
+        pieces[-1] = pieces[-1].rstrip()
+        if pieces[-1]:
+            break
+        del pieces[-1]
+    return pieces

@@ -1,1 +1,0 @@
-"""Conversations about pictures."""

@@ -1,1 +1,0 @@
-"""Pictures in a folder for each class."""

@@ -1,1 +1,0 @@
-"""Byte-level byte-pair encoding."""

@@ -1,1 +1,0 @@
-"""Crops on a grid that is chosen for each picture, and an overview."""

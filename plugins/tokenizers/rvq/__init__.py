@@ -1,1 +1,0 @@
-"""A convolutional autoencoder whose latents are sums of several codes' vectors (arXiv:2203.01941)."""
