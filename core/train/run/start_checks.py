@@ -184,7 +184,7 @@ def _compared(
     strange = [name for name in around if held is not None or names.covers(name)]
     strange = [name for name in strange if not names.why_unused(name) and names.repeated(name) not in files.tensors]
     if strange:
-        problems.append(Problem(f"the files have tensors that it has no place for: {listed(strange)}", path))
+        problems.append(Problem(f"the files have tensors that the part does not have: {listed(strange)}", path))
     if problems:
         place = Origin(str(files.files[0] if len(files.files) == 1 else files.files[0].parent))
         raise StorageError([attrs.evolve(problem, origin=place) for problem in problems])

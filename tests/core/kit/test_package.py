@@ -109,7 +109,7 @@ def test_a_package_is_refused_in_a_sentence(tmp_path: Path, capsys: pytest.Captu
     with pytest.raises(UsageError, match="there is encoder 'siglip' already"):
         write_package("siglip", "encoder", tmp_path / "a")
     (tmp_path / "kept.txt").write_text("mine")
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="is there already"):
         write_package("mine", "encoder", tmp_path)
     assert main(["new-plugin", "mine", "--kind", "encoder", "--out", str(tmp_path / "b"), "--json"]) == 0
     assert '"kind": "encoder"' in capsys.readouterr().out

@@ -72,5 +72,5 @@ def test_what_is_no_plain_adapter_is_refused(tmp_path: Path) -> None:
         read_adapters(tmp_path)
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     save_file({f"base_model.model.{PATH}.lora_A.weight": torch.ones(3, 4)}, tmp_path / "adapter_model.safetensors")
-    with pytest.raises(StorageError, match="do not belong together"):
+    with pytest.raises(StorageError, match="do not fit each other"):
         read_adapters(tmp_path)

@@ -129,5 +129,5 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'my\.toml' has no weights; train it with: .* train my\.toml --out runs/my"):
         open_model("my.toml")
     (tmp_path / "run.json").write_text(json.dumps({}))
-    with pytest.raises(UsageError, match="is not finished; go on with: janiform train"):
+    with pytest.raises(UsageError, match="is not finished; resume it with: janiform train"):
         open_model(tmp_path)
