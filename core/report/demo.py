@@ -24,8 +24,8 @@ from ..train.progress.reporter import Reporter
 from ..train.run.interrupts import RunStoppedError
 from ..train.run.train import train
 from ..units import count
-from .curve import Series
 from .demo_page import DemoPage, Score
+from .series import Series
 
 if TYPE_CHECKING:
     from ..components import Component

@@ -8,9 +8,9 @@ from importlib.resources import files
 from attrs import field, frozen
 
 from ..contracts.showcase import Showcase
-from .curve import Series
 from .markup import Markup, join, tag
 from .sections import answers, colophon, curves, diagram, drawings, header, next_steps, recipe_text, score_table
+from .series import Series
 
 
 @frozen

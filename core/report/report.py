@@ -11,13 +11,12 @@ from ..errors import JaniformError
 from ..recipe import Side, diff, read_recipe
 from ..storage.atomic import write_text
 from ..train.run.record import RunRecord, SampleFile, labels, read_run
-from ..units import count
-from .chart import Chart, Line, chart_figure, ending
-from .curve import Series
+from ..units import count, duration
+from .chart import Chart, Line, chart_figure
 from .demo_page import document
-from .duration import duration
 from .markup import Markup, file_uri, join, tag
 from .sections import colophon, header, section
+from .series import Series, smoothed_end
 from .toml import highlighted
 
 SHEETS = 4
@@ -195,7 +194,7 @@ def _endings(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
                 if isinstance(value, int | float) and math.isfinite(value):
                     series.setdefault(f"{line['stage']} · {what}", []).append((line["step"], value))
         for what, points in series.items():
-            found.setdefault(what, [None] * len(runs))[number] = ending(points)
+            found.setdefault(what, [None] * len(runs))[number] = smoothed_end(points)
     return {
         what: ["–" if value is None else f"{value:.4g}" for value in values] for what, values in sorted(found.items())
     }

@@ -7,8 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ..contracts.showcase import Answered, Drawn
-from .curve import Series, curve_svg
+from .chart import curve_svg
 from .markup import Markup, data_uri, escaped, join, tag
+from .series import Series
 from .toml import highlighted
 
 if TYPE_CHECKING:

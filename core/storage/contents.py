@@ -66,9 +66,7 @@ def contents(folder: Path, plan: Plan, modules: Mapping[str, nn.Module]) -> Mode
     for tensor in files.tensors.values():
         name = str(tensor.dtype).removeprefix("torch.")
         stored[name] = stored.get(name, 0) + tensor.nbytes
-    return ModelContents(
-        chosen.component.reference, files.files, len(files.tensors), stored, dict(matched.unused)
-    )
+    return ModelContents(chosen.component.reference, files.files, len(files.tensors), stored, dict(matched.unused))
 
 
 def left_out(name_or_folder: str | Path) -> dict[str, str]:

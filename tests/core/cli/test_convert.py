@@ -138,7 +138,9 @@ def test_our_own_shards_open_are_checked_and_told_from_others(
         open_model(folder)
     shards[2].unlink()
     assert main(["check", str(folder)]) == 1
-    assert f"lists the shard {shards[2].name} with 36 tensors, but the file is missing" in " ".join(capsys.readouterr().err.split())
+    assert f"lists the shard {shards[2].name} with 36 tensors, but the file is missing" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_a_shard_size_that_cannot_be(official: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,7 +103,7 @@ def test_what_is_no_weights_is_told(tmp_path: Path) -> None:
     torch.save([torch.ones(1)], path)
     assert "must hold tensors by name, got list" in refused(tmp_path)
     torch.save({"a": {"b": torch.ones(1)}}, path)
-    assert "holds dict under 'a', not a tensor" in refused(tmp_path)
+    assert "'a' must be a tensor, got dict" in refused(tmp_path)
     torch.save({"a": torch.ones(1)}, path, _use_new_zipfile_serialization=False)
     assert "before PyTorch 1.6" in refused(tmp_path)
     with zipfile.ZipFile(path, "w") as file:
@@ -127,11 +127,13 @@ def test_damaged_indices_are_told(tmp_path: Path) -> None:
     index = tmp_path / "model.safetensors.index.json"
     text = index.read_text()
     (tmp_path / "model-00002-of-00002.safetensors").rename(tmp_path / "kept")
-    assert "lists the shard model-00002-of-00002.safetensors with 3 tensors, but the file is missing" in refused(tmp_path)
+    assert "lists the shard model-00002-of-00002.safetensors with 3 tensors, but the file is missing" in refused(
+        tmp_path
+    )
     (tmp_path / "kept").rename(tmp_path / "model-00002-of-00002.safetensors")
     index.write_text(text.replace('"a": "model-00001', '"a": "model-00002'))
     assert "lists a in model-00002-of-00002.safetensors, which does not have it" in refused(sharded_away(index, text))
-    for broken, said in (("{", "no JSON"), ("[]", "does not hold a table"), ("{}", "has no 'weight_map'"),
+    for broken, said in (("{", "not JSON"), ("[]", "does not hold a table"), ("{}", "has no 'weight_map'"),
                          ('{"weight_map": {"a": 1}}', "has no 'weight_map'")):  # fmt: skip
         index.write_text(broken)
         assert said in refused(tmp_path)

@@ -219,7 +219,9 @@ def test_what_does_not_belong_together_is_named_by_both_ends(model_with: Any, tm
     )
     (tmp_path / "config.json").unlink()
     short = refusal(model_with("backbone", "llama", **fitting | {"layers": 1}), start)
-    assert "backbone: the files have tensors that the part does not have: model.layers.1.input_layernorm.weight" in short
+    assert (
+        "backbone: the files have tensors that the part does not have: model.layers.1.input_layernorm.weight" in short
+    )
     long = refusal(model_with("backbone", "llama", **fitting | {"layers": 3}), start)
     assert "backbone: the files lack model.layers.2." in long
     assert "model.layers.2.self_attn.q_proj.weight" in long
