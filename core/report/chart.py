@@ -170,7 +170,7 @@ def _short(value: float) -> str:
 
 
 def curve_svg(series: Mapping[str, Series], *, x_title: str = "step", y_title: str = "loss") -> Markup:
-    """A wide chart of all series, as measured and smoothed, labelled at their ends; without values that are not finite."""
+    """A wide chart of all series, as measured and smoothed, labelled at their ends; only finite values are drawn."""
     cleaned = {name: [(x, y) for x, y in points if math.isfinite(y)] for name, points in series.items()}
     cleaned = {name: points for name, points in cleaned.items() if points}
     if not cleaned:

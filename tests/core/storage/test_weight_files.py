@@ -105,7 +105,7 @@ def test_what_is_no_weights_is_told(tmp_path: Path) -> None:
     torch.save({"a": {"b": torch.ones(1)}}, path)
     assert "'a' must be a tensor, got dict" in refused(tmp_path)
     torch.save({"a": torch.ones(1)}, path, _use_new_zipfile_serialization=False)
-    assert "before PyTorch 1.6" in refused(tmp_path)
+    assert "older than PyTorch 1.6" in refused(tmp_path)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("x", "y")
     assert "is damaged, truncated or not a file of weights" in refused(tmp_path)
@@ -133,7 +133,7 @@ def test_damaged_indices_are_told(tmp_path: Path) -> None:
     (tmp_path / "kept").rename(tmp_path / "model-00002-of-00002.safetensors")
     index.write_text(text.replace('"a": "model-00001', '"a": "model-00002'))
     assert "lists a in model-00002-of-00002.safetensors, which does not have it" in refused(sharded_away(index, text))
-    for broken, said in (("{", "not JSON"), ("[]", "does not hold a table"), ("{}", "has no 'weight_map'"),
+    for broken, said in (("{", "not JSON"), ("[]", "expected a JSON object"), ("{}", "has no 'weight_map'"),
                          ('{"weight_map": {"a": 1}}', "has no 'weight_map'")):  # fmt: skip
         index.write_text(broken)
         assert said in refused(tmp_path)
