@@ -118,7 +118,7 @@ def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool
 
 
 def _found(part: nn.Module, names: KeyMap, files: WeightFiles) -> int:
-    theirs = (piece for name in tensors_of(part) for piece in names.theirs(name) or ())
+    theirs = (piece for name in tensors_of(part) for piece in names.in_files(name) or ())
     return sum(name in files.tensors for name in theirs)
 
 
