@@ -1,4 +1,4 @@
-"""What a user did wrong, said so that he can mend it: where, what, and what would be right."""
+"""Errors that a user can fix, reported as what is wrong, where, and what would be right."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from attrs import field, frozen
 
 @frozen
 class Origin:
-    """Where a value was written: a file and its line, a ``--set`` override, a preset, a default, Python code.
+    """Where a value comes from: a file and its line, a ``--set`` override, a preset, a default, Python code.
 
-    ``folder`` is where a relative path that is written there starts: that of the file, or where janiform is called.
+    ``folder`` is what relative paths in the value start from: the file's folder, or the working directory.
     """
 
     source: str
@@ -26,7 +26,7 @@ class Origin:
 
 @frozen
 class Problem:
-    """One mistake: a sentence, the path in the recipe (``generation.adapter``), where it stands, what would help."""
+    """One mistake: a sentence, the path in the recipe (``generation.adapter``), its origin, and a hint."""
 
     message: str
     path: str = ""
@@ -41,7 +41,7 @@ class Problem:
 
 
 class JaniformError(Exception):
-    """A mistake that the user can mend; the command line prints it without a traceback and exits with ``exit_code``."""
+    """An error that the user can fix; the command line prints it without a traceback and exits with ``exit_code``."""
 
     exit_code = 1
 
@@ -55,33 +55,33 @@ class JaniformError(Exception):
 
 
 class UsageError(JaniformError):
-    """The command was called wrongly: an unknown model, a missing file, a flag that cannot be."""
+    """A command or function was called with wrong arguments: an unknown model, a missing file, options that conflict."""
 
     exit_code = 2
 
 
 class ComponentError(JaniformError):
-    """A component or plugin that is unknown, broken, or claimed twice."""
+    """A component or plugin that is unknown, broken or registered twice."""
 
 
 class RecipeError(JaniformError):
-    """A recipe that does not read: all its problems in one report."""
+    """A recipe that cannot be read; all its problems in one report."""
 
 
 class CompositionError(JaniformError):
-    """Parts that read well but do not fit together; both ends are named."""
+    """Parts of a valid recipe that do not fit together; both are named."""
 
 
 class StorageError(JaniformError):
-    """A model directory, checkpoint or weight file that is missing, damaged or does not belong to the recipe."""
+    """A model directory, checkpoint or file of weights that is missing, damaged or does not fit the recipe."""
 
 
 class ResourceError(JaniformError):
-    """What the machine has, its memory above all, does not suffice; said before any work begins."""
+    """The machine has too little memory or another resource; raised before work begins."""
 
 
 class PictureError(JaniformError):
-    """A file that is no picture, or one that must not be decoded. ``kind`` is what such files are counted by."""
+    """A file that is not a picture, or must not be decoded. ``kind`` groups such files in counts."""
 
     def __init__(self, problems: str | Problem | Sequence[Problem], kind: str = "damaged picture") -> None:
         super().__init__(problems)
@@ -89,9 +89,9 @@ class PictureError(JaniformError):
 
 
 class SampleError(JaniformError):
-    """One example of a source cannot be used, while the others can: training counts it and takes the next.
+    """An example of a source that cannot be used; training counts it and uses the next one.
 
-    ``kind`` is a word or two that such examples are counted by: "no caption".
+    ``kind`` groups such examples in counts: "no caption".
     """
 
     def __init__(self, problems: str | Problem | Sequence[Problem], kind: str = "unusable") -> None:
@@ -100,7 +100,7 @@ class SampleError(JaniformError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the closest of ``known``, or lists them where they are few; empty where nothing helps."""
+    """A hint with the closest of ``known``, or a list of them where they are few; otherwise empty."""
     known = sorted(set(known))
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:

@@ -1,8 +1,8 @@
-"""What flows between the parts of a model, said without tensors.
+"""Ports: the shapes of what flows between the parts of a model, without tensors.
 
 A part's config declares its ports from its own settings and from the ports it is connected to. Composition follows the
-ports through a recipe, so that every width is derived once and a misfit is found before any weight exists. This module
-never imports torch.
+ports through a recipe, so every width is derived once and a misfit is found before any weight exists. This module never
+imports torch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from attrs import frozen
 
 
 class Misfit(ValueError):  # noqa: N818 - named for what it is, as are the ports beside it
-    """Two ports that do not fit. The message is a sentence that says what was given and what would fit."""
+    """Two ports that do not fit. The message is a sentence: what was given, and what would fit."""
 
 
 @frozen
@@ -33,7 +33,7 @@ class Grid:
 class Features:
     """A sequence of vectors for one picture: a tensor [B, tokens, width].
 
-    ``grid`` is None where the vectors no longer lie on one, as after a resampler with learned queries.
+    ``grid`` is None where the vectors have no positions in the picture, as after a resampler with learned queries.
     """
 
     tokens: int
@@ -67,7 +67,7 @@ class Codes:
 
 @frozen
 class Hidden:
-    """What a backbone reads and gives, a tensor [B, T, width]; and the text vocabulary of its embedding and head."""
+    """Input and output of a backbone, a tensor [B, T, width], and the text vocabulary of its embedding and head."""
 
     width: int
     vocabulary: int
@@ -82,7 +82,7 @@ class Hidden:
 
 @frozen
 class Logits:
-    """What a head predicts: a tensor [..., vocabulary] for each of ``depth`` codes."""
+    """Output of a head: a tensor [..., vocabulary] for each of ``depth`` codes."""
 
     vocabulary: int
     depth: int = 1

@@ -1,5 +1,7 @@
-"""Calls that a compiled graph ends at. Imported where a graph is traced: ``torch.compiler.disable`` imports the compiler,
-which takes as long as torch itself."""
+"""Calls at which a compiled graph ends.
+
+Imported only while a graph is traced: ``torch.compiler.disable`` imports the compiler, which takes as long as torch does.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def command(
         raise UsageError(
             Problem(f"'{question}' is a picture; the question comes last", hint="put the question in quotes")
         )
-    from ..pictures import is_address, read_picture
+    from ..pictures.read import is_address, read_picture
 
     for path in pictures:
         if not named_as_picture(path) and not is_address(path) and not exists(path):

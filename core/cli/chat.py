@@ -186,14 +186,14 @@ class _Session:
 
     def _show(self, paths: Sequence[str]) -> None:
         """Show all of the pictures, or none where one cannot be read, so that the line can be fixed and sent again."""
-        from ..pictures import read_picture
+        from ..pictures.read import read_picture
 
         for path, picture in [(path, read_picture(path)) for path in paths]:
             self.chat.look(picture)
             click.echo(f"looking at {path} ({picture.width}×{picture.height})")
 
     def _draw(self, prompt: str) -> None:
-        from ..pictures import png_bytes
+        from ..pictures.provenance import png_bytes
 
         ready_folder(self.out)
         with progress_shown() as progress:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..measure.examine import Examination
-    from ..storage.contents import Contents
+    from ..storage.contents import ModelContents
 
 
 @click.command()
@@ -87,14 +87,14 @@ def _facts(found: Examination) -> dict[str, Any]:
     }
 
 
-def _stored(held: Contents | None) -> dict[str, Any]:
+def _stored(held: ModelContents | None) -> dict[str, Any]:
     if held is None:
         return {}
     files = [str(file) for file in held.files]
     return {"weights": {**attrs.asdict(held), "files": files}}
 
 
-def _show(found: Examination, held: Contents | None, out: Console) -> None:
+def _show(found: Examination, held: ModelContents | None, out: Console) -> None:
     from rich.text import Text
 
     recipe = found.plan.recipe
@@ -129,7 +129,7 @@ def _show_parts(found: Examination, out: Console) -> None:
     out.print(edges)
 
 
-def _show_costs(found: Examination, held: Contents | None, out: Console) -> None:
+def _show_costs(found: Examination, held: ModelContents | None, out: Console) -> None:
     from ..units import size, work
 
     costs = found.costs

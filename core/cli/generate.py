@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..inference.api import Model
     from ..inference.memory import MemoryPlan
-    from ..pictures import Provenance
+    from ..pictures.provenance import Provenance
 
 
 @click.command(cls=SamplerCommand)
@@ -79,7 +79,7 @@ def _redraw(
 ) -> None:
     """Draw what a picture holds in its metadata, and report what has changed since."""
     from ..inference.generate.sampler import check_settings, sampler_use
-    from ..pictures import provenance_of
+    from ..pictures.provenance import provenance_of
 
     provenance = provenance_of(like)
     same_request = request.empty
@@ -108,7 +108,8 @@ def _redraw(
 
 def _drawn(model: Model, request: DrawingRequest) -> tuple[list[Image], Image | None]:
     """The pictures, and a contact sheet where they are several."""
-    from ..pictures import attach, contact_sheet
+    from ..pictures.provenance import attach
+    from ..pictures.sheet import contact_sheet
 
     prompt, n, seed = request.prompt or "", request.n or 1, request.seed or 0
     with progress_shown() as progress:
@@ -128,7 +129,7 @@ def _drawn(model: Model, request: DrawingRequest) -> tuple[list[Image], Image | 
 
 
 def _compared(like: str, drawn: Image) -> bool:
-    from ..pictures import read_picture
+    from ..pictures.read import read_picture
 
     same, sentence = compared(read_picture(like), drawn)
     note(sentence)
@@ -136,7 +137,7 @@ def _compared(like: str, drawn: Image) -> bool:
 
 
 def _write(out: Path, pictures: list[Image], sheet: Image | None, facts: dict[str, Any], as_json: bool) -> None:
-    from ..pictures import png_bytes, provenance_of
+    from ..pictures.provenance import png_bytes, provenance_of
 
     provenance: Provenance = provenance_of(pictures[0])
     stem = stem_of(provenance.prompt)

@@ -13,28 +13,28 @@ from ..components.registry import DISABLE, registry
 from ..errors import Problem, UsageError, nearest
 
 COMMANDS = {
-    "demo": "Draw, answer, measure and train a little with the shipped model, and show it all on one page.",
-    "generate": "Draw pictures from a prompt, or one again that was drawn before.",
+    "demo": "Draw, answer, measure and train briefly with the shipped model; write a page with the results.",
+    "generate": "Draw pictures from a prompt, or redraw an earlier one.",
     "ask": "Answer a question about pictures.",
-    "chat": "A conversation with a model in the terminal.",
-    "train": "Train a recipe, stage after stage.",
-    "report": "One page about runs: curves, samples, recipe and provenance, laid over each other.",
-    "eval": "Measure a model.",
-    "convert": "Write a model in another layout of directories.",
-    "check": "Compose recipes without weights: do all parts fit?",
-    "plan": "What training a recipe takes: memory, communication, tokens a second, days.",
-    "show": "A recipe resolved, with the origin of every value, or its diagram; or how a picture was drawn.",
-    "diff": "What differs between two recipes.",
-    "recipes": "The recipes that plugins bring.",
-    "components": "The components that recipes can name, with their settings.",
-    "new-plugin": "Write a package to publish a component of your own in.",
-    "plugins": "The installed plugins, what they bring, and which are broken.",
+    "chat": "Talk with a model in the terminal.",
+    "train": "Train a recipe, stage by stage.",
+    "report": "Write a page about one run or several: curves, samples, recipe and provenance.",
+    "eval": "Measure a model with a benchmark.",
+    "convert": "Convert a model to another format of directories.",
+    "check": "Check without weights whether the parts of recipes fit, and what they cost.",
+    "plan": "Estimate what training a recipe takes: memory, communication, tokens per second, days.",
+    "show": "Show a resolved recipe with the origin of every value, its diagram, or how a picture was drawn.",
+    "diff": "Show the differences between two recipes.",
+    "recipes": "List the recipes of the installed plugins.",
+    "components": "List the components for recipes, with their settings.",
+    "new-plugin": "Create a package for a component of your own.",
+    "plugins": "List the installed plugins, their components, and errors.",
 }
 """Name -> one line of help. A command ``NAME`` is the click command ``command`` in the module ``janiform.cli.NAME``; a
 hyphen is an underscore there."""
 
 _ELSEWHERE = {"report": "run_report"}
-"""Commands whose module cannot have their name: ``report`` there tells of errors."""
+"""Command -> its module, where the name differs: the module ``report`` prints errors."""
 
 
 class LazyGroup(click.Group):
@@ -74,17 +74,17 @@ class LazyGroup(click.Group):
     "disabled",
     metavar="NAME",
     multiple=True,
-    help=f"Do without a plugin, or all plugins of a distribution; may be repeated. Also: {DISABLE}=a,b.",
+    help=f"Disable a plugin, or all plugins of a distribution; may be repeated. Also: {DISABLE}=a,b.",
 )
 @click.pass_context
 def group(ctx: click.Context, disabled: tuple[str, ...]) -> None:
-    """Unified multimodal models, which look at pictures and draw them, built out of parts by recipe files."""
+    """Build, train and use unified multimodal models, which look at pictures and draw them, from recipe files."""
     if disabled:
         _disable(ctx, disabled)
 
 
 def _disable(ctx: click.Context, names: tuple[str, ...]) -> None:
-    """Through the environment, so that data workers and other processes of this command do without them as well."""
+    """Disable plugins through the environment, so that data workers and other processes inherit it."""
     before = os.environ.get(DISABLE)
 
     def restore() -> None:
@@ -100,5 +100,5 @@ def _disable(ctx: click.Context, names: tuple[str, ...]) -> None:
 
 
 def run(arguments: list[str] | None) -> Any:
-    """Run a command line; what it returns is the command's return value or, after ``--help``, an exit code."""
+    """Run a command line; return the command's return value or, after ``--help``, an exit code."""
     return group.main(arguments, prog_name="janiform", standalone_mode=False)

@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables for people."""
+"""Output of commands: JSON for programs, tables for people."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 import click
 
-json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 """The option ``--json`` of every command that shows something; the command gets it as ``as_json``."""
 
 
 def print_json(value: Any) -> None:
-    """Print a value as indented JSON; what JSON does not know, such as a path, as its text."""
+    """Print a value as indented JSON; values of other types, such as paths, as text."""
     click.echo(json.dumps(value, indent=2, default=_plain))
 
 
@@ -30,14 +30,14 @@ def _plain(value: Any) -> Any:
 
 
 def console() -> Console:
-    """Stdout for tables and coloured text. Square brackets in what is printed are brackets, not markup."""
+    """Stdout for tables and coloured text; square brackets are not markup."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """An empty table in the house's style."""
+    """An empty table in the style of all commands."""
     from rich import box
     from rich.table import Table
 

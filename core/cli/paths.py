@@ -113,7 +113,7 @@ def _candidates(line: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _missing(typed: str) -> str:
-    from ..pictures import is_address
+    from ..pictures.read import is_address
 
     if is_address(typed):
         return f"'{typed}' is a URL, and nothing is downloaded: save the picture in a file and give its path"

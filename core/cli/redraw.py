@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ..inference.api import Model
-    from ..pictures import Provenance
+    from ..pictures.provenance import Provenance
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 

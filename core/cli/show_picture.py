@@ -12,7 +12,7 @@ from .paths import named_as_picture
 from .report import printable
 
 if TYPE_CHECKING:
-    from ..pictures import Provenance
+    from ..pictures.provenance import Provenance
 
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM", b"\0\0\0\x0cjP")
 
@@ -30,7 +30,7 @@ def is_picture(argument: str) -> bool:
 
 def show_picture(path: str, as_json: bool) -> None:
     """Print how a picture was drawn. Raises ``PictureError`` where the picture does not hold it."""
-    from ..pictures import provenance_of
+    from ..pictures.provenance import provenance_of
 
     provenance = provenance_of(path)
     if as_json:

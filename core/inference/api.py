@@ -23,12 +23,13 @@ from ..attention.attend import Attention, default_attention
 from ..components.kernels import DEFAULT
 from ..contracts import OnStep
 from ..errors import Problem, UsageError, nearest
-from ..pictures import Provenance, as_picture, attach
+from ..pictures.provenance import Provenance, attach
+from ..pictures.read import as_picture
 from ..sequence.conversation import Conversation
 from ..storage.digest import files_digest
 from ..storage.model_json import about
 from ..storage.open import model_folder, open_model, weights_in
-from ..storage.quantize import WAYS
+from ..storage.quantize import SCHEMES
 from .answering import AnswerSettings, answer_all, seeds_of
 from .drawing import DrawingEvents, OnPreview, draw_all
 from .free_memory import free_memory
@@ -79,8 +80,8 @@ def load(
     """
     name, torch_device, torch_dtype = os.fspath(model), _device(device), _dtype(dtype)
     folder = model_folder(name)
-    if quantize is not None and quantize not in WAYS:
-        raise UsageError(f"'{quantize}' is not a valid quantisation ({nearest(quantize, WAYS)})")
+    if quantize is not None and quantize not in SCHEMES:
+        raise UsageError(f"'{quantize}' is not a valid quantisation ({nearest(quantize, SCHEMES)})")
     free = free_memory(torch_device)
 
     def check(needed: int) -> None:

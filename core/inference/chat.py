@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contracts import OnStep
 from ..errors import Problem, UsageError
-from ..pictures import as_picture
+from ..pictures.read import as_picture
 from ..sequence.conversation import Content, Conversation, Look, Turn
 from .answering import DEFAULT_NEW_TOKENS, AnswerSettings, answer_all, retry_without, seeds_of
 from .generate.prefix_cache import PrefixCache

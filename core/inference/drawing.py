@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..contracts import OnCodes, OnStep
 from ..errors import UsageError
-from ..pictures import to_pil
+from ..pictures.sheet import to_pil
 from .generate import decode_codes, sampler_of
 from .generate.preview import filled
 from .memory import MemoryPlan

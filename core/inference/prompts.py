@@ -9,7 +9,7 @@ import torch
 from attrs import evolve
 
 from ..errors import UsageError
-from ..pictures import as_picture
+from ..pictures.read import as_picture
 from ..sequence.conversation import Content, Conversation, Draw, Look, Turn
 
 if TYPE_CHECKING:

@@ -99,7 +99,7 @@ def adaptable(
         shared: paths of shared parts, to those of their owners.
 
     Raises:
-        JaniformError: a selector matches no linear layer, the rank exceeds a layer's width, or ``trained`` has a layer's
+        JaniformError: a selector matches no linear layer, the rank exceeds a layer's width, or ``trained`` holds one's
             weight. The problems have the paths of settings: ``on`` or ``rank``.
     """
     layers = linear_layers(modules)

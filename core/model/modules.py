@@ -12,6 +12,7 @@ from ..compose.diagnostics import Findings
 from ..compose.slots import SLOTS
 from ..contracts.factories import make
 from ..errors import CompositionError, JaniformError, Problem, nearest
+from .meta import shapes_only
 
 if TYPE_CHECKING:
     from ..compose.plan import PartPlan, Plan
@@ -31,7 +32,7 @@ def build_modules(
     findings = Findings(plan.recipe)
     modules: dict[str, nn.Module] = {}
     for path in owners(plan, parts):
-        with torch.device(device):
+        with torch.device(device), shapes_only(device):
             module = _make(plan.parts[path], findings)
         if module is not None:
             modules[path] = module if dtype is None else module.to(dtype=dtype)

@@ -105,7 +105,7 @@ def read(path: Path, part: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     except OSError as error:
         raise ValueError(f"config {file} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"config {file} is damaged or no JSON: {error}") from error
+        raise ValueError(f"config {file} is damaged or not JSON: {error}") from error
     if not isinstance(said, dict):
         raise ValueError(f"config {file} does not hold a table")
     if isinstance(said.get(part), dict):

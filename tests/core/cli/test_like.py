@@ -15,7 +15,7 @@ import torch
 from janiform import Provenance, provenance_of, save_picture
 from janiform.cli import main
 from janiform.cli.redraw import DrawingRequest, compared
-from janiform.pictures import attach
+from janiform.pictures.provenance import attach
 from janiform.storage.save import save_model
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform.errors import PictureError
-from janiform.pictures import as_picture, read, read_picture
+from janiform.pictures import read
+from janiform.pictures.read import as_picture, read_picture
 from PIL import Image
 
 

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from janiform import UsageError
 from janiform.cli import main
-from janiform.report.chart import NOTHING, Chart, Line, chart_figure, thinned
-from janiform.report.duration import duration
+from janiform.report.chart import MIN_LOGARITHMIC, Chart, Line, chart_figure
 from janiform.report.report import report_html, write_report
+from janiform.report.series import subsampled
 from janiform.train.run.record import labels, read_run
+from janiform.units import duration
 from PIL import Image
 
 NASTY = "<script>alert('1')</script>"
@@ -101,7 +102,7 @@ def test_a_chart_draws_within_its_frame(measured: list[float], zero: bool) -> No
     assert (figure is None) == (not finite)
     if figure is not None:
         assert "nan" not in figure
-        assert ("no logarithm" in figure) == (min(finite) <= NOTHING)
+        assert ("no logarithm" in figure) == (min(finite) <= MIN_LOGARITHMIC)
         for path in re.findall(r' d="M([^"]*)"', figure):
             numbers = [float(number) for number in path.replace("L", " ").split()]
             assert all(-1 <= x <= 421 for x in numbers[::2])
@@ -110,7 +111,7 @@ def test_a_chart_draws_within_its_frame(measured: list[float], zero: bool) -> No
 
 @given(st.lists(st.floats(-1e3, 1e3), max_size=2000), st.integers(1, 50))
 def test_thinning_keeps_the_mean_and_the_end(measured: list[float], most: int) -> None:
-    thin = thinned(list(enumerate(measured)), most)
+    thin = subsampled(list(enumerate(measured)), most)
     assert len(thin) <= most
     if measured:
         assert thin[-1][0] == len(measured) - 1

@@ -131,12 +131,12 @@ def test_all_tensors_that_do_not_fit_are_told_by_part(folder: Path, state: dict[
     with_state(folder, state, **changes)
     said = refused(folder)
     assert "understanding.adapter: the files lack aligner.layers.0.bias" in said
-    assert "generation.adapter: the files have tensors that it has no place for: gen_aligner.layers.7.bias" in said
+    assert "generation.adapter: the files have tensors that the part does not have: gen_aligner.layers.7.bias" in said
     assert "the files have tensors that belong to no part: stranger" in said
     assert (
         "generation.embedding: gen_embed.weight: the shape is [128, 9] in the files, and [128, 8] in the recipe" in said
     )
-    assert "generation.head: gen_head.vision_head.bias: int8 numbers in the files" in said
+    assert "generation.head: gen_head.vision_head.bias: the data type int8 in the files" in said
     assert len(said.splitlines()) == 5
 
 
@@ -149,7 +149,7 @@ def test_parts_may_be_left_out_and_are_not_read(folder: Path, state: dict[str, t
     said = refused(folder)
     assert "generation.tokenizer: gen_vision_model." in said
     assert "generation.head: gen_head." in said
-    assert said.count("holds values that are NaN or infinite") == 4
+    assert said.count("contains NaN or infinite values") == 4
     assert "backbone" not in said
     missing = {name: tensor for name, tensor in state.items() if not name.startswith("vision_model")}
     save_file(missing, folder / "model.safetensors")
@@ -164,13 +164,13 @@ def test_weights_are_read_into_the_wanted_type(folder: Path, state: dict[str, to
     assert torch.equal(weights(model)["backbone.norm.weight"], expected)
     with_state(folder, state, **{"language_model.model.norm.weight": torch.full((96,), 1e5)})
     said = refused(folder, dtype=torch.float16)
-    assert "language_model.model.norm.weight: reaches 1e+05, which float16 cannot hold" in said
+    assert "language_model.model.norm.weight: contains 1e+05, which is out of range for float16" in said
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"model_type": "multi_modality", ', "config.json: is not valid JSON"),
+        ('{"model_type": "multi_modality", ', "config.json: is damaged or not JSON"),
         ('{"model_type": "multi_modality"}', "config.json: language_config: is missing"),
         ('{"model_type": "multi_modality", "vision_config": 3}', "vision_config: must be a table, not 3"),
     ],
@@ -231,7 +231,7 @@ def test_a_tokenizer_of_another_model_is_told(folder: Path) -> None:
 def test_other_directories_are_not_taken_for_models(folder: Path) -> None:
     change(folder, lambda said: said.update(model_type="llava"))
     assert recognise(folder) is None
-    with pytest.raises(UsageError, match=r"no model directory of a layout that is installed .*multi_modality"):
+    with pytest.raises(UsageError, match=r"not a model directory in any installed format .*multi_modality"):
         open_model(folder)
 
 
