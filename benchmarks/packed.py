@@ -3,8 +3,8 @@
     python benchmarks/packed.py --samples 8 --steps 5 --out packed.json
 
 The same samples, with lengths as in benchmarks/packing.py, are trained on by the engine twice: in rows of 4096 that
-hold several, and in rows of one sample, padded to the longest. The model is janus-mini with pictures of 576 tokens, both
-ways, and a backbone of the given size; reading, laying out and the update of the weights are measured with it. Both
+hold several, and in rows of one sample, padded to the longest. The model is janus-mini with pictures of 576 tokens,
+both times, and a backbone of the given size; reading, collating and the update of weights are measured with it. Both
 take turns step by step, in processor time, so that other programs on the machine count for little; the ratio is that
 of each pair of steps, which differ in how long their longest sample is. Prints, as JSON, medians, the ratio over all
 steps, and the median, lowest and highest ratio of a step.

@@ -41,7 +41,7 @@ class Problem:
 
 
 class JaniformError(Exception):
-    """An error that the user can fix; the command line prints it without a traceback and exits with ``exit_code``."""
+    """An error that the user can fix, printed without a traceback; the command exits with ``exit_code``."""
 
     exit_code = 1
 
@@ -55,7 +55,7 @@ class JaniformError(Exception):
 
 
 class UsageError(JaniformError):
-    """A command or function was called with wrong arguments: an unknown model, a missing file, options that conflict."""
+    """A command or function was called with wrong arguments: an unknown model, a missing file, conflicting options."""
 
     exit_code = 2
 

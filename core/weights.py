@@ -19,7 +19,7 @@ _HOLE = re.compile(r"\\\{(\w+)\\\}")
 
 @frozen
 class Piece:
-    """One tensor in the files: its name and shape there, and the rows of the part's tensor that it holds (None: all)."""
+    """One tensor in the files: its name and shape there, and the rows of the part's tensor in it (None: all)."""
 
     name: str
     shape: tuple[int, ...]

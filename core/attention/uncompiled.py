@@ -1,6 +1,6 @@
 """Calls at which a compiled graph ends.
 
-Imported only while a graph is traced: ``torch.compiler.disable`` imports the compiler, which takes as long as torch does.
+Imported only while a graph is traced: ``torch.compiler.disable`` imports the compiler, which takes as long as torch.
 """
 
 from __future__ import annotations

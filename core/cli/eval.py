@@ -53,7 +53,7 @@ def command(
     if record and how["quantize"]:
         raise UsageError(
             Problem(
-                "--record excludes --quantize: scores of quantized weights are not the model's",
+                "--record needs the weights without --quantize",
                 hint="leave out --record",
             )
         )

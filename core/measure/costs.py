@@ -50,7 +50,7 @@ class PathwayCosts:
 class Costs:
     """The costs of a plan. Parts are keyed by the path of their owner, so a shared part counts once.
 
-    ``text_token``: FLOPs of one text token with its logits; ``attention``: FLOPs per earlier position that it attends to.
+    ``text_token``: FLOPs of one text token with its logits; ``attention``: FLOPs per earlier position.
     """
 
     parts: Mapping[str, PartCosts]

@@ -40,11 +40,14 @@ class _Dispatch:
         """Called with every operation and its result."""
 
 
-class MetaShapes(_Dispatch, TorchDispatchMode):
+class MetaShapes(_Dispatch, TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
     """Give operations on meta tensors results of the right shape and type; those without a rule run as in torch.
 
     Values are not filled in anywhere: random initialization and other operations in place do nothing.
     """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
 
 
 def _result(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

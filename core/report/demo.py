@@ -1,4 +1,4 @@
-"""The demo of a model: it draws, answers, is measured and trains briefly, and the results are collected for the page."""
+"""The demo of a model: it draws, answers, is measured and trains briefly, for its page."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ def drawings(drawn: Sequence[Drawn]) -> Markup:
         for item in drawn
     ]
     lead = (
-        f"{_number(len(drawn))} prompt{'s' * (len(drawn) > 1)}, one picture each, not selected. A verifier that does not know "
-        "the model reads every picture and compares the content with the prompt: "
+        f"{_number(len(drawn))} prompt{'s' * (len(drawn) > 1)}, one picture each, not selected. A verifier that does "
+        "not know the model reads every picture and compares the content with the prompt: "
         f"{right} of {len(drawn)} match."
     )
     return section("It draws", lead, tag("div", join(figures), class_="gallery"))

@@ -42,7 +42,7 @@ def test_fused_tensors_divide_into_their_pieces() -> None:
     assert [piece.shape for piece in (q, k, v)] == [(16, 16), (4, 16), (4, 16)]
     gate, up = NAMES.pieces("blocks.0.gate_up", (10, 3)) or ()
     assert (gate.rows, up.rows) == (slice(0, 5), slice(5, 10))
-    with pytest.raises(ValueError, match=r"blocks.0.gate_up of shape \[5, 3\] does not divide"):
+    with pytest.raises(ValueError, match=r"blocks.0.gate_up of shape \[5, 3\] cannot be divided"):
         NAMES.pieces("blocks.0.gate_up", (5, 3))
 
 

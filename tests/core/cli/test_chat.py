@@ -152,7 +152,7 @@ def test_what_a_model_says_cannot_steer_the_terminal(talk: Talk, monkeypatch: py
 def test_a_full_disk_does_not_end_the_conversation(talk: Talk) -> None:
     Path("pictures").write_text("in the way")
     out, err = talk("/draw a red circle", "red?")
-    assert "--out names a folder" in err
+    assert "--out must be a folder" in err
     assert len(out) == 1
 
 

@@ -145,7 +145,7 @@ def test_our_own_shards_open_are_checked_and_told_from_others(
 
 def test_a_shard_size_that_cannot_be(official: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", str(official), str(tmp_path / "x"), "--to", "hf", "--shard-size", "5 apples"]) == 2
-    assert "is no size" in capsys.readouterr().err
+    assert "is not a valid size" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
 
 

@@ -106,7 +106,7 @@ def test_an_out_that_is_a_file_is_refused_before_anything_is_drawn(
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         assert main(["generate", folder, "a circle", "--out", str(out)]) == 2
-        assert "--out names a folder" in capsys.readouterr().err
+        assert "--out must be a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("prompt", ["", "red " * 5000])
@@ -227,7 +227,7 @@ def test_eval_records_scores_with_the_model(
     [
         ("prompt=3", "did you mean 'prompts'"),
         ('prompts="3"', "whole number"),
-        ("prompts", "no TOML"),
+        ("prompts", "not valid TOML"),
         ("name=3", "text in quotes"),
     ],
 )

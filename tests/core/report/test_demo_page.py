@@ -81,7 +81,7 @@ def full_page(text: str = "a red circle") -> DemoPage:
 def test_everything_is_on_the_page_and_nothing_is_fetched() -> None:
     page = page_html(full_page())
     read = Reader(page)
-    for expected in ("It draws", "It looks", "How well", "It learns", "What it is made of", "The recipe", "Your turn"):
+    for expected in ("It draws", "It looks", "Scores", "It learns", "Its parts", "The recipe", "Try it"):
         assert expected in read.text
     assert read.addresses
     assert all(address.startswith("data:image/png;base64,") for address in read.addresses)

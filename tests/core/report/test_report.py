@@ -47,8 +47,8 @@ def make_run(folder: Path, *, steps: int = 6, rate: float = 1e-3, name: str = "t
 
 def test_one_run_is_shown_whole(tmp_path: Path) -> None:
     page = report_html([read_run(make_run(tmp_path / "a", torn=True))])
-    for expected in ("tiny", "first", "second", "What it made", "How it ran", "The recipe", "logarithmic axes", "12",
-                     "steps", "so far", "tokens a second", "MFU", "janiform train", "second begins"):  # fmt: skip
+    for expected in ("tiny", "first", "second", "Samples", "Throughput and memory", "The recipe", "logarithmic axes",
+                     "12", "steps", "so far", "tokens per second", "MFU", "janiform train", "second begins"):  # fmt: skip
         assert expected in page
     assert page.count(">l1<") == 1, "what is a loss already is not shown again as a figure"
     assert "gradient norm" not in page, "nothing finite was measured"
@@ -66,7 +66,7 @@ def test_several_runs_lie_over_each_other(tmp_path: Path) -> None:
     assert "stage.stage-3.steps" in page
     assert page.count("swatch series-0") == page.count("swatch series-1") >= 2
     assert "tiny</span>" in page
-    assert re.search(r"Where each loss came to.*first · l1.*best", page, re.DOTALL)
+    assert re.search(r"Final losses.*first · l1.*best", page, re.DOTALL)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,8 +133,8 @@ def test_damaged_indices_are_told(tmp_path: Path) -> None:
     (tmp_path / "kept").rename(tmp_path / "model-00002-of-00002.safetensors")
     index.write_text(text.replace('"a": "model-00001', '"a": "model-00002'))
     assert "lists a in model-00002-of-00002.safetensors, which does not have it" in refused(sharded_away(index, text))
-    for broken, said in (("{", "not JSON"), ("[]", "expected a JSON object"), ("{}", "has no 'weight_map'"),
-                         ('{"weight_map": {"a": 1}}', "has no 'weight_map'")):  # fmt: skip
+    for broken, said in (("{", "not JSON"), ("[]", "expected a JSON object"), ("{}", "needs a 'weight_map'"),
+                         ('{"weight_map": {"a": 1}}', "needs a 'weight_map'")):  # fmt: skip
         index.write_text(broken)
         assert said in refused(tmp_path)
 
