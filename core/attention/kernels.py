@@ -132,5 +132,5 @@ def _too_old(capability: tuple[int, int], device: str) -> Iterator[str]:
     import torch
 
     if torch.cuda.is_available() and (has := torch.cuda.get_device_capability(device)) < capability:
-        wanted, got = (".".join(map(str, version)) for version in (capability, has))
-        yield f"needs a GPU of compute capability {wanted} or more, and this one has {got}"
+        needed, present = (".".join(map(str, version)) for version in (capability, has))
+        yield f"needs a GPU of compute capability {needed} or more; this one has {present}"

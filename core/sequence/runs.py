@@ -49,13 +49,13 @@ def runs_of(
 
     Raises ``UsageError`` where a document or a block is not contiguous, which batches of janiform always are.
     """
-    found: dict[bool, list[tuple[int, int, int, int]]] = {True: [], False: []}
+    collected: dict[bool, list[tuple[int, int, int, int]]] = {True: [], False: []}
     for row in range(rows):
         document = np.zeros(keys, np.int64) if documents is None else documents[row, :keys].numpy()
         block = np.zeros(keys, np.int64) if blocks is None else blocks[row, :keys].numpy()
         for causal, first, stop, start in _row(document, block, keys - queries, row):
-            found[causal].append((row, first, stop, start))
-    return tuple(_together(causal, runs, rows, queries, keys, device) for causal, runs in found.items() if runs)
+            collected[causal].append((row, first, stop, start))
+    return tuple(_together(causal, runs, rows, queries, keys, device) for causal, runs in collected.items() if runs)
 
 
 def _row(document: Ints, block: Ints, offset: int, row: int) -> list[tuple[bool, int, int, int]]:
@@ -64,7 +64,7 @@ def _row(document: Ints, block: Ints, offset: int, row: int) -> list[tuple[bool,
     bounds = [0, *edges.tolist(), len(document)]
     began: dict[int, int] = {}
     blocks: set[tuple[int, int]] = set()
-    found: list[tuple[bool, int, int, int]] = []
+    collected: list[tuple[bool, int, int, int]] = []
     last = None
     for start, stop in pairwise(bounds):
         number, inside = int(document[start]), int(block[start])
@@ -80,8 +80,8 @@ def _row(document: Ints, block: Ints, offset: int, row: int) -> list[tuple[bool,
         blocks.add((number, inside))
         first = max(start, offset)
         if first < stop:
-            found.append((not inside, first, stop, began[number]))
-    return found
+            collected.append((not inside, first, stop, began[number]))
+    return collected
 
 
 def scattered(what: str, row: int) -> UsageError:

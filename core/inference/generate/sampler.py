@@ -49,8 +49,8 @@ def check_settings(use: Use, settings: Mapping[str, Any]) -> None:
     except Mistakes as mistakes:
         raise UsageError(
             [
-                Problem(f"{sampler}: {'.'.join(map(str, found.path))} {_clause(found.message)}", hint=found.hint)
-                for found in mistakes.found
+                Problem(f"{sampler}: {'.'.join(map(str, mistake.path))} {_clause(mistake.message)}", hint=mistake.hint)
+                for mistake in mistakes.mistake
             ]
         ) from None
 
