@@ -50,7 +50,7 @@ def check_settings(use: Use, settings: Mapping[str, Any]) -> None:
         raise UsageError(
             [
                 Problem(f"{sampler}: {'.'.join(map(str, mistake.path))} {_clause(mistake.message)}", hint=mistake.hint)
-                for mistake in mistakes.mistake
+                for mistake in mistakes.found
             ]
         ) from None
 
