@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types contracts pytest clean
+.PHONY: demo test lint types pytest clean
 
 demo: $(VENV)/.installed
 	$(BIN)/janiform demo --out demo

@@ -74,7 +74,7 @@ def write_shard(path: Path, count: int) -> None:
 
 
 def waits(kitchen: Kitchen, steps: int, seconds: float, workers: int) -> float:
-    """The share of the time, after the first batch, that steps of so many seconds stood still."""
+    """The share of the time, after the first batch, that steps of this length waited."""
     orders = tickets(Mixture({"pictures": 1}), BATCH, range(steps), {}, {})
     ready = batches(kitchen, orders, workers=workers)
     next(ready)

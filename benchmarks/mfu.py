@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", nargs="?", default="janus-pro-1b")
     parser.add_argument("stage", nargs="?", default="stage-2")
-    parser.add_argument("--samples", type=int, default=36, help="of a step")
+    parser.add_argument("--samples", type=int, default=36, help="samples per step")
     parser.add_argument("--micro-batch", type=int, default=18)
     parser.add_argument("--warmup", type=int, default=3, help="steps that are not counted")
     parser.add_argument("--steps", type=int, default=5)

@@ -1,10 +1,10 @@
-"""Training packed against training padded: useful tokens a second on mixtures with the lengths of real data.
+"""Training packed against training padded: useful tokens per second on mixtures with the lengths of real data.
 
     python benchmarks/packed.py --samples 8 --steps 5 --out packed.json
 
 The same samples, with lengths as in benchmarks/packing.py, are trained on by the engine twice: in rows of 4096 that
-hold several, and a sample a row, padded to the longest. The model is janus-mini with pictures of 576 tokens, both
-ways, and a backbone of the given size; reading, laying out and the update of the weights are measured with it. Both
+hold several, and in rows of one sample, padded to the longest. The model is janus-mini with pictures of 576 tokens,
+both times, and a backbone of the given size; reading, collating and the update of weights are measured with it. Both
 take turns step by step, in processor time, so that other programs on the machine count for little; the ratio is that
 of each pair of steps, which differ in how long their longest sample is. Prints, as JSON, medians, the ratio over all
 steps, and the median, lowest and highest ratio of a step.
@@ -38,7 +38,7 @@ WORDS = ["red", "blue", "green", "one", "two", "round", "small", "big"]
 class Samples:
     """Samples of a kind: text of a random length, with a picture to look at or to draw.
 
-    ``look`` and ``draw`` are sides of pictures in pixels; where there are ``codes``, a picture to draw is so many.
+    ``look`` and ``draw`` are sides of pictures in pixels; with ``codes``, a picture to draw has this number of codes.
     """
 
     kind: str
@@ -128,7 +128,7 @@ def measure(recipe: Any, mixture: dict[str, float], options: argparse.Namespace,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=24, help="of a step")
+    parser.add_argument("--samples", type=int, default=24, help="samples per step")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)

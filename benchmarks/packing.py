@@ -77,10 +77,10 @@ def measure(mixture: dict[str, float], length: int, batch: int) -> dict[str, flo
         tokens += sum(sizes)
         longer += max(sum(sizes[index] for index in row) for row in rows) > length
         singles = [[index] for index in range(batch)]
-        for name, laid in (("packed", rows), ("best fit", best_fit(sizes, length)), ("row a sample", singles)):
+        for name, laid in (("packed", rows), ("best fit", best_fit(sizes, length)), ("one sample per row", singles)):
             areas[name] += len(laid) * max(sum(sizes[index] for index in row) for row in laid)
     full = {name: round(tokens / area, 4) for name, area in areas.items()}
-    return {**full, "longer rows": round(longer / steps, 2), "ms a step": round(spent / steps * 1000, 2)}
+    return {**full, "longer rows": round(longer / steps, 2), "ms per step": round(spent / steps * 1000, 2)}
 
 
 def main() -> None:

@@ -59,8 +59,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .model.build import build_model as build_model
     from .model.processor import Processor as Processor
     from .model.unified_model import UnifiedModel as UnifiedModel
-    from .pictures.provenance import Making as Making
-    from .pictures.provenance import making_of as making_of
+    from .pictures.provenance import Provenance as Provenance
+    from .pictures.provenance import provenance_of as provenance_of
     from .pictures.provenance import save_picture as save_picture
     from .pictures.read import read_picture as read_picture
     from .pictures.sheet import contact_sheet as contact_sheet
@@ -134,7 +134,6 @@ _PUBLIC = {
     "Logits": "ports",
     "Look": "sequence.conversation",
     "Loss": "loss",
-    "Making": "pictures.provenance",
     "Mask": "sequence.mask",
     "MemoryPlan": "inference.memory",
     "Model": "inference.api",
@@ -147,6 +146,7 @@ _PUBLIC = {
     "Preview": "inference.drawing",
     "Problem": "errors",
     "Processor": "model.processor",
+    "Provenance": "pictures.provenance",
     "Recipe": "recipe",
     "RecipeError": "errors",
     "Registrar": "components.registrar",
@@ -181,11 +181,11 @@ _PUBLIC = {
     "hookimpl": "components.hookspec",
     "left_out": "storage.contents",
     "load": "inference.api",
-    "making_of": "pictures.provenance",
     "nearest": "errors",
     "open_model": "storage.open",
     "own_keys": "storage.save",
     "pack": "sequence.batch",
+    "provenance_of": "pictures.provenance",
     "read_picture": "pictures.read",
     "read_recipe": "recipe",
     "read_recipe_text": "recipe",
@@ -206,8 +206,10 @@ _PUBLIC = {
 
 _RENAMED: dict[str, str] = {
     "Asked": "AttentionRequest",
+    "Making": "Provenance",
     "Misfit": "PortMismatch",
     "Serves": "KernelSupport",
+    "making_of": "provenance_of",
 }
 """Old public name -> the new one. The old name still works, with a DeprecationWarning."""
 

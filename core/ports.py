@@ -33,7 +33,7 @@ class Grid:
 class Features:
     """A sequence of vectors for one picture: a tensor [B, tokens, width].
 
-    ``grid`` is None where the vectors no longer lie on one, as after a resampler with learned queries.
+    ``grid`` is None where the vectors have no positions in the picture, as after a resampler with learned queries.
     """
 
     tokens: int
@@ -67,7 +67,7 @@ class Codes:
 
 @frozen
 class Hidden:
-    """What a backbone reads and gives, a tensor [B, T, width]; and the text vocabulary of its embedding and head."""
+    """Input and output of a backbone, a tensor [B, T, width], and the text vocabulary of its embedding and head."""
 
     width: int
     vocabulary: int
@@ -82,7 +82,7 @@ class Hidden:
 
 @frozen
 class Logits:
-    """What a head predicts: a tensor [..., vocabulary] for each of ``depth`` codes."""
+    """Output of a head: a tensor [..., vocabulary] for each of ``depth`` codes."""
 
     vocabulary: int
     depth: int = 1

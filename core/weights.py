@@ -1,7 +1,7 @@
-"""How the tensors of other projects' files are named, and where they lie in a part's own. Torch-free, and plain data.
+"""Names of a part's tensors in files of other projects, as plain data without torch.
 
-A part's ``weights.py`` holds one ``KeyMap`` for each layout that knows the part. It is read in both directions: from
-the files when a model is opened, into files when one is written.
+A part's weights module has one ``KeyMap`` per format with the part. It is used in both directions: to open a model, and
+to write one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HOLE = re.compile(r"\\\{(\w+)\\\}")
 
 @frozen
 class Piece:
-    """One tensor in the files: its name there, its shape there, and the rows of ours that it is (None for all)."""
+    """One tensor in the files: its name and shape there, and the rows of the part's tensor in it (None: all)."""
 
     name: str
     shape: tuple[int, ...]
@@ -28,19 +28,19 @@ class Piece:
 
 @frozen
 class KeyMap:
-    """One layout's names for the tensors of one part.
+    """One format's names for the tensors of one part.
 
-    ``names``: our name -> theirs, the first that matches. Several of theirs are stacked, in that order, along the first
-    dimension. A hole ``{i}`` stands for one segment of a name, and ``{rest}`` for any number of them:
+    ``names``: name in the part -> name in the files; the first match counts. Several names in the files are stacked, in
+    that order, along the first dimension. ``{i}`` stands for one segment of a name, ``{rest}`` for any number of them:
     ``{"blocks.{i}.{rest}": "encoder.layers.{i}.{rest}"}``.
-    ``prefix``: what all of theirs begin with.
-    ``shares``: our name -> the proportions of the stacked ones; they are equal where nothing is said.
-    ``squeezed``: patterns of our names whose first dimension is 1 and is left out in the files.
-    ``unused``: patterns of names in their files, without the prefix, that are left out on purpose -> the reason why.
-    ``own``: patterns of our names that their files never have, and that keep their first value.
-    ``within``: what the part's names in the files begin with, without the prefix; others there are of other parts.
-    ``repeats``: names in their files, without the prefix -> the name whose tensor they may repeat, as a tied text head
-    does.
+    ``prefix``: prefix of all names in the files.
+    ``shares``: name in the part -> the proportions of the stacked tensors; equal by default.
+    ``squeezed``: patterns of names in the part whose first dimension is 1 and is left out in the files.
+    ``unused``: patterns of names in the files, without the prefix, that are left out on purpose -> the reason.
+    ``own``: patterns of names in the part that the files never have, and that keep their initial value.
+    ``within``: prefixes of the part's names in the files, after ``prefix``; other names belong to other parts.
+    ``repeats``: names in the files, without the prefix -> the name of the tensor that they may repeat, as a tied text
+    head does.
     """
 
     names: Mapping[str, str | tuple[str, ...]]
@@ -53,56 +53,58 @@ class KeyMap:
     repeats: Mapping[str, str] = field(factory=dict)
 
     def below(self, prefix: str) -> KeyMap:
-        """The same map for files in which the part's names begin with another prefix."""
+        """The same map with another prefix."""
         return attrs.evolve(self, prefix=prefix)
 
-    def theirs(self, name: str) -> tuple[str, ...] | None:
-        """Their names for our tensor; None where the map does not know it."""
-        for ours, pattern in self.names.items():
-            if (match := _regex(ours).fullmatch(name)) is not None:
+    def in_files(self, name: str) -> tuple[str, ...] | None:
+        """The names in the files for a tensor of the part; None where the map has none."""
+        for own_pattern, pattern in self.names.items():
+            if (match := _regex(own_pattern).fullmatch(name)) is not None:
                 patterns = (pattern,) if isinstance(pattern, str) else pattern
                 return tuple(self.prefix + piece.format(**match.groupdict()) for piece in patterns)
         return None
 
     def pieces(self, name: str, shape: Iterable[int]) -> tuple[Piece, ...] | None:
-        """The tensors in the files that ours of this name and shape is made of; None where the map does not know it.
+        """The tensors in the files that a tensor of this name and shape consists of; None where the map has none.
 
         Raises ``ValueError`` where the shape does not divide into the pieces.
         """
         shape = tuple(shape)
-        theirs = self.theirs(name)
-        if theirs is None:
+        names = self.in_files(name)
+        if names is None:
             return None
-        if len(theirs) == 1:
-            return (Piece(theirs[0], shape[1:] if _matches(name, self.squeezed) else shape),)
-        shares = next((shares for ours, shares in self.shares.items() if _regex(ours).fullmatch(name)), None)
-        shares = shares or (1,) * len(theirs)
+        if len(names) == 1:
+            return (Piece(names[0], shape[1:] if _matches(name, self.squeezed) else shape),)
+        shares = next((shares for pattern, shares in self.shares.items() if _regex(pattern).fullmatch(name)), None)
+        shares = shares or (1,) * len(names)
         unit, rest = divmod(shape[0], sum(shares)) if shape else (0, 1)
-        if rest or len(shares) != len(theirs):
-            raise ValueError(f"{name} of shape {list(shape)} does not divide into {len(theirs)} pieces as {shares}")
+        if rest or len(shares) != len(names):
+            raise ValueError(
+                f"{name} of shape {list(shape)} cannot be divided into {len(names)} pieces in proportions {shares}"
+            )
         made, start = [], 0
-        for piece, share in zip(theirs, shares, strict=True):
+        for piece, share in zip(names, shares, strict=True):
             made.append(Piece(piece, (share * unit, *shape[1:]), slice(start, start + share * unit)))
             start += share * unit
         return tuple(made)
 
     def covers(self, name: str) -> bool:
-        """Whether a tensor of their files can only be of this part."""
+        """Whether a tensor in the files can only belong to this part."""
         return name.startswith(tuple(self.prefix + begin for begin in self.within))
 
     def is_own(self, name: str) -> bool:
-        """Whether our tensor of this name is never in their files."""
+        """Whether the part's tensor of this name is never in the files."""
         return _matches(name, self.own)
 
     def why_unused(self, name: str) -> str:
-        """Why a tensor of their files is left out on purpose; empty where it is not."""
+        """The reason why a tensor in the files is left out on purpose; empty where it is not."""
         if not name.startswith(self.prefix):
             return ""
         short = name.removeprefix(self.prefix)
         return next((why for pattern, why in self.unused.items() if _regex(pattern).fullmatch(short)), "")
 
     def repeated(self, name: str) -> str:
-        """The name of the tensor that theirs of this name may repeat; empty where there is none."""
+        """The name of the tensor that one in the files may repeat; empty where there is none."""
         if not name.startswith(self.prefix):
             return ""
         other = self.repeats.get(name.removeprefix(self.prefix), "")
@@ -111,13 +113,13 @@ class KeyMap:
 
 @frozen
 class Released:
-    """How a part's weights are published by other projects, alone or with more around them.
+    """How other projects publish a part's weights, alone or within a larger model.
 
-    ``keys``: the part's config -> its names in the directories that are about, the first ones preferred: below the
-    prefix of an entry every tensor must be the part's.
-    ``differences``: the part's config and what the ``config.json`` beside the weights says -> the settings that differ,
-    by name, each with the recipe's value and the file's. Only what makes weights of the right shapes mean something
-    else must be looked at. It raises ``ValueError`` with a sentence where the file is of another kind of model.
+    ``keys``: the part's config -> its names in known directories, preferred ones first; below the prefix of an entry
+    every tensor must be the part's.
+    ``differences``: the part's config and the ``config.json`` beside the weights -> name of a setting that differs ->
+    the recipe's value and the file's. Only settings that change the meaning of weights of the same shapes count. It
+    raises ``ValueError`` with a sentence where the file describes another type of model.
     """
 
     keys: Callable[[Any], Sequence[KeyMap]]
@@ -125,7 +127,7 @@ class Released:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in a sentence, all of them: those that differ by their numbers only are told together.
+    """Names in a sentence; names that differ in numbers only are grouped.
 
     ``layers.0.norm, layers.1.norm, head`` -> ``layers.*.norm (2), head``.
     """

@@ -1,10 +1,10 @@
 """Attention under a declared mask, by the kernel that the mask carries.
 
-A backbone calls ``attend`` and knows nothing of kernels: whoever makes the mask says which one computes. A mask without
-one, and all that is traced on the meta device, takes the default kernel.
+A backbone calls ``attend`` and does not depend on kernels: the mask carries the one that computes. A mask without a
+kernel takes the default one, and so does everything that is traced on the meta device.
 
-Compiled blocks call it as it is: kernels are compiled already, and what they read from a mask is another thing for
-every batch, so that a block would be compiled again and again.
+A compiled graph ends at the call: kernels are compiled already, and what they read from a mask differs from batch to
+batch, so that a block would be compiled again and again.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from ..components.kernels import DEFAULT
 from ..contracts.factories import make
 from ..contracts.kernels import AttentionRequest, KernelSupport
 from ..sequence.mask import Mask
-from .kernels import Choice, choose, refused, shortcomings
+from .kernels import KernelChoice, choose, shortcomings, unsupported
 
 if TYPE_CHECKING:
     from ..contracts import Kernel
 
 SHORT = 512
-"""Below so many keys a CPU goes backward faster in float32 than in bfloat16, three times as fast at 100."""
+"""With fewer keys, the backward pass on a CPU is faster in float32 than in bfloat16; three times as fast at 100."""
 
 
 class Attention:
-    """A kernel in use. Every new kind of call is compared with what the kernel serves, once.
+    """A kernel in use, with what it serves.
 
-    ``name`` is the component's reference, ``reason`` why ``auto`` took it.
+    ``name`` is the component's reference, ``reason`` why ``auto`` chose it, ``served`` the kinds of calls that were
+    checked already.
     """
 
     def __init__(self, name: str, serves: KernelSupport, kernel: Kernel, reason: str = "") -> None:
@@ -40,21 +41,13 @@ class Attention:
         self.serves = serves
         self.kernel = kernel
         self.reason = reason
-        self._served: set[tuple[object, ...]] = set()
+        self.served: set[tuple[object, ...]] = set()
 
     def __repr__(self) -> str:
         return f"<Attention {self.name}>"
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
-        """What ``attend`` computes. Raises ``UsageError`` where the kernel does not serve it."""
-        learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
-        blocks = not self.serves.blocks and mask.has_blocks
-        call = (q.dtype, q.device, learning, q.shape[-1], blocks, q.shape[1] != k.shape[1], q.shape[2] != k.shape[2])
-        if call not in self._served:
-            self._check(call)
-        return self.kernel(q, k, v, mask)
-
-    def _check(self, call: tuple[object, ...]) -> None:
+    def check(self, call: tuple[object, ...]) -> None:
+        """Raise ``UsageError`` where the kernel does not serve a kind of call, as ``attend`` describes it."""
         dtype, device, learning, width, blocks, grouped, cached = call
         asked = AttentionRequest(
             device=str(device),
@@ -66,34 +59,34 @@ class Attention:
             cached=bool(cached),
         )
         if missing := shortcomings(self.serves, asked):
-            raise refused(self.name.partition("@")[0], missing, asked)
-        self._served.add(call)
+            raise unsupported(self.name.partition("@")[0], missing, asked)
+        self.served.add(call)
 
 
 def attention_for(name: str, asked: AttentionRequest) -> Attention:
-    """The kernel of a name, or of ``"auto"``, ready for what is asked. Raises what ``kernels.choose`` raises."""
-    return made(choose(name, asked))
+    """The kernel of a name, or of ``"auto"``, ready to use. Raises what ``kernels.choose`` raises."""
+    return build_attention(choose(name, asked))
 
 
-def made(choice: Choice) -> Attention:
-    """The chosen kernel, built. Raises ``ComponentError`` where its code cannot be loaded."""
+def build_attention(choice: KernelChoice) -> Attention:
+    """Build the chosen kernel. Raises ``ComponentError`` where its code cannot be loaded."""
     kernel = make(choice.component, choice.config)
     return Attention(choice.component.reference, choice.serves, kernel, choice.reason)
 
 
 @cache
 def default_attention() -> Attention:
-    """The kernel where none is named. Raises ``ComponentError`` where its plugin is switched off."""
+    """The kernel where none is named. Raises ``ComponentError`` where its plugin is disabled."""
     from ..components.registry import registry
 
     component = registry().find("kernel", DEFAULT)
-    return made(Choice(component, component.config()))
+    return build_attention(KernelChoice(component, component.config()))
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     """PyTorch's ``scaled_dot_product_attention`` with its ``options``, on a CPU in the precision that trains faster.
 
-    Takes and gives what that does, in the type of the queries, for what has no mask to declare or is a kernel itself.
+    The output has the data type of the queries. For modules that declare no mask, and for kernels.
     """
     reduced = q.dtype in (torch.bfloat16, torch.float16)
     learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
@@ -104,7 +97,6 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     return attended.to(q.dtype)
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     """Queries [B, heads, T, Dh] over keys and values [B, kv_heads, S, Dh] -> [B, heads, T, Dh], scaled by Dh^-0.5.
 
@@ -112,14 +104,24 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     arXiv:2305.13245): query head h reads key head h // (heads / kv_heads). Raises ``UsageError`` where the kernel that
     the mask carries does not serve this.
     """
+    if torch.compiler.is_compiling():
+        from .uncompiled import uncompiled  # not above: this imports the compiler
+
+        return cast(Tensor, uncompiled(attend, q, k, v, mask))
     attention = mask.attention
     if attention is None or q.is_meta:
         attention = default_attention()
     if not q.is_meta and torch.is_autocast_enabled(q.device.type):
         q, k, v = (_lowered(tensor) for tensor in (q, k, v))
-    return attention(q, k, v, mask)
+    # Every new kind of call is compared once with what the kernel serves.
+    learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
+    blocks = not attention.serves.blocks and mask.has_blocks
+    call = (q.dtype, q.device, learning, q.shape[-1], blocks, q.shape[1] != k.shape[1], q.shape[2] != k.shape[2])
+    if call not in attention.served:
+        attention.check(call)
+    return attention.kernel(q, k, v, mask)
 
 
 def _lowered(tensor: Tensor) -> Tensor:
-    """Of autocast's type, so that kernels of any kind see one: a norm of queries and keys leaves them in float32."""
+    """The tensor in autocast's type, so that kernels get one type: a norm leaves queries and keys in float32."""
     return tensor if tensor.dtype == torch.float64 else tensor.to(torch.get_autocast_dtype(tensor.device.type))

@@ -1,7 +1,7 @@
-"""What an attention kernel serves, what is asked of one, and which one that makes.
+"""The choice of an attention kernel: what is asked of it, compared with what each one serves.
 
-Kernels are components of the kind ``kernel``. Their configs say, without torch, what they serve; ``choose`` compares it
-with what is asked before anything is computed.
+Kernels are components of the kind ``kernel``. Their configs declare, without torch, what they serve; ``choose``
+compares that with what is asked before anything is computed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ..errors import Problem, UsageError
 
 
 @frozen
-class Choice:
-    """A kernel, with the reason why it was taken where ``auto`` took it."""
+class KernelChoice:
+    """A kernel, with the reason why ``auto`` chose it, if it did."""
 
     component: Component
     config: Any
@@ -30,72 +30,79 @@ class Choice:
 
     @property
     def serves(self) -> KernelSupport:
+        """What the kernel declares to serve."""
         serves: KernelSupport = self.config.serves()
         return serves
 
 
-def choose(name: str, asked: AttentionRequest, registry: Registry | None = None) -> Choice:
+def choose(name: str, asked: AttentionRequest, registry: Registry | None = None) -> KernelChoice:
     """The kernel of a name, ``"flex"`` or ``"flex@1"``, or for ``"auto"`` the best one for what is asked.
 
-    Best is one that serves it and whose config names an advantage over the default, built-in ones first; else the
-    default.
+    The best one serves what is asked and declares an advantage over the default kernel, built-in ones first; without
+    one it is the default.
 
     Raises:
-        ComponentError: there is no such kernel.
-        UsageError: it cannot do what is asked; the sentence says why, and which can.
+        ComponentError: no such kernel is installed.
+        UsageError: it does not serve what is asked; the sentence says why, and which kernels do.
     """
     registry = registry or process_registry()
     if name == AUTO:
         return _best(asked, registry)
     component = find(name, registry)
-    choice = Choice(component, component.config())
+    choice = KernelChoice(component, component.config())
     if missing := shortcomings(choice.serves, asked):
-        raise refused(component.name, missing, asked, registry)
+        raise unsupported(component.name, missing, asked, registry)
     return choice
 
 
-def refused(name: str, missing: list[str], asked: AttentionRequest, registry: Registry | None = None) -> UsageError:
-    """The error for a kernel that cannot do what is asked, with those that can."""
+def unsupported(name: str, missing: list[str], asked: AttentionRequest, registry: Registry | None = None) -> UsageError:
+    """The error for a kernel that does not serve what is asked, with those that do."""
     able = [component.name for component, _ in _able(asked, registry or process_registry())]
-    hint = f"what serves it: {', '.join([*dict.fromkeys(able), AUTO])}" if able else "no installed kernel serves it"
+    hint = (
+        f"kernels that serve it: {', '.join([*dict.fromkeys(able), AUTO])}" if able else "no installed kernel serves it"
+    )
     return UsageError(Problem(f"attention '{name}' cannot serve {asked}: it {'; it '.join(missing)}", hint=hint))
 
 
 def shortcomings(serves: KernelSupport, asked: AttentionRequest) -> list[str]:
-    """What keeps a kernel from what is asked, each as the end of a sentence that begins with "it"."""
-    found = []
+    """The reasons why a kernel does not serve what is asked, each as the end of a sentence that begins with "it"."""
+    reasons = []
     if asked.kind not in serves.devices:
-        found.append(f"computes on {_either(serves.devices)} only")
+        reasons.append(f"computes on {_either(serves.devices)} only")
     elif asked.learning and asked.kind not in serves.learns:
         where = f", only on {_either(serves.learns)}" if serves.learns else ""
-        found.append(f"passes no gradients on {asked.kind}{where}")
+        reasons.append(f"passes no gradients on {asked.kind}{where}")
     if asked.dtype not in serves.dtypes:
-        found.append(f"computes in {_either(serves.dtypes)} only")
+        reasons.append(f"computes in {_either(serves.dtypes)} only")
     if asked.head_width % serves.multiple:
-        found.append(f"takes heads whose width is a multiple of {serves.multiple}, not {asked.head_width}")
+        reasons.append(f"takes heads whose width is a multiple of {serves.multiple}, not {asked.head_width}")
     if serves.widest and asked.head_width > serves.widest:
-        found.append(f"takes heads up to a width of {serves.widest}, not {asked.head_width}")
+        reasons.append(f"takes heads up to a width of {serves.widest}, not {asked.head_width}")
     if asked.blocks and not serves.blocks:
-        found.append("knows no full blocks inside of causal text")
+        reasons.append("does not serve full blocks inside causal text")
     if asked.grouped and not serves.grouped:
-        found.append("knows no grouped heads (fewer key heads than query heads)")
+        reasons.append("does not serve grouped heads (fewer key heads than query heads)")
     if asked.cached and not serves.cached:
-        found.append("takes as many queries as keys, so it cannot go on from a cache")
-    found += [f"needs {module} ({remedy})" for module, remedy in serves.needs.items() if not _there(module)]
-    if asked.kind == "cuda" and not found and serves.capability > (0, 0):
-        found += _too_old(serves.capability, asked.device)
-    return found
+        reasons.append("needs as many queries as keys, so it cannot continue from a cache")
+    reasons += [f"needs {module} ({remedy})" for module, remedy in serves.needs.items() if not _there(module)]
+    if asked.kind == "cuda" and not reasons and serves.capability > (0, 0):
+        reasons += _too_old(serves.capability, asked.device)
+    return reasons
 
 
-def _best(asked: AttentionRequest, registry: Registry) -> Choice:
+def _best(asked: AttentionRequest, registry: Registry) -> KernelChoice:
     able = list(_able(asked, registry))
     for component, config in sorted(able, key=lambda pair: pair[0].distribution != "janiform"):
         if advantage := config.advantage(asked):
-            return Choice(component, config, f"for {asked}: {advantage}")
+            return KernelChoice(component, config, f"for {asked}: {advantage}")
     default = choose(DEFAULT, asked, registry)
     others = ", ".join(component.name for component, _ in able if component.name != DEFAULT)
-    why = f"{others} would serve it too, and claim no advantage" if others else "no other installed kernel serves it"
-    return Choice(default.component, default.config, f"for {asked}: {why}")
+    why = (
+        f"{others} would serve it too, without a declared advantage"
+        if others
+        else "no other installed kernel serves it"
+    )
+    return KernelChoice(default.component, default.config, f"for {asked}: {why}")
 
 
 def _able(asked: AttentionRequest, registry: Registry) -> Iterator[tuple[Component, Any]]:
@@ -106,7 +113,7 @@ def _able(asked: AttentionRequest, registry: Registry) -> Iterator[tuple[Compone
             config = component.config()
             if not shortcomings(config.serves(), asked):
                 yield component, config
-        except Exception:  # a third party's config; what it breaks is said when it is asked for by name
+        except Exception:  # a third party's config; its error is reported when the kernel is asked for by name
             continue
 
 
@@ -117,7 +124,7 @@ def _either(words: tuple[str, ...]) -> str:
 def _there(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ImportError:  # a parent that is missing
+    except ImportError:  # the parent package is missing
         return False
 
 
@@ -125,5 +132,5 @@ def _too_old(capability: tuple[int, int], device: str) -> Iterator[str]:
     import torch
 
     if torch.cuda.is_available() and (has := torch.cuda.get_device_capability(device)) < capability:
-        wanted, got = (".".join(map(str, version)) for version in (capability, has))
-        yield f"needs a GPU of compute capability {wanted} or more, and this one has {got}"
+        needed, present = (".".join(map(str, version)) for version in (capability, has))
+        yield f"needs a GPU of compute capability {needed} or more; this one has {present}"

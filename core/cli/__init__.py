@@ -1,4 +1,4 @@
-"""The command line. ``main`` runs it, and turns every failure into sentences and an exit code."""
+"""The command line. ``main`` runs it, and turns every failure into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FAILURE, INTERRUPTED = 1, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments``, those of the process by default, and return its exit code.
 
-    A command may return an exit code of its own, raise ``JaniformError``, or end a Ctrl-C with
-    ``KeyboardInterrupt("how to go on")``. Nothing is raised from here.
+    A command may return an exit code, raise ``JaniformError``, or raise ``KeyboardInterrupt("how to resume")`` after
+    Ctrl-C. ``main`` raises nothing.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that lacks a sign must not turn output into a failure
+        if hasattr(stream, "reconfigure"):  # a character that the terminal lacks must not raise
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note_slow_plugins()
     except BrokenPipeError:
         return _reader_left()
-    except KeyboardInterrupt:  # while starting up, or while saying that an earlier one was heard
+    except KeyboardInterrupt:  # during start-up, or while an earlier one is reported
         return INTERRUPTED
     return code
 
@@ -53,8 +53,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        said = [str(cause) for cause in (error, error.__cause__) if cause is not None and str(cause)]
-        say(said[0] if said else "stopped, as you asked; nothing more was written")
+        messages = [str(cause) for cause in (error, error.__cause__) if cause is not None and str(cause)]
+        say(messages[0] if messages else "interrupted; nothing more was written")
         return INTERRUPTED
     except BrokenPipeError:
         raise
@@ -62,13 +62,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         report_system(error)
         return FAILURE
     except MemoryError:
-        say("there is not enough memory for this", "try a smaller batch, fewer pictures at once or a smaller recipe")
+        say("not enough memory", "use a smaller batch, fewer pictures at once or a smaller recipe")
         return FAILURE
     except SystemExit as error:
         return _exit_code(error)
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, which must not be imported to be recognised
-            say("the device has not enough memory for this", "try a smaller batch or fewer pictures at once")
+        if type(error).__name__ == "OutOfMemoryError":  # torch's class; recognised by name, without importing torch
+            say("not enough memory on the device", "use a smaller batch or fewer pictures at once")
         else:
             report_bug(error)
         return FAILURE
@@ -85,6 +85,6 @@ def _exit_code(error: SystemExit) -> int:
 
 
 def _reader_left() -> int:
-    """``janiform components | head`` is no failure to talk about. What Python flushes at exit must go somewhere."""
+    """Exit without a message, as for ``janiform components | head``; Python flushes to the null device at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILURE

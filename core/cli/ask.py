@@ -1,4 +1,4 @@
-"""``janiform ask``: a question about pictures, answered."""
+"""``janiform ask``: the answer to a question about pictures."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from .paths import exists, named_as_picture
 @click.argument("pictures", nargs=-1)
 @click.argument("question")
 @click.option(
-    "--max-new-tokens", type=click.IntRange(1), help="The longest answer; what the context allows, up to 256."
+    "--max-new-tokens",
+    type=click.IntRange(1),
+    help="Most tokens of the answer. [default: 256, or what the context holds]",
 )
-@click.option("--temperature", type=float, default=0.0, show_default=True, help="0 gives the likeliest answer.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For temperatures above 0.")
-@click.option("--stop", multiple=True, help="A text before which the answer ends; may be repeated.")
+@click.option("--temperature", type=float, default=0.0, show_default=True, help="Sampling temperature; 0 is greedy.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed, for temperatures above 0."
+)
+@click.option("--stop", multiple=True, help="Text before which the answer ends; may be repeated.")
 @click.option("--pathway", help="The pathway that looks, where the recipe has several.")
 @load_options
 @json_option
@@ -36,24 +40,26 @@ def command(
     stop: tuple[str, ...],
     pathway: str | None,
     as_json: bool,
-    **how: Any,
+    **load_settings: Any,
 ) -> None:
-    """Answer QUESTION about one or several PICTURES, or about none. In a terminal the answer is shown as it comes.
+    """Answer QUESTION about one or several PICTURES, or about none. A terminal shows the answer as it is generated.
 
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run.
     """
     if named_as_picture(question) and (exists(question) or " " not in question):
-        raise UsageError(Problem(f"'{question}' is a picture; the question comes last", hint="put it in quotes"))
-    from ..pictures import is_address, read_picture
+        raise UsageError(
+            Problem(f"'{question}' is a picture; the question comes last", hint="put the question in quotes")
+        )
+    from ..pictures.read import is_address, read_picture
 
     for path in pictures:
         if not named_as_picture(path) and not is_address(path) and not exists(path):
             raise UsageError(Problem(f"there is no picture '{path}'", hint="put the question in quotes"))
-    seen = [read_picture(path) for path in pictures]  # before the model, which takes longer to load
-    loaded = opened(model, **how, only="look")
+    rgb = [read_picture(path) for path in pictures]  # before the model, which takes longer to load
+    loaded = opened(model, **load_settings, only="look")
     streams = sys.stdout.isatty() and not as_json
     answer = loaded.ask(
-        seen,
+        rgb,
         question,
         max_new_tokens=max_new_tokens,
         temperature=temperature,

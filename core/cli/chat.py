@@ -1,4 +1,4 @@
-"""``janiform chat``: a conversation in the terminal, or with a program that writes lines."""
+"""``janiform chat``: a conversation in the terminal, or over a pipe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from ..errors import JaniformError, Problem, UsageError, nearest
 from .options import load_options, opened
 from .outputs import ready_folder, stem_of, write_new
-from .paths import first_word, picture_paths, take_apart
+from .paths import first_word, parse_line, picture_paths
 from .progress import progress_shown
 from .report import note, report, report_system, say
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from ..inference.chat import Chat
 
 HELP = {
-    "/look PICTURE …": "show the model a picture; the path of one in a line does the same",
+    "/look PICTURE …": "show the model a picture; a path within a line does the same",
     "/draw PROMPT": "draw a picture and save it; the model sees it with your next line",
-    "/forget": "start afresh",
-    "/help": "this list",
+    "/forget": "start a new conversation",
+    "/help": "show this list",
     "/quit": "leave; so does Ctrl-D. Ctrl-C stops an answer",
 }
 _COMMANDS = [usage.split()[0] for usage in HELP]
@@ -34,17 +34,25 @@ _COMMANDS = [usage.split()[0] for usage in HELP]
 @click.command()
 @click.argument("model")
 @click.option(
-    "--max-new-tokens", type=click.IntRange(1), default=256, show_default=True, help="The longest answer there is."
+    "--max-new-tokens", type=click.IntRange(1), default=256, show_default=True, help="Most tokens of an answer."
 )
-@click.option("--temperature", type=float, default=0.0, show_default=True, help="Of answers; 0 gives the likeliest.")
-@click.option("--guidance", type=float, help="Of pictures: how closely to keep to the prompt; 1 is none.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first picture; counted up.")
+@click.option(
+    "--temperature", type=float, default=0.0, show_default=True, help="Sampling temperature of answers; 0 is greedy."
+)
+@click.option("--guidance", type=float, help="Guidance scale of pictures; 1 disables it. [default: the recipe's]")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Random seed of the first picture and answer, counted up by one.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("pictures"),
     show_default=True,
-    help="Folder for the pictures that are drawn.",
+    help="Folder for drawn pictures.",
 )
 @load_options
 def command(
@@ -54,23 +62,23 @@ def command(
     guidance: float | None,
     seed: int,
     out: Path,
-    **how: Any,
+    **load_settings: Any,
 ) -> None:
-    """Talk with a model: every line is answered, and what was said before is remembered.
+    """Chat with a model: every line is answered, and earlier turns are remembered.
 
-    MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. /help in the
-    conversation lists what else it understands: /look, /draw, /forget, /quit. Lines may also come from a pipe.
+    MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. /help lists the
+    commands of the conversation: /look, /draw, /forget, /quit. Lines may also come from a pipe.
     """
     from ..inference.chat import Chat
 
-    loaded = opened(model, **how)
+    loaded = opened(model, **load_settings)
     chat = Chat(loaded, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
     session = _Session(chat, out, {} if guidance is None else {"guidance": guidance})
     session.run()
 
 
 class _Session:
-    """Reads lines and does what they say. A line that fails is a sentence, and the conversation goes on."""
+    """Reads lines and acts on them. An error in a line is printed, and the conversation continues."""
 
     def __init__(self, chat: Chat, out: Path, drawing: dict[str, Any]) -> None:
         self.chat = chat
@@ -80,10 +88,10 @@ class _Session:
 
     def run(self) -> None:
         if self.interactive:
-            with contextlib.suppress(ImportError):  # edits the line, and remembers lines; not there on every system
+            with contextlib.suppress(ImportError):  # line editing and history, which not every system has
                 import readline  # noqa: F401
-            note(f"{self.chat.model.name} {self._abilities()}; /help lists what else you can write")
-        # A byte that is no text is refused where it is said, not where it is read.
+            note(f"{self.chat.model.name} {self._abilities()}; /help lists the commands")
+        # Bytes that are not valid text are refused with the line, and do not end the reading.
         if hasattr(sys.stdin, "reconfigure"):
             sys.stdin.reconfigure(errors="surrogateescape")
         going = True
@@ -115,11 +123,11 @@ class _Session:
             return None
 
     def _abilities(self) -> str:
-        able = [deed for mode, deed in (("look", "looks at pictures"), ("draw", "draws")) if self.chat.can(mode)]
-        return " and ".join(able) or "neither looks at pictures nor draws"
+        abilities = [does for mode, does in (("look", "looks at pictures"), ("draw", "draws")) if self.chat.can(mode)]
+        return " and ".join(abilities) or "neither looks at pictures nor draws"
 
     def _follow(self, line: str) -> bool:
-        """Do what a line says; whether to go on after it."""
+        """Act on a line; returns whether the conversation continues."""
         word = first_word(line)
         rest = line[len(word) :].strip()
         if not line.startswith("/") or "/" in word[1:] or "." in word:  # the last two are paths, from the root
@@ -131,7 +139,7 @@ class _Session:
             self._draw(rest)
         elif word == "/forget":
             self.chat.forget()
-            click.echo("forgotten")
+            click.echo("new conversation")
         elif word == "/help":
             width = max(map(len, HELP))
             click.echo("\n".join(f"{usage:<{width}}  {what}" for usage, what in HELP.items()))
@@ -139,52 +147,53 @@ class _Session:
             return False
         else:
             hint = nearest(word, _COMMANDS)
-            raise UsageError(Problem(f"there is no command '{word}'", hint=hint or "/help lists what there is"))
+            raise UsageError(Problem(f"there is no command '{word}'", hint=hint or "/help lists the commands"))
         return True
 
     def _say(self, typed: str) -> None:
         from ..inference.chat import ContextError
 
-        line = take_apart(typed)
+        line = parse_line(typed)
         self._show(line.pictures)
         for name in line.unknown:
-            note(f"there is no picture '{name}' here; the name is said as it stands")
+            note(f"there is no picture '{name}'; the line is sent as it is")
         if not line.text:
             return
         try:
             answer = self.chat.say(line.text)
         except ContextError as error:
             begun = self.chat.conversation or self.chat.waiting
-            say(error.problems[0].message, "say less, or start afresh with /forget" if begun else "say less")
+            hint = "shorten the text" + (", or start a new conversation with /forget" if begun else "")
+            say(error.problems[0].message, hint)
             return
-        said = ""
+        shown = ""
         for piece in answer:
-            piece = _shown(piece)
-            said += piece
+            piece = _printable(piece)
+            shown += piece
             click.echo(piece, nl=False)
             sys.stdout.flush()
         click.echo()
-        if not said:
-            note("the model answered nothing; ask in other words")
+        if not shown:
+            note("the answer is empty; ask in other words")
         elif self.chat.left < self.chat.context // 8:
             left = f"about {self.chat.left} of {self.chat.context} tokens are left" if self.chat.left else "it is full"
-            note(f"the model's context: {left}; /forget starts afresh")
+            note(f"the model's context: {left}; /forget starts a new conversation")
 
     def _look(self, typed: str) -> None:
         if not typed:
-            raise UsageError(Problem("there is nothing to look at", hint="/look picture.png"))
+            raise UsageError(Problem("/look needs the path of a picture", hint="/look picture.png"))
         self._show(picture_paths(typed))
 
     def _show(self, paths: Sequence[str]) -> None:
-        """All of the pictures, or none where one cannot be read, so that the line can be mended and sent again."""
-        from ..pictures import read_picture
+        """Show all of the pictures, or none where one cannot be read, so that the line can be fixed and sent again."""
+        from ..pictures.read import read_picture
 
         for path, picture in [(path, read_picture(path)) for path in paths]:
             self.chat.look(picture)
             click.echo(f"looking at {path} ({picture.width}×{picture.height})")
 
     def _draw(self, prompt: str) -> None:
-        from ..pictures import png_bytes
+        from ..pictures.provenance import png_bytes
 
         ready_folder(self.out)
         with progress_shown() as progress:
@@ -192,6 +201,6 @@ class _Session:
         click.echo(f"drawn: {write_new(self.out, stem_of(prompt), 'png', png_bytes(picture))}")
 
 
-def _shown(text: str) -> str:
-    """What a model says, without signs that would steer the terminal."""
-    return "".join(sign for sign in text if sign in "\n\t" or unicodedata.category(sign) != "Cc")
+def _printable(text: str) -> str:
+    """A model's text without characters that would control the terminal."""
+    return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")

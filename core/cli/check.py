@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..measure.examine import Examination
-    from ..storage.contents import Contents
 
 
 @click.command()
@@ -86,14 +85,14 @@ def _facts(examination: Examination) -> dict[str, Any]:
     }
 
 
-def _weights(stored: Contents | None) -> dict[str, Any]:
+def _weights(stored: ModelContents | None) -> dict[str, Any]:
     if stored is None:
         return {}
     files = [str(file) for file in stored.files]
     return {"weights": {**attrs.asdict(stored), "files": files}}
 
 
-def _show(examination: Examination, stored: Contents | None, out: Console) -> None:
+def _show(examination: Examination, stored: ModelContents | None, out: Console) -> None:
     from rich.text import Text
 
     recipe = examination.plan.recipe
@@ -128,7 +127,7 @@ def _show_parts(examination: Examination, out: Console) -> None:
     out.print(edges)
 
 
-def _show_costs(examination: Examination, stored: Contents | None, out: Console) -> None:
+def _show_costs(examination: Examination, stored: ModelContents | None, out: Console) -> None:
     from ..units import size, work
 
     costs = examination.costs

@@ -1,4 +1,4 @@
-"""``janiform demo``: everything that a model does, on one page."""
+"""``janiform demo``: a page with everything that a model does."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from .progress import progress_shown
 @click.command()
 @click.argument("model", default="janus-mini")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder for the page."
+    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder of the page."
 )
-@click.option("--benchmark", help="Whose prompts, questions and scores are shown; the only one that is installed.")
-@click.option("--drawings", type=click.IntRange(1), default=16, show_default=True, help="Prompts to draw.")
-@click.option("--answers", type=click.IntRange(0), default=24, show_default=True, help="Questions to ask.")
-@click.option("--steps", type=click.IntRange(0), default=40, show_default=True, help="Training steps; 0 for none.")
+@click.option("--benchmark", help="Benchmark with the prompts, questions and scores; default: the only one installed.")
+@click.option("--drawings", type=click.IntRange(1), default=16, show_default=True, help="Number of prompts to draw.")
+@click.option("--answers", type=click.IntRange(0), default=24, show_default=True, help="Number of questions to ask.")
+@click.option(
+    "--steps", type=click.IntRange(0), default=40, show_default=True, help="Number of training steps; 0 for none."
+)
 @device_option
 def command(model: str, out: Path, benchmark: str | None, drawings: int, answers: int, steps: int, device: str) -> None:
-    """Draw, answer, measure and train a little with MODEL (janus-mini), and show it all on one page.
+    """Draw, answer, measure and train briefly with MODEL (default: janus-mini), and write a page with the results.
 
-    The page is one HTML file that needs no other and no network. A page that is there already is kept: the new one is
-    numbered on.
+    The page is a single HTML file without external files. An older page is kept, and the new one gets a number.
     """
     ready_folder(out)
     component = find_benchmark(benchmark)

@@ -1,8 +1,7 @@
-"""``janiform eval``: a benchmark's scores for a model."""
+"""``janiform eval``: measure a model with a benchmark."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,10 +24,12 @@ from .progress import progress_shown
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A setting of the benchmark, as TOML; may be repeated.",
+    help="Setting of the benchmark, as TOML; may be repeated.",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON into this file as well.")
-@click.option("--record", is_flag=True, help="Keep the scores with the model, in its model.json.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write the scores as JSON to this file."
+)
+@click.option("--record", is_flag=True, help="Also write the scores to the model's model.json.")
 @load_options
 @json_option
 def command(
@@ -40,7 +41,7 @@ def command(
     as_json: bool,
     **how: Any,
 ) -> None:
-    """Measure MODEL with BENCHMARK, which may be left out where only one is installed.
+    """Measure MODEL with BENCHMARK (default: the only one installed).
 
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. "janiform components
     benchmark" lists the benchmarks with their settings.
@@ -48,9 +49,14 @@ def command(
     component = find_benchmark(benchmark)
     measure = build_benchmark(component, settings_of(settings))
     if out is not None and not out.parent.is_dir():
-        raise UsageError(f"there is no folder '{out.parent}' for --out")
+        raise UsageError(f"--out: the folder '{out.parent}' does not exist")
     if record and how["quantize"]:
-        raise UsageError(Problem("scores of quantized weights are not the model's", hint="leave out --record"))
+        raise UsageError(
+            Problem(
+                "--record needs the weights without --quantize",
+                hint="leave out --record",
+            )
+        )
     loaded = opened(model, **how)
     began = time.perf_counter()
     with progress_shown() as progress:
@@ -66,7 +72,9 @@ def command(
         **scores.get("settings", {}),
     }
     if out is not None:
-        _write_json(out, scores)
+        from ..storage.json_files import write_json
+
+        write_json(out, scores)
     if record:
         _record(model, component.name, scores)
     if as_json:
@@ -76,23 +84,18 @@ def command(
 
 
 def _record(model: str, benchmark: str, scores: Mapping[str, Any]) -> None:
+    from ..storage.json_files import write_json
     from ..storage.model_json import about
     from ..storage.open import model_folder
 
     folder = model_folder(model)
     facts = about(folder)
     facts["scores"] = {**facts.get("scores", {}), benchmark: scores}
-    _write_json(folder / "model.json", facts)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    from ..storage.atomic import write_text
-
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / "model.json", facts)
 
 
 def show_scores(scores: Mapping[str, Any]) -> None:
-    """The scores as a table, and under it what belongs to them."""
+    """Print the scores as a table, with the settings below."""
     rows = table("", "Score", "Of")
     rows.columns[1].justify = rows.columns[2].justify = "right"
     for group, members in groups_of(scores).items():

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from ..inference.api import Model
 
 device_option: Callable[[Any], Any] = click.option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:1, …"
+    "--device", default="cpu", show_default=True, help="Device to compute on: cpu, cuda, cuda:1, …"
 )
 
 dtype_option: Callable[[Any], Any] = click.option(
-    "--dtype", help="Of the weights in memory: float32 (the default), bfloat16 or float16."
+    "--dtype", help="Data type of the weights in memory: float32 (the default), bfloat16 or float16."
 )
 
 
 quantize_option: Callable[[Any], Any] = click.option(
-    "--quantize", metavar="int8|int4", help="Keep the backbone's linear layers in 8 or 4 bits."
+    "--quantize", metavar="int8|int4", help="Quantize the backbone's linear layers to 8 or 4 bits."
 )
 
 
@@ -31,21 +31,21 @@ attention_option: Callable[[Any], Any] = click.option(
     default=DEFAULT,
     show_default=True,
     metavar="NAME",
-    help='The kernel that computes attention, or auto; "janiform components kernel" lists them.',
+    help='Attention kernel, or auto; "janiform components kernel" lists them.',
 )
 
 
 def load_options(command: Any) -> Any:
-    """How a model is loaded. The command takes them as ``**how``, and hands them to ``opened`` as they are."""
+    """Add the options of loading a model. The command passes them on to ``opened`` as keyword arguments."""
     return device_option(dtype_option(quantize_option(attention_option(command))))
 
 
-def opened(model: str, **how: Any) -> Model:
-    """The model, by ``janiform.load``; says on standard error which kernel ``--attention auto`` took, and why."""
+def opened(model: str, **load_settings: Any) -> Model:
+    """Load a model; prints on standard error which kernel ``--attention auto`` chose, and why."""
     from ..inference.api import load
 
-    loaded = load(model, **how)
-    if how.get("attention") == AUTO:
+    loaded = load(model, **load_settings)
+    if load_settings.get("attention") == AUTO:
         click.echo(f"attention: {loaded.attention.name}, {loaded.attention.reason}", err=True)
     return loaded
 
@@ -55,5 +55,5 @@ overrides_option: Callable[[Any], Any] = click.option(
     "overrides",
     metavar="KEY=VALUE",
     multiple=True,
-    help="Change the recipe by a line of TOML: 'generation.adapter.depth=3'; may be repeated.",
+    help="Override a value of the recipe, as TOML: 'generation.adapter.depth=3'; may be repeated.",
 )

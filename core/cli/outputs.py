@@ -1,4 +1,4 @@
-"""Files that commands make: never over one that is there, and never half of one."""
+"""Output files of commands: existing files are never replaced, and no file is left incomplete."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ _LONGEST_STEM = 60
 
 
 def ready_folder(path: Path) -> Path:
-    """Make the folder if need be, and see that files can be written into it before anything takes time.
+    """Create the folder if needed, and check that files can be written to it, before any long work.
 
     Raises ``UsageError`` where the path is a file; ``OSError`` where the system refuses.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"'{path}' is a file or lies below one; --out names a folder") from None
+        raise UsageError(f"--out must be a folder, but '{path}' is a file or below one") from None
     with tempfile.TemporaryFile(dir=path):
         pass
     return path
 
 
 def stem_of(text: str) -> str:
-    """A file name that says what the text says: "A red circle!" becomes ``a-red-circle``."""
+    """A file name made of a text: "A red circle!" becomes ``a-red-circle``."""
     words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     return words[:_LONGEST_STEM].rstrip("-") or "picture"
 
 
 def write_new(folder: Path, stem: str, suffix: str, data: bytes, *, numbered: bool = True) -> Path:
-    """Write the bytes to ``STEM-NUMBER.SUFFIX`` with the first number that is free, and give the path.
+    """Write the bytes to ``STEM-NUMBER.SUFFIX`` with the first free number, and return the path.
 
-    Without ``numbered`` the first one has no number. A file that cannot be written whole is removed.
+    Without ``numbered`` the first one has no number. A file that cannot be written completely is removed.
     """
     number = 1
     while True:
@@ -53,6 +53,6 @@ def write_new(folder: Path, stem: str, suffix: str, data: bytes, *, numbered: bo
             with contextlib.suppress(OSError):
                 path.unlink()
             if isinstance(error, OSError) and error.filename is None:
-                error.filename = str(path)  # so that the command line can say which file it was
+                error.filename = str(path)  # for the error message
             raise
         return path

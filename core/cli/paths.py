@@ -1,4 +1,4 @@
-"""Pictures among what people type: paths that are quoted, escaped or dropped into a line, and addresses by mistake."""
+"""Pictures in typed lines: paths that are quoted, escaped or dropped into a line, and URLs by mistake."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", "
 
 _WORD = re.compile(r"""'([^']+)'|"([^"]+)"|(?:\\.|\S)+""")
 _AFTER = "?!.,;:)"
-"""Signs that may follow a path and are the sentence's."""
+"""Punctuation that may follow a path and belongs to the sentence."""
 
 
 @frozen
 class Line:
-    """What was typed, taken apart."""
+    """A typed line, separated into its text and its pictures."""
 
     text: str
-    """What is said. A path in the middle of it stands there as "the picture"; before and after it, it is left out."""
+    """The text without paths. A path in the middle of a sentence is replaced by "the picture"."""
     pictures: tuple[str, ...]
     unknown: tuple[str, ...] = ()
-    """Words that look like the name of a picture and are none; they are part of the text."""
+    """Words that look like names of pictures but are not files; they remain part of the text."""
 
 
 def named_as_picture(text: str) -> bool:
-    """Whether a text ends as the names of pictures do."""
+    """Whether a text ends with the suffix of a picture."""
     return os.path.splitext(text)[1].lower() in SUFFIXES  # noqa: PTH122 - a pathlib.Path cannot hold every text
 
 
 def exists(path: str) -> bool:
-    """Whether there is a file of this name; a text that no file can be called is none."""
+    """Whether there is a file of this name; False for texts that cannot be names of files."""
     try:
         return os.path.exists(path)  # noqa: PTH110
     except ValueError:
@@ -45,15 +45,15 @@ def exists(path: str) -> bool:
 
 def first_word(line: str) -> str:
     """The first word or quoted words of a line, as typed; "" where there is none."""
-    found = _WORD.search(line)
-    return found.group(0) if found else ""
+    match = _WORD.search(line)
+    return match.group(0) if match else ""
 
 
 def picture_path(typed: str) -> str | None:
-    """The path of the file that somebody means: as typed, without escapes, below ``~``, or as a ``file:`` address."""
+    """The path of an existing file: as typed, without escapes, below ``~``, or as a ``file:`` URL; else None."""
     plain = re.sub(r"\\(.)", r"\1", typed)
     forms = [typed, plain]
-    with contextlib.suppress(ValueError):  # what no path can hold has no further forms
+    with contextlib.suppress(ValueError):  # a text that cannot be a path has no other form
         forms.append(os.path.expanduser(plain))  # noqa: PTH111
         if typed.startswith("file://"):
             forms.append(unquote(urlsplit(typed).path))
@@ -61,24 +61,24 @@ def picture_path(typed: str) -> str | None:
 
 
 def picture_paths(typed: str) -> list[str]:
-    """One path or several, as they follow a command; a path with blanks that is alone needs no quotes.
+    """One path or several, as they follow a command; a single path with spaces needs no quotes.
 
-    One that is not there is given as it was typed, for whoever opens it to say so.
+    A path that does not exist is returned as typed, so that opening it reports the error.
     """
     whole = picture_path(typed.strip())
     if whole is not None:
         return [whole]
     words = [match.group(1) or match.group(2) or match.group(0) for match in _WORD.finditer(typed)]
-    found = [picture_path(word) for word in words]
-    if not any(found) and named_as_picture(typed.strip()):
+    paths = [picture_path(word) for word in words]
+    if not any(paths) and named_as_picture(typed.strip()):
         return [typed.strip()]
-    return [path or word for path, word in zip(found, words, strict=True)]
+    return [path or word for path, word in zip(paths, words, strict=True)]
 
 
-def take_apart(line: str) -> Line:
-    """The pictures in a line, by their paths, and what is said about them.
+def parse_line(line: str) -> Line:
+    """Separate the paths of pictures in a line from its text.
 
-    Raises ``PictureError`` for a path or an address of a picture that cannot be had.
+    Raises ``PictureError`` for a path of a picture that does not exist, and for a URL.
     """
     line = line.strip()
     whole = picture_path(line) if named_as_picture(line) else None
@@ -104,7 +104,7 @@ def take_apart(line: str) -> Line:
 
 
 def _candidates(line: str) -> Iterator[tuple[int, int, str]]:
-    """Where in the line the names of pictures stand, and each without its quotes and what follows it."""
+    """The names of pictures in a line: start, end, and the name without quotes and punctuation."""
     for match in _WORD.finditer(line):
         quoted = match.group(1) or match.group(2)
         word = quoted or match.group(0).rstrip(_AFTER)
@@ -113,8 +113,8 @@ def _candidates(line: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _missing(typed: str) -> str:
-    from ..pictures import is_address
+    from ..pictures.read import is_address
 
     if is_address(typed):
-        return f"'{typed}' is an address, and nothing is fetched: save the picture in a file and give its path"
-    return f"there is no picture '{typed}'; nothing was said"
+        return f"'{typed}' is a URL, and nothing is downloaded: save the picture in a file and give its path"
+    return f"there is no picture '{typed}'; the line was not sent"

@@ -211,8 +211,7 @@ _KINDS = {
 
 
 def _show_time(stages: list[StagePlan], out: Console) -> None:
-    from ..report.duration import duration
-    from ..units import count, size
+    from ..units import count, duration, size
 
     rows = table("Stage", "Steps", "Tokens a step", "Tokens/s", "A step", "Sends a step", "Days", title="Time")
     rows.columns[0].no_wrap = True

@@ -1,4 +1,4 @@
-"""What a command says on stderr while one waits: a bar in a terminal, a line for each new thing elsewhere."""
+"""Progress of a command on stderr: a bar in a terminal, elsewhere one line per task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_shown() -> Iterator[Progress]:
-    """Gives the function to call with (what, done, of). The bars disappear when the block ends."""
+    """Yield the function to call with (what, done, of). The bars disappear when the context ends."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars

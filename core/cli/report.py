@@ -1,4 +1,4 @@
-"""Telling a user what went wrong, on stderr, in sentences."""
+"""Printing errors and notes on stderr."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 DEBUG = "JANIFORM_DEBUG"
-"""The environment variable that asks for tracebacks."""
+"""Name of the environment variable that turns tracebacks on."""
 
 
 def report(error: JaniformError) -> None:
-    """Print every problem of an error: its place first, so that editors can jump there; the remedy dimmed below it."""
+    """Print every problem of an error: its origin first, so that editors can jump there; the hint dimmed below."""
     from rich.text import Text
 
     problems = error.problems
@@ -36,19 +36,19 @@ def report(error: JaniformError) -> None:
 
 
 def say(sentence: str, hint: str = "") -> None:
-    """Print one sentence as an error is printed."""
+    """Print one sentence as an error."""
     report(JaniformError(Problem(sentence, hint=hint)))
 
 
 def note(sentence: str) -> None:
-    """Print a sentence that is worth knowing and no error. Signs that steer a terminal come out as escapes."""
+    """Print a sentence that is not an error. Control characters are printed as escapes."""
     from rich.text import Text
 
     _print(Text.assemble(("note: ", "yellow"), printable(sentence), "\n"))
 
 
 def note_slow_plugins() -> None:
-    """Say which plugins this command waited for, where it asked for components and one of them took long to load."""
+    """Print which plugins took long to load, where the command loaded plugins."""
     from ..components.registry import registry
 
     for record in registry().plugins if registry.cache_info().currsize else ():
@@ -57,40 +57,42 @@ def note_slow_plugins() -> None:
 
 
 def printable(text: str) -> str:
-    """The text on one line, for what comes out of files: a sign that does not print is written as an escape."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    """The text on one line, with characters that cannot be printed as escapes; for text from files."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def report_system(error: OSError) -> None:
-    """Print what the operating system refused, as a sentence and a remedy."""
-    place = f" '{error.filename}'" if error.filename is not None else ""
+    """Print an error of the operating system, with a hint."""
+    file_name = f" '{error.filename}'" if error.filename is not None else ""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            say(f"the disk is full; writing{place or ' a file'} failed", "free some space, or choose another folder")
+            say(
+                f"the disk is full; writing{file_name or ' a file'} failed", "free some space, or choose another folder"
+            )
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            say(f"no permission for{place or ' a file'}", "choose a place that you may read and write")
+            say(f"no permission for{file_name or ' a file'}", "choose a file or folder that you may read and write")
         case errno.ENOENT:
-            say(f"there is no file or folder{place}")
+            say(f"there is no file or folder{file_name}")
         case errno.EISDIR:
-            say(f"{place.strip() or 'the path'} is a folder, where a file was expected")
+            say(f"expected a file, but {file_name.strip() or 'the path'} is a folder")
         case errno.ENOTDIR:
-            say(f"{place.strip() or 'the path'} is not a folder")
+            say(f"{file_name.strip() or 'the path'} is not a folder")
         case errno.EMFILE | errno.ENFILE:
             say("too many files are open", "raise the limit: ulimit -n")
         case _:
-            say(f"{error.strerror or error}{':' + place if place else ''}")
+            say(f"{error.strerror or error}{':' + file_name if file_name else ''}")
 
 
 def report_bug(error: BaseException) -> None:
-    """Say that this should not have happened, and keep the traceback where the user can find it."""
+    """Report a bug, and write its traceback to a file for the user."""
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
         return
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    kept = _keep_traceback(error)
+    description = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    file = _keep_traceback(error)
     say(
-        f"this is a bug in {_culprit(error)}: {said}",
-        f"the traceback is in {kept}; please report it" if kept else f"{DEBUG}=1 shows where it happened",
+        f"this is a bug in {_culprit(error)}: {description}",
+        f"the traceback is in {file}; please report it" if file else f"set {DEBUG}=1 for the traceback",
     )
 
 
@@ -115,7 +117,7 @@ def _entry(problem: Problem, lead: str) -> Text:
 def _print(text: Text) -> None:
     from rich.console import Console
 
-    # soft_wrap: a path that is broken over two lines can be neither clicked nor searched for.
+    # soft_wrap: a path that is wrapped can be neither clicked nor searched for.
     Console(stderr=True, highlight=False).print(text, soft_wrap=True, end="")
 
 
@@ -125,13 +127,13 @@ def _keep_traceback(error: BaseException) -> Path | None:
             "w", prefix="janiform-traceback-", suffix=".txt", delete=False, encoding="utf-8"
         ) as file:
             file.write(" ".join(sys.argv) + "\n\n" + "".join(traceback.format_exception(error)))
-    except OSError:  # a full disk may be why we are here
+    except OSError:  # the bug may be due to a full disk
         return None
     return Path(file.name)
 
 
 def _culprit(error: BaseException) -> str:
-    """The plugin in whose code the error arose where it is somebody else's, or janiform."""
+    """The third party's plugin whose code raised the error, or janiform."""
     from ..components.registry import registry
 
     if not registry.cache_info().currsize:

@@ -1,4 +1,4 @@
-"""``janiform report``: one page about runs."""
+"""``janiform report``: a page about one run or several."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..errors import UsageError
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The page; RUN/report.html, or report.html here for several runs. One that is there is replaced.",
+    help="File of the page, replaced if it exists; default: RUN/report.html, or report.html for several runs.",
 )
 def command(runs: tuple[Path, ...], out: Path | None) -> None:
-    """Curves, samples, recipe and provenance of each RUN, the folder of a training, laid over each other on one page.
+    """Write a page with the curves, samples, recipe and provenance of each RUN, a folder that `train` wrote.
 
-    The page is one HTML file that needs no other and no network. Runs that are going on are shown as far as they came.
+    The page is a single HTML file without external files. Unfinished runs are shown up to their last step.
     """
     from ..report.report import write_report
 
     resolved = [run.resolve() for run in runs]
-    if twice := [run for run, whole in zip(runs, resolved, strict=True) if resolved.count(whole) > 1]:
-        raise UsageError(f"'{twice[0]}' is named twice")
+    if duplicates := [run for run, path in zip(runs, resolved, strict=True) if resolved.count(path) > 1]:
+        raise UsageError(f"'{duplicates[0]}' is given twice")
     path = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
     click.echo(f"The page is {write_report(runs, path).resolve()}")

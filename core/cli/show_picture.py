@@ -1,4 +1,4 @@
-"""How a picture was drawn, for ``janiform show``."""
+"""How a picture was drawn, as ``janiform show`` prints it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .paths import named_as_picture
 from .report import printable
 
 if TYPE_CHECKING:
-    from ..pictures import Making
+    from ..pictures.provenance import Provenance
 
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM", b"\0\0\0\x0cjP")
 
 
 def is_picture(argument: str) -> bool:
-    """Whether an argument means a picture rather than a recipe: by its name, or by how the file begins."""
+    """Whether an argument names a picture rather than a recipe: by its suffix, or by the first bytes of the file."""
     if named_as_picture(argument):
         return True
     try:
@@ -29,33 +29,33 @@ def is_picture(argument: str) -> bool:
 
 
 def show_picture(path: str, as_json: bool) -> None:
-    """Print how a picture was drawn. Raises ``PictureError`` where it does not say so."""
-    from ..pictures import making_of
+    """Print how a picture was drawn. Raises ``PictureError`` where the picture does not hold it."""
+    from ..pictures.provenance import provenance_of
 
-    making = making_of(path)
+    provenance = provenance_of(path)
     if as_json:
-        print_json({"picture": path, **attrs.asdict(making)})
+        print_json({"picture": path, **attrs.asdict(provenance)})
     else:
-        _print(making)
+        _print(provenance)
 
 
-def _print(making: Making) -> None:
+def _print(provenance: Provenance) -> None:
     from rich.text import Text
 
-    last = making.seed + making.count - 1
+    last = provenance.seed + provenance.count - 1
     facts = {
-        "prompt": making.prompt,
-        "seed": str(making.seed) if making.count == 1 else f"{making.seed} to {last}, on one sheet",
-        **{name.replace("_", " "): str(value) for name, value in making.settings.items()},
-        "pathway": making.pathway,
-        "recipe": making.recipe,
-        "weights": f"sha256 {making.weights_sha256}" if making.weights_sha256 else "of no file",
-        "dtype": making.dtype,
-        **({"quantize": making.quantize} if making.quantize else {}),
-        **({"attention": making.attention} if making.attention else {}),
-        "device": making.device,
-        "janiform": making.janiform,
-        "torch": making.torch,
+        "prompt": provenance.prompt,
+        "seed": str(provenance.seed) if provenance.count == 1 else f"{provenance.seed} to {last}, on one sheet",
+        **{name.replace("_", " "): str(value) for name, value in provenance.settings.items()},
+        "pathway": provenance.pathway,
+        "recipe": provenance.recipe,
+        "weights": f"sha256 {provenance.weights_sha256}" if provenance.weights_sha256 else "from no file",
+        "dtype": provenance.dtype,
+        **({"quantize": provenance.quantize} if provenance.quantize else {}),
+        **({"attention": provenance.attention} if provenance.attention else {}),
+        "device": provenance.device,
+        "janiform": provenance.janiform,
+        "torch": provenance.torch,
     }
     rows = table("", "")
     rows.show_header = False

@@ -41,8 +41,12 @@ __all__ = [
 ImageTransform = Callable[["Image"], "Tensor"]
 """A PIL picture of any size in mode RGB to a float32 tensor [3, height, width], normalised for the part."""
 
-Choose = Callable[["Tensor"], "Tensor"]
-"""Logits [R, V] of R sequences to one code each [R]: guidance and sampling, which the sampler passes to a head."""
+
+class Choose(Protocol):
+    """Guidance and sampling, which a sampler gives to ``Head.sample``."""
+
+    def __call__(self, logits: Tensor, level: int) -> Tensor:
+        """Logits [R, V] of a code's ``level``, counted from 0, to one code for each of R rows, [R]."""
 
 
 class TilingConfig(Protocol):
@@ -177,7 +181,10 @@ class HeadConfig(Protocol):
 
 
 class Head(Protocol):
-    """An ``nn.Module`` that predicts the code of the next position."""
+    """An ``nn.Module`` that predicts the code of the next position.
+
+    Of a code with several levels, ``sample`` calls ``choose(logits, level)`` once per level, in order from 0.
+    """
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """Hidden states [R, H] to the logits of the first code [R, V]."""
@@ -186,7 +193,7 @@ class Head(Protocol):
         """Cross-entropy, in nats, of codes [R, d] given hidden states [R, H]; the count is R·d."""
 
     def sample(self, hidden: Tensor, choose: Choose) -> Tensor:
-        """Hidden states [R, H] to codes [R, d]; ``choose`` is called once per depth level with logits [R, V]."""
+        """Hidden states [R, H] to codes [R, d]. Where d is 1, samplers may call the head itself instead."""
 
 
 class BorrowerConfig(Protocol):

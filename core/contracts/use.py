@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ..compose import Plan
     from ..inference.api import Model
-    from ..inference.generate.images import OnCodes, OnStep
     from ..model.unified_model import UnifiedModel
     from ..recipe import Recipe
     from ..sequence.mask import Mask
@@ -31,13 +30,21 @@ __all__ = [
     "FormatConfig",
     "Kernel",
     "KernelConfig",
+    "OnCodes",
+    "OnStep",
     "Progress",
     "Sampler",
     "SamplerConfig",
 ]
 
 Progress = Callable[[str, int, int], None]
-"""Called with the current activity, the number of its steps that are done, and the number of all of them."""
+"""Called with what is being done, how much of it is done, and of how much."""
+
+OnStep = Callable[[int, int], None]
+"""Called with how much is done, and of how much."""
+
+OnCodes = Callable[["Tensor"], None]
+"""Called with the codes so far, int64 [B, N, d] on the model's device, −1 where none is drawn, which change later."""
 
 
 class SamplerConfig(Protocol):
@@ -45,7 +52,7 @@ class SamplerConfig(Protocol):
 
 
 class Sampler(Protocol):
-    """Draws pictures with a whole model; it may use ``janiform.generate_codes``."""
+    """Draws pictures with a whole model, for instance with ``janiform.generate_codes``."""
 
     def draw(
         self,
@@ -60,9 +67,10 @@ class Sampler(Protocol):
     ) -> Tensor:
         """Codes int64 [B, N, d] of one picture per prompt. ``overrides`` replace settings of the config.
 
-        ``on_codes`` is called after every step with all codes so far, whatever their order.
+        ``on_step`` is called with the steps that are done, and of how many; ``on_codes`` after every step with all
+        codes so far, in whatever order they are drawn.
 
-        Raises ``UsageError`` for an override that is not a setting of the sampler.
+        Raises ``UsageError`` for an override that the config does not declare.
         """
 
 

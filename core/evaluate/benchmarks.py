@@ -13,27 +13,27 @@ from ..contracts.factories import make
 from ..errors import Origin, Problem, UsageError
 
 FACTS = ("counts", "settings")
-"""Keys of a benchmark's result that are no groups of scores."""
+"""Keys of a benchmark's result that are not groups of scores."""
 
 SAMPLE = "sample"
-"""The preset of a benchmark that measures within seconds."""
+"""Name of the preset with which a benchmark takes seconds."""
 
 _SET = Origin("--set")
 
 
 def find_benchmark(name: str | None) -> Component:
-    """The benchmark of a name, or the only one. Raises ``UsageError`` where the choice is the user's."""
+    """The benchmark with a name, or the only one installed. Raises ``UsageError`` where there are several or none."""
     if name is not None:
         return registry().find("benchmark", name)
     known = registry().components("benchmark")
     if len({component.name for component in known}) != 1:
-        listed = ", ".join(component.name for component in known) or "none; plugins bring them"
-        raise UsageError(Problem("say which benchmark to measure with", hint=f"installed: {listed}"))
+        listed = ", ".join(component.name for component in known) or "none; install a plugin with one"
+        raise UsageError(Problem("name the benchmark to run", hint=f"installed: {listed}"))
     return known[-1]
 
 
 def build_benchmark(component: Component, settings: Mapping[str, Any] | None = None) -> Benchmark:
-    """A benchmark with some of its settings changed. Raises ``UsageError`` for all that are wrong."""
+    """A benchmark with some settings changed. Raises ``UsageError`` with all invalid settings."""
     from ..recipe.structure import Mistakes, structure
 
     try:
@@ -54,7 +54,7 @@ def settings_of(lines: Sequence[str]) -> dict[str, Any]:
             values |= tomllib.loads(line)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(
-                Problem(f"'{line}' is no TOML: {error}", origin=_SET, hint='like prompts=20 or name="text"')
+                Problem(f"'{line}' is not valid TOML: {error}", origin=_SET, hint='write prompts=20 or name="text"')
             ) from None
     return values
 

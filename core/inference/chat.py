@@ -1,4 +1,4 @@
-"""A conversation with a model, line after line: what is said, looked at and drawn is remembered until it is forgotten.
+"""A conversation with a model, turn by turn: texts, answers and pictures are remembered until it is cleared.
 
 chat = Chat(janiform.load("janus-mini"))
 chat.look("picture.png")
@@ -14,11 +14,13 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..contracts import OnStep
 from ..errors import Problem, UsageError
-from ..pictures import as_picture
+from ..pictures.read import as_picture
 from ..sequence.conversation import Content, Conversation, Look, Turn
-from .answering import LONGEST, answer_all, checked, making_room, prompt_of, seeds_of
-from .generate.prefix_cache import Past
+from .answering import DEFAULT_NEW_TOKENS, AnswerSettings, answer_all, retry_without, seeds_of
+from .generate.prefix_cache import PrefixCache
+from .prompts import check_text, prompt_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,54 +28,53 @@ if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
     from ..sequence.spans import Sequence as SpanSequence
     from .api import Model, PictureLike
-    from .drawing import OnStep
 
 
 class ContextError(UsageError):
-    """The conversation fills the model's context: there is no room for an answer."""
+    """The conversation fills the model's context, which has no room for an answer."""
 
 
 class Chat:
-    """A conversation that grows. What fails leaves it as it was.
+    """A conversation that grows. A call that raises leaves it unchanged.
 
-    Only what is new is read: the keys and values of all that went before are kept, as long as nothing else wants their
-    memory. After a change of the model's weights, ``forget``.
+    Only new text and pictures are read: the keys and values of the earlier turns are kept as long as their memory is
+    not needed for anything else. Call ``forget`` after a change of the model's weights.
 
     Args:
-        max_new_tokens: of an answer; fewer where the context has no room for so many.
-        temperature, top_p: of the answers; 0 gives the likeliest.
-        seed: of the first answer and of the first picture; every other one counts it up.
+        max_new_tokens: the most tokens of an answer; fewer where the context has no room for them.
+        temperature, top_p: how answers are sampled; temperature 0 is greedy.
+        seed: seed of the first answer and of the first picture, counted up by one for each further one.
     """
 
     def __init__(
         self,
         model: Model,
         *,
-        max_new_tokens: int = LONGEST,
+        max_new_tokens: int = DEFAULT_NEW_TOKENS,
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
     ) -> None:
         self.model = model
-        self._settings = {"temperature": temperature, "top_p": top_p}
-        self._longest = max_new_tokens
+        self._sampling: AnswerSettings = {"temperature": temperature, "top_p": top_p}
+        self._max_new_tokens = max_new_tokens
         self._seed = seed
         self._answers = self._drawings = 0
         self.forget()
 
     @property
     def conversation(self) -> Conversation | None:
-        """What was said so far; None before anything is."""
+        """The turns so far; None where there are none."""
         return Conversation(self._turns) if self._turns else None
 
     @property
     def waiting(self) -> int:
-        """Pictures that the model will see with what is said next."""
+        """The number of pictures that belong to the next user turn."""
         return len(self._looks)
 
     @property
     def context(self) -> int:
-        """Tokens that a conversation may have."""
+        """The most tokens of a conversation."""
         return self.model.model.plan.hidden.context
 
     def can(self, mode: str) -> bool:
@@ -81,32 +82,32 @@ class Chat:
         return any(shape.mode == mode for shape in self.model.model.plan.pathways.values())
 
     def forget(self) -> None:
-        """Start afresh."""
+        """Start a new conversation."""
         self._turns: tuple[Turn, ...] = ()
         self._looks: list[Look] = []
         self._drawn: Look | None = None
-        self._past = Past()
+        self._prefix = PrefixCache()
         self.left = self.context
 
     def look(self, picture: PictureLike) -> Image:
-        """Show the model a picture, together with what is said next; gives it as it will be seen.
+        """Add a picture to the next user turn; returns it as RGB.
 
         Raises ``PictureError`` where it cannot be read, ``UsageError`` where the model cannot look.
         """
-        seen = as_picture(picture)
-        self._looks.append(self._look(seen))
-        return seen
+        rgb = as_picture(picture)
+        self._looks.append(self._look(rgb))
+        return rgb
 
     def draw(self, prompt: str, *, on_step: OnStep | None = None, **settings: Any) -> Image:
-        """Draw a picture, and let the model see it with what is said next, if it can look.
+        """Draw a picture, and add it to the next user turn if the model can look.
 
-        Of several that are drawn one after another it sees the last. The prompt is no part of the conversation.
+        Only the last of several drawings is added. The prompt is not part of the conversation.
 
         Raises ``UsageError`` where the prompt is empty or too long, or the model cannot draw.
         """
         seed = self._seed + self._drawings
-        picture = making_room(
-            lambda: self.model.generate(prompt, seed=seed, on_step=on_step, **settings)[0], self._past
+        picture = retry_without(
+            self._prefix, lambda: self.model.generate(prompt, seed=seed, on_step=on_step, **settings)[0]
         )
         self._drawings += 1
         if self.can("look"):
@@ -116,20 +117,19 @@ class Chat:
         return picture
 
     def say(self, text: str) -> Iterator[str]:
-        """The answer to a text, in pieces as they come.
+        """Answer a text, piece by piece as the answer is generated.
 
-        What was answered is kept, also where it is no longer read to its end. What is answered with nothing is as if it
-        had not been said.
+        The answer so far is kept where the caller stops reading. A turn whose answer is empty is not kept.
 
         Raises:
             ContextError: there is no room for an answer.
-            UsageError: the text is empty, too long or no Unicode, or a setting out of range.
+            UsageError: the text is empty, too long or not valid Unicode, or a setting is out of range.
         """
-        text = checked(text, "text", self.context)
+        text = check_text(text, "text", self.context)
         if not text.strip():
-            raise UsageError("there is nothing to answer: say something")
-        seen: list[Content] = [piece for look in self._looks for piece in (look, "\n")]
-        turn = Turn("user", (*seen, text))
+            raise UsageError("the text is empty, so there is nothing to answer")
+        pictures: list[Content] = [piece for look in self._looks for piece in (look, "\n")]
+        turn = Turn("user", (*pictures, text))
         conversation = Conversation((*self._turns, turn))
         prompt = prompt_of(self.model.model, conversation)
         length = len(prompt)
@@ -137,37 +137,39 @@ class Chat:
         if room < 1:
             raise ContextError(
                 Problem(
-                    f"the conversation would have {length} tokens with this, and the model's context of "
+                    f"the conversation would have {length} tokens with this text, and the model's context of "
                     f"{self.context} has no room for an answer",
-                    hint="say less, or forget the conversation",
+                    hint="shorten the text, or start a new conversation",
                 )
             )
         return self._answer(conversation, prompt, room)
 
     def _answer(self, conversation: Conversation, prompt: SpanSequence, room: int) -> Iterator[str]:
-        said = ""
-        settings = {"max_new_tokens": min(self._longest, room), "past": self._past, **self._settings}
+        answer = ""
+        settings: AnswerSettings = {"max_new_tokens": min(self._max_new_tokens, room), **self._sampling}
         try:
-            for piece in _stream(self.model.model, prompt, self._seed + self._answers, **settings):
-                said += piece
+            for piece in _stream(self.model.model, prompt, self._seed + self._answers, settings, self._prefix):
+                answer += piece
                 yield piece
         finally:
-            if said.strip():
+            if answer.strip():
                 self._answers += 1
-                self._turns = (*conversation.turns, Turn("assistant", said.strip()))
+                self._turns = (*conversation.turns, Turn("assistant", answer.strip()))
                 self._looks, self._drawn = [], None
-                self.left = max(0, room - len(self.model.model.processor.text.encode(said)) - 1)
+                self.left = max(0, room - len(self.model.model.processor.text.encode(answer)) - 1)
 
     def _look(self, picture: Image) -> Look:
         return Look(picture, self.model.pathway("look"))
 
 
-class _Stopped(Exception):  # noqa: N818 - no error: nobody reads on
+class _Stopped(Exception):  # noqa: N818 - not an error: the caller stopped reading
     pass
 
 
-def _stream(model: UnifiedModel, prompt: SpanSequence, seed: int, **settings: Any) -> Iterator[str]:
-    """The answer in pieces: it runs beside its reader, and ends where that one stops reading."""
+def _stream(
+    model: UnifiedModel, prompt: SpanSequence, seed: int, settings: AnswerSettings, prefix: PrefixCache
+) -> Iterator[str]:
+    """The pieces of an answer, generated in a thread that ends when the caller stops reading."""
     pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
     stopped = threading.Event()
 
@@ -178,7 +180,7 @@ def _stream(model: UnifiedModel, prompt: SpanSequence, seed: int, **settings: An
 
     def work() -> None:
         try:
-            answer_all(model, [prompt], seeds_of(seed, 1, "answers"), on_text=hand_on, **settings)
+            answer_all(model, [prompt], seeds_of(seed, 1, "answers"), settings, on_text=hand_on, prefix=prefix)
         except _Stopped:
             return
         except BaseException as error:

@@ -1,19 +1,20 @@
-"""Pictures for prompts, in rounds that fit into memory, with previews of those that are on their way.
+"""Pictures for prompts, in rounds that fit into memory, with previews while they are drawn.
 
 B pictures of a round    N codes of a picture    d depth of a code
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from PIL import Image
 from torch import Tensor
 
+from ..contracts import OnCodes, OnStep
 from ..errors import UsageError
-from ..pictures import to_pil
+from ..pictures.sheet import to_pil
 from .generate import decode_codes, sampler_of
 from .generate.preview import filled
 from .memory import MemoryPlan
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 @frozen(eq=False)
 class Preview:
-    """Pictures that are being drawn.
+    """Pictures while they are drawn.
 
-    ``first``: the number of the first among all that were asked for. ``codes``: int64 [B, N, d], −1 where none is drawn
-    yet. ``done`` codes of each are drawn, ``of`` so many. ``pictures``: what they would look like if the rest went on
-    like the nearest that is drawn.
+    ``first``: the number of the first among all pictures of the call. ``codes``: int64 [B, N, d], −1 where none is
+    drawn yet. ``done``: how many codes of each picture are drawn, out of ``of``. ``pictures``: the codes decoded, where
+    a missing code is replaced by the nearest one that is drawn.
     """
 
     first: int
@@ -39,10 +40,17 @@ class Preview:
     pictures: list[Image.Image]
 
 
-OnStep = Callable[[int, int], None]
-"""Called with how much is drawn, and of how much, counted in codes of all pictures."""
-
 OnPreview = Callable[[Preview], None]
+
+
+@frozen
+class DrawingEvents:
+    """What is called while pictures are drawn; see ``Model.generate``."""
+
+    on_step: OnStep | None = None
+    on_preview: OnPreview | None = None
+    preview_every: int | None = None
+    """Codes between two previews; None is one row of the picture."""
 
 
 def draw_all(
@@ -51,37 +59,36 @@ def draw_all(
     seeds: Sequence[int],
     plan: MemoryPlan,
     pathway: str,
-    settings: dict[str, Any],
-    *,
-    on_step: OnStep | None = None,
-    on_preview: OnPreview | None = None,
-    preview_every: int | None = None,
+    settings: Mapping[str, Any],
+    events: DrawingEvents,
 ) -> list[Image.Image]:
-    """One picture for each prompt, by the recipe's sampler and in the rounds of the plan.
-
-    ``preview_every``: steps between two previews; None is a row of the picture. Raises ``UsageError``.
-    """
+    """One picture for each prompt, by the recipe's sampler and in the rounds of the plan. Raises ``UsageError``."""
     sampler = sampler_of(model.plan, pathway)
     pictures: list[Image.Image] = []
     for part in plan.parts:
-        more = dict(settings)
-        if on_preview is not None:
-            more["on_codes"] = _previews(model, pathway, part.start, on_preview, preview_every, plan.decoded)
-        report = None if on_step is None else _counted(on_step, part, len(rows))
-        codes = sampler.draw(model, rows[part], pathway=pathway, seeds=seeds[part], on_step=report, **more)
-        pictures += _shown(model, codes, pathway, plan.decoded)
+        codes = sampler.draw(
+            model,
+            rows[part],
+            pathway=pathway,
+            seeds=seeds[part],
+            on_step=_counted(events.on_step, part, len(rows)),
+            on_codes=_previews(model, pathway, part.start, events, plan.decoded),
+            **settings,
+        )
+        pictures += _decoded(model, codes, pathway, plan.decoded)
     return pictures
 
 
-def _previews(
-    model: UnifiedModel, pathway: str, first: int, on_preview: OnPreview, every: int | None, decoded: int
-) -> Callable[[Tensor], None]:
+def _previews(model: UnifiedModel, pathway: str, first: int, events: DrawingEvents, at_once: int) -> OnCodes | None:
+    on_preview = events.on_preview
+    if on_preview is None:
+        return None
     shape = model.plan.pathways[pathway].codes
     assert shape is not None  # a pathway that draws has codes
     grid = shape.grid
-    every = grid.width if every is None else every
+    every = grid.width if events.preview_every is None else events.preview_every
     if every < 1:
-        raise UsageError(f"preview_every is at least 1, not {every}")
+        raise UsageError(f"preview_every must be at least 1, not {every}")
     steps = 0
 
     def on_codes(codes: Tensor) -> None:
@@ -90,18 +97,20 @@ def _previews(
         if steps % every:
             return
         done = int((codes[0] >= 0).all(-1).sum())
-        if done < grid.size:  # else the pictures themselves are next
-            pictures = _shown(model, filled(codes, grid), pathway, decoded)
+        if done < grid.size:  # the finished pictures follow at once
+            pictures = _decoded(model, filled(codes, grid), pathway, at_once)
             on_preview(Preview(first, codes.clone(), done, grid.size, pictures))
 
     return on_codes
 
 
-def _shown(model: UnifiedModel, codes: Tensor, pathway: str, decoded: int) -> list[Image.Image]:
-    return [to_pil(pixels) for pixels in decode_codes(model, codes, pathway=pathway, at_once=decoded)]
+def _decoded(model: UnifiedModel, codes: Tensor, pathway: str, at_once: int) -> list[Image.Image]:
+    return [to_pil(pixels) for pixels in decode_codes(model, codes, pathway=pathway, at_once=at_once)]
 
 
-def _counted(on_step: OnStep, part: slice, pictures: int) -> OnStep:
-    """Codes of the pictures of this round, and of those before it, out of all."""
+def _counted(on_step: OnStep | None, part: slice, pictures: int) -> OnStep | None:
+    """Progress over all pictures of the call from that of one round, which draws the pictures of ``part``."""
+    if on_step is None:
+        return None
     together = min(part.stop, pictures) - part.start
     return lambda done, of: on_step(part.start * of + done * together, pictures * of)

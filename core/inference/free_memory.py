@@ -1,4 +1,4 @@
-"""How many bytes can still be allocated, as the system says it."""
+"""Free memory of a device, as the system reports it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path, PurePosixPath
 import torch
 
 UNKNOWN = 16 << 30
-"""Taken for free where the system does not say: enough not to turn away what may well fit."""
+"""Assumed where the system does not report it: enough not to refuse what may well fit."""
 
 _ROOT = Path("/")
 
 
 def free_memory(device: torch.device, weights: int = 0) -> int:
-    """Bytes that can still be allocated on a device, without what its limits (control groups) keep from the process.
+    """Bytes that can still be allocated on a device, within the limits (control groups) of the process.
 
     ``weights``: bytes of a model that is loaded. On the CPU they may be mapped from their file: the system counts such
-    pages as available, and whoever took them would have the model read from the disk again and again.
+    pages as available, but if they were taken, the model would be read from the disk again and again.
     """
     if device.type == "cuda":
-        # What torch's allocator has put aside is free to whoever asks torch for it.
+        # Memory that torch's allocator has reserved is free for new tensors.
         aside = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + aside
     if device.type == "mps":
@@ -30,11 +30,11 @@ def free_memory(device: torch.device, weights: int = 0) -> int:
 
 
 def free_on_cpu(weights: int = 0, root: Path = _ROOT) -> int:
-    """``free_memory`` of the CPU; ``root`` is where the system's own files are found."""
+    """``free_memory`` of the CPU; ``root`` is the folder that holds ``proc`` and ``sys``."""
     available = _figure(root / "proc/meminfo", "MemAvailable:", 1024)
     if available is None:
         try:
-            # Outside of Linux the system tells what there is, of which others have some.
+            # Outside Linux the system reports the total only, of which other programs use some.
             available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
         except (ValueError, OSError, AttributeError):
             return UNKNOWN
@@ -47,7 +47,7 @@ def free_on_cpu(weights: int = 0, root: Path = _ROOT) -> int:
 
 
 def _within_groups(root: Path) -> Iterator[int]:
-    """What each control group above the process leaves, in both versions of them."""
+    """The bytes that each control group above the process leaves free, in versions 1 and 2."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -66,14 +66,14 @@ def _within_groups(root: Path) -> Iterator[int]:
             limit, used = _figure(folder / names[0]), _figure(folder / names[1])
             if limit is None or used is None:
                 continue
-            # The cache of files is given back when memory runs short.
+            # The page cache is released when memory runs short.
             stat = folder / "memory.stat"
             cached = sum(_figure(stat, f"{names[2]}{kind}_file ") or 0 for kind in ("inactive", "active"))
             yield limit - max(0, used - cached)
 
 
 def _figure(file: Path, begin: str = "", unit: int = 1) -> int | None:
-    """The number on the first line that begins so; None where there is none, as where a limit is ``max``."""
+    """The number on the first line with this beginning; None where there is none, as where a limit is ``max``."""
     try:
         line = next(line for line in file.read_text().splitlines() if line.startswith(begin))
         return int(line.removeprefix(begin).split()[0]) * unit

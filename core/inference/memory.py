@@ -1,4 +1,4 @@
-"""How many pictures or answers fit into memory at once: planned from sizes, never found out by running out."""
+"""How many pictures or answers fit into memory at once, planned from sizes before anything is computed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from weakref import WeakKeyDictionary
 
 import torch
 from attrs import evolve, frozen
+from torch import nn
 
 from ..errors import ResourceError
-from ..measure.needs import Needs, measure_needs
+from ..measure.needs import Needs, measure_needs, without_weights
+from ..storage.quantize import Int4Linear, Int8Linear
 from ..units import size
 from .free_memory import free_memory
 
@@ -20,26 +22,26 @@ if TYPE_CHECKING:
     from ..sequence.spans import Sequence as SpanSequence
 
 MOST = 64
-"""Rows that keep a device busy with a small model; a large one meets the limit of memory first."""
+"""The most pictures or answers per round: enough to keep a device busy with a small model."""
 
 DECODED_AT_ONCE = 16
-"""Pictures: more together are not decoded faster."""
+"""The most pictures decoded together: more are not faster."""
 
 _SHARE = 0.95
-"""Of the free memory that is used; other programs want a little, and memory is handed out in blocks."""
+"""The share of the free memory that is used; other programs need some, and memory is allocated in blocks."""
 
 _SLACK = 1.25
-"""What kernels take for themselves beside the tensors they give, as a factor."""
+"""Factor for the workspace of kernels beside the tensors that they return."""
 
 _KERNELS = {"cpu": 64 << 20, "cuda": 256 << 20}
-"""What the first kernels take once: buffers of matrix products and convolutions."""
+"""Bytes that the first kernels allocate once: buffers of matrix products and convolutions."""
 
 _MASK = 8
-"""Bytes for every pair of positions of a prompt: the mask, as booleans while it is put together and as numbers."""
+"""Bytes per pair of positions of a prompt: the mask, as booleans while it is built and as numbers."""
 
 
 @frozen
-class Demand:
+class MemoryEstimate:
     """Bytes that some rows together take beside the weights: keys and values, and activations at their peak."""
 
     cache: int
@@ -52,11 +54,11 @@ class Demand:
 
 @frozen
 class MemoryPlan:
-    """What is done together, and what it takes. ``str`` gives a sentence.
+    """How many pictures or answers are generated together, and the memory it takes. ``str`` gives a sentence.
 
-    ``what``: "pictures" or "answers". ``at_once``: of the ``total``, in one round; the last round may have fewer.
-    ``decoded``: pictures to decode at once. ``cache`` and ``work``: bytes that a full round takes, at its peak;
-    ``weights``: those of the model; ``free``: what is free beside them.
+    ``what``: "pictures" or "answers". ``at_once``: how many of the ``total`` per round; the last round may have fewer.
+    ``decoded``: pictures to decode at once. ``cache`` and ``work``: bytes that a full round takes at its peak;
+    ``weights``: bytes of the model's weights; ``free``: bytes that are free beside them.
     """
 
     what: str
@@ -78,23 +80,23 @@ class MemoryPlan:
         return (slice(start, start + self.at_once) for start in range(0, self.total, self.at_once))
 
     def __str__(self) -> str:
-        once = f"{self.total} {self.what if self.total > 1 else self.what[:-1]}"
-        how = f"{once} in {self.rounds} rounds of {self.at_once}" if self.rounds > 1 else f"{once} at once"
+        count = f"{self.total} {self.what if self.total > 1 else self.what[:-1]}"
+        rounds = f"{count} in {self.rounds} rounds of {self.at_once}" if self.rounds > 1 else f"{count} at once"
         return (
-            f"{how}: {size(self.cache)} for keys and values, {size(self.work)} to compute with, beside "
+            f"{rounds}: {size(self.cache)} for keys and values, {size(self.work)} to compute with, beside "
             f"{size(self.weights)} of weights; {size(self.free)} free"
         )
 
 
 OnPlan = Callable[[MemoryPlan], None]
-"""Called once with what is planned, before any work."""
+"""Called once with the plan, before anything is computed."""
 
 
-def drawing_planned(
+def memory_for_drawing(
     model: UnifiedModel, rows: Sequence[SpanSequence], pathway: str, *, guided: bool, previews: bool = False
 ) -> MemoryPlan:
-    """``plan_drawing`` for a model and a prompt for each picture, with the memory that is free now."""
-    needs = needs_of(model)
+    """``plan_drawing`` for a model and one prompt per picture, with the memory that is free now."""
+    needs = memory_needs(model)
     return plan_drawing(
         needs,
         pathway,
@@ -109,13 +111,13 @@ def drawing_planned(
     )
 
 
-def answers_planned(model: UnifiedModel, rows: Sequence[SpanSequence], more: int) -> MemoryPlan:
+def memory_for_answers(model: UnifiedModel, rows: Sequence[SpanSequence], more: int) -> MemoryPlan:
     """``plan_answers`` for a model and its prompts, with the memory that is free now."""
-    needs = needs_of(model)
+    needs = memory_needs(model)
     looks: dict[str, int] = {}
     for row in rows:
-        seen = [span.pathway or "" for span in row.spans if span.kind != "text"]
-        looks |= {name: max(looks.get(name, 0), seen.count(name)) for name in seen}
+        pathways = [span.pathway or "" for span in row.spans if span.kind != "text"]
+        looks |= {name: max(looks.get(name, 0), pathways.count(name)) for name in pathways}
     return plan_answers(
         needs,
         answers=len(rows),
@@ -127,17 +129,33 @@ def answers_planned(model: UnifiedModel, rows: Sequence[SpanSequence], more: int
     )
 
 
-_KNOWN: WeakKeyDictionary[UnifiedModel, tuple[torch.dtype, Needs]] = WeakKeyDictionary()
+_NEEDS: WeakKeyDictionary[UnifiedModel, tuple[torch.dtype, Needs]] = WeakKeyDictionary()
+"""The needs of models that were measured, with the data type that they had then."""
 
 
-def needs_of(model: UnifiedModel) -> Needs:
-    """What a model takes: activations from its plan, found once, and the weights that it really has."""
-    tensors = {*model.parameters(), *model.buffers()}
+def memory_needs(model: UnifiedModel) -> Needs:
+    """What a model takes: activations traced once through its own modules, and the weights that it has now."""
     dtype = next((tensor.dtype for tensor in model.parameters() if tensor.is_floating_point()), torch.float32)
-    known = _KNOWN.get(model)
-    if known is None or known[0] != dtype:
-        known = _KNOWN[model] = dtype, measure_needs(model.plan, dtype)
-    return evolve(known[1], weights=sum(tensor.nbytes for tensor in tensors))
+    measured = _NEEDS.get(model)
+    if measured is None or measured[0] != dtype:
+        measured = _NEEDS[model] = dtype, measure_needs(model.plan, dtype, _unquantized(model))
+    tensors = {*model.parameters(), *model.buffers()}
+    return evolve(measured[1], weights=sum([tensor.nbytes for tensor in tensors]))
+
+
+def _unquantized(model: UnifiedModel) -> dict[str, nn.Module]:
+    """The model's modules without weights, and with linear layers where it has quantised ones.
+
+    A quantised weight that is widened for a product would otherwise be counted for every position.
+    """
+    copies = without_weights(model.built_parts())
+    for root in copies.values():
+        for name, layer in list(root.named_modules()):
+            if isinstance(layer, Int8Linear | Int4Linear):
+                outputs, inputs = layer.weight.shape
+                bias = layer.bias is not None
+                root.set_submodule(name, nn.Linear(inputs, outputs, bias, device="meta", dtype=layer.scale.dtype))
+    return copies
 
 
 def plan_drawing(
@@ -153,12 +171,12 @@ def plan_drawing(
     device: str = "cpu",
     previews: bool = False,
 ) -> MemoryPlan:
-    """How to draw ``pictures`` whose longest prompt has so many positions, with ``free`` bytes.
+    """Plan to draw ``pictures`` whose longest prompt has ``longest`` positions, with ``free`` bytes.
 
     Args:
-        codes: of one picture.
-        guided: every picture has a second row, which does without the prompt.
-        prompts: different ones; each is read once, and once more blanked.
+        codes: the number of codes of one picture.
+        guided: every picture has a second, unconditional row.
+        prompts: the number of distinct prompts; each is read once, and once more blanked.
         previews: pictures are decoded while others are drawn.
 
     Raises:
@@ -166,9 +184,9 @@ def plan_drawing(
     """
     twice = 2 if guided else 1
     pixels = needs.pixels[pathway]
-    done = pictures * pixels if device == "cpu" else 0  # finished ones, a byte a value; they are kept on the host
+    done = pictures * pixels if device == "cpu" else 0  # finished pictures, one byte per value, are kept on the host
 
-    def demand(count: int, decoded: int) -> Demand:
+    def estimate(count: int, decoded: int) -> MemoryEstimate:
         rows = count * twice
         read = min(count, prompts) * twice
         cache = rows * (longest + codes) * needs.cache
@@ -178,32 +196,32 @@ def plan_drawing(
         copying = once + rows * longest * needs.cache // needs.layers
         stepping = int(_SLACK * rows * needs.code[pathway]) + count * codes * 8
         decoding = int(_SLACK * decoded * needs.decode[pathway]) + 2 * count * pixels * needs.number
-        return Demand(cache, done + max(reading, copying, stepping, decoding - (0 if previews else cache)))
+        return MemoryEstimate(cache, done + max(reading, copying, stepping, decoding - (0 if previews else cache)))
 
     advice = ["shorten the prompt"] if longest > codes // 4 else []
     if guided:
         advice.append("draw with guidance 1, which halves the keys and values")
-    return _fitted("pictures", pictures, demand, needs, free, device, advice)
+    return _fitted("pictures", pictures, estimate, needs, free, device, advice)
 
 
 def plan_answers(
     needs: Needs, *, answers: int, longest: int, more: int, looks: dict[str, int], free: int, device: str = "cpu"
 ) -> MemoryPlan:
-    """How to give ``answers`` of up to ``more`` tokens to prompts of up to ``longest`` positions, with ``free`` bytes.
+    """Plan ``answers`` of up to ``more`` tokens to prompts of up to ``longest`` positions, with ``free`` bytes.
 
     ``looks``: the most pictures that one prompt has, by pathway. Raises ``ResourceError`` where not even one fits.
     """
 
-    def demand(count: int, _: int) -> Demand:
+    def estimate(count: int, _: int) -> MemoryEstimate:
         cache = count * (longest + more) * needs.cache
         seeing = int(_SLACK * count * sum(pictures * needs.look[name] for name, pictures in looks.items()))
         stepping = int(_SLACK * count * needs.answer)
-        return Demand(cache, max(_reading(needs, count, longest), seeing, stepping))
+        return MemoryEstimate(cache, max(_reading(needs, count, longest), seeing, stepping))
 
     advice = ["shorten the prompt", "lower max_new_tokens"]
     if any(looks.values()):
         advice.append("ask about fewer pictures")
-    return _fitted("answers", answers, demand, needs, free, device, advice)
+    return _fitted("answers", answers, estimate, needs, free, device, advice)
 
 
 def check_weights(
@@ -214,15 +232,15 @@ def check_weights(
     name: str = "the model",
     quantize: str | None = None,
 ) -> None:
-    """Raises ``ResourceError`` where weights of so many bytes do not fit, with what would help."""
+    """Raise ``ResourceError``, with advice, where weights of ``needed`` bytes do not fit into ``free`` bytes."""
     if needed <= free:
         return
     kind = f"{str(dtype).removeprefix('torch.')}{' and ' + quantize if quantize else ''}"
-    ways = [f"load it as bfloat16, which takes {size(needed // 2)}"] if dtype.itemsize > 2 and not quantize else []
-    ways += [] if quantize == "int4" else ["quantize it to int4" if quantize else "quantize it to int8 or int4"]
+    advice = [f"load it as bfloat16, which takes {size(needed // 2)}"] if dtype.itemsize > 2 and not quantize else []
+    advice += [] if quantize == "int4" else ["quantize it to int4" if quantize else "quantize it to int8 or int4"]
     raise ResourceError(
         f"the weights of {name} take {size(needed)} as {kind}, and {size(free)} are free on the device '{device}': "
-        + ", ".join([*ways, "free memory"])
+        + ", ".join([*advice, "free memory"])
         + ", or use another device"
     )
 
@@ -234,38 +252,38 @@ def _reading(needs: Needs, rows: int, longest: int) -> int:
 def _fitted(
     what: str,
     total: int,
-    demand: Callable[[int, int], Demand],
+    estimate: Callable[[int, int], MemoryEstimate],
     needs: Needs,
     free: int,
     device: str,
     advice: list[str],
 ) -> MemoryPlan:
     """The fewest rounds, of equal size, that fit."""
-    room = int(_SHARE * free) - _KERNELS.get(device.partition(":")[0], 0)
+    available = int(_SHARE * free) - _KERNELS.get(device.partition(":")[0], 0)
 
-    def fits(count: int) -> tuple[int, Demand] | None:
+    def fits(count: int) -> tuple[int, MemoryEstimate] | None:
         for decoded in range(min(count, DECODED_AT_ONCE), 0, -1):
-            wanted = demand(count, decoded)
-            if wanted.total <= room:
-                return decoded, wanted
+            needed = estimate(count, decoded)
+            if needed.total <= available:
+                return decoded, needed
         return None
 
     most = min(total, MOST)
     while most > 1 and fits(most) is None:
         most -= 1
     at_once = ceil(total / ceil(total / most))
-    found = fits(at_once)
-    if found is None:
-        raise ResourceError(_refusal(what[:-1], demand(1, 1), needs, free, device, advice))
-    decoded, wanted = found
-    return MemoryPlan(what, total, at_once, decoded, wanted.cache, wanted.work, needs.weights, free)
+    fitting = fits(at_once)
+    if fitting is None:
+        raise ResourceError(_refusal(what[:-1], estimate(1, 1), needs, free, device, advice))
+    decoded, needed = fitting
+    return MemoryPlan(what, total, at_once, decoded, needed.cache, needed.work, needs.weights, free)
 
 
-def _refusal(what: str, one: Demand, needs: Needs, free: int, device: str, advice: list[str]) -> str:
+def _refusal(what: str, one: MemoryEstimate, needs: Needs, free: int, device: str, advice: list[str]) -> str:
     smaller = ["load the model as bfloat16"] if needs.number > 2 else []
-    ways = [*advice, *smaller, "free memory, or use another device"]
+    advice = [*advice, *smaller, "free memory, or use another device"]
     return (
         f"not even one {what} fits into memory: it takes {size(one.cache)} for keys and values and {size(one.work)} to "
         f"compute with, and {size(free)} are free on the device '{device}' beside {size(needs.weights)} of weights: "
-        + "; ".join(ways)
+        + "; ".join(advice)
     )

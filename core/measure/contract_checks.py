@@ -1,4 +1,4 @@
-"""Does each part give what its config declares? Told on the meta device, before anything is trained with it."""
+"""Checks that each part returns what its config declares, on the meta device, before training."""
 
 from __future__ import annotations
 
@@ -12,47 +12,48 @@ from ..compose.diagnostics import Diagnostics
 from ..compose.plan import PartPlan, Plan
 from ..contracts.factories import missing_names
 from ..errors import CompositionError
+from ..model.meta import MetaShapes
 from ..model.modules import build_modules
 from ..ports import Codes, Features, Hidden, Logits
 from ..sequence.mask import Mask
 from .costs import pixels_of
 
 _POSITIONS = 3
-"""Of text and states, where the length is not the part's to say."""
+"""Length of texts and states in the checks, where the part does not set it."""
 
 Trial = tuple[str, Callable[[], Any], tuple[int, ...]]
-"""What is called, how, and the shape that its result must have."""
+"""Name of a method, a call of it, and the shape that its result must have."""
 
 
-def check_promises(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -> None:
-    """Call every part of a plan on the meta device, and compare what it gives with the port that it declares.
+def check_contracts(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -> None:
+    """Call every part of a plan on the meta device, and compare the results with the ports that it declares.
 
-    ``modules`` are those of the plan on the meta device, which are built where they are not given. A part that cannot
-    run there, because it asks for values, is left to the first real batch.
+    ``modules`` are the plan's modules on the meta device; they are built where not given. A part that cannot run
+    there, because it needs values, is not checked.
 
-    Raises ``CompositionError`` with every part that gives something else.
+    Raises ``CompositionError`` with every part whose results differ.
     """
     modules = build_modules(plan, device="meta") if modules is None else modules
     diagnostics = Diagnostics(plan.recipe)
     for path, module in modules.items():
         part = plan.parts[path]
-        blame = f"{part.use.component.reference}, from {part.use.component.provider},"
+        source = f"{part.use.component.reference}, from {part.use.component.provider},"
         if missing := missing_names(part.use.kind, module):
-            diagnostics.add(path, f"{blame} makes a {type(module).__name__}, {missing}", "mend the plugin")
+            diagnostics.add(path, f"{source} makes a {type(module).__name__}, {missing}", "fix the plugin")
             continue
-        for name, call, wanted in _trials(plan, part, module):
+        for name, call, expected in _trials(plan, part, module):
             try:
-                with torch.no_grad(), torch.device("meta"):
-                    given = call()
+                with torch.no_grad(), torch.device("meta"), MetaShapes():
+                    result = call()
             except Exception:  # any plugin's code runs here, and it may need real values
                 continue
-            said = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
-            if said != list(wanted):
+            returned = list(result.shape) if isinstance(result, Tensor) else type(result).__name__
+            if returned != list(expected):
                 diagnostics.add(
                     path,
-                    f"{blame} declares {part.output}, but {name} of its module gives {said} where that is "
-                    f"{list(wanted)}",
-                    "mend the plugin; `janiform.testing` tests what parts promise",
+                    f"{source} declares {part.output}, but {name} of its module returns {returned}, "
+                    f"expected {list(expected)}",
+                    "fix the plugin; `janiform.testing` checks parts against their contracts",
                 )
     if diagnostics.problems:
         raise CompositionError(diagnostics.problems)

@@ -1,4 +1,4 @@
-"""What a composed model costs, before it exists: parameters, memory and arithmetic, read off the meta device."""
+"""Costs of a composed model without its weights: parameters, memory and FLOPs, measured on the meta device."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..ports import Codes, Features, Hidden
 from . import flops
 
 BYTES = {"bf16": 2, "fp32": 4}
-"""Bytes of one value by the short name of its type."""
+"""Bytes of one value by the short name of its data type."""
 
 
 @frozen
 class PartCosts:
-    """Sizes of one part. ``buffers`` are values that are saved with the weights but not trained."""
+    """Sizes of one part, in values. ``buffers`` are saved with the weights but not trained."""
 
     parameters: int
     trainable: int
@@ -30,12 +30,12 @@ class PartCosts:
 
 @frozen
 class PathwayCosts:
-    """What one picture costs in a pathway. FLOPs without those of attending to the keys that came before.
+    """Costs of one picture in a pathway, in FLOPs, without attention to earlier positions.
 
-    ``tokens``: positions in the sequence, of one of at most ``tiles`` that a picture is cut into. ``pixels``: height
-    and width of what the pathway sees. ``look``: encoder (or tokenizer), adapter and backbone, for a pathway that
-    looks; of one tile. ``code``: backbone, head, embedding and adapter for one code, one row (guidance takes two), and
-    ``decode``: codes to pixels, for one that draws.
+    ``tokens``: positions of one tile in the sequence; a picture has at most ``tiles``. ``pixels``: height and width of
+    the pathway's input. ``look``: encoder (or tokenizer), adapter and backbone for one tile, where the pathway looks.
+    ``code``: backbone, head, embedding and adapter for one code of one row (guidance takes two rows), and ``decode``:
+    codes to pixels, where it draws.
     """
 
     tokens: int
@@ -48,9 +48,9 @@ class PathwayCosts:
 
 @frozen
 class Costs:
-    """The costs of a plan. Parts are keyed by the paths of owners, so that a shared part is counted once.
+    """The costs of a plan. Parts are keyed by the path of their owner, so a shared part counts once.
 
-    ``text_token``: FLOPs of one text token with its logits; ``attention``: FLOPs that every earlier key adds to it.
+    ``text_token``: FLOPs of one text token with its logits; ``attention``: FLOPs per earlier position.
     """
 
     parts: Mapping[str, PartCosts]
@@ -67,7 +67,7 @@ class Costs:
         return (self.parameters + self.buffers) * BYTES[dtype]
 
     def kv_bytes(self, positions: int | None = None, dtype: str = "bf16") -> int:
-        """Bytes of one sequence's keys and values, over the whole context unless said otherwise."""
+        """Bytes of the keys and values of one sequence; over the whole context by default."""
         return (self.context if positions is None else positions) * self.kv_values * BYTES[dtype]
 
     def as_dict(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Costs:
 
 
 def measure(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -> Costs:
-    """Costs of a plan, from modules on the meta device, which are built where they are not given.
+    """Costs of a plan, from its modules on the meta device; they are built where not given.
 
     Raises ``CompositionError`` where a factory fails.
     """
@@ -113,7 +113,7 @@ def _sizes(module: nn.Module) -> PartCosts:
 
 @frozen
 class PictureFlops:
-    """FLOPs of one picture in each part of a pathway, forward; 0 for a part that it does not have.
+    """Forward FLOPs of one picture in each part of a pathway; 0 for parts that it does not have.
 
     ``see``: the encoder, or the tokenizer from pixels to codes. ``predict``: the head, over all codes. ``decode``: the
     tokenizer from codes to pixels.
@@ -127,7 +127,7 @@ class PictureFlops:
 
 
 def picture_flops(plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> PictureFlops:
-    """What a picture costs in the parts of a pathway, counted on modules that are on the meta device."""
+    """FLOPs of a picture in the parts of a pathway, from modules on the meta device."""
     shape = plan.pathways[name]
 
     def module(role: str) -> Any:
@@ -175,6 +175,6 @@ def _over_codes(module: nn.Module, call: Any, codes: Codes) -> int:
 
 
 def pixels_of(shape: PathwayShape) -> tuple[int, int]:
-    """Height and width of the pixels that a pathway makes of a picture, from one that it is given."""
+    """Height and width of a pathway's input pixels, from transforming one picture."""
     _, height, width = shape.transform()(Image.new("RGB", (32, 32))).shape
     return height, width

@@ -1,4 +1,4 @@
-"""Everything about a recipe that can be known before weights exist: whether it fits, what it costs, what is trained."""
+"""Examination of a recipe without weights: whether its parts fit, what it costs, what each stage trains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..compose.selectors import select
 from ..errors import CompositionError, JaniformError, Problem
 from ..model.lora import adaptable
 from ..model.modules import build_modules
-from .contract_checks import check_promises
+from .contract_checks import check_contracts
 from .costs import Costs, measure
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @frozen
 class Examination:
-    """A recipe that fits.
+    """The results for a recipe whose parts fit.
 
-    ``modules``: of all parts by path, on the meta device. ``trained``: parameters that each stage trains, by its name.
+    ``modules``: all parts by path, on the meta device. ``trained``: name of a stage -> number of trained parameters.
     """
 
     plan: Plan
@@ -37,26 +37,26 @@ class Examination:
 
 
 def examine(recipe: Recipe) -> Examination:
-    """Compose a recipe, build it on the meta device, see that its parts keep their ports, match the stages' selectors.
+    """Compose a recipe, build it on the meta device, check its parts' contracts and its stages' selectors.
 
     Raises ``CompositionError`` with all problems.
     """
     plan = compose(recipe)
     modules = build_modules(plan, device="meta")
-    check_promises(plan, modules)
+    check_contracts(plan, modules)
     return Examination(plan, modules, measure(plan, modules), trained(plan, modules))
 
 
 def trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
-    """How many parameters each stage trains, by its name.
+    """Number of parameters that each stage trains, by its name.
 
-    Raises ``CompositionError`` with every selector that matches none.
+    Raises ``CompositionError`` with every selector that matches no parameter.
     """
     sizes = {f"{path}.{name}": p.numel() for path, module in modules.items() for name, p in module.named_parameters()}
     diagnostics = Diagnostics(plan.recipe)
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     problems: list[Problem] = []
-    for name in plan.recipe.training.stages or plan.recipe.stages:  # others may be left from what it extends
+    for name in plan.recipe.training.stages or plan.recipe.stages:  # a recipe that is extended may have further stages
         stage = plan.recipe.stages[name]
         try:
             chosen = select(sizes, stage.train, plan.shared)
@@ -74,8 +74,8 @@ def trained(plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, int]:
             ]
             continue
         rank = 0 if stage.lora is None else stage.lora.rank
-        found[stage.name] = sum(sizes[name] for name in chosen)
-        found[stage.name] += sum(rank * sum(layer.weight.shape) for layer in layers.values())
+        counts[stage.name] = sum(sizes[name] for name in chosen)
+        counts[stage.name] += sum(rank * sum(layer.weight.shape) for layer in layers.values())
     if problems:
         raise CompositionError(problems)
-    return found
+    return counts

@@ -6,31 +6,46 @@ hundredth of the whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
+from ..model.meta import MetaShapes
 from ..sequence.mask import Mask
 
 
 def count(call: Callable[[], Any]) -> int | None:
-    """What a call on meta tensors computes; None where the code cannot run on them, as when it asks for a value."""
+    """FLOPs of a call on meta tensors; None where it cannot run on them, as when it needs a value."""
+    counter = _Counter()
     try:
-        with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), torch.device("meta"), counter:
             call()
-    except Exception:  # any plugin's code runs here, and whatever it raises means the same: count by the closed form
+    except Exception:  # a plugin's code may raise anything; the closed form is used then
         return None
-    return int(counter.get_total_flops())
+    return counter.total
+
+
+class _Counter(MetaShapes):  # type: ignore[no-untyped-call]  # torch's own class has no types
+    """Sum torch's own formulas over the operations that have one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def after(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.total += int(formula(*args, **kwargs, out_val=result))
 
 
 def by_weights(module: nn.Module, tokens: int) -> int:
     """The closed form 2 · weights · tokens, over the weights that are multiplied with every token.
 
-    Exact for linear layers; without attention's products of queries and keys, and too low for convolutions that see
-    more places than there are tokens.
+    Exact for linear layers; without attention's products of queries and keys, and too low for convolutions that are
+    applied at more positions than there are tokens.
     """
     tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
     matrices = (p for p in module.parameters() if p.ndim >= 2 and id(p) not in tables)
@@ -38,9 +53,9 @@ def by_weights(module: nn.Module, tokens: int) -> int:
 
 
 def of_backbone(backbone: nn.Module, width: int, layers: int) -> tuple[int, int]:
-    """FLOPs per position, and FLOPs per position for every key that it sees.
+    """FLOPs per position, and FLOPs per position and key.
 
-    Found from passes over one and two positions, where all keys are computed: a·T + b·T².
+    Solved from forward passes over one and two positions, where all T² scores are computed: a·T + b·T².
     """
 
     def over(positions: int) -> Callable[[], Any]:
@@ -64,6 +79,6 @@ def of_logits(backbone: Any, width: int, vocabulary: int) -> int:
 
 
 def of_call(module: nn.Module, call: Callable[[Tensor], Any], shape: tuple[int, ...], tokens: int) -> int:
-    """FLOPs of ``call`` on floats of a shape, or the closed form over ``tokens``."""
+    """FLOPs of ``call`` on floats of a shape; the closed form over ``tokens`` where it cannot be traced."""
     counted = count(lambda: call(torch.empty(shape, device="meta")))
     return by_weights(module, tokens) if counted is None else counted

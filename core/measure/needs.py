@@ -1,13 +1,15 @@
-"""What a model takes of memory while it reads, answers and draws, read off the meta device."""
+"""Memory that a model takes while it reads, answers and draws, traced on the meta device."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from attrs import frozen
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from ..compose.plan import PathwayShape, Plan
 from ..model.modules import build_modules
@@ -15,23 +17,24 @@ from ..sequence.mask import Mask
 from .costs import pixels_of
 from .peak import peak
 
-_CHOOSING = 64
-"""Bytes for each entry of a vocabulary: logits in float32, sorted with their indices, softmax, sums."""
+_SAMPLING = 64
+"""Bytes per entry of a vocabulary: logits in float32, sorted with their indices, softmax, sums."""
 
 _POSITIONS = 64
-"""Long enough to be told from what does not grow with the length."""
+"""Positions of the traced forward: enough that what does not grow with the length does not matter."""
 
-# Where a part cannot be traced: values for each unit of width or pixel, above those of all parts that ship.
+# Where a part cannot be traced: values per unit of width or per pixel, above those of all parts that ship.
 _BACKBONE, _ENCODER, _DECODER = 32, 32, 1024
 
 
 @frozen
 class Needs:
-    """Bytes, but for ``layers`` and ``pixels``. Those that are mappings are keyed by pathway.
+    """Bytes, except ``layers`` and ``pixels``; mappings are keyed by pathway.
 
-    ``number``: of one value. ``cache``: keys and values of one position of one row, over all ``layers``. ``position``:
-    activations of one position of a prompt. ``answer``, ``code``: of one step of one row. ``look``: of one picture in a
-    prompt; ``decode``: of one picture from codes to pixels, which are so many values.
+    ``number``: bytes of one value. ``cache``: keys and values of one position of one row, over all ``layers``.
+    ``position``: activations of one position of a prompt. ``answer``, ``code``: activations of one step of one row.
+    ``look``: activations of one picture in a prompt; ``decode``: those of one picture from codes to pixels;
+    ``pixels``: the number of values of a decoded picture.
     """
 
     weights: int
@@ -46,16 +49,37 @@ class Needs:
     pixels: Mapping[str, int]
 
 
-def measure_needs(plan: Plan, dtype: torch.dtype, modules: Mapping[str, nn.Module] | None = None) -> Needs:
-    """The needs of a plan whose weights are of a dtype; ``modules`` on the meta device are built where not given.
+def without_weights(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """Copies of modules whose tensors are on the meta device, for tracing: no factory runs, no weight is copied.
 
-    Raises ``CompositionError`` where a factory fails.
+    Nothing that tracing leaves behind, such as a table that a part builds on first use, reaches the modules themselves;
+    hooks are left out, so that what watches the modules does not see the trace.
+    """
+    memo: dict[int, Any] = {}
+    for module in {id(module): module for root in modules.values() for module in root.modules()}.values():
+        for tensor in tree_leaves(vars(module)):
+            if isinstance(tensor, Tensor) and id(tensor) not in memo:
+                empty = torch.empty_like(tensor, device="meta")
+                memo[id(tensor)] = nn.Parameter(empty, False) if isinstance(tensor, nn.Parameter) else empty
+    copies = copy.deepcopy(dict(modules), memo)
+    for root in copies.values():
+        for module in root.modules():
+            module._forward_hooks.clear()
+            module._forward_pre_hooks.clear()
+    return copies
+
+
+def measure_needs(plan: Plan, dtype: torch.dtype, modules: Mapping[str, nn.Module] | None = None) -> Needs:
+    """Measure the needs of a plan whose weights have a data type.
+
+    ``modules`` are on the meta device; pathways of which some parts are missing there are left out. They are built
+    where they are not given. Raises ``CompositionError`` where a factory fails.
     """
     modules = build_modules(plan, "meta", dtype) if modules is None else modules
     size, hidden = dtype.itemsize, plan.hidden
     tensors = {tensor for module in modules.values() for tensor in (*module.parameters(), *module.buffers())}
     position = _position(modules["backbone"], hidden.width, dtype)
-    shapes = plan.pathways
+    shapes = {name: shape for name, shape in plan.pathways.items() if _built(plan, name, modules)}
     drawing = {name: shape for name, shape in shapes.items() if shape.mode == "draw" and shape.codes is not None}
     areas = {name: _area(shape) for name, shape in drawing.items()}
     return Needs(
@@ -63,14 +87,18 @@ def measure_needs(plan: Plan, dtype: torch.dtype, modules: Mapping[str, nn.Modul
         number=size,
         layers=hidden.layers,
         cache=2 * hidden.layers * hidden.kv_heads * hidden.head_width * size,
-        # Beside the backbone's own: the embeddings, and once more with the pictures' vectors put into them.
+        # Beside the backbone's own: the embeddings, and once more with the pictures' vectors in their places.
         position=position + 2 * hidden.width * size,
-        answer=position + _CHOOSING * hidden.vocabulary,
+        answer=position + _SAMPLING * hidden.vocabulary,
         code={name: position + _code(plan, name, shape, modules, dtype) for name, shape in drawing.items()},
         look={name: _look(plan, name, shape, modules, dtype) for name, shape in shapes.items()},
         decode={name: _decode(plan, name, shape, modules, size, areas[name]) for name, shape in drawing.items()},
         pixels={name: 3 * area for name, area in areas.items()},
     )
+
+
+def _built(plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> bool:
+    return all(plan.owner(path) in modules for role in _ROLES if (path := f"{name}.{role}") in plan.parts)
 
 
 def _position(backbone: nn.Module, width: int, dtype: torch.dtype) -> int:
@@ -83,19 +111,19 @@ def _position(backbone: nn.Module, width: int, dtype: torch.dtype) -> int:
 
 
 def _code(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> int:
-    """What the head holds while it predicts all levels of a code, and what choosing one of them takes."""
-    head, chosen = modules[plan.owner(f"{name}.head")], cast(Any, shape.codes)
+    """What the head holds while it predicts all levels of a code, and what sampling one of them takes."""
+    head, codes = modules[plan.owner(f"{name}.head")], cast(Any, shape.codes)
 
     def sample() -> Any:
         states = torch.empty(1, plan.hidden.width, dtype=dtype)
-        return cast(Any, head).sample(states, lambda logits: logits.argmax(dim=-1))
+        return cast(Any, head).sample(states, lambda logits, level: logits.argmax(dim=-1))
 
     traced = peak(sample, [head, modules["backbone"]])
-    return _CHOOSING * int(chosen.vocabulary) + (0 if traced is None else traced)
+    return _SAMPLING * int(codes.vocabulary) + (0 if traced is None else traced)
 
 
 def _look(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> int:
-    parts = {role: modules[plan.owner(f"{name}.{role}")] for role in _ROLES if f"{name}.{role}" in plan.parts}
+    parts = {role: modules[plan.owner(f"{name}.{role}")] for role in _LOOK_ROLES if f"{name}.{role}" in plan.parts}
     height, width = pixels_of(shape)
 
     def look() -> Any:
@@ -106,11 +134,12 @@ def _look(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.M
         return parts["adapter"](parts["embedding"](codes))
 
     traced = peak(look, parts.values())
-    guessed = _ENCODER * (shape.features.tokens * shape.features.width + height * width)
-    return guessed * dtype.itemsize if traced is None else traced
+    estimate = _ENCODER * (shape.features.tokens * shape.features.width + height * width)
+    return estimate * dtype.itemsize if traced is None else traced
 
 
-_ROLES = ("encoder", "tokenizer", "embedding", "adapter")
+_LOOK_ROLES = ("encoder", "tokenizer", "embedding", "adapter")
+_ROLES = (*_LOOK_ROLES, "head")
 
 
 def _decode(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], size: int, area: int) -> int:

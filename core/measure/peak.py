@@ -1,4 +1,4 @@
-"""The most memory that a call needs at once, found on the meta device, where nothing is allocated."""
+"""The peak memory of a call, traced on the meta device, where nothing is allocated."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from torch.utils._pytree import tree_leaves
 
 
 def peak(call: Callable[[], Any], modules: Iterable[nn.Module] = ()) -> int | None:
-    """Bytes of tensors that a call makes and that exist at the same time, its result among them.
+    """The most bytes of tensors made by a call that exist at the same time, its result among them.
 
-    The weights of ``modules`` do not count; nor do what a kernel needs for itself, and the scores of attention, which
-    its fused kernels never hold at once. None where the code cannot run on meta tensors.
+    Not counted are the weights of ``modules``, the workspace of kernels, and the scores of attention, which fused
+    kernels never hold at once. None where the code cannot run on meta tensors.
     """
     live = _Live(tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
     try:
         with torch.no_grad(), torch.device("meta"), _Fused(), live:
             call()
-    except Exception:  # any plugin's code runs here, and whatever it raises means the same: nothing is known
+    except Exception:  # any plugin's code runs here, and whatever it raises means that it cannot be traced
         return None
     return live.peak
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
-    """Counts the storages that operations make, until they are given back."""
+    """Counts the bytes of the storages that operations make, until they are freed."""
 
-    def __init__(self, known: Iterable[Tensor]) -> None:
+    def __init__(self, uncounted: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
         self._now = 0
-        self._alive = {tensor.untyped_storage()._cdata for tensor in known}
+        self._alive = {tensor.untyped_storage()._cdata for tensor in uncounted}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -63,7 +63,7 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own 
 
 
 class _Fused(TorchFunctionMode):
-    """On the meta device attention is written out; everywhere else a kernel gives its result and nothing more."""
+    """Replaces attention, which the meta device computes step by step, by the result of a fused kernel."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None

@@ -20,5 +20,5 @@ def build_model(
     dtype: torch.dtype | None = None,
     parts: Iterable[str] | None = None,
 ) -> UnifiedModel:
-    """What ``Plan.build`` does."""
+    """Build the model of a plan; ``parts`` limits it to some paths, see ``build_modules``."""
     return UnifiedModel(plan, build_modules(plan, device, dtype, parts))

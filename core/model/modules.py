@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
-from ..components.kinds import KINDS
 from ..compose.diagnostics import Diagnostics
 from ..contracts.factories import make
 from ..errors import CompositionError, JaniformError, Problem, nearest
+from .meta import shapes_only
 
 if TYPE_CHECKING:
     from ..compose.plan import PartPlan, Plan
@@ -25,13 +25,13 @@ def build_modules(
 ) -> dict[str, nn.Module]:
     """The modules of a plan by path, in the order of the data; a shared part is under its owner's path only.
 
-    ``parts`` limits it to some parts, by paths or by their first names. Raises ``CompositionError`` with every factory
-    that fails, by component and plugin.
+    ``parts`` limits them to some parts, by paths or by the first names of paths. Raises ``CompositionError`` with every
+    factory that fails, by component and plugin.
     """
     diagnostics = Diagnostics(plan.recipe)
     modules: dict[str, nn.Module] = {}
     for path in owners(plan, parts):
-        with torch.device(device):
+        with torch.device(device), shapes_only(device):
             module = _make(plan.parts[path], diagnostics)
         if module is not None:
             modules[path] = module if dtype is None else module.to(dtype=dtype)
@@ -42,7 +42,7 @@ def build_modules(
 
 
 def lend(modules: Mapping[str, nn.Module]) -> None:
-    """Hand the backbone, where it is there, to the parts that work with its matrices (``Borrower``)."""
+    """Hand the backbone, where it was built, to the parts that use its matrices (``Borrower``)."""
     backbone = modules.get("backbone")
     for module in modules.values():
         borrow: Any = getattr(module, "borrow", None)
@@ -51,18 +51,18 @@ def lend(modules: Mapping[str, nn.Module]) -> None:
 
 
 def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:
-    """The owners of the wanted parts with weights; None wants all. Raises ``CompositionError`` for unknown ones."""
+    """The owners of the named parts, or of all, that have weights. Raises ``CompositionError`` for unknown names."""
     with_weights = [path for path, part in plan.parts.items() if KINDS[part.use.kind].weights]
     if parts is None:
         return list(dict.fromkeys(plan.owner(path) for path in with_weights))
     chosen: set[str] = set()
     problems = []
     for name in parts:
-        found = [path for path in with_weights if path == name or path.startswith(f"{name}.")]
-        if not found:
-            known = [*with_weights, *plan.pathways]
-            problems.append(Problem(f"there is no part '{name}' to build", hint=nearest(name, known)))
-        chosen.update(plan.owner(path) for path in found)
+        matches = [path for path in with_weights if path == name or path.startswith(f"{name}.")]
+        if not matches:
+            names = [*with_weights, *plan.pathways]
+            problems.append(Problem(f"the recipe has no part '{name}' with weights", hint=nearest(name, names)))
+        chosen.update(plan.owner(path) for path in matches)
     if problems:
         raise CompositionError(problems)
     return [path for path in with_weights if path in chosen]
@@ -75,6 +75,6 @@ def _make(part: PartPlan, diagnostics: Diagnostics) -> nn.Module | None:
         for problem in error.problems:
             if problem.path:
                 diagnostics.problems.append(problem)
-            else:  # a factory does not know where its part stands
+            else:  # a factory does not know the path of its part
                 diagnostics.add(part.path, problem.message, problem.hint)
         return None

@@ -1,4 +1,4 @@
-"""From conversations to batches: the text tokenizer, the layout and every pathway's image transform together."""
+"""From conversations to batches: text tokenizer, layout, tilings and image transforms of a model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..contracts import Layout, TextTokenizer, Tiling
 from ..contracts.factories import make
-from ..errors import ComponentError, JaniformError, UsageError, nearest
+from ..errors import ComponentError, JaniformError, Problem, UsageError, nearest
 from ..ports import Grid
 from ..sequence.batch import Batch, Side, collate, pack
 from ..sequence.conversation import Content, Conversation, Draw, Look, Turn
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from ..sequence.conversation import Picture
 
 
-def check_codes(codes: torch.Tensor, known: Codes) -> None:
-    """Raises ``UsageError`` where codes of any shape hold one that is not in the vocabulary."""
+def check_codes(codes: torch.Tensor, port: Codes) -> None:
+    """Raise ``UsageError`` where codes of any shape hold one that is not in the vocabulary."""
     low, high = (int(bound) for bound in codes.aminmax()) if codes.numel() else (0, 0)
-    if low < 0 or high >= known.vocabulary:
-        strange = low if low < 0 else high
-        raise UsageError(f"{strange} is no code of the picture's vocabulary, which has 0 to {known.vocabulary - 1}")
+    if low < 0 or high >= port.vocabulary:
+        unknown = low if low < 0 else high
+        raise UsageError(f"{unknown} is not a valid code; the vocabulary has the codes 0 to {port.vocabulary - 1}")
 
 
 class Processor:
-    """What a model's plan says about its input, without the model: may be pickled and sent to data workers.
+    """Prepares the input of a plan's model without the model itself, so that it can be pickled for data workers.
 
-    ``folder`` is the model directory that holds the text tokenizer's file, where there is one; ``text`` is a tokenizer
-    that is there already.
+    ``folder`` is the model directory that holds the text tokenizer's file, where there is one; ``text`` is an existing
+    tokenizer to use instead.
     """
 
     text: TextTokenizer
@@ -59,9 +59,9 @@ class Processor:
                 self._tilings[name] = make(part.use.component, part.use.config)
 
     def sequence(self, conversation: Conversation, *, answer: bool = True) -> Sequence:
-        """The conversation's spans, with every picture transformed as its pathway wants it.
+        """The conversation's spans, with every picture transformed for its pathway.
 
-        With ``answer`` the assistant's turns carry the losses; without, the sequence is a prompt that awaits one.
+        With ``answer`` the losses are on the assistant's turns; without, the sequence is a prompt to be answered.
         """
         for turn in conversation.turns:
             for piece in turn.content:
@@ -77,26 +77,26 @@ class Processor:
     def drawing_prompt(self, prompt: str, pathway: str = "generation") -> Sequence:
         """Everything up to the first code of a picture to draw. Raises ``UsageError`` for an empty prompt."""
         if not prompt.strip():
-            raise UsageError("the prompt is empty: say what to draw")
+            raise UsageError("the prompt is empty; expected a text")
         self._check(Draw(pathway=pathway))
         return self.layout.drawing_prompt(prompt, pathway)
 
     def unconditional(self, sequence: Sequence) -> Sequence:
-        """The sequence with its prompt blanked, for guidance and for dropping conditions while training."""
+        """The sequence with its prompt blanked, for guidance and for condition dropout in training."""
         return self.layout.unconditional(sequence)
 
     def cut(self, sequence: Sequence, length: int) -> Sequence | None:
-        """The sequence in at most ``length`` positions, by the layout's rule; None where nothing is left to learn."""
-        by_rule: Any = getattr(self.layout, "cut", shortened)
-        return cast("Sequence | None", by_rule(sequence, length))
+        """The sequence cut to ``length`` positions by the layout's rule; None where nothing is left to predict."""
+        cut: Any = getattr(self.layout, "cut", shortened)
+        return cast("Sequence | None", cut(sequence, length))
 
     def pixels(self, picture: Picture, pathway: str) -> torch.Tensor:
-        """A picture as the pathway wants it: pixels [3, h, w]. Codes [N, d] and pixels stay as they are.
+        """The pixels [3, h, w] of a picture for a pathway. Codes [N, d] and pixels stay as they are.
 
-        Raises ``UsageError`` for codes and pixels that the pathway cannot have.
+        Raises ``UsageError`` for codes and pixels that do not fit the pathway.
         """
         if isinstance(picture, Tiles):
-            raise ComponentError(f"the layout {type(self.layout).__name__} does not write the tiles of pictures")
+            raise ComponentError(f"the layout {type(self.layout).__name__} does not support tiled pictures")
         if isinstance(picture, np.ndarray) and picture.ndim == 2 and picture.dtype.kind in "iu":
             picture = torch.from_numpy(picture.astype(np.int64))
         if isinstance(picture, torch.Tensor):
@@ -105,33 +105,33 @@ class Processor:
         return self._transforms[pathway](cast(Any, picture))
 
     def collate(self, sequences: SequenceOf[Sequence], side: Side = "right") -> Batch:
-        """One sequence a row; see ``janiform.sequence.collate``."""
+        """One sequence per row; see ``janiform.collate``."""
         return collate(sequences, side, pad=self.layout.pad_id)
 
     def pack(self, sequences: SequenceOf[Sequence], length: int) -> Batch:
-        """Several sequences a row; see ``janiform.sequence.pack``."""
+        """Several sequences per row; see ``janiform.pack``."""
         return pack(sequences, length, pad=self.layout.pad_id)
 
     def fit(self, texts: Iterable[str]) -> None:
-        """Learn the text tokenizer's vocabulary from texts, where it is not there yet."""
+        """Learn the text tokenizer's vocabulary from texts, unless it has one."""
         if not self.text.fitted:
-            # In a conversation a blank precedes what is said, which for most tokenizers makes other words of it.
+            # In a conversation a space precedes each turn's text, and most tokenizers encode that differently.
             self.text.fit(form for text in texts for form in (text, f" {text}"))
 
     def _check_tensor(self, picture: torch.Tensor, pathway: str) -> None:
         codes, shape = self.pathways[pathway].codes, list(picture.shape)
         if picture.is_floating_point():
             if len(shape) != 3 or shape[0] != 3:
-                raise UsageError(f"the pixels of a picture are [3, h, w], not {shape}")
+                raise UsageError(f"the pixels of a picture must have the shape [3, h, w], not {shape}")
         elif codes is None:
-            raise UsageError(f"the pathway '{pathway}' looks at pixels, and is given codes {shape}")
+            raise UsageError(f"the pathway '{pathway}' takes pixels; got codes of the shape {shape}")
         elif shape != [codes.tokens, codes.depth]:
-            raise UsageError(f"the codes of '{pathway}' are {[codes.tokens, codes.depth]}, not {shape}")
+            raise UsageError(f"the codes of '{pathway}' must have the shape {[codes.tokens, codes.depth]}, not {shape}")
         else:
             check_codes(picture, codes)
 
     def _tiled(self, conversation: Conversation) -> Conversation:
-        """The conversation with the pictures cut up that are looked at through a pathway with a tiling."""
+        """The conversation with pictures cut into tiles where their pathway has a tiling."""
         if not self._tilings:
             return conversation
         turns = [Turn(turn.role, [self._cut(piece) for piece in turn.content]) for turn in conversation.turns]
@@ -153,6 +153,6 @@ class Processor:
         shape = self.pathways.get(piece.pathway)
         if shape is None:
             hint = nearest(piece.pathway, self.pathways)
-            raise JaniformError(f"the model has no pathway '{piece.pathway}'" + (f" ({hint})" if hint else ""))
+            raise JaniformError(Problem(f"the model has no pathway '{piece.pathway}'", hint=hint))
         if isinstance(piece, Draw) and shape.mode != "draw":
             raise ComponentError(f"the pathway '{piece.pathway}' looks at pictures and cannot draw them")

@@ -1,4 +1,4 @@
-"""A unified model: parts under their paths, and what connects them. Looks, reads and predicts over batches of spans.
+"""A unified model: the modules of a plan under their paths, connected into one sequence model.
 
 B rows    T positions    n pictures    N tokens of a picture    d depth of a code    H hidden width
 """
@@ -6,7 +6,7 @@ B rows    T positions    n pictures    N tokens of a picture    d depth of a cod
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -24,10 +24,11 @@ from .processor import Processor
 if TYPE_CHECKING:
     from ..attention.attend import Attention
     from ..compose import Plan
+    from ..inference.generate.engine import Engine
 
 
 class Parts(nn.Module):
-    """The parts of one pathway by name. Those that are shared can be read here and belong to their owner."""
+    """The parts of one pathway by name; shared parts can be read here and are registered at their owner."""
 
     def refer(self, name: str, module: nn.Module) -> None:
         """Make another pathway's part readable under ``name`` without registering its weights twice."""
@@ -37,14 +38,16 @@ class Parts(nn.Module):
 class UnifiedModel(nn.Module):
     """The modules of a plan, connected.
 
-    A part is found under its path, as in the recipe: ``model.generation.adapter``; its weights have that prefix in the
-    state dict. ``modules_by_path`` holds the owners; a part that is left out can't be used, and all others can.
-    ``attention`` is the kernel that the masks of its batches carry; None is the default one.
+    A part has the path that it has in the recipe: ``model.generation.adapter``; its weights have that prefix in the
+    state dict. ``modules_by_path`` holds the modules of owners; parts may be left out, and all others work.
+    ``attention`` is the kernel that the masks of its batches carry, ``engine`` runs the backbone while it generates;
+    None is the default one of each.
     """
 
     backbone: nn.Module
     plan: Plan
     attention: Attention | None = None
+    engine: Engine | None = None
 
     def __init__(
         self, plan: Plan, modules_by_path: Mapping[str, nn.Module], processor: Processor | None = None
@@ -62,7 +65,7 @@ class UnifiedModel(nn.Module):
 
     @property
     def processor(self) -> Processor:
-        """What turns conversations into batches for this model."""
+        """The processor that turns conversations into batches for this model."""
         if self._processor is None:
             self._processor = Processor(self.plan)
         return self._processor
@@ -73,12 +76,12 @@ class UnifiedModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     @contextmanager
     def attending(self, attention: Attention | None) -> Iterator[None]:
-        """Another kernel for a while, as a training stage has its own."""
+        """Use another attention kernel within the context, such as that of a training stage."""
         before, self.attention = self.attention, attention
         try:
             yield
@@ -90,10 +93,19 @@ class UnifiedModel(nn.Module):
         try:
             return self.get_submodule(self.plan.owner(path))
         except (KeyError, AttributeError):
-            raise JaniformError(f"this model was built without '{path}'") from None
+            raise JaniformError(f"this model was built without the part '{path}'") from None
+
+    def built_parts(self) -> dict[str, nn.Module]:
+        """The modules that were built, by the paths of their owners."""
+        owners = dict.fromkeys(self.plan.owner(path) for path in self.plan.parts)
+        modules: dict[str, nn.Module] = {}
+        for path in owners:
+            with suppress(AttributeError):  # a part without weights, or one that was left out
+                modules[path] = self.get_submodule(path)
+        return modules
 
     def codes(self, pictures: Pictures, pathway: str) -> Tensor:
-        """The codes [n, N, d] of pictures; no gradient passes through them."""
+        """The codes [n, N, d] of pictures, computed without gradients."""
         if pictures.codes is not None:
             return pictures.codes
         tokenizer = cast(Tokenizer, self.part(f"{pathway}.tokenizer"))
@@ -101,30 +113,30 @@ class UnifiedModel(nn.Module):
             return tokenizer.encode(_as_weights(pictures.pixels, cast(nn.Module, tokenizer)))
 
     def embed_codes(self, codes: Tensor, pathway: str, first: int = 0) -> Tensor:
-        """Codes [n, N, d] to what the backbone reads, [n, N, H]; or some in a row, from ``first`` in the picture on."""
+        """Codes [n, N, d] to embeddings [n, N, H]; or consecutive codes that begin at the position ``first``."""
         vectors = self.part(f"{pathway}.embedding")(codes, first)
         return cast(Tensor, self.part(f"{pathway}.adapter")(vectors))
 
     def embed(self, batch: Batch, codes: Mapping[str, Tensor] | None = None) -> Tensor:
-        """What the backbone reads, [B, T, H]: text embeddings, with every picture's vectors in their places.
+        """Embeddings [B, T, H]: those of text, with every picture's vectors at its positions.
 
-        ``codes``: the pathways' codes by name, where they are known already.
+        ``codes``: codes by pathway, where they were computed before.
         """
         backbone = cast(Backbone, self.part("backbone"))
         embeddings = backbone.embed(batch.ids)
         if not batch.pictures:
             return embeddings
-        places, vectors = [], []
+        positions, vectors = [], []
         for name, pictures in batch.pictures.items():
             if self.plan.pathways[name].codes is None:
                 encoder = self.part(f"{name}.encoder")
-                seen = self.part(f"{name}.adapter")(encoder(_as_weights(pictures.pixels, encoder)))
+                embedded = self.part(f"{name}.adapter")(encoder(_as_weights(pictures.pixels, encoder)))
             else:
-                known = None if codes is None else codes.get(name)
-                seen = self.embed_codes(self.codes(pictures, name) if known is None else known, name)
-            places.append(pictures.positions.flatten())
-            vectors.append(seen.flatten(0, 1).to(embeddings.dtype))
-        flat = embeddings.flatten(0, 1).index_copy(0, torch.cat(places), torch.cat(vectors))
+                given = None if codes is None else codes.get(name)
+                embedded = self.embed_codes(self.codes(pictures, name) if given is None else given, name)
+            positions.append(pictures.positions.flatten())
+            vectors.append(embedded.flatten(0, 1).to(embeddings.dtype))
+        flat = embeddings.flatten(0, 1).index_copy(0, torch.cat(positions), torch.cat(vectors))
         return flat.view_as(embeddings)
 
     def hidden(
@@ -178,12 +190,14 @@ class UnifiedModel(nn.Module):
     def _pathway(self, name: str) -> Parts:
         if name not in self._modules:
             if hasattr(self, name):
-                raise CompositionError(Problem("a pathway cannot have this name: the model has a method of it", name))
+                raise CompositionError(
+                    Problem("a pathway cannot have this name, which is an attribute of the model", name)
+                )
             self.add_module(name, Parts())
         return cast(Parts, self._modules[name])
 
 
 def _as_weights(pixels: Tensor | None, module: nn.Module) -> Tensor:
-    """Pixels [n, 3, h, w] in the type of a part's weights, which pictures have whatever the model is loaded as."""
+    """Pixels [n, 3, h, w] in the data type of a part's weights."""
     dtype = next((weight.dtype for weight in module.parameters() if weight.is_floating_point()), None)
     return cast(Tensor, pixels).to(dtype)

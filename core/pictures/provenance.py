@@ -1,4 +1,4 @@
-"""How a picture was drawn: kept with it, written into its PNG, and read back with no trust in the file.
+"""Provenance of a picture: how it was drawn, kept with it, written into its PNG, and validated when it is read back.
 
 A drawn picture carries one JSON object as text under the key ``janiform`` of its ``info``, where Pillow also puts the
 text of a PNG that it opens. In the file it is an iTXt chunk:
@@ -28,11 +28,11 @@ from ..errors import PictureError, Problem
 from .read import as_picture
 
 KEY = "janiform"
-"""Of the text in a PNG, and in the ``info`` of a picture."""
+"""The key of the text in a PNG, and in the ``info`` of a picture."""
 
 FORMAT = 1
 MAX_CHARACTERS = 1 << 20
-"""Longer texts are not parsed; none that fits into a model's context comes near."""
+"""Longer texts are not parsed; a prompt that fits into a model's context is far shorter."""
 
 MAX_COUNT = 10_000
 
@@ -40,79 +40,79 @@ Setting: TypeAlias = str | int | float | bool | None
 
 
 @frozen
-class Making:
-    """All that it takes to draw a picture again with the same model. Nothing in it names a place on the disk."""
+class Provenance:
+    """Everything that is needed to redraw a picture with the same model. It holds no path of a file."""
 
     prompt: str
     seed: int
-    """Of the picture, or of the first one on a sheet."""
+    """The seed of the picture, or of the first one on a sheet."""
     settings: Mapping[str, Setting] = field(converter=dict)
-    """Those of the sampler, complete."""
+    """All settings of the sampler."""
     pathway: str
     dtype: str
-    """Of the weights in memory: ``float32``, …"""
+    """Data type of the weights in memory: ``float32``, …"""
     device: str
-    """The kind alone: ``cpu``, ``cuda``, …"""
+    """The type of the device: ``cpu``, ``cuda``, …"""
     recipe: str
     weights_sha256: str
-    """The digest of the weights' file; empty where they came from none."""
+    """The digest of the weights' file; empty for weights that came from no file."""
     janiform: str
     torch: str
     quantize: str = ""
-    """How the backbone's weights were reduced: ``int8``, ``int4``; empty where they were not."""
+    """Quantisation of the backbone's weights: ``int8``, ``int4``; empty for none."""
     attention: str = ""
-    """The kernel that computed attention: ``sdpa@1``; empty in pictures that were drawn before they said it."""
+    """The kernel that computed attention: ``sdpa@1``; empty in pictures that do not record it."""
     count: int = 1
-    """Above 1 for a contact sheet of so many pictures, whose seeds follow one another."""
+    """The number of pictures on a contact sheet, whose seeds follow one another; 1 for a single picture."""
 
     def as_json(self) -> str:
-        """The object on one line; a character that is no text, such as a line break, is written as an escape."""
+        """The JSON object on one line; control characters, such as line breaks, are written as escapes."""
         return json.dumps({"format": FORMAT, **attrs.asdict(self)}, ensure_ascii=False, default=str)
 
 
-def attach(picture: Image.Image, making: Making) -> Image.Image:
-    """Let the picture say how it was drawn; gives the same picture."""
-    picture.info[KEY] = making.as_json()
+def attach(picture: Image.Image, provenance: Provenance) -> Image.Image:
+    """Store the provenance in the picture; returns the same picture."""
+    picture.info[KEY] = provenance.as_json()
     return picture
 
 
-def making_of(picture: str | os.PathLike[str] | bytes | Image.Image | np.ndarray) -> Making:
-    """How a picture was drawn: one that a model gave, or one that was saved as PNG.
+def provenance_of(picture: str | os.PathLike[str] | bytes | Image.Image | np.ndarray) -> Provenance:
+    """The provenance of a picture that a model drew, or of one that was saved as PNG.
 
     Raises:
-        PictureError: it cannot be read, does not say how it was drawn, or says so in a way that is not to be believed.
+        PictureError: the picture cannot be read, has no provenance, or has one that is not valid.
     """
     name = f"'{picture}'" if isinstance(picture, str | os.PathLike) else "the picture"
-    said = as_picture(picture).info.get(KEY)
-    if not isinstance(said, str):
+    text = as_picture(picture).info.get(KEY)
+    if not isinstance(text, str):
         raise PictureError(
             Problem(
                 f"{name} does not say how it was drawn",
-                hint="PNGs that janiform wrote say it; a conversion to JPEG and many sites on the web drop it",
+                hint="PNGs that janiform wrote say it; conversion to JPEG and many websites drop it",
             )
         )
-    return parse(said, name)
+    return parse(text, name)
 
 
 def png_bytes(picture: Image.Image) -> bytes:
-    """The picture as the bytes of a PNG, with how it was drawn where it says so."""
-    facts = PngInfo()
+    """The picture as the bytes of a PNG, with its provenance where it has one."""
+    chunks = PngInfo()
     try:
-        making = making_of(picture) if KEY in picture.info else None
-    except PictureError:  # a picture from elsewhere; what nobody can read is not handed on
-        making = None
-    if making is not None:
-        # What viewers of pictures know to show; NUL ends a text of theirs.
-        facts.add_itxt("Description", making.prompt.replace("\0", " "))
-        facts.add_itxt("Software", f"janiform {making.janiform}")
-        facts.add_itxt(KEY, making.as_json())
+        provenance = provenance_of(picture) if KEY in picture.info else None
+    except PictureError:  # a picture from elsewhere, whose text is not valid and is not copied
+        provenance = None
+    if provenance is not None:
+        # Keywords that picture viewers show; NUL ends their texts.
+        chunks.add_itxt("Description", provenance.prompt.replace("\0", " "))
+        chunks.add_itxt("Software", f"janiform {provenance.janiform}")
+        chunks.add_itxt(KEY, provenance.as_json())
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", pnginfo=facts)
+    picture.save(buffer, format="PNG", pnginfo=chunks)
     return buffer.getvalue()
 
 
 def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
-    """Write a picture as PNG, with how it was drawn; a file that is there is replaced, whole or not at all.
+    """Write a picture as PNG, with its provenance; an existing file is replaced atomically.
 
     Raises:
         PictureError: the path does not end in ``.png``.
@@ -122,7 +122,7 @@ def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
 
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise PictureError(f"'{path}' does not end in .png, and other formats do not keep how a picture was drawn")
+        raise PictureError(f"'{path}' does not end in .png; other formats do not keep how a picture was drawn")
     data = png_bytes(picture)
 
     def write(part: Path) -> None:
@@ -132,31 +132,31 @@ def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def parse(text: str, name: str = "the picture") -> Making:
-    """What ``Making.as_json`` wrote; keys that are not known are passed over. Raises ``PictureError``."""
-    lead = f"what {name} says about how it was drawn"
+def parse(text: str, name: str = "the picture") -> Provenance:
+    """The provenance that ``as_json`` wrote; unknown keys are ignored. Raises ``PictureError``."""
+    subject = f"the record in {name} of how it was drawn"
     if len(text) > MAX_CHARACTERS:
-        raise PictureError(f"{lead} has {len(text):,} characters; up to {MAX_CHARACTERS:,} are read")
+        raise PictureError(f"{subject} has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read")
     try:
-        said = json.loads(text, parse_constant=_refuse)
+        record = json.loads(text, parse_constant=_refuse)
     except RecursionError:
-        raise PictureError(f"{lead} is nested too deeply") from None
+        raise PictureError(f"{subject} is nested too deeply") from None
     except ValueError as error:
-        raise PictureError(f"{lead} is not JSON: {error}") from None
-    if not isinstance(said, dict):
-        raise PictureError(f"{lead} is not a JSON object")
-    written = said.get("format")
+        raise PictureError(f"{subject} is not JSON: {error}") from None
+    if not isinstance(record, dict):
+        raise PictureError(f"{subject} is not a JSON object")
+    written = record.get("format")
     if type(written) is int and written > FORMAT:
-        raise PictureError(f"{lead} has format {written} of a newer janiform; this one reads format {FORMAT}")
-    said = {"count": 1, "quantize": "", "attention": "", **said}
-    wrong = [f"'{key}' is not {what}" for key, (fits, what) in _FIELDS.items() if not fits(said.get(key))]
+        raise PictureError(f"{subject} has format {written} of a newer janiform; this one reads format {FORMAT}")
+    record = {"count": 1, "quantize": "", "attention": "", **record}
+    wrong = [f"'{key}' is not {what}" for key, (fits, what) in _FIELDS.items() if not fits(record.get(key))]
     if wrong:
-        raise PictureError(f"{lead} cannot be used: " + ", ".join(wrong))
-    return Making(**{key: said[key] for key in _FIELDS if key != "format"})
+        raise PictureError(f"{subject} is not valid: " + ", ".join(wrong))
+    return Provenance(**{key: record[key] for key in _FIELDS if key != "format"})
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a valid number")
 
 
 def _text(value: Any) -> bool:
@@ -204,4 +204,4 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "attention": _NAME,
     "count": (lambda value: _whole(value, 1, MAX_COUNT), f"a whole number from 1 to {MAX_COUNT}"),
 }
-"""Key -> what its value must be, as a check and in words."""
+"""Key -> the check of its value, and what the value must be in words."""

@@ -1,8 +1,8 @@
-"""Pictures from files and bytes, made safe before they are decoded and alike after it.
+"""Pictures from files and bytes, checked before they are decoded and converted to one form.
 
-Every picture comes out as 8-bit RGB, the way up that its camera says, and its first frame where it moves. What is
-transparent is laid on white, because that is what a page would show. Sizes are looked at before decoding, and formats
-that run a program of their own (EPS) are not opened at all.
+Every picture becomes 8-bit RGB, rotated by its EXIF orientation; of an animation the first frame is taken, and
+transparency is composited on white, as on a web page. Sizes are checked before decoding, and formats that contain
+programs (EPS) are not opened.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import PictureError, Problem
 
 MAX_FILE_BYTES = 128 * 2**20
-"""The largest file that is read."""
+"""The largest file that is read, in bytes."""
 
 MAX_PIXELS = 80_000_000
 """The largest picture that is decoded: 240 MB as RGB."""
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Formats that are opened; their decoders only decode."""
+"""Formats that are opened; their decoders run no embedded programs."""
 
 MISSING, HUGE = "missing picture", "huge picture"
-"""Kinds of unreadable pictures beside damaged ones, as they are counted in training."""
+"""Kinds of unreadable pictures besides damaged ones, as training counts them."""
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
@@ -43,14 +43,14 @@ def read_picture(source: str | os.PathLike[str] | bytes, *, name: str = "the pic
     Rotated as its EXIF orientation says; palettes, CMYK, grey and 16-bit samples converted (16 bits scaled to 8);
     transparency composited on white; the first frame of an animation.
 
-    Raises ``PictureError`` where there is no such file, it is an address, no picture, damaged, or too large to decode.
+    Raises ``PictureError`` where the file does not exist, is not a picture, is damaged or too large, and for a URL.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return _decode(bytes(source), name)
     if isinstance(source, str) and is_address(source):
         shown = source if len(source) <= 80 else f"{source[:79]}…"
         hint = "save the picture in a file and give its path"
-        raise PictureError(Problem(f"'{shown}' is an address, and nothing is fetched", hint=hint))
+        raise PictureError(Problem(f"'{shown}' is a URL, and nothing is downloaded", hint=hint))
     path = Path(source)
     return _decode(_read_bounded(path), f"'{path}'")
 
@@ -61,12 +61,14 @@ def is_address(text: str) -> bool:
 
 
 def as_picture(value: Any) -> Image.Image:
-    """A picture in any of the forms that callers have: a path, the bytes of a file, a PIL picture, a uint8 array
-    [h, w, 3] or [h, w]. Raises ``PictureError``."""
+    """The RGB picture of a path, the bytes of a file, a PIL picture, or a uint8 array [h, w, 3] or [h, w].
+
+    Raises ``PictureError``.
+    """
     if isinstance(value, Image.Image):
         _check_size(value.size, "the picture")
         try:
-            value.load()  # Pillow opens files lazily, so that damage shows only now
+            value.load()  # Pillow opens files lazily, so that damage is found only here
         except Exception as error:
             raise PictureError(f"the picture is damaged: {_reason(error)}") from None
         return _to_rgb(value, "the picture")
@@ -75,12 +77,12 @@ def as_picture(value: Any) -> Image.Image:
     if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview):
         return read_picture(value)  # type: ignore[arg-type]
     raise PictureError(
-        f"a picture is a path, bytes, a PIL picture or a uint8 array [h, w, 3], not {type(value).__name__}"
+        f"a picture must be a path, bytes, a PIL picture or a uint8 array [h, w, 3], not {type(value).__name__}"
     )
 
 
 def check_array(array: np.ndarray) -> np.ndarray:
-    """The array [h, w, 3], or one made of [h, w] or [h, w, 1]. Raises ``PictureError`` unless it is a uint8 picture."""
+    """The array as [h, w, 3], also from [h, w] or [h, w, 1]. Raises ``PictureError`` unless it is a uint8 picture."""
     if array.dtype != np.uint8:
         raise PictureError(f"an array of pixels must be uint8 (0 to 255), this one is {array.dtype}")
     if array.ndim == 2:
@@ -98,7 +100,7 @@ def _read_bounded(path: Path) -> bytes:
         if stat.S_ISDIR(status.st_mode):
             raise PictureError(f"'{path}' is a folder, not a picture")
         if not stat.S_ISREG(status.st_mode):
-            raise PictureError(f"'{path}' is no ordinary file, so its size cannot be bounded")
+            raise PictureError(f"'{path}' is not a regular file, so its size cannot be bounded")
         if status.st_size > MAX_FILE_BYTES:
             size, limit = status.st_size / 2**20, MAX_FILE_BYTES / 2**20
             raise PictureError(f"'{path}' has {size:.0f} MiB; pictures of up to {limit:.0f} MiB are read", HUGE)
@@ -115,7 +117,7 @@ def _decode(data: bytes, name: str) -> Image.Image:
     if not data:
         raise PictureError(f"{name} is empty")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # our own limit is the lower one, and odd metadata is not the user's concern
+        warnings.simplefilter("ignore")  # the limits here are lower than Pillow's, and unusual metadata does not matter
         try:
             picture = Image.open(io.BytesIO(data), formats=_formats())
             _check_size(picture.size, name)
@@ -128,14 +130,14 @@ def _decode(data: bytes, name: str) -> Image.Image:
             raise PictureError(
                 f"{name} has more than {MAX_PIXELS // 10**6} million pixels, too many to decode", HUGE
             ) from None
-        except Exception as error:  # decoders of damaged files raise whatever they stumble on
+        except Exception as error:  # decoders of damaged files raise any exception
             raise PictureError(f"{name} is damaged: {_reason(error)}") from None
         return _to_rgb(picture, name)
 
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those of ``FORMATS`` that this build of Pillow has a decoder for; ``Image.open`` trips over any other name."""
+    """Those of ``FORMATS`` that this build of Pillow can decode; ``Image.open`` fails for any other name."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -151,7 +153,7 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
     try:
-        with contextlib.suppress(Exception):  # a broken EXIF block leaves the picture as it lies
+        with contextlib.suppress(Exception):  # a broken EXIF block leaves the picture unrotated
             picture = ImageOps.exif_transpose(picture)
         if picture.mode == "RGB" and "transparency" not in picture.info:
             return picture

@@ -1,4 +1,4 @@
-"""Tensors to pictures, and many pictures on one sheet."""
+"""Tensors to pictures, and contact sheets of several pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAPER = (250, 249, 246)
 
 
 def to_pil(pixels: Tensor) -> Image.Image:
-    """Pixels [3, h, w] in [-1, 1] to an RGB picture; values outside are clipped, fractions cut as Janus cuts them."""
+    """Pixels [3, h, w] in [-1, 1] to an RGB picture; values outside are clipped, fractions truncated as in Janus."""
     scaled = ((pixels.detach().float().cpu() + 1) / 2 * 255).nan_to_num(0.0).clamp(0, 255)
     return Image.fromarray(scaled.permute(1, 2, 0).numpy().astype(np.uint8))
 
@@ -31,8 +31,8 @@ def contact_sheet(
 ) -> Image.Image:
     """All pictures on one sheet, each scaled into a square of ``cell`` pixels with its caption below.
 
-    Small pictures are enlarged by whole factors without smoothing, so that a sheet shows what was drawn. ``columns`` is
-    chosen for a sheet that is nearly square where it is not given.
+    Small pictures are enlarged by whole factors without smoothing, so that a sheet shows the pixels that were drawn.
+    ``columns`` defaults to a nearly square sheet.
     """
     captions = list(captions) if captions is not None else [""] * len(pictures)
     if len(captions) != len(pictures):

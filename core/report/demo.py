@@ -1,4 +1,4 @@
-"""What the demo does with a model, gathered for the page: it draws, answers, is measured, and trains a little."""
+"""The demo of a model: it draws, answers, is measured and trains briefly, for its page."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from ..train.progress.reporter import Reporter
 from ..train.run.interrupts import RunStoppedError
 from ..train.run.train import train
 from ..units import count
-from .curve import Series
 from .demo_page import DemoPage, Score
+from .series import Series
 
 if TYPE_CHECKING:
     from ..components import Component
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from ..recipe import Recipe
 
 _BATCH = 32
-"""Samples a step of the short training: a few dozen steps of more would take minutes on a laptop."""
+"""Largest batch of the short training; with larger ones it would take minutes on a laptop."""
 
 
 @frozen
 class Amounts:
-    """How much the demo does: prompts drawn, questions asked, training steps."""
+    """Numbers of prompts to draw, questions to ask and training steps."""
 
     drawings: int = 16
     answers: int = 24
@@ -47,7 +47,7 @@ class Amounts:
 
 
 def demo_page(model: Model, benchmark: Component, amounts: Amounts, progress: Progress) -> DemoPage:
-    """Draw, answer, measure and train, and gather it all. ``benchmark`` is shown by its examples and its sample."""
+    """Draw, answer, measure and train, and return the page. ``benchmark`` provides the examples and the sample."""
     began = time.perf_counter()
     examples = build_benchmark(benchmark).show(model, amounts.drawings, amounts.answers, progress)
     scores, settings = _sampled(model, benchmark, progress)
@@ -70,7 +70,7 @@ def demo_page(model: Model, benchmark: Component, amounts: Amounts, progress: Pr
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """The recipe's own file where a plugin brings it, which is shorter and has comments; else the resolved one."""
+    """The recipe's file where a plugin has it, which is shorter and has comments; otherwise the resolved recipe."""
     from ..components.registry import registry
 
     path = registry().recipes().get(recipe.name)
@@ -78,7 +78,7 @@ def recipe_text(recipe: Recipe) -> str:
 
 
 def _sampled(model: Model, benchmark: Component, progress: Progress) -> tuple[tuple[Score, ...], Mapping[str, Any]]:
-    """Scores on the benchmark's sample, beside the full ones that were recorded with the weights."""
+    """Scores on the benchmark's sample, with the full scores that are stored with the weights."""
     if SAMPLE not in benchmark.presets:
         return (), {}
     measured = build_benchmark(benchmark, benchmark.presets[SAMPLE]).run(model, progress)
@@ -92,7 +92,7 @@ def _sampled(model: Model, benchmark: Component, progress: Progress) -> tuple[tu
 
 
 def _trained(recipe: Recipe, steps: int, progress: Progress) -> tuple[dict[str, Series], str]:
-    """The losses of the first steps of the recipe's last stage, by pathway; nothing where the recipe has no stages."""
+    """Losses of the first steps of the recipe's last stage, by pathway, and a note; empty without stages."""
     names = recipe.training.stages or tuple(recipe.stages)
     if not names or steps < 1:
         return {}, ""
@@ -112,7 +112,7 @@ def _trained(recipe: Recipe, steps: int, progress: Progress) -> tuple[dict[str, 
                 ahead=0,
             )
         except RunStoppedError:
-            raise KeyboardInterrupt("stopped while training a little; no page was written") from None
+            raise KeyboardInterrupt("interrupted during the short training; no page was written") from None
         entries: list[dict[str, Any]] = read_log(run / "log.jsonl")
     curve: dict[str, list[tuple[float, float]]] = {}
     for entry in entries:
@@ -120,17 +120,17 @@ def _trained(recipe: Recipe, steps: int, progress: Progress) -> tuple[dict[str, 
             curve.setdefault(name, []).append((entry["step"], loss))
     note = (
         f"The first {len(entries)} steps of the recipe's stage `{stage.name}`, from random weights, {short.batch} "
-        f"samples each, in {time.perf_counter() - began:.0f} seconds: the loss of each pathway, in nats a prediction."
+        f"samples each, in {time.perf_counter() - began:.0f} seconds: the loss of each pathway, in nats per prediction."
     )
     modes = {name: pathway.mode for name, pathway in recipe.pathways.items()}
     order = sorted(
         curve, key=lambda name: ("draw", "look", "").index(modes.get(name, ""))
-    )  # as the scores are coloured
+    )  # the order of the scores' colours
     return {name: curve[name] for name in order}, note
 
 
 class _Steps(Reporter):
-    """Hands the steps of the short training to the demo's own progress, and says nothing else."""
+    """Passes the steps of the short training to the demo's progress, and prints nothing."""
 
     def __init__(self, progress: Progress, steps: int) -> None:
         super().__init__(Console(file=io.StringIO()))
@@ -150,24 +150,27 @@ def _facts(model: Model, parameters: str, scores: tuple[Score, ...], seconds: fl
         facts.append((f"{100 * overall.sample:.0f} %", f"of {overall.group} right, in a sample of {overall.count}"))
     trained = model.facts.get("seconds")
     if isinstance(trained, int | float):
-        facts.append((f"{trained / 60:.0f} min", "of training, from nothing"))
+        facts.append((f"{trained / 60:.0f} min", "of training, from random weights"))
     cores = torch.get_num_threads()
     where = f"{cores} CPU core{'s' * (cores > 1)}" if model.model.device.type == "cpu" else str(model.model.device)
-    facts.append((f"{seconds:.0f} s", f"for all that is on this page, on {where}"))
+    facts.append((f"{seconds:.0f} s", f"for everything on this page, on {where}"))
     return tuple(facts)
 
 
 def _commands(name: str) -> tuple[tuple[str, str], ...]:
     return (
-        (f'janiform generate {name} "three green crosses" --n 4 --out pictures', "Draw something of your own"),
-        (f'janiform ask {name} pictures/three-green-crosses-001.png "how many crosses are there?"', "Ask about it"),
-        (f"janiform show {name} > mine.toml && janiform check mine.toml", "Change a part: does it still fit?"),
+        (f'janiform generate {name} "three green crosses" --n 4 --out pictures', "Draw from your own prompt"),
+        (
+            f'janiform ask {name} pictures/three-green-crosses-001.png "how many crosses are there?"',
+            "Ask about a picture",
+        ),
+        (f"janiform show {name} > mine.toml && janiform check mine.toml", "Change a part and check that it fits"),
         ("janiform train mine.toml --out runs/mine", "Train your own"),
     )
 
 
 def _settings(model: Model, benchmark: Component, measured: Mapping[str, Any], seconds: float) -> dict[str, str]:
-    """All that belongs to the numbers on the page, as text."""
+    """The settings behind the numbers on the page, as text."""
     facts: dict[str, Any] = {
         "model": model.name,
         "weights": f"sha256 {model.digest[:16]}…" if model.digest else "",

@@ -1,4 +1,4 @@
-"""One page that shows a model to somebody: a single HTML file that asks nothing of any other file or host."""
+"""The demo page of a model: a single HTML file without external files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from importlib.resources import files
 from attrs import field, frozen
 
 from ..contracts.showcase import Showcase
-from .curve import Series
 from .markup import Markup, join, tag
 from .sections import answers, colophon, curves, diagram, drawings, header, next_steps, recipe_text, score_table
+from .series import Series
 
 
 @frozen
 class Score:
-    """One measure, each value in 0 .. 1: on the sample of this page, with its count, and in full where it is known."""
+    """One score in [0, 1]: on the page's sample of ``count`` items, and in the full evaluation where it is known."""
 
     group: str
     name: str
@@ -26,10 +26,10 @@ class Score:
 
 @frozen(eq=False)
 class DemoPage:
-    """Everything that the page shows. What is empty is left out.
+    """Contents of the page. Empty ones are left out.
 
-    ``facts``: what stands under the title, as (figure, unit). ``diagram``: an SVG element. ``commands``: what to try,
-    as (command, what it does). ``settings``: what belongs to the numbers, for the end of the page.
+    ``facts``: (number, unit) below the title. ``diagram``: an SVG element. ``commands``: (command, description) to try.
+    ``settings``: name -> value of the settings behind the numbers, for the end of the page.
     """
 
     name: str
@@ -46,7 +46,7 @@ class DemoPage:
 
 
 def page_html(page: DemoPage) -> str:
-    """The page as the text of one HTML file."""
+    """Return the page as the text of one HTML file."""
     shown = page.showcase
     sections = [
         header(page.name, page.description, page.facts),
@@ -63,7 +63,7 @@ def page_html(page: DemoPage) -> str:
 
 
 def document(title: str, sections: list[Markup], *styles: str) -> str:
-    """One HTML file with these sections; ``styles`` are files of this package."""
+    """Return an HTML file with these sections; ``styles`` are names of files in this package."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

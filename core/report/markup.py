@@ -1,4 +1,4 @@
-"""HTML and SVG as text, with everything escaped that is not markup already."""
+"""HTML and SVG as text; everything that is not ``Markup`` is escaped."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from PIL import Image
 
 
 class Markup(str):
-    """Text that is markup already and is not escaped again."""
+    """Text that is markup, which is not escaped again."""
 
     __slots__ = ()
 
 
 def tag(name: str, /, *children: str | None, **attributes: str | float | None) -> Markup:
-    """An element. Children are escaped unless they are ``Markup``; None is left out, of attributes as well.
+    """An element. Children are escaped unless they are ``Markup``; children and attributes that are None are left out.
 
     An underscore in an attribute's name stands for a hyphen, one at its end for nothing (``class_``).
     """
@@ -33,24 +33,24 @@ def tag(name: str, /, *children: str | None, **attributes: str | float | None) -
 
 
 def escaped(text: str) -> Markup:
-    """Plain text, for a place among markup."""
+    """Plain text, escaped."""
     return Markup(html.escape(text))
 
 
 def join(parts: list[Markup]) -> Markup:
-    """Pieces of markup in a row."""
+    """Pieces of markup, joined."""
     return Markup("".join(parts))
 
 
 def data_uri(picture: Image.Image) -> str:
-    """The picture itself as an address, PNG."""
+    """The picture as a data URI of a PNG."""
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def file_uri(path: Path) -> str:
-    """A PNG file as an address, as it lies on the disk."""
+    """A PNG file as a data URI, with the file's bytes."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 

@@ -1,4 +1,4 @@
-"""The page about runs: curves, samples, what differs, the recipe and where it all came from, in one file."""
+"""The page about one run or several: curves, samples, differences, recipe and provenance in one HTML file."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ from ..errors import JaniformError
 from ..recipe import Side, diff, read_recipe
 from ..storage.atomic import write_text
 from ..train.run.record import RunRecord, SampleFile, labels, read_run
-from ..units import count
-from .chart import Chart, Line, chart_figure, ending
-from .curve import Series
+from ..units import count, duration
+from .chart import Chart, Line, chart_figure
 from .demo_page import document
-from .duration import duration
 from .markup import Markup, file_uri, join, tag
 from .sections import colophon, header, section
+from .series import Series, smoothed_end
 from .toml import highlighted
 
 SHEETS = 4
-"""Sheets of samples of a stage that the page shows: the last, and some before it."""
+"""Largest number of sample sheets per stage: the last one, and some earlier ones."""
 
-Figure = Callable[[dict[str, Any]], Any]
-_FIGURES: tuple[tuple[str, Figure, str, bool], ...] = (
+Metric = Callable[[dict[str, Any]], Any]
+_METRICS: tuple[tuple[str, Metric, str, bool], ...] = (
     ("learning rate", lambda line: line.get("learning_rate"), "", True),
     ("gradient norm", lambda line: line.get("grad_norm"), "", True),
-    ("tokens a second", lambda line: line.get("tokens_per_second"), "", True),
-    ("samples a second", lambda line: line.get("samples_per_second"), "", True),
+    ("tokens per second", lambda line: line.get("tokens_per_second"), "", True),
+    ("samples per second", lambda line: line.get("samples_per_second"), "", True),
     ("MFU", lambda line: _percent(line.get("mfu")), " %", True),
     ("packing", lambda line: _percent(line.get("packing")), " %", False),
     ("waiting for data", lambda line: _percent(line.get("data_wait")), " %", True),
     ("memory", lambda line: (line.get("memory") or 0) / 1e9 or None, " GB", True),
 )
-"""What a run did beside learning: title, where a line of the log has it, unit, whether the axis begins at zero."""
+"""Charts of a run beside its losses: title, value in a line of the log, unit, whether the axis begins at zero."""
 
 
 def write_report(folders: Sequence[Path], out: Path) -> Path:
-    """Read the folders of runs and write the page about them. Returns ``out``.
+    """Read the folders of runs, write the page and return ``out``.
 
     Raises:
-        UsageError: a folder is not that of a run.
+        UsageError: a folder is not a run.
         StorageError: the page cannot be written.
     """
     write_text(out, report_html([read_run(folder) for folder in folders]))
@@ -49,11 +48,11 @@ def write_report(folders: Sequence[Path], out: Path) -> Path:
 
 
 def report_html(runs: Sequence[RunRecord]) -> str:
-    """The page about one run, or several laid over each other, as the text of one HTML file."""
+    """The page about one run, or several in common charts, as the text of one HTML file."""
     names = labels(runs)
     alone = runs[0] if len(runs) == 1 else None
     title = alone.name if alone else f"{len(runs)} runs"
-    lead = alone.description if alone else "Laid over each other: the same figure of every run in one chart."
+    lead = alone.description if alone else "Each chart shows the same metric of every run."
     sections = [
         header(title, lead, _facts(alone) if alone else ()),
         None if alone else _legend(runs, names),
@@ -69,21 +68,21 @@ def report_html(runs: Sequence[RunRecord]) -> str:
 
 
 def _facts(run: RunRecord) -> list[tuple[str, str]]:
-    """The figures below the title."""
+    """The numbers below the title."""
     if not run.log:
         return []
     last = run.log[-1]
     tokens = sum(line.get("tokens") or 0 for line in run.log)
     samples = sum((run.model.get("samples") or {}).values())
-    found = [(f"{last['total']:,}", "steps"), (duration(last.get("time", 0.0)), "of training")]
+    facts = [(f"{last['total']:,}", "steps"), (duration(last.get("time", 0.0)), "of training")]
     if samples:
-        found.append((count(samples), "samples"))
+        facts.append((count(samples), "samples"))
     if tokens:
-        found.append((count(tokens), "tokens"))
-    found.append((str(len(run.stages)), "stages" if len(run.stages) > 1 else "stage"))
+        facts.append((count(tokens), "tokens"))
+    facts.append((str(len(run.stages)), "stages" if len(run.stages) > 1 else "stage"))
     if not run.model:
-        found.append((f"{last['step']}/{last['steps']}", f"of {last['stage']}, so far"))
-    return found
+        facts.append((f"{last['step']}/{last['steps']}", f"of {last['stage']}, so far"))
+    return facts
 
 
 def _legend(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup:
@@ -108,7 +107,7 @@ def _switch() -> Markup:
 
 
 def _learning(runs: Sequence[RunRecord], names: Sequence[str]) -> Iterator[Markup]:
-    """A section for each stage: every loss, and every figure of the objective, in a chart of its own."""
+    """A section per stage, with a chart per loss and per metric of the objective."""
     order = list(dict.fromkeys(stage for run in runs for stage in run.stages))
     for stage in order:
         lines = [[line for line in run.log if line["stage"] == stage] for run in runs]
@@ -123,7 +122,7 @@ def _learning(runs: Sequence[RunRecord], names: Sequence[str]) -> Iterator[Marku
 
 
 def _measured(lines: Sequence[list[dict[str, Any]]]) -> dict[str, str]:
-    """What a stage measured, with where its lines have it: losses, then figures of other names."""
+    """Name of a loss or metric of a stage -> the entry of the log's lines that holds it."""
     found: dict[str, str] = {}
     for kind in ("losses", "figures"):
         for what in (what for some in lines for line in some for what in line.get(kind, {})):
@@ -138,51 +137,53 @@ def _lines(lines: Sequence[list[dict[str, Any]]], names: Sequence[str], kind: st
 
 
 def _colour(what: str) -> int:
-    """As on the demo's page: what draws is red, what looks is blue, text is green."""
+    """Number of the colour, as on the demo page: drawing is red, looking is blue, text is green."""
     return {"generation": 0, "understanding": 1, "text": 2}.get(what, sum(map(ord, what)) % 3 + 3)
 
 
 def _running(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | None:
-    """What the runs did beside learning, over all their steps."""
+    """Charts of throughput, memory and other metrics over all steps."""
     marks: dict[str, float] = {}
     if len(runs) == 1:
         for line in runs[0].log:
             marks.setdefault(f"{line['stage']} begins", line["total"] - line["step"])
     charts = []
-    for title, figure, unit, zero in _FIGURES:
+    for title, metric, unit, zero in _METRICS:
         lines = [
-            Line(name, number if len(runs) > 1 else 5, _series(run, figure))
+            Line(name, number if len(runs) > 1 else 5, _series(run, metric))
             for number, (run, name) in enumerate(zip(runs, names, strict=True))
         ]
         charts.append(chart_figure(Chart(title, lines, marks, zero, unit, smooth=title != "learning rate")))
     shown = [chart for chart in charts if chart is not None]
     if not shown:
         return None
-    lead = "Over all steps of the run" + ("; thin verticals are where a stage begins." if len(marks) > 1 else ".")
-    return section("How it ran", lead, tag("div", join(shown), class_="charts"))
+    lead = "Over all steps of the run" + (
+        "; a thin vertical line marks the begin of a stage." if len(marks) > 1 else "."
+    )
+    return section("Throughput and memory", lead, tag("div", join(shown), class_="charts"))
 
 
-def _series(run: RunRecord, figure: Figure) -> Series:
-    found = ((line["total"], figure(line)) for line in run.log)
+def _series(run: RunRecord, metric: Metric) -> Series:
+    found = ((line["total"], metric(line)) for line in run.log)
     return [(x, y) for x, y in found if isinstance(y, int | float) and math.isfinite(y)]
 
 
 def _differences(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | None:
-    """What the recipes say differently, and where each loss came to."""
-    blocks = [_table("Where each loss came to", names, _endings(runs), numbers=True)]
+    """Tables of the final losses, and of the differences between the recipes."""
+    blocks = [_table("Final losses", names, _endings(runs), numbers=True)]
     rows: dict[str, list[str]] = {}
     try:
         recipes = [read_recipe(run.folder / "recipe.toml") for run in runs]
         for number, other in enumerate(recipes[1:], start=1):
             for found in diff(recipes[0], other):
-                row = rows.setdefault(found.path, [_said(found.left)] * len(runs))
-                row[number] = _said(found.right)
-    except JaniformError:  # a plugin that is not installed here: the numbers can do without
+                row = rows.setdefault(found.path, [_value(found.left)] * len(runs))
+                row[number] = _value(found.right)
+    except JaniformError:  # a plugin is not installed here; the losses are shown anyway
         rows = {}
     rows.pop("name", None)
     rows.pop("description", None)
     if rows:
-        blocks.append(_table("What their recipes say differently", names, rows, numbers=False))
+        blocks.append(_table("Differences between their recipes", names, rows, numbers=False))
     return section("Side by side", "", *[block for block in blocks if block is not None])
 
 
@@ -195,7 +196,7 @@ def _endings(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
                 if isinstance(value, int | float) and math.isfinite(value):
                     series.setdefault(f"{line['stage']} · {what}", []).append((line["step"], value))
         for what, points in series.items():
-            found.setdefault(what, [None] * len(runs))[number] = ending(points)
+            found.setdefault(what, [None] * len(runs))[number] = smoothed_end(points)
     return {
         what: ["–" if value is None else f"{value:.4g}" for value in values] for what, values in sorted(found.items())
     }
@@ -221,12 +222,12 @@ def _table(title: str, names: Sequence[str], rows: dict[str, list[str]], *, numb
     return join([tag("h3", title), tag("div", table, class_="scroll")])
 
 
-def _said(side: Side | None) -> str:
+def _value(side: Side | None) -> str:
     return "–" if side is None else str(side.value)
 
 
 def _samples(run: RunRecord, name: str) -> Markup | None:
-    """Of every stage the last sheet and answers, and some sheets before it to open."""
+    """The last sheet and answers of every stage, and some earlier sheets to unfold."""
     blocks: list[Markup] = []
     for stage in dict.fromkeys(sample.stage for sample in run.samples):
         some = sorted((sample for sample in run.samples if sample.stage == stage), key=lambda sample: sample.step)
@@ -240,17 +241,17 @@ def _samples(run: RunRecord, name: str) -> Markup | None:
         kept = sheets[:: -(-len(sheets) // (SHEETS - 1)) or 1] if sheets else []
         if kept:
             inside = [tag("p", f"after step {sample.step:,}", class_="note") + _sheet(sample) for sample in kept]
-            blocks.append(tag("details", tag("summary", "before that"), join(list(map(Markup, inside)))))
+            blocks.append(tag("details", tag("summary", "earlier"), join(list(map(Markup, inside)))))
     if not blocks:
         return None
-    lead = "The same few examples every time, nothing picked out."
-    return section(f"What it made{f': {name}' if name else ''}", lead, *blocks)
+    lead = "The same examples every time, not selected."
+    return section(f"Samples{f': {name}' if name else ''}", lead, *blocks)
 
 
 def _sheet(sample: SampleFile) -> Markup:
-    said = f"Samples of {sample.stage} after step {sample.step}"
+    description = f"Samples of {sample.stage} after step {sample.step}"
     assert sample.picture is not None
-    return tag("img", src=file_uri(sample.picture), alt=said, class_="sheet")
+    return tag("img", src=file_uri(sample.picture), alt=description, class_="sheet")
 
 
 def _answers(sample: SampleFile) -> Markup:
@@ -258,8 +259,8 @@ def _answers(sample: SampleFile) -> Markup:
     rows = []
     for question, answer, expected in sample.answers:
         right = answer.strip().casefold() == expected.strip().casefold()
-        said = tag("span", answer or "(nothing)", class_="verdict right" if right else None)
-        rows.append(tag("tr", tag("td", question), tag("td", said), tag("td", expected)))
+        verdict = tag("span", answer or "(nothing)", class_="verdict right" if right else None)
+        rows.append(tag("tr", tag("td", question), tag("td", verdict), tag("td", expected)))
     table = tag("table", tag("thead", tag("tr", join(heads))), tag("tbody", join(rows)), class_="sides answers")
     return tag("div", table, class_="scroll")
 
@@ -269,13 +270,13 @@ def _recipe(run: RunRecord, name: str, *, open_: bool) -> Markup | None:
         return None
     text = tag("pre", tag("code", highlighted(run.recipe.strip())), tabindex=0, aria_label=f"The recipe of {name}")
     if open_:
-        lead = "Resolved: every version, preset and default written out. `janiform train` on it makes this run again."
+        lead = "Resolved: every version, preset and default is written out. `janiform train` repeats this run from it."
         return section("The recipe", lead, text)
     return tag("details", tag("summary", f"The recipe of {name}"), text, class_="whole")
 
 
 def _provenance(run: RunRecord) -> dict[str, str]:
-    """Where a run came from, as text."""
+    """The provenance of a run, as text."""
     facts = {**run.facts, **run.model}
     git = facts.get("git") or {}
     found = {
@@ -296,7 +297,7 @@ def _provenance(run: RunRecord) -> dict[str, str]:
 
 def _provenances(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup:
     parts = [
-        tag("details", tag("summary", f"Where {name} came from"), colophon(_provenance(run)), class_="whole")
+        tag("details", tag("summary", f"Provenance of {name}"), colophon(_provenance(run)), class_="whole")
         for run, name in zip(runs, names, strict=True)
     ]
     return join(parts)

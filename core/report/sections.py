@@ -1,4 +1,4 @@
-"""The parts of the page, in the order of reading: each takes data and gives one element."""
+"""Sections of a page: each function takes data and returns one element."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ..contracts.showcase import Answered, Drawn
-from .curve import Series, curve_svg
+from .chart import curve_svg
 from .markup import Markup, data_uri, escaped, join, tag
+from .series import Series
 from .toml import highlighted
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ _MARK = Markup(
     '<path class="face look" d="M31 6 A26 26 0 0 0 31 58 Z"/><path class="face draw" d="M33 6 A26 26 0 0 1 33 58 Z"/>'
     '<circle class="eye" cx="20" cy="26" r="4.2"/><path class="stroke" d="M40 38 C44 28 47 45 52 30"/></svg>'
 )
-"""Two faces in one circle: one has an eye, the other draws a line."""
+"""The logo: two faces in a circle, one with an eye, the other with a drawn line."""
 
 
 def header(name: str, description: str, facts: Iterable[tuple[str, str]]) -> Markup:
-    """The name, what it is, and a few figures."""
+    """Title, description and a few numbers."""
     figures = [tag("div", tag("dt", unit), tag("dd", figure)) for figure, unit in facts]
     return tag(
         "header",
@@ -47,9 +48,9 @@ def drawings(drawn: Sequence[Drawn]) -> Markup:
         for item in drawn
     ]
     lead = (
-        f"{_number(len(drawn))} prompt{'s' * (len(drawn) > 1)}, one picture each, nothing picked out. A verifier that "
-        "knows nothing of the model reads every picture and compares what it finds with the prompt: "
-        f"{right} of {len(drawn)} are as asked."
+        f"{_number(len(drawn))} prompt{'s' * (len(drawn) > 1)}, one picture each, not selected. A verifier that does "
+        "not know the model reads every picture and compares the content with the prompt: "
+        f"{right} of {len(drawn)} match."
     )
     return section("It draws", lead, tag("div", join(figures), class_="gallery"))
 
@@ -58,9 +59,9 @@ def answers(own: Sequence[Answered], others: Sequence[Answered]) -> Markup:
     """Questions and answers, by picture."""
     everything = [*own, *others]
     right = sum(item.correct for item in everything)
-    lead = f"The same weights, turned around: {right} of {len(everything)} answers on this page are right."
+    lead = f"The same weights answer questions: {right} of {len(everything)} answers on this page are correct."
     blocks: list[Markup] = []
-    for title, items in (("About pictures that it drew itself", own), ("About pictures that it never saw", others)):
+    for title, items in (("About its own pictures", own), ("About pictures that it was not trained on", others)):
         if items:
             cards = [_card(list(group)) for _, group in groupby(items, key=lambda item: id(item.picture))]
             blocks += [tag("h3", title), tag("div", join(cards), class_="cards")]
@@ -68,7 +69,7 @@ def answers(own: Sequence[Answered], others: Sequence[Answered]) -> Markup:
 
 
 def score_table(scores: Sequence[Score]) -> Markup:
-    """The sample's scores beside those of the full evaluation."""
+    """Scores on the sample, beside those of the full evaluation."""
     full = any(score.full is not None for score in scores)
     heads = [tag("th", "", scope="col"), tag("th", "this sample", scope="col", class_="number")]
     heads += [tag("th", "of", scope="col", class_="number")]
@@ -80,9 +81,9 @@ def score_table(scores: Sequence[Score]) -> Markup:
         rows.append(tag("tbody", tag("tr", title, class_="group"), join(body)))
     heads.append(tag("th", "bar: this sample, mark: full evaluation" if full else "", scope="col"))
     table = tag("table", tag("thead", tag("tr", join(heads))), join(rows), class_="scores")
-    lead = "A sample measured while this page was made"
+    lead = "Measured on a sample for this page"
     lead += ", and the full evaluation that ships with the weights." if full else "."
-    return section("How well", lead, tag("div", table, class_="scroll"))
+    return section("Scores", lead, tag("div", table, class_="scroll"))
 
 
 def curves(series: Mapping[str, Series], note: str) -> Markup:
@@ -91,37 +92,37 @@ def curves(series: Mapping[str, Series], note: str) -> Markup:
 
 
 def diagram(svg: Markup) -> Markup:
-    """The composed model."""
-    lead = "Every part is a component that a plugin registered; composing the recipe derived every width on the edges."
-    return section("What it is made of", lead, tag("figure", svg, class_="wide diagram"))
+    """The diagram of the composed model."""
+    lead = "Every part is a component of a plugin; the widths on the edges are derived from the recipe."
+    return section("Its parts", lead, tag("figure", svg, class_="wide diagram"))
 
 
 def recipe_text(name: str, text: str) -> Markup:
-    """The recipe, with its tokens told apart."""
-    lead = "The whole model as data. Change one line of a copy, and `janiform check` tells whether it still fits."
+    """The recipe, with highlighted syntax."""
+    lead = "The whole model as data. Change a line of a copy, and check it with `janiform check`."
     return section("The recipe", lead, tag("pre", tag("code", highlighted(text.strip())), tabindex=0, aria_label=name))
 
 
 def next_steps(commands: Iterable[tuple[str, str]]) -> Markup:
     """Commands to try."""
     rows = [tag("li", tag("span", what), tag("code", command)) for command, what in commands]
-    return section("Your turn", "", tag("ul", join(rows), class_="commands"))
+    return section("Try it", "", tag("ul", join(rows), class_="commands"))
 
 
 def colophon(settings: Mapping[str, str]) -> Markup:
-    """What belongs to the numbers."""
+    """The settings behind the numbers, at the end of the page."""
     pairs = [tag("div", tag("dt", key), tag("dd", value)) for key, value in settings.items()]
-    made = "Made by janiform, from one recipe and one set of weights, in one file."
+    made = "Made by janiform from one recipe and one set of weights."
     return tag("footer", tag("p", made), tag("dl", join(pairs)) if pairs else None)
 
 
 def section(title: str, lead: str, *children: Markup) -> Markup:
-    """A heading, a sentence in which backquotes mark code, and what follows."""
+    """A heading, a sentence in which backquotes mark code, and further elements."""
     return tag("section", tag("h2", title), tag("p", _code(lead), class_="lead") if lead else None, *children)
 
 
-def _verdict(correct: bool, said: str) -> Markup:
-    return tag("span", said, class_=f"verdict {'right' if correct else 'wrong'}")
+def _verdict(correct: bool, text: str) -> Markup:
+    return tag("span", text, class_=f"verdict {'right' if correct else 'wrong'}")
 
 
 def _card(items: Sequence[Answered]) -> Markup:
@@ -156,7 +157,7 @@ def _score_row(score: Score, full: bool, colour: str) -> Markup:
 
 
 def _code(text: str) -> Markup:
-    """Text in which what stands between backquotes is code."""
+    """Text with code between backquotes."""
     pieces = text.split("`")
     return join([tag("code", piece) if index % 2 else escaped(piece) for index, piece in enumerate(pieces)])
 

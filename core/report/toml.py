@@ -1,4 +1,4 @@
-"""TOML with its tables, keys, strings, numbers and comments told apart, for reading on a page."""
+"""Syntax highlighting of TOML for a page."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _TOKEN = re.compile(
 
 
 def highlighted(text: str) -> Markup:
-    """The text, escaped, with a ``span`` about every token that has a class of its own."""
+    """The text, escaped, with every table, key, string, number and comment in a ``span`` of its own class."""
     parts: list[Markup] = []
-    place = 0
+    end = 0
     for match in _TOKEN.finditer(text):
-        parts.append(escaped(text[place : match.start()]))
+        parts.append(escaped(text[end : match.start()]))
         parts.append(tag("span", match.group(), class_=f"toml-{match.lastgroup}"))
-        place = match.end()
-    return join([*parts, escaped(text[place:])])
+        end = match.end()
+    return join([*parts, escaped(text[end:])])

@@ -1,4 +1,4 @@
-"""The keys and values of a generation, in memory that is allocated once."""
+"""Keys and values of decoding, in memory that is allocated once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import JaniformError
 
 
 class KVCache:
-    """Keys and values [layers, rows, kv_heads, length, head_width] each, of which the first ``filled`` hold something.
+    """Keys and values [layers, rows, kv_heads, length, head_width] each, with the first ``filled`` positions set.
 
     One forward appends its keys and values in every layer and then advances once:
 
@@ -34,6 +34,7 @@ class KVCache:
 
     @property
     def rows(self) -> int:
+        """The number of rows."""
         return self.keys.shape[1]
 
     @property
@@ -43,30 +44,32 @@ class KVCache:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the keys and values."""
         return self.keys.nbytes + self.values.nbytes
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Writes keys and values [rows, kv_heads, T, head_width] behind what is filled; gives views of all so far.
+        """Write keys and values [rows, kv_heads, T, head_width] after the filled ones; returns views of all so far.
 
         Raises ``JaniformError`` where T more positions or these rows do not fit.
         """
         rows, _, new, _ = keys.shape
+        _, allocated, _, length, _ = self.keys.shape
         end = self.filled + new
-        if rows != self.rows:
-            raise JaniformError(f"the KV cache was allocated for {self.rows} rows, and is given {rows}")
-        if end > self.length:
+        if rows != allocated:
+            raise JaniformError(f"the KV cache was allocated for {allocated} rows; got {rows}")
+        if end > length:
             raise JaniformError(
-                f"the KV cache holds {self.length} positions, {self.filled} of them are filled, and {new} more do not "
-                "fit: shorten the prompt, generate less, or allocate a longer cache"
+                f"the KV cache holds {length} positions, of which {self.filled} are filled, and {new} more do not fit: "
+                "shorten the prompt, generate fewer tokens, or allocate a longer cache"
             )
         self.keys[layer, :, :, self.filled : end] = keys
         self.values[layer, :, :, self.filled : end] = values
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
     def advance(self, new: int) -> None:
-        """Counts the ``new`` positions that every layer has appended."""
+        """Count the ``new`` positions that every layer has appended."""
         self.filled += new
 
     def reset(self) -> None:
-        """Empties the cache and keeps its memory."""
+        """Empty the cache and keep its memory."""
         self.filled = 0

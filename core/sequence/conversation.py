@@ -1,4 +1,4 @@
-"""A sample as people see it: turns of text, pictures to look at and pictures to draw. Torch-free."""
+"""A sample as a conversation: turns of text, pictures to look at and pictures to draw. Torch-free."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Picture: TypeAlias = Image | np.ndarray | Tensor | Tiles
-    """A PIL picture or uint8 array [h, w, 3]; or what a pathway makes of it: tiles, pixels [3, h, w], codes [N, d]."""
+    """A PIL picture or uint8 array [h, w, 3], or its form in a pathway: tiles, pixels [3, h, w], codes [N, d]."""
 
 Role = Literal["user", "assistant"]
 
@@ -33,13 +33,13 @@ class Look:
 
     @property
     def lines(self) -> tuple[tuple[Picture, ...], ...]:
-        """What is seen of it: the picture, or lines of tiles, each of which takes a picture's positions."""
+        """The picture, or lines of its tiles, each of which takes the positions of a picture."""
         return self.picture.lines if isinstance(self.picture, Tiles) else ((self.picture,),)
 
 
 @frozen
 class Draw:
-    """A picture that the model draws: the one to learn from, or None where it is still to be drawn."""
+    """A picture that the model draws: the one to learn from, or None where it is not drawn yet."""
 
     picture: Picture | None = field(default=None, eq=_same_picture, repr=False)
     pathway: str = "generation"
@@ -58,23 +58,25 @@ def _content(value: Content | Iterable[Content]) -> tuple[Content, ...]:
 
 @frozen
 class Turn:
-    """What one side says. Pieces follow one another as they are: a line break between two of them is written out."""
+    """One turn of a conversation. Its pieces are joined without separators, so line breaks must be written out."""
 
     role: Role
     content: tuple[Content, ...] = field(converter=_content)
 
     def __attrs_post_init__(self) -> None:
         if self.role not in ("user", "assistant"):
-            raise JaniformError(f"a turn's role is 'user' or 'assistant', not {self.role!r}")
+            raise JaniformError(f"a turn's role must be 'user' or 'assistant', not {self.role!r}")
         for piece in self.content:
             if not isinstance(piece, str | Look | Draw):
-                raise JaniformError(f"a turn holds text, Look and Draw, not {type(piece).__name__}")
+                raise JaniformError(f"a turn may hold text, Look and Draw, not {type(piece).__name__}")
             if isinstance(piece, Draw) and self.role == "user":
-                raise JaniformError("only the assistant draws: put Draw into an assistant turn, Look into a user turn")
+                raise JaniformError(
+                    "a user turn holds a Draw: put Draw into an assistant turn, and Look into a user turn"
+                )
 
     @classmethod
     def asking(cls, question: str, *pictures: Picture, pathway: str = "understanding") -> Turn:
-        """A user's turn: pictures, which stand on lines before the question as in Janus, and the question."""
+        """A user turn: pictures, each on a line before the question as in Janus, and the question."""
         looks: list[Content] = []
         for picture in pictures:
             looks += [Look(picture, pathway), "\n"]
@@ -88,7 +90,7 @@ class Turn:
 
 @frozen
 class Conversation:
-    """Turns in order, and the system text; None leaves the system text to the layout, "" says that there is none.
+    """Turns in order, and the system text: None is the layout's own, "" is none.
 
     A plain text document is a conversation with one assistant turn and no user.
     """
@@ -98,13 +100,13 @@ class Conversation:
 
     def __attrs_post_init__(self) -> None:
         if not self.turns:
-            raise JaniformError("a conversation has at least one turn")
+            raise JaniformError("a conversation must have at least one turn")
 
     @classmethod
     def asking(
         cls, question: str, *pictures: Picture, answer: str | None = None, pathway: str = "understanding"
     ) -> Conversation:
-        """A question about pictures, as ``Turn.asking`` puts it, and its answer for training."""
+        """A question about pictures, as in ``Turn.asking``, and its answer for training."""
         turns = [Turn.asking(question, *pictures, pathway=pathway)]
         if answer is not None:
             turns.append(Turn("assistant", answer))
@@ -112,7 +114,7 @@ class Conversation:
 
     @classmethod
     def drawing(cls, prompt: str, picture: Picture | None = None, pathway: str = "generation") -> Conversation:
-        """A prompt and the picture that was drawn for it."""
+        """A prompt, and the picture to learn from for it."""
         return cls((Turn("user", prompt), Turn("assistant", Draw(picture, pathway))))
 
     @classmethod
@@ -122,9 +124,10 @@ class Conversation:
 
     @property
     def is_document(self) -> bool:
+        """Whether it is a plain text document."""
         return len(self.turns) == 1 and self.turns[0].role == "assistant"
 
     @property
     def draws(self) -> bool:
-        """Whether the assistant draws anywhere in it."""
+        """Whether any turn holds a picture to draw."""
         return any(isinstance(piece, Draw) for turn in self.turns for piece in turn.content)

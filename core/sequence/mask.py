@@ -1,10 +1,10 @@
-"""Who may look at whom, declared by documents and blocks and compiled once for all layers.
+"""Attention masks, declared by documents and blocks and compiled once for all layers.
 
 B rows    T queries    S keys    L declared positions, L ≥ S (the first S count)
 
-Query q sees key k iff both are of the same document and either k ≤ q or both are of the same full block. Padding
-(document −1) is seen by nobody but itself, so that no row of the softmax is empty. The T queries are the last T of the
-S keys, which makes one declaration serve the prompt and every later step of cached decoding.
+Query q attends to key k iff both are of the same document and either k ≤ q or both are of the same full block.
+Padding (document −1) attends only to itself, so that no row of the softmax is empty. The T queries are the last T of
+the S keys, so that one declaration serves the prompt and every later step of cached decoding.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Compiled = tuple[Tensor | None, bool]
-"""What ``scaled_dot_product_attention`` wants: a bool mask (true is seen) or None, and ``is_causal``."""
+"""The arguments of ``scaled_dot_product_attention``: a bool mask (true: attends) or None, and ``is_causal``."""
 
 
 class Mask:
-    """The declaration of one batch, and what kernels make of it, each of it at most once.
+    """The declaration of one batch, with what kernels compile from it, each at most once.
 
     ``documents`` int64 [B, L]: the number of each position's document, −1 on padding; None where every row is one
-    document that starts at position 0 (padding on the right needs no declaration: no causal query sees it).
-    ``blocks`` int64 [B, L]: 0 where causal, n > 0 inside of full block n; None where everything is causal.
-    ``attention`` is the kernel that computes under the mask, None for the default one. ``host`` are documents and
-    blocks once more in the CPU's memory, where the others are on a device: so that nothing has to be read back.
+    document that starts at position 0 (padding on the right needs no declaration: no causal query attends to it).
+    ``blocks`` int64 [B, L]: 0 where causal, n > 0 inside full block n; None where everything is causal.
+    ``attention`` is the kernel that computes under the mask, None for the default one. ``host``: documents and blocks
+    in the CPU's memory, where those above are on a device, so that they need not be copied back.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class Mask:
         host: tuple[Tensor, Tensor | None] | None = None,
     ) -> None:
         if documents is None and blocks is not None:
-            raise ValueError("blocks are declared inside of documents: give both")
-        # Reading a value off an accelerator would make the host wait, so the shortcut is looked for on the CPU only,
-        # and not in tensors of another class, which may have a shape and no values.
+            raise ValueError("blocks are declared inside documents: give both")
+        # Reading a value from an accelerator makes the host wait, so the shortcut is taken on the CPU only, and not
+        # for other tensor classes, which may have a shape and no values.
         if documents is not None and type(documents) is not Tensor:
             host = None
         elif documents is not None and documents.device.type == "cpu":
@@ -79,16 +79,16 @@ class Mask:
         """For a prompt [B, P] that is continued, up to ``length`` positions, in the document that each row ends with.
 
         The prompt may hold full blocks and several documents; what follows is causal. Single steps are slices of one
-        prebuilt row, so that a step of a ragged batch costs nothing. Asks the device once whether there is padding,
-        unless ``host`` says it. Raises ``ValueError`` where a row is padded on the right.
+        prebuilt row, so that a step of a ragged batch costs nothing. Waits for the device once, to see whether there
+        is padding, unless ``host`` is given. Raises ``ValueError`` where a row is padded on the right.
         """
         prompt = documents.shape[1]
         if length < prompt:
             raise ValueError(f"a prompt of {prompt} positions cannot be continued up to {length}")
-        known, full = (documents, blocks) if host is None else host
-        if bool(((known[:, -1:] < 0) & (known >= 0).any(dim=1, keepdim=True)).any()):
+        declared, full = (documents, blocks) if host is None else host
+        if bool(((declared[:, -1:] < 0) & (declared >= 0).any(dim=1, keepdim=True)).any()):
             raise ValueError("a prompt that is continued must be padded on its left")
-        if _plain(known, full):
+        if _plain(declared, full):
             return cls.causal(attention)
         all_documents, all_blocks = _continued(documents, blocks, length)
         mask = cls(
@@ -97,13 +97,13 @@ class Mask:
             attention=attention,
             host=None if host is None else _continued(*host, length),
         )
-        # A row of nothing but padding sees all of it: finite, and nobody reads it.
+        # A row that is all padding attends to all of it: its output is finite and never read.
         mask._steps = prompt, (all_documents == documents[:, -1:])[:, None, None]
         return mask
 
     @property
     def has_blocks(self) -> bool:
-        """Whether there are full blocks. May wait for the device where nothing was said on the ``host``."""
+        """Whether there are full blocks. May wait for the device where ``host`` was not given."""
 
         def look() -> bool:
             blocks = None if self.documents is None else self._on_host()[1]
@@ -112,7 +112,7 @@ class Mask:
         return self.kept("blocks", look)
 
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What ``make`` gives, made on first use: so that a kernel compiles the declaration once for all layers."""
+        """The result of ``make``, called once, so that a kernel compiles the declaration once for all layers."""
         if key not in self._kept:
             self._kept[key] = make()
         value: T = self._kept[key]
@@ -121,7 +121,7 @@ class Mask:
     def runs(self, rows: int, queries: int, keys: int, device: torch.device) -> tuple[Runs, ...]:
         """The mask for the last ``queries`` of ``keys`` positions as runs, causal ones and full ones; see ``Runs``.
 
-        Raises ``UsageError`` where a document or a block lies in several stretches.
+        Raises ``UsageError`` where a document or a block is not contiguous.
         """
 
         def make() -> tuple[Runs, ...]:
@@ -132,9 +132,9 @@ class Mask:
         return self.kept(("runs", rows, queries, keys, device), make)
 
     def last_starts(self, keys: int) -> Tensor:
-        """Where the document begins that the last of ``keys`` positions is of, int64 [B] on the CPU.
+        """Where the document of the last of ``keys`` positions begins, int64 [B] on the CPU.
 
-        Raises ``ValueError`` without declared documents, ``UsageError`` where such a document is not one stretch.
+        Raises ``ValueError`` without declared documents, ``UsageError`` where such a document is not contiguous.
         """
         if self.documents is None:
             raise ValueError("every row is one document that begins at position 0")
@@ -148,18 +148,18 @@ class Mask:
 
     def compiled(self, queries: int, keys: int, device: torch.device) -> Compiled:
         """The mask [B or 1, 1, T, S] for the last ``queries`` of ``keys`` positions, built on first use."""
-        if self._steps is not None and queries == 1:
-            prompt, seen = self._steps
-            if prompt < keys <= seen.shape[-1]:
-                return seen[..., :keys], False
+        if queries == 1 and self.documents is None:
+            return None, keys == 1
+        if queries == 1 and self._steps is not None:
+            prompt, allowed = self._steps
+            if prompt < keys <= allowed.shape[-1]:
+                return allowed[..., :keys], False
         return self.kept(("dense", queries, keys, device), lambda: self._compile(queries, keys, device))
 
     def _compile(self, queries: int, keys: int, device: torch.device) -> Compiled:
         if self.documents is None:
             if queries == keys:
                 return None, True
-            if queries == 1:
-                return None, False
             return _causal(queries, keys, device)[None, None], False
         self._check_length(keys)
         key = self.documents[:, :keys]
@@ -169,8 +169,8 @@ class Mask:
             block = self.blocks[:, :keys]
             own = block[:, keys - queries :, None]
             order = order | ((own == block[:, None, :]) & (own != 0))
-        seen = (query[:, :, None] == key[:, None, :]) & (key >= 0)[:, None, :] & order
-        return (seen | _itself(queries, keys, device))[:, None], False
+        allowed = (query[:, :, None] == key[:, None, :]) & (key >= 0)[:, None, :] & order
+        return (allowed | _itself(queries, keys, device))[:, None], False
 
     def _check_length(self, keys: int) -> None:
         if self.documents is not None and keys > self.documents.shape[1]:
@@ -184,7 +184,7 @@ class Mask:
 
 
 def _continued(documents: Tensor, blocks: Tensor | None, length: int) -> tuple[Tensor, Tensor | None]:
-    """The same up to ``length`` positions: each row goes on in its last document, without blocks."""
+    """The same up to ``length`` positions: each row continues its last document, without blocks."""
     following = documents[:, -1:].expand(len(documents), length - documents.shape[1])
     return (
         torch.cat((documents, following), dim=1),

@@ -1,4 +1,4 @@
-"""Which sequences share a row, so that a batch holds as little padding as can be."""
+"""Packing: the choice of sequences that share a row, so that a batch has little padding."""
 
 from __future__ import annotations
 
@@ -9,32 +9,31 @@ from itertools import product
 from ..errors import JaniformError
 
 _MORE_ROWS = 24
-"""Numbers of rows that are tried beyond the fewest."""
+"""How many numbers of rows are tried beyond the smallest one."""
 
 _FILLS = 24
-"""Times that rows are filled with care, which takes a hundred times as long as spreading."""
+"""How often rows are filled one by one, which takes a hundred times as long as spreading sequences over them."""
 
 _SLACK = (0.003, 0.02)
-"""Padding that is granted, as a share, until the sequences fit into a number of rows."""
+"""Shares of padding that are allowed, one after the other, until the sequences fit into a number of rows."""
 
 _ENOUGH = 0.006
-"""Padding that is not worth another try."""
+"""Share of padding at which the search ends."""
 
 _WIDER = 2
-"""Times the length that a row may have where those of the length leave more padding than is ``_GRANTED``."""
+"""How many times ``length`` a row may have where rows of ``length`` leave more padding than ``_GRANTED``."""
 
 _GRANTED = 0.02
-"""Padding, as a share of what is no padding, that is granted to rows of the length."""
+"""Padding as a share of the tokens up to which rows are not made longer than ``length``."""
 
 
 def rows_of(sizes: Sequence[int], length: int) -> list[list[int]]:
-    """Rows of about ``length`` positions at most, as indices of the sequences in them.
+    """Rows of at most ``length`` positions, or up to twice as many, as indices of the sequences in them.
 
-    A batch is as wide as its fullest row, so it costs the number of rows times the length of that one, not times
-    ``length``: a few rows that are all but equally long have next to no padding, however far from ``length`` they end.
-    A sequence all but as long as ``length`` makes every row as wide, and few others cannot fill a whole number of
-    those. Then rows may be up to twice as long, which are fewer, and end where they will: as documents do not see each
-    other, a position costs the same in a row of any length.
+    A batch is as wide as its longest row, so it costs the number of rows times that length, and not times ``length``:
+    rows of nearly equal length have almost no padding, however short they are. A sequence of nearly ``length`` makes
+    every row as wide, and a few others may not fill a whole number of such rows. Then rows may be up to twice as long:
+    since documents do not attend to each other, a position costs the same in a row of any length.
 
     Raises ``JaniformError`` where one sequence is longer than ``length``.
     """
@@ -51,9 +50,9 @@ def rows_of(sizes: Sequence[int], length: int) -> list[list[int]]:
 
 
 def _within(order: list[int], sizes: Sequence[int], length: int) -> list[list[int]]:
-    """Rows of ``length`` at most, with the smallest area of several numbers of rows, from the fewest upwards.
+    """Rows of at most ``length``, with the smallest area over several numbers of rows.
 
-    Where sequences are much alike, spreading them evenly does best; where they differ, filling rows one by one does.
+    For sequences of similar lengths spreading them evenly is best; for different lengths, filling rows one by one.
     """
     longest, total = sizes[order[0]], sum(sizes)
     best = min([*_spreads(order, sizes, length), _filled(order, sizes, length)], key=lambda rows: _area(rows, sizes))
@@ -72,12 +71,12 @@ def _within(order: list[int], sizes: Sequence[int], length: int) -> list[list[in
 
 
 def _counts(sizes: Sequence[int], length: int) -> range:
-    """Numbers of rows of a length that are worth trying."""
+    """The numbers of rows of a length to try."""
     return range(-(-sum(sizes) // length), len(sizes) + 1)[: _MORE_ROWS + 1]
 
 
 def _spreads(order: list[int], sizes: Sequence[int], length: int) -> list[list[list[int]]]:
-    """The sequences spread evenly over several numbers of rows, as far as these are not longer than ``length``."""
+    """The sequences spread evenly over several numbers of rows, where no row is longer than ``length``."""
     spread = (_spread(order, sizes, count) for count in _counts(sizes, length))
     return [rows for rows in spread if _width(rows, sizes) <= length]
 
@@ -102,10 +101,10 @@ def _spread(order: list[int], sizes: Sequence[int], count: int) -> list[list[int
 
 
 def _filled(order: list[int], sizes: Sequence[int], width: int, most: int = 0) -> list[list[int]]:
-    """Rows of a width, filled one after the other: the longest sequence left, and of the others what fills it best.
+    """Rows of a width, filled one after the other: with the longest sequence left, and those that fill the rest best.
 
-    That is the minimum bin slack heuristic (Gupta and Ho, 1999; MBS' of Fleszar and Hindi, 2002). What fills a row best
-    is found exactly, as a subset sum. Empty where more than ``most`` rows were needed, 0 for as many as it takes.
+    This is the minimum bin slack heuristic (Gupta and Ho, 1999; MBS' of Fleszar and Hindi, 2002). The best filling
+    is found exactly, as a subset sum. Empty where more than ``most`` rows are needed; 0 means no limit.
     """
     rows: list[list[int]] = []
     left = list(order)
@@ -113,9 +112,9 @@ def _filled(order: list[int], sizes: Sequence[int], width: int, most: int = 0) -
     while left:
         row = [left.pop(0)]
         inside = _best_subset([sizes[index] for index in left], width - sizes[row[0]])
-        row += [left[place] for place in inside]
+        row += [left[position] for position in inside]
         taken = set(inside)
-        left = [index for place, index in enumerate(left) if place not in taken]
+        left = [index for position, index in enumerate(left) if position not in taken]
         spare -= width - sum(sizes[index] for index in row)
         if spare < 0:
             return []
@@ -124,7 +123,7 @@ def _filled(order: list[int], sizes: Sequence[int], width: int, most: int = 0) -
 
 
 def _best_subset(sizes: Sequence[int], room: int) -> list[int]:
-    """The places of the sizes that add up to the most within ``room``; of several such, with longer ones first."""
+    """The indices of the sizes whose sum is largest within ``room``; of equal sums, the one with longer sizes."""
     mask = (1 << (room + 1)) - 1
     reached = [1]  # bit s of number n: the last n sizes can add up to s
     for size in reversed(sizes):
@@ -134,9 +133,9 @@ def _best_subset(sizes: Sequence[int], room: int) -> list[int]:
     goal = reached[-1].bit_length() - 1
     chosen: list[int] = []
     for number in range(len(reached) - 1, 0, -1):
-        place = len(sizes) - number
-        size = sizes[place]
+        position = len(sizes) - number
+        size = sizes[position]
         if goal >= size and reached[number - 1] >> (goal - size) & 1:
-            chosen.append(place)
+            chosen.append(position)
             goal -= size
     return chosen

@@ -1,10 +1,10 @@
-"""A mask as runs: stretches of queries that see one stretch of keys, for kernels that compute sequence by sequence.
+"""A mask as runs: ranges of queries that attend to one range of keys, for kernels that compute sequence by sequence.
 
 B rows    T queries    S keys    n runs
 
-A document without full blocks is one causal run. A full block inside of it is a run of its own, whose queries see all
-of the document up to the block's end, and the text before and after it are causal runs: of the keys from the document's
-start to the run's end, the queries are the last. Padding is a run among itself, which nobody reads.
+A document without full blocks is one causal run. A full block inside it is a run of its own, whose queries attend to
+the document up to the block's end, and the text before and after it are causal runs: their queries are the last of the
+keys from the document's start to the run's end. Padding is a run of its own, whose output is never read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ Ints = NDArray[np.int64]
 class Runs:
     """Runs of one kind, laid end to end. All flat positions index the B·T queries or the B·S keys, row by row.
 
-    ``causal``: the queries of a run are the last of its keys, and none sees a later key; otherwise all see all.
+    ``causal``: the queries of a run are the last of its keys, and none attends to a later key; otherwise all attend to
+    all.
     ``queries``, ``keys``: int64 flat positions of the runs' queries and keys, where keys may occur in several runs;
     None where they are all positions in their order. ``query_starts``, ``key_starts``: int32 [n + 1], where each run
     begins among these, with the total last. The lengths are the same for the host.
@@ -44,50 +45,48 @@ class Runs:
 def runs_of(
     documents: Tensor | None, blocks: Tensor | None, rows: int, queries: int, keys: int, device: torch.device
 ) -> tuple[Runs, ...]:
-    """The causal runs and the full ones, as far as there are any, of a declaration [B, S] on the CPU.
+    """The causal runs and the full ones, where there are any, of a declaration [B, S] on the CPU.
 
-    Raises ``UsageError`` where a document or a block lies in several stretches, which no batch of janiform's has.
+    Raises ``UsageError`` where a document or a block is not contiguous, which batches of janiform always are.
     """
-    found: dict[bool, list[tuple[int, int, int, int]]] = {True: [], False: []}
+    collected: dict[bool, list[tuple[int, int, int, int]]] = {True: [], False: []}
     for row in range(rows):
         document = np.zeros(keys, np.int64) if documents is None else documents[row, :keys].numpy()
         block = np.zeros(keys, np.int64) if blocks is None else blocks[row, :keys].numpy()
         for causal, first, stop, start in _row(document, block, keys - queries, row):
-            found[causal].append((row, first, stop, start))
-    return tuple(_together(causal, runs, rows, queries, keys, device) for causal, runs in found.items() if runs)
+            collected[causal].append((row, first, stop, start))
+    return tuple(_together(causal, runs, rows, queries, keys, device) for causal, runs in collected.items() if runs)
 
 
 def _row(document: Ints, block: Ints, offset: int, row: int) -> list[tuple[bool, int, int, int]]:
-    """Of one row: whether causal, the first query and the one after the last, the first key. Causal, full, causal, …"""
+    """The runs of one row in order: whether causal, the first query, the one after the last, the first key."""
     edges = np.flatnonzero((np.diff(document) != 0) | (np.diff(block) != 0)) + 1
     bounds = [0, *edges.tolist(), len(document)]
     began: dict[int, int] = {}
-    seen: set[tuple[int, int]] = set()
-    found: list[tuple[bool, int, int, int]] = []
+    blocks: set[tuple[int, int]] = set()
+    collected: list[tuple[bool, int, int, int]] = []
     last = None
     for start, stop in pairwise(bounds):
-        which, inside = int(document[start]), int(block[start])
-        if which < 0:
+        number, inside = int(document[start]), int(block[start])
+        if number < 0:
             inside = 0
-        if which != last:
-            if which >= 0 and which in began:
-                raise scattered(f"document {which}", row)
-            began[which] = start
-            last = which
-        if inside and (which, inside) in seen:
-            raise scattered(f"block {inside} of document {which}", row)
-        seen.add((which, inside))
+        if number != last:
+            if number >= 0 and number in began:
+                raise scattered(f"document {number}", row)
+            began[number] = start
+            last = number
+        if inside and (number, inside) in blocks:
+            raise scattered(f"block {inside} of document {number}", row)
+        blocks.add((number, inside))
         first = max(start, offset)
         if first < stop:
-            found.append((not inside, first, stop, began[which]))
-    return found
+            collected.append((not inside, first, stop, began[number]))
+    return collected
 
 
 def scattered(what: str, row: int) -> UsageError:
-    """The error for what is not one stretch."""
-    return UsageError(
-        f"{what} in row {row} lies in several stretches; this attention kernel goes by stretches of positions: use sdpa"
-    )
+    """The error for a document or a block that is not contiguous."""
+    return UsageError(f"{what} in row {row} is not contiguous, which this attention kernel does not serve: use sdpa")
 
 
 def _together(

@@ -1,4 +1,4 @@
-"""Sequences that are too long for a row, cut so that what is left is as it would be seen at the time of use."""
+"""Sequences that are too long for a row, cut so that the rest reads as it would in use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .spans import Sequence, Span
 def shortened(sequence: Sequence, length: int) -> Sequence | None:
     """The beginning of a sequence, in at most ``length`` positions.
 
-    It ends within a text, never within a picture, and with something that is to be predicted: a question whose answer
-    was cut away teaches nothing and goes as well. None where nothing is left to predict.
+    It ends within a text, never within a picture, and with a span that is predicted: a question whose answer was cut
+    away is left out as well. None where nothing is left to predict.
     """
     spans: list[Span] = []
     room = length
@@ -24,5 +24,5 @@ def shortened(sequence: Sequence, length: int) -> Sequence | None:
         room -= span.length
     while spans and not spans[-1].loss:
         spans.pop()
-    # The first token of a document has nothing before it that could predict it.
+    # No position precedes the first token of a document, so nothing predicts it.
     return Sequence(spans) if len(spans) > 1 or (spans and spans[0].length > 1) else None

@@ -1,4 +1,4 @@
-"""A sample as the model sees it: typed spans in one line, rendered from a conversation by a layout. Torch-free."""
+"""A sample as the model reads it: a sequence of typed spans, rendered from a conversation by a layout. Torch-free."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def _spans(value: Iterable[Span]) -> tuple[Span, ...]:
 class Span:
     """Consecutive positions of one kind.
 
-    ``ids``: one id a position; for pictures those of the placeholder, which the pathway's vectors replace.
-    ``pathway``: which one embeds the picture, and predicts it where it is drawn; None for text.
-    ``mask``: "full" where the positions see one another in both directions, else "causal".
-    ``loss``: whether the span is to be predicted.
+    ``ids``: one id per position; for pictures those of the placeholder, which the pathway's vectors replace.
+    ``pathway``: the one that embeds the picture, and predicts it where it is drawn; None for text.
+    ``mask``: "full" where the positions attend to one another in both directions, else "causal".
+    ``loss``: whether the span is predicted in training.
     """
 
     kind: Kind
@@ -40,6 +40,7 @@ class Span:
 
     @property
     def length(self) -> int:
+        """The number of positions."""
         return len(self.ids)
 
 
@@ -59,11 +60,11 @@ class Sequence:
 
     @property
     def pathway(self) -> str | None:
-        """The pathway that it looks through first, to which the loss of its text belongs; None without a picture."""
+        """The first pathway that looks, to which the loss of the text belongs; None without a picture."""
         return next((span.pathway for span in self.spans if span.kind == "look"), None)
 
     def after(self, count: int) -> Sequence:
-        """What follows the first ``count`` positions, which end a span or stand in one of text."""
+        """The sequence after the first ``count`` positions, which end at a span or within a text."""
         spans = []
         for span in self.spans:
             if count < span.length:
@@ -78,10 +79,10 @@ class Sequence:
 
 
 def blanked(sequence: Sequence, pad: int) -> Sequence:
-    """The sequence with every id of its prompt but the first and the last replaced by ``pad``, as in Janus.
+    """The sequence with every id of its prompt except the first and the last replaced by ``pad``, as in Janus.
 
-    The prompt ends before the first picture that is to be learned, or with the sequence. Pictures in the prompt are
-    blanked as well. The pads are text like any other: later positions attend to them.
+    The prompt ends before the first picture that is predicted, or with the sequence. Pictures in the prompt are blanked
+    as well. The pads are ordinary text: later positions attend to them.
     """
     prompt: list[int] = []
     rest: tuple[Span, ...] = ()

@@ -1,4 +1,4 @@
-"""A picture cut up, so that a model which sees pictures of one size sees a large one in its details. Torch-free."""
+"""A picture cut into tiles, so that an encoder of one size sees the details of a large picture. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 @frozen(eq=False)
 class Tiles:
-    """What is seen of one picture: lines of pictures, in the order in which they are read.
+    """The tiles of one picture: lines of pictures, in reading order.
 
-    A line is a row of crops from the left, or the whole picture as an overview. Each picture in it takes the positions
-    that a picture of the pathway takes; what stands between them is the layout's.
+    A line is a row of crops from the left, or the whole picture as an overview. Each of them takes the positions of a
+    picture of the pathway; the layout writes what separates them.
     """
 
     lines: tuple[tuple[Picture, ...], ...] = field(repr=False)
 
     @property
     def count(self) -> int:
+        """The number of tiles."""
         return sum(map(len, self.lines))

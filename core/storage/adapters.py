@@ -1,4 +1,4 @@
-"""Low-rank adapters as a directory of their own, in the files and names of peft.
+"""Low-rank adapters in a directory of their own, with the file names, tensor names and settings of peft.
 
 adapter_model.safetensors    base_model.model.LAYER.lora_A.weight [r, n] and .lora_B.weight [m, r], for every layer
 adapter_config.json          rank, alpha and the layers
@@ -8,7 +8,6 @@ LAYER is the layer's path in the model: ``backbone.layers.0.mlp.down_proj``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,21 +23,21 @@ from ..model.lora import Learned
 from ..recipe import Lora
 from .atomic import explained, write_files
 from .export import Export
+from .json_files import json_writer, read_json
 from .tensors import tensors_of
-from .weight_files import read_json
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 _PREFIX = "base_model.model."
 _MATRICES = ("lora_A.weight", "lora_B.weight")
 _OTHERWISE = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "modules_to_save")
-"""Settings of peft's under which the two matrices mean something else, or are not all."""
+"""peft's settings that change the meaning of the two matrices, or add other weights."""
 
 
 def save_adapters(learned: Mapping[str, Learned], lora: Lora, base: str, folder: Path) -> Path:
-    """Write what ``merge`` gave. ``base``: where the weights are that it belongs to, as far as that is known.
+    """Write the adapters that ``merge`` returned. ``base``: folder of the weights that they belong to, or empty.
 
-    Raises ``StorageError`` where the disk is full, or the folder may not be written.
+    Raises ``StorageError`` where the folder cannot be written.
     """
     config = {
         "peft_type": "LORA",
@@ -59,7 +58,7 @@ def save_adapters(learned: Mapping[str, Learned], lora: Lora, base: str, folder:
     write_files(
         folder,
         {
-            CONFIG: lambda part: _write(part, json.dumps(config, indent=2)),
+            CONFIG: json_writer(config),
             WEIGHTS: lambda part: save_file(tensors, part, {"format": "pt"}),
         },
     )
@@ -67,42 +66,42 @@ def save_adapters(learned: Mapping[str, Learned], lora: Lora, base: str, folder:
 
 
 def read_adapters(folder: Path) -> dict[str, Learned]:
-    """The adapters in a directory by the paths of their layers.
+    """The adapters in a directory, by the paths of their layers.
 
-    Raises ``StorageError`` where files are missing or damaged, or are of another kind of adapter.
+    Raises ``StorageError`` where files are missing or damaged, or hold another type of adapter.
     """
     if missing := [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]:
-        raise StorageError(Problem(f"{folder} holds no {missing[0]}", hint="a run leaves adapters in adapters/STAGE"))
+        raise StorageError(Problem(f"{folder} has no {missing[0]}", hint="a run writes adapters to adapters/STAGE"))
     config = read_json(folder / CONFIG)
     alpha: Any = config.get("lora_alpha")
-    strange = [name for name in _OTHERWISE if config.get(name)]
-    if config.get("peft_type") != "LORA" or strange or not isinstance(alpha, int | float):
-        kind = ", ".join([f"'{config.get('peft_type')}'", *strange])
-        raise StorageError(f"{folder / CONFIG}: only plain adapters of the type 'LORA' can be read, and this is {kind}")
+    unsupported = [name for name in _OTHERWISE if config.get(name)]
+    if config.get("peft_type") != "LORA" or unsupported or not isinstance(alpha, int | float):
+        kind = ", ".join([f"'{config.get('peft_type')}'", *unsupported])
+        raise StorageError(f"{folder / CONFIG}: only plain adapters of type 'LORA' are supported, got {kind}")
     with explained("read", folder / WEIGHTS):
         try:
             tensors = load_file(folder / WEIGHTS)
         except SafetensorError as error:
             raise StorageError(f"{folder / WEIGHTS} is damaged: {error}") from error
-    found: dict[str, dict[str, Tensor]] = {}
+    matrices: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         matrix = next((matrix for matrix in _MATRICES if name.endswith(f".{matrix}")), "")
         if not matrix or not name.startswith(_PREFIX) or tensor.ndim != 2:
             raise StorageError(
-                f"{folder / WEIGHTS}: {name} {list(tensor.shape)} is no matrix of a linear layer's adapter"
+                f"{folder / WEIGHTS}: {name} {list(tensor.shape)} is not a matrix of a linear layer's adapter"
             )
-        found.setdefault(name.removeprefix(_PREFIX).removesuffix(f".{matrix}"), {})[matrix] = tensor
+        matrices.setdefault(name.removeprefix(_PREFIX).removesuffix(f".{matrix}"), {})[matrix] = tensor
     a, b = _MATRICES
-    for path, pair in found.items():
+    for path, pair in matrices.items():
         if len(pair) != 2 or len(pair[a]) != pair[b].shape[1]:
-            raise StorageError(f"{folder / WEIGHTS}: the two matrices of {path} do not belong together")
-    return {path: Learned(pair[a], pair[b], float(alpha)) for path, pair in found.items()}
+            raise StorageError(f"{folder / WEIGHTS}: the two matrices of {path} do not fit each other")
+    return {path: Learned(pair[a], pair[b], float(alpha)) for path, pair in matrices.items()}
 
 
 def with_adapters(model: Export, learned: Mapping[str, Learned]) -> Export:
-    """A model to write, with adapters merged into its weights a few rows at a time.
+    """The model with adapters merged into its weights, a few rows at a time.
 
-    Raises ``StorageError`` with every adapter that fits to no layer of the model.
+    Raises ``StorageError`` with every adapter that does not fit a layer of the model.
     """
     shapes = {
         f"{path}.{name}": (path, name, list(tensor.shape))
@@ -116,9 +115,9 @@ def with_adapters(model: Export, learned: Mapping[str, Learned]) -> Export:
         path, name, shape = shapes.get(f"{layer}.weight", ("", "", []))
         wanted = [len(adapter.b), adapter.a.shape[1]]
         if not path:
-            problems.append(Problem("the model has no such layer for an adapter", layer, hint=nearest(layer, layers)))
+            problems.append(Problem("the model has no layer for this adapter", layer, hint=nearest(layer, layers)))
         elif shape != wanted:
-            problems.append(Problem(f"the adapter is for a weight {wanted}, and the model's is {shape}", layer))
+            problems.append(Problem(f"the adapter needs a weight of shape {wanted}, got {shape}", layer))
         updates[path, name] = adapter
     if problems:
         raise StorageError(problems)
@@ -134,7 +133,3 @@ def with_adapters(model: Export, learned: Mapping[str, Learned]) -> Export:
             yield values
 
     return evolve(model, rows=rows)
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Files and folders that appear whole or not at all.
+"""Atomic writes: files and folders that appear whole or not at all.
 
-Everything is written under a temporary name beside its place, synced to the disk and then renamed, so that a full disk,
-a missing permission or a killed process leaves what was there before.
+Everything is written under a temporary name in the same folder, synced to the disk and then renamed, so that a full
+disk, a missing permission or a killed process leaves what was there before.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from safetensors import SafetensorError
 
 from ..errors import StorageError
 
-Writer = Callable[[Path], None]
-"""Writes one file at the path that it is given."""
+Writer = Callable[[Path], object]
+"""Writes one file at a path."""
 
 PREFIX = ".writing-"
-"""What the names of unfinished files and folders begin with; leftovers of a killed process may be deleted."""
+"""Prefix of the names of unfinished files and folders; those that a killed process left may be deleted."""
 
 
 @contextlib.contextmanager
 def explained(action: str, path: Path) -> Iterator[None]:
-    """Turn what the system says while ``action`` happens to ``path`` into a ``StorageError``."""
+    """Turn the system's errors during an ``action`` on ``path`` into a ``StorageError``."""
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -38,15 +38,20 @@ def explained(action: str, path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the file by this text."""
-    write_files(path.parent, {path.name: lambda part: _write(part, text.encode())})
+    """Replace the file by a text in UTF-8."""
+    write_files(path.parent, {path.name: text_writer(text)})
+
+
+def text_writer(text: str) -> Writer:
+    """Writes a text as UTF-8."""
+    return lambda path: path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | None = None) -> None:
-    """Replace several files of a folder together; the folder is made if need be.
+    """Replace several files of a folder together; the folder is created if needed.
 
-    Nothing is replaced before all are on the disk. ``withdraw`` names a file that speaks about the others: it is
-    deleted before the first of them is replaced, so that it never speaks about files that it does not belong to.
+    Nothing is replaced before all are on the disk. ``withdraw`` names a file that describes the others: it is deleted
+    before the first of them is replaced, so that it never describes files that it was not written for.
     """
     with explained("write", folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +72,7 @@ def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | 
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which gets the name ``path`` when the block ends without an error; an older one is replaced."""
+    """A new folder, which gets the name ``path`` when the block ends without an error; an older one is replaced."""
     with explained("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))
@@ -86,13 +91,9 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what writers that were killed left unfinished in the folder."""
+    """Delete the unfinished files and folders that killed processes left in a folder."""
     for leftover in folder.glob(PREFIX + "*"):
         shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _sync(path: Path) -> None:
@@ -112,7 +113,7 @@ def _umask() -> int:
 
 
 def _system_error(error: BaseException | None) -> OSError | None:
-    """The system's error behind one that a writer raised while it was handling it."""
+    """The system's error in the chain of causes of an error."""
     while error is not None:
         if isinstance(error, OSError):
             return error

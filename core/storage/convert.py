@@ -1,4 +1,4 @@
-"""A model written in another layout, bit by bit the same."""
+"""Converting a model to another format without changing a bit of its weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .weight_files import WeightFiles
 
 @frozen
 class Converted:
-    """What was done: the formats, where the result lies, and the source's tensors that it lacks, with reasons."""
+    """The result: names of both formats, the new folder, and the source's tensors that were left out, with reasons."""
 
     source: str
     target: str
@@ -38,30 +38,29 @@ def convert(
 ) -> Converted:
     """Write a model as a directory of the format ``to``; every tensor keeps its values and its type.
 
-    A source whose tensors are of several types is written in the one that holds all of them. The tensors are read and
-    written a few rows at a time, so that no model is too large. ``shard_size``: bytes that a file of weights has at
-    most; None is what the format thinks right. ``adapters``: a directory of low-rank adapters, which are merged.
+    Tensors of several data types are written in the one that holds all values. They are read and written a few rows at
+    a time, so no model is too large. ``shard_size``: largest size of a file of weights in bytes; None is the format's
+    default. ``adapters``: a directory of low-rank adapters to merge into the weights.
 
     Raises:
-        UsageError: there is no such model, there is something at the target already, or a format of a third party has
-            no shards.
-        ComponentError: there is no such format.
-        CompositionError: the model has what the format cannot express; everything, before any weight is read.
+        UsageError: the model does not exist, the target is not empty, or a third party's format does not write shards.
+        ComponentError: the format does not exist.
+        CompositionError: the format cannot express the model; all reasons, before any weight is read.
         StorageError: the source or the adapters are damaged or do not fit, or the target cannot be written.
     """
     source, target = model_folder(name_or_folder), Path(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(Problem(f"'{target}' is there already", hint="give a folder that is new or empty"))
-    written, found = named_format(to), format_of(source)
-    written.format.keys(compose(found.format.recipe(source)))
-    model = export_from(source, found.format, stored_dtype)
+        raise UsageError(Problem(f"'{target}' exists already", hint="give a new or empty folder"))
+    target_format, source_format = named_format(to), format_of(source)
+    target_format.format.keys(compose(source_format.format.recipe(source)))  # raises where it has no names
+    model = export_from(source, source_format.format, stored_dtype)
     if adapters is not None:
         model = with_adapters(model, read_adapters(Path(adapters)))
-    written.format.write(model, target, shard_size)
-    return Converted(found.component.name, written.component.name, target, left_out(source))
+    target_format.format.write(model, target, shard_size)
+    return Converted(source_format.component.name, target_format.component.name, target, left_out(source))
 
 
 def stored_dtype(files: WeightFiles) -> torch.dtype:
-    """The type that holds the values of all floating-point tensors of the files."""
+    """The data type that holds the values of all floating-point tensors of the files."""
     dtypes = {stored.dtype for stored in files.tensors.values() if stored.dtype.is_floating_point}
     return reduce(torch.promote_types, dtypes) if dtypes else torch.float32

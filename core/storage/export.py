@@ -1,7 +1,6 @@
-"""A model as formats write it: what it is, and its tensors, which are read a few rows at a time.
+"""A model for a format to write, whose tensors are read a few rows at a time.
 
-They come from a model in memory or straight from the files of another layout; nothing is held, so that a model that is
-larger than memory is converted as well.
+They come from a model in memory or from the files of another format, so a model larger than memory can be converted.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from ..model.modules import build_modules, owners
 from ..model.processor import Processor
 from ..weights import KeyMap, Piece, listed
 from .atomic import Writer
-from .faults import Faults
 from .matching import match
 from .model_json import about, check_whole
-from .tensor_files import Entry, writers
+from .tensor_files import TensorEntry, writers
 from .tensors import tensors_of
+from .value_checks import ValueChecks
 from .weight_files import WeightFiles
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
 
 Rows = Callable[[str, str, slice | None], Iterator[Tensor]]
-"""The values of the tensor of a name in the part at a path, all of them or some rows of the first dimension."""
+"""Function from path, name and slice of rows (None: all) to the values of a tensor, in slices."""
 
 _CHUNK = 16 << 20
 
@@ -43,8 +42,8 @@ _CHUNK = 16 << 20
 class Export:
     """A model to write.
 
-    ``text`` is its text tokenizer, ``dtype`` the type of its floating-point weights, ``modules`` its parts by path, of
-    which only the names and shapes of the tensors count: they may be on the meta device.
+    ``text`` is its text tokenizer, ``dtype`` the data type of its floating-point weights, ``modules`` its parts by
+    path; only names and shapes of their tensors count, so they may be on the meta device.
     """
 
     plan: Plan
@@ -53,16 +52,16 @@ class Export:
     modules: Mapping[str, nn.Module] = field(repr=False)
     rows: Rows = field(repr=False)
     casts: Mapping[str, torch.dtype] = field(factory=dict)
-    """What the floating-point weights of a part are written as; parts that are not in it keep theirs."""
+    """Path of a part -> data type of its floating-point weights in the file; other parts keep theirs."""
     problems: Callable[[], StorageError | None] = field(repr=False, default=lambda: None)
-    """What was found wrong with the values that were read so far."""
+    """The error for invalid values among those read so far; None where all are valid."""
 
     @classmethod
     def of(cls, model: UnifiedModel, dtype: torch.dtype | None = None) -> Export:
-        """A model in memory. ``dtype``: of the floating-point weights that are written; None keeps the model's.
+        """A model in memory. ``dtype``: data type of the floating-point weights to write; None keeps the model's.
 
-        Tokenizers keep theirs. A code is the nearest of the codebook's vectors, some of which are near each other:
-        rounded, the tokenizer would give other codes for the pictures that the model has learned to draw.
+        Tokenizers keep theirs. A code is the nearest of the codebook's vectors, some of which are close together: with
+        rounded weights, the tokenizer would give other codes for the pictures that the model was trained on.
         """
         modules = {path: model.part(path) for path in owners(model.plan, None)}
         rounded = [path for path in modules if model.plan.parts[path].use.component.kind != "tokenizer"]
@@ -77,12 +76,12 @@ class Export:
 
         return cls(model.plan, model.processor.text, kind, modules, rows, casts)
 
-    def entries(self, keys: Mapping[str, KeyMap]) -> dict[str, Entry]:
-        """All tensors by their names in a layout, in the order of the parts.
+    def entries(self, keys: Mapping[str, KeyMap]) -> dict[str, TensorEntry]:
+        """All tensors by their names in a format, in the order of the parts.
 
-        Raises ``CompositionError`` with those that the layout has no name for.
+        Raises ``CompositionError`` with those that the format has no name for.
         """
-        entries: dict[str, Entry] = {}
+        entries: dict[str, TensorEntry] = {}
         problems = []
         for path, names in keys.items():
             nameless = []
@@ -95,9 +94,9 @@ class Export:
                     continue
                 dtype = self.casts.get(path, tensor.dtype) if tensor.is_floating_point() else tensor.dtype
                 for piece in pieces:
-                    entries[piece.name] = Entry(piece.shape, dtype, partial(self.rows, path, name, piece.rows))
+                    entries[piece.name] = TensorEntry(piece.shape, dtype, partial(self.rows, path, name, piece.rows))
             if nameless:
-                problems.append(Problem(f"the layout has no name for {listed(nameless)}", path))
+                problems.append(Problem(f"the format has no name for {listed(nameless)}", path))
         if problems:
             raise CompositionError(problems)
         return entries
@@ -105,9 +104,9 @@ class Export:
     def writers(
         self, keys: Mapping[str, KeyMap], metadata: Mapping[str, str], shard_size: int | None = None
     ) -> dict[str, Writer]:
-        """The files of the weights by name, for ``write_files``: one, or shards of at most ``shard_size`` bytes.
+        """The writers of the files of weights by name: one file, or shards of at most ``shard_size`` bytes.
 
-        The last of them raises ``StorageError`` where values were read that no weight can be, so that none is kept.
+        The last of them raises ``StorageError`` for invalid values in any of them, so that no file is kept.
         """
         made = writers(self.entries(keys), metadata, shard_size)
         last = list(made)[-1]
@@ -122,7 +121,7 @@ class Export:
 
 
 def export_from(folder: Path, layout: Format, dtype: Callable[[WeightFiles], torch.dtype]) -> Export:
-    """The model of a directory, of which nothing is read yet but headers; ``dtype`` says of the files what is written.
+    """The model in a directory, of which only headers are read yet; ``dtype`` chooses the data type to write.
 
     Raises what ``open_model`` raises.
     """
@@ -132,30 +131,30 @@ def export_from(folder: Path, layout: Format, dtype: Callable[[WeightFiles], tor
     kind = dtype(files)
     modules = build_modules(plan, device="meta", dtype=kind)
     matched = match(modules, keys, files)
-    faults = Faults(files)
+    checks = ValueChecks(files)
     shapes = {path: tensors_of(module) for path, module in modules.items()}
 
     def rows(path: str, name: str, wanted: slice | None) -> Iterator[Tensor]:
         target = shapes[path][name].dtype
         pieces = matched.placed[path].get(name)
-        if pieces is None:  # the files never have it, so it has the value that the part begins with
+        if pieces is None:  # the files never have it: the part's initial value
             made = tensors_of(build_modules(plan, dtype=kind, parts=(path,))[path])[name]
             yield made if wanted is None else made[wanted]
             return
         for piece in pieces:
             for values in _within(piece, wanted, files):
-                faults.look(path, piece.name, values, target)
+                checks.check(path, piece.name, values, target)
                 yield values.to(target)
 
     def problems() -> StorageError | None:
-        found = faults.problems()
-        return StorageError(found) if found else None
+        faults = checks.problems()
+        return StorageError(faults) if faults else None
 
     return Export(plan, Processor(plan, folder).text, kind, modules, rows, problems=problems)
 
 
 def _within(piece: Piece, wanted: slice | None, files: WeightFiles) -> Iterator[Tensor]:
-    """The rows of a piece that are wanted, where ``wanted`` counts the rows of the tensor that it is a piece of."""
+    """The wanted rows of a piece; ``wanted`` counts rows of the whole tensor."""
     start = piece.rows.start if piece.rows is not None else 0
     for part, values in files.rows(piece.name):
         if wanted is None:

@@ -1,4 +1,4 @@
-"""Which installed format a directory is of."""
+"""The installed format of a model directory."""
 
 from __future__ import annotations
 
@@ -18,49 +18,51 @@ KIND = "format"
 
 
 @frozen
-class Found:
-    """The format of a directory, and the component that it comes from."""
+class FolderFormat:
+    """A format and the component that provides it."""
 
     component: Component
     format: Format
 
 
 def recognise(folder: Path, registry: Registry | None = None) -> Component | None:
-    """The format that a directory is of, without torch; None where no installed one knows it.
+    """The format of a directory, found without torch; None where no installed format recognises it.
 
-    Raises ``StorageError`` where several claim it, or one of them breaks.
+    Raises ``StorageError`` where several formats recognise it, or one of them fails.
     """
     registry = registry or process_registry()
-    found = [component for component in registry.components(KIND) if _recognises(component, folder)]
-    newest = {component.name: component for component in sorted(found, key=lambda component: component.version)}
+    matches = [component for component in registry.components(KIND) if _recognises(component, folder)]
+    newest = {component.name: component for component in sorted(matches, key=lambda component: component.version)}
     if len(newest) > 1:
         claims = " and ".join(f"{component.reference} of {component.provider}" for component in newest.values())
         raise StorageError(f"{folder} is claimed by more than one format: {claims}")
     return next(iter(newest.values()), None)
 
 
-def format_of(folder: Path, registry: Registry | None = None) -> Found:
-    """The format of a directory. Raises ``StorageError`` where no installed one, or more than one, knows it."""
+def format_of(folder: Path, registry: Registry | None = None) -> FolderFormat:
+    """The format of a directory. Raises ``StorageError`` where no installed format, or more than one, recognises it."""
     component = recognise(folder, registry)
     if component is None:
         raise StorageError(unknown_layout(folder, registry))
-    return _found(component)
+    return _made(component)
 
 
-def named_format(name: str, registry: Registry | None = None) -> Found:
-    """The format of a name. Raises ``ComponentError`` where there is none."""
-    return _found((registry or process_registry()).find(KIND, name))
+def named_format(name: str, registry: Registry | None = None) -> FolderFormat:
+    """The format with a name. Raises ``ComponentError`` where there is none."""
+    return _made((registry or process_registry()).find(KIND, name))
 
 
 def unknown_layout(folder: Path, registry: Registry | None = None) -> Problem:
-    """Says which layouts a directory could have had."""
+    """The problem of a directory in no installed format, with a list of the formats."""
     registry = registry or process_registry()
-    known = "; ".join(f"{component.name}: {component.summary}" for component in registry.components(KIND))
-    return Problem(f"{folder} is no model directory of a layout that is installed", hint=known or "none is installed")
+    formats = "; ".join(f"{component.name}: {component.summary}" for component in registry.components(KIND))
+    return Problem(
+        f"{folder} is not a model directory in any installed format", hint=formats or "no format is installed"
+    )
 
 
-def _found(component: Component) -> Found:
-    return Found(component, cast(Format, make(component, component.config())))
+def _made(component: Component) -> FolderFormat:
+    return FolderFormat(component, cast(Format, make(component, component.config())))
 
 
 def _recognises(component: Component, folder: Path) -> bool:
@@ -69,6 +71,6 @@ def _recognises(component: Component, folder: Path) -> bool:
         return bool(config.recognises(folder))
     except JaniformError:
         raise
-    except Exception as error:  # a plugin's own code: it must not hide the directory from the others unnoticed
-        message = f"{component.reference} of {component.provider} failed to look at {folder}"
+    except Exception as error:  # a plugin's own code; ignoring it would hide the directory
+        message = f"{component.reference} of {component.provider} failed on {folder}"
         raise StorageError(f"{message}: {type(error).__name__}: {error}") from error

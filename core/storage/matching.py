@@ -1,4 +1,4 @@
-"""Which tensor of the files becomes which of the model, before a single value is read."""
+"""Matching the tensors in files with those of a model, by their headers alone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .weight_files import WeightFiles
 
 
 @frozen
-class Matched:
-    """What the files hold, by the parts of the model.
+class TensorMatch:
+    """The tensors of files, matched with the parts of a model.
 
-    ``placed``: path -> our name in the part -> the pieces in the files. ``kept``: path -> our names that the files
-    never have. ``unused``: their name -> the reason why it is left out.
+    ``placed``: path -> name in the part -> its pieces in the files. ``kept``: path -> names in the part that the files
+    never have. ``unused``: name in the files -> the reason why it is left out.
     """
 
     placed: Mapping[str, Mapping[str, tuple[Piece, ...]]]
@@ -32,17 +32,17 @@ def match(
     keys: Mapping[str, KeyMap],
     files: WeightFiles,
     wanted: Iterable[str] | None = None,
-) -> Matched:
-    """Every tensor of the files finds its place in a part, or the reason why it has none.
+) -> TensorMatch:
+    """Match every tensor of the files with a part, or with the reason why it is left out.
 
     Args:
-        modules: of all parts, on whatever device; only shapes are looked at.
-        keys: the names in the files of every part.
-        wanted: the paths of the parts that will be read; what others lack is no problem. None is all of them.
+        modules: all parts by path, on any device; only their shapes count.
+        keys: the names of every part's tensors in the files.
+        wanted: paths of the parts that will be read; tensors that others lack are not an error. None means all.
 
     Raises:
-        StorageError: tensors are missing, have another shape, are no numbers of the right sort or belong to nothing;
-            all of them, by part.
+        StorageError: tensors are missing, have another shape or kind of data type, or belong to no part; all of them,
+            by part.
     """
     chosen = set(modules if wanted is None else wanted)
     placed: dict[str, dict[str, tuple[Piece, ...]]] = {}
@@ -51,7 +51,7 @@ def match(
     used: set[str] = set()
     for path, module in modules.items():
         names = keys[path]
-        part = Compared(path, files)
+        part = PartComparison(path, files)
         placed[path] = {}
         tensors = tensors_of(module)
         kept[path] = tuple(name for name in tensors if names.is_own(name))
@@ -60,58 +60,58 @@ def match(
                 continue
             pieces = names.pieces(name, tensor.shape)
             if pieces is None:
-                part.nameless.append(name)
+                part.without_name.append(name)
                 continue
             placed[path][name] = pieces
             used.update(piece.name for piece in pieces)
             for piece in pieces:
-                part.look_at(piece, tensor.is_floating_point())
+                part.compare(piece, tensor.is_floating_point())
         if path in chosen:
             problems += part.problems()
     unused, surplus = _left(files, keys, used)
     problems += surplus
     if problems:
         raise StorageError([_at(files, problem) for problem in problems])
-    return Matched(placed, kept, unused)
+    return TensorMatch(placed, kept, unused)
 
 
-class Compared:
-    """What is wrong with one part's tensors."""
+class PartComparison:
+    """Compares one part's tensors with those in the files, and collects the differences."""
 
     def __init__(self, path: str, files: WeightFiles) -> None:
         self.path = path
         self.files = files
-        self.nameless: list[str] = []
+        self.without_name: list[str] = []
         self.missing: list[str] = []
-        self.misshapen: dict[tuple[str, str], list[str]] = {}
-        self.numbers: dict[str, list[str]] = {}
+        self.wrong_shapes: dict[tuple[str, str], list[str]] = {}
+        self.wrong_types: dict[str, list[str]] = {}
 
-    def look_at(self, piece: Piece, floating: bool) -> None:
+    def compare(self, piece: Piece, floating: bool) -> None:
         stored = self.files.tensors.get(piece.name)
         if stored is None:
             self.missing.append(piece.name)
         elif stored.shape != piece.shape:
             sizes = str(list(stored.shape)), str(list(piece.shape))
-            self.misshapen.setdefault(sizes, []).append(piece.name)
+            self.wrong_shapes.setdefault(sizes, []).append(piece.name)
         elif stored.dtype.is_floating_point != floating or stored.dtype.is_complex:
-            self.numbers.setdefault(str(stored.dtype).removeprefix("torch."), []).append(piece.name)
+            self.wrong_types.setdefault(str(stored.dtype).removeprefix("torch."), []).append(piece.name)
 
     def problems(self) -> Iterable[Problem]:
-        if self.nameless:
-            yield Problem(f"this layout has no name for {listed(self.nameless)}", self.path)
+        if self.without_name:
+            yield Problem(f"this format has no name for {listed(self.without_name)}", self.path)
         if self.missing:
             yield Problem(f"the files lack {listed(self.missing)}", self.path)
-        for (given, wanted), names in self.misshapen.items():
+        for (given, wanted), names in self.wrong_shapes.items():
             yield Problem(f"{listed(names)}: the shape is {given} in the files, and {wanted} in the recipe", self.path)
-        for dtype, names in self.numbers.items():
-            yield Problem(f"{listed(names)}: {dtype} numbers in the files are no such weights", self.path)
+        for dtype, names in self.wrong_types.items():
+            yield Problem(f"{listed(names)}: the data type {dtype} in the files does not fit these weights", self.path)
 
 
 def _left(files: WeightFiles, keys: Mapping[str, KeyMap], used: set[str]) -> tuple[dict[str, str], list[Problem]]:
-    """Why each of the other tensors is left out, and those for which there is no reason."""
+    """The reason why each of the other tensors is left out, and problems with those that have none."""
     unused: dict[str, str] = {}
     problems: list[Problem] = []
-    strangers: dict[str, list[str]] = {}
+    unknown: dict[str, list[str]] = {}
     for name in files.tensors:
         if name in used:
             continue
@@ -122,17 +122,17 @@ def _left(files: WeightFiles, keys: Mapping[str, KeyMap], used: set[str]) -> tup
         elif twin in files.tensors:
             unused[name] = f"it repeats {twin}"
             if not files.same(name, twin):
-                problems.append(Problem(f"{name} is not the same as {twin}, so they cannot be one tensor here"))
+                problems.append(Problem(f"{name} differs from {twin}, but the model has one tensor for both"))
         else:
-            strangers.setdefault(_nearest_part(name, keys), []).append(name)
-    for path, names in strangers.items():
-        what = "tensors that it has no place for" if path else "tensors that belong to no part"
+            unknown.setdefault(_nearest_part(name, keys), []).append(name)
+    for path, names in unknown.items():
+        what = "tensors that the part does not have" if path else "tensors that belong to no part"
         problems.append(Problem(f"the files have {what}: {listed(names)}", path))
     return unused, problems
 
 
 def _nearest_part(name: str, keys: Mapping[str, KeyMap]) -> str:
-    """The part whose prefix the name has, the longest one; none where all of them are empty."""
+    """The part with the longest prefix of the name; empty where no prefix fits."""
     fitting = [
         (len(names.prefix), path) for path, names in keys.items() if names.prefix and name.startswith(names.prefix)
     ]
@@ -140,6 +140,6 @@ def _nearest_part(name: str, keys: Mapping[str, KeyMap]) -> str:
 
 
 def _at(files: WeightFiles, problem: Problem) -> Problem:
-    """The problem, with the file it is about: the only one, or the folder of the shards."""
-    place = files.files[0] if len(files.files) == 1 else files.files[0].parent
-    return attrs.evolve(problem, origin=Origin(str(place)))
+    """The problem with its origin: the only file, or the folder of the shards."""
+    origin = files.files[0] if len(files.files) == 1 else files.files[0].parent
+    return attrs.evolve(problem, origin=Origin(str(origin)))

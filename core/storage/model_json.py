@@ -2,58 +2,48 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ..errors import StorageError
 from .atomic import explained
 from .digest import digest_of, file_digest
+from .json_files import read_json
 from .weight_files import WeightFiles
 
 _DIGESTED_BYTES = 256 << 20
-"""Larger weights are not read twice to check their digest; their size and header are checked always."""
+"""Weights up to this size are checked by their digest; larger ones by size and header only."""
 
 
 def about(folder: Path) -> dict[str, Any]:
-    """What ``model.json`` says; empty where there is none. Raises ``StorageError`` where it is damaged."""
-    path = folder / "model.json"
-    with explained("read", path):
-        try:
-            said = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise StorageError(f"{path} is damaged: {error}") from error
-    if not isinstance(said, dict):
-        raise StorageError(f"{path} is damaged: it does not hold a table")
-    return said
+    """The contents of ``model.json``; empty where there is none. Raises ``StorageError`` where it is damaged."""
+    return read_json(folder / "model.json", missing_ok=True)
 
 
 def check_whole(files: WeightFiles, recorded: Any) -> None:
-    """Refuse files that are not those that ``model.json`` was written for."""
+    """Raise ``StorageError`` where files are not those that ``model.json`` records."""
     if not isinstance(recorded, dict):
         return
     each = {files.files[0].name: recorded} if len(files.files) == 1 else recorded.get("files")
     total = 0
     for path in files.files:
-        said = each.get(path.name) if isinstance(each, dict) else None
-        if not isinstance(said, dict):
+        record = each.get(path.name) if isinstance(each, dict) else None
+        if not isinstance(record, dict):
             continue
         with explained("read", path):
             size = path.stat().st_size
             total += size
-            if size != said.get("bytes"):
+            if size != record.get("bytes"):
                 raise StorageError(
-                    f"{path} has {size} bytes where {said.get('bytes')} were written: it is truncated or another file"
+                    f"{path} has {size} bytes, expected {record.get('bytes')}: it is truncated or was replaced"
                 )
-            if total <= _DIGESTED_BYTES and file_digest(path) != said.get("sha256"):
-                raise StorageError(f"{path} was altered: its digest is not the one that model.json records")
+            if total <= _DIGESTED_BYTES and file_digest(path) != record.get("sha256"):
+                raise StorageError(f"{path} was altered: its digest differs from the one in model.json")
 
 
 def recorded(files: list[Path]) -> dict[str, Any]:
-    """What ``model.json`` says of the files of weights; of several also what each of them is."""
+    """The record of the files of weights for ``model.json``: size and digest of all, and of each of several."""
     each = {file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)} for file in files}
-    digest = digest_of({name: str(said["sha256"]) for name, said in each.items()})
+    digest = digest_of({name: str(record["sha256"]) for name, record in each.items()})
     whole = {"bytes": sum(file.stat().st_size for file in files), "sha256": digest}
     return whole if len(files) == 1 else {**whole, "files": each}

@@ -1,10 +1,10 @@
-"""Opening model folders, in every layout that an installed ``format`` knows."""
+"""Opening model folders in every installed format."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 
@@ -20,9 +20,6 @@ from .filling import load_parts
 from .formats import format_of, recognise, unknown_layout
 from .model_json import about, check_whole
 
-if TYPE_CHECKING:
-    pass
-
 Mode = Literal["look", "draw"]
 
 
@@ -37,29 +34,29 @@ def open_model(
     attention: str = DEFAULT,
     on_size: Callable[[int], None] | None = None,
 ) -> UnifiedModel:
-    """A model with its weights: of a recipe that ships with weights, by name, or of a directory of any known layout.
+    """A model with its weights: by the name of a recipe that ships with weights, or from a directory in any format.
 
-    Weights are mapped and copied part by part, so that no more than the model itself is ever in memory.
+    Weights are mapped and copied part by part, so memory never holds more than the model itself.
 
     Args:
-        dtype: of the weights in memory; None is float32.
-        parts: only these, by path or first name (``("backbone", "understanding")``); other weights are not read.
-        only: ``"look"`` or ``"draw"`` leaves out the pathways that do the other, instead of ``parts``.
+        dtype: data type of the weights in memory; None is float32.
+        parts: parts to load, by path or first name (``("backbone", "understanding")``); None loads all.
+        only: ``"look"`` or ``"draw"`` loads only the pathways of this mode; excludes ``parts``.
         quantize: ``"int8"`` or ``"int4"`` for the backbone's linear layers; see ``storage.quantize``.
         attention: the kernel that computes the backbone's attention, or ``"auto"``; see ``kernels.choose``.
-        on_size: called with the bytes that the weights will take in memory, before they take any; may raise.
+        on_size: called with the size of the weights in memory, in bytes, before it is allocated; may raise.
 
     Raises:
-        UsageError: there is no such model, it has no weights, or ``only`` is no face of it or stands beside ``parts``;
-            or the kernel cannot do what is asked.
-        ComponentError: there is no such kernel.
+        UsageError: the model does not exist or has no weights, ``only`` is not a mode or is given with ``parts``, or
+            the kernel does not support the device, data type or shapes.
+        ComponentError: the kernel does not exist.
         RecipeError: its recipe has mistakes.
         StorageError: its files are damaged, or do not belong together; every tensor that does not fit is named.
     """
     if only is not None and only not in ("look", "draw"):
-        raise UsageError(Problem(f"a model is opened to 'look' or to 'draw' only, not to '{only}'"))
+        raise UsageError(Problem(f"only must be 'look' or 'draw', got '{only}'"))
     if only is not None and parts is not None:
-        raise UsageError(Problem("'parts' and 'only' both say what to read", hint="give one of them"))
+        raise UsageError(Problem("'parts' and 'only' exclude each other", hint="give one of them"))
     folder = model_folder(name_or_folder)
     layout = format_of(folder).format
     plan = compose(layout.recipe(folder))
@@ -85,7 +82,7 @@ def weights_in(folder: Path) -> tuple[Path, ...]:
 def model_folder(name_or_folder: str | Path) -> Path:
     """The folder of a model.
 
-    Raises ``UsageError`` where there is none, or where it has a recipe and no weights, saying how to get them.
+    Raises ``UsageError`` where there is none, or where a recipe has no weights, with the command that trains them.
     """
     models = registry().models()
     name = str(name_or_folder)
@@ -97,7 +94,7 @@ def model_folder(name_or_folder: str | Path) -> Path:
             return folder
         if (folder / "run.json").exists():
             raise UsageError(
-                f"the run in {folder} is not finished; go on with: "
+                f"the run in {folder} is not finished; resume it with: "
                 f"janiform train {folder / 'recipe.toml'} --out {folder} --resume"
             )
         raise UsageError(unknown_layout(folder))

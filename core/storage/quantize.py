@@ -1,11 +1,13 @@
-"""Weight-only quantisation: the backbone's linear layers in 8 or 4 bits, widened where they are multiplied.
+"""Weight-only quantization: the backbone's linear layers in 8 or 4 bits, dequantized where they are multiplied.
 
-Symmetric int8 with a scale for every row, and asymmetric int4 with a scale and a least value for every ``GROUP``
-columns, both rounded to nearest. Activations stay as they are. What is small or sensitive stays whole: embeddings, the
-output layer over the text vocabulary, norms, encoders, visual tokenizers, adapters and heads.
+Symmetric int8 with a scale per row, and asymmetric int4 with a scale and a minimum per ``GROUP`` columns, both rounded
+to nearest. Activations keep their type. Small or sensitive parts are not quantized: embeddings, the output layer over
+the text vocabulary, norms, encoders, visual tokenizers, adapters and heads.
 
-The kernel for few rows of bfloat16 and float16 on the CPU is PyTorch's own; everything else is a plain product with the
-widened weight, on any device.
+A few rows of bfloat16 or float16 on the CPU are multiplied by PyTorch's own kernel; everything else is a plain product
+with the dequantized weight, on any device.
+
+torchao has these schemes too, as tensor subclasses; it would be a dependency for two plain modules.
 
 N outputs    K inputs    M rows of activations
 """
@@ -13,20 +15,19 @@ N outputs    K inputs    M rows of activations
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-WAYS: Final = ("int8", "int4")
+SCHEMES: Final = ("int8", "int4")
 
 GROUP: Final = 32
-"""Columns of a row that share one scale, in int4."""
+"""Columns of a row that share a scale, in int4."""
 
 _FEW = 8
-"""Rows up to which PyTorch's int8 kernel is faster than a widened product."""
+"""Rows up to which PyTorch's int8 kernel is faster than a product with the dequantized weight."""
 
 
 class Int8Linear(nn.Module):
@@ -36,17 +37,17 @@ class Int8Linear(nn.Module):
     scale: Tensor
     bias: Tensor | None
 
-    def __init__(self, whole: nn.Linear) -> None:
+    def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        weight = whole.weight.detach()
+        weight = layer.weight.detach()
         scale = weight.float().abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / 127
         self.register_buffer("codes", (weight.float() / scale[:, None]).round_().clamp_(-127, 127).to(torch.int8))
         self.register_buffer("scale", scale.to(weight.dtype))
-        self.register_buffer("bias", None if whole.bias is None else whole.bias.detach())
+        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
 
     @property
     def weight(self) -> Tensor:
-        """The widened weight [N, K]."""
+        """The dequantized weight [N, K]."""
         return self.codes.to(self.scale.dtype) * self.scale[:, None]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,56 +61,57 @@ class Int8Linear(nn.Module):
 
 
 class Int4Linear(nn.Module):
-    """x @ (codes · scale + least)ᵀ + bias: two codes a byte [N, K / 2], scale and least value [N, K / GROUP, 1]."""
+    """x @ (codes · scale + minimum)ᵀ + bias: two codes per byte [N, K / 2], scale and minimum [N, K / GROUP, 1]."""
 
     codes: Tensor
     scale: Tensor
-    least: Tensor
+    minimum: Tensor
     bias: Tensor | None
 
-    def __init__(self, whole: nn.Linear) -> None:
+    def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        weight = whole.weight.detach()
+        weight = layer.weight.detach()
         groups = weight.float().reshape(len(weight), -1, GROUP)
-        least, most = groups.amin(dim=2, keepdim=True), groups.amax(dim=2, keepdim=True)
-        # Scale and least value are rounded first, so that the codes make up for it.
-        scale = ((most - least) / 15).clamp(min=torch.finfo(weight.dtype).tiny).to(weight.dtype)
-        least = least.to(weight.dtype)
-        codes = ((groups - least.float()) / scale.float()).round_().clamp_(0, 15).to(torch.uint8).flatten(1)
+        minimum, maximum = groups.amin(dim=2, keepdim=True), groups.amax(dim=2, keepdim=True)
+        # Scale and minimum are rounded first, so that the codes compensate for it.
+        scale = ((maximum - minimum) / 15).clamp(min=torch.finfo(weight.dtype).tiny).to(weight.dtype)
+        minimum = minimum.to(weight.dtype)
+        codes = ((groups - minimum.float()) / scale.float()).round_().clamp_(0, 15).to(torch.uint8).flatten(1)
         self.register_buffer("codes", codes[:, ::2] | codes[:, 1::2] << 4)
         self.register_buffer("scale", scale)
-        self.register_buffer("least", least)
-        self.register_buffer("bias", None if whole.bias is None else whole.bias.detach())
+        self.register_buffer("minimum", minimum)
+        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
 
     @property
     def weight(self) -> Tensor:
-        """The widened weight [N, K]."""
+        """The dequantized weight [N, K]."""
         codes = torch.stack((self.codes & 15, self.codes >> 4), dim=-1).view(len(self.codes), -1, GROUP)
-        return torch.addcmul(self.least, codes.to(self.scale.dtype), self.scale).flatten(1)
+        return torch.addcmul(self.minimum, codes.to(self.scale.dtype), self.scale).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
         return linear(x, self.weight.to(x.dtype), self.bias)
 
 
-def quantized(layer: nn.Linear, way: str) -> nn.Module:
-    """The layer in the quantised form that ``way`` names, one of ``WAYS``; the layer itself is not kept."""
-    return Int8Linear(layer) if way == "int8" else Int4Linear(layer)
+def quantized(layer: nn.Linear, scheme: str) -> nn.Module:
+    """The layer quantized by a scheme, one of ``SCHEMES``; the layer itself is not kept."""
+    return Int8Linear(layer) if scheme == "int8" else Int4Linear(layer)
 
 
-def quantizable(module: nn.Module, way: str, vocabulary: int) -> Iterator[tuple[str, nn.Linear]]:
-    """The linear layers that are quantised, by name: not those over the vocabulary, nor of an odd width."""
+def quantizable(module: nn.Module, scheme: str, vocabulary: int) -> Iterator[tuple[str, nn.Linear]]:
+    """The linear layers to quantize, by name: not the one over the vocabulary, and for int4 only those that fit."""
     for name, layer in module.named_modules():
         if type(layer) is not nn.Linear or layer.out_features == vocabulary:  # a subclass may do more than multiply
             continue
-        if way == "int8" or layer.in_features % GROUP == 0:
+        if scheme == "int8" or layer.in_features % GROUP == 0:
             yield name, layer
 
 
-def bytes_saved(layer: nn.Linear, way: str) -> int:
-    """How much less memory a layer takes when it is quantised."""
+def bytes_saved(layer: nn.Linear, scheme: str) -> int:
+    """Bytes of memory that a layer saves when it is quantized."""
     rows, columns = layer.weight.shape
     number = layer.weight.element_size()
-    kept = (
-        rows * columns + rows * number if way == "int8" else rows * columns // 2 + 2 * rows * columns // GROUP * number
-    )
-    return prod(layer.weight.shape) * number - kept
+    if scheme == "int8":
+        quantized_bytes = rows * columns + rows * number
+    else:
+        quantized_bytes = rows * columns // 2 + 2 * rows * columns // GROUP * number
+    return rows * columns * number - quantized_bytes

@@ -1,4 +1,4 @@
-"""Writing model folders in janiform's own layout.
+"""Writing model folders in janiform's own format.
 
 recipe.toml          the resolved recipe
 model.safetensors    weights, by the paths of the parts; or shards, and model.safetensors.index.json
@@ -8,7 +8,6 @@ model.json           provenance, and the digest of the weights
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,9 @@ from .. import __version__
 from ..model.unified_model import UnifiedModel
 from ..recipe import dumps
 from ..weights import KeyMap
-from .atomic import write_files
+from .atomic import text_writer, write_files
 from .export import Export
+from .json_files import json_writer
 from .model_json import recorded
 from .weight_files import SAFETENSORS
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 def save_model(
     model: UnifiedModel, folder: str | Path, dtype: torch.dtype | None = None, facts: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write a model folder; a file that was there before stands until all the new ones are on the disk.
+    """Write a model folder; older files are replaced once all new ones are on the disk.
 
     Args:
-        dtype: of the floating-point weights in the file, but for tokenizers', which keep theirs; None keeps all.
-        facts: what else belongs into ``model.json``: command, seed, data digests, scores.
+        dtype: data type of the floating-point weights in the file, except tokenizers'; None keeps the model's.
+        facts: further entries of ``model.json``: command, seed, digests of data, scores.
 
     Raises:
         StorageError: the disk is full, or the folder may not be written.
@@ -46,9 +46,10 @@ def save_model(
 def write_model(
     model: Export, folder: str | Path, facts: Mapping[str, Any] | None = None, shard_size: int | None = None
 ) -> Path:
-    """``save_model`` of a model that need not be in memory. ``shard_size``: bytes that a file of weights has at most.
+    """Write a model folder as ``save_model`` does, of a model that need not be in memory.
 
-    A folder that is given shards must not hold ``model.safetensors``, which would be read instead.
+    ``shard_size``: largest size of a file of weights in bytes. A folder that gets shards must not contain
+    ``model.safetensors``, which would be read instead.
     """
     folder = Path(folder)
 
@@ -60,22 +61,24 @@ def write_model(
             "parameters": sum(parameter.numel() for part in model.modules.values() for parameter in part.parameters()),
             **(facts or {}),
         }
-        path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-    def recipe(path: Path) -> None:
-        path.write_text(dumps(model.plan.recipe), encoding="utf-8")
+        json_writer(about)(path)
 
     def text(path: Path) -> None:
         model.text.save(path.parent)
 
     metadata = {"format": "janiform", "version": __version__}
     weights = model.writers(own_keys(model.plan), metadata, shard_size)
-    writers = {"recipe.toml": recipe, "tokenizer.json": text, **weights, "model.json": provenance}
+    writers = {
+        "recipe.toml": text_writer(dumps(model.plan.recipe)),
+        "tokenizer.json": text,
+        **weights,
+        "model.json": provenance,
+    }
     write_files(folder, writers, withdraw="model.json")
     return folder
 
 
 def own_keys(plan: Plan) -> dict[str, KeyMap]:
-    """The names in janiform's own files: the paths of the parts, and the parts' names in them."""
+    """The names of tensors in janiform's own files: path of the part, then name in the part."""
     owners = dict.fromkeys(plan.owner(path) for path, part in plan.parts.items() if part.output is not None)
     return {path: KeyMap({"{rest}": "{rest}"}, prefix=f"{path}.") for path in owners}

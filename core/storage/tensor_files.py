@@ -1,7 +1,7 @@
-"""Writing safetensors a few rows at a time, in shards where there are many: the tensors are never in memory together.
+"""Writing safetensors a few rows at a time, as one file or in shards; the tensors are never in memory together.
 
 The format (github.com/huggingface/safetensors, "Format"): the length of the header in 8 bytes; the header as JSON, with
-the type, shape and place of every tensor; the values. The files are those that the library writes itself.
+the type, shape and offsets of every tensor; the values. The files equal those that the library writes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..errors import StorageError
 from .atomic import Writer
+from .json_files import json_writer
 
 _NAMES = {
     torch.bool: "BOOL",
@@ -33,14 +34,14 @@ _NAMES = {
     torch.float64: "F64",
     torch.int64: "I64",
 }
-"""What the format calls the types, in the order in which it has their tensors last; so larger ones come first."""
+"""Name of each data type in the format. Tensors of later types come first in a file, so that values stay aligned."""
 
 _ALIGNED = 8
 
 
 @frozen
-class Entry:
-    """A tensor to write. ``rows`` makes its values, which follow one another along the first dimension."""
+class TensorEntry:
+    """A tensor to write. ``rows`` yields its values in slices along the first dimension."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
@@ -51,13 +52,13 @@ class Entry:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def write_tensors(path: Path, entries: Mapping[str, Entry], metadata: Mapping[str, str]) -> None:
-    """Write one file. Raises ``StorageError`` for a type of number that the format does not have."""
+def write_tensors(path: Path, entries: Mapping[str, TensorEntry], metadata: Mapping[str, str]) -> None:
+    """Write one file. Raises ``StorageError`` for a data type that the format does not have."""
     order = list(_NAMES)
     for name, entry in entries.items():
         if entry.dtype not in _NAMES:
             kind = str(entry.dtype).removeprefix("torch.")
-            raise StorageError(f"safetensors has no {kind} numbers, of which {name} is made")
+            raise StorageError(f"{name} has the data type {kind}, which safetensors does not support")
     names = sorted(entries, key=lambda name: (-order.index(entries[name].dtype), name))
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     end = 0
@@ -75,18 +76,18 @@ def write_tensors(path: Path, entries: Mapping[str, Entry], metadata: Mapping[st
             for values in entries[name].rows():
                 written += file.write(values.contiguous().reshape(-1).view(torch.uint8).numpy().data)
             if written != entries[name].nbytes:
-                raise StorageError(f"{name} gave {written} bytes where {entries[name].nbytes} were announced")
+                raise StorageError(f"{name} has {written} bytes, expected {entries[name].nbytes}")
 
 
 def writers(
-    entries: Mapping[str, Entry], metadata: Mapping[str, str], shard_size: int | None = None, stem: str = "model"
+    entries: Mapping[str, TensorEntry], metadata: Mapping[str, str], shard_size: int | None = None, stem: str = "model"
 ) -> dict[str, Writer]:
-    """The files that hold the tensors, by name, for ``write_files``: one, or shards of a size at most and their index.
+    """The writers of the files that hold the tensors, by name, for ``write_files``: one file, or shards and an index.
 
-    ``shard_size`` in bytes; None is one file of any size. The names are those that transformers gives. A tensor that is
-    larger than a shard has one for itself.
+    ``shard_size``: largest size of a shard in bytes; None writes one file of any size. Files are named as transformers
+    names them. A tensor that is larger than a shard has one of its own.
     """
-    shards: list[dict[str, Entry]] = [{}]
+    shards: list[dict[str, TensorEntry]] = [{}]
     size = 0
     for name, entry in entries.items():
         if shard_size is not None and shards[-1] and size + entry.nbytes > shard_size:
@@ -101,13 +102,9 @@ def writers(
     total = sum(entry.nbytes for entry in entries.values())
     where = {name: file for file, shard in files.items() for name in shard}
     index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(where.items()))}
-    made[f"{stem}.safetensors.index.json"] = partial(_write_json, index)
+    made[f"{stem}.safetensors.index.json"] = json_writer(index)
     return made
 
 
-def _write(entries: Mapping[str, Entry], metadata: Mapping[str, str], path: Path) -> None:
+def _write(entries: Mapping[str, TensorEntry], metadata: Mapping[str, str], path: Path) -> None:
     write_tensors(path, entries, metadata)
-
-
-def _write_json(said: object, path: Path) -> None:
-    path.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")

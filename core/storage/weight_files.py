@@ -1,12 +1,11 @@
-"""Weights on the disk: which files a directory has, what is in them, and their values, mapped and let go again.
+"""Files of weights: those of a directory, the tensors in them, and their values, read from mapped files.
 
-Only headers are read before a value is asked for. The pages that were read of a mapped file count as this process's
-memory as long as the mapping lasts, so a file is mapped anew after a while, and never counts whole.
+Only headers are read until values are requested. Pages read from a mapped file count as memory of the process for as
+long as the mapping lasts, so a file is mapped anew from time to time and never counts whole.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,22 +19,23 @@ from torch import Tensor
 
 from ..errors import Origin, Problem, StorageError
 from .atomic import explained
+from .json_files import read_json
 
 SAFETENSORS, PICKLE = ".safetensors", ".bin"
 
 _CHUNK = 16 << 20
-"""Bytes that are handed out at once, in whole rows."""
+"""Bytes of values that are yielded at once, in whole rows."""
 
 _LEAST_MAPPED = 64 << 20
 _MAPPINGS = 32
-"""A file is mapped anew after a 32nd of it, so that at most so much of it is held, and opening it costs little."""
+"""A file is mapped anew after a 32nd of it was read: at most that much is held, and opening it costs little."""
 
 _LFS = b"version https://git-lfs"
 
 
 @frozen
-class Stored:
-    """A tensor in a file, by its header."""
+class StoredTensor:
+    """Shape, data type and file of a tensor, from the file's header."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
@@ -49,31 +49,31 @@ class Stored:
 class WeightFiles:
     """The tensors of one or several files, by name.
 
-    Raises ``StorageError`` where a file is missing, damaged, no file of weights, or holds code; and where two files
-    hold a tensor of the same name.
+    Raises ``StorageError`` where a file is missing, is damaged, does not hold weights or contains code, and where two
+    files have a tensor of the same name.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = tuple(files)
         self._readers = {file: _Reader(file) for file in self.files}
-        self.tensors: dict[str, Stored] = {}
+        self.tensors: dict[str, StoredTensor] = {}
         problems: list[Problem] = []
         for file, reader in self._readers.items():
             try:
-                found = reader.header()
+                tensors = reader.header()
             except StorageError as error:
                 problems += error.problems
                 continue
-            twice = sorted(found.keys() & self.tensors.keys())
-            if twice:
-                first = self.tensors[twice[0]].file.name
-                problems.append(_problem(file, f"holds {', '.join(twice)}, which {first} has already"))
-            self.tensors |= found
+            duplicates = sorted(tensors.keys() & self.tensors.keys())
+            if duplicates:
+                first = self.tensors[duplicates[0]].file.name
+                problems.append(_problem(file, f"contains {', '.join(duplicates)}, which {first} contains too"))
+            self.tensors |= tensors
         if problems:
             raise StorageError(problems)
 
     def rows(self, name: str) -> Iterator[tuple[slice, Tensor]]:
-        """A tensor's values, some rows at a time; those of a tensor without dimensions come at once.
+        """A tensor's values, a few rows at a time; a tensor without dimensions is yielded whole.
 
         The rows are views of the mapped file: copy them, and do not write to them.
         """
@@ -94,7 +94,7 @@ class WeightFiles:
         if first.shape != second.shape or first.dtype != second.dtype:
             return False
         pairs = zip(self.rows(one), self.rows(other), strict=True)
-        return all(torch.equal(mine, theirs) for (_, mine), (_, theirs) in pairs)
+        return all(torch.equal(left, right) for (_, left), (_, right) in pairs)
 
 
 def weight_files(folder: Path, stems: Sequence[str] = ("model", "pytorch_model")) -> WeightFiles:
@@ -110,37 +110,23 @@ def weight_files(folder: Path, stems: Sequence[str] = ("model", "pytorch_model")
         index = folder / f"{name}.index.json"
         if index.is_file():
             return _sharded(folder, index)
-    raise StorageError(f"{folder} holds no weights: neither {' nor '.join(names)}, nor shards with an index")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A file's table. Raises ``StorageError`` where it is missing or holds none."""
-    with explained("read", path):
-        try:
-            said = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise StorageError(_problem(path, "is missing")) from None
-        except (ValueError, RecursionError) as error:
-            raise StorageError(_problem(path, f"is damaged or no JSON: {error}")) from error
-    if not isinstance(said, dict):
-        raise StorageError(_problem(path, "is damaged: it does not hold a table"))
-    return said
+    raise StorageError(f"{folder} has no weights: neither {' nor '.join(names)}, nor shards with an index")
 
 
 def _sharded(folder: Path, index: Path) -> WeightFiles:
     where = read_json(index).get("weight_map")
     if not isinstance(where, dict) or not where or not all(isinstance(name, str) for name in where.values()):
-        raise StorageError(_problem(index, "has no 'weight_map' from the names of tensors to those of files"))
+        raise StorageError(_problem(index, "needs a 'weight_map' from names of tensors to names of files"))
     problems = []
     for name in sorted(set(where.values())):
         if name in ("", ".", "..") or set(name) & set("/\\\0:") or not name.endswith((SAFETENSORS, PICKLE)):
             problems.append(
-                _problem(index, f"names '{name}', which is no name of a file of weights beside it", "shards lie there")
+                _problem(index, f"lists '{name}', which is not a valid file name of a shard", "shards are beside it")
             )
         elif not (folder / name).is_file():
             count = sum(file == name for file in where.values())
-            message = f"names the shard {name}, which is missing, with {count} tensors"
-            problems.append(_problem(index, message, "download it, beside the others"))
+            message = f"lists the shard {name} with {count} tensors, but the file is missing"
+            problems.append(_problem(index, message, "download it into the same folder"))
     if problems:
         raise StorageError(problems)
     files = WeightFiles([folder / name for name in sorted(set(where.values()))])
@@ -148,7 +134,7 @@ def _sharded(folder: Path, index: Path) -> WeightFiles:
         stored = files.tensors.get(tensor)
         if stored is None or stored.file.name != name:
             elsewhere = f"; {stored.file.name} has it" if stored else ""
-            problems.append(_problem(index, f"says that {tensor} is in {name}, where it is not{elsewhere}"))
+            problems.append(_problem(index, f"lists {tensor} in {name}, which does not have it{elsewhere}"))
     if problems:
         raise StorageError(problems)
     return files
@@ -163,17 +149,17 @@ class _Reader:
         self._held = 0
         self._most = _LEAST_MAPPED
 
-    def header(self) -> dict[str, Stored]:
+    def header(self) -> dict[str, StoredTensor]:
         with explained("open", self.path):
             self._most = max(_LEAST_MAPPED, self.path.stat().st_size // _MAPPINGS)
             opened = self._open()
-        found = {}
+        tensors = {}
         for name in list(opened):
             tensor = opened[name]
             if not isinstance(tensor, Tensor):
-                raise StorageError(_problem(self.path, f"holds {type(tensor).__name__} under '{name}', not a tensor"))
-            found[name] = Stored(tuple(tensor.shape), tensor.dtype, self.path)
-        return found
+                raise StorageError(_problem(self.path, f"'{name}' must be a tensor, got {type(tensor).__name__}"))
+            tensors[name] = StoredTensor(tuple(tensor.shape), tensor.dtype, self.path)
+        return tensors
 
     def part(self, name: str, rows: slice | None, size: int) -> Tensor:
         if self._held > self._most or self._tensors is None:
@@ -184,7 +170,7 @@ class _Reader:
         return tensor if rows is None else tensor[rows]
 
     def release(self) -> None:
-        """Unmap the file where enough of it was read; views that are still about keep it until they go."""
+        """Unmap the file once enough of it was read; views of it keep the mapping until they are deleted."""
         if self._held > self._most:
             self._tensors, self._held = None, 0
 
@@ -196,7 +182,7 @@ class _Reader:
         except SafetensorError as error:
             if _is_pointer(self.path):
                 raise StorageError(_problem(self.path, *_POINTER)) from error
-            message = f"is damaged, truncated or no safetensors file: {error}"
+            message = f"is damaged, truncated or not a safetensors file: {error}"
             raise StorageError(_problem(self.path, message, "download or write it again")) from error
 
 
@@ -219,31 +205,33 @@ _POINTER = ("is a pointer of Git LFS and not the weights themselves", "fetch the
 
 
 def _unpickled(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a pickle, mapped. Nothing in it is executed: what is not plain data is refused by its name."""
+    """The tensors of a pickle, mapped. Nothing in it is executed; a file with anything else than data is refused."""
     if _is_pointer(path):
         raise StorageError(_problem(path, *_POINTER))
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         named = ", ".join(_code_in(path)) or "more than tensors"
-        message = f"is refused: it holds {named}, which would run as code when it is loaded"
-        raise StorageError(_problem(path, message, "get the weights as safetensors, or from whom you trust")) from error
+        message = f"is refused: it contains {named}, which would run as code when it is loaded"
+        raise StorageError(
+            _problem(path, message, "get the weights as safetensors, or from a source that you trust")
+        ) from error
     except OSError:
         raise
-    except Exception as error:  # a file from anywhere: the library says whatever it stumbles upon
+    except Exception as error:  # the library raises errors of any type for damaged files
         reason = str(error).partition("\n")[0]
         if "_use_new_zipfile_serialization" in str(error):
-            reason = "it is of the format before PyTorch 1.6, which cannot be mapped; convert it to safetensors"
-        raise StorageError(_problem(path, f"is damaged, truncated or no file of weights: {reason}")) from error
+            reason = "its format is older than PyTorch 1.6 and cannot be mapped; convert it to safetensors"
+        raise StorageError(_problem(path, f"is damaged, truncated or not a file of weights: {reason}")) from error
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-        raise StorageError(_problem(path, f"holds {type(state).__name__}, not tensors by name"))
+        raise StorageError(_problem(path, f"must hold tensors by name, got {type(state).__name__}"))
     return state
 
 
 def _code_in(path: Path) -> list[str]:
     try:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    except Exception:  # not even that can be read from it
+    except Exception:  # the file is too damaged for this as well
         return []
 
 

@@ -12,7 +12,7 @@ from attrs import frozen
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ..attention.attend import Attention
+from ..attention.attend import Attention, attend
 from ..attention.kernels import shortcomings
 from ..components.registry import registry
 from ..contracts.kernels import AttentionRequest, KernelSupport
@@ -166,7 +166,7 @@ def reference(q: Tensor, k: Tensor, v: Tensor, documents: Tensor, blocks: Tensor
 def attends_as_the_mask_says(case: KernelCase) -> None:
     """Outputs for packed documents, full blocks, padding and grouped heads equal the definition in float64."""
     q, k, v = case.inputs()
-    given = case.attention(q, k, v, case.mask())
+    given = attend(q, k, v, case.mask())
     require(
         tuple(given.shape) == tuple(q.shape) and given.dtype == q.dtype,
         f"{case.name}: gave {list(given.shape)} in {given.dtype}, not {list(q.shape)} in {q.dtype}",
@@ -182,7 +182,7 @@ def gives_gradients_as_the_mask_says(case: KernelCase) -> None:
         return
     q, k, v = case.inputs(learning=True)
     weight = torch.linspace(-1, 1, q.numel(), dtype=torch.float64).view(q.shape) * case.real(q.shape[2])
-    given = case.attention(q, k, v, case.mask())
+    given = attend(q, k, v, case.mask())
     (given * weight.to(given)).sum().backward()  # type: ignore[no-untyped-call]
     exact = [tensor.detach().cpu().double().requires_grad_() for tensor in (q, k, v)]
     (reference(exact[0], exact[1], exact[2], case.documents, case.blocks) * weight).sum().backward()  # type: ignore[no-untyped-call]
@@ -211,7 +211,7 @@ def continues_from_a_cache(case: KernelCase) -> None:
         if piece.stop == piece.start:
             continue
         keys, values = cache.append(0, k[:, :, piece], v[:, :, piece])
-        given = case.attention(q[:, :, piece], keys, values, mask)
+        given = attend(q[:, :, piece], keys, values, mask)
         cache.advance(piece.stop - piece.start)
         past = slice(0, piece.stop)
         wanted = reference(
@@ -230,20 +230,18 @@ def repeats_its_outputs(case: KernelCase) -> None:
     """The output is the same twice, under one mask and under an equal one."""
     q, k, v = case.inputs()
     mask = case.mask()
-    once = case.attention(q, k, v, mask)
-    require(torch.equal(once, case.attention(q, k, v, mask)), f"{case.name}: gives another output for the same inputs")
-    require(
-        torch.equal(once, case.attention(q, k, v, case.mask())), f"{case.name}: its output depends on an earlier mask"
-    )
+    once = attend(q, k, v, mask)
+    require(torch.equal(once, attend(q, k, v, mask)), f"{case.name}: gives another output for the same inputs")
+    require(torch.equal(once, attend(q, k, v, case.mask())), f"{case.name}: its output depends on an earlier mask")
 
 
 def compiles_its_mask_once(case: KernelCase) -> None:
     """All layers share what the first one compiled from the mask: ``mask.kept`` makes nothing again."""
     q, k, v = case.inputs()
     mask = case.mask()
-    case.attention(q, k, v, mask)
+    attend(q, k, v, mask)
     made = dict(mask._kept)
-    case.attention(q, k, v, mask)
+    attend(q, k, v, mask)
     again = [key for key, value in mask._kept.items() if made.get(key) is not value]
     require(not again, f"{case.name}: compiles the mask again for the second layer ({again[0] if again else ''})")
 

@@ -95,9 +95,9 @@ def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
     )
     sampled_from: list[Tensor] = []
 
-    def choose(logits: Tensor) -> Tensor:
+    def choose(logits: Tensor, level: int) -> Tensor:
         sampled_from.append(logits)
-        return codes[:, len(sampled_from) - 1]
+        return codes[:, level]
 
     module.sample(hidden, choose)  # type: ignore[operator]
     if len(sampled_from) == port.depth:  # `samples_the_chosen_codes` fails otherwise
@@ -121,12 +121,14 @@ def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
 
 
 def samples_the_chosen_codes(case: Case) -> None:
-    """``sample`` calls ``choose`` once per level, with logits [R, V], and gives the chosen codes."""
+    """``sample`` calls ``choose`` once per level, in order, with logits [R, V], and gives the chosen codes [R, d]."""
     module, hidden, port = case.build(), case.inputs(), case.gives
     shapes: list[list[int]] = []
+    levels: list[int] = []
 
-    def choose(logits: Tensor) -> Tensor:
+    def choose(logits: Tensor, level: int) -> Tensor:
         shapes.append(list(logits.shape))
+        levels.append(level)
         return logits.argmax(dim=-1)
 
     codes = module.sample(hidden, choose)  # type: ignore[operator]
@@ -134,6 +136,10 @@ def samples_the_chosen_codes(case: Case) -> None:
         shapes == [[len(hidden), port.vocabulary]] * port.depth,
         f"{case.name}: called `choose` with logits of shapes {shapes} instead of {port.depth} times with "
         f"{[len(hidden), port.vocabulary]}",
+    )
+    require(
+        levels == list(range(port.depth)),
+        f"{case.name}: called `choose` for the levels {levels} instead of each of 0 to {port.depth - 1} in order",
     )
     require(
         list(codes.shape) == [len(hidden), port.depth],

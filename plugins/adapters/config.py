@@ -72,7 +72,7 @@ class PixelShuffleConfig:
     )
 
     def merged(self, source: Features) -> Features:
-        """The port between merging and MLP. Raises ``PortMismatch`` unless the features lie on a grid that factor divides."""
+        """The port between merging and MLP. Raises ``PortMismatch`` unless ``factor`` divides the features' grid."""
         _check_features("pixel-shuffle", source)
         grid, factor = source.grid, self.factor
         if grid is None:

@@ -22,7 +22,7 @@ class BridgedBackboneConfig(Description):
         return "text_config"
 
     def hidden(self) -> Hidden:
-        """The port, from the settings alone where they are complete. Raises ``PortMismatch`` where they are not valid."""
+        """The port, from the settings alone where they are complete. Raises ``PortMismatch`` for invalid ones."""
         width = number(self, "hidden_size", "n_embd", "d_model")
         heads = number(self, "num_attention_heads", "n_head")
         kv_heads = look_up(self, "num_key_value_heads") or (1 if look_up(self, "multi_query") else heads)

@@ -15,7 +15,7 @@ from janiform import Codes, Hidden, KVCache, Loss, Mask
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ..backbones.decoder.blocks import INITIAL_STD, Block, RMSNorm, initialise, run_blocks
+from ..backbones.decoder.blocks import INITIAL_STD, Block, initialise, run_blocks
 from ..backbones.decoder.rotary import frequencies, rotation
 from .config import DepthHeadConfig
 
@@ -33,7 +33,7 @@ class DepthHead(nn.Module):
         # The code of the last level is not an input, so it needs no table.
         self.tables = nn.ModuleList(nn.Embedding(codes.vocabulary, sizes.width) for _ in range(tables))
         self.layers = nn.ModuleList(Block(sizes) for _ in range(sizes.layers))
-        self.norm = RMSNorm(sizes.width, sizes.eps)
+        self.norm = nn.RMSNorm(sizes.width, sizes.eps)
         self.outs = nn.ModuleList(
             nn.Linear(sizes.width, codes.vocabulary, bias=False) for _ in range(1 if config.shared else codes.depth)
         )
@@ -55,19 +55,19 @@ class DepthHead(nn.Module):
         total = cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets, reduction="sum")
         return Loss(total, torch.full_like(total, len(targets), requires_grad=False))
 
-    def sample(self, hidden: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
+    def sample(self, hidden: Tensor, choose: Callable[[Tensor, int], Tensor]) -> Tensor:
         """Hidden states [R, H] -> codes [R, d], chosen level by level from logits [R, V]."""
         x_R1W = self._first(hidden)
         shape = self.config.hidden()
         cache = KVCache(
             shape.layers, len(hidden), shape.kv_heads, self.depth, shape.head_width, x_R1W.dtype, x_R1W.device
         )
-        chosen = [choose(self._logits(self._states(x_R1W, cache), 0))]
+        chosen = [choose(self._logits(self._states(x_R1W, cache), 0), 0)]
         built = x_R1W.new_zeros(())
         for level in range(1, self.depth):
             built = built + self._vector(chosen[-1], level - 1)
             x_R1W = (built + self.place[level])[:, None]
-            chosen.append(choose(self._logits(self._states(x_R1W, cache), level)))
+            chosen.append(choose(self._logits(self._states(x_R1W, cache), level), level))
         return torch.stack(chosen, dim=1)
 
     def _first(self, hidden: Tensor) -> Tensor:

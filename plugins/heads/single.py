@@ -33,9 +33,9 @@ class SingleHead(nn.Module, ABC):
         """Cross-entropy, in nats and float32 at least, of codes int64 [R, 1] given hidden states [R, H]."""
         return chunked_cross_entropy(self, hidden, codes[:, 0], self.vocabulary)
 
-    def sample(self, hidden: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
+    def sample(self, hidden: Tensor, choose: Callable[[Tensor, int], Tensor]) -> Tensor:
         """Hidden states [R, H] -> codes [R, 1], chosen from the logits [R, V]."""
-        return choose(self(hidden))[:, None]
+        return choose(self(hidden), 0)[:, None]
 
 
 class LinearHead(SingleHead):

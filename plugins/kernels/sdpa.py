@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from janiform import Mask, UsageError, sdpa
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 from .config import SdpaConfig
 from .groups import Groups, from_groups, group_runs, to_groups
@@ -42,11 +43,13 @@ def one_query(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     """
     rows, heads, _, width = q.shape
     kv_heads, keys = k.shape[1:3]
-    allowed, causal = mask.compiled(1, keys, q.device)
+    # Without declared documents the query attends to all keys.
+    allowed = None if mask.documents is None else mask.compiled(1, keys, q.device)[0]
+    attention = sdpa if torch.is_grad_enabled() else scaled_dot_product_attention
     if heads == kv_heads:
-        return sdpa(q, k, v, attn_mask=allowed, is_causal=causal)
+        return attention(q, k, v, attn_mask=allowed)
     grouped = q.reshape(rows, kv_heads, heads // kv_heads, width)
-    return sdpa(grouped, k, v, attn_mask=allowed).reshape(rows, heads, 1, width)
+    return attention(grouped, k, v, attn_mask=allowed).reshape(rows, heads, 1, width)
 
 
 def _in_groups(q: Tensor, k: Tensor, mask: Mask) -> dict[bool, Groups] | None:

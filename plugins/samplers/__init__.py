@@ -1,4 +1,4 @@
-"""Samplers: how the codes of a picture are drawn."""
+"""Samplers: the ways in which the codes of a picture are drawn."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def janiform_register(registrar: Registrar) -> None:
         "autoregressive",
         config=AutoregressiveConfig,
         factory="janiform_plugins.samplers.autoregressive.sampler:AutoregressiveSampler",
-        summary="Code after code in raster order, with classifier-free guidance",
+        summary="One code after the other in raster order, with classifier-free guidance",
     )

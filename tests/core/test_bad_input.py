@@ -58,11 +58,11 @@ CODES = np.arange(16)[:, None]
 @pytest.mark.parametrize(
     ("picture", "said"),
     [
-        (Draw(CODES + 9), "24 is no code of the picture's vocabulary, which has 0 to 23"),
-        (Draw(CODES - 1), "-1 is no code"),
-        (Draw(torch.from_numpy(CODES)[:5]), r"the codes of 'generation' are \[16, 1\], not \[5, 1\]"),
-        (Look(torch.zeros(16, 16)), r"the pixels of a picture are \[3, h, w\], not \[16, 16\]"),
-        (Look(torch.from_numpy(CODES)), r"looks at pixels, and is given codes \[16, 1\]"),
+        (Draw(CODES + 9), "24 is not a valid code; the vocabulary has the codes 0 to 23"),
+        (Draw(CODES - 1), "-1 is not a valid code"),
+        (Draw(torch.from_numpy(CODES)[:5]), r"the codes of 'generation' must have the shape \[16, 1\], not \[5, 1\]"),
+        (Look(torch.zeros(16, 16)), r"the pixels of a picture must have the shape \[3, h, w\], not \[16, 16\]"),
+        (Look(torch.from_numpy(CODES)), r"takes pixels; got codes of the shape \[16, 1\]"),
     ],
 )
 def test_pictures_that_a_pathway_cannot_have(unified: UnifiedModel, picture: Look | Draw, said: str) -> None:
@@ -75,7 +75,7 @@ def test_pictures_that_a_pathway_cannot_have(unified: UnifiedModel, picture: Loo
 
 def test_codes_that_are_no_codes_are_not_decoded(unified: UnifiedModel) -> None:
     for code in (-1, 24):
-        with pytest.raises(UsageError, match=f"{code} is no code"):
+        with pytest.raises(UsageError, match=f"{code} is not a valid code"):
             decode_codes(unified, torch.full((1, 16, 1), code))
 
 
@@ -86,7 +86,7 @@ def test_seeds_that_are_none(unified: UnifiedModel, seed: Any) -> None:
         lambda model: model.generate("hi", seed=[seed]),
     ]
     for call in calls:
-        with pytest.raises(UsageError, match=r"a seed is a whole number from 0 to 2\^63 - 1, not"):
+        with pytest.raises(UsageError, match=r"a seed must be a whole number from 0 to 2\^63 - 1, not"):
             call(Model(unified))
 
 

@@ -42,7 +42,7 @@ def test_fused_tensors_divide_into_their_pieces() -> None:
     assert [piece.shape for piece in (q, k, v)] == [(16, 16), (4, 16), (4, 16)]
     gate, up = NAMES.pieces("blocks.0.gate_up", (10, 3)) or ()
     assert (gate.rows, up.rows) == (slice(0, 5), slice(5, 10))
-    with pytest.raises(ValueError, match=r"blocks.0.gate_up of shape \[5, 3\] does not divide"):
+    with pytest.raises(ValueError, match=r"blocks.0.gate_up of shape \[5, 3\] cannot be divided"):
         NAMES.pieces("blocks.0.gate_up", (5, 3))
 
 
@@ -56,10 +56,10 @@ def test_what_is_left_out_has_its_reason() -> None:
 
 
 def test_a_hole_is_one_segment_and_the_rest_is_many() -> None:
-    assert NAMES.theirs("blocks.12.a.b.c") == ("model.layers.12.old.a.b.c",)
-    assert NAMES.theirs("blocks.1") is None
-    assert NAMES.theirs("xblocks.1.a") is None
-    assert NAMES.below("their.").theirs("head") == ("their.head",)
+    assert NAMES.in_files("blocks.12.a.b.c") == ("model.layers.12.old.a.b.c",)
+    assert NAMES.in_files("blocks.1") is None
+    assert NAMES.in_files("xblocks.1.a") is None
+    assert NAMES.below("their.").in_files("head") == ("their.head",)
 
 
 def test_names_that_differ_by_their_numbers_are_told_together() -> None:

@@ -10,7 +10,7 @@ from janiform.compose import compose
 from janiform.model.modules import build_modules
 from janiform.storage.formats import named_format
 from janiform.storage.matching import match
-from janiform.storage.weight_files import Stored
+from janiform.storage.weight_files import StoredTensor
 
 SHAPES = Path(__file__).parents[1] / "fixtures" / "janus-keys.json"
 UNUSED = ("vision_model.vision_tower.attn_pool.", "gen_vision_model.quantize.codebook_used")
@@ -21,7 +21,7 @@ class Headers:
 
     def __init__(self, shapes):
         self.files = (SHAPES,)
-        self.tensors = {name: Stored(tuple(shape), torch.bfloat16, SHAPES) for name, shape in shapes.items()}
+        self.tensors = {name: StoredTensor(tuple(shape), torch.bfloat16, SHAPES) for name, shape in shapes.items()}
 
 
 @pytest.mark.parametrize(("model", "billions"), [("janus-pro-1b", 2.08), ("janus-pro-7b", 7.41)])

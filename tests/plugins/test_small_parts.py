@@ -52,7 +52,8 @@ def test_a_head_measures_and_samples_codes():
     torch.testing.assert_close(loss.total, expected)
     assert loss.count == 9
     assert not loss.count.requires_grad
-    assert torch.equal(head.sample(hidden, lambda logits: logits.argmax(dim=-1)), head(hidden).argmax(-1)[:, None])
+    sampled = head.sample(hidden, lambda logits, level: logits.argmax(dim=-1))
+    assert torch.equal(sampled, head(hidden).argmax(-1)[:, None])
     assert head.bfloat16().loss(hidden.bfloat16(), codes).total.dtype == torch.float32
     assert head.loss(hidden[:0].bfloat16(), codes[:0]).mean == 0
 

@@ -161,7 +161,7 @@ def _predicted(use: Use, port: Codes, backbone: Use) -> Refused:
     head: Any = placed(use, backbone, hidden=width, codes=port)
     states = torch.randn(5, width.width)
     try:
-        logits, codes = head(states), head.sample(states, lambda logits: logits.argmax(dim=-1))
+        logits, codes = head(states), head.sample(states, lambda logits, level: logits.argmax(dim=-1))
         right = logits.shape[-1] == port.vocabulary and codes.shape == (5, port.depth)
     except Exception:
         right = False

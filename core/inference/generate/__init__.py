@@ -1,4 +1,4 @@
-"""Generation of text and of pictures' codes, many rows at once, with a cache that is allocated once."""
+"""Generation of text and codes for many rows at once: one decoding loop over an engine."""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
-"""One answer as it grows, token by token: which part of it is certain and may be shown."""
+"""One answer while it is generated: which part of its text is certain and may be shown."""
 
 from __future__ import annotations
 
 from ...contracts import TextTokenizer
 
-_HALF = "\N{REPLACEMENT CHARACTER}"
+_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 """How the bytes of an unfinished character are decoded."""
 
 
 class Answer:
     """The text of one row.
 
-    Not certain are the bytes of an unfinished character, what may be the beginning of a stop string, and blanks, which
-    are dropped at either end. What was shown is the beginning of ``text`` at any time, and all of it at the end.
+    Not certain are the bytes of an unfinished character, a possible beginning of a stop string, and whitespace, which
+    is dropped at both ends. What was shown is the beginning of ``text`` at any time, and all of it at the end.
     """
 
     def __init__(self, tokenizer: TextTokenizer, stop: tuple[str, ...] = ()) -> None:
@@ -26,13 +26,13 @@ class Answer:
         self.finished = False
 
     def add(self, id: int, *, last: bool, end: bool = False) -> str:
-        """Add a token, the ``last`` one perhaps, or the ``end`` mark; gives the text that became certain."""
+        """Add a token and return the text that became certain. ``end``: the token is the stop token."""
         if self.finished:
             return ""
         if not end:
             self._ids.append(id)
         text = self._decoded()
-        cut = min((found for string in self._stop if (found := text.find(string)) >= 0), default=-1)
+        cut = min((start for string in self._stop if (start := text.find(string)) >= 0), default=-1)
         self.finished = last or cut >= 0
         whole = text if cut < 0 else text[:cut]
         self.text = whole.strip()
@@ -42,20 +42,20 @@ class Answer:
         return added
 
     def _decoded(self) -> str:
-        """The text of all ids. Only the last few are decoded anew, so that a long answer costs no more a token.
+        """The text of all ids. Only the last few are decoded again, so that a long answer costs no more per token.
 
-        They are decoded once with the ids before them, and those once alone: a tokenizer may treat the first id of
-        what it is given unlike the others.
+        They are decoded with the ids before them, whose own text is then cut off: a tokenizer may treat the first id
+        that it is given differently from the others.
         """
         before = self._tokenizer.decode(self._ids[self._context : self._read])
         new = self._tokenizer.decode(self._ids[self._context :])[len(before) :]
         text = self._settled + new
-        if new and not new.endswith(_HALF):
+        if new and not new.endswith(_INCOMPLETE):
             self._settled, self._context, self._read = text, self._read, len(self._ids)
         return text
 
     def _certain(self, text: str) -> str:
-        text = text.rstrip(_HALF)
+        text = text.rstrip(_INCOMPLETE)
         keep = len(text)
         for string in self._stop:
             for length in range(min(len(string) - 1, len(text)), 0, -1):

@@ -1,8 +1,8 @@
-"""What a model has read of a conversation: the next prompt is read from where it goes on otherwise.
+"""The keys and values of a conversation, reused by the next prompt that begins in the same way.
 
-Nothing is taken on trust: a prompt is compared with what was read, token by token and picture by picture, and the keys
-and values of what is the same are used again. What differs, as an answer does whose tokens are other ones when it is
-read as text, is read anew, with all that follows it.
+Every prompt is compared with what was read, token by token and picture by picture, and only keys and values of equal
+positions are reused. The first difference and everything after it is read again: an answer, for instance, may have
+other token ids when it is encoded as text.
 """
 
 from __future__ import annotations
@@ -17,72 +17,75 @@ from ...sequence.cache import KVCache
 from ...sequence.mask import Mask
 from ...sequence.spans import Sequence as SpanSequence
 from ...sequence.spans import Span
-from .prefill import Prompts, new_cache
+from .engine import DecodeState, new_cache
 
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
 
 
-class Past:
-    """The keys and values of one conversation with one model, whose weights stay as they are."""
+class PrefixCache:
+    """The keys and values of one conversation with one model, whose weights must not change meanwhile."""
 
     def __init__(self) -> None:
-        self.forget()
+        self.clear()
 
     @property
     def nbytes(self) -> int:
-        """Memory that it takes."""
+        """Bytes of the keys and values."""
         return 0 if self._cache is None else self._cache.nbytes
 
-    def forget(self) -> None:
-        """Give the memory back; the next prompt is read whole."""
+    def clear(self) -> None:
+        """Free the memory; the next prompt is read whole."""
         self._cache: KVCache | None = None
         self._prompt = SpanSequence(())
-        self._said: list[int] = []
+        self._generated: list[int] = []
 
-    def said(self, id: int) -> None:
-        """A token was chosen, which the model reads next, if at all."""
-        self._said.append(id)
+    def add(self, id: int) -> None:
+        """Note a token that was sampled, which the model reads next unless the answer ends."""
+        self._generated.append(id)
 
     def shared(self, prompt: SpanSequence) -> int:
-        """How many positions of a prompt were read already: all but the last at most, whose state must be computed."""
+        """Count the positions of a prompt that were read already; the last one is always left to be read."""
         if self._cache is None:
             return 0
         most = min(self._cache.filled, len(prompt) - 1)
-        read = SpanSequence((*self._prompt.spans, Span("text", self._said)))
+        cached = SpanSequence((*self._prompt.spans, Span("text", self._generated)))
         count = 0
-        for mine, theirs in zip(_pieces(read), _pieces(prompt), strict=False):
-            length = mine.length if isinstance(mine, Span) else 1
-            if not _same(mine, theirs) or count + length > most:
+        for old, new in zip(_pieces(cached), _pieces(prompt), strict=False):
+            length = old.length if isinstance(old, Span) else 1
+            if not _same(old, new) or count + length > most:
                 break
             count += length
         return count
 
-    def read(self, model: UnifiedModel, prompt: SpanSequence, more: int) -> Prompts:
-        """``prompts.read`` for one prompt. What is followed from here on is remembered, as far as ``said`` tells it."""
-        known = self.shared(prompt)
-        embeddings = model.embed(model.processor.collate([prompt.after(known)]).to(model.device))
+    def prefill(self, model: UnifiedModel, prompt: SpanSequence, more: int) -> DecodeState:
+        """Read a prompt from the first position on that differs, with space for ``more`` positions after it.
+
+        What is generated from the state can be reused in turn, as far as ``add`` is told of it.
+        """
+        shared = self.shared(prompt)
+        embeddings = model.embed(model.processor.collate([prompt.after(shared)]).to(model.device))
         old = self._cache
-        if known and old is not None and (old.keys.dtype, old.keys.device) != (embeddings.dtype, embeddings.device):
-            self.forget()  # the model was moved in between
-            return self.read(model, prompt, more)
+        if shared and old is not None and (old.keys.dtype, old.keys.device) != (embeddings.dtype, embeddings.device):
+            self.clear()  # the model was moved or converted in between
+            return self.prefill(model, prompt, more)
         length = len(prompt) + more
         cache = new_cache(model, 1, length, embeddings)
-        if known and old is not None:
+        if shared and old is not None:
             for layer in range(len(cache.keys)):
-                cache.append(layer, old.keys[layer, :, :, :known], old.values[layer, :, :, :known])
-            cache.advance(known)
-        whole = model.processor.collate([prompt])
-        documents, blocks = whole.documents.to(model.device), whole.blocks.to(model.device)
+                cache.append(layer, old.keys[layer, :, :, :shared], old.values[layer, :, :, :shared])
+            cache.advance(shared)
+        batch = model.processor.collate([prompt])
+        documents, blocks = batch.documents.to(model.device), batch.blocks.to(model.device)
         mask = Mask.decoding(documents, blocks, length=length, attention=model.attention)
-        positions = whole.positions.to(model.device)
-        hidden: Tensor = model.part("backbone")(embeddings, positions[:, known:], mask, cache)
-        self._cache, self._prompt, self._said = cache, prompt, []
-        return Prompts(model, hidden[:, -1], mask, cache, positions[:, -1:] + 1)
+        positions = batch.positions.to(model.device)
+        hidden: Tensor = model.part("backbone")(embeddings, positions[:, shared:], mask, cache)
+        self._cache, self._prompt, self._generated = cache, prompt, []
+        return DecodeState(hidden[:, -1], mask, cache, positions[:, -1:] + 1)
 
 
 def _pieces(sequence: SpanSequence) -> Iterator[int | Span]:
-    """What can be read for itself: every token of a causal text, and everything else as a whole."""
+    """What can be read by itself: every token of a causal text, and every other span as a whole."""
     for span in sequence.spans:
         if span.kind == "text" and span.mask == "causal":
             yield from span.ids
@@ -90,8 +93,8 @@ def _pieces(sequence: SpanSequence) -> Iterator[int | Span]:
             yield span
 
 
-def _same(mine: int | Span, theirs: int | Span) -> bool:
-    if not isinstance(mine, Span) or not isinstance(theirs, Span) or mine.picture is None or theirs.picture is None:
-        return mine == theirs
-    one, other = cast(Tensor, mine.picture), cast(Tensor, theirs.picture)
-    return mine == theirs and one.dtype == other.dtype and torch.equal(one, other)
+def _same(old: int | Span, new: int | Span) -> bool:
+    if not isinstance(old, Span) or not isinstance(new, Span) or old.picture is None or new.picture is None:
+        return old == new
+    before, after = cast(Tensor, old.picture), cast(Tensor, new.picture)
+    return old == new and before.dtype == after.dtype and torch.equal(before, after)

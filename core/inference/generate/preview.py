@@ -1,4 +1,4 @@
-"""A picture on its way: what its codes so far would look like."""
+"""Previews: codes of an unfinished picture, completed so that they can be decoded."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ...ports import Grid
 
 
 def filled(codes: Tensor, grid: Grid) -> Tensor:
-    """Codes [B, N, d] in which those that are not drawn yet, −1, are taken from the nearest that is.
+    """Codes [B, N, d] in which each missing code, −1, is replaced by the nearest one that is drawn.
 
-    Nearest on the grid, by rows and columns added up; of two the earlier. So what is drawn from top to bottom goes on
-    downwards in its own colours, which keeps a decoder that looks at the whole picture (group norms, attention) close
-    to what it will see. A picture of which nothing is drawn gets code 0.
+    The distance is the sum of rows and columns on the grid; of equally near codes the earlier one is taken. A picture
+    that is drawn from top to bottom continues downwards in its own colours, so that decoders whose layers see the whole
+    picture (group norms, attention) get input like the finished picture's. A picture without any code gets code 0.
     """
     count = grid.size
-    place = torch.arange(count, device=codes.device)
-    row, column = place // grid.width, place % grid.width
+    index = torch.arange(count, device=codes.device)
+    row, column = index // grid.width, index % grid.width
     steps = (row[:, None] - row).abs() + (column[:, None] - column).abs()
-    order = steps * count + place  # nearest first, then the earlier
+    order = steps * count + index  # nearest first, then the earlier
     drawn_BN = (codes >= 0).all(-1)
-    # Picture by picture: pictures times places times places would be a lot of memory.
+    # Picture by picture, since B·N·N values would take a lot of memory.
     nearest = [torch.where(drawn, order, order.max() + 1).argmin(-1) for drawn in drawn_BN]
     if not nearest:
         return codes

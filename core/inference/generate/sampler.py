@@ -1,23 +1,60 @@
-"""How a model's own sampler is found."""
+"""The sampler of a model's pathway, and its settings, which are checked by the sampler's own config."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+import numpy as np
 
 from ...contracts import Sampler
 from ...contracts.factories import make
-from ...errors import UsageError, nearest
+from ...errors import Problem, UsageError, nearest
+from ...recipe.structure import Mistakes, structure
 
 if TYPE_CHECKING:
     from ...compose import Plan
+    from ...recipe import Use
 
 
 def sampler_of(plan: Plan, pathway: str = "generation") -> Sampler:
     """The sampler that a recipe gives to a pathway. Raises ``UsageError`` where it has none."""
+    use = sampler_use(plan, pathway)
+    return cast(Sampler, make(use.component, use.config))
+
+
+def sampler_use(plan: Plan, pathway: str = "generation") -> Use:
+    """The component and the config of a pathway's sampler. Raises ``UsageError`` where it has none."""
     path = f"{pathway}.sampler"
     if path not in plan.parts:
-        known = [path.partition(".")[0] for path in plan.parts if path.endswith(".sampler")]
-        hint = nearest(pathway, known)
-        raise UsageError(f"the recipe has no pathway '{pathway}' that draws" + (f" ({hint})" if hint else ""))
-    use = plan.parts[plan.owner(path)].use
-    return cast(Sampler, make(use.component, use.config))
+        drawing = [path.partition(".")[0] for path in plan.parts if path.endswith(".sampler")]
+        raise UsageError(Problem(f"the recipe has no pathway '{pathway}' that draws", hint=nearest(pathway, drawing)))
+    return plan.parts[plan.owner(path)].use
+
+
+def check_settings(use: Use, settings: Mapping[str, Any]) -> None:
+    """Check settings that replace those of a sampler's config, by the types and validators of its fields.
+
+    Raises ``UsageError`` with every setting that the config does not declare, and every wrong value.
+    """
+    config = use.config
+    own = {field.alias or field.name: getattr(config, field.name) for field in attrs.fields(type(config)) if field.init}
+    sampler = f"the sampler '{use.component.name}'"
+    if unknown := [name for name in settings if name not in own]:
+        raise UsageError([Problem(f"{sampler} has no setting '{name}'", hint=nearest(name, own)) for name in unknown])
+    values = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
+    try:
+        structure(type(config), values, {name: value for name, value in own.items() if name not in settings})
+    except Mistakes as mistakes:
+        raise UsageError(
+            [
+                Problem(f"{sampler}: {'.'.join(map(str, mistake.path))} {_clause(mistake.message)}", hint=mistake.hint)
+                for mistake in mistakes.items
+            ]
+        ) from None
+
+
+def _clause(message: str) -> str:
+    """The message as what follows the name of a setting."""
+    return f"must be {message.removeprefix('expected ')}" if message.startswith("expected ") else message

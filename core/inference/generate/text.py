@@ -1,6 +1,6 @@
-"""Answers, token by token: one forward a token for all rows.
+"""Answers, token by token: one forward per token for all rows.
 
-R rows
+R rows    H hidden width
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from ...contracts import Backbone
 from ...errors import UsageError
 from ...sequence.spans import Sequence as SpanSequence
 from .answer import Answer
-from .prefill import Prompts, check_room, generating, read
-from .prefix_cache import Past
-from .sampling import Choice, uniforms
+from .context import check_context_length
+from .decode import decode
+from .engine import engine_of, generating
+from .prefix_cache import PrefixCache
+from .sampling import Sampling, uniforms
 
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 OnText = Callable[[int, str], None]
 """Called with the number of a row and the text that was added to it, as soon as it is certain."""
 
-_LOOK_EVERY = 8
-"""Steps between two looks at whether all rows have ended, where a look makes the host wait for the device."""
+_CHECK_EVERY = 8
+"""Steps between two checks whether all rows have ended, where a check makes the host wait for the device."""
 
 
 def generate_text(
@@ -39,41 +41,39 @@ def generate_text(
     stop: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
     on_text: OnText | None = None,
-    past: Past | None = None,
+    prefix: PrefixCache | None = None,
 ) -> list[str]:
-    """Continue every prompt, until the layout's stop token, one of the ``stop`` strings or ``max_new_tokens``.
+    """Continue every prompt until the layout's stop token, one of the ``stop`` strings or ``max_new_tokens``.
 
-    A row gives what it gives alone: greedily at temperature 0, else with its own seed. The text comes without its stop
-    string, special tokens and blanks around it. ``max_new_tokens`` may be one number for every row.
+    Each row's output is independent of the rest of the batch: greedy at temperature 0, else with its own seed. The
+    text comes without its stop string, special tokens and surrounding whitespace. ``max_new_tokens`` may be one number
+    for every row.
 
-    ``on_text`` is called in the middle of the work; the pieces that it is given for a row make up the row's text. None
-    ends within a character or holds a part of a stop string. Without it, and without stop strings, nothing is decoded
-    before all is done, and a device computes ahead of the host.
+    ``on_text`` is called during generation; the pieces of a row make up its text. No piece ends within a character or
+    holds a part of a stop string. Without ``on_text`` and stop strings nothing is decoded before all rows are done,
+    and a device computes ahead of the host.
 
-    ``past``: what was read of the conversation of the only prompt; that is read on, and the answer is remembered.
+    ``prefix``: the cache of the conversation that the only prompt belongs to; the answer is added to it.
 
     Raises ``UsageError``, before anything is computed, for settings out of range and prompts that are too long.
     """
-    choice = Choice(temperature=temperature, top_p=top_p)
+    sampling = Sampling(temperature=temperature, top_p=top_p)
     limits = _limits(max_new_tokens, len(prompts))
     stop = _stops(stop)
-    check_room(model, prompts, limits, "new tokens", fewer=True)
-    noise = uniforms(len(prompts), limits, seeds).to(model.device) if choice.random else None
+    check_context_length(model, prompts, limits, "new tokens", fewer=True)
+    noise = uniforms(len(prompts), limits, seeds).to(model.device) if sampling.random else None
     text, ends = model.processor.text, tuple(model.processor.layout.stop_ids)
     with generating(model):
-        if past is None:
-            begun = read(model, prompts, max(limits))
-        else:
-            (prompt,) = prompts
-            begun = past.read(model, prompt, max(limits))
-        steps = each_step(begun, choice, noise, max(limits))
-        if on_text is None and not stop and past is None:
+        engine = engine_of(model)
+        state = engine.prefill(prompts, max(limits), prefix)
+        steps = decode(engine, state, TextOutput(model), sampling, noise, max(limits))
+        if on_text is None and not stop and prefix is None:
             return [text.decode(ids).strip() for ids in _gathered(steps, limits, ends)]
         answers = [Answer(text, stop) for _ in prompts]
-        for step, chosen in enumerate(steps, start=1):
-            for row, id in enumerate(cast(list[int], chosen.tolist())):
-                if past is not None:
-                    past.said(id)
+        for step, ids in enumerate(steps, start=1):
+            for row, id in enumerate(cast(list[int], ids.tolist())):
+                if prefix is not None:
+                    prefix.add(id)
                 end = id in ends
                 added = answers[row].add(id, last=end or step == limits[row], end=end)
                 if added and on_text is not None:
@@ -83,32 +83,36 @@ def generate_text(
     return [answer.text for answer in answers]
 
 
-def each_step(state: Prompts, choice: Choice, noise: Tensor | None, steps: int) -> Iterator[Tensor]:
-    """The ids [R] that are chosen at each step, on the model's device; whoever has enough stops asking for more."""
-    backbone = cast(Backbone, state.model.part("backbone"))
-    hidden = state.hidden
-    texts = state.model.plan.text_ids  # codes that share the vocabulary are no text
-    for step in range(steps):
-        ids = choice(backbone.logits(hidden)[..., :texts], None if noise is None else noise[step])
-        yield ids
-        if step + 1 < steps:
-            hidden = state.follow(backbone.embed(ids[:, None]), step)
+class TextOutput:
+    """Text ids. Ids of the vocabulary that stand for codes are never sampled."""
+
+    def __init__(self, model: UnifiedModel) -> None:
+        self.backbone = cast(Backbone, model.part("backbone"))
+        self.text_ids = model.plan.text_ids
+
+    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None) -> Tensor:
+        """Hidden states [R, H] and uniforms [R] to ids [R]."""
+        return sampling(self.backbone.logits(hidden)[..., : self.text_ids], uniforms)
+
+    def embed(self, ids: Tensor, step: int) -> Tensor:
+        """Ids [R] to embeddings [R, 1, H]."""
+        return self.backbone.embed(ids[:, None])
 
 
 def _gathered(steps: Iterator[Tensor], limits: Sequence[int], ends: tuple[int, ...]) -> list[list[int]]:
     """Every row's ids up to its end or its limit."""
-    drawn: list[Tensor] = []
+    columns: list[Tensor] = []
     ended: Tensor | None = None
     for step, ids in enumerate(steps, start=1):
-        drawn.append(ids)
+        columns.append(ids)
         if ended is None:
             limit = torch.tensor(limits, device=ids.device)
             marks = torch.tensor(ends, dtype=ids.dtype, device=ids.device)
             ended = torch.zeros_like(ids, dtype=torch.bool)
         ended |= torch.isin(ids, marks) | (limit <= step)
-        if (ids.device.type == "cpu" or step % _LOOK_EVERY == 0) and bool(ended.all()):
+        if (ids.device.type == "cpu" or step % _CHECK_EVERY == 0) and bool(ended.all()):
             break
-    rows: list[list[int]] = torch.stack(drawn, dim=1).tolist()
+    rows: list[list[int]] = torch.stack(columns, dim=1).tolist()
     return [_before(row[:limit], ends) for row, limit in zip(rows, limits, strict=True)]
 
 
@@ -119,18 +123,18 @@ def _before(ids: list[int], ends: tuple[int, ...]) -> list[int]:
 def _limits(max_new_tokens: int | Sequence[int], rows: int) -> list[int]:
     limits = [max_new_tokens] * rows if isinstance(max_new_tokens, int) else list(max_new_tokens)
     if len(limits) != rows:
-        raise UsageError(f"{rows} prompts need {rows} times max_new_tokens, or one for all, not {len(limits)}")
+        raise UsageError(f"expected one max_new_tokens, or one per prompt ({rows}); got {len(limits)}")
     for limit in limits:
         if limit < 1:
-            raise UsageError(f"max_new_tokens is at least 1, not {limit}")
+            raise UsageError(f"max_new_tokens must be at least 1, not {limit}")
     return limits
 
 
 def _stops(stop: Sequence[str]) -> tuple[str, ...]:
-    """One string would pass for a sequence of its characters."""
+    """The stop strings; a single string, which is a sequence of its characters, counts as one."""
     if isinstance(stop, str):
         stop = (stop,)
     for string in stop:
         if not isinstance(string, str) or not string:
-            raise UsageError(f"a stop string is a text that is not empty, not {string!r}")
+            raise UsageError(f"a stop string must be a text that is not empty, not {string!r}")
     return tuple(stop)

@@ -18,9 +18,9 @@ from ...errors import StorageError
 from ...model.modules import owners
 from ...model.processor import Processor
 from ...model.unified_model import UnifiedModel
-from ...storage.faults import Faults
 from ...storage.filling import fill
 from ...storage.tensors import tensors_of
+from ...storage.value_checks import ValueChecks
 from .start_checks import compared
 
 
@@ -48,9 +48,9 @@ def begin(model: UnifiedModel, start: Mapping[str, str], say: Callable[[str], No
     facts: dict[str, Any] = {}
     for path, found in placed.items():
         part = model.part(path)
-        faults = Faults(found.files)
-        fill(path, part, found.pieces, found.files, faults)
-        if broken := faults.problems():
+        checks = ValueChecks(found.files)
+        fill(path, part, found.pieces, found.files, checks)
+        if broken := checks.problems():
             raise StorageError(broken)
         facts[path] = {file.name: file.stat().st_size for file in found.files.files}
         folder = found.files.files[0].parent

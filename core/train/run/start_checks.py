@@ -17,9 +17,10 @@ from ...errors import JaniformError, Origin, Problem, StorageError
 from ...model.modules import build_modules, owners
 from ...recipe.grammar import WHOLE
 from ...storage.formats import format_of, recognise, unknown_layout
-from ...storage.matching import Compared, match
+from ...storage.json_files import read_json
+from ...storage.matching import PartComparison, match
 from ...storage.tensors import tensors_of
-from ...storage.weight_files import WeightFiles, read_json, weight_files
+from ...storage.weight_files import WeightFiles, weight_files
 from ...weights import KeyMap, Piece, listed
 
 STEMS = ("model", "pytorch_model", "diffusion_pytorch_model", "open_clip_model")
@@ -117,7 +118,7 @@ def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool
 
 
 def _found(part: nn.Module, names: KeyMap, files: WeightFiles) -> int:
-    theirs = (piece for name in tensors_of(part) for piece in names.theirs(name) or ())
+    theirs = (piece for name in tensors_of(part) for piece in names.in_files(name) or ())
     return sum(name in files.tensors for name in theirs)
 
 
@@ -162,7 +163,7 @@ def _compared(
     plan: Plan, path: str, part: nn.Module, names: KeyMap, files: WeightFiles, held: set[str] | None = None
 ) -> Placed:
     """Every tensor of the part with its pieces in the files; ``held`` are the part's in them, where that is known."""
-    compared = Compared(path, files)
+    compared = PartComparison(path, files)
     pieces: dict[str, tuple[Piece, ...]] = {}
     grown: dict[str, int] = {}
     for name, tensor in tensors_of(part).items():
@@ -170,12 +171,12 @@ def _compared(
             continue
         found = names.pieces(name, tensor.shape)
         if found is None:
-            compared.nameless.append(name)
+            compared.without_name.append(name)
             continue
         if path == "backbone" and (fewer := _fewer_rows(tensor, found, files, plan.hidden.vocabulary)) is not None:
             found, grown[name] = (fewer,), fewer.shape[0]
         for piece in found:
-            compared.look_at(piece, tensor.is_floating_point())
+            compared.compare(piece, tensor.is_floating_point())
         pieces[name] = found
     used = {piece.name for found in pieces.values() for piece in found}
     problems = [*compared.problems()]
@@ -183,7 +184,7 @@ def _compared(
     strange = [name for name in around if held is not None or names.covers(name)]
     strange = [name for name in strange if not names.why_unused(name) and names.repeated(name) not in files.tensors]
     if strange:
-        problems.append(Problem(f"the files have tensors that it has no place for: {listed(strange)}", path))
+        problems.append(Problem(f"the files have tensors that the part does not have: {listed(strange)}", path))
     if problems:
         place = Origin(str(files.files[0] if len(files.files) == 1 else files.files[0].parent))
         raise StorageError([attrs.evolve(problem, origin=place) for problem in problems])

@@ -15,7 +15,7 @@ from rich.console import Console
 from ...compose import compose
 from ...contracts import Source
 from ...errors import Problem, RecipeError, StorageError
-from ...measure.contract_checks import check_promises
+from ...measure.contract_checks import check_contracts
 from ...model.build import build_model
 from ...model.lora import Learned, merge
 from ...model.processor import Processor
@@ -121,7 +121,7 @@ class _Run:
         world.share(self._open_sources)
         torch.manual_seed(recipe.training.seed)
         plan = compose(recipe)
-        check_promises(plan)
+        check_contracts(plan)
         self.model: UnifiedModel = build_model(plan, device=device)
         self._saved = 0
         self._seen: list[Entry] = []

@@ -17,27 +17,12 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu, rms_norm, silu
 
 from .config import DecoderConfig
-from .rotary import rotate
 
 INITIAL_STD = 0.02
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": silu, "gelu-tanh": partial(gelu, approximate="tanh")}
 
 
-class RMSNorm(nn.Module):
-    """x / rms(x) · weight over the last dimension (arXiv:1910.07467)."""
-
-    def __init__(self, width: int, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        # One fused operation needs input and weight in one type, and heads are bfloat16 where projections are.
-        wide = torch.promote_types(x.dtype, self.weight.dtype)
-        return rms_norm(x.to(wide), self.weight.shape, self.weight, self.eps)
-
-
-class OffsetRMSNorm(RMSNorm):
+class OffsetRMSNorm(nn.RMSNorm):
     """x / rms(x) · (1 + weight), in float32 at least, since bfloat16 would round 1 + weight too coarsely."""
 
     def __init__(self, width: int, eps: float) -> None:
@@ -46,12 +31,12 @@ class OffsetRMSNorm(RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         wide = torch.promote_types(x.dtype, torch.float32)
-        return rms_norm(x.to(wide), self.weight.shape, 1 + self.weight.to(wide), self.eps).to(x.dtype)
+        return rms_norm(x.to(wide), self.normalized_shape, 1 + self.weight.to(wide), self.eps).to(x.dtype)
 
 
-def norm(width: int, config: DecoderConfig) -> RMSNorm:
-    """The family's norm over a last dimension of ``width``."""
-    return (OffsetRMSNorm if config.variant.offset_norm else RMSNorm)(width, config.eps)
+def norm(width: int, config: DecoderConfig) -> nn.RMSNorm:
+    """The family's norm over a last dimension of ``width`` (arXiv:1910.07467)."""
+    return (OffsetRMSNorm if config.variant.offset_norm else nn.RMSNorm)(width, config.eps)
 
 
 class Block(nn.Module):
@@ -72,11 +57,12 @@ class Block(nn.Module):
         if cache is not None:
             k, v = cache.append(index, k, v)
         # Compiled graphs end at the attention kernel, in every function that calls it, so it is called at this level.
-        x = x + self._drop(self.attention.merge(attend(q, k, v, mask)))
-        return x + self._drop(self.mlp(self.mlp_norm(x)))
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return dropout(x, self.dropout, self.training) if self.dropout else x
+        attended = self.attention.o_proj(attend(q, k, v, mask).transpose(1, 2).flatten(2))
+        if not self.dropout:
+            x = x + attended
+            return x + self.mlp(self.mlp_norm(x))
+        x = x + dropout(attended, self.dropout, self.training)
+        return x + dropout(self.mlp(self.mlp_norm(x)), self.dropout, self.training)
 
 
 class Attention(nn.Module):
@@ -100,14 +86,16 @@ class Attention(nn.Module):
         heads_B_h_T_Dh = self.qkv_proj(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
         rotary, v = heads_B_h_T_Dh.split((self.heads + self.kv_heads, self.kv_heads), dim=1)
         if self.q_norm is not None and self.k_norm is not None:
+            # One fused operation needs input and weight in one type, and under autocast projections are bfloat16.
+            rotary = rotary.to(torch.promote_types(rotary.dtype, self.q_norm.weight.dtype))
             q, k = rotary.split((self.heads, self.kv_heads), dim=1)
             rotary = torch.cat((self.q_norm(q), self.k_norm(k)), dim=1)
-        q, k = rotate(rotary, rotation).split((self.heads, self.kv_heads), dim=1)
+        # Rotate channel pairs (i, i + Dh/2), the pairing of the released weights.
+        cosine, sine = rotation
+        rotated = rotary.roll(self.head_width // 2, dims=-1) * sine.to(rotary.dtype)
+        rotary = rotary * cosine.to(rotary.dtype) + rotated
+        q, k = rotary.split((self.heads, self.kv_heads), dim=1)
         return q, k, v
-
-    def merge(self, attended: Tensor) -> Tensor:
-        """Outputs of the heads [B, heads, T, Dh] -> [B, T, H]."""
-        return self.o_proj(attended.transpose(1, 2).flatten(2))
 
 
 class GatedMLP(nn.Module):

@@ -12,7 +12,7 @@ from torch.nn.functional import linear
 
 from .blocks import Block, initialise, norm, run_blocks
 from .config import DecoderConfig
-from .rotary import frequencies, rotation, stretched
+from .rotary import RotaryTable, frequencies, rotation, stretched
 
 
 class Decoder(nn.Module):
@@ -25,6 +25,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = norm(config.width, config)
         self.lm_head = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
+        self._rotary = RotaryTable()
         initialise(self, self.layers)
 
     def forward(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: KVCache | None = None) -> Tensor:
@@ -32,7 +33,10 @@ class Decoder(nn.Module):
 
         ``positions`` int64 [B, T] count within the document, so that padding on the left changes nothing.
         """
-        rotary = rotation(positions, self.frequencies(positions.device), embeddings.dtype)
+        if cache is None:
+            rotary = rotation(positions, self.frequencies(positions.device), embeddings.dtype)
+        else:
+            rotary = self._rotary(positions, cache.length, embeddings.dtype, self.frequencies)
         return self.norm(run_blocks(self.layers, embeddings, rotary, mask, cache))
 
     def embed(self, ids: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ B rows    T positions    Dh head width
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import pi
 
 import torch
@@ -37,7 +38,20 @@ def rotation(positions: Tensor, frequency: Tensor, dtype: torch.dtype) -> tuple[
     return torch.cat((cosine, cosine), dim=-1).to(dtype), torch.cat((-sine, sine), dim=-1).to(dtype)
 
 
-def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotate channel pairs (i, i + Dh/2) of [B, heads, T, Dh], the pairing of the released weights."""
-    cosine, sine = rotation
-    return x * cosine.to(x.dtype) + x.roll(x.shape[-1] // 2, dims=-1) * sine.to(x.dtype)
+class RotaryTable:
+    """Cosine and signed sine of all positions up to a length, computed once for the steps of decoding."""
+
+    def __init__(self) -> None:
+        self._tables: tuple[Tensor, Tensor] | None = None
+
+    def __call__(
+        self, positions: Tensor, length: int, dtype: torch.dtype, frequencies: Callable[[torch.device], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Those of ``rotation`` for positions [B, T] below ``length``."""
+        tables, device = self._tables, positions.device
+        if tables is None or len(tables[0]) < length or tables[0].dtype != dtype or tables[0].device != device:
+            all_positions = torch.arange(length, device=device)[None]
+            cosine, sine = rotation(all_positions, frequencies(device), dtype)
+            tables = self._tables = cosine[0, 0], sine[0, 0]
+        cosine, sine = tables
+        return cosine[positions][:, None], sine[positions][:, None]

@@ -1,1 +1,1 @@
-"""Code after code, in raster order."""
+"""One code after the other, in raster order."""

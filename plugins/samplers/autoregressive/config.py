@@ -7,19 +7,23 @@ from attrs import field, frozen, validators
 
 @frozen
 class AutoregressiveConfig:
-    """Janus' own settings are the defaults."""
+    """The settings of Janus are the defaults."""
 
     guidance: float = field(
         default=5.0,
         converter=float,
-        metadata={"help": "Weight of the prompt: unconditional + guidance · (conditional − unconditional); 1 is none."},
+        metadata={
+            "help": "Guidance scale: unconditional + guidance · (conditional − unconditional) logits; 1 disables it."
+        },
     )
     temperature: float = field(
         default=1.0,
         converter=float,
         validator=validators.ge(0),
-        metadata={"help": "Divides the logits; 0 takes the likeliest code always."},
+        metadata={"help": "Divides the logits; 0 always takes the most likely code."},
     )
     top_k: int = field(
-        default=0, validator=validators.ge(0), metadata={"help": "Choose among so many likeliest codes; 0 among all."}
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "Sample from the K most likely codes; 0 means no limit."},
     )

@@ -1,4 +1,4 @@
-"""Drawing with ``janiform.generate_codes``, by the settings of a recipe."""
+"""The autoregressive sampler: ``janiform.generate_codes`` with the settings of a recipe."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AutoregressiveSampler:
         settings = attrs.asdict(self.config)
         for name in overrides:
             if name not in settings:
-                raise UsageError(f"the autoregressive sampler has no setting '{name}' ({nearest(name, settings)})")
+                raise UsageError(f"the sampler 'autoregressive' has no setting '{name}' ({nearest(name, settings)})")
         settings |= overrides
         return generate_codes(
             model, prompts, pathway=pathway, seeds=seeds, on_step=on_step, on_codes=on_codes, **settings

@@ -58,12 +58,12 @@ def test_a_name_is_a_component_and_has_a_version() -> None:
     ("name", "asked", "sentence"),
     [
         ("varlen", TRAINING, r"'varlen' cannot serve training on cpu in float32, heads of width 64: it computes on "
-         r"cuda only; it computes in bfloat16 or float16 only \(what serves it: sdpa, auto\)"),
+         r"cuda only; it computes in bfloat16 or float16 only \(kernels that serve it: sdpa, auto\)"),
         ("flex", TRAINING, "'flex' cannot serve .* it passes no gradients on cpu, only on cuda"),
         ("quick", TRAINING, "'quick' .* it passes no gradients on cpu "),
         ("quick", AttentionRequest(device="cpu", dtype="float32", head_width=12), "a multiple of 8, not 12"),
         ("quick", AttentionRequest(device="cpu", dtype="float32", head_width=72), "up to a width of 64, not 72"),
-        ("quick", AttentionRequest(device="cpu", dtype="float32", blocks=True), "knows no full blocks"),
+        ("quick", AttentionRequest(device="cpu", dtype="float32", blocks=True), "does not serve full blocks"),
     ],
 )  # fmt: skip
 def test_what_it_cannot_do_is_said_with_what_can(
@@ -89,7 +89,7 @@ def test_auto_takes_what_names_an_advantage_and_else_the_default(with_quick: Reg
         "quick",
         "for inference on cpu in float32, heads of width 64: it is quick",
     )
-    assert "flex, quick would serve it too, and claim no advantage" in choose("auto", CPU, with_quick).reason
+    assert "flex, quick would serve it too, without a declared advantage" in choose("auto", CPU, with_quick).reason
 
 
 def test_a_call_that_the_kernel_does_not_serve_is_refused_when_it_comes() -> None:
@@ -97,7 +97,7 @@ def test_a_call_that_the_kernel_does_not_serve_is_refused_when_it_comes() -> Non
     q, k, v = torch.randn(3, 1, 2, 4, 8)
     plain = torch.zeros(1, 4, dtype=torch.int64)
     torch.testing.assert_close(attend(q, k, v, Mask(plain, attention=quick)), attend(q, k, v, Mask(plain)))
-    with pytest.raises(UsageError, match=r"'quick' cannot serve .* it knows no full blocks"):
+    with pytest.raises(UsageError, match=r"'quick' cannot serve .* it does not serve full blocks"):
         attend(q, k, v, Mask(plain, torch.ones_like(plain), attention=quick))
     with pytest.raises(UsageError, match="it passes no gradients on cpu"):
         attend(q.requires_grad_(), k, v, Mask(plain, attention=quick))

@@ -166,8 +166,8 @@ def test_a_plugin_that_this_janiform_suits_is_loaded(requirement: str, install: 
         ),
         (
             MAKES.replace("STRIDE", "8"),
-            "odd@1, from plugin 'odd' (janiform-odd 1.0), declares features [B, 1, 8], but forward of its module gives "
-            "[1, 4, 8] where that is [1, 1, 8]",
+            "odd@1, from plugin 'odd' (janiform-odd 1.0), declares features [B, 1, 8], but forward of its module "
+            "returns [1, 4, 8], expected [1, 1, 8]",
         ),
     ],
     ids=["another type", "fails", "breaks its port"],
@@ -183,7 +183,7 @@ def test_a_part_that_breaks_its_port_is_not_trained(install: Install, tmp_path: 
     install("odd", MAKES.replace("STRIDE", "8") + REGISTERS)
     out = str(tmp_path / "run")
     refused = said(capsys, "train", "janus-mini", "--out", out, *SWAP, "--stages", "stage-1", code=1)
-    assert "declares features [B, 1, 8], but forward of its module gives [1, 4, 8]" in refused
+    assert "declares features [B, 1, 8], but forward of its module returns [1, 4, 8]" in refused
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import janiform
 import janiform.inference.chat
 import pytest
-from janiform import making_of
+from janiform import provenance_of
 from janiform.cli import main
 from janiform.storage.save import save_model
 from PIL import Image
@@ -55,7 +55,7 @@ def test_lines_are_answered_and_remembered(talk: Talk, folder: str, capsys: Capt
     assert answer == capsys.readouterr().out.rstrip("\n")
     assert talk("/look a.png", "", "is there a circle?")[0] == [looked, answer]
     out, err = talk("red?", "a.png is there a circle?", "/forget", "a.png is there a circle?")
-    assert out[-3:] == ["forgotten", looked, answer]
+    assert out[-3:] == ["new conversation", looked, answer]
     assert err == ""
 
 
@@ -63,7 +63,7 @@ def test_a_drawing_is_saved_named_and_seen(talk: Talk) -> None:
     out, _ = talk("/draw a red circle", "what is it?", "/draw a red circle", options=("--seed", "3", "--guidance", "2"))
     paths = [Path(line.removeprefix("drawn: ")) for line in out if line.startswith("drawn: ")]
     assert paths == [Path("pictures/a-red-circle-001.png"), Path("pictures/a-red-circle-002.png")]
-    assert [(making_of(path).seed, making_of(path).settings["guidance"]) for path in paths] == [(3, 2), (4, 2)]
+    assert [(provenance_of(path).seed, provenance_of(path).settings["guidance"]) for path in paths] == [(3, 2), (4, 2)]
     seen, _ = talk(f"{paths[0]} what is it?")
     assert out[1] == seen[1], "the model sees what it drew"
 
@@ -79,17 +79,17 @@ def test_help_lists_every_command_and_quit_ends(talk: Talk) -> None:
     [
         ("/lok a.png", "there is no command '/lok'\n  did you mean '/look'?"),
         ("/xyzzy", "there is no command '/xyzzy'"),
-        ("/look", "there is nothing to look at"),
+        ("/look", "/look needs the path of a picture"),
         ("/look none.png", "there is no file 'none.png'"),
-        ("/look https://a.b/c.png", "is an address, and nothing is fetched"),
+        ("/look https://a.b/c.png", "is a URL, and nothing is downloaded"),
         ("/look notes.txt", "is not a picture that can be read"),
         ("/none/a.png", "there is no picture '/none/a.png'"),
         ("none.png", "there is no picture 'none.png'"),
-        ("https://a.b/c.png what?", "is an address, and nothing is fetched"),
+        ("https://a.b/c.png what?", "is a URL, and nothing is downloaded"),
         ("/draw", "the prompt is empty"),
         ("/draw " + "red " * 300, "shorten it"),
-        ("a \udc80 b", "no valid Unicode"),
-        ("red " * 300, "has no room for an answer\n  say less, or start afresh with /forget"),
+        ("a \udc80 b", "not valid Unicode"),
+        ("red " * 300, "has no room for an answer\n  shorten the text, or start a new conversation with /forget"),
         ("/look a.png a.png", ""),
     ],
 )
@@ -103,9 +103,9 @@ def test_a_line_that_fails_is_a_sentence_and_the_conversation_goes_on(talk: Talk
 
 def test_a_full_context_is_said_with_the_way_out(talk: Talk) -> None:
     _, err = talk("red " * 300, *[f"{number} red circles" for number in range(60)])
-    assert "no room for an answer\n  say less\n" in err
-    assert "tokens are left; /forget starts afresh" in err
-    assert "has no room for an answer\n  say less, or start afresh with /forget" in err
+    assert "no room for an answer\n  shorten the text\n" in err
+    assert "tokens are left; /forget starts a new conversation" in err
+    assert "has no room for an answer\n  shorten the text, or start a new conversation with /forget" in err
 
 
 def test_a_damaged_picture_in_a_line_leaves_the_others_unseen(talk: Talk) -> None:
@@ -117,7 +117,7 @@ def test_a_damaged_picture_in_a_line_leaves_the_others_unseen(talk: Talk) -> Non
 
 def test_names_of_no_picture_are_said(talk: Talk) -> None:
     out, err = talk("is cat.png red?")
-    assert "no picture 'cat.png' here" in err
+    assert "no picture 'cat.png'; the line is sent as it is" in err
     assert len(out) == 1
 
 
@@ -146,13 +146,13 @@ def test_what_a_model_says_cannot_steer_the_terminal(talk: Talk, monkeypatch: py
     monkeypatch.setattr("janiform.inference.chat._stream", lambda *_, **__: iter(["a\x1b[2J", "b\r\x07é\n\tc"]))
     assert talk("red?")[0] == ["a[2Jbé", "\tc"]
     monkeypatch.setattr("janiform.inference.chat._stream", lambda *_, **__: iter([]))
-    assert "answered nothing" in talk("red?")[1]
+    assert "the answer is empty" in talk("red?")[1]
 
 
 def test_a_full_disk_does_not_end_the_conversation(talk: Talk) -> None:
     Path("pictures").write_text("in the way")
     out, err = talk("/draw a red circle", "red?")
-    assert "--out names a folder" in err
+    assert "--out must be a folder" in err
     assert len(out) == 1
 
 

@@ -96,5 +96,5 @@ understanding.adapter = "nowhere"
     printed = " ".join(capsys.readouterr().err.split())
     assert "3 problems" in printed
     assert f"{file}:9: start.understanding.adapter: there is no directory {tmp_path / 'nowhere'}" in printed
-    assert f"{file}:8: start.understanding.encoder: {tmp_path / 'empty'} holds no weights" in printed
-    assert f"{file}:7: backbone: the files have tensors that it has no place for: backbone.layers.5." in printed
+    assert f"{file}:8: start.understanding.encoder: {tmp_path / 'empty'} has no weights" in printed
+    assert f"{file}:7: backbone: the files have tensors that the part does not have: backbone.layers.5." in printed

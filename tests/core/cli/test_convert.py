@@ -15,7 +15,7 @@ from janiform.model.build import build_model
 from janiform.storage.convert import convert
 from janiform.storage.digest import files_digest
 from janiform.storage.save import save_model
-from janiform.storage.tensor_files import Entry
+from janiform.storage.tensor_files import TensorEntry
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, AutoTokenizer, JanusForConditionalGeneration
 
@@ -93,12 +93,12 @@ def test_a_few_rows_are_read_at_a_time(official: Path, tmp_path: Path, monkeypat
         stored.nbytes // stored.shape[0] for stored in weight_files(official).tensors.values() if stored.shape
     )
     held: list[int] = []
-    made = Entry.__init__
+    made = TensorEntry.__init__
 
-    def watched(self: Entry, shape: Any, dtype: Any, rows: Any) -> None:
+    def watched(self: TensorEntry, shape: Any, dtype: Any, rows: Any) -> None:
         made(self, shape, dtype, lambda: (held.append(values.nbytes) or values for values in rows()))
 
-    monkeypatch.setattr(Entry, "__init__", watched)
+    monkeypatch.setattr(TensorEntry, "__init__", watched)
     convert(official, tmp_path / "hf", "hf")
     assert sum(held) > 100 * max(held)
     assert max(held) <= max(1 << 15, largest)
@@ -138,12 +138,14 @@ def test_our_own_shards_open_are_checked_and_told_from_others(
         open_model(folder)
     shards[2].unlink()
     assert main(["check", str(folder)]) == 1
-    assert f"names the shard {shards[2].name}, which is missing" in " ".join(capsys.readouterr().err.split())
+    assert f"lists the shard {shards[2].name} with 36 tensors, but the file is missing" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_a_shard_size_that_cannot_be(official: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", str(official), str(tmp_path / "x"), "--to", "hf", "--shard-size", "5 apples"]) == 2
-    assert "is no size" in capsys.readouterr().err
+    assert "is not a valid size" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
 
 
@@ -180,6 +182,6 @@ def test_what_a_layout_cannot_say_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_overwritten(official: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists already"):
         convert(official, tmp_path, "janiform")
     assert main(["convert", str(official), str(tmp_path / "x"), "--to", "officially"]) == 1

@@ -68,7 +68,7 @@ def test_an_override_is_laid_over_a_directory(folders: dict[str, Path], capsys: 
     assert "layers = 2                            # --set 'backbone.layers=2'" in shown
     assert f"width = 96                            # {folder}/config.json" in shown
     assert main(["check", folder, "--set", "backbone.layers=2"]) == 1
-    assert "tensors that it has no place for: language_model.model.layers.2" in capsys.readouterr().err
+    assert "tensors that the part does not have: language_model.model.layers.2" in capsys.readouterr().err
     assert main(["diff", folder, str(folders["hf"])]) == 0
     assert "text" not in capsys.readouterr().out.replace("text_config", "")
 
@@ -90,7 +90,7 @@ def test_everything_that_is_wrong_with_the_tensors(official: Path, tmp_path: Pat
     for part in (
         "lack aligner.layers.0.bias",
         "gen_embed.weight: the shape is [5, 8]",
-        "no place for: aligner.layers.7",
+        "part does not have: aligner.layers.7",
     ):
         assert part in said
     assert (mini["fits"], "weights" in mini) == (True, False)
@@ -110,4 +110,4 @@ def test_a_run_that_is_not_finished_and_a_folder_of_nothing(
     checks: list[Callable[[], int]] = [lambda: main(["check", str(tmp_path)]), lambda: main(["show", str(tmp_path)])]
     for check in checks:
         assert check() == 2
-        assert "no model directory of a layout that is installed (hf: " in capsys.readouterr().err.replace("\n  ", " (")
+        assert "not a model directory in any installed format (hf: " in capsys.readouterr().err.replace("\n  ", " (")

@@ -12,10 +12,10 @@ import attrs
 import janiform
 import pytest
 import torch
-from janiform import Making, UsageError, making_of, save_picture
+from janiform import Provenance, provenance_of, save_picture
 from janiform.cli import main
-from janiform.cli.like import Order, compared
-from janiform.pictures import attach
+from janiform.cli.redraw import DrawingRequest, compared
+from janiform.pictures.provenance import attach
 from janiform.storage.save import save_model
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -53,7 +53,7 @@ def again(folder: str, tmp_path: Path, capsys: Capture) -> Callable[..., tuple[d
 def altered(drawn: Path, path: Path, **changes: Any) -> Path:
     """The picture as if it had been drawn in another way."""
     picture = janiform.read_picture(drawn)
-    return save_picture(attach(picture, attrs.evolve(making_of(drawn), **changes)), path)
+    return save_picture(attach(picture, attrs.evolve(provenance_of(drawn), **changes)), path)
 
 
 def test_the_same_picture_is_drawn_again(drawn: Path, again: Callable[..., Any]) -> None:
@@ -68,7 +68,7 @@ def test_a_picture_of_a_quantised_model_is_drawn_again(way: str, tmp_path: Path,
     out = tmp_path / "first"
     assert main(["generate", "janus-mini", "a red circle", "--quantize", way, "--out", str(out)]) == 0
     (picture,) = out.iterdir()
-    assert making_of(picture).quantize == way
+    assert provenance_of(picture).quantize == way
     said, _ = again(picture, model="janus-mini")
     assert said["like"]["same"] is True
     assert said["quantize"] == way
@@ -78,10 +78,10 @@ def test_a_whole_sheet_is_drawn_again(folder: str, tmp_path: Path, again: Callab
     out = tmp_path / "first"
     assert main(["generate", folder, "a red circle", "--n", "3", "--seed", "2", "--out", str(out)]) == 0
     sheet = out / "a-red-circle-sheet-001.png"
-    assert (making_of(sheet).seed, making_of(sheet).count) == (2, 3)
+    assert (provenance_of(sheet).seed, provenance_of(sheet).count) == (2, 3)
     said, _ = again(sheet)
     assert said["like"]["same"] is True
-    assert [making_of(path).seed for path in said["pictures"]] == [2, 3, 4]
+    assert [provenance_of(path).seed for path in said["pictures"]] == [2, 3, 4]
     assert [Path(path).read_bytes() for path in said["pictures"]] == [
         (out / f"a-red-circle-00{number}.png").read_bytes() for number in (1, 2, 3)
     ]
@@ -89,7 +89,7 @@ def test_a_whole_sheet_is_drawn_again(folder: str, tmp_path: Path, again: Callab
 
 def test_options_beside_it_override(folder: str, drawn: Path, again: Callable[..., Any]) -> None:
     said, err = again(drawn, "--seed", "8", "--guidance", "3")
-    made = making_of(said["pictures"][0])
+    made = provenance_of(said["pictures"][0])
     assert (made.prompt, made.seed) == ("a red circle", 8)
     assert made.settings == {"guidance": 3.0, "temperature": 0.9, "top_k": 9}
     assert said["like"]["same"] is None
@@ -97,12 +97,12 @@ def test_options_beside_it_override(folder: str, drawn: Path, again: Callable[..
     whole = janiform.load(folder).generate("a red circle", seed=8, guidance=3, temperature=0.9, top_k=9)[0]
     assert janiform.read_picture(said["pictures"][0]).tobytes() == whole.tobytes()
     said, _ = again(drawn, "--n", "2")
-    assert [making_of(path).seed for path in said["pictures"]] == [7, 8]
+    assert [provenance_of(path).seed for path in said["pictures"]] == [7, 8]
 
 
 def test_the_prompt_may_be_another(folder: str, drawn: Path, tmp_path: Path, capsys: Capture) -> None:
     assert main(["generate", folder, "the blue square", "--like", str(drawn), "--out", str(tmp_path)]) == 0
-    made = making_of(capsys.readouterr().out.strip())
+    made = provenance_of(capsys.readouterr().out.strip())
     assert (made.prompt, made.seed) == ("the blue square", 7)
 
 
@@ -111,16 +111,21 @@ def test_what_has_changed_since_is_said(
 ) -> None:
     then = altered(drawn, tmp_path / "then.png", janiform="0.0.9", torch="1.0", weights_sha256="", device="cuda")
     said, err = again(then)
-    for sentence in ("janiform was 0.0.9", "torch was 1.0", "cannot be told", "'cuda', which is not here"):
+    for sentence in (
+        "janiform was 0.0.9",
+        "torch was 1.0",
+        "the weights cannot be compared",
+        "'cuda', which is not available",
+    ):
         assert sentence in err or ("cuda" in sentence and torch.cuda.is_available())
     assert len(said["pictures"]) == 1
     other = tmp_path / "other"
     save_model(tiny_model, other, dtype=torch.bfloat16)
     said, err = again(drawn, model=str(other))
     assert "drawn with other weights" in err
-    assert making_of(drawn).weights_sha256[:12] in err
+    assert provenance_of(drawn).weights_sha256[:12] in err
     said, err = again(then, "--device", "cpu", "--dtype", "float32")
-    assert "which is not here" not in err
+    assert "which is not available" not in err
 
 
 def test_a_picture_of_another_kind_of_number_is_drawn_so(
@@ -137,11 +142,15 @@ def test_a_picture_of_another_kind_of_number_is_drawn_so(
     ("changes", "said"),
     [
         ({"pathway": "generatoin"}, "did you mean 'generation'?"),
-        ({"dtype": "float23"}, "there is no dtype 'float23'"),
-        ({"settings": {"guidance": "much"}}, "'guidance' was 'much', which it cannot be"),
-        ({"settings": {"top_k": 1.5}}, "'top_k' was 1.5"),
-        ({"settings": {"temperature": -1.0}}, "temperature"),
-        ({"settings": {"guidance": True}}, "'guidance' was True"),
+        ({"dtype": "float23"}, "'float23' is not a valid dtype"),
+        (
+            {"settings": {"guidance": "much"}},
+            "the sampler 'autoregressive': guidance must be a number, got the text \"much\"",
+        ),
+        ({"settings": {"guidance": None}}, "guidance must be a number"),
+        ({"settings": {"top_k": 1.5}}, "top_k must be a whole number, got 1.5"),
+        ({"settings": {"temperature": -1.0}}, "temperature must be >= 0: -1.0"),
+        ({"settings": {"guidance": True}}, "guidance must be a number, got true"),
         ({"prompt": " "}, "the prompt is empty"),
         ({"prompt": "red " * 5000}, "the prompt has"),
     ],
@@ -163,21 +172,18 @@ def test_a_device_of_no_known_kind_is_not_used(
 ) -> None:
     said, err = again(altered(drawn, tmp_path / "then.png", device=device))
     assert said["device"] == "cpu"
-    assert f"'{device}', which is not here" in err
+    assert f"'{device}', which is not available" in err
 
 
 def test_settings_that_the_model_lacks_are_said() -> None:
     made = making({"guidance": 2.0, "steps": 30, "eta": 0.5})
-    order, notes = Order(settings={"guidance": 3}).with_settings(made, {"guidance": 5.0, "eta": 0.1})
-    assert order.settings == {"guidance": 3}
-    assert notes == [
-        "the model's sampler has no setting 'steps', which was 30",
-        "the model's setting 'eta' is 0.1; it was 0.5",
-    ]
+    request, notes = DrawingRequest(settings={"guidance": 3}).with_settings(made, {"guidance": 5.0, "eta": 0.1})
+    assert request.settings == {"guidance": 3, "eta": 0.5}
+    assert notes == ["the model's sampler has no setting 'steps', which was 30"]
 
 
-def making(settings: dict[str, Any]) -> Making:
-    return Making("red", 0, settings, "generation", "float32", "cpu", "tiny", "", "0.1.0", "2.8.0")
+def making(settings: dict[str, Any]) -> Provenance:
+    return Provenance("red", 0, settings, "generation", "float32", "cpu", "tiny", "", "0.1.0", "2.8.0")
 
 
 def test_pictures_are_told_apart() -> None:
@@ -190,7 +196,7 @@ def test_pictures_are_told_apart() -> None:
 
 def test_without_a_prompt_or_a_picture_there_is_nothing_to_draw(folder: str, capsys: Capture) -> None:
     assert main(["generate", folder]) == 2
-    assert "nothing to draw\n  give a prompt in quotes, or --like a picture" in capsys.readouterr().err
+    assert "nothing to draw\n  give a prompt in quotes, or --like PICTURE" in capsys.readouterr().err
 
 
 def test_show_reads_a_picture(drawn: Path, capsys: Capture) -> None:
@@ -206,11 +212,11 @@ def test_show_reads_a_picture(drawn: Path, capsys: Capture) -> None:
         "device cpu",
     ):
         assert fact in shown
-    assert making_of(drawn).weights_sha256[:20] in shown
+    assert provenance_of(drawn).weights_sha256[:20] in shown
     assert main(["show", str(drawn), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said.pop("picture") == str(drawn)
-    assert Making(**said) == making_of(drawn)
+    assert Provenance(**said) == provenance_of(drawn)
 
 
 def test_show_writes_signs_that_steer_terminals_as_escapes(drawn: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -268,7 +274,7 @@ def test_pictures_that_say_nothing_are_a_sentence(folder: str, tmp_path: Path, c
             assert said in capsys.readouterr().err
     for arguments in (["show", "https://a.b/c.png"], ["generate", folder, "--like", "https://a.b/c.png"]):
         assert main(arguments) == 1
-        assert "is an address, and nothing is fetched" in capsys.readouterr().err
+        assert "is a URL, and nothing is downloaded" in capsys.readouterr().err
 
 
 def test_options_for_recipes_are_refused_with_pictures(drawn: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -277,21 +283,21 @@ def test_options_for_recipes_are_refused_with_pictures(drawn: Path, tmp_path: Pa
         assert "are for recipes" in capsys.readouterr().err
 
 
-def test_an_order_is_filled_from_what_was_said_first() -> None:
+def test_a_request_is_completed_from_the_provenance() -> None:
     made = making({})
-    assert Order(seed=0, prompt="").like(attrs.evolve(made, seed=5)) == Order("", 1, 0, "generation")
-    assert Order().empty
-    with pytest.raises(UsageError):
-        Order().with_settings(making({"guidance": None}), {"guidance": 5.0})
+    assert DrawingRequest(seed=0, prompt="").completed(attrs.evolve(made, seed=5)) == DrawingRequest(
+        "", 1, 0, "generation"
+    )
+    assert DrawingRequest().empty
 
 
-def test_a_made_up_png_can_order_a_drawing(folder: str, tmp_path: Path, capsys: Capture) -> None:
+def test_a_png_of_another_program_can_request_a_drawing(folder: str, tmp_path: Path, capsys: Capture) -> None:
     """The key is documented: another program may write what is to be drawn."""
     said = {"format": 1, "prompt": "red", "seed": 3, "settings": {}, "pathway": "generation", "dtype": "float32"}
     said |= {"device": "cpu", "recipe": "x", "weights_sha256": "", "janiform": "1", "torch": "2", "later": [1]}
     path = hostile(tmp_path / "a.png", json.dumps(said))
     assert main(["generate", folder, "--like", str(path), "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
-    assert making_of(out.strip()).seed == 3
+    assert provenance_of(out.strip()).seed == 3
     assert "another picture: 16×16 pixels, where it had 2×2" in err
     assert io.StringIO(err).readline().startswith("note: ")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import PictureError
-from janiform.cli.paths import Line, picture_paths, take_apart
+from janiform.cli.paths import Line, parse_line, picture_paths
 
 
 @pytest.fixture(autouse=True)
@@ -41,12 +41,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_pictures_are_taken_out_of_a_line(line: str, text: str, pictures: tuple[str, ...]) -> None:
-    assert take_apart(line) == Line(text, pictures)
+    assert parse_line(line) == Line(text, pictures)
 
 
 def test_paths_from_home_the_root_and_file_managers(folder: Path) -> None:
     for typed in (f"{folder}/a.png", "~/a.png", f"file://{folder}/my%20cat.png", f"'{folder}/my cat.png'"):
-        found = take_apart(f"{typed} what is it?")
+        found = parse_line(f"{typed} what is it?")
         assert found.text == "what is it?"
         assert Path(found.pictures[0]).is_file()
 
@@ -54,21 +54,21 @@ def test_paths_from_home_the_root_and_file_managers(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("none.png", "no picture 'none.png'; nothing was said"),
+        ("none.png", "no picture 'none.png'; the line was not sent"),
         ("what is in ./none.png?", "no picture './none.png'"),
         ("~/none.png what?", "no picture '~/none.png'"),
         ("'my dog/x.png' what?", "no picture 'my dog/x.png'"),
-        ("https://a.b/c.png", "is an address, and nothing is fetched"),
-        ("what is in https://a.b/c.png?", "is an address, and nothing is fetched"),
+        ("https://a.b/c.png", "is a URL, and nothing is downloaded"),
+        ("what is in https://a.b/c.png?", "is a URL, and nothing is downloaded"),
     ],
 )
 def test_what_cannot_be_had_is_refused(line: str, why: str) -> None:
     with pytest.raises(PictureError, match=why):
-        take_apart(line)
+        parse_line(line)
 
 
 def test_the_name_of_no_picture_is_a_word() -> None:
-    assert take_apart("is cat.png a good name?") == Line("is cat.png a good name?", (), ("cat.png",))
+    assert parse_line("is cat.png a good name?") == Line("is cat.png a good name?", (), ("cat.png",))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_paths_behind_a_command(typed: str, paths: list[str]) -> None:
 @given(st.text(st.sampled_from("a.pngPNG '\"\\/~:?\0é\ud800 \t"), max_size=30))
 def test_no_line_is_a_bug(line: str) -> None:
     try:
-        found = take_apart(line)
+        found = parse_line(line)
     except PictureError:
         return
     assert found.text == found.text.strip()

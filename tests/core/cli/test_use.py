@@ -106,7 +106,7 @@ def test_an_out_that_is_a_file_is_refused_before_anything_is_drawn(
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         assert main(["generate", folder, "a circle", "--out", str(out)]) == 2
-        assert "--out names a folder" in capsys.readouterr().err
+        assert "--out must be a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("prompt", ["", "red " * 5000])
@@ -178,8 +178,8 @@ def test_ask_tells_pictures_from_questions(folder: str, tmp_path: Path, capsys: 
         (["none.png", "what?"], "no file 'none.png'"),
         ([str(tmp_path / "broken.png"), "what?"], "broken.png' is"),
         ([path, " "], "empty"),
-        (["https://a.b/c.png", "what?"], "is an address, and nothing is fetched"),
-        (["https://a.b/c", "what?"], "is an address, and nothing is fetched"),
+        (["https://a.b/c.png", "what?"], "is a URL, and nothing is downloaded"),
+        (["https://a.b/c", "what?"], "is a URL, and nothing is downloaded"),
     ):
         assert main(["ask", folder, *arguments]) != 0
         assert said in capsys.readouterr().err
@@ -191,7 +191,7 @@ def test_a_question_may_end_with_the_name_of_a_picture(folder: str, capsys: Capt
 
 def test_ask_has_the_options_of_loading(folder: str, capsys: Capture) -> None:
     assert main(["ask", folder, "red?", "--dtype", "float23"]) == 2
-    assert "there is no dtype 'float23'" in capsys.readouterr().err
+    assert "'float23' is not a valid dtype" in capsys.readouterr().err
     assert main(["ask", folder, "red?", "--device", "warp"]) == 2
     assert "the device 'warp' cannot be used" in capsys.readouterr().err
 
@@ -227,7 +227,7 @@ def test_eval_records_scores_with_the_model(
     [
         ("prompt=3", "did you mean 'prompts'"),
         ('prompts="3"', "whole number"),
-        ("prompts", "no TOML"),
+        ("prompts", "not valid TOML"),
         ("name=3", "text in quotes"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import janiform
 import numpy as np
 import pytest
-from janiform import Chat, Conversation, Look, Model, PictureError, Turn, UsageError, generate_text, making_of
+from janiform import Chat, Conversation, Look, Model, PictureError, Turn, UsageError, generate_text, provenance_of
 from janiform.inference.chat import ContextError
 from PIL import Image
 
@@ -63,8 +63,8 @@ def test_what_was_answered_before_a_stop_is_kept(model: Model) -> None:
 def test_a_drawn_picture_is_seen_next_and_the_last_of_several_alone(model: Model, chat: Chat) -> None:
     chat.look(picture())
     first, second = chat.draw("a red circle"), chat.draw("a red circle", guidance=2)
-    assert [making_of(drawn).seed for drawn in (first, second)] == [0, 1]
-    assert making_of(second).settings["guidance"] == 2
+    assert [provenance_of(drawn).seed for drawn in (first, second)] == [0, 1]
+    assert provenance_of(second).settings["guidance"] == 2
     assert chat.waiting == 2
     "".join(chat.say("what is it?"))
     assert chat.conversation is not None

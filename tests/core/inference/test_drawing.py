@@ -70,5 +70,5 @@ def test_previews_of_later_rounds_say_which_pictures(model: Model, monkeypatch: 
     seen: list[Preview] = []
     model.generate("a red circle", n=3, on_preview=seen.append, preview_every=8)
     assert [(preview.first, len(preview.pictures)) for preview in seen] == [(0, 2), (2, 1)]
-    with pytest.raises(UsageError, match="preview_every is at least 1, not 0"):
+    with pytest.raises(UsageError, match="preview_every must be at least 1, not 0"):
         model.generate("a red circle", on_preview=seen.append, preview_every=0)

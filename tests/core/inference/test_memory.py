@@ -148,7 +148,7 @@ def test_a_model_draws_in_the_rounds_that_were_announced(
     model = Model(tiny_model)
     whole = model.generate("a red circle", n=6, seed=1)
     # As much as two pictures need.
-    needs = room.needs_of(tiny_model)
+    needs = room.memory_needs(tiny_model)
     enough = next(
         free
         for free in range(64 << 20, 1 << 30, 10_000)
@@ -207,7 +207,7 @@ MEASURE = """
 import sys, torch
 from janiform import Model, build, use
 from janiform.compose import compose
-from janiform.inference.memory import needs_of
+from janiform.inference.memory import memory_needs
 from janiform.model.build import build_model
 
 def figure(name):
@@ -232,7 +232,7 @@ torch.manual_seed(0)
 unified = build_model(compose(recipe)).eval().requires_grad_(False)
 unified.processor.fit(["a red circle"])
 model = Model(unified)
-needs_of(unified)
+memory_needs(unified)
 plans = []
 before = figure("VmRSS")
 open("/proc/self/clear_refs", "w").write("5")  # the peak counts from here on

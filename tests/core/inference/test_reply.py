@@ -106,7 +106,7 @@ def test_conversations_that_cannot_be_replied_to(model: Model) -> None:
     user, assistant = Turn("user", "red?"), Turn("assistant", "yes")
     with pytest.raises(UsageError, match="nothing to reply to"):
         model.reply(Conversation((user, assistant)))
-    with pytest.raises(UsageError, match="a picture in the conversation that is not there"):
+    with pytest.raises(UsageError, match="a Draw without a picture"):
         model.reply(Conversation((user, Turn("assistant", Draw()), user)))
     with pytest.raises(UsageError, match="Unicode"):
         model.reply(Conversation((user,), system="a \udc80"))
@@ -114,7 +114,7 @@ def test_conversations_that_cannot_be_replied_to(model: Model) -> None:
         model.reply(Conversation((user,)), stop="")
     with pytest.raises(UsageError, match="at least 1"):
         model.reply(Conversation((user,)), max_new_tokens=0)
-    with pytest.raises(UsageError, match="2 answers need 2 seeds"):
+    with pytest.raises(UsageError, match="one seed for each of 2 answers"):
         model.reply_all([Conversation((user,))] * 2, seed=[1])
     assert model.reply_all([]) == []
     picture_alone = Conversation((Turn("user", Look(picture(1))),))

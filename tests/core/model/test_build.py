@@ -53,7 +53,9 @@ def test_half_of_a_model() -> None:
         "understanding.adapter",
     ]
     assert list(build_modules(plan, parts=("generation.head",))) == ["generation.head"]
-    with pytest.raises(CompositionError, match=r"no part 'generation.haed' to build \(did you mean 'generation.head'"):
+    with pytest.raises(
+        CompositionError, match=r"no part 'generation.haed' with weights \(did you mean 'generation.head'"
+    ):
         build_modules(plan, parts=["generation.haed"])
 
 

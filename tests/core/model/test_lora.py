@@ -117,9 +117,9 @@ def test_weights_that_others_use_too_are_no_layers_of_their_own() -> None:
         (
             Lora(on=("net.blocks.1",), rank=5),
             "rank",
-            "is beyond the width of net.blocks.1, where 4 is the whole rank",
+            "exceeds the width of net.blocks.1, where 4 is the full rank",
         ),
-        (Lora(on=("net.first", "net.blocks"), rank=2), "on", "net.blocks.0 would be trained as a whole by `train` and"),
+        (Lora(on=("net.first", "net.blocks"), rank=2), "on", "net.blocks.0 would be trained in full by `train` and"),
     ],
 )
 def test_layers_that_cannot_have_adapters_are_refused(lora: Lora, place: str, said: str) -> None:

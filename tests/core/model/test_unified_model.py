@@ -105,7 +105,7 @@ def test_weights_lie_under_the_paths_of_their_parts(tiny_model: UnifiedModel) ->
     prefixes = {key.partition(".")[0] for key in tiny_model.state_dict()}
     assert prefixes == {"backbone", "understanding", "generation"}
     assert tiny_model.part("generation.head") is tiny_model.generation.head
-    with pytest.raises(JaniformError, match=r"built without 'generation\.decoder'"):
+    with pytest.raises(JaniformError, match=r"built without the part 'generation\.decoder'"):
         tiny_model.part("generation.decoder")
 
 
@@ -137,7 +137,7 @@ def test_half_a_model_works_for_what_it_has(tiny_plan: Any) -> None:
     asked = model.processor.sequence(Conversation.asking("how many?", picture(0), answer="two"))
     assert set(model.losses(model.processor.collate([asked]))) == {"understanding"}
     drawn = model.processor.sequence(Conversation.drawing("two", picture(0)))
-    with pytest.raises(JaniformError, match=r"built without 'generation\.tokenizer'"):
+    with pytest.raises(JaniformError, match=r"built without the part 'generation\.tokenizer'"):
         model.losses(model.processor.collate([drawn]))
 
 

@@ -14,13 +14,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from janiform import Making, Model, PictureError, making_of, save_picture
+from janiform import Model, PictureError, Provenance, provenance_of, save_picture
 from janiform.pictures import provenance as module
 from janiform.pictures.provenance import KEY, attach, parse, png_bytes
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-MAKING = Making(
+MAKING = Provenance(
     prompt="a red circle",
     seed=4,
     settings={"guidance": 2.0, "top_k": 0},
@@ -59,7 +59,7 @@ def hostile(text: str | bytes, *, zip: bool = False, key: str = KEY) -> bytes:
 @given(texts, st.integers(0, 2**63 - 1), settings, st.integers(1, 10_000))
 def test_what_is_written_is_read_again(prompt: str, seed: int, values: dict[str, Any], count: int) -> None:
     making = attrs.evolve(MAKING, prompt=prompt, seed=seed, settings=values, count=count)
-    assert making_of(png_bytes(attach(picture(), making))) == making
+    assert provenance_of(png_bytes(attach(picture(), making))) == making
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,21 @@ def test_what_is_written_is_read_again(prompt: str, seed: int, values: dict[str,
 )
 def test_any_prompt_is_safe_in_the_file(prompt: str, tmp_path: Path) -> None:
     path = save_picture(attach(picture(), attrs.evolve(MAKING, prompt=prompt)), tmp_path / "new" / "a.png")
-    assert making_of(path).prompt == prompt
+    assert provenance_of(path).prompt == prompt
     assert json.loads(Image.open(path).text[KEY])["prompt"] == prompt  # type: ignore[attr-defined]
 
 
 def test_a_drawn_picture_says_how_it_was_drawn(tiny_model: janiform.UnifiedModel, tmp_path: Path) -> None:
     model = Model(tiny_model)
     drawn = model.generate(["a red circle", "the blue square"], n=2, seed=5, top_k=7)
-    making = making_of(drawn[3])
+    making = provenance_of(drawn[3])
     assert (making.prompt, making.seed, making.count) == ("the blue square", 6, 1)
     assert making.settings == {"guidance": 5.0, "temperature": 1.0, "top_k": 7}
     assert (making.pathway, making.dtype, making.device, making.recipe) == ("generation", "float32", "cpu", "tiny")
     assert (making.janiform, making.torch, making.weights_sha256) == (janiform.__version__, torch.__version__, "")
     saved = save_picture(drawn[3], tmp_path / "a.png")
-    assert making_of(saved) == making
-    assert making_of(janiform.read_picture(saved)) == making
+    assert provenance_of(saved) == making
+    assert provenance_of(janiform.read_picture(saved)) == making
     assert Image.open(saved).tobytes() == drawn[3].tobytes()
 
 
@@ -90,16 +90,16 @@ def test_only_png_keeps_it(tmp_path: Path) -> None:
         save_picture(picture(), tmp_path / "a.jpg")
     attach(picture(), MAKING).save(tmp_path / "a.jpg")
     with pytest.raises(PictureError, match=r"a\.jpg' does not say how it was drawn.*JPEG"):
-        making_of(tmp_path / "a.jpg")
+        provenance_of(tmp_path / "a.jpg")
     with pytest.raises(PictureError, match="does not say how it was drawn"):
-        making_of(picture())
+        provenance_of(picture())
 
 
 def test_a_saved_picture_replaces_an_older_one_and_leaves_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("older")
     save_picture(attach(picture(), MAKING), tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-    assert making_of(tmp_path / "a.png") == MAKING
+    assert provenance_of(tmp_path / "a.png") == MAKING
 
 
 GOOD = json.loads(MAKING.as_json())
@@ -110,7 +110,7 @@ GOOD = json.loads(MAKING.as_json())
     [
         ("", "not JSON"),
         ("{", "not JSON"),
-        ('{"seed": NaN}', "NaN is no number"),
+        ('{"seed": NaN}', "NaN is not a valid number"),
         ('{"seed": ' + "9" * 5000 + "}", "not JSON"),
         ("[" * 100_000, "nested too deeply"),
         ("[]", "not a JSON object"),
@@ -136,7 +136,7 @@ GOOD = json.loads(MAKING.as_json())
 )
 def test_what_a_file_says_is_checked(said: str, why: str) -> None:
     with pytest.raises(PictureError, match=why):
-        making_of(hostile(said))
+        provenance_of(hostile(said))
 
 
 def test_later_keys_are_passed_over() -> None:
@@ -145,17 +145,17 @@ def test_later_keys_are_passed_over() -> None:
 
 def test_huge_texts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     long = json.dumps(GOOD | {"prompt": "a" * (module.MAX_CHARACTERS + 1)})
-    with pytest.raises(PictureError, match=r"characters; up to 1,048,576 are read"):
-        making_of(hostile(long))
+    with pytest.raises(PictureError, match=r"characters; at most 1,048,576 are read"):
+        provenance_of(hostile(long))
     bomb = hostile("a" * 30_000_000, zip=True)
     assert len(bomb) < 100_000
     with pytest.raises(PictureError, match="damaged"):
-        making_of(bomb)
+        provenance_of(bomb)
 
 
 def test_a_text_that_is_no_unicode_is_as_none() -> None:
     with pytest.raises(PictureError, match="does not say"):
-        making_of(hostile(b"\xff\xfe{}"))
+        provenance_of(hostile(b"\xff\xfe{}"))
 
 
 def test_a_damaged_chunk_is_a_sentence() -> None:
@@ -163,10 +163,10 @@ def test_a_damaged_chunk_is_a_sentence() -> None:
     place = data.index(b"iTXt")
     data[place - 4 : place] = (2**31 - 1).to_bytes(4, "big")
     with pytest.raises(PictureError, match=r"damaged|not a picture"):
-        making_of(bytes(data))
+        provenance_of(bytes(data))
     data = bytearray(hostile(zlib.compress(b"x")))
     with pytest.raises(PictureError):
-        making_of(bytes(data[:60]))
+        provenance_of(bytes(data[:60]))
 
 
 def test_what_cannot_be_believed_is_not_handed_on(tmp_path: Path) -> None:
@@ -177,5 +177,5 @@ def test_what_cannot_be_believed_is_not_handed_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["https://a.b/c.png", "HTTP://a", "file:///a.png", "data:image/png;base64,AAAA"])
 def test_an_address_is_not_fetched(address: str) -> None:
-    with pytest.raises(PictureError, match="is an address, and nothing is fetched"):
+    with pytest.raises(PictureError, match="is a URL, and nothing is downloaded"):
         janiform.read_picture(address)

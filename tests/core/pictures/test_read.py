@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform.errors import PictureError
-from janiform.pictures import as_picture, read, read_picture
+from janiform.pictures import read
+from janiform.pictures.read import as_picture, read_picture
 from PIL import Image
 
 
@@ -152,7 +153,7 @@ def test_missing_folder_and_pipe_are_named(tmp_path):
     with pytest.raises(PictureError, match="folder"):
         read_picture(tmp_path)
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(PictureError, match="ordinary file"):
+    with pytest.raises(PictureError, match="regular file"):
         read_picture(tmp_path / "pipe.png")
 
 

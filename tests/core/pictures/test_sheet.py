@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from janiform.pictures import CropToSquare, contact_sheet, to_pil
+from janiform.pictures.sheet import contact_sheet, to_pil
+from janiform.pictures.transforms import CropToSquare
 from PIL import Image
 
 

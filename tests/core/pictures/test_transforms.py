@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform.pictures import CropToSquare, PadToSquare, read_picture
+from janiform.pictures.read import read_picture
+from janiform.pictures.transforms import CropToSquare, PadToSquare
 from PIL import Image
 from safetensors.torch import load_file
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from janiform import Answered, Drawn, Showcase
 from janiform.report import DemoPage, Score, page_html
-from janiform.report.curve import curve_svg, smoothed, spread, ticks
+from janiform.report.chart import curve_svg
 from janiform.report.markup import data_uri, tag
+from janiform.report.series import smoothed, spread, ticks
 from janiform.report.toml import highlighted
 from PIL import Image
 
@@ -80,7 +81,7 @@ def full_page(text: str = "a red circle") -> DemoPage:
 def test_everything_is_on_the_page_and_nothing_is_fetched() -> None:
     page = page_html(full_page())
     read = Reader(page)
-    for expected in ("It draws", "It looks", "How well", "It learns", "What it is made of", "The recipe", "Your turn"):
+    for expected in ("It draws", "It looks", "Scores", "It learns", "Its parts", "The recipe", "Try it"):
         assert expected in read.text
     assert read.addresses
     assert all(address.startswith("data:image/png;base64,") for address in read.addresses)
@@ -166,7 +167,7 @@ def test_a_curve_names_its_series_and_skips_what_is_no_number() -> None:
     assert "one" in read.text
     assert "empty" not in read.text
     assert "nan" not in svg
-    assert "Nothing was measured" in curve_svg({})
+    assert "No values were measured" in curve_svg({})
 
 
 def test_smoothing_begins_at_the_first_value_and_keeps_constants() -> None:

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from janiform import UsageError
 from janiform.cli import main
-from janiform.report.chart import NOTHING, Chart, Line, chart_figure, thinned
-from janiform.report.duration import duration
+from janiform.report.chart import MIN_LOGARITHMIC, Chart, Line, chart_figure
 from janiform.report.report import report_html, write_report
+from janiform.report.series import subsampled
 from janiform.train.run.record import labels, read_run
+from janiform.units import duration
 from PIL import Image
 
 NASTY = "<script>alert('1')</script>"
@@ -46,8 +47,9 @@ def make_run(folder: Path, *, steps: int = 6, rate: float = 1e-3, name: str = "t
 
 def test_one_run_is_shown_whole(tmp_path: Path) -> None:
     page = report_html([read_run(make_run(tmp_path / "a", torn=True))])
-    for expected in ("tiny", "first", "second", "What it made", "How it ran", "The recipe", "logarithmic axes", "12",
-                     "steps", "so far", "tokens a second", "MFU", "janiform train", "second begins"):  # fmt: skip
+    for expected in ("tiny", "first", "second", "Samples", "Throughput and memory", "The recipe", "logarithmic axes",
+                     "12", "steps", "so far", "tokens per second", "MFU", "janiform train",
+                     "second begins"):  # fmt: skip
         assert expected in page
     assert page.count(">l1<") == 1, "what is a loss already is not shown again as a figure"
     assert "gradient norm" not in page, "nothing finite was measured"
@@ -65,7 +67,7 @@ def test_several_runs_lie_over_each_other(tmp_path: Path) -> None:
     assert "stage.stage-3.steps" in page
     assert page.count("swatch series-0") == page.count("swatch series-1") >= 2
     assert "tiny</span>" in page
-    assert re.search(r"Where each loss came to.*first · l1.*best", page, re.DOTALL)
+    assert re.search(r"Final losses.*first · l1.*best", page, re.DOTALL)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +103,7 @@ def test_a_chart_draws_within_its_frame(measured: list[float], zero: bool) -> No
     assert (figure is None) == (not finite)
     if figure is not None:
         assert "nan" not in figure
-        assert ("no logarithm" in figure) == (min(finite) <= NOTHING)
+        assert ("no logarithm" in figure) == (min(finite) <= MIN_LOGARITHMIC)
         for path in re.findall(r' d="M([^"]*)"', figure):
             numbers = [float(number) for number in path.replace("L", " ").split()]
             assert all(-1 <= x <= 421 for x in numbers[::2])
@@ -110,7 +112,7 @@ def test_a_chart_draws_within_its_frame(measured: list[float], zero: bool) -> No
 
 @given(st.lists(st.floats(-1e3, 1e3), max_size=2000), st.integers(1, 50))
 def test_thinning_keeps_the_mean_and_the_end(measured: list[float], most: int) -> None:
-    thin = thinned(list(enumerate(measured)), most)
+    thin = subsampled(list(enumerate(measured)), most)
     assert len(thin) <= most
     if measured:
         assert thin[-1][0] == len(measured) - 1

@@ -27,9 +27,9 @@ def test_it_refuses_what_does_not_fit():
     cache = KVCache(layers=1, rows=2, kv_heads=1, length=4, head_width=2)
     cache.append(0, torch.zeros(2, 1, 3, 2), torch.zeros(2, 1, 3, 2))
     cache.advance(3)
-    with pytest.raises(JaniformError, match="holds 4 positions, 3 of them are filled, and 2 more do not fit"):
+    with pytest.raises(JaniformError, match="holds 4 positions, of which 3 are filled, and 2 more do not fit"):
         cache.append(0, torch.zeros(2, 1, 2, 2), torch.zeros(2, 1, 2, 2))
-    with pytest.raises(JaniformError, match="allocated for 2 rows, and is given 3"):
+    with pytest.raises(JaniformError, match="allocated for 2 rows; got 3"):
         cache.append(0, torch.zeros(3, 1, 1, 2), torch.zeros(3, 1, 1, 2))
 
 

@@ -33,7 +33,7 @@ def test_what_draws_and_what_is_a_document() -> None:
     [
         (lambda: Turn("system", "x"), "'user' or 'assistant'"),
         (lambda: Turn("user", (PICTURE,)), "not ndarray"),
-        (lambda: Turn("user", Draw()), "only the assistant draws"),
+        (lambda: Turn("user", Draw()), "a user turn holds a Draw"),
         (lambda: Conversation(()), "at least one turn"),
     ],
 )

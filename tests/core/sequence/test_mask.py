@@ -120,7 +120,7 @@ def test_all_layers_share_one_mask_and_all_steps_one_row():
 
 
 def test_wrong_declarations_are_refused():
-    with pytest.raises(ValueError, match="inside of documents"):
+    with pytest.raises(ValueError, match="inside documents"):
         Mask(None, torch.zeros(1, 2))
     with pytest.raises(ValueError, match="declares 3 positions, but there are 4 keys"):
         Mask(torch.tensor([[-1, 0, 0]])).compiled(4, 4, CPU)

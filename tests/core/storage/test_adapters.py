@@ -57,13 +57,13 @@ def test_adapters_are_merged_by_rows_into_what_is_written() -> None:
     with pytest.raises(StorageError) as caught:
         with_adapters(model, {"backbone.layers": adapter, "backbone.layer": learned(4, 6)})
     assert [str(problem) for problem in caught.value.problems] == [
-        "backbone.layers: the model has no such layer for an adapter (did you mean 'backbone.layer'?)",
-        "backbone.layer: the adapter is for a weight [4, 6], and the model's is [6, 4]",
+        "backbone.layers: the model has no layer for this adapter (did you mean 'backbone.layer'?)",
+        "backbone.layer: the adapter needs a weight of shape [4, 6], got [6, 4]",
     ]
 
 
 def test_what_is_no_plain_adapter_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"holds no adapter_model.safetensors"):
+    with pytest.raises(StorageError, match=r"has no adapter_model.safetensors"):
         read_adapters(tmp_path)
     save_adapters({PATH: learned(5, 4)}, LORA, "", tmp_path)
     config = json.loads((tmp_path / "adapter_config.json").read_text())
@@ -72,5 +72,5 @@ def test_what_is_no_plain_adapter_is_refused(tmp_path: Path) -> None:
         read_adapters(tmp_path)
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     save_file({f"base_model.model.{PATH}.lora_A.weight": torch.ones(3, 4)}, tmp_path / "adapter_model.safetensors")
-    with pytest.raises(StorageError, match="do not belong together"):
+    with pytest.raises(StorageError, match="do not fit each other"):
         read_adapters(tmp_path)

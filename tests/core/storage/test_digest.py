@@ -18,7 +18,7 @@ def sha(data: bytes) -> str:
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(digest, "_REMEMBERED_BYTES", 2)
+    monkeypatch.setattr(digest, "_CACHED_BYTES", 2)
     for name in "ba":
         (tmp_path / name).write_bytes(name.encode() * 3)
     return [tmp_path / "b", tmp_path / "a"]
@@ -44,7 +44,7 @@ def test_a_large_file_is_read_again_when_it_changed_only(files: list[Path], monk
 
 @pytest.mark.parametrize("memory", ["", "[]", '{"x": 1}', "no JSON"])
 def test_a_damaged_memory_or_none_changes_nothing(files: list[Path], memory: str) -> None:
-    place = digest._memory()
+    place = digest._cache_file()
     place.parent.mkdir(parents=True)
     place.write_text(memory)
     assert digest.files_digest(files[:1]) == sha(b"bbb")

@@ -102,5 +102,5 @@ def test_every_value_is_looked_at(monkeypatch: Any, tmp_path: Path, value: float
     weight = torch.zeros(2, 2)
     weight[1, 1] = value
     save_file({"w": weight}, file)
-    with pytest.raises(StorageError, match="part: w: holds values that are NaN or infinite"):
+    with pytest.raises(StorageError, match="part: w: contains NaN or infinite values"):
         loaded(monkeypatch, Whole, file, KeyMap({"first.weight": "w"}))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from janiform import UsageError, load
 from janiform.storage.open import open_model
-from janiform.storage.quantize import GROUP, WAYS, bytes_saved, quantizable, quantized
+from janiform.storage.quantize import GROUP, SCHEMES, bytes_saved, quantizable, quantized
 from torch import nn
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -29,23 +29,23 @@ def made(rows: int, columns: int, dtype: torch.dtype, bias: bool, seed: int) -> 
     rows=st.integers(2, 70),
     groups=st.integers(1, 5),
     few=st.integers(1, 20),
-    way=st.sampled_from(WAYS),
+    scheme=st.sampled_from(SCHEMES),
     dtype=st.sampled_from(DTYPES),
     bias=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_the_product_is_that_of_the_widened_weight_in_float64(
-    rows: int, groups: int, few: int, way: str, dtype: torch.dtype, bias: bool, seed: int
+    rows: int, groups: int, few: int, scheme: str, dtype: torch.dtype, bias: bool, seed: int
 ) -> None:
     layer = made(rows, groups * GROUP, dtype, bias, seed)
-    small = quantized(layer, way)
+    small = quantized(layer, scheme)
     x = torch.randn(1, few, groups * GROUP).to(dtype)
     scale = small.scale.double().view(rows, -1)
-    if way == "int8":
+    if scheme == "int8":
         widened = small.codes.double() * scale
     else:
         codes = torch.stack((small.codes & 15, small.codes >> 4), -1).view(rows, groups, GROUP).double()
-        widened = (codes * scale[..., None] + small.least.double()).flatten(1)
+        widened = (codes * scale[..., None] + small.minimum.double()).flatten(1)
     expected = x.double() @ widened.T + (layer.bias.double() if bias else 0)
     # By the size of what is added up: a sum may come out near zero.
     most = x.double().abs() @ widened.abs().T + 1e-3
@@ -53,11 +53,11 @@ def test_the_product_is_that_of_the_widened_weight_in_float64(
     torch.testing.assert_close(small.weight.double(), widened, rtol=4 * torch.finfo(dtype).eps, atol=1e-4)
 
 
-@given(rows=st.integers(2, 40), groups=st.integers(1, 5), way=st.sampled_from(WAYS), seed=st.integers(0, 1000))
-def test_every_weight_is_the_nearest_of_its_row_or_group(rows: int, groups: int, way: str, seed: int) -> None:
+@given(rows=st.integers(2, 40), groups=st.integers(1, 5), scheme=st.sampled_from(SCHEMES), seed=st.integers(0, 1000))
+def test_every_weight_is_the_nearest_of_its_row_or_group(rows: int, groups: int, scheme: str, seed: int) -> None:
     layer = made(rows, groups * GROUP, torch.float32, False, seed)
-    small = quantized(layer, way)
-    if way == "int8":
+    small = quantized(layer, scheme)
+    if scheme == "int8":
         step = layer.weight.abs().amax(1, keepdim=True) / 127
     else:
         cut = layer.weight.unflatten(1, (-1, GROUP))
@@ -65,13 +65,13 @@ def test_every_weight_is_the_nearest_of_its_row_or_group(rows: int, groups: int,
     assert bool(((small.weight - layer.weight).abs() <= step * 0.5001 + 1e-7).all())
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_what_is_saved_is_what_was_promised(way: str, dtype: torch.dtype) -> None:
+def test_what_is_saved_is_what_was_promised(scheme: str, dtype: torch.dtype) -> None:
     layer = made(24, 96, dtype, True, 0)
-    small = quantized(layer, way)
+    small = quantized(layer, scheme)
     whole = sum(tensor.nbytes for tensor in layer.parameters())
-    assert sum(tensor.nbytes for tensor in small.buffers()) == whole - bytes_saved(layer, way)
+    assert sum(tensor.nbytes for tensor in small.buffers()) == whole - bytes_saved(layer, scheme)
 
 
 def test_layers_over_the_vocabulary_and_of_odd_widths_stay_whole() -> None:
@@ -80,20 +80,20 @@ def test_layers_over_the_vocabulary_and_of_odd_widths_stay_whole() -> None:
     assert [name for name, _ in quantizable(module, "int4", 50)] == ["a"]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_model_is_quantised_as_it_is_read_and_takes_what_it_said(way: str, dtype: torch.dtype) -> None:
+def test_a_model_is_quantised_as_it_is_read_and_takes_what_it_said(scheme: str, dtype: torch.dtype) -> None:
     said: list[int] = []
-    model = open_model("janus-mini", dtype=dtype, quantize=way, on_size=said.append)
+    model = open_model("janus-mini", dtype=dtype, quantize=scheme, on_size=said.append)
     assert said == [sum(tensor.nbytes for tensor in {*model.parameters(), *model.buffers()})]
     whole = open_model("janus-mini", dtype=dtype)
     kinds = {name: type(layer).__name__ for name, layer in model.named_modules()}
     linears = [name for name, layer in whole.named_modules() if type(layer) is nn.Linear]
-    assert {kinds[name] for name in linears if name.startswith("backbone.")} == {f"I{way[1:]}Linear"}
+    assert {kinds[name] for name in linears if name.startswith("backbone.")} == {f"I{scheme[1:]}Linear"}
     assert {kinds[name] for name in linears if not name.startswith("backbone.")} == {"Linear"}
     for name in linears:
         if name.startswith("backbone."):
-            reference = quantized(whole.get_submodule(name), way)
+            reference = quantized(whole.get_submodule(name), scheme)
             for key, buffer in reference.named_buffers():
                 assert torch.equal(model.get_submodule(name).get_buffer(key), buffer)
     for name, tensor in model.state_dict().items():
@@ -106,7 +106,7 @@ def test_a_quantised_model_draws_and_answers_and_its_pictures_say_so() -> None:
     picture = model.generate("a red circle")[0]
     assert model.ask(picture, "what colour is it?")
     assert '"quantize": "int8"' in picture.info["janiform"]
-    with pytest.raises(UsageError, match=r"no way to quantize 'int3' .*int"):
+    with pytest.raises(UsageError, match=r"'int3' is not a valid quantisation .*int"):
         load("janus-mini", quantize="int3")
 
 
@@ -124,7 +124,7 @@ def test_what_the_other_face_needs_is_not_read(official: Path, only: str, built:
 
 
 def test_what_cannot_be_opened_so_is_said(official: Path) -> None:
-    with pytest.raises(UsageError, match="to 'look' or to 'draw' only, not to 'lok'"):
+    with pytest.raises(UsageError, match="only must be 'look' or 'draw', got 'lok'"):
         load(official, only="lok")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="'parts' and 'only' both say what to read"):
+    with pytest.raises(UsageError, match="'parts' and 'only' exclude each other"):
         open_model(official, only="look", parts=["backbone"])

@@ -70,7 +70,7 @@ def test_provenance_is_kept(folder: Path) -> None:
 def test_half_a_model_can_be_opened(tiny_model: UnifiedModel, folder: Path) -> None:
     half = open_model(folder, parts=("backbone", "understanding"))
     assert {name.split(".")[0] for name in half.state_dict()} == {"backbone", "understanding"}
-    with pytest.raises(JaniformError, match="there is no part 'understandin'"):
+    with pytest.raises(JaniformError, match="the recipe has no part 'understandin'"):
         open_model(folder, parts=("understandin",))
 
 
@@ -88,8 +88,8 @@ def test_all_tensors_that_do_not_fit_are_named(folder: Path) -> None:
     said = str(caught.value)
     assert len(caught.value.problems) == 4
     assert "backbone: the files lack backbone.norm.weight" in said
-    assert "backbone: the files have tensors that it has no place for: backbone.more" in said
-    assert "generation.head: the files have tensors that it has no place for: generation.head.bias" in said
+    assert "backbone: the files have tensors that the part does not have: backbone.more" in said
+    assert "generation.head: the files have tensors that the part does not have: generation.head.bias" in said
     assert "layers.0.bias: the shape is [3, 3] in the files, and [32] in the recipe" in said
 
 
@@ -115,7 +115,7 @@ def test_altered_weights_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\x00"])
 def test_damaged_provenance_is_said(folder: Path, text: str) -> None:
     (folder / "model.json").write_text(text)
-    with pytest.raises(StorageError, match=r"model\.json is damaged"):
+    with pytest.raises(StorageError, match=r"model\.json: is damaged"):
         open_model(folder)
 
 
@@ -129,5 +129,5 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'my\.toml' has no weights; train it with: .* train my\.toml --out runs/my"):
         open_model("my.toml")
     (tmp_path / "run.json").write_text(json.dumps({}))
-    with pytest.raises(UsageError, match="is not finished; go on with: janiform train"):
+    with pytest.raises(UsageError, match="is not finished; resume it with: janiform train"):
         open_model(tmp_path)

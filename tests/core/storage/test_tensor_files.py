@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import StorageError, weight_files
 from janiform.errors import UsageError
-from janiform.storage.tensor_files import Entry, write_tensors, writers
+from janiform.storage.tensor_files import TensorEntry, write_tensors, writers
 from janiform.units import bytes_in
 from safetensors.torch import save_file
 
@@ -30,8 +30,10 @@ def made(wanted: dict[str, tuple[torch.dtype, list[int]]]) -> dict[str, torch.Te
     return {name: (torch.randn(shape) * 9).to(dtype) for name, (dtype, shape) in wanted.items()}
 
 
-def entry(tensor: torch.Tensor, step: int = 2) -> Entry:
-    return Entry(tuple(tensor.shape), tensor.dtype, lambda: iter(tensor.split(step) if tensor.dim() else [tensor]))
+def entry(tensor: torch.Tensor, step: int = 2) -> TensorEntry:
+    return TensorEntry(
+        tuple(tensor.shape), tensor.dtype, lambda: iter(tensor.split(step) if tensor.dim() else [tensor])
+    )
 
 
 @given(TENSORS, st.integers(1, 4))
@@ -73,10 +75,10 @@ def test_shards_are_as_large_as_may_be_and_hold_everything(
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     complex_one = torch.zeros(2, dtype=torch.complex64)
-    with pytest.raises(StorageError, match="safetensors has no complex64 numbers, of which x is made"):
+    with pytest.raises(StorageError, match="x has the data type complex64, which safetensors does not support"):
         write_tensors(tmp_path / "x", {"x": entry(complex_one)}, {})
-    short = Entry((3,), torch.float32, lambda: iter([torch.zeros(2)]))
-    with pytest.raises(StorageError, match="x gave 8 bytes where 12 were announced"):
+    short = TensorEntry((3,), torch.float32, lambda: iter([torch.zeros(2)]))
+    with pytest.raises(StorageError, match="x has 8 bytes, expected 12"):
         write_tensors(tmp_path / "x", {"x": short}, {})
 
 
@@ -89,5 +91,5 @@ def test_sizes_are_read(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "GB", "5 apples", "-5GB", "0", "0.0001kB", "5GBB", "nan", "1e9"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no size"):
+    with pytest.raises(UsageError, match="is not a valid size"):
         bytes_in(text)

@@ -81,7 +81,7 @@ def refused(folder: Path) -> str:
 def test_code_is_refused_by_its_name(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(1), "b": Code()}, tmp_path / "pytorch_model.bin")
     said = refused(tmp_path)
-    assert "pytorch_model.bin: is refused: it holds" in said
+    assert "pytorch_model.bin: is refused: it contains" in said
     assert "system" in said
     assert not Path("/tmp/janiform-was-here").exists()
 
@@ -99,27 +99,27 @@ def test_truncated_files_are_told(tmp_path: Path, suffix: str, kept: float) -> N
 def test_what_is_no_weights_is_told(tmp_path: Path) -> None:
     path = tmp_path / "pytorch_model.bin"
     path.write_bytes(pickle.dumps({"a": 1}))
-    assert "is damaged, truncated or no file of weights" in refused(tmp_path)
+    assert "is damaged, truncated or not a file of weights" in refused(tmp_path)
     torch.save([torch.ones(1)], path)
-    assert "holds list, not tensors by name" in refused(tmp_path)
+    assert "must hold tensors by name, got list" in refused(tmp_path)
     torch.save({"a": {"b": torch.ones(1)}}, path)
-    assert "holds dict under 'a', not a tensor" in refused(tmp_path)
+    assert "'a' must be a tensor, got dict" in refused(tmp_path)
     torch.save({"a": torch.ones(1)}, path, _use_new_zipfile_serialization=False)
-    assert "before PyTorch 1.6" in refused(tmp_path)
+    assert "older than PyTorch 1.6" in refused(tmp_path)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("x", "y")
-    assert "is damaged, truncated or no file of weights" in refused(tmp_path)
+    assert "is damaged, truncated or not a file of weights" in refused(tmp_path)
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4\n")
     assert "a pointer of Git LFS" in refused(tmp_path)
     path.unlink()
-    assert "holds no weights: neither model.safetensors nor" in refused(tmp_path)
+    assert "has no weights: neither model.safetensors nor" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(
     "name", ["../model.safetensors", "/etc/passwd", "sub/x.safetensors", "..", "", "x.txt", "a:b.bin"]
 )
 def test_an_index_names_files_beside_it_only(tmp_path: Path, name: str) -> None:
-    assert f"names '{name}', which is no name of a file of weights beside it" in refused(sharded(tmp_path, a=name))
+    assert f"lists '{name}', which is not a valid file name of a shard" in refused(sharded(tmp_path, a=name))
 
 
 def test_damaged_indices_are_told(tmp_path: Path) -> None:
@@ -127,12 +127,14 @@ def test_damaged_indices_are_told(tmp_path: Path) -> None:
     index = tmp_path / "model.safetensors.index.json"
     text = index.read_text()
     (tmp_path / "model-00002-of-00002.safetensors").rename(tmp_path / "kept")
-    assert "names the shard model-00002-of-00002.safetensors, which is missing, with 3 tensors" in refused(tmp_path)
+    assert "lists the shard model-00002-of-00002.safetensors with 3 tensors, but the file is missing" in refused(
+        tmp_path
+    )
     (tmp_path / "kept").rename(tmp_path / "model-00002-of-00002.safetensors")
     index.write_text(text.replace('"a": "model-00001', '"a": "model-00002'))
-    assert "says that a is in model-00002-of-00002.safetensors, where it is not" in refused(sharded_away(index, text))
-    for broken, said in (("{", "no JSON"), ("[]", "does not hold a table"), ("{}", "has no 'weight_map'"),
-                         ('{"weight_map": {"a": 1}}', "has no 'weight_map'")):  # fmt: skip
+    assert "lists a in model-00002-of-00002.safetensors, which does not have it" in refused(sharded_away(index, text))
+    for broken, said in (("{", "not JSON"), ("[]", "expected a JSON object"), ("{}", "needs a 'weight_map'"),
+                         ('{"weight_map": {"a": 1}}', "needs a 'weight_map'")):  # fmt: skip
         index.write_text(broken)
         assert said in refused(tmp_path)
 

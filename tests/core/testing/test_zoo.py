@@ -204,7 +204,7 @@ class Head(nn.Module):
         return Loss(cross_entropy(self(hidden), codes[:, 0], reduction="sum"), torch.tensor(float(len(codes))))
 
     def sample(self, hidden, choose):
-        return choose(self(hidden))[:, None]
+        return choose(self(hidden), 0)[:, None]
 
 
 class AveragesItsLoss(Head):
@@ -263,9 +263,9 @@ class DeepHead(nn.Module):
         return Loss(total, torch.tensor(float(codes.numel())))
 
     def sample(self, hidden, choose):
-        codes = choose(self(hidden))[:, None]
+        codes = choose(self(hidden), 0)[:, None]
         for level in range(1, len(self.outs)):
-            codes = torch.cat((codes, choose(self.level(hidden, codes, level))[:, None]), dim=1)
+            codes = torch.cat((codes, choose(self.level(hidden, codes, level), level)[:, None]), dim=1)
         return codes
 
 
@@ -276,8 +276,8 @@ class LooksAtItsTarget(DeepHead):
 
 class ForgetsWhatItChose(DeepHead):
     def sample(self, hidden, choose):
-        first = choose(self(hidden))[:, None]
-        more = [choose(self.level(hidden, torch.zeros_like(first).expand(-1, 9), level)) for level in (1, 2)]
+        first = choose(self(hidden), 0)[:, None]
+        more = [choose(self.level(hidden, torch.zeros_like(first).expand(-1, 9), level), level) for level in (1, 2)]
         return torch.cat((first, torch.stack(more, dim=1)), dim=1)
 
 
@@ -294,7 +294,7 @@ class CallsOneThingAndSamplesAnother(Head):
         return Loss(cross_entropy(self(hidden), codes[:, 0], reduction="sum"), torch.tensor(float(len(codes))))
 
     def sample(self, hidden, choose):
-        return choose(2 * self(hidden))[:, None]
+        return choose(2 * self(hidden), 0)[:, None]
 
 
 class BorrowsForGood(Head):

@@ -131,13 +131,15 @@ def test_all_tensors_that_do_not_fit_are_told_by_part(folder: Path, state: dict[
     with_state(folder, state, **changes)
     problems = refused(folder)
     assert "understanding.adapter: the files lack aligner.layers.0.bias" in problems
-    assert "generation.adapter: the files have tensors that it has no place for: gen_aligner.layers.7.bias" in problems
+    assert (
+        "generation.adapter: the files have tensors that the part does not have: gen_aligner.layers.7.bias" in problems
+    )
     assert "the files have tensors that belong to no part: stranger" in problems
     assert (
         "generation.embedding: gen_embed.weight: the shape is [128, 9] in the files, and [128, 8] in the recipe"
         in problems
     )
-    assert "generation.head: gen_head.vision_head.bias: int8 numbers in the files" in problems
+    assert "generation.head: gen_head.vision_head.bias: the data type int8 in the files" in problems
     assert len(problems.splitlines()) == 5
 
 
@@ -150,7 +152,7 @@ def test_parts_may_be_left_out_and_are_not_read(folder: Path, state: dict[str, t
     problems = refused(folder)
     assert "generation.tokenizer: gen_vision_model." in problems
     assert "generation.head: gen_head." in problems
-    assert problems.count("holds values that are NaN or infinite") == 4
+    assert problems.count("contains NaN or infinite values") == 4
     assert "backbone" not in problems
     missing = {name: tensor for name, tensor in state.items() if not name.startswith("vision_model")}
     save_file(missing, folder / "model.safetensors")
@@ -165,13 +167,13 @@ def test_weights_are_read_into_the_wanted_type(folder: Path, state: dict[str, to
     assert torch.equal(weights(model)["backbone.norm.weight"], expected)
     with_state(folder, state, **{"language_model.model.norm.weight": torch.full((96,), 1e5)})
     problems = refused(folder, dtype=torch.float16)
-    assert "language_model.model.norm.weight: reaches 1e+05, which float16 cannot hold" in problems
+    assert "language_model.model.norm.weight: contains 1e+05, which is out of range for float16" in problems
 
 
 @pytest.mark.parametrize(
     ("text", "content"),
     [
-        ('{"model_type": "multi_modality", ', "config.json: is not valid JSON"),
+        ('{"model_type": "multi_modality", ', "config.json: is damaged or not JSON"),
         ('{"model_type": "multi_modality"}', "config.json: language_config: is missing"),
         ('{"model_type": "multi_modality", "vision_config": 3}', "vision_config: must be a table, not 3"),
     ],
@@ -232,7 +234,7 @@ def test_a_tokenizer_of_another_model_is_told(folder: Path) -> None:
 def test_other_directories_are_not_taken_for_models(folder: Path) -> None:
     change(folder, lambda content: content.update(model_type="llava"))
     assert recognise(folder) is None
-    with pytest.raises(UsageError, match=r"no model directory of a layout that is installed .*multi_modality"):
+    with pytest.raises(UsageError, match=r"not a model directory in any installed format .*multi_modality"):
         open_model(folder)
 
 

@@ -99,9 +99,9 @@ def test_the_depth_head_teacher_forced_written_out_and_step_by_step(
 
     asked: list[torch.Tensor] = []
 
-    def choose(logits: torch.Tensor) -> torch.Tensor:
+    def choose(logits: torch.Tensor, level: int) -> torch.Tensor:
         asked.append(logits)
-        return codes[:, len(asked) - 1]
+        return codes[:, level]
 
     assert torch.equal(head.sample(hidden, choose), codes)
     torch.testing.assert_close(torch.stack(asked, dim=1), forced)
@@ -157,7 +157,7 @@ def test_shared_codes_are_ids_of_the_backbone(tied: bool, first: int) -> None:
     torch.testing.assert_close(head.loss(hidden, codes).total, -everything.gather(1, codes + start).sum())
     _, _, alone = borrowed(tied, first=first, softmax="codes")
     torch.testing.assert_close(alone.loss(hidden, codes).total, -head(hidden).log_softmax(-1).gather(1, codes).sum())
-    assert torch.equal(head.sample(hidden, lambda logits: logits.argmax(-1)), head(hidden).argmax(-1)[:, None])
+    assert torch.equal(head.sample(hidden, lambda logits, level: logits.argmax(-1)), head(hidden).argmax(-1)[:, None])
 
 
 def test_a_shared_vocabulary_needs_room_and_one_code_a_position() -> None:

@@ -21,8 +21,8 @@ from janiform import (
     decode_codes,
     generate_codes,
     generate_text,
-    making_of,
     open_model,
+    provenance_of,
     registry,
     save_model,
     save_picture,
@@ -124,7 +124,7 @@ def test_a_model_of_four_levels_is_used_as_any_other(deep: UnifiedModel, tmp_pat
     assert [len(preview.pictures) for preview in previews] == [2, 2, 2]
     assert all(preview.codes.shape == (2, 16, 4) for preview in previews)
     save_picture(pictures[0], tmp_path / "drawn.png")
-    assert making_of(tmp_path / "drawn.png").prompt == PROMPTS[0]
+    assert provenance_of(tmp_path / "drawn.png").prompt == PROMPTS[0]
     assert isinstance(model.ask(pictures[0], "how many?", max_new_tokens=3), str)
     save_model(deep, tmp_path / "model")
     again = open_model(tmp_path / "model")

@@ -180,8 +180,8 @@ def test_without_blocks_nothing_is_moved_and_with_them_keys_are_shared() -> None
 @pytest.mark.parametrize(
     ("documents", "blocks", "sentence"),
     [
-        ([[0, 1, 0]], [[0, 0, 0]], "document 0 in row 0 lies in several stretches"),
-        ([[0, 0, 0]], [[1, 0, 1]], "block 1 of document 0 in row 0 lies in several stretches"),
+        ([[0, 1, 0]], [[0, 0, 0]], "document 0 in row 0 is not contiguous"),
+        ([[0, 0, 0]], [[1, 0, 1]], "block 1 of document 0 in row 0 is not contiguous"),
     ],
 )
 def test_what_is_scattered_is_refused(documents: list, blocks: list, sentence: str) -> None:

@@ -172,7 +172,7 @@ def test_compressed_shards_are_decompressed_once_into_a_folder(
     first = source(pattern, unpacked="room", shuffle=False)
     assert [shade(first.example(index)) for index in range(4)] == [0, 1, 2, 3]
     assert all(path.suffix == ".tar" for path in (tmp_path / "room").iterdir())
-    monkeypatch.setattr(unpacked, "_decompress", lambda *_: pytest.fail("it is there already"))
+    monkeypatch.setattr(unpacked, "_decompress", lambda *_: pytest.fail("it exists already"))
     second = source(pattern, unpacked="room", shuffle=False)
     assert second.example(3) == first.example(3)
 

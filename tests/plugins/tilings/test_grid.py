@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import CompositionError, Conversation, Grid, generate_text, read_recipe_text, registry
 from janiform.compose import compose
-from janiform.inference.memory import answers_planned
+from janiform.inference.memory import memory_for_answers
 from janiform.measure.costs import measure
 from janiform.recipe import Use, dumps
 from janiform_plugins.tilings.config import GridConfig
@@ -117,7 +117,7 @@ def test_answers_beside_others_are_those_alone_and_memory_is_planned_for_all_til
     assert [sum(span.kind == "look" for span in row.spans) for row in rows] == [4, 1, 5, 5]
     together = generate_text(model, rows, max_new_tokens=6)
     assert together == [generate_text(model, [row], max_new_tokens=6)[0] for row in rows]
-    few, many = (answers_planned(model, [row], 6) for row in (rows[1], rows[2]))
+    few, many = (memory_for_answers(model, [row], 6) for row in (rows[1], rows[2]))
     assert many.work > few.work
     assert many.cache > few.cache
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from attrs import evolve
-from janiform import Sequence, Span, UnifiedModel, UsageError, blanked, decode_codes, generate_codes
+from janiform import ComponentError, Sequence, Span, UnifiedModel, UsageError, blanked, decode_codes, generate_codes
 from janiform.inference.generate import sampler_of
 from safetensors.torch import load_file
 
@@ -133,8 +133,15 @@ class TwoLevels(torch.nn.Module):
         self.between = torch.nn.Embedding(24, 32)
 
     def sample(self, hidden: torch.Tensor, choose: Any) -> torch.Tensor:
-        first = choose(self.first(hidden))
-        return torch.stack((first, choose(self.second(hidden + self.between(first)))), dim=1)
+        first = choose(self.first(hidden), 0)
+        return torch.stack((first, choose(self.second(hidden + self.between(first)), 1)), dim=1)
+
+
+class WithoutLevels(TwoLevels):
+    """A head that was written before ``choose`` was told the level."""
+
+    def sample(self, hidden: torch.Tensor, choose: Any) -> torch.Tensor:
+        return torch.stack((choose(self.first(hidden)), choose(self.second(hidden))), dim=1)
 
 
 class Sum(torch.nn.Module):
@@ -148,17 +155,33 @@ class Sum(torch.nn.Module):
         return self.table(codes).sum(-2)
 
 
-def test_codes_of_two_levels(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:
+@pytest.fixture
+def deep_model(tiny_model: UnifiedModel) -> UnifiedModel:
     model = copy.deepcopy(tiny_model)
     shape = model.plan.pathways["generation"]
     deep = evolve(shape, codes=evolve(shape.codes, depth=2))
     model.plan = evolve(model.plan, pathways={**model.plan.pathways, "generation": deep})
     torch.manual_seed(0)
     model.generation.head, model.generation.embedding = TwoLevels(), Sum()
-    together = generate_codes(model, prompts, guidance=2.0, seeds=[1, 2, 3])
+    return model
+
+
+def test_codes_of_two_levels(deep_model: UnifiedModel, prompts: list[Sequence]) -> None:
+    together = generate_codes(deep_model, prompts, guidance=2.0, seeds=[1, 2, 3])
     assert together.shape == (3, 16, 2)
     for row, prompt in enumerate(prompts):
-        assert torch.equal(together[row : row + 1], generate_codes(model, [prompt], guidance=2.0, seeds=[row + 1]))
+        alone = generate_codes(deep_model, [prompt], guidance=2.0, seeds=[row + 1])
+        assert torch.equal(together[row : row + 1], alone)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_head_that_does_not_name_the_level_is_refused(
+    deep_model: UnifiedModel, prompts: list[Sequence], temperature: float
+) -> None:
+    """One uniform for every level would make their codes depend on each other, and nothing would show it."""
+    deep_model.generation.head = WithoutLevels()
+    with pytest.raises(ComponentError, match=r"without the level.*choose\(logits, level\)"):
+        generate_codes(deep_model, prompts, temperature=temperature)
 
 
 def test_the_recipes_sampler_draws_with_its_settings(tiny_model: UnifiedModel, prompts: list[Sequence]) -> None:
@@ -180,7 +203,7 @@ def test_what_cannot_be_drawn_is_refused(tiny_model: UnifiedModel, prompts: list
         generate_codes(tiny_model, [long])
     with pytest.raises(UsageError, match=r"'understanding' is not a pathway that draws .*generation"):
         generate_codes(tiny_model, prompts, pathway="understanding")
-    with pytest.raises(UsageError, match="3 rows need 3 seeds, not 2"):
+    with pytest.raises(UsageError, match=r"one seed per row \(3\); got 2"):
         generate_codes(tiny_model, prompts, seeds=[1, 2])
     with pytest.raises(UsageError, match="guidance"):
         generate_codes(tiny_model, prompts, guidance=math.nan)

@@ -13,8 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import Chat, Model, ResourceError, Sequence, Span, UnifiedModel, generate_text
-from janiform.inference.generate.prefill import generating, read
-from janiform.inference.generate.prefix_cache import Past
+from janiform.inference.generate.engine import EagerEngine, generating
+from janiform.inference.generate.prefix_cache import PrefixCache
 from PIL import Image
 
 PICTURES = [torch.from_numpy(np.random.default_rng(seed).normal(size=(3, 16, 16))) for seed in range(2)]
@@ -38,26 +38,26 @@ def exact(tiny_model: UnifiedModel) -> UnifiedModel:
 def test_a_prompt_is_read_on_as_if_it_were_read_whole(
     exact: UnifiedModel, common: list[Span], one: list[Span], other: list[Span], said: list[int], followed: int
 ) -> None:
-    past = Past()
+    prefix, engine = PrefixCache(), EagerEngine(exact)
     first = Sequence([Span("text", [1]), *common, *one, Span("text", [2])])
     next_one = Sequence([Span("text", [1]), *common, *other, Span("text", [2, 3])])
     with generating(exact):
-        state = past.read(exact, first, 4)
-        assert torch.allclose(state.hidden, read(exact, [first], 4).hidden, atol=1e-9)
+        state = engine.prefill([first], 4, prefix)
+        assert torch.allclose(state.hidden, engine.prefill([first], 4).hidden, atol=1e-9)
         for step, id in enumerate(said):
-            past.said(id)
+            prefix.add(id)
             if step < followed:
-                state.follow(exact.backbone.embed(torch.tensor([[id]])), step)
-        known = past.shared(next_one)
-        assert known >= sum(span.length for span in (Span("text", [1]), *common))
-        assert known == shared_by_hand([*first.spans, Span("text", said[:followed])], next_one)
-        again, whole = past.read(exact, next_one, 2), read(exact, [next_one], 2)
+                engine.decode(state, exact.backbone.embed(torch.tensor([[id]])))
+        shared = prefix.shared(next_one)
+        assert shared >= sum(span.length for span in (Span("text", [1]), *common))
+        assert shared == shared_by_hand([*first.spans, Span("text", said[:followed])], next_one)
+        again, whole = engine.prefill([next_one], 2, prefix), engine.prefill([next_one], 2)
         assert torch.allclose(again.hidden, whole.hidden, atol=1e-9)
         assert again.cache.filled == whole.cache.filled == len(next_one)
         assert torch.allclose(again.cache.keys, whole.cache.keys, atol=1e-9)
-        assert torch.equal(again.lengths, whole.lengths)
+        assert torch.equal(again.positions, whole.positions)
         step = exact.backbone.embed(torch.tensor([[5]]))
-        assert torch.allclose(again.follow(step, 0), whole.follow(step, 0), atol=1e-9)
+        assert torch.allclose(engine.decode(again, step), engine.decode(whole, step), atol=1e-9)
 
 
 def shared_by_hand(read_already: list[Span], prompt: Sequence) -> int:
@@ -135,32 +135,32 @@ def test_a_chat_goes_on_after_an_answer_that_was_stopped(tiny_model: UnifiedMode
     assert positions[0] < len(whole) // 2
 
 
-def test_where_memory_is_short_the_past_makes_room(
+def test_where_memory_is_short_the_prefix_cache_is_cleared(
     tiny_model: UnifiedModel, positions: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second plan and the second drawing are refused as long as the past takes memory."""
+    """The second plan and the second drawing are refused as long as the prefix cache takes memory."""
     chat = Chat(Model(tiny_model), max_new_tokens=5)
     first = "".join(chat.say("a red circle?"))
-    plan, draw = janiform.inference.answering.answers_planned, chat.model.generate
+    plan, draw = janiform.inference.answering.memory_for_answers, chat.model.generate
 
     def short(work: Any) -> Any:
         def refuse(*args: Any, **more: Any) -> Any:
-            if chat._past.nbytes:
+            if chat._prefix.nbytes:
                 raise ResourceError("it does not fit")
             return work(*args, **more)
 
         return refuse
 
-    monkeypatch.setattr("janiform.inference.answering.answers_planned", short(plan))
+    monkeypatch.setattr("janiform.inference.answering.memory_for_answers", short(plan))
     positions.clear()
     second = "".join(chat.say("and the blue one?"))
     whole = Chat(Model(tiny_model), max_new_tokens=5)
-    monkeypatch.setattr("janiform.inference.answering.answers_planned", plan)
+    monkeypatch.setattr("janiform.inference.answering.memory_for_answers", plan)
     assert [first, second] == ["".join(whole.say(line)) for line in ("a red circle?", "and the blue one?")]
     assert positions[0] > 40
     monkeypatch.setattr(chat.model, "generate", short(draw))
     assert chat.draw("a red circle").size == (16, 16)
-    assert chat._past.nbytes == 0
+    assert chat._prefix.nbytes == 0
 
 
 def test_a_model_that_was_moved_is_read_anew(tiny_model: UnifiedModel) -> None:

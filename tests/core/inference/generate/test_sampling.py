@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import UsageError
-from janiform.inference.generate.sampling import Choice, guided, invert, keep_top_p, uniforms
+from janiform.inference.generate.sampling import Sampling, guided, invert, keep_top_p, uniforms
 
 logit = st.floats(-8, 8, width=32)
 rows = st.lists(logit, min_size=1, max_size=9)
@@ -52,8 +52,8 @@ def test_top_p_keeps_the_fewest_likeliest(logits: list[float], top_p: float) -> 
 
 @given(rows, st.integers(1, 10), st.floats(0.1, 4), share)
 def test_top_k_chooses_among_k(logits: list[float], top_k: int, temperature: float, u: float) -> None:
-    choice = Choice(temperature=temperature, top_k=top_k)
-    index = int(choice(torch.tensor([logits]), torch.tensor([u], dtype=torch.float64)))
+    sampling = Sampling(temperature=temperature, top_k=top_k)
+    index = int(sampling(torch.tensor([logits]), torch.tensor([u], dtype=torch.float64)))
     better = sum(value > logits[index] for value in logits)
     assert better < top_k
 
@@ -69,9 +69,9 @@ def test_guidance(pairs: list[tuple[float, float]], guidance: float) -> None:
 def test_temperature_divides_the_logits() -> None:
     logits = torch.tensor([[0.0, 1.0, 3.0]]).expand(4000, -1)
     noise = uniforms(4000, 1, range(4000))[0]
-    drawn = Choice(temperature=2.0)(logits, noise).bincount(minlength=3) / 4000
+    drawn = Sampling(temperature=2.0)(logits, noise).bincount(minlength=3) / 4000
     torch.testing.assert_close(drawn, torch.tensor(softmax([0, 0.5, 1.5])), rtol=0, atol=0.03)
-    assert Choice(temperature=0)(logits).tolist() == [2] * 4000
+    assert Sampling(temperature=0)(logits).tolist() == [2] * 4000
 
 
 def test_noise_belongs_to_its_row() -> None:
@@ -83,7 +83,7 @@ def test_noise_belongs_to_its_row() -> None:
     torch.manual_seed(1)
     assert torch.equal(first, uniforms(2, 5, None))
     assert not torch.equal(first[:, 0], first[:, 1])
-    with pytest.raises(UsageError, match="2 rows need 2 seeds, not 1"):
+    with pytest.raises(UsageError, match=r"one seed per row \(2\); got 1"):
         uniforms(2, 5, [1])
 
 
@@ -91,5 +91,5 @@ def test_noise_belongs_to_its_row() -> None:
     "settings", [{"temperature": -1}, {"temperature": math.inf}, {"temperature": math.nan}, {"top_k": -1}, {"top_p": 0}]
 )
 def test_settings_out_of_range(settings: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match=next(iter(settings)).replace("temperature", "the temperature")):
-        Choice(**settings)
+    with pytest.raises(UsageError, match=next(iter(settings))):
+        Sampling(**settings)

@@ -101,7 +101,7 @@ def test_every_row_may_have_its_own_limit(tiny_model: UnifiedModel, prompts: lis
         for row, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
             own = settings | ({"seeds": [3 + row]} if "seeds" in settings else {})
             assert [together[row]] == generate_text(tiny_model, [prompt], max_new_tokens=limit, **own)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="4 prompts need 4 times max_new_tokens"):
+    with pytest.raises(UsageError, match=r"one per prompt \(4\); got 2"):
         generate_text(tiny_model, prompts, max_new_tokens=[1, 2])
 
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_done_is_refused_before_work_begins(tiny_model: UnifiedMo
         generate_text(model, prompts, max_new_tokens=300)
     with pytest.raises(UsageError, match="at least 1"):
         generate_text(model, prompts, max_new_tokens=0)
-    with pytest.raises(UsageError, match="no prompt"):
+    with pytest.raises(UsageError, match="at least one prompt; got none"):
         generate_text(model, [], max_new_tokens=5)
     with pytest.raises(UsageError, match="stop string"):
         generate_text(model, prompts, max_new_tokens=5, stop=[""])

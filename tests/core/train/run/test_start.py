@@ -219,7 +219,9 @@ def test_what_does_not_belong_together_is_named_by_both_ends(model_with: Any, tm
     )
     (tmp_path / "config.json").unlink()
     short = refusal(model_with("backbone", "llama", **fitting | {"layers": 1}), start)
-    assert "backbone: the files have tensors that it has no place for: model.layers.1.input_layernorm.weight" in short
+    assert (
+        "backbone: the files have tensors that the part does not have: model.layers.1.input_layernorm.weight" in short
+    )
     long = refusal(model_with("backbone", "llama", **fitting | {"layers": 3}), start)
     assert "backbone: the files lack model.layers.2." in long
     assert "model.layers.2.self_attn.q_proj.weight" in long
@@ -230,7 +232,7 @@ def test_what_does_not_belong_together_is_named_by_both_ends(model_with: Any, tm
         model_with(ENCODER, "siglip", **SIGLIP), {ENCODER: str(tmp_path)}
     )
     whole = refusal(model_with("backbone", "llama", **fitting), {".": str(tmp_path)})
-    assert "is no model directory of a layout that is installed" in whole
+    assert "is not a model directory in any installed format" in whole
     assert "name the part that it holds" in whole
     assert "there is no directory nowhere" in refusal(model_with("backbone", "llama", **fitting), {"text": "nowhere"})
 
@@ -246,7 +248,7 @@ def test_nan_in_the_files_is_found(model_with: Any, tmp_path: Path) -> None:
     stored = load_file(tmp_path / "model.safetensors")
     stored["model.norm.weight"][0] = float("nan")
     save_file(stored, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(JaniformError, match=r"model.norm.weight: holds values that are NaN"):
+    with pytest.raises(JaniformError, match=r"model.norm.weight: contains NaN"):
         begin(model_with("backbone", "llama", **LLAMA | {"kv_heads": 1}), {"backbone": str(tmp_path)}, print)
 
 

@@ -1,0 +1,127 @@
+"""``generate --like``: what is redrawn, what has changed since, and whether the result is the same picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+from attrs import field, frozen
+
+from .. import __version__
+from ..attention.kernels import choose
+from ..components.kernels import DEFAULT
+from ..contracts.kernels import AttentionRequest
+from ..errors import JaniformError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..inference.api import Model
+    from ..pictures.provenance import Provenance
+
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+@frozen
+class DrawingRequest:
+    """What the command line asks to draw; None where an option was not given."""
+
+    prompt: str | None = None
+    n: int | None = None
+    seed: int | None = None
+    pathway: str | None = None
+    settings: Mapping[str, Any] = field(factory=dict)
+    """Settings of the sampler that were given, by name."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether no option was given."""
+        return self == DrawingRequest()
+
+    def completed(self, provenance: Provenance) -> DrawingRequest:
+        """The request with everything that was not given as in the provenance, except settings of the sampler."""
+        return attrs.evolve(
+            self,
+            prompt=provenance.prompt if self.prompt is None else self.prompt,
+            n=provenance.count if self.n is None else self.n,
+            seed=provenance.seed if self.seed is None else self.seed,
+            pathway=provenance.pathway if self.pathway is None else self.pathway,
+        )
+
+    def with_settings(self, provenance: Provenance, own: Mapping[str, Any]) -> tuple[DrawingRequest, list[str]]:
+        """The request with the settings of the provenance that differ from the model's ``own``.
+
+        Also a sentence for each setting that the model's sampler does not have.
+        """
+        recorded = {name: value for name, value in provenance.settings.items() if name not in self.settings}
+        changed = {name: value for name, value in recorded.items() if name in own and own[name] != value}
+        notes = [
+            f"the model's sampler has no setting '{name}', which was {value}"
+            for name, value in recorded.items()
+            if name not in own
+        ]
+        return attrs.evolve(self, settings={**changed, **self.settings}), notes
+
+
+def device_of(provenance: Provenance) -> tuple[str, list[str]]:
+    """The device of the type that a picture was drawn on, or the CPU with a note where there is none."""
+    import torch
+
+    if provenance.device in _DEVICES:
+        try:
+            torch.empty(0, device=provenance.device)
+            return provenance.device, []
+        except (RuntimeError, AssertionError):
+            pass
+    return "cpu", [f"the picture was drawn on '{provenance.device}', which is not available; drawing on the cpu"]
+
+
+def kernel_of(provenance: Provenance, load_settings: Mapping[str, Any]) -> str:
+    """The attention kernel that drew a picture, where it serves the model as it is loaded; else the default one."""
+    if not provenance.attention:
+        return DEFAULT
+    asked = AttentionRequest(device=load_settings["device"], dtype=load_settings["dtype"] or "float32", cached=True)
+    try:
+        return choose(provenance.attention, asked).component.reference
+    except JaniformError:  # ``changes`` reports the kernel that is used instead
+        return DEFAULT
+
+
+def changes(provenance: Provenance, model: Model) -> list[str]:
+    """A sentence for everything that differs from when a picture was drawn, except the prompt and the settings."""
+    import torch
+
+    now = model.provenance("", 0, {}, pathway=None)
+    notes = []
+    if not provenance.weights_sha256 or not now.weights_sha256:
+        notes.append("the weights cannot be compared with those that drew the picture: one of them has no digest")
+    elif provenance.weights_sha256 != now.weights_sha256:
+        was, of = provenance.weights_sha256[:12], provenance.recipe
+        notes.append(
+            f"the picture was drawn with other weights: {was}… of '{of}'; these are {now.weights_sha256[:12]}… "
+            f"of '{now.recipe}'"
+        )
+    for what, before, today in (
+        ("janiform", provenance.janiform, __version__),
+        ("torch", provenance.torch, torch.__version__),
+        ("dtype", provenance.dtype, now.dtype),
+        ("quantisation", provenance.quantize or "none", now.quantize or "none"),
+        ("attention", provenance.attention or now.attention, now.attention),
+        ("device", provenance.device, now.device),
+    ):
+        if before != today:
+            notes.append(f"{what} was {before} and is {today} now")
+    return notes
+
+
+def compared(before: Image, after: Image) -> tuple[bool, str]:
+    """Whether two pictures are the same, pixel for pixel, and a sentence about it."""
+    if before.size != after.size:
+        sizes = f"{after.width}×{after.height} pixels, where it had {before.width}×{before.height}"
+        return False, f"another picture: {sizes}"
+    different = np.any(np.asarray(before) != np.asarray(after), axis=-1)
+    if not different.any():
+        return True, "the same picture, pixel for pixel"
+    return False, f"not the same picture: {different.sum():,} of {different.size:,} pixels differ"

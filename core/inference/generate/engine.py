@@ -1,0 +1,152 @@
+"""Engines: how prompts are read, and how one position after the other follows them.
+
+The decoding loop (``decode.py``), the samplers and the Python API know an engine only by ``prefill`` and ``decode``.
+``EagerEngine`` calls the backbone and a KV cache; one with a compiled step, CUDA graphs or a paged cache is put in its
+place by ``model.engine``.
+
+R rows    H hidden width
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from attrs import define, field
+from torch import Tensor, nn
+
+from ...sequence.cache import KVCache
+from ...sequence.mask import Mask
+from ...sequence.spans import Sequence as SpanSequence
+
+if TYPE_CHECKING:
+    from ...model.unified_model import UnifiedModel
+    from ...sequence.batch import Batch
+    from .prefix_cache import PrefixCache
+
+
+@define(eq=False)
+class DecodeState:
+    """R prompts that were read, and what is needed to continue them position by position."""
+
+    hidden: Tensor
+    """The hidden states that predict the first position after the prompts, [R, H]."""
+    mask: Mask = field(repr=False)
+    cache: KVCache = field(repr=False)
+    positions: Tensor
+    """The positions that ``decode`` reads next, int64 [R, 1], counted within each row."""
+    last_position: int | None = None
+    """The last position of the context, where finished rows are carried past it beside longer ones."""
+
+
+class Engine(Protocol):
+    """Runs a model's backbone while text or codes are generated."""
+
+    def prefill(self, prompts: Sequence[SpanSequence], more: int, prefix: PrefixCache | None = None) -> DecodeState:
+        """Read the prompts, which ``more`` positions will follow.
+
+        ``prefix`` keeps what was read of the conversation that the only prompt belongs to. An engine may ignore it.
+        """
+
+    def decode(self, state: DecodeState, embeddings: Tensor) -> Tensor:
+        """Read the embeddings [R, 1, H] of one more position; the hidden states [R, H] that predict the next."""
+
+
+def engine_of(model: UnifiedModel) -> Engine:
+    """The engine that a model selects by its attribute ``engine``, or the default one."""
+    return EagerEngine(model) if model.engine is None else model.engine
+
+
+class EagerEngine:
+    """The default engine: one call of the backbone per position, over a KV cache that is allocated once."""
+
+    def __init__(self, model: UnifiedModel) -> None:
+        self.model = model
+        self.backbone = model.part("backbone")
+
+    def prefill(self, prompts: Sequence[SpanSequence], more: int, prefix: PrefixCache | None = None) -> DecodeState:
+        """Read the prompts in one forward, each distinct prompt once.
+
+        Many pictures of one prompt share it, and so do blanked prompts of one length.
+        """
+        if prefix is not None:
+            (prompt,) = prompts
+            return prefix.prefill(self.model, prompt, more)
+        distinct, rows = _distinct(prompts)
+        batch = self.model.processor.collate(distinct, side="left").to(self.model.device)
+        length = batch.ids.shape[1]
+        embeddings = self.model.embed(batch)
+        shared = len(distinct) < len(prompts)
+        cache = new_cache(self.model, len(distinct), length + (0 if shared else more), embeddings)
+        mask = self._mask(batch, length + more)
+        hidden: Tensor = self.backbone(embeddings, batch.positions, mask, cache)
+        # Left padding puts every prompt's last token at the end of its row.
+        last, positions = hidden[:, -1], batch.positions[:, -1:] + 1
+        if shared:
+            index = torch.tensor(rows, device=embeddings.device)
+            cache = _repeated(cache, index, new_cache(self.model, len(rows), length + more, embeddings))
+            mask = self._mask(batch, length + more, index, rows)
+            last, positions = last[index], positions[index]
+        context = self.model.plan.hidden.context
+        return DecodeState(last, mask, cache, positions, context - 1 if length + more > context else None)
+
+    def decode(self, state: DecodeState, embeddings: Tensor) -> Tensor:
+        """Read one more position of every row; see ``Engine``."""
+        hidden: Tensor = self.backbone(embeddings, state.positions, state.mask, state.cache)
+        state.positions = state.positions + 1
+        if state.last_position is not None:
+            state.positions.clamp_(max=state.last_position)
+        return hidden[:, -1]
+
+    def _mask(self, batch: Batch, length: int, index: Tensor | None = None, rows: list[int] | None = None) -> Mask:
+        documents, blocks, host = batch.documents, batch.blocks, batch.host
+        if index is not None:
+            documents, blocks = documents[index], blocks[index]
+            host = None if host is None else (host[0][rows], host[1][rows])
+        return Mask.decoding(documents, blocks, length=length, attention=self.model.attention, host=host)
+
+
+def _distinct(prompts: Sequence[SpanSequence]) -> tuple[list[SpanSequence], list[int]]:
+    """The prompts without repetition, and the index of each among them. Prompts with pictures count as distinct."""
+    indices: dict[tuple[int, ...] | int, int] = {}
+    distinct: list[SpanSequence] = []
+    rows = []
+    for number, prompt in enumerate(prompts):
+        plain = all(span.kind == "text" and span.mask == "causal" for span in prompt.spans)
+        key = tuple(prompt.ids) if plain else number
+        if key not in indices:
+            indices[key] = len(distinct)
+            distinct.append(prompt)
+        rows.append(indices[key])
+    return distinct, rows
+
+
+def _repeated(read: KVCache, rows: Tensor, longer: KVCache) -> KVCache:
+    """Fill the longer cache with the ``rows`` of one that was read."""
+    for layer in range(len(longer.keys)):
+        longer.append(layer, read.keys[layer, rows], read.values[layer, rows])
+    longer.advance(read.filled)
+    return longer
+
+
+def new_cache(model: UnifiedModel, rows: int, length: int, like: Tensor) -> KVCache:
+    """An empty cache for a model, of the data type and on the device of ``like``."""
+    shape = model.plan.hidden
+    return KVCache(shape.layers, rows, shape.kv_heads, length, shape.head_width, like.dtype, like.device)
+
+
+@contextmanager
+def generating(model: nn.Module) -> Iterator[None]:
+    """Compute without gradients and with every module in evaluation mode; modules in training mode return to it."""
+    training = [module for module in model.modules() if module.training]
+    # Not inference mode: tables that parts build on first use must remain usable for training.
+    with torch.no_grad():
+        try:
+            for module in training:
+                module.training = False
+            yield
+        finally:
+            for module in training:
+                module.training = True
