@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..measure.examine import Examination
+    from ..storage.contents import ModelContents
 
 
 @click.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
+from ..components.kinds import KINDS
 from ..compose.diagnostics import Diagnostics
 from ..contracts.factories import make
 from ..errors import CompositionError, JaniformError, Problem, nearest
