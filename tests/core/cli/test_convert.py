@@ -171,12 +171,12 @@ def test_what_a_layout_cannot_say_is_refused(tmp_path: Path) -> None:
     for layout in ("hf", "official"):
         with pytest.raises(CompositionError) as caught:
             convert("janus-mini", tmp_path / layout, layout)
-        assert f"backbone: the {layout} layout has 'llama' here, and the recipe 'qwen3'" in str(caught.value)
+        assert f"backbone: format '{layout}' has 'llama' here, but the recipe has 'qwen3'" in str(caught.value)
         with pytest.raises(CompositionError) as caught:
             convert(str(folder), tmp_path / layout, layout)
         said = str(caught.value)
-        assert f"generation.tokenizer.groups: is 1, and is always 32 in the {layout} layout" in said
-        assert f"generation.tokenizer.attention: is False, and is always True in the {layout} layout" in said
+        assert f"generation.tokenizer.groups: is 1, but is always 32 in format '{layout}'" in said
+        assert f"generation.tokenizer.attention: is False, but is always True in format '{layout}'" in said
         assert not (tmp_path / layout).exists()
 
 
