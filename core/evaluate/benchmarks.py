@@ -25,11 +25,11 @@ def find_benchmark(name: str | None) -> Component:
     """The benchmark with a name, or the only one installed. Raises ``UsageError`` where there are several or none."""
     if name is not None:
         return registry().find("benchmark", name)
-    known = registry().components("benchmark")
-    if len({component.name for component in known}) != 1:
-        listed = ", ".join(component.name for component in known) or "none; install a plugin with one"
+    installed = registry().components("benchmark")
+    if len({component.name for component in installed}) != 1:
+        listed = ", ".join(component.name for component in installed) or "none; install a plugin with one"
         raise UsageError(Problem("name the benchmark to run", hint=f"installed: {listed}"))
-    return known[-1]
+    return installed[-1]
 
 
 def build_benchmark(component: Component, settings: Mapping[str, Any] | None = None) -> Benchmark:
@@ -40,7 +40,10 @@ def build_benchmark(component: Component, settings: Mapping[str, Any] | None = N
         config = structure(component.config, settings or {})
     except Mistakes as mistakes:
         raise UsageError(
-            [Problem(found.message, ".".join(map(str, found.path)), _SET, found.hint) for found in mistakes.items]
+            [
+                Problem(mistake.message, ".".join(map(str, mistake.path)), _SET, mistake.hint)
+                for mistake in mistakes.items
+            ]
         ) from None
     built: Benchmark = make(component, config)
     return built

@@ -123,11 +123,11 @@ def _learning(runs: Sequence[RunRecord], names: Sequence[str]) -> Iterator[Marku
 
 def _measured(lines: Sequence[list[dict[str, Any]]]) -> dict[str, str]:
     """Name of a loss or metric of a stage -> the entry of the log's lines that holds it."""
-    found: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for kind in ("losses", "figures"):
         for what in (what for some in lines for line in some for what in line.get(kind, {})):
-            found.setdefault(what, kind)
-    return found
+            entries.setdefault(what, kind)
+    return entries
 
 
 def _lines(lines: Sequence[list[dict[str, Any]]], names: Sequence[str], kind: str, what: str) -> Iterator[Line]:
@@ -164,8 +164,8 @@ def _running(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | None:
 
 
 def _series(run: RunRecord, metric: Metric) -> Series:
-    found = ((line["total"], metric(line)) for line in run.log)
-    return [(x, y) for x, y in found if isinstance(y, int | float) and math.isfinite(y)]
+    points = ((line["total"], metric(line)) for line in run.log)
+    return [(x, y) for x, y in points if isinstance(y, int | float) and math.isfinite(y)]
 
 
 def _differences(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | None:
@@ -175,9 +175,9 @@ def _differences(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | No
     try:
         recipes = [read_recipe(run.folder / "recipe.toml") for run in runs]
         for number, other in enumerate(recipes[1:], start=1):
-            for found in diff(recipes[0], other):
-                row = rows.setdefault(found.path, [_value(found.left)] * len(runs))
-                row[number] = _value(found.right)
+            for difference in diff(recipes[0], other):
+                row = rows.setdefault(difference.path, [_value(difference.left)] * len(runs))
+                row[number] = _value(difference.right)
     except JaniformError:  # a plugin is not installed here; the losses are shown anyway
         rows = {}
     rows.pop("name", None)
@@ -188,7 +188,7 @@ def _differences(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | No
 
 
 def _endings(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
-    found: dict[str, list[float | None]] = {}
+    endings: dict[str, list[float | None]] = {}
     for number, run in enumerate(runs):
         series: dict[str, list[tuple[float, float]]] = {}
         for line in run.log:
@@ -196,9 +196,9 @@ def _endings(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
                 if isinstance(value, int | float) and math.isfinite(value):
                     series.setdefault(f"{line['stage']} · {what}", []).append((line["step"], value))
         for what, points in series.items():
-            found.setdefault(what, [None] * len(runs))[number] = smoothed_end(points)
+            endings.setdefault(what, [None] * len(runs))[number] = smoothed_end(points)
     return {
-        what: ["–" if value is None else f"{value:.4g}" for value in values] for what, values in sorted(found.items())
+        what: ["–" if value is None else f"{value:.4g}" for value in values] for what, values in sorted(endings.items())
     }
 
 
@@ -279,7 +279,7 @@ def _provenance(run: RunRecord) -> dict[str, str]:
     """The provenance of a run, as text."""
     facts = {**run.facts, **run.model}
     git = facts.get("git") or {}
-    found = {
+    provenance = {
         "command": facts.get("command"),
         "seed": facts.get("seed"),
         "git commit": f"{git['commit'][:12]}{' with changes' if git.get('changed') else ''}" if "commit" in git else "",
@@ -292,7 +292,7 @@ def _provenance(run: RunRecord) -> dict[str, str]:
         **{f"digest of {name}": f"sha256 {digest[:16]}…" for name, digest in (facts.get("data") or {}).items()},
         "folder": str(run.folder),
     }  # fmt: skip
-    return {name: str(value) for name, value in found.items() if value not in (None, "")}
+    return {name: str(value) for name, value in provenance.items() if value not in (None, "")}
 
 
 def _provenances(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup:
