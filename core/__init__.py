@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .contracts import Tokenizer as Tokenizer
     from .contracts.kernels import Asked as Asked
     from .contracts.kernels import Serves as Serves
+    from .contracts.objective import Objective as Objective
     from .contracts.showcase import Answered as Answered
     from .contracts.showcase import Drawn as Drawn
     from .contracts.showcase import Samples as Samples
@@ -138,6 +139,7 @@ _PUBLIC = {
     "MemoryPlan": "inference.memory",
     "Misfit": "ports",
     "Model": "inference.api",
+    "Objective": "contracts.objective",
     "Origin": "errors",
     "PadToSquare": "pictures.transforms",
     "PathwayShape": "compose.plan",

@@ -9,6 +9,10 @@ Config classes are frozen attrs classes with a default for every field that a pr
 ``metadata={"help": "one sentence"}``.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .parts import Adapter as Adapter
 from .parts import AdapterConfig as AdapterConfig
 from .parts import Backbone as Backbone
@@ -32,7 +36,6 @@ from .text import LayoutConfig as LayoutConfig
 from .text import TextConfig as TextConfig
 from .text import TextTokenizer as TextTokenizer
 from .training import Contents as Contents
-from .training import Objective as Objective
 from .training import ObjectiveConfig as ObjectiveConfig
 from .training import Sink as Sink
 from .training import SinkConfig as SinkConfig
@@ -46,3 +49,14 @@ from .use import KernelConfig as KernelConfig
 from .use import Progress as Progress
 from .use import Sampler as Sampler
 from .use import SamplerConfig as SamplerConfig
+
+if TYPE_CHECKING:
+    from .objective import Objective as Objective
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Objective":  # a torch.nn.Module, so it is imported on first use
+        from .objective import Objective
+
+        return Objective
+    raise AttributeError(f"module {__name__} has no attribute {name!r}")

@@ -1,16 +1,16 @@
-"""What training reads, minimises and tells: sources, objectives and sinks."""
+"""What training reads and where its figures go: sources and sinks; and the config of objectives.
+
+``objective.py`` has the base class of objectives, which needs torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..loss import Loss
     from ..sequence.conversation import Conversation
     from .showcase import Samples
 
@@ -41,33 +41,11 @@ class Source(Protocol):
 
 
 class ObjectiveConfig(Protocol):
-    """Kind ``objective``: what a training stage minimises; factory(config, model: UnifiedModel) -> Objective."""
+    """Kind ``objective``: what a training stage minimises; factory(config, model: UnifiedModel) -> Objective.
 
-
-class Objective(Protocol):
-    """An ``nn.Module`` (so that it may own parts that only training needs, such as a text tower or a discriminator).
-
-    It may also have ``samples(examples)``: what the model makes of a few conversations, as ``Samples``, a PIL picture,
-    or None; and ``attends = False`` where it never runs the backbone, so that no attention kernel is chosen for it. And
-    ``prepare_one(example, generator, note)`` with ``join(prepared)``, which together do what ``prepare``
-    does: then each example has chance of its own, so that a step may be split among processes, and ``SampleError``
-    passes one over. ``note(kind, sentence)`` counts what was left out of one that is used.
-
-    Where a batch's losses are sums over its samples, ``counts(batch) -> dict[str, int]`` says of a prepared batch,
-    before anything is computed, the count of each loss that ``losses`` will give: then a step can be divided into
-    micro-batches and among processes. ``losses`` must call the backbone then, and ``prepare_one`` is wanted.
-
-    Where a loss looks at all samples of a step, so that there are no micro-batches, and yet processes can share it, the
-    objective has ``counts`` and an attribute ``gather``: a function of a tensor [n, …] that gives it back. Where
-    several processes share a step it is replaced by one that gives the rows of all of them, in their order, which every
-    process must call as often; gradients of the rows come back to the process that they are from.
+    A field ``packed`` says that batches hold sequences, so that ``janiform plan`` can plan the stage: it is the number
+    of positions of a row that holds several samples, or 0 where each sample has its own row.
     """
-
-    def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:
-        """Conversations to one batch of CPU tensors; runs in a data worker. ``generator`` is a numpy Generator."""
-
-    def losses(self, batch: Any) -> tuple[dict[str, Loss], dict[str, Tensor]]:
-        """Losses by pathway, and figures to watch."""
 
 
 class SinkConfig(Protocol):

@@ -34,9 +34,9 @@ def amounts_of(batch: Batch) -> Amounts:
         tokens=int(there.sum()),
         pairs=_pairs(batch.documents, there, with_itself=True)
         + _pairs(batch.blocks, batch.blocks > 0, with_itself=False),
-        words=sum(len(text.ids) for text in batch.text.values()),
+        words=sum(map(len, batch.text.values())),
         pictures={name: len(pictures.positions) for name, pictures in batch.pictures.items()},
-        drawn={name: len(codes.pictures) for name, codes in batch.codes.items()},
+        drawn={name: len(indices) for name, indices in batch.codes.items()},
     )
 
 

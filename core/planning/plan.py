@@ -183,12 +183,12 @@ class _Planner:
         )
         amounts = self._amounts(stage)
         flops = training_work(self.plan, weights.forward, chosen).of(amounts)
-        names, half = frozenset(chosen), stage.precision != "float32"
+        names = frozenset(chosen)
 
         @lru_cache
         def found(micro_batch: int, checkpointing: Checkpointing) -> Any:
             batch = typical_batch(self.plan, stage, self.samples, micro_batch)
-            return trace(self.plan, batch, names, half=half, checkpointing=checkpointing, lora=stage.lora)
+            return trace(self.plan, evolve(stage, checkpointing=checkpointing), batch, names)
 
         def memory(way: Way) -> Memory:
             return memory_of(

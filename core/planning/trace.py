@@ -19,10 +19,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..compose.plan import Plan
+from ..contracts.objective import make_objective
 from ..model.build import build_model
 from ..model.lora import adaptable, attach
 from ..model.unified_model import UnifiedModel
-from ..recipe import Lora
+from ..recipe import Stage
 from ..sequence.batch import Batch
 from ..train.loop.blocks import prepare_blocks, recomputed
 
@@ -39,32 +40,23 @@ class Trace:
     beside: Mapping[str, int]
 
 
-def trace(
-    plan: Plan,
-    batch: Batch,
-    trained: Iterable[str],
-    *,
-    half: bool,
-    checkpointing: bool | tuple[str, ...],
-    lora: Lora | None = None,
-) -> Trace:
-    """What a pass over a batch takes beside weights, gradients that are there already, and optimizer.
+def trace(plan: Plan, stage: Stage, batch: Batch, trained: Iterable[str]) -> Trace:
+    """Measure what a stage's pass over a batch takes beside weights, gradients that already exist, and optimizer.
 
     Args:
+        stage: says the objective, its precision, which blocks are recomputed, and low-rank adapters.
         batch: on the meta device or the CPU; only its shapes count.
-        trained: names of the parameters that are.
-        half: bfloat16 arithmetic on float32 weights.
-        checkpointing: which blocks are recomputed, as a stage says it.
-        lora: low-rank adapters, whose parameters are among the trained.
+        trained: names of the parameters that are trained, those of low-rank adapters among them.
 
-    Raises ``CompositionError`` where a factory fails; whatever the code of parts raises on such tensors.
+    Raises ``CompositionError`` where a factory fails, and whatever the code of parts raises on tensors without values.
     """
     model, chosen = build_model(plan, "meta"), set(trained)
-    if lora is not None:
-        attach(adaptable(dict(model.named_children()), lora, chosen, plan.shared), lora)
+    if stage.lora is not None:
+        attach(adaptable(dict(model.named_children()), stage.lora, chosen, plan.shared), stage.lora)
+    objective = make_objective(stage.objective, model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in chosen)
-    prepare_blocks({}, recomputed(model, checkpointing))
+    prepare_blocks({}, recomputed(model, stage.checkpointing))
     vocabularies = {
         plan.hidden.vocabulary,
         *(shape.codes.vocabulary for shape in plan.pathways.values() if shape.codes),
@@ -79,8 +71,8 @@ def trace(
                 hook = parameter.register_post_accumulate_grad_hook
                 hook(live.is_gradient)  # type: ignore[no-untyped-call]
         with live:
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                losses = model.losses(fake)
+            with torch.autocast("cpu", torch.bfloat16, enabled=stage.precision != "float32"):
+                losses, _ = objective.losses(fake)
                 loss = torch.stack([loss.mean for loss in losses.values()]).sum()
             if loss.requires_grad:
                 torch.autograd.backward(loss)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from attrs import frozen
-from janiform import Conversation, Draw, Loss, UsageError, nearest, summed_cross_entropy
+from janiform import Conversation, Draw, Loss, Objective, UsageError, nearest, summed_cross_entropy
 from torch import Tensor, nn
 
 from .config import ContrastiveConfig
@@ -50,7 +50,7 @@ class Pairs:
         return Pairs(*(part.pin_memory() for part in (self.pixels, self.ids, self.present, self.places)))
 
 
-class Contrastive(nn.Module):
+class Contrastive(Objective):
     """Every picture against every caption of the batch: does this one describe that one, yes or no.
 
     Captions are the prompts of conversations in which a picture is drawn. Captions with the same words count as the
@@ -64,6 +64,8 @@ class Contrastive(nn.Module):
     """
 
     attends = False
+    divisible = True
+    compares_samples = True
 
     def __init__(self, config: ContrastiveConfig, model: UnifiedModel) -> None:
         super().__init__()
@@ -85,7 +87,6 @@ class Contrastive(nn.Module):
         self.decoder = CaptionDecoder(*sizes) if config.decoder else None
         self.log_temperature = nn.Parameter(torch.tensor(math.log(config.temperature)))
         self.bias = nn.Parameter(torch.tensor(config.bias))
-        self.gather: Callable[[Tensor], Tensor] = _own
 
     def prepare(self, examples: Sequence[Conversation], generator: np.random.Generator) -> Pairs:
         """The captioned pictures of the conversations."""
@@ -132,11 +133,6 @@ class Contrastive(nn.Module):
             "retrieval": found.detach(),
             "temperature": self.log_temperature.exp().detach(),
         }
-
-
-def _own(rows: Tensor) -> Tensor:
-    """What one process gathers."""
-    return rows
 
 
 def captioned(conversation: Conversation) -> Iterator[tuple[str, Any]]:

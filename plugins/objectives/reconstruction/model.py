@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from janiform import Conversation, Draw, Look, Loss, UsageError, contact_sheet, nearest, to_pil
+from janiform import Conversation, Draw, Look, Loss, Objective, UsageError, contact_sheet, nearest, to_pil
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from .config import ReconstructionConfig
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from janiform import Tokenizer, UnifiedModel
 
 
-class Reconstruction(nn.Module):
+class Reconstruction(Objective):
     """Minimises ``tokenizer.losses`` over every picture in the conversations, whether looked at or drawn."""
 
     attends = False

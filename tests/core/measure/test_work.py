@@ -14,7 +14,8 @@ from janiform.measure.amounts import amounts_of
 from janiform.measure.work import forward_work, training_work
 from janiform.model.build import build_model
 from janiform.recipe import read_recipe_text
-from janiform.sequence.batch import CodeTargets, Pictures, TextTargets
+from janiform.sequence.batch import Pictures
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -63,7 +64,7 @@ def packed(model: UnifiedModel, rows: int = 2) -> Batch:
     start = torch.arange(rows)[:, None] * length
     seen = start + 5 + torch.arange(looked)
     made = start + 10 + looked + torch.arange(drawn)
-    words = (start + torch.tensor([6 + looked, 7 + looked, 12 + looked + drawn])).flatten()
+    words = (start + torch.tensor([7 + looked, 8 + looked, 13 + looked + drawn])).flatten()
     return Batch(
         ids=torch.zeros(rows, length, dtype=torch.int64),
         positions=torch.arange(length).expand(rows, length),
@@ -73,8 +74,8 @@ def packed(model: UnifiedModel, rows: int = 2) -> Batch:
             "understanding": Pictures(torch.rand(rows, 3, 32, 32), None, seen),
             "generation": Pictures(torch.rand(rows, 3, 16, 16), None, made),
         },
-        text={"understanding": TextTargets(words, torch.zeros(len(words), dtype=torch.int64))},
-        codes={"generation": CodeTargets(torch.arange(rows), made - 1)},
+        text={"understanding": words},
+        codes={"generation": torch.arange(rows)},
     )
 
 
@@ -86,7 +87,7 @@ def test_it_is_what_torch_counts(model: UnifiedModel, stage: str) -> None:
         parameter.requires_grad_(name in chosen)
     # Fused kernels for the CPU are unknown to the counter, plain matrix products are not.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        torch.stack([loss.mean for loss in model.losses(batch).values()]).sum().backward()
+        torch.stack([loss.mean for loss in next_token_losses(model, batch).values()]).sum().backward()
     amounts = amounts_of(batch)
     rows, length = batch.ids.shape
     # Short sequences are computed with all keys on the CPU, those that a mask hides among them.
@@ -109,7 +110,7 @@ def test_amounts_are_counted_pair_by_pair(rows: list[list[int]], chance: object)
                 blocks[r, place + 1 : place + length] = number + 1
             place += length
     zeros = torch.zeros_like(documents)
-    batch = Batch(zeros, zeros, documents, blocks, {}, {"text": TextTargets(torch.zeros(5), torch.zeros(5))}, {})
+    batch = Batch(zeros, zeros, documents, blocks, {}, {"text": torch.zeros(5)}, {})
     pairs = sum(
         documents[r, q] >= 0
         and documents[r, q] == documents[r, k]

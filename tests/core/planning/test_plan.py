@@ -24,6 +24,7 @@ from janiform.planning.typical import typical_batch
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.sequence.batch import Batch
 from janiform.train.loop.blocks import prepare_blocks, recomputed
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 from torch.profiler import ProfilerActivity, profile
 
 RECIPE = """
@@ -214,7 +215,7 @@ def measured(recipe: Recipe, batch: Batch, *, half: bool, checkpointing: bool) -
     prepare_blocks({}, recomputed(model, checkpointing))
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            losses = model.losses(batch)
+            losses = next_token_losses(model, batch)
             loss = torch.stack([loss.mean for loss in losses.values()]).sum()
         torch.autograd.backward(loss)
     now = most = 0
@@ -234,7 +235,8 @@ def test_memory_is_what_torch_measures(
     plan, stage = compose(recipe), recipe.stages["all"]
     batch = typical_batch(plan, stage, samples_of(plan, LENGTHS), 8)
     chosen = select([name for name, _ in build_model(plan, "meta").named_parameters()], stage.train)
-    found = trace(plan, batch, chosen, half=half, checkpointing=checkpointing)
+    stage = evolve(stage, precision="bfloat16" if half else "float32", checkpointing=checkpointing)
+    found = trace(plan, stage, batch, chosen)
     expected: Mapping[str, int] = found.whole
     taken = measured(recipe, real(batch), half=half, checkpointing=checkpointing)
     assert sum(expected.values()) == pytest.approx(taken, rel=0.05)

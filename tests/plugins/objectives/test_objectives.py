@@ -140,8 +140,8 @@ def test_prompts_are_blanked_as_often_as_asked_and_only_to_draw(tiny_model: Unif
     row = always.ids[0].tolist()
     sequence = tiny_model.processor.unconditional(tiny_model.processor.sequence(DRAWINGS[0]))
     assert row[: len(sequence)] == sequence.ids
-    assert torch.equal(always.codes["generation"].positions, make("autoregressive", tiny_model, text_dropout=0.0)
-                       .prepare(DRAWINGS, rng()).codes["generation"].positions)  # fmt: skip
+    assert torch.equal(always.pictures["generation"].positions, make("autoregressive", tiny_model, text_dropout=0.0)
+                       .prepare(DRAWINGS, rng()).pictures["generation"].positions)  # fmt: skip
 
 
 def test_packing_changes_no_loss(tiny_model: UnifiedModel) -> None:
