@@ -30,8 +30,10 @@ from typing import Any
 import numpy as np
 import torch
 from janiform import CropToSquare, registry
-from janiform.train.data.batches import Kitchen, batches, tickets
+from janiform.train.data.batches import batches
+from janiform.train.data.builder import BatchBuilder
 from janiform.train.data.mixture import Mixture
+from janiform.train.data.specs import batch_specs
 from PIL import Image
 
 BATCH = 8
@@ -73,10 +75,10 @@ def write_shard(path: Path, count: int) -> None:
                 tar.addfile(member, io.BytesIO(data))
 
 
-def waits(kitchen: Kitchen, steps: int, seconds: float, workers: int) -> float:
+def waits(builder: BatchBuilder, steps: int, seconds: float, workers: int) -> float:
     """The share of the time, after the first batch, that steps of so many seconds stood still."""
-    orders = tickets(Mixture({"pictures": 1}), BATCH, range(steps), {}, {})
-    ready = batches(kitchen, orders, workers=workers)
+    specs = batch_specs(Mixture({"pictures": 1}), BATCH, range(steps), {}, {})
+    ready = batches(builder, specs, workers=workers)
     next(ready)
     waited, began = 0.0, time.perf_counter()
     time.sleep(seconds)
@@ -101,21 +103,21 @@ def main() -> None:
         source = component.load()(component.config(files=(str(path),)))
         if arguments.idle:
             source = Nothing()
-        kitchen = Kitchen.of({"pictures": source}, Drawing(arguments.idle), (0,))
+        builder = BatchBuilder({"pictures": source}, Drawing(arguments.idle), (0,))
         spent = []
-        for ticket in tickets(Mixture({"pictures": 1}), BATCH, range(5), {}, {}):
+        for spec in batch_specs(Mixture({"pictures": 1}), BATCH, range(5), {}, {}):
             began = time.perf_counter()
-            kitchen[ticket]
+            builder[spec]
             spent.append(time.perf_counter() - began)
         batch = statistics.median(spent)
         results = {
             f"{workers} worker{'s' * (workers > 1)}": {
-                f"{share} × batch": round(waits(kitchen, arguments.steps, batch * share, workers), 3)
+                f"{share} × batch": round(waits(builder, arguments.steps, batch * share, workers), 3)
                 for share in (0.6, 1.0, 1.5)
             }
             for workers in (1, 2)
         }
-        instant = Kitchen.of({"pictures": Nothing()}, Drawing(1e-4), (0,))
+        instant = BatchBuilder({"pictures": Nothing()}, Drawing(1e-4), (0,))
         results["ready long before"] = {"1.5 × batch": round(waits(instant, arguments.steps, batch * 1.5, 1), 3)}
     print(json.dumps({"seconds a batch": round(batch, 4), "cores": os.cpu_count(), "waited": results}, indent=2))
 

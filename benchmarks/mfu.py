@@ -29,7 +29,7 @@ from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.loop.precision import arithmetic
 from janiform.train.loop.stage import StageRun
 from janiform.train.loop.throughput import memory_peak, peak_flops
-from janiform.train.progress.log import Entry
+from janiform.train.progress.log import LogEntry
 from packed import WORDS, Samples
 from packing import MIXTURES
 
@@ -41,7 +41,7 @@ def measure(run: StageRun, sources: dict[str, Samples], options: argparse.Namesp
         sources, until=until, ahead=2 * options.workers, seconds=time.perf_counter, workers=options.workers
     )
     seconds: list[float] = []
-    entries: list[Entry] = []
+    entries: list[LogEntry] = []
     with closing(loop):
         while run.position.step < until:
             began = time.perf_counter()

@@ -24,7 +24,8 @@ from janiform import read_recipe
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.train.checkpoints.checkpoint import Position
-from janiform.train.data.batches import Kitchen, tickets
+from janiform.train.data.builder import BatchBuilder
+from janiform.train.data.specs import batch_specs
 from janiform.train.loop.stage import StageRun
 from torch import nn
 
@@ -33,9 +34,9 @@ def bare(run: StageRun, sources: dict[str, Any]) -> Iterator[None]:
     """The shortest loop that trains: batch, forward, backward, clip, update."""
     parameters = list(run.trained.values())
     optimizer = torch.optim.AdamW(parameters, lr=run.stage.learning_rate, betas=run.stage.betas, fused=True)
-    kitchen = Kitchen.of(sources, run.objective, run.entropy)
-    for ticket in tickets(run.mixture, run.stage.batch, range(run.stage.steps), {}, {}):
-        batch = kitchen[ticket].batch
+    builder = BatchBuilder(sources, run.objective, run.entropy)
+    for spec in batch_specs(run.mixture, run.stage.batch, range(run.stage.steps), {}, {}):
+        batch = builder[spec].batch
         with torch.autocast("cpu", torch.bfloat16, enabled=run.stage.precision == "bfloat16"):
             losses, _ = run.objective.losses(batch)  # type: ignore[union-attr, operator]
             loss = torch.stack([loss.mean for loss in losses.values()]).sum()

@@ -19,7 +19,7 @@ from ..model.lora import adaptable, attach
 from ..model.modules import build_modules
 from ..model.unified_model import UnifiedModel
 from ..recipe import Lora, Recipe, Stage
-from ..train.data.split import indivisible, pieces
+from ..train.data.specs import indivisible, micro_batches
 from ..train.loop.blocks import blocks_of
 from .memory import RESERVE, Memory, Sizes, memory_of
 from .samples import Sample, samples_of
@@ -243,7 +243,7 @@ class _Planner:
         return {"replicate": 1, "shard": gpus, "hybrid": shards or min(self.order.gpu.node, gpus)}[parallel]
 
     def _pieces(self, stage: Stage, way: Way) -> int:
-        return pieces(stage.batch, processes=self.order.gpus, micro_batch=way.micro_batch)
+        return micro_batches(stage.batch, processes=self.order.gpus, micro_batch=way.micro_batch)
 
     def _amounts(self, stage: Stage) -> Amounts:
         """What a step holds, on all GPUs."""

@@ -16,7 +16,7 @@ from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.train.checkpoints.checkpoint import Position
-from janiform.train.distributed.process_group import World, joined, mesh_of, whole
+from janiform.train.distributed.process_group import ProcessGroup, join_processes, mesh_of, whole
 from janiform.train.loop.stage import StageRun
 from janiform.train.run import train as runs
 from janiform.train.run.train import train
@@ -40,7 +40,7 @@ def mixed(recipe: Recipe, what: str) -> Recipe:
     return evolve(recipe, stages={**recipe.stages, "all": stage})
 
 
-def first_steps(recipe: Recipe, world: World, parallel: str, steps: int = 2) -> dict[str, Any]:
+def first_steps(recipe: Recipe, group: ProcessGroup, parallel: str, steps: int = 2) -> dict[str, Any]:
     """Losses and gradients of the first step of the last stage, then its weights and averages after some more."""
     parallel, _, what = parallel.partition("+")
     recipe = mixed(evolve(recipe, training=evolve(recipe.training, parallel=parallel, shards=2)), what)  # type: ignore[arg-type]
@@ -49,8 +49,8 @@ def first_steps(recipe: Recipe, world: World, parallel: str, steps: int = 2) -> 
     sources = {name: use.component.load()(use.config) for name, use in recipe.sources.items()}
     examples = [source.example(index) for source in sources.values() for index in range(20)]
     model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
-    mesh = mesh_of(world, recipe.training, torch.device("cpu"))
-    run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3), world, mesh)
+    mesh = mesh_of(group, recipe.training, torch.device("cpu"))
+    run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3), group, mesh)
     seen: dict[str, Any] = {}
     take = run.gradients.of
 
@@ -88,9 +88,9 @@ def main(folder: Path, todo: list[str]) -> None:
             resume = (folder / "run").exists()
             train(wanted, folder / "run", device="cpu", ahead=2, until=int(until) or None, resume=resume)
             continue
-        with joined("cpu") as (world, _):
-            found = first_steps(read_recipe_text((folder / "recipe.toml").read_text().replace(*LAYERS)), world, what)
-            torch.save(found, folder / f"{what}-{world.rank}.pt")
+        with join_processes("cpu") as (group, _):
+            found = first_steps(read_recipe_text((folder / "recipe.toml").read_text().replace(*LAYERS)), group, what)
+            torch.save(found, folder / f"{what}-{group.rank}.pt")
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
 def test_a_run_goes_on_with_another_number_of_processes(
     recipe_text: str, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     recipe = read_recipe_text(recipe_text)
     (tmp_path / "recipe.toml").write_text(recipe_text)
     train(recipe, tmp_path / "run", until=11, device="cpu", reporter=listener, ahead=0)

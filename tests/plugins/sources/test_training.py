@@ -65,7 +65,7 @@ checkpoint_every = 2
 @pytest.fixture(autouse=True)
 def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for the text tokenizer to learn from."""
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 12)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 12)
 
 
 def write(folder: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from attrs import evolve
 from janiform import StorageError
 from janiform.train.checkpoints.checkpoint import Checkpoint, Position, load_newest, save
-from janiform.train.progress.log import Entry, Log, read_log
+from janiform.train.progress.log import Log, LogEntry, read_log
 from janiform.train.progress.reporter import Reporter
 from rich.console import Console
 
@@ -106,8 +106,8 @@ def test_none_and_none_whole(tmp_path: Path) -> None:
         load_newest(tmp_path, print)
 
 
-def entry(total: int) -> Entry:
-    return Entry("s", total, 10, total, {"text": 0.5}, {}, 1e-3, 1.0, 99.0, 0.0, 0, 1.0)
+def entry(total: int) -> LogEntry:
+    return LogEntry("s", total, 10, total, {"text": 0.5}, {}, 1e-3, 1.0, 99.0, 0.0, 0, 1.0)
 
 
 def test_a_resumed_log_goes_on_after_its_checkpoint(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_progress_shows_stage_losses_and_rate(terminal: bool) -> None:
     with Reporter(Console(file=file, force_terminal=terminal, width=120)) as reporter:
         reporter.stage("warm", 0, 2)
         reporter.advance()
-        reporter.entry(Entry("warm", 2, 2, 2, {"text": 0.5, "[b]": 2.0}, {}, 1e-3, 1.0, 99.0, 0.0, 0, 1.0))
+        reporter.entry(LogEntry("warm", 2, 2, 2, {"text": 0.5, "[b]": 2.0}, {}, 1e-3, 1.0, 99.0, 0.0, 0, 1.0))
         reporter.say("passed over [x]")
     shown = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue()).split())
     for piece in ("warm", "text 0.5", "[b] 2", "samples/s 99" if terminal else "99 samples/s", "passed over [x]"):

@@ -16,7 +16,7 @@ from janiform.recipe import Lora, Recipe, dumps, read_recipe_text
 from janiform.storage.adapters import read_adapters
 from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.loop.stage import StageRun
-from janiform.train.run.dry_run import rehearse
+from janiform.train.run.dry_run import dry_run
 from janiform.train.run.train import train
 from safetensors.torch import load_file
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_is_said_with_its_place(tuned: Recipe) -> None:
     stages = {name: evolve(tuned.stages["all"], name=name, lora=lora) for name, lora in bad.items()}
     recipe = evolve(tuned, stages=stages, training=evolve(tuned.training, stages=tuple(bad)))
     sources = {name: use.component.load()(use.config) for name, use in recipe.sources.items()}
-    for check in (lambda: examine(recipe), lambda: rehearse(recipe, tuple(bad), build_model(compose(recipe)), sources)):
+    for check in (lambda: examine(recipe), lambda: dry_run(recipe, tuple(bad), build_model(compose(recipe)), sources)):
         with pytest.raises(JaniformError) as caught:
             check()
         said = {problem.path: problem.message for problem in caught.value.problems}

@@ -283,7 +283,7 @@ def test_paths_start_at_the_file_that_they_are_written_in(
 
 
 def test_a_run_begins_with_them_once(recipe_text: str, quiet: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     first = train(
         read_recipe_text(recipe_text), tmp_path / "first", stages=["text"], until=2, device="cpu", reporter=quiet()
     )

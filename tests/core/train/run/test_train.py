@@ -56,7 +56,7 @@ def one_thread() -> Iterator[None]:
 def unbroken(recipe_text: str, quiet: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that nobody disturbed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+        patch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
         return train(read_recipe_text(recipe_text), tmp_path_factory.mktemp("unbroken"), device="cpu", reporter=quiet())
 
 
@@ -365,7 +365,7 @@ def test_what_a_run_has_not_begun_may_still_change(
     listener: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     other = changed("mixture = { ask = 5, read = 1, draw = 4 }\nsteps = 6", "mixture = { ask = 1 }\nsteps = 9")
     train(other, tmp_path, until=12, device="cpu", reporter=listener, ahead=0)
     train(recipe, tmp_path, resume=True, device="cpu", reporter=listener, ahead=0)
