@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from janiform import CropToSquare, registry
+from janiform import CropToSquare, Objective, registry
 from janiform.train.data.batches import batches
 from janiform.train.data.builder import BatchBuilder
 from janiform.train.data.mixture import Mixture
@@ -39,10 +39,11 @@ from PIL import Image
 BATCH = 8
 
 
-class Drawing:
-    """An objective's preparation of pictures, without text; or only the time that it takes."""
+class Drawing(Objective):
+    """Prepares pictures, without text; or only takes the time."""
 
     def __init__(self, idle: float) -> None:
+        super().__init__()
         self.transform = CropToSquare(384)
         self.idle = idle
 
@@ -51,6 +52,9 @@ class Drawing:
             time.sleep(self.idle)
             return torch.zeros(1)
         return torch.stack([self.transform(example.turns[1].content[0].picture) for example in examples])
+
+    def losses(self, batch: Any) -> Any:
+        raise AssertionError("nothing is trained")
 
 
 class Nothing:

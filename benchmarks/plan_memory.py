@@ -15,7 +15,6 @@ import argparse
 import ctypes
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from janiform.model.build import build_model
 from janiform.planning.plan import Order, plan_training
 from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.distributed.process_group import ProcessGroup, join_processes, mesh_of
+from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
 from torch import nn
 from torch.distributed.fsdp import fully_shard
@@ -67,8 +67,7 @@ def steps_of(recipe: Any, name: str, steps: int, group: ProcessGroup) -> int:
     run = StageRun(stage, model, Position(name), (0, 0), group, mesh)
     del model
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
-    loop = run.steps(sources, until=steps, ahead=0, seconds=time.perf_counter)
-    for _ in loop:
+    for _ in train_steps(run, sources, steps):
         pass
     return resident("VmHWM") - before
 

@@ -26,6 +26,7 @@ from janiform.model.build import build_model
 from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.data.builder import BatchBuilder
 from janiform.train.data.specs import batch_specs
+from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
 from torch import nn
 
@@ -38,7 +39,7 @@ def bare(run: StageRun, sources: dict[str, Any]) -> Iterator[None]:
     for spec in batch_specs(run.mixture, run.stage.batch, range(run.stage.steps), {}, {}):
         batch = builder[spec].batch
         with torch.autocast("cpu", torch.bfloat16, enabled=run.stage.precision == "bfloat16"):
-            losses, _ = run.objective.losses(batch)  # type: ignore[union-attr, operator]
+            losses, _ = run.objective.losses(batch)
             loss = torch.stack([loss.mean for loss in losses.values()]).sum()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, run.stage.clip)
@@ -71,7 +72,7 @@ def main() -> None:
     other, _ = stage_run(recipe, arguments.stage)
     loops = {
         "bare": bare(other, sources),
-        "engine": run.steps(sources, until=run.stage.steps, ahead=0, seconds=time.perf_counter),
+        "engine": train_steps(run, sources, run.stage.steps),
     }
     spent: dict[str, list[float]] = {name: [] for name in loops}
     for step in range(arguments.steps + 1):
@@ -90,7 +91,7 @@ def main() -> None:
                 "parameters": sum(parameter.numel() for parameter in run.trained.values()),
                 "samples": run.stage.batch,
                 "hardware": hardware.cpu(),
-                "seconds_a_step": medians,
+                "seconds_per_step": medians,
                 "overhead": round(statistics.median(ratios) - 1, 4),
                 "lowest": round(min(ratios) - 1, 4),
                 "highest": round(max(ratios) - 1, 4),

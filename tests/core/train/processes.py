@@ -17,9 +17,13 @@ from janiform.model.build import build_model
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.distributed.process_group import ProcessGroup, join_processes, mesh_of, whole
+from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
-from janiform.train.run import train as runs
+from janiform.train.run import preparation as runs
 from janiform.train.run.train import train
+
+sys.path.insert(0, str(Path(__file__).parent))
+from first_step import first_step
 
 BATCH = 8
 LAYERS = ("layers = 1, heads = 2, context", "layers = 2, heads = 2, context")
@@ -51,22 +55,10 @@ def first_steps(recipe: Recipe, group: ProcessGroup, parallel: str, steps: int =
     model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
     mesh = mesh_of(group, recipe.training, torch.device("cpu"))
     run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3), group, mesh)
-    seen: dict[str, Any] = {}
-    take = run.gradients.of
+    losses, gradients = first_step(run, sources)
 
-    def kept(*arguments: Any) -> Any:
-        losses, figures, loss = take(*arguments)
-        if not seen:
-            seen["losses"] = {name: found.mean.item() for name, found in losses.items()}
-            seen["gradients"] = {
-                name: whole(parameter.grad).clone()
-                for name, parameter in run.trained.items()
-                if parameter.grad is not None
-            }
-        return losses, figures, loss
-
-    run.gradients.of = kept  # type: ignore[method-assign]
-    for entry in run.steps(sources, until=steps, ahead=0, seconds=lambda: 0.0):
+    seen: dict[str, Any] = {"losses": {name: loss.mean.item() for name, loss in losses.items()}, "gradients": gradients}
+    for entry in train_steps(run, sources, steps):
         seen["norm"] = entry and entry.grad_norm
     averages = {} if run.average is None else run.average.weights
     seen["averages"] = {name: whole(average).clone() for name, average in averages.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +19,21 @@ from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.data.builder import BatchBuilder
 from janiform.train.data.mixture import Mixture
 from janiform.train.data.specs import BatchSpec, batch_specs, micro_batches, split_step
-from janiform.train.data.steps import add_counts
 from janiform.train.loop import blocks
 from janiform.train.loop.stage import StageRun
 from janiform.train.run.dry_run import dry_run
 from torch import Tensor
+
+
+def load_script(name: str) -> Any:
+    """A module beside this file, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 Outcome = tuple[dict[str, float], dict[str, Tensor]]
 
@@ -45,18 +57,9 @@ def step(ready: tuple[Recipe, dict[str, Any], Any], **changes: Any) -> Outcome:
     model.processor = processor
     stage = evolve(recipe.stages["all"], batch=10, **changes)
     run = StageRun(stage, model, Position("all"), (3, 3))
-    spec = next(batch_specs(run.mixture, stage.batch, range(1), {}, {}))
-    prepared = [
-        BatchBuilder(sources, run.objective, run.entropy)[piece]
-        for piece in split_step(spec, micro_batch=stage.micro_batch)
-    ]
-    counts = add_counts(run.objective.counts(piece.batch) for piece in prepared)  # type: ignore[operator]
-    losses, _, _ = run.gradients.of([piece.batch for piece in prepared], counts if len(prepared) > 1 else None)
+    losses, gradients = load_script("first_step").first_step(run, sources)
     blocks.release_blocks(model)
-    return (
-        {name: found.mean.item() for name, found in losses.items()},
-        {name: parameter.grad for name, parameter in run.trained.items() if parameter.grad is not None},
-    )
+    return {name: found.mean.item() for name, found in losses.items()}, gradients
 
 
 def assert_alike(left: Outcome, right: Outcome) -> None:
@@ -155,8 +158,8 @@ def test_logits_are_computed_where_there_is_a_target_only(ready: Any, monkeypatc
     backbone: Any = model.part("backbone")
     logits = backbone.logits
     monkeypatch.setattr(backbone, "logits", lambda states: (rows.append(len(states)), logits(states))[1])
-    counts = run.objective.counts(batch)  # type: ignore[operator]
-    losses, _ = run.objective.losses(batch)  # type: ignore[operator]
+    counts = run.objective.counts(batch)
+    losses, _ = run.objective.losses(batch)
     assert sorted(rows) == sorted(counts.values())
     assert {name: int(found.count) for name, found in losses.items()} == counts
     assert sum(rows) < batch.tokens
@@ -164,7 +167,7 @@ def test_logits_are_computed_where_there_is_a_target_only(ready: Any, monkeypatc
 
 @settings(max_examples=50, deadline=None)
 @given(some.integers(1, 6), some.integers(1, 5), some.integers(0, 7))
-def test_shares_are_the_samples_of_the_step_in_their_order(processes: int, each: int, micro_batch: int) -> None:
+def test_micro_batches_are_the_samples_of_the_step_in_their_order(processes: int, each: int, micro_batch: int) -> None:
     batch = processes * each
     spec = next(batch_specs(Mixture({"a": 2, "b": 1}), batch, range(4, 5), {"a": 3}, {"a": 3}))
     taken: list[BatchSpec] = []

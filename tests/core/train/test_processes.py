@@ -16,7 +16,7 @@ import torch
 from janiform import RecipeError
 from janiform.recipe import read_recipe_text
 from janiform.train.checkpoints.checkpoint import load_newest
-from janiform.train.data.split import indivisible
+from janiform.train.data.specs import indivisible
 from janiform.train.distributed.process_group import ALONE
 from janiform.train.progress.log import read_log
 from janiform.train.run.train import train

@@ -94,7 +94,7 @@ def test_a_run_over_all_sources(tmp_path: Path) -> None:
     assert all("chat.jsonl:" in line["said"] and "there is no file" in line["said"] for line in skipped)
     assert {line["kind"] for line in found if line["kept"]} == {"cut"}
     entries = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
-    assert sum(entry["passed_over"].get("missing picture", 0) for entry in entries) == 4
+    assert sum(entry["skipped_samples"].get("missing picture", 0) for entry in entries) == 4
     assert set(entries[-1]["losses"]) == {"understanding", "text", "generation"}
 
     run(tmp_path / "pieces", until=2)

@@ -14,13 +14,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from janiform import PictureError, SampleError, UsageError
+from janiform import Objective, PictureError, SampleError, UsageError
 from janiform.train.data import batches as data
 from janiform.train.data.batches import batches
 from janiform.train.data.builder import BatchBuilder, DataError, PreparedBatch
 from janiform.train.data.mixture import Mixture
 from janiform.train.data.sources import usable
 from janiform.train.data.specs import BatchSpec, batch_specs, shard
+from janiform.train.progress.skipped_samples import SkippedSample
 
 
 class Numbers:
@@ -37,15 +38,21 @@ class Numbers:
         return (self.name, index)
 
 
-def prepare(examples: Sequence[Any], generator: np.random.Generator) -> Any:
-    return examples, torch.from_numpy(generator.random(3)), torch.get_num_threads()
+class Whole(Objective):
+    """Prepares the examples of a batch together."""
+
+    def prepare(self, examples: Sequence[Any], generator: np.random.Generator) -> Any:
+        return examples, torch.from_numpy(generator.random(3)), torch.get_num_threads()
+
+    def losses(self, batch: Any) -> Any:
+        raise AssertionError("nothing is trained")
 
 
 def make(
     ahead: int, steps: range = range(6), start: dict[str, int] | None = None, **sources: Numbers
 ) -> list[PreparedBatch]:
     sources = sources or {"a": Numbers("a"), "b": Numbers("b")}
-    builder = BatchBuilder(sources, prepare, (1, 0))  # type: ignore[arg-type]
+    builder = BatchBuilder(sources, Whole(), (1, 0))  # type: ignore[arg-type]
     mixture = Mixture(dict.fromkeys(sources, 1))
     return list(batches(builder, batch_specs(mixture, 3, steps, start or {}, start or {}), ahead=ahead))
 
@@ -95,7 +102,7 @@ def test_a_failing_source_is_named_with_its_example_and_line(ahead: int) -> None
 
 
 def test_batches_before_a_failing_one_are_delivered() -> None:
-    builder = BatchBuilder({"a": Numbers("a", 7, ValueError("no"))}, prepare, (1, 0))  # type: ignore[arg-type, dict-item]
+    builder = BatchBuilder({"a": Numbers("a", 7, ValueError("no"))}, Whole(), (1, 0))  # type: ignore[arg-type, dict-item]
     made = batches(builder, batch_specs(Mixture({"a": 1}), 3, range(6), {}, {}), ahead=3)
     assert [next(made).spec.step, next(made).spec.step] == [0, 1]
     with pytest.raises(DataError):
@@ -109,7 +116,7 @@ def test_a_worker_that_dies_is_reported() -> None:
 
 @pytest.mark.parametrize("error", [None, ValueError("no")])
 def test_no_worker_outlives_a_failure(error: Exception | None) -> None:
-    builder = BatchBuilder({"a": Numbers("a", 7, error)}, prepare, (1, 0))  # type: ignore[dict-item]
+    builder = BatchBuilder({"a": Numbers("a", 7, error)}, Whole(), (1, 0))  # type: ignore[dict-item]
     before = set(multiprocessing.active_children())
     with pytest.raises(DataError) as caught:
         list(batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=4, workers=2))
@@ -118,7 +125,7 @@ def test_no_worker_outlives_a_failure(error: Exception | None) -> None:
 
 
 def test_a_worker_ends_when_its_parent_says_so() -> None:
-    builder = BatchBuilder({"a": Numbers("a")}, prepare, (1, 0))  # type: ignore[dict-item]
+    builder = BatchBuilder({"a": Numbers("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
     before = set(multiprocessing.active_children())
     made = batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=4)
     next(made)
@@ -141,7 +148,7 @@ def test_batches_are_made_before_they_are_asked_for() -> None:
                 made_ahead.set()
             return super().example(index)
 
-    builder = BatchBuilder({"a": Telling("a")}, prepare, (1, 0))  # type: ignore[dict-item]
+    builder = BatchBuilder({"a": Telling("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
     made = batches(builder, batch_specs(Mixture({"a": 1}), 2, range(8), {}, {}), ahead=2)
     assert next(made).spec.step == 0
     assert made_ahead.wait(30), "the third batch was to be made while the first is used"
@@ -171,8 +178,8 @@ class Holey:
         return index
 
 
-class OneByOne:
-    """An objective that prepares each example by itself; it does not want those that a seven divides."""
+class OneByOne(Objective):
+    """Prepares each example by itself, and refuses multiples of seven."""
 
     def prepare(self, examples: Sequence[Any], generator: np.random.Generator) -> Any:
         raise AssertionError("there is prepare_one")
@@ -184,26 +191,29 @@ class OneByOne:
             note("cut", "a little too long")
         return example, float(generator.random())
 
-    def join(self, prepared: Sequence[Any]) -> Any:
+    def collate(self, prepared: Sequence[Any], generator: np.random.Generator) -> Any:
         return tuple(prepared)
 
+    def losses(self, batch: Any) -> Any:
+        raise AssertionError("nothing is trained")
 
-def cook(builder: BatchBuilder, batch: int = 4, steps: int = 5, **options: Any) -> list[PreparedBatch]:
+
+def build(builder: BatchBuilder, batch: int = 4, steps: int = 5, **options: Any) -> list[PreparedBatch]:
     specs = batch_specs(Mixture(dict.fromkeys(builder.sources, 1)), batch, range(steps), {}, {})
     return list(batches(builder, specs, **options))
 
 
 @given(st.sets(st.integers(0, 30)), st.integers(0, 2**32))
 def test_an_example_that_cannot_be_used_is_replaced_by_the_next_and_counted_once(holes: set[int], seed: int) -> None:
-    made = cook(BatchBuilder({"a": Holey(holes)}, OneByOne(), (seed,)), ahead=0)  # type: ignore[dict-item]
+    made = build(BatchBuilder({"a": Holey(holes)}, OneByOne(), (seed,)), ahead=0)  # type: ignore[dict-item]
     places = [(spec.step, index) for spec in (p.spec for p in made) for _, index in spec.samples]
     unusable = {index for index in range(100) if index in holes or index % 7 == 0}
     used = [value for prepared in made for value, _ in prepared.batch]
     assert used == [next(i for i in range(index, 100) if i not in unusable) for _, index in places]
-    skips = [skip for prepared in made for skip in prepared.skips if not skip.kept]
+    skips = [skip for prepared in made for skip in prepared.skipped if not skip.kept]
     assert [(skip.step, skip.index) for skip in skips] == [place for place in places if place[1] in unusable]
     assert all((skip.kind == "no caption") == (skip.index in holes) for skip in skips)
-    cuts = [skip for prepared in made for skip in prepared.skips if skip.kept]
+    cuts = [skip for prepared in made for skip in prepared.skipped if skip.kept]
     assert sum(value % 5 == 0 for value in used) == len(cuts)
     assert made[-1].spec.positions == {"a": 20}, "a hole moves no position"
 
@@ -211,49 +221,49 @@ def test_an_example_that_cannot_be_used_is_replaced_by_the_next_and_counted_once
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_change_nothing_whatever_their_number(workers: int) -> None:
     builder = BatchBuilder({"a": Holey({1, 2, 11}), "b": Holey({4})}, OneByOne(), (3, 1))  # type: ignore[dict-item]
-    assert cook(builder, workers=workers, ahead=4) == cook(builder, workers=0)
+    assert build(builder, workers=workers, ahead=4) == build(builder, workers=0)
 
 
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
-def test_the_shares_of_all_processes_are_the_step(batch: int, world: int, parts: int) -> None:
+def test_the_shards_of_all_processes_are_the_step(batch: int, processes: int, parts: int) -> None:
     whole = next(batch_specs(Mixture({"a": 1, "b": 2}), batch, range(7, 8), {"a": 3, "b": 6}, {"a": 3, "b": 6}))
-    shares = [shard(whole, rank, world) for rank in range(world)]
-    assert sum((part.samples for part in shares), ()) == whole.samples
-    assert all(part.positions == whole.positions and part.step == whole.step for part in shares)
-    assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in shares)
-    sizes = [len(part.samples) for part in shares]
+    shards = [shard(whole, rank, processes) for rank in range(processes)]
+    assert sum((part.samples for part in shards), ()) == whole.samples
+    assert all(part.positions == whole.positions and part.step == whole.step for part in shards)
+    assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in shards)
+    sizes = [len(part.samples) for part in shards]
     assert max(sizes) - min(sizes) <= 1
-    nested = [shard(part, number, parts) for part in shares for number in range(parts)]
+    nested = [shard(part, number, parts) for part in shards for number in range(parts)]
     assert sum((part.samples for part in nested), ()) == whole.samples
     assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in nested)
 
 
-@pytest.mark.parametrize("world", [1, 2, 4])
-def test_a_step_that_is_split_among_processes_holds_what_it_holds_whole(world: int) -> None:
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_a_step_that_is_split_among_processes_holds_what_it_holds_whole(processes: int) -> None:
     builder = BatchBuilder({"a": Holey({1, 5}), "b": Holey(set())}, OneByOne(), (3, 1))  # type: ignore[dict-item]
     specs = list(batch_specs(Mixture({"a": 1, "b": 3}), 8, range(4), {}, {}))
     whole = [builder[spec] for spec in specs]
-    split = [[builder[shard(spec, rank, world)] for rank in range(world)] for spec in specs]
+    split = [[builder[shard(spec, rank, processes)] for rank in range(processes)] for spec in specs]
     assert [prepared.batch for prepared in whole] == [sum((one.batch for one in parts), ()) for parts in split]
-    assert [prepared.skips for prepared in whole] == [sum((one.skips for one in parts), ()) for parts in split]
-    with pytest.raises(ValueError, match="rank 2 is none of 2"):
+    assert [prepared.skipped for prepared in whole] == [sum((one.skipped for one in parts), ()) for parts in split]
+    with pytest.raises(ValueError, match=r"rank 2 is not in 0 .. 1"):
         shard(specs[0], 2, 2)
 
 
 def test_strict_stops_at_an_example_that_cannot_be_used() -> None:
     builder = BatchBuilder({"a": Holey({6})}, OneByOne(), (0,), strict=True)  # type: ignore[dict-item]
     with pytest.raises(DataError, match="example 0 of source 'a': far too long"):
-        cook(builder)
-    plain = BatchBuilder({"a": Holey({6})}, prepare, (0,), strict=True)  # type: ignore[dict-item]
+        build(builder)
+    plain = BatchBuilder({"a": Holey({6})}, Whole(), (0,), strict=True)  # type: ignore[dict-item]
     with pytest.raises(DataError, match="example 6 of source 'a': line 3: no caption"):
-        cook(plain)
+        build(plain)
 
 
 def test_a_source_of_which_nothing_can_be_used_is_given_up_with_its_kinds() -> None:
     missing = PictureError("there is no file 'x.jpg'", "missing picture")
-    builder = BatchBuilder({"a": Holey(set(range(5, 200)), missing)}, prepare, (0,))  # type: ignore[dict-item]
+    builder = BatchBuilder({"a": Holey(set(range(5, 200)), missing)}, Whole(), (0,))  # type: ignore[dict-item]
     with pytest.raises(DataError) as caught:
-        cook(builder)
+        build(builder)
     assert str(caught.value).splitlines() == [
         "source 'a': 64 examples in a row, from 5 on, cannot be used: 64 × missing picture",
         "source 'a': the first with missing picture: there is no file 'x.jpg'",
@@ -264,6 +274,6 @@ def test_examples_are_looked_at_without_minding_holes() -> None:
     assert list(usable(Holey({0, 2, 3}), 6)) == [1, 4, 5]  # type: ignore[arg-type]
     assert list(usable(Holey({4}, IndexError("the end")), 9)) == [0, 1, 2, 3]  # type: ignore[arg-type]
     spec = BatchSpec(2, (("a", 0), ("a", 1)), {"a": 2})
-    assert BatchBuilder({"a": Holey({0})}, prepare, (0,))[spec].skips == (  # type: ignore[dict-item]
+    assert BatchBuilder({"a": Holey({0})}, Whole(), (0,))[spec].skipped == (  # type: ignore[dict-item]
         SkippedSample(2, "a", 0, "no caption", "line 3: no caption"),
     )
