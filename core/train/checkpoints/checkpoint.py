@@ -238,7 +238,7 @@ def _fault(path: Path) -> str | None:
         if not file.is_file():
             return f"lacks {name}"
         if file.stat().st_size != size:
-            return f"has {file.stat().st_size} of {size} bytes of {name}"
+            return f"has {file.stat().st_size} bytes of {name} instead of {size}"
         if file_digest(file) != digest:
             return f"has an altered {name}"
     return None

@@ -95,7 +95,7 @@ def test_a_run_goes_on_where_it_stopped() -> None:
 
 @pytest.mark.parametrize("ahead", [0, 1])
 def test_a_failing_source_is_named_with_its_example_and_line(ahead: int) -> None:
-    with pytest.raises(DataError, match=r"example 4 of source 'a' failed: ValueError: no \(.*test_data.py:\d+\)"):
+    with pytest.raises(DataError, match=r"example 4 of source 'a' failed: ValueError: no \(.*test_batches.py:\d+\)"):
         make(ahead, a=Numbers("a", 4, ValueError("no")))
     with pytest.raises(DataError, match="example 4 of source 'a': the caption is empty"):
         make(ahead, a=Numbers("a", 4, UsageError("the caption is empty")))

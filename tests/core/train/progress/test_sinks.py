@@ -98,7 +98,7 @@ def test_a_sink_that_fails_is_left_out_and_the_run_goes_on(sunk: Any, tmp_path: 
     train(sunk("sink.mine.tears = 1"), tmp_path / "run", stages=["all"], reporter=listener, ahead=0)
     assert [what[0] for what in GIVEN] == ["open", "entry"]
     said = [message for message in listener.said if "sink 'mine' failed" in message]
-    assert said == ["sink 'mine' failed and is left out from here on: OSError: it tore"]
+    assert said == ["sink 'mine' failed and gets nothing from here on: OSError: it tore"]
     assert len(read_log(tmp_path / "run" / "log.jsonl")) == 3
 
 

@@ -81,7 +81,7 @@ def test_a_run_lists_counts_and_resumes(recipe: Recipe, tmp_path: Path, listener
     assert [line["index"] for line in found] == [2, 7, 12, 17, 22]
     assert [line["total"] for line in found] == [1, 2, 4, 5, 6]
     entries: list[Any] = read_log(tmp_path / "log.jsonl")
-    assert [entry["passed_over"] for entry in entries] == [{"faded": 2}, {}, {"faded": 3}]
+    assert [entry["skipped_samples"] for entry in entries] == [{"faded": 2}, {}, {"faded": 3}]
     assert listener.said[-1] == f"samples that could not be used, or not whole: 3 × faded; see {tmp_path}/skipped.jsonl"
 
 
