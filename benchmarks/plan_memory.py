@@ -24,7 +24,8 @@ from janiform import read_recipe
 from janiform.compose import compose
 from janiform.measure.gpus import gpu_named
 from janiform.model.build import build_model
-from janiform.planning.plan import Order, plan_training
+from janiform.planning.plan import plan_training
+from janiform.planning.stage_plan import PlanRequest
 from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.distributed.process_group import ProcessGroup, join_processes, mesh_of
 from janiform.train.loop.loop import train_steps
@@ -89,7 +90,7 @@ def main() -> None:
         measured = max(group.gather(steps_of(recipe, arguments.stage, arguments.steps, group)))
     if not group.main:
         return
-    (planned,) = plan_training(recipe, Order(gpu_named("cpu", tflops=1, memory=1), group.size)).stages
+    (planned,) = plan_training(recipe, PlanRequest(gpu_named("cpu", tflops=1, memory=1), group.size)).stages
     assert planned.memory is not None, planned.problem
     result = {
         "recipe": recipe.name,

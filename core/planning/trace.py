@@ -1,7 +1,7 @@
-"""The memory of a forward and backward pass, found with tensors that have a shape and no contents.
+"""The memory of a forward and backward pass, measured with tensors that have a shape and no values.
 
-The model runs as it would in training, in mixed precision and with blocks that are recomputed where the stage wants it;
-every storage that it makes is counted until it is given back, by what it is for.
+The model runs as in training, in mixed precision and with activation checkpointing where the stage has it; every
+storage that it allocates is counted until it is freed, by its purpose.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from ..sequence.batch import Batch
 from ..train.loop.blocks import prepare_blocks, recomputed
 
 KINDS = ("casts", "activations", "logits", "gradients")
-"""What a pass makes: copies of weights in bfloat16, what the backward pass needs again and what operations need for
-themselves, logits and their gradients, gradients of weights."""
+"""The storages of a pass: copies of weights in bfloat16; tensors that the backward pass needs, and temporary ones;
+logits and their gradients; gradients of weights."""
 
 
 @frozen
 class Trace:
-    """Bytes by kind when the most was in use: with the gradients of weights (``whole``), and without (``beside``)."""
+    """Bytes by kind at the peak: with the gradients of weights (``whole``), and without them (``beside``)."""
 
     whole: Mapping[str, int]
     beside: Mapping[str, int]
@@ -64,8 +64,8 @@ def trace(plan: Plan, stage: Stage, batch: Batch, trained: Iterable[str]) -> Tra
     with FakeTensorMode(allow_non_fake_inputs=True):
         _put_on_cpu(model)
         fake = batch.mapped(_fake)
-        known = [*model.parameters(), *model.buffers()]
-        live = _Live(known, vocabularies - {plan.hidden.width})
+        weights = [*model.parameters(), *model.buffers()]
+        live = _Live(weights, vocabularies - {plan.hidden.width})
         for parameter in model.parameters():
             if parameter.requires_grad:
                 hook = parameter.register_post_accumulate_grad_hook
@@ -85,7 +85,7 @@ def _fake(tensor: Tensor) -> Tensor:
 
 
 def _put_on_cpu(model: UnifiedModel) -> None:
-    """Give every parameter and buffer, of which there are only shapes, a device that mixed precision knows."""
+    """Replace parameters and buffers on the meta device by fake ones on the CPU, which autocast supports."""
     made: dict[int, Tensor] = {}
     for module in model.modules():
         for table in (module._parameters, module._buffers):
@@ -100,19 +100,19 @@ def _put_on_cpu(model: UnifiedModel) -> None:
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
-    """Counts the storages that operations make by kind, until they are given back."""
+    """Counts the storages that operations allocate, by kind, until they are freed."""
 
-    def __init__(self, known: Iterable[Tensor], vocabularies: set[int]) -> None:
+    def __init__(self, weights: Iterable[Tensor], vocabularies: set[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.whole: dict[str, int] = {}
         self.beside: dict[str, int] = {}
         self._now: Counter[str] = Counter()
         self._kinds: dict[int, tuple[str, int]] = {}
-        self._known = {tensor.untyped_storage()._cdata for tensor in known}
+        self._weights = {tensor.untyped_storage()._cdata for tensor in weights}
         self._vocabularies = vocabularies
 
     def is_gradient(self, parameter: Tensor) -> None:
-        """Told once the gradient of a parameter is complete: what holds it is no activation."""
+        """Called when the gradient of a parameter is complete: its storage is not an activation."""
         if parameter.grad is not None:
             key = parameter.grad.untyped_storage()._cdata
             if key in self._kinds:
@@ -126,19 +126,19 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own 
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        of_weight = func is torch.ops.aten._to_copy.default and self._is_known(args[0])
+        of_weight = func is torch.ops.aten._to_copy.default and self._is_weight(args[0])
         for value in tree_leaves(result):
             if isinstance(value, Tensor):
                 self._count(value, "casts" if of_weight else None)
         return result
 
-    def _is_known(self, tensor: Tensor) -> bool:
-        return tensor.untyped_storage()._cdata in self._known
+    def _is_weight(self, tensor: Tensor) -> bool:
+        return tensor.untyped_storage()._cdata in self._weights
 
     def _count(self, tensor: Tensor, kind: str | None) -> None:
         storage = tensor.untyped_storage()
         key = storage._cdata
-        if key in self._known or key in self._kinds:
+        if key in self._weights or key in self._kinds:
             return
         if kind is None:
             kind = "logits" if tensor.ndim and tensor.shape[-1] in self._vocabularies else "activations"

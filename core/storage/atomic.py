@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from ..errors import StorageError
 
-Writer = Callable[[Path], None]
+Writer = Callable[[Path], object]
 """Writes one file at the path that it is given."""
 
 PREFIX = ".writing-"

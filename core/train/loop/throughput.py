@@ -13,7 +13,7 @@ import torch
 from attrs import frozen
 
 from ...errors import JaniformError
-from ...measure.amounts import amounts_of
+from ...measure.content import content_of
 from ...measure.gpus import GPUS
 from ...measure.work import ForwardWork, Work, forward_work, training_work
 from ...model.lora import adapters_of, attach_alike
@@ -55,8 +55,8 @@ class Throughput:
         """The work of a batch, which is still on the CPU."""
         if not isinstance(batch, Batch):
             return BatchWork()
-        amounts = amounts_of(batch)
-        return BatchWork(amounts.tokens, amounts.positions, 0.0 if self.work is None else self.work.of(amounts))
+        content = content_of(batch)
+        return BatchWork(content.tokens, content.positions, 0.0 if self.work is None else self.work.of(content))
 
     def peak(self) -> float:
         """FLOPs per second of the device: of its data sheet, or as measured on a matrix product."""

@@ -80,7 +80,7 @@ class Log:
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Return the entries of a log as dicts with today's keys, an incomplete last line left out."""
-    entries = []
+    entries: list[dict[str, Any]] = []
     for line in path.read_text().splitlines():
         try:
             entry = json.loads(line)
