@@ -181,7 +181,7 @@ def _compared(
     surplus = [name for name in others if held is not None or names.covers(name)]
     surplus = [name for name in surplus if not names.why_unused(name) and names.repeated(name) not in files.tensors]
     if surplus:
-        problems.append(Problem(f"the files have tensors that the part does not have: {listed(surplus)}", path))
+        problems.append(Problem(f"the files have tensors that it has no place for: {listed(surplus)}", path))
     if problems:
         origin = Origin(str(files.files[0] if len(files.files) == 1 else files.files[0].parent))
         raise StorageError([attrs.evolve(problem, origin=origin) for problem in problems])
