@@ -1,6 +1,6 @@
-"""What training reads and where its figures go: sources and sinks; and the config of objectives.
+"""The contracts of sources and sinks, and of the configs of objectives.
 
-``objective.py`` has the base class of objectives, which needs torch.
+The base class of objectives, which needs torch, is in ``objective.py``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @frozen
 class Contents:
-    """What a source reads: how many samples, and its files in their order.
+    """The contents of a source: its number of samples, and its files in order.
 
-    ``files``: name, relative to where the data is -> its size, in ``unit``.
+    ``files``: name, relative to the data's folder -> size in ``unit``.
     """
 
     samples: int
@@ -30,11 +30,12 @@ class Contents:
 class Source(Protocol):
     """Kind ``source``: an endless or finite random-access stream of conversations; factory(config) -> Source.
 
-    ``example(index)`` is a pure function of the config and the index, so the position of a source is one integer.
-    It raises ``SampleError`` where that one example cannot be used: it is counted, and the next one taken instead. What
-    is wrong with the source as a whole is a ``JaniformError`` of the factory.
+    ``example(index)`` is a pure function of the config and the index, so the position of a source is one integer. It
+    raises ``SampleError`` where that one example cannot be used: it is counted, and the next one is used instead. For
+    problems of the whole source the factory raises a ``JaniformError``.
 
-    One that reads files may have ``contents() -> Contents``, which a run that is resumed compares: it opens no file.
+    A source that reads files may define ``contents() -> Contents``, which a resumed run compares; it must not open
+    files.
     """
 
     def example(self, index: int) -> Conversation: ...
@@ -49,20 +50,20 @@ class ObjectiveConfig(Protocol):
 
 
 class SinkConfig(Protocol):
-    """Kind ``sink``: where else the figures of a run go; factory(config, folder: Path, recipe: Recipe) -> Sink.
+    """Kind ``sink``: a further log of a run's figures; factory(config, folder: Path, recipe: Recipe) -> Sink.
 
     ``folder`` is the run's. The factory raises ``ComponentError`` where a package or a login is missing.
     """
 
 
 class Sink(Protocol):
-    """Gets what is logged while a run trains. Whatever a method raises ends the sink, never the run."""
+    """Receives what is logged while a run trains. An exception from a method ends the sink, never the run."""
 
     def entry(self, entry: Mapping[str, Any]) -> None:
-        """A line of the log, as it is written: losses by pathway, rates, and the step of the run as ``total``."""
+        """An entry of the log as it is written: losses by name, rates, and the step of the run as ``total``."""
 
     def samples(self, samples: Samples, stage: str, total: int) -> None:
-        """What the model made of a few examples after ``total`` steps of the run."""
+        """Samples of the model after ``total`` steps of the run."""
 
     def close(self) -> None:
-        """The run ends, or stops."""
+        """The run ends, or is stopped."""

@@ -97,7 +97,7 @@ def test_every_feature_learns_from_captions(tiny_model: UnifiedModel) -> None:
     objective = make("contrastive", tiny_model, width=16, heads=2, layers=1, decoder=1)
     pairs = objective.prepare(DRAWINGS, rng())
     features = objective.encoder(pairs.pixels).detach().requires_grad_()
-    objective.decoder.head(objective.decoder(pairs.ids, pairs.places, features)).logsumexp(-1).sum().backward()
+    objective.decoder.head(objective.decoder(pairs.ids, pairs.positions, features)).logsumexp(-1).sum().backward()
     assert features.grad is not None
     assert (features.grad.abs().sum(-1) > 0).all()
     losses, _ = objective.losses(pairs)
