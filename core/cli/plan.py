@@ -213,7 +213,7 @@ def _show_memory(stages: list[StagePlan], available: int, out: Console) -> None:
     executions = [stage.execution for stage in stages if stage.execution is not None]
     rows.add_row("sharded over", *[f"{one.shards} GPUs" if one.shards > 1 else "–" for one in executions])
     rows.add_row("micro-batch", *[f"{one.micro_batch} samples" for one in executions])
-    shown = {True: "all blocks", False: "–"}
+    shown: dict[object, str] = {True: "all blocks", False: "–"}
     rows.add_row("recomputed", *[shown.get(one.checkpointing, "some blocks") for one in executions])
     out.print(rows)
 

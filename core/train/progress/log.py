@@ -87,7 +87,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
         if isinstance(entry, dict):
-            entries.append({_RENAMED.get(key, key): value for key, value in entry.items()})
+            entries.append({_RENAMED.get(str(key), str(key)): value for key, value in entry.items()})
     return entries
 
 
