@@ -1,4 +1,4 @@
-"""Training packed against training padded: useful tokens a second on mixtures with the lengths of real data.
+"""Training packed against training padded: useful tokens per second on mixtures with the lengths of real data.
 
     python benchmarks/packed.py --samples 8 --steps 5 --out packed.json
 

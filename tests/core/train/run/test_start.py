@@ -231,7 +231,7 @@ def test_what_does_not_belong_together_is_named_by_both_ends(model_with: Any, tm
     )
     whole = refusal(model_with("backbone", "llama", **fitting), {".": str(tmp_path)})
     assert "is no model directory of a layout that is installed" in whole
-    assert "name the part that it holds" in whole
+    assert "name the part that it contains" in whole
     assert "there is no directory nowhere" in refusal(model_with("backbone", "llama", **fitting), {"text": "nowhere"})
 
 
