@@ -59,6 +59,7 @@ def steps(
     """
     split = {"processes": group.size, "micro_batch": micro_batch}
     count = micro_batches(batch, **split)
+    divided = count > 1 or group.size > 1
     own = (part for spec in specs for part in split_step(spec, rank=group.rank, **split))
     with contextlib.closing(batches(builder, own, ahead=ahead, pin=pin, workers=workers)) as ready:
         while True:
@@ -67,10 +68,8 @@ def steps(
 
             def prepare(prepared: list[PreparedBatch] = prepared) -> tuple[dict[str, int], list[SkippedSample]]:
                 prepared.extend(islice(ready, count))
-                counts: list[Mapping[str, int]] = []
-                if count > 1 or group.size > 1:
-                    counts = [builder.objective.counts(part.batch) for part in prepared]
-                return add_counts(counts), [sample for part in prepared for sample in part.skipped]
+                counts = add_counts(builder.objective.counts(part.batch) for part in prepared) if divided else {}
+                return counts, [sample for part in prepared for sample in part.skipped]
 
             results = group.run_everywhere(prepare)
             if not prepared:
@@ -79,7 +78,7 @@ def steps(
                 number=prepared[0].spec.step,
                 batches=[part.batch for part in prepared],
                 specs=tuple(part.spec for part in prepared),
-                counts=add_counts(counts for counts, _ in results) if count > 1 or group.size > 1 else None,
+                counts=add_counts(counts for counts, _ in results) if divided else None,
                 positions=prepared[0].spec.positions,
                 skipped=[sample for _, samples in results for sample in samples],
                 waited=time.perf_counter() - began,
