@@ -91,7 +91,7 @@ def test_a_run_over_all_sources(tmp_path: Path) -> None:
     skipped = [line for line in found if not line["kept"]]
     assert {line["kind"] for line in skipped} == {"missing picture"}
     assert len(skipped) == 4, "half of the eight conversations, each in its own turn"
-    assert all("chat.jsonl:" in line["said"] and "there is no file" in line["said"] for line in skipped)
+    assert all("chat.jsonl:" in line["reason"] and "there is no file" in line["reason"] for line in skipped)
     assert {line["kind"] for line in found if line["kept"]} == {"cut"}
     entries = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert sum(entry["skipped_samples"].get("missing picture", 0) for entry in entries) == 4
