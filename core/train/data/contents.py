@@ -75,7 +75,7 @@ def _differences(before: Contents, now: Contents) -> list[str]:
         differences.append(f"has new files: {_some(new)}")
     if changed:
         sizes = [f"{name} ({before.files[name]} {now.unit} before, {now.files[name]} now)" for name in changed]
-        differences.append(f"has changed files: {_some(sizes)}")
+        differences.append(f"has changed {_some(sizes)}")
     return differences
 
 

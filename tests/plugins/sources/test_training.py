@@ -118,7 +118,7 @@ def refuses_other_data(out: Path, data: Path) -> None:
     web.write_text(text)
     extra.unlink()
     first, *others = map(str, caught.value.problems)
-    assert "cannot go on: where it is in its data means nothing in other data (put back what was there" in first
+    assert "cannot be resumed: its positions in its data do not apply to other data (restore the data" in first
     assert others == [
         "source.web: had 3 samples when the run began, and has 4; 2 samples of it were taken",
         f"source.web: has changed web.jsonl ({len(text)} bytes before, {len(text) + 17} now); 2 samples of it were "

@@ -59,7 +59,7 @@ def test_positions_that_mean_nothing_are_refused_once_samples_were_taken(
     ("now", "said"),
     [
         (BEFORE, []),
-        (Contents(7, {"a.tar": 10, "b.tar": 25}), ["has changed files: b.tar (20 bytes before, 25 now)"]),
+        (Contents(7, {"a.tar": 10, "b.tar": 25}), ["has changed b.tar (20 bytes before, 25 now)"]),
         (Contents(7, {"x.tar": 10, "y.tar": 20}), ["no longer has a.tar, b.tar", "has new files: x.tar, y.tar"]),
     ],
 )
