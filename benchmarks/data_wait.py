@@ -29,18 +29,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from janiform import CropToSquare, registry
-from janiform.train.data.batches import Kitchen, batches, tickets
+from janiform import CropToSquare, Objective, registry
+from janiform.train.data.batches import batches
+from janiform.train.data.builder import BatchBuilder
 from janiform.train.data.mixture import Mixture
+from janiform.train.data.specs import batch_specs
 from PIL import Image
 
 BATCH = 8
 
 
-class Drawing:
-    """An objective's preparation of pictures, without text; or only the time that it takes."""
+class Drawing(Objective):
+    """Prepares pictures, without text; or only takes the time."""
 
     def __init__(self, idle: float) -> None:
+        super().__init__()
         self.transform = CropToSquare(384)
         self.idle = idle
 
@@ -49,6 +52,9 @@ class Drawing:
             time.sleep(self.idle)
             return torch.zeros(1)
         return torch.stack([self.transform(example.turns[1].content[0].picture) for example in examples])
+
+    def losses(self, batch: Any) -> Any:
+        raise AssertionError("nothing is trained")
 
 
 class Nothing:
@@ -73,10 +79,10 @@ def write_shard(path: Path, count: int) -> None:
                 tar.addfile(member, io.BytesIO(data))
 
 
-def waits(kitchen: Kitchen, steps: int, seconds: float, workers: int) -> float:
-    """The share of the time, after the first batch, that steps of this length waited."""
-    orders = tickets(Mixture({"pictures": 1}), BATCH, range(steps), {}, {})
-    ready = batches(kitchen, orders, workers=workers)
+def waits(builder: BatchBuilder, steps: int, seconds: float, workers: int) -> float:
+    """The share of the time, after the first batch, that steps of so many seconds stood still."""
+    specs = batch_specs(Mixture({"pictures": 1}), BATCH, range(steps), {}, {})
+    ready = batches(builder, specs, workers=workers)
     next(ready)
     waited, began = 0.0, time.perf_counter()
     time.sleep(seconds)
@@ -101,21 +107,21 @@ def main() -> None:
         source = component.load()(component.config(files=(str(path),)))
         if arguments.idle:
             source = Nothing()
-        kitchen = Kitchen.of({"pictures": source}, Drawing(arguments.idle), (0,))
+        builder = BatchBuilder({"pictures": source}, Drawing(arguments.idle), (0,))
         spent = []
-        for ticket in tickets(Mixture({"pictures": 1}), BATCH, range(5), {}, {}):
+        for spec in batch_specs(Mixture({"pictures": 1}), BATCH, range(5), {}, {}):
             began = time.perf_counter()
-            kitchen[ticket]
+            builder[spec]
             spent.append(time.perf_counter() - began)
         batch = statistics.median(spent)
         results = {
             f"{workers} worker{'s' * (workers > 1)}": {
-                f"{share} × batch": round(waits(kitchen, arguments.steps, batch * share, workers), 3)
+                f"{share} × batch": round(waits(builder, arguments.steps, batch * share, workers), 3)
                 for share in (0.6, 1.0, 1.5)
             }
             for workers in (1, 2)
         }
-        instant = Kitchen.of({"pictures": Nothing()}, Drawing(1e-4), (0,))
+        instant = BatchBuilder({"pictures": Nothing()}, Drawing(1e-4), (0,))
         results["ready long before"] = {"1.5 × batch": round(waits(instant, arguments.steps, batch * 1.5, 1), 3)}
     print(json.dumps({"seconds a batch": round(batch, 4), "cores": os.cpu_count(), "waited": results}, indent=2))
 

@@ -26,10 +26,11 @@ from janiform import read_recipe
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.loop.loop import Loading, train_steps
 from janiform.train.loop.precision import arithmetic
 from janiform.train.loop.stage import StageRun
 from janiform.train.loop.throughput import memory_peak, peak_flops
-from janiform.train.progress.log import Entry
+from janiform.train.progress.log import LogEntry
 from packed import WORDS, Samples
 from packing import MIXTURES
 
@@ -37,11 +38,9 @@ from packing import MIXTURES
 def measure(run: StageRun, sources: dict[str, Samples], options: argparse.Namespace) -> dict[str, Any]:
     """Some steps of a stage, from where it stands."""
     until = run.position.step + options.warmup + options.steps
-    loop = run.steps(
-        sources, until=until, ahead=2 * options.workers, seconds=time.perf_counter, workers=options.workers
-    )
+    loop = train_steps(run, sources, until, loading=Loading(2 * options.workers, options.workers))
     seconds: list[float] = []
-    entries: list[Entry] = []
+    entries: list[LogEntry] = []
     with closing(loop):
         while run.position.step < until:
             began = time.perf_counter()
@@ -51,8 +50,8 @@ def measure(run: StageRun, sources: dict[str, Samples], options: argparse.Namesp
             entries.append(entry)
     seconds, entries = seconds[options.warmup :], entries[options.warmup :]
     return {
-        "seconds_a_step": round(statistics.median(seconds), 3),
-        "tokens_a_second": round(sum(entry.tokens or 0 for entry in entries) / sum(seconds)),
+        "seconds_per_step": round(statistics.median(seconds), 3),
+        "tokens_per_second": round(sum(entry.tokens or 0 for entry in entries) / sum(seconds)),
         "full": round(statistics.fmean(entry.packing or 0 for entry in entries), 3),
         "data_wait": round(statistics.fmean(entry.data_wait for entry in entries), 3),
         "mfu": round(statistics.median(entry.mfu or 0 for entry in entries), 3),

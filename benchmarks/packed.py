@@ -27,6 +27,7 @@ from janiform import Conversation, read_recipe
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
 from numpy.typing import NDArray
 from packing import KINDS, LENGTH, MIXTURES
@@ -91,7 +92,7 @@ def stage_run(recipe: Any, mixture: dict[str, float], samples: int, packed: int,
         stage, mixture=mixture, batch=samples, muon=(), log_every=1, objective=evolve(stage.objective, config=config)
     )
     run = StageRun(stage, model, Position(stage.name), (0, 0))
-    return run.steps(sources, until=stage.steps, ahead=0, seconds=time.perf_counter)
+    return train_steps(run, sources, stage.steps)
 
 
 def measure(recipe: Any, mixture: dict[str, float], options: argparse.Namespace, side: int) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def measure(recipe: Any, mixture: dict[str, float], options: argparse.Namespace,
         assert len(tokens) == 1, "both learn from the same tokens"
     ratios = [one / other for one, other in zip(speeds["packed"], speeds["padded"], strict=True)]
     return {
-        "useful_tokens_a_second": {name: round(statistics.median(values)) for name, values in speeds.items()},
+        "useful_tokens_per_second": {name: round(statistics.median(values)) for name, values in speeds.items()},
         "full": {name: round(statistics.fmean(values), 3) for name, values in full.items()},
         "of_all_steps": round(seconds["padded"] / seconds["packed"], 2),
         "median": round(statistics.median(ratios), 2),

@@ -15,7 +15,6 @@ import argparse
 import ctypes
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,11 @@ from janiform import read_recipe
 from janiform.compose import compose
 from janiform.measure.gpus import gpu_named
 from janiform.model.build import build_model
-from janiform.planning.plan import Order, plan_training
+from janiform.planning.plan import plan_training
+from janiform.planning.stage_plan import PlanRequest
 from janiform.train.checkpoints.checkpoint import Position
-from janiform.train.distributed.process_group import World, joined, mesh_of
+from janiform.train.distributed.process_group import ProcessGroup, join_processes, mesh_of
+from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
 from torch import nn
 from torch.distributed.fsdp import fully_shard
@@ -53,22 +54,21 @@ def warm_up(mesh: Any) -> None:
     optimizer.step()
 
 
-def steps_of(recipe: Any, name: str, steps: int, world: World) -> int:
+def steps_of(recipe: Any, name: str, steps: int, group: ProcessGroup) -> int:
     """Train some steps of a stage; gives by how much the resident size grew at most."""
     stage = recipe.stages[name]
     sources = {one: recipe.sources[one].component.load()(recipe.sources[one].config) for one in stage.sources}
     texts = [turn.text for one in sources.values() for i in range(20) for turn in one.example(i).turns if turn.text]
-    mesh = mesh_of(world, recipe.training, torch.device("cpu"))
+    mesh = mesh_of(group, recipe.training, torch.device("cpu"))
     warm_up(mesh)
     before = resident("VmRSS")
     torch.manual_seed(0)
     model = build_model(compose(recipe))
     model.processor.fit(texts)
-    run = StageRun(stage, model, Position(name), (0, 0), world, mesh)
+    run = StageRun(stage, model, Position(name), (0, 0), group, mesh)
     del model
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
-    loop = run.steps(sources, until=steps, ahead=0, seconds=time.perf_counter)
-    for _ in loop:
+    for _ in train_steps(run, sources, steps):
         pass
     return resident("VmHWM") - before
 
@@ -86,16 +86,16 @@ def main() -> None:
     recipe = read_recipe(arguments.recipe, arguments.overrides)
     recipe = evolve(recipe, stages={arguments.stage: recipe.stages[arguments.stage]})
     recipe = evolve(recipe, training=evolve(recipe.training, stages=(arguments.stage,)))
-    with joined("cpu") as (world, _):
-        measured = max(world.gather(steps_of(recipe, arguments.stage, arguments.steps, world)))
-    if not world.main:
+    with join_processes("cpu") as (group, _):
+        measured = max(group.gather(steps_of(recipe, arguments.stage, arguments.steps, group)))
+    if not group.main:
         return
-    (planned,) = plan_training(recipe, Order(gpu_named("cpu", tflops=1, memory=1), world.size)).stages
+    (planned,) = plan_training(recipe, PlanRequest(gpu_named("cpu", tflops=1, memory=1), group.size)).stages
     assert planned.memory is not None, planned.problem
     result = {
         "recipe": recipe.name,
         "stage": arguments.stage,
-        "processes": world.size,
+        "processes": group.size,
         "parallel": recipe.training.parallel,
         "planned": {**planned.memory.as_dict(), "total": planned.memory.total},
         "measured": measured,

@@ -24,7 +24,9 @@ from janiform import read_recipe
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.train.checkpoints.checkpoint import Position
-from janiform.train.data.batches import Kitchen, tickets
+from janiform.train.data.builder import BatchBuilder
+from janiform.train.data.specs import batch_specs
+from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
 from torch import nn
 
@@ -33,11 +35,11 @@ def bare(run: StageRun, sources: dict[str, Any]) -> Iterator[None]:
     """The shortest loop that trains: batch, forward, backward, clip, update."""
     parameters = list(run.trained.values())
     optimizer = torch.optim.AdamW(parameters, lr=run.stage.learning_rate, betas=run.stage.betas, fused=True)
-    kitchen = Kitchen.of(sources, run.objective, run.entropy)
-    for ticket in tickets(run.mixture, run.stage.batch, range(run.stage.steps), {}, {}):
-        batch = kitchen[ticket].batch
+    builder = BatchBuilder(sources, run.objective, run.entropy)
+    for spec in batch_specs(run.mixture, run.stage.batch, range(run.stage.steps), {}, {}):
+        batch = builder[spec].batch
         with torch.autocast("cpu", torch.bfloat16, enabled=run.stage.precision == "bfloat16"):
-            losses, _ = run.objective.losses(batch)  # type: ignore[union-attr, operator]
+            losses, _ = run.objective.losses(batch)
             loss = torch.stack([loss.mean for loss in losses.values()]).sum()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, run.stage.clip)
@@ -70,7 +72,7 @@ def main() -> None:
     other, _ = stage_run(recipe, arguments.stage)
     loops = {
         "bare": bare(other, sources),
-        "engine": run.steps(sources, until=run.stage.steps, ahead=0, seconds=time.perf_counter),
+        "engine": train_steps(run, sources, run.stage.steps),
     }
     spent: dict[str, list[float]] = {name: [] for name in loops}
     for step in range(arguments.steps + 1):
@@ -89,7 +91,7 @@ def main() -> None:
                 "parameters": sum(parameter.numel() for parameter in run.trained.values()),
                 "samples": run.stage.batch,
                 "hardware": hardware.cpu(),
-                "seconds_a_step": medians,
+                "seconds_per_step": medians,
                 "overhead": round(statistics.median(ratios) - 1, 4),
                 "lowest": round(min(ratios) - 1, 4),
                 "highest": round(max(ratios) - 1, 4),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .contracts import Tokenizer as Tokenizer
     from .contracts.kernels import AttentionRequest as AttentionRequest
     from .contracts.kernels import KernelSupport as KernelSupport
+    from .contracts.objective import Objective as Objective
     from .contracts.showcase import Answered as Answered
     from .contracts.showcase import Drawn as Drawn
     from .contracts.showcase import Samples as Samples
@@ -137,6 +138,7 @@ _PUBLIC = {
     "Mask": "sequence.mask",
     "MemoryPlan": "inference.memory",
     "Model": "inference.api",
+    "Objective": "contracts.objective",
     "Origin": "errors",
     "PadToSquare": "pictures.transforms",
     "PathwayShape": "compose.plan",

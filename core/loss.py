@@ -1,4 +1,4 @@
-"""A loss as a sum and a count, so that batches of any split add up exactly."""
+"""A loss as a sum and a count, so that losses of any split of a batch add up exactly."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class Loss:
 
     @property
     def mean(self) -> Tensor:
-        """The loss per prediction; zero where nothing was predicted."""
+        """The loss per prediction; zero where there are none."""
         return self.total / self.count.clamp(min=1)
 
 
 CHUNK = 1 << 26
-"""Logits that are held at once: 256 MiB in float32, where all of a pack's can be gigabytes."""
+"""Logits in memory at once: 256 MiB in float32, where those of a packed batch can be gigabytes."""
 
 
 def summed_cross_entropy(
     logits: Callable[[Tensor], Tensor], states: Tensor, targets: Tensor, vocabulary: int
 ) -> Tensor:
-    """The sum of cross-entropies, in nats and float32 at least, of targets int64 [R] given states [R, H]; a scalar.
+    """The sum of cross-entropies, in nats and at least float32, of targets int64 [R] given states [R, H]; a scalar.
 
-    Where R × V logits would be many, they are computed some rows at a time, and again in the backward pass: a third
-    more work for this matrix, and never all of them in memory.
+    Many R × V logits are computed some rows at a time, and again in the backward pass: a third more work for this
+    matrix, and never all of them in memory.
 
     Args:
         logits: states [r, H] to logits [r, V].
@@ -63,5 +63,5 @@ def _summed(logits: Callable[[Tensor], Tensor], states: Tensor, targets: Tensor)
     import torch
     from torch.nn.functional import cross_entropy
 
-    found = logits(states)
-    return cross_entropy(found.to(torch.promote_types(found.dtype, torch.float32)), targets, reduction="sum")
+    values = logits(states)
+    return cross_entropy(values.to(torch.promote_types(values.dtype, torch.float32)), targets, reduction="sum")

@@ -13,22 +13,34 @@ from .output import console, json_option, print_json, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..planning.plan import StagePlan, TrainingPlan, Way
+    from ..planning.plan import TrainingPlan
+    from ..planning.samples import Sample
+    from ..planning.stage_plan import Execution, StagePlan
 
 
 @click.command()
 @click.argument("recipe")
-@click.option("--gpus", type=click.IntRange(1), default=8, show_default=True, help="How many, on all machines.")
-@click.option("--gpu", default="a100-80g", show_default=True, metavar="NAME", help="Which: a100-40g, h100, h200, …")
+@click.option("--gpus", type=click.IntRange(1), default=8, show_default=True, help="Number of GPUs, on all machines.")
+@click.option("--gpu", default="a100-80g", show_default=True, metavar="NAME", help="Kind of GPU: a100-40g, h100, …")
 @click.option(
-    "--mfu", type=click.FloatRange(0.001, 1), default=0.4, show_default=True, help="Share of their arithmetic."
+    "--mfu",
+    type=click.FloatRange(0.001, 1),
+    default=0.4,
+    show_default=True,
+    help="Fraction of the GPUs' arithmetic that is used.",
 )
-@click.option("--days", type=click.FloatRange(min=0.001), help="How long it took, or may take: says the MFU of that.")
-@click.option("--stages", metavar="A,B", help="Only these stages.")
-@click.option("--length", "lengths", multiple=True, metavar="SOURCE=N", help="Positions of a sample of a source.")
-@click.option("--tflops", type=click.FloatRange(min=0.001), help="Of a GPU in bfloat16, instead of the table's.")
-@click.option("--memory", type=click.FloatRange(min=0.001), help="Of a GPU in GiB, instead of the table's.")
-@click.option("--node", type=click.IntRange(1), help="GPUs of a machine, instead of 8.")
+@click.option("--days", type=click.FloatRange(min=0.001), help="Report the MFU at which training takes this many days.")
+@click.option("--stages", metavar="A,B", help="Plan only these stages.")
+@click.option(
+    "--length",
+    "lengths",
+    multiple=True,
+    metavar="SOURCE=N",
+    help="Positions of a source's samples; measured or assumed by default; may be repeated.",
+)
+@click.option("--tflops", type=click.FloatRange(min=0.001), help="TFLOP/s of a GPU in bfloat16; overrides the table's.")
+@click.option("--memory", type=click.FloatRange(min=0.001), help="Memory of a GPU in GiB; overrides the table's.")
+@click.option("--node", type=click.IntRange(1), help="GPUs per machine; 8 by default.")
 @overrides_option
 @json_option
 def command(
@@ -45,141 +57,149 @@ def command(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Memory, communication, speed and days of every training stage of RECIPE, a recipe's name or file.
+    """Plan memory, communication, speed and days of every training stage of RECIPE, a recipe's name or file.
 
-    Nothing is trained and no weight is made. Exits with 1 where a stage does not fit, and says what would.
+    Nothing is trained and no weights are made. Exits with 1 where a stage does not fit, and shows what would.
     """
     from ..measure.gpus import gpu_named
-    from ..planning.plan import Order, plan_training
+    from ..planning.plan import plan_training
+    from ..planning.stage_plan import PlanRequest
     from ..recipe import read_recipe
 
     chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
-    order = Order(gpu_named(gpu, tflops=tflops, memory=memory, node=node), gpus, mfu, dict(map(_length, lengths)))
-    found = plan_training(read_recipe(recipe, overrides), order, chosen)
+    kind = gpu_named(gpu, tflops=tflops, memory=memory, node=node)
+    request = PlanRequest(kind, gpus, mfu, dict(map(_length, lengths)))
+    plan = plan_training(read_recipe(recipe, overrides), request, chosen)
     if as_json:
-        print_json(_plain(found, days))
+        print_json(_as_json(plan, days))
     else:
-        _show(found, days, console())
-    return 0 if found.fits else 1
+        _show(plan, days, console())
+    return 0 if plan.fits else 1
 
 
 def _length(text: str) -> tuple[str, int]:
     name, equals, number = text.partition("=")
     if not equals or not number.strip().isdecimal() or int(number) < 1:
-        raise UsageError(Problem(f"--length {text} says no length", hint="write SOURCE=N, such as draw=650"))
+        raise UsageError(Problem(f"--length {text} is not a length", hint="write SOURCE=N, such as draw=650"))
     return name.strip(), int(number)
 
 
-def _plain(found: TrainingPlan, days: float | None) -> dict[str, Any]:
-    gpu, order = found.order.gpu, found.order
+def _as_json(plan: TrainingPlan, days: float | None) -> dict[str, Any]:
+    gpu, request = plan.request.gpu, plan.request
     return {
-        "recipe": found.recipe,
+        "recipe": plan.recipe,
         "gpu": {"name": gpu.name, "tflops": gpu.tflops, "memory": gpu.memory, "node": gpu.node},
-        "gpus": order.gpus,
-        "mfu": order.mfu,
-        "memory_for_training": found.room,
-        "fits": found.fits,
-        "stages": [_plain_stage(stage, found.room) for stage in found.stages],
-        "days": found.days,
-        "gpu_hours": found.gpu_hours,
-        **({} if days is None else {"mfu_of_days": {"days": days, "mfu": found.mfu_of(days)}}),
+        "gpus": request.gpus,
+        "mfu": request.mfu,
+        "memory_for_training": plan.available,
+        "fits": plan.fits,
+        "stages": [_stage_as_json(stage, plan.available) for stage in plan.stages],
+        "days": plan.days,
+        "gpu_hours": plan.gpu_hours,
+        **({} if days is None else {"mfu_of_days": {"days": days, "mfu": plan.mfu_of(days)}}),
         "samples": {
             name: {
-                "words": sample.words,
-                "predicted_words": sample.learned,
+                "text_tokens": sample.text,
+                "predicted_text_tokens": sample.predicted,
                 "pictures": dict(sample.pictures),
-                "known": sample.said,
+                "basis": sample.basis,
             }
-            for name, sample in found.samples.items()
+            for name, sample in plan.samples.items()
         },
     }
 
 
-def _plain_stage(stage: StagePlan, room: int) -> dict[str, Any]:
-    if stage.memory is None or stage.way is None or stage.traffic is None:
+def _stage_as_json(stage: StagePlan, available: int) -> dict[str, Any]:
+    if stage.memory is None or stage.execution is None or stage.traffic is None:
         return {"name": stage.name, "steps": stage.steps, "problem": stage.problem}
     return {
         "name": stage.name,
         "steps": stage.steps,
-        "samples_a_step": stage.samples,
-        "tokens_a_step": stage.tokens,
-        "flops_a_step": stage.flops,
+        "samples_per_step": stage.samples,
+        "tokens_per_step": stage.tokens,
+        "flops_per_step": stage.flops,
         "trained_parameters": stage.trained,
-        **_plain_way(stage.way),
+        **_execution_as_json(stage.execution),
         "memory": {**stage.memory.as_dict(), "total": stage.memory.total},
-        "fits": stage.memory.total <= room,
+        "fits": stage.memory.total <= available,
         "would_fit": [
-            {"set": list(way.changes), **_plain_way(way), "total": memory.total, "fits": memory.total <= room}
-            for way, memory in stage.others
+            {
+                "set": list(other.changes),
+                **_execution_as_json(other),
+                "total": memory.total,
+                "fits": memory.total <= available,
+            }
+            for other, memory in stage.alternatives
         ],
-        "sent_a_step": {
+        "sent_per_step": {
             "weights_gathered": stage.traffic.gathered,
             "gradients_scattered": stage.traffic.scattered,
             "gradients_reduced": stage.traffic.reduced,
             "seconds": stage.traffic.seconds,
         },
-        "seconds_a_step": stage.seconds,
-        "tokens_a_second": stage.tokens / stage.seconds,
+        "seconds_per_step": stage.seconds,
+        "tokens_per_second": stage.tokens / stage.seconds,
         "days": stage.days,
     }
 
 
-def _plain_way(way: Way) -> dict[str, Any]:
+def _execution_as_json(execution: Execution) -> dict[str, Any]:
+    checkpointing = execution.checkpointing
     return {
-        "parallel": way.parallel,
-        "shards": way.shards,
-        "micro_batch": way.micro_batch,
-        "checkpointing": list(way.checkpointing) if isinstance(way.checkpointing, tuple) else way.checkpointing,
+        "parallel": execution.parallel,
+        "shards": execution.shards,
+        "micro_batch": execution.micro_batch,
+        "checkpointing": list(checkpointing) if isinstance(checkpointing, tuple) else checkpointing,
     }
 
 
-def _show(found: TrainingPlan, days: float | None, out: Console) -> None:
+def _show(plan: TrainingPlan, days: float | None, out: Console) -> None:
     from rich.text import Text
 
     from ..units import size
 
-    order, gpu = found.order, found.order.gpu
+    request, gpu = plan.request, plan.request.gpu
     out.print(
         Text.assemble(
-            (found.recipe, "bold"),
-            f" on {order.gpus} × {gpu.name}, {gpu.tflops:g} TFLOP/s and {size(gpu.memory)} each, "
-            f"of which {size(found.room)} can be used",
+            (plan.recipe, "bold"),
+            f" on {request.gpus} × {gpu.name}, {gpu.tflops:g} TFLOP/s and {size(gpu.memory)} each, "
+            f"of which {size(plan.available)} are available",
         )
     )
-    planned = [stage for stage in found.stages if stage.memory is not None]
+    planned = [stage for stage in plan.stages if stage.memory is not None]
     if planned:
-        _show_memory(planned, found.room, out)
+        _show_memory(planned, plan.available, out)
         _show_time(planned, out)
-    for stage in found.stages:
+    for stage in plan.stages:
         if stage.problem:
             out.print(Text.assemble((stage.name, "cyan"), (f": {stage.problem}", "yellow")))
-        elif stage.others:
-            _show_others(stage, found.room, out)
+        elif stage.alternatives:
+            _show_alternatives(stage, plan.available, out)
     if planned:
         out.print(
             Text.assemble(
-                (f"{found.days:.1f} days", "bold"), f", {found.gpu_hours:,.0f} GPU-hours at an MFU of {order.mfu:.0%}"
+                (f"{plan.days:.1f} days", "bold"), f", {plan.gpu_hours:,.0f} GPU-hours at an MFU of {request.mfu:.0%}"
             )
         )
     if days is not None and planned:
-        out.print(f"{days:g} days would be an MFU of {found.mfu_of(days):.1%}")
-    known = "; ".join(f"{name} {_sample(sample)}" for name, sample in found.samples.items())
-    out.print(f"Samples: {known}", style="dim", soft_wrap=True)
+        out.print(f"{days:g} days would be an MFU of {plan.mfu_of(days):.1%}")
+    samples = "; ".join(f"{name} {_sample(sample)}" for name, sample in plan.samples.items())
+    out.print(f"Samples: {samples}", style="dim", soft_wrap=True)
 
 
-def _sample(sample: Any) -> str:
+def _sample(sample: Sample) -> str:
     pictures = ", ".join(f"{count:g} × {name}" for name, count in sample.pictures.items())
     return (
-        f"{sample.words:.0f} tokens of text{' and ' + pictures if pictures else ''} ({sample.said.partition(',')[0]})"
+        f"{sample.text:.0f} tokens of text{' and ' + pictures if pictures else ''} ({sample.basis.partition(',')[0]})"
     )
 
 
-def _show_memory(stages: list[StagePlan], room: int, out: Console) -> None:
+def _show_memory(stages: list[StagePlan], available: int, out: Console) -> None:
     from rich.text import Text
 
     from ..units import size
 
-    rows = table("On one GPU", *[stage.name for stage in stages], title="Memory")
+    rows = table("Per GPU", *[stage.name for stage in stages], title="Memory")
     for column in rows.columns[1:]:
         column.justify = "right"
     kinds = [stage.memory.as_dict() for stage in stages if stage.memory is not None]
@@ -187,15 +207,14 @@ def _show_memory(stages: list[StagePlan], room: int, out: Console) -> None:
         rows.add_row(_KINDS[kind], *[size(of[kind]) for of in kinds])
     totals = [sum(of.values()) for of in kinds]
     rows.add_row(
-        Text("together", style="bold"),
-        *[Text(size(total), style="bold green" if total <= room else "bold red") for total in totals],
+        Text("total", style="bold"),
+        *[Text(size(total), style="bold green" if total <= available else "bold red") for total in totals],
     )
-    ways = [stage.way for stage in stages if stage.way is not None]
-    rows.add_row("divided among", *[f"{way.shards} GPUs" if way.shards > 1 else "–" for way in ways])
-    rows.add_row("micro-batch", *[f"{way.micro_batch} samples" for way in ways])
-    rows.add_row(
-        "recomputed", *["all blocks" if w.checkpointing is True else "some" if w.checkpointing else "–" for w in ways]
-    )
+    executions = [stage.execution for stage in stages if stage.execution is not None]
+    rows.add_row("sharded over", *[f"{one.shards} GPUs" if one.shards > 1 else "–" for one in executions])
+    rows.add_row("micro-batch", *[f"{one.micro_batch} samples" for one in executions])
+    shown: dict[object, str] = {True: "all blocks", False: "–"}
+    rows.add_row("recomputed", *[shown.get(one.checkpointing, "some blocks") for one in executions])
     out.print(rows)
 
 
@@ -213,7 +232,7 @@ _KINDS = {
 def _show_time(stages: list[StagePlan], out: Console) -> None:
     from ..units import count, duration, size
 
-    rows = table("Stage", "Steps", "Tokens a step", "Tokens/s", "A step", "Sends a step", "Days", title="Time")
+    rows = table("Stage", "Steps", "Tokens/step", "Tokens/s", "Step", "Sent/step", "Days", title="Time")
     rows.columns[0].no_wrap = True
     for column in rows.columns[1:]:
         column.justify = "right"
@@ -233,17 +252,18 @@ def _show_time(stages: list[StagePlan], out: Console) -> None:
     out.print(rows)
 
 
-def _show_others(stage: StagePlan, room: int, out: Console) -> None:
+def _show_alternatives(stage: StagePlan, available: int, out: Console) -> None:
     from rich.text import Text
 
     from ..units import size
 
     assert stage.memory is not None
-    fits = stage.others[0][1].total <= room
-    said = f" does not fit: {size(stage.memory.total)} of {size(room)}. " + ("What would:" if fits else "The least:")
-    out.print(Text.assemble((stage.name, "cyan"), (said, "red")))
-    for way, memory in stage.others:
-        changes = " ".join(f"--set '{change}'" for change in way.changes)
+    fits = stage.alternatives[0][1].total <= available
+    message = f" does not fit: it needs {size(stage.memory.total)} of {size(available)}. "
+    message += "These settings fit:" if fits else "The least that it can need:"
+    out.print(Text.assemble((stage.name, "cyan"), (message, "red")))
+    for execution, memory in stage.alternatives:
+        changes = " ".join(f"--set '{change}'" for change in execution.changes)
         out.print(Text.assemble("  ", (changes, "bold"), f"  {size(memory.total)}"), soft_wrap=True)
     if not fits:
-        out.print("  Nor does that: take GPUs with more memory, or more of them.")
+        out.print("  This does not fit either: use GPUs with more memory, or more GPUs.")

@@ -1,4 +1,4 @@
-"""``janiform train``: a recipe to a model, stage after stage."""
+"""``janiform train``: train a recipe to a model, stage by stage."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from ..errors import JaniformError, UsageError
 
 
 def _starting(given: str) -> str:
-    """The override that an option ``--start`` stands for."""
-    import json
-
+    """The override that an option ``--start`` means."""
     part, equals, folder = given.partition("=")
     if not equals or "/" in part:
         part, folder = ".", given
@@ -25,34 +23,45 @@ def _starting(given: str) -> str:
 @click.command()
 @click.argument("recipe")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The run's folder, new or empty."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder of the run; new or empty, except with --resume.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in DIR from its newest checkpoint.")
+@click.option("--resume", is_flag=True, help="Resume the run in DIR from its newest checkpoint.")
 @click.option(
     "--set",
     "overrides",
     metavar="KEY=VALUE",
     multiple=True,
-    help="Change the recipe by a line of TOML: 'stage.text.steps=100'; may be repeated.",
+    help="Override a setting of the recipe, as a line of TOML: 'stage.text.steps=100'; may be repeated.",
 )
 @click.option(
     "--sink",
     "sinks",
     metavar="NAME",
     multiple=True,
-    help="Send the figures to this sink as well, tensorboard or wandb; may be repeated.",
+    help="Log to this sink as well: tensorboard, wandb, …; may be repeated.",
 )
 @click.option(
     "--start",
     metavar="[PART=]DIR",
     multiple=True,
-    help="Begin with the weights in DIR: of all parts, or 'understanding.encoder=DIR' of one; may be repeated.",
+    help="Start from the weights in DIR: of all parts, or of one as 'understanding.encoder=DIR'; may be repeated.",
 )
-@click.option("--stages", metavar="A,B", help="Only these stages, in the recipe's order.")
-@click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
-@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Processes that prepare batches ahead.")
-@click.option("--attention", metavar="NAME", help="The kernel that computes attention, or auto; the recipe's.")
-@click.option("--device", metavar="NAME", help="Where to train: cpu, cuda, cuda:1, … A GPU where there is one.")
+@click.option("--stages", metavar="A,B", help="Train only these stages, in the recipe's order.")
+@click.option("--seed", type=click.IntRange(min=0), help="Random seed; overrides the recipe's.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Number of processes that prepare batches; overrides the recipe's.",
+)
+@click.option("--attention", metavar="NAME", help="Attention kernel, or auto; overrides the recipe's.")
+@click.option(
+    "--device", metavar="NAME", help="Device to train on: cpu, cuda, cuda:1, …; by default a GPU where there is one."
+)
 def command(
     recipe: str,
     out: Path,
@@ -68,9 +77,10 @@ def command(
 ) -> None:
     """Train RECIPE, a recipe's name or file, and write the model into a folder.
 
-    Several processes train together where torchrun starts them: torchrun --nproc-per-node 8 -m janiform train …
+    To train with several processes, start them with torchrun: torchrun --nproc-per-node 8 -m janiform train …
 
-    Ctrl-C finishes the step, saves and says how to go on. The log is DIR/log.jsonl, sample pictures are in DIR/samples.
+    Ctrl-C finishes the step, saves, and prints the command that resumes. The log is DIR/log.jsonl; sample pictures are
+    in DIR/samples.
     """
     from ..recipe import read_recipe
     from ..train.run.train import train
@@ -83,7 +93,7 @@ def command(
     resolved = read_recipe(recipe, [*added, *overrides, *map(_starting, start)])
     chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
     folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)
-    if os.environ.get("RANK", "0") != "0":  # one of several processes that torchrun started; the first one speaks
+    if os.environ.get("RANK", "0") != "0":  # one of several processes that torchrun started: only the first prints
         return
     _write_report(folder)
     draws = [name for name, pathway in resolved.pathways.items() if pathway.mode == "draw"]
@@ -100,7 +110,7 @@ def _write_report(folder: Path) -> None:
 
     try:
         write_report([folder], folder / "report.html")
-    except JaniformError as error:  # the model is written, and `janiform report` can write the page later
+    except JaniformError as error:  # the model is written, and `janiform report` can write the report later
         click.echo(f"no report: {error}", err=True)
 
 
@@ -108,5 +118,5 @@ def _bare(name: str) -> str:
     """The name of a sink in the recipe, from that of its component."""
     bare = name.partition("@")[0]
     if not NAME.fullmatch(bare):
-        raise UsageError(f"'{name}' is no name of a sink: 'janiform components sink' lists them")
+        raise UsageError(f"'{name}' is not a valid name of a sink; 'janiform components sink' lists them")
     return bare.replace(".", "-")

@@ -9,12 +9,22 @@ Config classes are frozen attrs classes with a default for every field that a pr
 ``metadata={"help": "one sentence"}``.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .parts import *  # noqa: F403 - its `__all__` lists the contracts, which need no second list here
 from .text import *  # noqa: F403
-from .training import Contents as Contents
-from .training import Objective as Objective
-from .training import ObjectiveConfig as ObjectiveConfig
-from .training import Sink as Sink
-from .training import SinkConfig as SinkConfig
-from .training import Source as Source
+from .training import *  # noqa: F403
 from .use import *  # noqa: F403
+
+if TYPE_CHECKING:
+    from .objective import Objective as Objective
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Objective":  # a torch.nn.Module, so it is imported on first use
+        from .objective import Objective
+
+        return Objective
+    raise AttributeError(f"module {__name__} has no attribute {name!r}")

@@ -33,6 +33,8 @@ def make(component: Component, *arguments: Any) -> Any:
 def contract_names(kind: str) -> list[str]:
     """The names that whatever a factory of the kind makes must have, by the kind's contract."""
     contract = getattr(contracts, KINDS[kind].module_contract, None)
+    if required := getattr(contract, "__abstractmethods__", None):
+        return sorted(required)
     return [name for name in vars(contract) if not name.startswith("_")] if contract else []
 
 

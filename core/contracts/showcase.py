@@ -1,4 +1,4 @@
-"""What is shown of a model: pictures with verdicts, questions with answers, samples of a run. Torch-free."""
+"""Examples that show a model: pictures with verdicts, questions with answers, samples of a run. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @frozen(eq=False)
 class Drawn:
-    """A prompt, the picture that was drawn for it, and what the benchmark's judge says: a few words for a reader."""
+    """A prompt, the picture drawn for it, and the verdict of the benchmark's judge in a few words."""
 
     prompt: str
     picture: Image
@@ -22,7 +22,7 @@ class Drawn:
 
 @frozen(eq=False)
 class Answered:
-    """A question about a picture, the model's answer, and the one that was expected."""
+    """A question about a picture, the model's answer, and the expected one."""
 
     picture: Image
     question: str
@@ -33,9 +33,9 @@ class Answered:
 
 @frozen(eq=False)
 class Showcase:
-    """Examples to look at: ``own`` are answers about pictures among ``drawn``, ``others`` about the benchmark's own.
+    """Examples to show: ``own`` are answers about pictures in ``drawn``, ``others`` about the benchmark's pictures.
 
-    Questions about one picture follow one another and hold the same picture object.
+    Questions about one picture are consecutive and hold the same picture object.
     """
 
     drawn: tuple[Drawn, ...] = ()
@@ -45,9 +45,9 @@ class Showcase:
 
 @frozen(eq=False)
 class Samples:
-    """What a model in training makes of a few examples: one sheet with all pictures, and what it answers.
+    """Samples of a model in training: one sheet with all pictures, and its answers.
 
-    ``answers``: (question, its answer, the answer of the data).
+    ``answers``: (question, answer, expected answer).
     """
 
     picture: Image | None = None

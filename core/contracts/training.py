@@ -1,25 +1,27 @@
-"""What training reads, minimises and tells: sources, objectives and sinks."""
+"""The contracts of sources and sinks, and of the configs of objectives.
+
+The base class of objectives, which needs torch, is in ``objective.py``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..loss import Loss
     from ..sequence.conversation import Conversation
     from .showcase import Samples
+
+__all__ = ["Contents", "ObjectiveConfig", "Sink", "SinkConfig", "Source"]
 
 
 @frozen
 class Contents:
-    """What a source reads: how many samples, and its files in their order.
+    """The contents of a source: its number of samples, and its files in order.
 
-    ``files``: name, relative to where the data is -> its size, in ``unit``.
+    ``files``: name, relative to the data's folder -> size in ``unit``.
     """
 
     samples: int
@@ -30,61 +32,40 @@ class Contents:
 class Source(Protocol):
     """Kind ``source``: an endless or finite random-access stream of conversations; factory(config) -> Source.
 
-    ``example(index)`` is a pure function of the config and the index, so the position of a source is one integer.
-    It raises ``SampleError`` where that one example cannot be used: it is counted, and the next one taken instead. What
-    is wrong with the source as a whole is a ``JaniformError`` of the factory.
+    ``example(index)`` is a pure function of the config and the index, so the position of a source is one integer. It
+    raises ``SampleError`` where that one example cannot be used: it is counted, and the next one is used instead. For
+    problems of the whole source the factory raises a ``JaniformError``.
 
-    One that reads files may have ``contents() -> Contents``, which a run that is resumed compares: it opens no file.
+    A source that reads files may define ``contents() -> Contents``, which a resumed run compares; it must not open
+    files.
     """
 
     def example(self, index: int) -> Conversation: ...
 
 
 class ObjectiveConfig(Protocol):
-    """Kind ``objective``: what a training stage minimises; factory(config, model: UnifiedModel) -> Objective."""
+    """Kind ``objective``: what a training stage minimises; factory(config, model: UnifiedModel) -> Objective.
 
-
-class Objective(Protocol):
-    """An ``nn.Module`` (so that it may own parts that only training needs, such as a text tower or a discriminator).
-
-    It may also have ``samples(examples)``: what the model makes of a few conversations, as ``Samples``, a PIL picture,
-    or None; and ``attends = False`` where it never runs the backbone, so that no attention kernel is chosen for it. And
-    ``prepare_one(example, generator, note)`` with ``join(prepared)``, which together do what ``prepare``
-    does: then each example has chance of its own, so that a step may be split among processes, and ``SampleError``
-    passes one over. ``note(kind, sentence)`` counts what was left out of one that is used.
-
-    Where a batch's losses are sums over its samples, ``counts(batch) -> dict[str, int]`` says of a prepared batch,
-    before anything is computed, the count of each loss that ``losses`` will give: then a step can be divided into
-    micro-batches and among processes. ``losses`` must call the backbone then, and ``prepare_one`` is wanted.
-
-    Where a loss looks at all samples of a step, so that there are no micro-batches, and yet processes can share it, the
-    objective has ``counts`` and an attribute ``gather``: a function of a tensor [n, …] that gives it back. Where
-    several processes share a step it is replaced by one that gives the rows of all of them, in their order, which every
-    process must call as often; gradients of the rows come back to the process that they are from.
+    A field ``packed`` says that batches hold sequences, so that ``janiform plan`` can plan the stage: it is the number
+    of positions of a row that holds several samples, or 0 where each sample has its own row.
     """
-
-    def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:
-        """Conversations to one batch of CPU tensors; runs in a data worker. ``generator`` is a numpy Generator."""
-
-    def losses(self, batch: Any) -> tuple[dict[str, Loss], dict[str, Tensor]]:
-        """Losses by pathway, and figures to watch."""
 
 
 class SinkConfig(Protocol):
-    """Kind ``sink``: where else the figures of a run go; factory(config, folder: Path, recipe: Recipe) -> Sink.
+    """Kind ``sink``: a further log of a run's figures; factory(config, folder: Path, recipe: Recipe) -> Sink.
 
     ``folder`` is the run's. The factory raises ``ComponentError`` where a package or a login is missing.
     """
 
 
 class Sink(Protocol):
-    """Gets what is logged while a run trains. Whatever a method raises ends the sink, never the run."""
+    """Receives what is logged while a run trains. An exception from a method ends the sink, never the run."""
 
     def entry(self, entry: Mapping[str, Any]) -> None:
-        """A line of the log, as it is written: losses by pathway, rates, and the step of the run as ``total``."""
+        """An entry of the log as it is written: losses by name, rates, and the step of the run as ``total``."""
 
     def samples(self, samples: Samples, stage: str, total: int) -> None:
-        """What the model made of a few examples after ``total`` steps of the run."""
+        """Samples of the model after ``total`` steps of the run."""
 
     def close(self) -> None:
-        """The run ends, or stops."""
+        """The run ends, or is stopped."""

@@ -1,8 +1,8 @@
-"""The arithmetic of a training step: forward, and backward through what is trained or lies behind it.
+"""The arithmetic of a training step: forward, and backward through everything that is trained or follows it.
 
-A part's backward takes as much as its forward once for the gradients of its weights, by the share of them that is
-trained, and once more to pass gradients on. Recomputing activations is no part of it: that is how MFU is defined
-(PaLM, arXiv:2204.02311, appendix B).
+A part's backward takes as much as its forward for the gradients of its weights, times the fraction that is trained,
+and as much again to pass gradients on. Recomputation is not counted, by the definition of MFU (PaLM, arXiv:2204.02311,
+appendix B).
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from torch import nn
 from ..compose.plan import Plan
 from ..model.modules import build_modules
 from . import flops
-from .amounts import Amounts
+from .content import BatchContent
 from .costs import PictureFlops, picture_flops
 
 
 @frozen
 class ForwardWork:
-    """FLOPs of the forward by what they are spent on; ``pictures`` by pathway. ``sizes``: parameters by their names."""
+    """FLOPs of the forward pass by unit; ``pictures`` by pathway. ``sizes``: of parameters by name."""
 
     position: int
     pair: int
-    word: int
+    predicted_text: int
     pictures: Mapping[str, PictureFlops]
     sizes: Mapping[str, int]
 
 
 def forward_work(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -> ForwardWork:
-    """Counted on the meta device. Raises ``CompositionError`` where a factory fails."""
+    """Count FLOPs on the meta device. Raises ``CompositionError`` where a factory fails."""
     modules = build_modules(plan, device="meta") if modules is None else modules
     hidden, backbone = plan.hidden, modules["backbone"]
     position, pair = flops.of_backbone(backbone, hidden.width, hidden.layers)
@@ -46,51 +46,51 @@ def forward_work(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -> 
 
 @frozen
 class Work:
-    """FLOPs of a training step for each unit of what its batch holds."""
+    """FLOPs of a training step per unit of its batch's content."""
 
     position: float
     pair: float
-    word: float
+    predicted_text: float
     pictures: Mapping[str, float]
     drawn: Mapping[str, float]
 
-    def of(self, amounts: Amounts) -> float:
-        """All FLOPs of a batch. Padding is not counted: nobody wants it computed."""
+    def of(self, content: BatchContent) -> float:
+        """The FLOPs of a batch. Padding is not counted, as it does no useful work."""
         return (
-            amounts.tokens * self.position
-            + amounts.pairs * self.pair
-            + amounts.words * self.word
-            + sum(count * self.pictures[name] for name, count in amounts.pictures.items())
-            + sum(count * self.drawn[name] for name, count in amounts.drawn.items())
+            content.tokens * self.position
+            + content.pairs * self.pair
+            + content.predicted_text * self.predicted_text
+            + sum(count * self.pictures[name] for name, count in content.pictures.items())
+            + sum(count * self.drawn[name] for name, count in content.drawn.items())
         )
 
 
 def training_work(plan: Plan, forward: ForwardWork, trained: Iterable[str]) -> Work:
-    """The work of training the parameters of these names; a part that is trained in part passes gradients through."""
+    """The work of training the named parameters. Gradients pass through a part that is partly trained."""
     chosen = set(trained)
 
-    def share(path: str) -> float:
-        """Of a part's parameters, how much is trained."""
+    def trained_fraction(path: str) -> float:
+        """The fraction of a part's parameters that is trained."""
         prefix = f"{plan.owner(path)}." if path in plan.parts else f"{path}."
         sizes = {name: size for name, size in forward.sizes.items() if name.startswith(prefix)}
         return sum(size for name, size in sizes.items() if name in chosen) / max(1, sum(sizes.values()))
 
     pictures: dict[str, float] = {}
-    passes = share("backbone") > 0
+    passes = trained_fraction("backbone") > 0
     for name, cost in forward.pictures.items():
-        seer = 0.0 if plan.pathways[name].codes is not None else share(f"{name}.encoder")
-        before = seer > 0 or (plan.pathways[name].codes is not None and share(f"{name}.embedding") > 0)
-        adapter = share(f"{name}.adapter")
-        pictures[name] = cost.see * _times(seer, False) + cost.embed + cost.adapt * _times(adapter, before)
+        encoder = 0.0 if plan.pathways[name].codes is not None else trained_fraction(f"{name}.encoder")
+        before = encoder > 0 or (plan.pathways[name].codes is not None and trained_fraction(f"{name}.embedding") > 0)
+        adapter = trained_fraction(f"{name}.adapter")
+        pictures[name] = cost.see * _times(encoder, False) + cost.embed + cost.adapt * _times(adapter, before)
         passes = passes or before or adapter > 0
-    backbone = share("backbone")
+    backbone = trained_fraction("backbone")
     return Work(
         position=forward.position * _times(backbone, passes),
         pair=forward.pair * (3 if passes else 1),
-        word=forward.word * _times(backbone, passes),
+        predicted_text=forward.predicted_text * _times(backbone, passes),
         pictures=pictures,
         drawn={
-            name: cost.predict * _times(share(f"{name}.head"), passes)
+            name: cost.predict * _times(trained_fraction(f"{name}.head"), passes)
             for name, cost in forward.pictures.items()
             if plan.pathways[name].mode == "draw"
         },
@@ -98,5 +98,5 @@ def training_work(plan: Plan, forward: ForwardWork, trained: Iterable[str]) -> W
 
 
 def _times(trained: float, before: bool) -> float:
-    """How many forwards a part's forward and backward take. ``before``: something is trained that comes before it."""
+    """The cost of a part's forward and backward, in forwards. ``before``: something before it is trained."""
     return 1 + trained + (trained > 0 or before)

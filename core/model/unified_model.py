@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Backbone, Head, Tokenizer
+from ..contracts import Backbone, Tokenizer
 from ..errors import CompositionError, JaniformError, Problem
-from ..loss import Loss, summed_cross_entropy
 from ..sequence.batch import Batch, Pictures
 from ..sequence.cache import KVCache
 from ..sequence.mask import Mask
@@ -153,32 +152,6 @@ class UnifiedModel(nn.Module):
         if mask is None:
             mask = batch.mask(self.attention)
         return cast(Tensor, self.part("backbone")(self.embed(batch, codes), batch.positions, mask, cache))
-
-    def forward(self, batch: Batch) -> dict[str, Loss]:
-        """The losses; so that wrappers which only know ``forward`` can train the model."""
-        return self.losses(batch)
-
-    def losses(self, batch: Batch) -> dict[str, Loss]:
-        """Cross-entropies in nats as (sum, count), by the name of their loss.
-
-        The text of a document counts for the pathway that the document looks through, or for ``text``; codes count for
-        the pathway that draws them. Logits are computed at positions with a target only.
-        """
-        codes = {name: self.codes(batch.pictures[name], name) for name in batch.codes}
-        states = self.hidden(batch, codes=codes).flatten(0, 1)
-        losses: dict[str, Loss] = {}
-        for name, text in batch.text.items():
-            losses[name] = self._text_loss(states[text.positions], text.ids)
-        for name, drawn in batch.codes.items():
-            head = cast(Head, self.part(f"{name}.head"))
-            loss = head.loss(states[drawn.positions.flatten()], codes[name][drawn.pictures].flatten(0, 1))
-            losses[name] = losses[name] + loss if name in losses else loss
-        return losses
-
-    def _text_loss(self, states: Tensor, ids: Tensor) -> Loss:
-        logits = cast(Backbone, self.part("backbone")).logits
-        total = summed_cross_entropy(logits, states, ids, self.plan.hidden.vocabulary)
-        return Loss(total, torch.tensor(float(len(ids)), device=total.device))
 
     def _place(self, path: str, module: nn.Module) -> None:
         first, _, name = path.partition(".")

@@ -1,1 +1,1 @@
-"""What training will take, before it begins: arithmetic, memory, communication, days."""
+"""The cost of a training before it begins: arithmetic, memory, communication, days."""

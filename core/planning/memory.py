@@ -1,8 +1,8 @@
-"""The memory of one GPU in a stage: what stays, by how it is divided, and what a pass adds to it.
+"""The memory of one GPU in a stage: what stays there, by how it is sharded, and what a pass adds to it.
 
-As ``janiform.train.loop.sharding`` divides a model: blocks of the backbone are gathered when they are needed,
-everything else that is trained is gathered for the whole step, what is frozen outside of the backbone is whole
-everywhere.
+It is sharded as in ``janiform.train.loop.sharding``: blocks of the backbone are gathered when they are needed,
+everything else that is trained is gathered for the whole step, and frozen weights outside of the backbone are whole on
+every GPU.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from attrs import frozen
 from .trace import Trace
 
 VALUE = 4
-"""Bytes of a weight, a gradient, and each of an optimizer's states: float32."""
+"""Bytes of a weight, a gradient, and each optimizer state: float32."""
 
 RESERVE = 0.08
-"""Share of a GPU's memory that its driver, communication and the gaps between tensors take."""
+"""Fraction of a GPU's memory taken by its driver, communication and the gaps between tensors."""
 
 
 @frozen
 class Sizes:
-    """Numbers of values. ``blocks``: of the backbone's blocks, the ``largest`` of them; ``loose``: trained outside of
-    them; ``frozen``: all else, buffers included; ``trained`` in all, of which Muon has the matrices ``muon``.
+    """Numbers of values.
+
+    ``blocks``: of all blocks of the backbone, and of the ``largest``. ``loose``: trained outside of the blocks;
+    ``frozen``: all others, buffers included. ``trained``: in total, of which ``muon`` in matrices that Muon updates.
     """
 
     blocks: int
@@ -37,7 +39,7 @@ class Sizes:
 
 @frozen
 class Memory:
-    """Bytes by kind at the peak. ``gathered``: weights and gradients of others, while they are needed here."""
+    """Bytes by kind at the peak. ``gathered``: weights and gradients of other GPUs, while they are needed here."""
 
     weights: int
     gradients: int
@@ -63,22 +65,24 @@ class Memory:
         }
 
 
-def memory_of(sizes: Sizes, found: Trace, *, shards: int, processes: int, pieces: int, ema: bool = False) -> Memory:
+def memory_of(
+    sizes: Sizes, traced: Trace, *, shards: int, processes: int, micro_batches: int, ema: bool = False
+) -> Memory:
     """The peak of a stage on one GPU.
 
     Args:
         shards: processes that hold a model together.
-        processes: of all; one divides nothing.
-        pieces: micro-batches of a step on a GPU.
+        processes: all of them; a single one shards nothing.
+        micro_batches: of a step on a GPU.
         ema: whether averages of the trained weights are kept.
     """
     states = 2 * sizes.trained - sizes.muon + (sizes.trained if ema else 0)
     if processes == 1:
-        # Gradients grow while activations are given back, but from the second micro-batch on they are there already.
-        peak = found.whole if pieces == 1 else {**found.beside, "gradients": VALUE * sizes.trained}
+        # Gradients grow while activations are released, but from the second micro-batch on they exist already.
+        peak = traced.whole if micro_batches == 1 else {**traced.beside, "gradients": VALUE * sizes.trained}
         weights = sizes.blocks + sizes.loose + sizes.frozen
         return _memory(weights, peak["gradients"], states, 0, peak)
-    # The block that computes and, where others hold parts of it, the next, which is on its way.
+    # The block that computes and, where others hold parts of it, the next, which is being gathered.
     block = sizes.largest * (1 if shards == 1 else 2)
     trained_block = 2 * sizes.largest * sizes.trained_blocks // max(1, sizes.blocks)
     return _memory(
@@ -86,7 +90,7 @@ def memory_of(sizes: Sizes, found: Trace, *, shards: int, processes: int, pieces
         VALUE * (sizes.trained // shards),
         states // shards,
         VALUE * (block + trained_block + 2 * sizes.loose),
-        found.beside,
+        traced.beside,
     )
 
 

@@ -1,4 +1,4 @@
-"""What one sample of a source holds, on average: measured where its data is at hand, assumed where it is not."""
+"""The average content of a sample of each source: measured where its data is available, otherwise assumed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from ..compose.plan import Plan
 from ..errors import Problem, UsageError, nearest
-from ..measure.amounts import Amounts
+from ..measure.content import BatchContent
 from ..recipe import Use
 from ..sequence.conversation import Conversation, Draw, Look
 
@@ -18,54 +18,54 @@ EXAMPLES = 32
 """Examples of a source that are measured."""
 
 LETTERS = 4
-"""Letters of a token of text, about."""
+"""Letters per token of text, approximately."""
 
 FRAME = 8
-"""Tokens that a layout puts around a conversation, about: roles, the marks of a picture, the end."""
+"""Tokens that a layout adds to a conversation, approximately: roles, the marks of a picture, the end."""
 
 ASSUMED = {"look": 220, "draw": 60, "read": 1000}
-"""Tokens of text where nothing is known: an answer about a picture, a prompt, a document."""
+"""Tokens of text where no data is available: an answer about a picture, a prompt, a document."""
 
 
 @frozen
 class Sample:
-    """Means over samples. ``words``: tokens of text, of which ``learned`` are to predict.
+    """Means over samples. ``text``: tokens of text, of which ``predicted`` have a loss.
 
-    ``pictures``, and those that are ``drawn``, are by pathway. ``said``: how it is known.
+    ``pictures``, and those that are ``drawn``, are by pathway. ``basis``: whether it is measured, assumed or given.
     """
 
-    words: float
-    learned: float
+    text: float
+    predicted: float
     pictures: Mapping[str, float] = field(factory=dict)
     drawn: Mapping[str, float] = field(factory=dict)
-    said: str = ""
+    basis: str = ""
 
     def tokens(self, plan: Plan) -> float:
         """Positions of a sample."""
-        seen = sum(count * plan.pathways[name].tokens for name, count in self.pictures.items())
-        return self.words + FRAME + seen
+        of_pictures = sum(count * plan.pathways[name].tokens for name, count in self.pictures.items())
+        return self.text + FRAME + of_pictures
 
-    def amounts(self, plan: Plan, count: float) -> Amounts:
-        """What ``count`` samples hold, without padding."""
+    def content(self, plan: Plan, count: float) -> BatchContent:
+        """The content of ``count`` samples, without padding."""
         tokens = self.tokens(plan)
-        return Amounts(
+        return BatchContent(
             positions=round(count * tokens),
             tokens=round(count * tokens),
             pairs=round(count * tokens * (tokens + 1) / 2),
-            words=round(count * self.learned),
+            predicted_text=round(count * self.predicted),
             pictures={name: round(count * number) for name, number in self.pictures.items()},
             drawn={name: round(count * number) for name, number in self.drawn.items()},
         )
 
 
 def samples_of(plan: Plan, lengths: Mapping[str, int]) -> dict[str, Sample]:
-    """A sample of every source of a plan's recipe.
+    """The average sample of every source of a plan's recipe.
 
     Args:
-        lengths: positions of a sample by its source, instead of what is measured or assumed.
+        lengths: positions of a sample by source; overrides what is measured or assumed.
 
     Raises:
-        UsageError: a length is given for a source that there is not, or is too short for its pictures.
+        UsageError: a length is given for an unknown source, or is too short for its pictures.
     """
     sources = plan.recipe.sources
     problems = [
@@ -73,35 +73,35 @@ def samples_of(plan: Plan, lengths: Mapping[str, int]) -> dict[str, Sample]:
     ]
     if problems:
         raise UsageError(problems)
-    found = {name: _measured(use) or _assumed(plan, use) for name, use in sources.items()}
+    samples = {name: _measured(use) or _assumed(plan, use) for name, use in sources.items()}
     for name, length in lengths.items():
-        sample = found[name]
-        text = length - (sample.tokens(plan) - sample.words)
+        sample = samples[name]
+        text = length - (sample.tokens(plan) - sample.text)
         if text < 0:
             raise UsageError(
-                f"a sample of '{name}' is {length - text:.0f} positions long without any text, not {length}"
+                f"a sample of '{name}' has {length - text:.0f} positions without any text; {length} is too short"
             )
-        learned = sample.learned * text / sample.words if sample.words else 0
-        found[name] = evolve(sample, words=text, learned=learned, said="given")
-    return found
+        predicted = sample.predicted * text / sample.text if sample.text else 0
+        samples[name] = evolve(sample, text=text, predicted=predicted, basis="given")
+    return samples
 
 
 def _measured(use: Use) -> Sample | None:
-    """Means over the first examples; None where the data is not there, or is not to be read here."""
+    """Means over the first examples; None where the data is not available."""
     try:
         source: Any = use.component.load()(use.config)
         examples = [source.example(index) for index in range(EXAMPLES)]
-    except Exception:  # files that are missing, and whatever else a source says to that
+    except Exception:  # missing files, and whatever else a source raises for them
         return None
-    found = [_of(example) for example in examples]
-    names = {name for sample in found for name in sample.pictures}
-    drawing = {name for sample in found for name in sample.drawn}
+    measured = [_of(example) for example in examples]
+    names = {name for sample in measured for name in sample.pictures}
+    drawing = {name for sample in measured for name in sample.drawn}
     return Sample(
-        fmean(sample.words for sample in found),
-        fmean(sample.learned for sample in found),
-        {name: fmean(sample.pictures.get(name, 0) for sample in found) for name in sorted(names)},
-        {name: fmean(sample.drawn.get(name, 0) for sample in found) for name in sorted(drawing)},
-        f"measured on {len(found)} samples",
+        fmean(sample.text for sample in measured),
+        fmean(sample.predicted for sample in measured),
+        {name: fmean(sample.pictures.get(name, 0) for sample in measured) for name in sorted(names)},
+        {name: fmean(sample.drawn.get(name, 0) for sample in measured) for name in sorted(drawing)},
+        f"measured on {len(measured)} samples",
     )
 
 
@@ -120,17 +120,17 @@ def _of(example: Conversation) -> Sample:
 
 
 def _assumed(plan: Plan, use: Use) -> Sample:
-    """By what a source's settings say of it: its ``task``, or the ``pathway`` that it goes through."""
+    """Assume a sample from a source's settings: its ``task``, or the ``pathway`` of its pictures."""
     usual: dict[str, str] = {}
     for other, shape in plan.pathways.items():
         usual.setdefault(shape.mode, other)
     pathway = getattr(use.config, "pathway", "")
     task = getattr(use.config, "task", plan.pathways[pathway].mode if pathway in plan.pathways else "read")
     words = float(ASSUMED.get(task, ASSUMED["read"]))
-    said = f"assumed, {words:.0f} tokens of text"
+    basis = f"assumed, {words:.0f} tokens of text"
     name = pathway or usual.get(task, "")
     if task not in ("look", "draw") or name not in plan.pathways:
-        return Sample(words, words, said=said)
+        return Sample(words, words, basis=basis)
     if task == "draw":
-        return Sample(words, 0, {name: 1}, {name: 1}, said)
-    return Sample(words, words - 20, {name: 1}, said=said)
+        return Sample(words, 0, {name: 1}, {name: 1}, basis)
+    return Sample(words, words - 20, {name: 1}, basis=basis)

@@ -1,7 +1,7 @@
-"""The memory of a forward and backward pass, found with tensors that have a shape and no contents.
+"""The memory of a forward and backward pass, measured with tensors that have a shape and no values.
 
-The model runs as it would in training, in mixed precision and with blocks that are recomputed where the stage wants it;
-every storage that it makes is counted until it is given back, by what it is for.
+The model runs as in training, in mixed precision and with activation checkpointing where the stage has it; every
+storage that it allocates is counted until it is freed, by its purpose.
 """
 
 from __future__ import annotations
@@ -19,52 +19,44 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..compose.plan import Plan
+from ..contracts.objective import make_objective
 from ..model.build import build_model
 from ..model.lora import adaptable, attach
 from ..model.unified_model import UnifiedModel
-from ..recipe import Lora
+from ..recipe import Stage
 from ..sequence.batch import Batch
 from ..train.loop.blocks import prepare_blocks, recomputed
 
 KINDS = ("casts", "activations", "logits", "gradients")
-"""What a pass makes: copies of weights in bfloat16, what the backward pass needs again and what operations need for
-themselves, logits and their gradients, gradients of weights."""
+"""The storages of a pass: copies of weights in bfloat16; tensors that the backward pass needs, and temporary ones;
+logits and their gradients; gradients of weights."""
 
 
 @frozen
 class Trace:
-    """Bytes by kind when the most was in use: with the gradients of weights (``whole``), and without (``beside``)."""
+    """Bytes by kind at the peak: with the gradients of weights (``whole``), and without them (``beside``)."""
 
     whole: Mapping[str, int]
     beside: Mapping[str, int]
 
 
-def trace(
-    plan: Plan,
-    batch: Batch,
-    trained: Iterable[str],
-    *,
-    half: bool,
-    checkpointing: bool | tuple[str, ...],
-    lora: Lora | None = None,
-) -> Trace:
-    """What a pass over a batch takes beside weights, gradients that are there already, and optimizer.
+def trace(plan: Plan, stage: Stage, batch: Batch, trained: Iterable[str]) -> Trace:
+    """Measure what a stage's pass over a batch takes beside weights, gradients that already exist, and optimizer.
 
     Args:
+        stage: says the objective, its precision, which blocks are recomputed, and low-rank adapters.
         batch: on the meta device or the CPU; only its shapes count.
-        trained: names of the parameters that are.
-        half: bfloat16 arithmetic on float32 weights.
-        checkpointing: which blocks are recomputed, as a stage says it.
-        lora: low-rank adapters, whose parameters are among the trained.
+        trained: names of the parameters that are trained, those of low-rank adapters among them.
 
-    Raises ``CompositionError`` where a factory fails; whatever the code of parts raises on such tensors.
+    Raises ``CompositionError`` where a factory fails, and whatever the code of parts raises on tensors without values.
     """
     model, chosen = build_model(plan, "meta"), set(trained)
-    if lora is not None:
-        attach(adaptable(dict(model.named_children()), lora, chosen, plan.shared), lora)
+    if stage.lora is not None:
+        attach(adaptable(dict(model.named_children()), stage.lora, chosen, plan.shared), stage.lora)
+    objective = make_objective(stage.objective, model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in chosen)
-    prepare_blocks({}, recomputed(model, checkpointing))
+    prepare_blocks({}, recomputed(model, stage.checkpointing))
     vocabularies = {
         plan.hidden.vocabulary,
         *(shape.codes.vocabulary for shape in plan.pathways.values() if shape.codes),
@@ -72,15 +64,15 @@ def trace(
     with FakeTensorMode(allow_non_fake_inputs=True):
         _put_on_cpu(model)
         fake = batch.mapped(_fake)
-        known = [*model.parameters(), *model.buffers()]
-        live = _Live(known, vocabularies - {plan.hidden.width})
+        weights = [*model.parameters(), *model.buffers()]
+        live = _Live(weights, vocabularies - {plan.hidden.width})
         for parameter in model.parameters():
             if parameter.requires_grad:
                 hook = parameter.register_post_accumulate_grad_hook
                 hook(live.is_gradient)  # type: ignore[no-untyped-call]
         with live:
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                losses = model.losses(fake)
+            with torch.autocast("cpu", torch.bfloat16, enabled=stage.precision != "float32"):
+                losses, _ = objective.losses(fake)
                 loss = torch.stack([loss.mean for loss in losses.values()]).sum()
             if loss.requires_grad:
                 torch.autograd.backward(loss)
@@ -93,7 +85,7 @@ def _fake(tensor: Tensor) -> Tensor:
 
 
 def _put_on_cpu(model: UnifiedModel) -> None:
-    """Give every parameter and buffer, of which there are only shapes, a device that mixed precision knows."""
+    """Replace parameters and buffers on the meta device by fake ones on the CPU, which autocast supports."""
     made: dict[int, Tensor] = {}
     for module in model.modules():
         for table in (module._parameters, module._buffers):
@@ -108,19 +100,19 @@ def _put_on_cpu(model: UnifiedModel) -> None:
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
-    """Counts the storages that operations make by kind, until they are given back."""
+    """Counts the storages that operations allocate, by kind, until they are freed."""
 
-    def __init__(self, known: Iterable[Tensor], vocabularies: set[int]) -> None:
+    def __init__(self, weights: Iterable[Tensor], vocabularies: set[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.whole: dict[str, int] = {}
         self.beside: dict[str, int] = {}
         self._now: Counter[str] = Counter()
         self._kinds: dict[int, tuple[str, int]] = {}
-        self._known = {tensor.untyped_storage()._cdata for tensor in known}
+        self._weights = {tensor.untyped_storage()._cdata for tensor in weights}
         self._vocabularies = vocabularies
 
     def is_gradient(self, parameter: Tensor) -> None:
-        """Told once the gradient of a parameter is complete: what holds it is no activation."""
+        """Called when the gradient of a parameter is complete: its storage is not an activation."""
         if parameter.grad is not None:
             key = parameter.grad.untyped_storage()._cdata
             if key in self._kinds:
@@ -134,19 +126,19 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own 
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        of_weight = func is torch.ops.aten._to_copy.default and self._is_known(args[0])
+        of_weight = func is torch.ops.aten._to_copy.default and self._is_weight(args[0])
         for value in tree_leaves(result):
             if isinstance(value, Tensor):
                 self._count(value, "casts" if of_weight else None)
         return result
 
-    def _is_known(self, tensor: Tensor) -> bool:
-        return tensor.untyped_storage()._cdata in self._known
+    def _is_weight(self, tensor: Tensor) -> bool:
+        return tensor.untyped_storage()._cdata in self._weights
 
     def _count(self, tensor: Tensor, kind: str | None) -> None:
         storage = tensor.untyped_storage()
         key = storage._cdata
-        if key in self._known or key in self._kinds:
+        if key in self._weights or key in self._kinds:
             return
         if kind is None:
             kind = "logits" if tensor.ndim and tensor.shape[-1] in self._vocabularies else "activations"

@@ -1,4 +1,4 @@
-"""A batch as a stage would see it: samples of its mixture with their pictures, packed as its objective packs them."""
+"""A typical batch of a stage: samples of its mixture with their pictures, packed as its objective packs them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from .samples import FRAME, Sample
 
 
 def typical_batch(plan: Plan, stage: Stage, samples: Mapping[str, Sample], count: int) -> Batch:
-    """``count`` samples in the order of the mixture, each as long as one of its source is on average.
+    """Return a batch of ``count`` samples in the order of the mixture, each of its source's average length.
 
-    Pictures are on the meta device. Where the objective packs, rows are packed to its length; a sample that is longer
-    is cut to it.
+    Pictures are on the meta device. Where the objective packs, rows are packed to its length; longer samples are cut.
     """
     packed = packed_length(stage)
     sequences = [
@@ -31,29 +30,34 @@ def typical_batch(plan: Plan, stage: Stage, samples: Mapping[str, Sample], count
     return pack(sequences, packed) if packed else collate(sequences)
 
 
+def has_sequences(stage: Stage) -> bool:
+    """Whether the batches of a stage's objective are sequences, as its config declares by a field ``packed``."""
+    return hasattr(stage.objective.config, "packed")
+
+
 def packed_length(stage: Stage) -> int:
     """Positions of a row that holds several samples; 0 where each sample has a row."""
-    return int(getattr(stage.objective.config, "packed", 0) or 0)
+    return int(stage.objective.config.packed or 0) if has_sequences(stage) else 0
 
 
 def _sequence(plan: Plan, sample: Sample, number: int, longest: int) -> Sequence:
-    """One sample: prompt, pictures, answer. Fractions of pictures are whole in so many of the samples."""
+    """One sample: prompt, pictures, answer. A fraction of a picture is a picture in that fraction of the samples."""
     spans: list[Span] = []
-    learned = round(sample.learned)
-    room = longest or plan.hidden.context
+    predicted = round(sample.predicted)
+    free = longest or plan.hidden.context
     for name, mean in sample.pictures.items():
         shape = plan.pathways[name]
         for _ in range(_whole(mean, number)):
             drawn = sample.drawn.get(name, 0) > 0
             picture = torch.empty(3, *pixels_of(shape), device="meta")
             spans.append(Span("draw" if drawn else "look", (0,) * shape.tokens, name, picture, loss=drawn))
-    room -= sum(span.length for span in spans)
-    learned = max(0, min(learned, room - FRAME))
-    before = max(1, min(round(sample.words) + FRAME - learned, room - learned))
-    answer = [Span("text", (0,) * learned, loss=True)] if learned else []
+    free -= sum(span.length for span in spans)
+    predicted = max(0, min(predicted, free - FRAME))
+    before = max(1, min(round(sample.text) + FRAME - predicted, free - predicted))
+    answer = [Span("text", (0,) * predicted, loss=True)] if predicted else []
     return Sequence([Span("text", (0,) * before), *spans, *answer])
 
 
 def _whole(mean: float, number: int) -> int:
-    """Whole numbers that have a mean: of number 0, 1, 2, …"""
+    """The ``number``-th of a sequence of whole numbers with a mean, counted from 0."""
     return int(mean * (number + 1) + 1e-6) - int(mean * number + 1e-6)

@@ -1,4 +1,4 @@
-"""Sequences as tensors: rows with padding, or packed with several documents, and what is to be predicted where.
+"""Sequences as tensors: rows with padding, or packed with several documents, and which of their content has a loss.
 
 Dimension letters: B rows, T positions, n pictures of a pathway, N tokens of a picture, d depth of a code, R targets.
 Flat positions index the B·T positions of the batch row by row.
@@ -36,29 +36,15 @@ class Pictures:
 
 
 @frozen(eq=False)
-class TextTargets:
-    """Text to predict: the flat positions [R] of the predicting states, each one before its token, and the ids [R]."""
-
-    positions: Tensor
-    ids: Tensor
-
-
-@frozen(eq=False)
-class CodeTargets:
-    """Pictures to predict: indices [m] among the pathway's, and the flat positions [m, N] of predicting states."""
-
-    pictures: Tensor
-    positions: Tensor
-
-
-@frozen(eq=False)
 class Batch:
     """Sequences laid out in B rows of T positions, int64.
 
     ``positions`` count from 0 in every document; ``documents`` number the documents of a row, -1 on padding;
     ``blocks`` are 0 where attention is causal, else the number of the span whose positions see one another.
-    ``pictures`` and ``codes`` are keyed by pathway, ``text`` by the name of the loss. ``host`` are documents and blocks
-    as they were on the CPU, where the batch was moved from there: what a mask can be compiled from without waiting.
+    ``pictures`` are keyed by pathway. ``text``: flat positions [R] of the text tokens with a loss, by the name of the
+    loss. ``codes``: indices [m] of the pictures whose codes have a loss, among those of their pathway. Which states
+    predict them is up to the objective. ``host`` are documents and blocks as they were on the CPU, where the batch was
+    moved from there: what a mask can be compiled from without waiting.
     """
 
     ids: Tensor
@@ -66,8 +52,8 @@ class Batch:
     documents: Tensor
     blocks: Tensor
     pictures: dict[str, Pictures]
-    text: dict[str, TextTargets]
-    codes: dict[str, CodeTargets]
+    text: dict[str, Tensor]
+    codes: dict[str, Tensor]
     host: tuple[Tensor, Tensor] | None = None
 
     def mask(self, attention: Attention | None = None) -> Mask:
@@ -97,8 +83,8 @@ class Batch:
                 name: Pictures(perhaps(some.pixels), perhaps(some.codes), move(some.positions))
                 for name, some in self.pictures.items()
             },
-            {name: TextTargets(move(some.positions), move(some.ids)) for name, some in self.text.items()},
-            {name: CodeTargets(move(some.pictures), move(some.positions)) for name, some in self.codes.items()},
+            {name: move(positions) for name, positions in self.text.items()},
+            {name: move(indices) for name, indices in self.codes.items()},
             (self.documents, self.blocks) if self.documents.device.type == "cpu" else self.host,
         )
 
@@ -146,7 +132,7 @@ def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:
                 if span.mask == "full":
                     full += 1
                     blocks[r, offset : offset + span.length] = full
-                marks.add(span, r * shape[1] + offset, first=offset == start, loss=sequence.pathway or "text")
+                marks.add(span, r * shape[1] + offset, loss=sequence.pathway or "text")
                 offset += span.length
             start = stop
     pictures, text, codes = marks.finished()
@@ -162,39 +148,31 @@ def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:
 
 
 class _Marks:
-    """Gathers pictures and targets, span by span, at flat positions."""
+    """Gathers pictures, and what has a loss, span by span, at flat positions."""
 
     def __init__(self) -> None:
         self.pictures: dict[str, list[tuple[Tensor, int, int]]] = {}
-        self.text: dict[str, tuple[list[int], list[int]]] = {}
+        self.text: dict[str, list[int]] = {}
         self.codes: dict[str, list[int]] = {}
 
-    def add(self, span: Span, start: int, *, first: bool, loss: str) -> None:
+    def add(self, span: Span, start: int, *, loss: str) -> None:
         if span.kind == "text":
             if span.loss:
-                # Nothing stands before the first token of a document that could predict it.
-                skip = int(first)
-                places, ids = self.text.setdefault(loss, ([], []))
-                places.extend(range(start + skip - 1, start + span.length - 1))
-                ids.extend(span.ids[skip:])
+                self.text.setdefault(loss, []).extend(range(start, start + span.length))
             return
         if span.pathway is None or not isinstance(span.picture, Tensor):
             raise ValueError(f"a span to {span.kind} needs its pathway and its picture's pixels or codes as a tensor")
         pictures = self.pictures.setdefault(span.pathway, [])
         if span.kind == "draw" and span.loss:
-            if first:
-                raise ValueError("a document cannot begin with a picture to draw: nothing predicts its first code")
             self.codes.setdefault(span.pathway, []).append(len(pictures))
         pictures.append((span.picture, start, span.length))
 
-    def finished(self) -> tuple[dict[str, Pictures], dict[str, TextTargets], dict[str, CodeTargets]]:
-        pictures = {name: _stacked(name, entries) for name, entries in self.pictures.items()}
-        text = {name: TextTargets(torch.tensor(at), torch.tensor(ids)) for name, (at, ids) in self.text.items() if at}
-        codes = {}
-        for name, indices in self.codes.items():
-            drawn = torch.tensor(indices)
-            codes[name] = CodeTargets(drawn, pictures[name].positions[drawn] - 1)
-        return pictures, text, codes
+    def finished(self) -> tuple[dict[str, Pictures], dict[str, Tensor], dict[str, Tensor]]:
+        return (
+            {name: _stacked(name, entries) for name, entries in self.pictures.items()},
+            {name: torch.tensor(positions) for name, positions in self.text.items() if positions},
+            {name: torch.tensor(indices) for name, indices in self.codes.items()},
+        )
 
 
 def _stacked(pathway: str, entries: list[tuple[Tensor, int, int]]) -> Pictures:

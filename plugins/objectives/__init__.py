@@ -1,4 +1,4 @@
-"""What training stages minimise."""
+"""The built-in objectives."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def janiform_register(registrar: Registrar) -> None:
         "reconstruction",
         config=ReconstructionConfig,
         factory="janiform_plugins.objectives.reconstruction.model:Reconstruction",
-        summary="teaches a visual tokenizer to give back the pictures it encodes",
+        summary="trains a visual tokenizer to reconstruct the pictures it encodes",
     )
     registrar.component(
         "objective",
         "contrastive",
         config=ContrastiveConfig,
         factory="janiform_plugins.objectives.contrastive.model:Contrastive",
-        summary="teaches an encoder to tell pictures apart by their captions, with the sigmoid loss of SigLIP",
+        summary="trains an encoder to match pictures and captions, with the sigmoid loss of SigLIP",
     )
     registrar.component(
         "objective",
         "autoregressive",
         config=AutoregressiveConfig,
         factory="janiform_plugins.objectives.autoregressive.model:Autoregressive",
-        summary="the next token of everything: answers, texts and the codes of drawn pictures",
+        summary="predicts the next token of answers, texts and the codes of pictures",
     )

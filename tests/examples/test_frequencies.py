@@ -25,6 +25,7 @@ LEARN_AND_DRAW = """
 import pathlib, sys, torch
 from janiform import Conversation, Model, build_model, dumps, read_recipe
 from janiform.compose import compose
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 from PIL import Image
 
 torch.manual_seed(0)
@@ -32,7 +33,7 @@ model = build_model(compose(read_recipe("mini-frequencies")))
 model.processor.fit(["a red circle", "what is it?"])
 picture = Image.new("RGB", (64, 64), (200, 30, 30))
 examples = [Conversation.drawing("a red circle", picture), Conversation.asking("what is it?", picture, answer="red")]
-losses = model.losses(model.processor.collate([model.processor.sequence(example) for example in examples]))
+losses = next_token_losses(model, model.processor.collate([model.processor.sequence(example) for example in examples]))
 torch.stack([loss.mean for loss in losses.values()]).sum().backward()
 assert all(parameter.grad is not None for parameter in model.understanding.encoder.parameters())
 drawn = Model(model.eval().requires_grad_(False)).generate("a red circle")[0]

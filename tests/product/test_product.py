@@ -16,6 +16,7 @@ from janiform import CompositionError, Conversation, Model, registry
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Use
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 from PIL import Image
 from product_brute import drawn, seen, texts
 from product_cover import pairs, pairwise
@@ -126,11 +127,11 @@ def trains_and_draws(backbone: Use, looks: Seeing, draws: Drawing) -> None:
     model.part("generation.tokenizer").requires_grad_(False)
     learning = {name: value for name, value in model.named_parameters() if value.requires_grad}
     before = {name: value.detach().clone() for name, value in learning.items()}
-    losses = model.losses(batch)
+    losses = next_token_losses(model, batch)
     assert set(losses) == {"understanding", "generation"}, combination
     torch.stack([loss.mean for loss in losses.values()]).sum().backward()
     torch.optim.SGD(learning.values(), lr=0.1).step()
-    after = torch.stack([loss.mean for loss in model.losses(batch).values()])
+    after = torch.stack([loss.mean for loss in next_token_losses(model, batch).values()])
     assert after.isfinite().all(), combination
     for path in model.plan.parts:
         own = [name for name in learning if name.startswith(f"{path}.")]

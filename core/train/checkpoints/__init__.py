@@ -1,1 +1,1 @@
-"""Checkpoints: written while training goes on, read by any number of processes."""
+"""Checkpoints: written in the background, read by any number of processes."""

@@ -1,9 +1,9 @@
-"""Checkpoints of a run: folders ``checkpoints/step-000120`` that are whole or are passed over.
+"""Checkpoints of a run: folders ``checkpoints/step-000120``; incomplete ones are skipped.
 
 One process writes ``model.safetensors`` and ``training.safetensors`` (optimizer states, what the objective owns,
 averages and random states); several write a file of their shards each, by torch.distributed.checkpoint. ``state.json``
-says where the run is, ``manifest.json`` size and digest of the others. No file is a pickle, and either kind is read by
-any number of processes.
+holds the run's position, ``manifest.json`` size and digest of the other files. No file is a pickle, and either kind is
+read by any number of processes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from torch.distributed.checkpoint.state_dict_saver import save as save_shards
 from ...errors import Problem, StorageError
 from ...storage.atomic import explained, new_folder, sweep
 from ...storage.digest import file_digest
-from ..distributed.process_group import ALONE, World
+from ..distributed.process_group import ALONE, ProcessGroup
 
 _STATE, _MANIFEST = "state.json", "manifest.json"
 
@@ -55,10 +55,10 @@ class Position:
 
 @frozen
 class Checkpoint:
-    """A position with everything that training needs to go on from there as if it had never stopped.
+    """A position with everything that training needs to continue from there as if it had never stopped.
 
     ``tensors`` are those of the model by their names, and others below ``optimizer/``, ``objective/``, ``average/`` and
-    ``random/``. ``score`` is what the best checkpoint has least of, where there is such a thing.
+    ``random/``. ``score`` is lowest for the best checkpoint; None where no loss decides that.
     """
 
     position: Position
@@ -67,28 +67,28 @@ class Checkpoint:
 
 
 @frozen
-class Stored:
-    """A whole checkpoint on the disk: the shape of each of its tensors is known, their values are not yet read."""
+class StoredCheckpoint:
+    """A complete checkpoint on disk. The shape of each of its tensors is known; their values are not read yet."""
 
     path: Path
     position: Position
     shapes: Mapping[str, tuple[int, ...]]
 
-    def fill(self, targets: Mapping[str, Tensor], world: World = ALONE) -> None:
-        """Read values into tensors, in place; where these are divided, each process reads what it holds.
+    def fill(self, targets: Mapping[str, Tensor], group: ProcessGroup = ALONE) -> None:
+        """Read values into tensors, in place; where these are sharded, each process reads its shards.
 
         Raises:
-            StorageError: tensors of the model are missing, surplus or of another shape, or could not be read; in the
-                first case nothing was read.
+            StorageError: tensors are missing, surplus or of another shape, in which case nothing was read; or they
+                cannot be read.
         """
         problems = [f"the tensor {name} is missing" for name in targets if name not in self.shapes]
         problems += [
-            f"the tensor {name} belongs to nothing in this run"
+            f"the tensor {name} does not belong to this run"
             for name in self.shapes
             if name not in targets and not name.startswith("random")
         ]
         problems += [
-            f"the tensor {name} has the shape {list(self.shapes[name])}, the model wants {list(tensor.shape)}"
+            f"the tensor {name} has the shape {list(self.shapes[name])}, not {list(tensor.shape)} as in the model"
             for name, tensor in targets.items()
             if name in self.shapes and self.shapes[name] != tuple(tensor.shape)
         ]
@@ -98,28 +98,28 @@ class Stored:
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
             reader = HuggingFaceStorageReader(str(self.path))
             try:
-                load_shards(dict(targets), storage_reader=reader, process_group=world.files, no_dist=world.size == 1)
+                load_shards(dict(targets), storage_reader=reader, process_group=group.files, no_dist=group.size == 1)
             except CheckpointException as error:
                 raise _cause(error) from error
 
 
-def save(folder: Path, checkpoint: Checkpoint, keep: int, world: World = ALONE) -> Path:
+def save(folder: Path, checkpoint: Checkpoint, keep: int, group: ProcessGroup = ALONE) -> Path:
     """Write a checkpoint into ``folder``, then delete all but the ``keep`` newest and the best. Returns its path.
 
-    Where several processes call it together, each writes the parts that it holds.
+    Where several processes call it together, each writes its shards.
     """
     path = folder / f"step-{checkpoint.position.total:06d}"
-    if not world.main:
-        if staging := world.from_main("", world.files):
+    if not group.main:
+        if staging := group.from_main("", group.files):
             with explained("write", path):
-                _write_shards(Path(staging), checkpoint, world)
+                _write_shards(Path(staging), checkpoint, group)
         return path
-    told = False
+    sent = False
     try:
         with new_folder(path) as staging_folder:
-            told = bool(world.from_main(str(staging_folder), world.files))
-            if world.size > 1:
-                _write_shards(staging_folder, checkpoint, world)
+            sent = bool(group.from_main(str(staging_folder), group.files))
+            if group.size > 1:
+                _write_shards(staging_folder, checkpoint, group)
             else:
                 _write(staging_folder, checkpoint)
             state = {**asdict(checkpoint.position), "score": checkpoint.score}
@@ -130,8 +130,8 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, world: World = ALONE) 
             }
             (staging_folder / _MANIFEST).write_text(json.dumps(manifest, indent=2))
     finally:
-        if not told:
-            world.from_main("", world.files)
+        if not sent:
+            group.from_main("", group.files)
     _prune(folder, keep)
     return path
 
@@ -144,16 +144,16 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
         save_file(tensors, folder / f"{kind}.safetensors")
 
 
-def _write_shards(folder: Path, checkpoint: Checkpoint, world: World) -> None:
+def _write_shards(folder: Path, checkpoint: Checkpoint, group: ProcessGroup) -> None:
     writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
     try:
-        save_shards(dict(checkpoint.tensors), storage_writer=writer, process_group=world.files)
+        save_shards(dict(checkpoint.tensors), storage_writer=writer, process_group=group.files)
     except CheckpointException as error:
         raise _cause(error) from error
 
 
 def _cause(error: CheckpointException) -> Exception:
-    """What the system said on the process that failed, where it said something."""
+    """The system's error on the process that failed, where there is one."""
     causes = [cause for cause, _ in error.failures.values()]
     return next(
         (cause for cause in causes if isinstance(cause, OSError | SafetensorError)), RuntimeError(str(causes[0]))
@@ -184,11 +184,11 @@ def _state(path: Path) -> dict[str, Any]:
     return state if isinstance(state, dict) else {}
 
 
-def load_newest(folder: Path, say: Callable[[str], None]) -> Stored | None:
-    """The newest checkpoint that is whole; each one passed over is said with its fault. None where there is none.
+def load_newest(folder: Path, say: Callable[[str], None]) -> StoredCheckpoint | None:
+    """The newest complete checkpoint, or None where the folder has none. ``say`` is called for each damaged one.
 
     Raises:
-        StorageError: there are checkpoints, and every one is damaged.
+        StorageError: there are checkpoints, and all are damaged.
     """
     faults = []
     for path in _newest_first(folder):
@@ -199,14 +199,16 @@ def load_newest(folder: Path, say: Callable[[str], None]) -> Stored | None:
             except (StorageError, cattrs.BaseValidationError, ValueError) as error:
                 fault = f"cannot be read: {error}"
         faults.append(f"{path.name} {fault}")
-        say(f"passed over checkpoint {path.name}: it {fault}")
+        say(f"skipped checkpoint {path.name}: it {fault}")
     if faults:
-        raise StorageError(f"no checkpoint in {folder} is whole: {'; '.join(faults)}; start again with another --out")
+        raise StorageError(
+            f"no checkpoint in {folder} is complete: {'; '.join(faults)}; start a new run with another --out"
+        )
     return None
 
 
 def newest_stage(folder: Path) -> str | None:
-    """The stage that the newest checkpoint is of, whether it is whole or not; None where there is none."""
+    """The stage of the newest checkpoint, complete or not; None where there is none."""
     stages = (_state(path).get("stage") for path in _newest_first(folder))
     return next((stage for stage in stages if isinstance(stage, str)), None)
 
@@ -224,9 +226,9 @@ def _fault(path: Path) -> str | None:
     """What is wrong with a checkpoint's files, or None."""
     try:
         manifest = json.loads((path / _MANIFEST).read_text())
-        expected = {str(name): (said["bytes"], said["sha256"]) for name, said in manifest.items()}
+        expected = {str(name): (entry["bytes"], entry["sha256"]) for name, entry in manifest.items()}
     except FileNotFoundError:
-        return f"has no {_MANIFEST}, so it is half-written"
+        return f"has no {_MANIFEST}, so it is incomplete"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"has an unreadable {_MANIFEST} ({error})"
     if _STATE not in expected:
@@ -236,15 +238,15 @@ def _fault(path: Path) -> str | None:
         if not file.is_file():
             return f"lacks {name}"
         if file.stat().st_size != size:
-            return f"has {file.stat().st_size} bytes of {name} where {size} were written"
+            return f"has {file.stat().st_size} bytes of {name} instead of {size}"
         if file_digest(file) != digest:
             return f"has an altered {name}"
     return None
 
 
-def _opened(path: Path) -> Stored:
+def _opened(path: Path) -> StoredCheckpoint:
     with explained("read", path):
         position = cattrs.structure(_state(path), Position)
         described = HuggingFaceStorageReader(str(path)).read_metadata().state_dict_metadata
         shapes = {name: tuple(cast(TensorStorageMetadata, about).size) for name, about in described.items()}
-    return Stored(path, position, shapes)
+    return StoredCheckpoint(path, position, shapes)

@@ -1,1 +1,1 @@
-"""Training data: mixtures of sources, and batches prepared ahead of the step that needs them."""
+"""Training data: mixtures of sources, and batches prepared ahead of their step."""

@@ -1,11 +1,10 @@
 """How many samples of each source a step takes.
 
-Ratios hold exactly in the long run and nearly so at every step: after n samples each source has given its share of
-them to within one. The rule is Tijdeman's (The chairman assignment problem, 1980): of the sources whose share is due,
-the one whose deadline is nearest goes next. It looks only at what was taken so far, so a position is a few integers.
+Ratios hold exactly in the long run and nearly so at every step: after n samples the number from each source is within
+one of its ratio. The rule is Tijdeman's (The chairman assignment problem, 1980): among the sources that are due, the
+one with the nearest deadline is next. It depends only on what was taken so far, so a position is a few integers.
 
-A group takes its turns as one source does, and hands each on to its members by the same rule: the shares of a step hold
-to within one whatever is in the groups.
+A group takes its turns as one source does, and passes each on to its members by the same rule.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ class Mixture:
     """The order in which samples are taken from sources with given ratios.
 
     Args:
-        ratios: of each source or group, numbers from 0 up of which one is above; ``{"ask": 1, "draw": 3}``.
-        path: where the ratios stand in the recipe, for errors.
+        ratios: by source or group, 0 or more, at least one above 0; ``{"ask": 1, "draw": 3}``.
+        path: of the ratios in the recipe, for errors.
 
     Raises:
-        RecipeError: a negative ratio, or nothing to take from.
+        RecipeError: a ratio is negative, or none is above 0.
     """
 
     def __init__(self, ratios: Ratios, path: str = "mixture") -> None:
@@ -36,12 +35,12 @@ class Mixture:
         wrong = [name for name, ratio in own.items() if not 0 <= ratio < float("inf")]
         if wrong:
             raise RecipeError(
-                [Problem(f"the ratio is {own[name]}", f"{path}.{name}", hint="0 or more") for name in wrong]
+                [Problem(f"the ratio is {own[name]}", f"{path}.{name}", hint="set it to 0 or more") for name in wrong]
             )
-        # Through the shortest decimal, so that 0.1 is a tenth.
+        # By way of the shortest decimal, so that 0.1 is exactly a tenth.
         exact = {name: Fraction(str(ratio)) for name, ratio in own.items() if ratio > 0}
         if not exact:
-            raise RecipeError(Problem("names no source to take samples from", path, hint="give one a ratio above 0"))
+            raise RecipeError(Problem("no source has a ratio above 0", path, hint="set one above 0"))
         scale = lcm(*(ratio.denominator for ratio in exact.values()))
         self._weights = {name: int(ratio * scale) for name, ratio in exact.items()}
         self._total = sum(self._weights.values())

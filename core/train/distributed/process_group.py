@@ -1,4 +1,4 @@
-"""The processes of a run, as ``torchrun`` starts them; where it did not, there is one."""
+"""The processes of a run, as ``torchrun`` starts them; without torchrun there is one."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ...recipe import Training
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(hours=2)
-"""How long a process waits for the others' word: as long as one of them may write a checkpoint or sample pictures."""
+TIMEOUT = timedelta(hours=2)
+"""How long a process waits for the others, one of which may be writing a checkpoint or drawing samples."""
 
 
 @frozen(eq=False)
-class World:
+class ProcessGroup:
     """This process among the ``size`` that train together.
 
-    ``control`` is the group over which hosts speak, ``files`` the one in which checkpoints are written meanwhile.
+    ``control`` is the group for objects on the CPU; ``files`` is a second one, for checkpoints written meanwhile.
     """
 
     rank: int = 0
@@ -38,30 +38,30 @@ class World:
 
     @property
     def main(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes files and reports."""
         return self.rank == 0
 
     def gather(self, value: T) -> list[T]:
-        """What every process says, in their order."""
+        """The values of all processes, in order of rank."""
         if self.size == 1:
             return [value]
-        said: list[Any] = [None] * self.size
-        dist.all_gather_object(said, value, self.control)
-        return said
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value, self.control)
+        return values
 
     def from_main(self, value: T, group: Any = None) -> T:
-        """What the first process says, in the group ``control`` or another."""
+        """The first process' value, sent over the group ``control`` or another."""
         if self.size == 1:
             return value
-        said: list[Any] = [value]
-        dist.broadcast_object_list(said, 0, group or self.control)
-        return cast(T, said[0])
+        values: list[Any] = [value]
+        dist.broadcast_object_list(values, 0, group or self.control)
+        return cast(T, values[0])
 
-    def share(self, call: Callable[[], T]) -> list[T]:
-        """Do something on every process, and give what came of it on each.
+    def run_everywhere(self, call: Callable[[], T]) -> list[T]:
+        """Call a function on every process, and return the results of all, in order of rank.
 
         Where it fails on one with a ``JaniformError`` it fails on all: the first process raises the error, and the
-        others end with its exit code, so that it is told once.
+        others exit with its code, so that it is reported once.
         """
         if self.size == 1:
             return [call()]
@@ -79,40 +79,40 @@ class World:
         return [cast(T, result) for result, _ in outcomes]
 
     def on_main(self, call: Callable[[], T]) -> T:
-        """Do something on the first process only; all get what came of it, or fail with it."""
-        return cast(T, self.share(lambda: call() if self.main else None)[0])
+        """Call a function on the first process only; all get its result, or fail with it."""
+        return cast(T, self.run_everywhere(lambda: call() if self.main else None)[0])
 
     def any(self, here: bool) -> bool:
-        """Whether it is so on any process."""
+        """Whether a condition holds on any process."""
         if self.size == 1:
             return here
-        said = torch.tensor(int(here))
-        dist.all_reduce(said, dist.ReduceOp.MAX, self.control)
-        return bool(said)
+        holds = torch.tensor(int(here))
+        dist.all_reduce(holds, dist.ReduceOp.MAX, self.control)
+        return bool(holds)
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum of a tensor over all processes, in its place."""
+        """Sum a tensor over all processes, in place."""
         if self.size > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def gather_rows(self, rows: Tensor) -> Tensor:
-        """The rows [n, …] of all processes, in their order; n may differ. Every process must ask.
+        """Return the rows [n, …] of all processes, in order of rank; n may differ. Every process must call it.
 
-        The gradient of a row is the sum of what all processes have for it, and comes back to the one that it is from.
+        The gradient of a row is the sum over all processes, and returns to the process that the row comes from.
         """
         if self.size == 1:
             return rows
         counts = tuple(self.gather(len(rows)))
         return cast(Tensor, _Rows.apply(rows, counts, self.rank))  # type: ignore[no-untyped-call]
 
-    def spread(self, tensors: list[Tensor]) -> None:
-        """Give every process the first one's values."""
+    def broadcast(self, tensors: list[Tensor]) -> None:
+        """Copy the first process' values to all others, in place."""
         if self.size > 1:
             for tensor in tensors:
-                whole = tensor.contiguous()
-                dist.broadcast(whole, 0)
-                tensor.copy_(whole)
+                contiguous = tensor.contiguous()
+                dist.broadcast(contiguous, 0)
+                tensor.copy_(contiguous)
 
 
 class _Rows(torch.autograd.Function):
@@ -134,39 +134,39 @@ class _Rows(torch.autograd.Function):
         return gradient[ctx.own], None, None
 
 
-ALONE = World()
+ALONE = ProcessGroup()
 
 
 @contextlib.contextmanager
-def joined(device: str | torch.device | None) -> Iterator[tuple[World, torch.device]]:
-    """Join the other processes, if there are any, and leave them at the end. Gives the device of this process, too.
+def join_processes(device: str | torch.device | None) -> Iterator[tuple[ProcessGroup, torch.device]]:
+    """Join the other processes, if there are any, until the context ends. Yields the group and this process' device.
 
     Raises ``UsageError`` where several processes would share one GPU.
     """
     size = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if size == 1:
-        yield ALONE, place
+        yield ALONE, chosen
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
-    if place.type == "cuda":
-        if place.index is not None or local >= torch.cuda.device_count():
+    if chosen.type == "cuda":
+        if chosen.index is not None or local >= torch.cuda.device_count():
             raise UsageError(
                 Problem(
                     f"process {local} of this machine has no GPU of its own: there are {torch.cuda.device_count()}",
-                    hint="start as many processes as there are GPUs, and name no number in --device",
+                    hint="start at most as many processes as there are GPUs, with --device cuda",
                 )
             )
-        place = torch.device("cuda", local)
-        torch.cuda.set_device(place)
+        chosen = torch.device("cuda", local)
+        torch.cuda.set_device(chosen)
     started = not dist.is_initialized()
     if started:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo")
-    groups = [dist.new_group(backend="gloo", timeout=PATIENCE) for _ in range(2)]
+        dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+    groups = [dist.new_group(backend="gloo", timeout=TIMEOUT) for _ in range(2)]
     try:
-        yield World(dist.get_rank(), size, *groups), place
+        yield ProcessGroup(dist.get_rank(), size, *groups), chosen
     except JaniformError as error:
-        # What can fail on one process alone goes through ``share``: this failed on all, and the first one tells it.
+        # What can fail on one process alone goes through ``run_everywhere``: this failed on all, the first reports it.
         if dist.get_rank():
             raise SystemExit(error.exit_code) from error
         raise
@@ -175,38 +175,37 @@ def joined(device: str | torch.device | None) -> Iterator[tuple[World, torch.dev
             raise
         if dist.get_rank():
             raise SystemExit(1) from error
-        raise JaniformError("another process of this run ended, and says why; the last checkpoint stands") from error
+        raise JaniformError(
+            "another process of this run ended, and reports why; the last checkpoint is intact"
+        ) from error
     finally:
         if started:
             dist.destroy_process_group()
 
 
-def mesh_of(world: World, training: Training, device: torch.device) -> DeviceMesh | None:
-    """The processes in the shape that ``shape_of`` gives."""
-    if world.size == 1:
+def mesh_of(group: ProcessGroup, training: Training, device: torch.device) -> DeviceMesh | None:
+    """The processes as a mesh of the shape that ``shape_of`` gives; None for a single process."""
+    if group.size == 1:
         return None
-    return init_device_mesh(device.type, shape_of(world, training), mesh_dim_names=("replicate", "shard"))
+    return init_device_mesh(device.type, shape_of(group, training), mesh_dim_names=("replicate", "shard"))
 
 
-def shape_of(world: World, training: Training) -> tuple[int, int]:
-    """How the processes divide the weights: rows of a table, of which each holds a whole model together.
+def shape_of(group: ProcessGroup, training: Training) -> tuple[int, int]:
+    """How the processes divide the weights: (replicas of the model, processes that hold a replica together).
 
     Raises ``RecipeError`` where ``training.shards`` does not divide the number of processes.
     """
-    across = {"replicate": 1, "shard": world.size, "hybrid": training.shards or _neighbours(world)}[training.parallel]
-    if world.size % across:
+    of_machine = int(os.environ.get("LOCAL_WORLD_SIZE", str(group.size)))
+    shards = {"replicate": 1, "shard": group.size, "hybrid": training.shards or of_machine}[training.parallel]
+    if group.size % shards:
         raise RecipeError(
             Problem(
-                f"{world.size} processes do not divide into groups of {across}",
+                f"{group.size} processes cannot be divided into groups of {shards}",
                 "training.shards",
-                hint="a number that divides them, most often the GPUs of one machine",
+                hint="set it to a divisor of their number, usually the GPUs of one machine",
             )
         )
-    return world.size // across, across
-
-
-def _neighbours(world: World) -> int:
-    return int(os.environ.get("LOCAL_WORLD_SIZE", str(world.size)))
+    return group.size // shards, shards
 
 
 def local(tensor: Tensor) -> Tensor:
@@ -215,5 +214,5 @@ def local(tensor: Tensor) -> Tensor:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """All of a tensor, gathered from the processes that hold its parts; every one of them must ask."""
+    """All of a tensor, gathered from the processes that hold its parts; every one of them must call it."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

@@ -1,4 +1,4 @@
-"""Which samples made a loss that is not finite."""
+"""Steps whose loss or gradient is not finite, and the samples that cause it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,58 @@ from typing import Any
 
 import torch
 from attrs import evolve
+from torch import Tensor
 
 from ...loss import Loss
-from ..data.batches import Kitchen, Ticket
+from ..data.builder import BatchBuilder
+from ..data.specs import BatchSpec
 
-SAID = 8
-"""Samples that are named at most."""
+MAX_NAMED = 8
+"""Samples that a message names."""
+
+
+class SkippedSteps:
+    """Counts on the device the steps in a row that changed nothing. ``longest``: the most since the last ``reset``."""
+
+    def __init__(self, in_a_row: int, device: torch.device) -> None:
+        self.in_a_row = torch.tensor(float(in_a_row), device=device)
+        self.longest = self.in_a_row.clone()
+
+    def add(self, skipped: Tensor) -> None:
+        """Count a step: ``skipped`` is 1.0, or 0.0 where the step was taken."""
+        self.in_a_row = (self.in_a_row + 1) * skipped
+        self.longest = torch.maximum(self.longest, self.in_a_row)
+
+    def reset(self) -> None:
+        self.longest = self.in_a_row.clone()
 
 
 @torch.no_grad()
-def suspects(
-    tickets: Iterable[Ticket], kitchen: Kitchen, losses: Callable[[Any], tuple[dict[str, Loss], Any]]
+def bad_samples(
+    specs: Iterable[BatchSpec], builder: BatchBuilder, losses: Callable[[Any], dict[str, Loss]]
 ) -> list[tuple[str, int]]:
-    """Those of the tickets' samples, by source and index, that alone give a loss that is not finite.
+    """The samples of some specs, by source and index, each of which alone gives a loss that is not finite.
 
-    A sample that cannot be prepared alone, as one of a pair, is not among them.
+    A sample that cannot be prepared alone, such as one of a pair, is left out.
     """
-    found = []
-    for ticket in tickets:
-        for place, sample in enumerate(ticket.samples):
-            prepared = kitchen[evolve(ticket, samples=(sample,), first=ticket.first + place)]
+    bad = []
+    for spec in specs:
+        for position, sample in enumerate(spec.samples):
+            prepared = builder[evolve(spec, samples=(sample,), first=spec.first + position)]
             if prepared.problems:
                 continue
-            given, _ = losses(prepared.batch)
-            if not all(bool(loss.total.isfinite()) for loss in given.values()):
-                found.append(sample)
-    return found
+            if not all(bool(loss.total.isfinite()) for loss in losses(prepared.batch).values()):
+                bad.append(sample)
+    return bad
 
 
-def sentence(samples: list[tuple[str, int]], found: list[tuple[str, int]]) -> str:
-    """What to say of the samples of steps that were skipped, and of those ``found`` among them."""
-    if found and len(found) < len(samples):
-        return f"the loss is not finite for {_listed(found)}"
-    return f"no sample alone is to blame; the last step took {_listed(samples)}"
+def explain(samples: list[tuple[str, int]], bad: list[tuple[str, int]]) -> str:
+    """A sentence about the samples of skipped steps, and the ``bad`` ones among them."""
+    if bad and len(bad) < len(samples):
+        return f"the loss is not finite for {_listed(bad)}"
+    return f"no single sample causes it; the last step took {_listed(samples)}"
 
 
 def _listed(samples: list[tuple[str, int]]) -> str:
-    said = ", ".join(f"example {index} of source '{name}'" for name, index in samples[:SAID])
-    return said + (f" and {len(samples) - SAID} more" if len(samples) > SAID else "")
+    named = ", ".join(f"example {index} of source '{name}'" for name, index in samples[:MAX_NAMED])
+    return named + (f" and {len(samples) - MAX_NAMED} more" if len(samples) > MAX_NAMED else "")

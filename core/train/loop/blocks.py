@@ -1,4 +1,4 @@
-"""The blocks that a part repeats, and what can be done to each: recomputed in the backward pass, compiled."""
+"""The repeated blocks of parts, each of which can be compiled, or recomputed in the backward pass."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ...compose.selectors import select
 from ...errors import JaniformError
 from ...model.unified_model import UnifiedModel
 
-Forward = Callable[..., Any]
+Call = Callable[..., Any]
 
 
 def blocks_of(model: UnifiedModel) -> dict[str, nn.Module]:
-    """The repeated blocks of all parts by path: what stands in a part's outermost lists of modules of one class."""
-    found: dict[str, nn.Module] = {}
+    """The repeated blocks of all parts by path: the members of a part's outermost module lists of one class."""
+    blocks: dict[str, nn.Module] = {}
     for path in dict.fromkeys(model.plan.owner(path) for path in model.plan.parts):
         try:
             part = model.part(path)
         except JaniformError:  # text, layout and sampler are parts without a module
             continue
-        found |= {f"{path}.{name}": block for name, block in _repeated(part)}
-    return found
+        blocks |= {f"{path}.{name}": block for name, block in _repeated(part)}
+    return blocks
 
 
 def _repeated(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -52,35 +52,35 @@ def recomputed(model: UnifiedModel, wanted: bool | tuple[str, ...]) -> dict[str,
 def prepare_blocks(
     compiled: Mapping[str, nn.Module], checkpointed: Mapping[str, nn.Module], backend: str = "inductor"
 ) -> None:
-    """Compile the forward of some blocks, and let some compute theirs again in the backward pass.
+    """Compile the forward of some blocks, and recompute that of some in the backward pass.
 
-    A block that is called without gradients, as when it draws sample pictures, is called as it was written.
+    A call without gradients, as when sample pictures are drawn, uses the original forward.
     """
     blocks = {id(block): block for block in (*compiled.values(), *checkpointed.values())}
     compile_ids = {id(block) for block in compiled.values()}
     checkpoint_ids = {id(block) for block in checkpointed.values()}
     for key, block in blocks.items():
         plain = block.forward
-        trained: Forward = torch.compile(plain, backend=backend) if key in compile_ids else plain
+        trained: Call = torch.compile(plain, backend=backend) if key in compile_ids else plain
         if key in checkpoint_ids:
             trained = _recomputing(trained)
         block.forward = _choosing(trained, plain)
 
 
 def release_blocks(model: UnifiedModel) -> None:
-    """Take back what ``prepare_blocks`` did."""
+    """Undo ``prepare_blocks``."""
     for block in blocks_of(model).values():
         block.__dict__.pop("forward", None)
 
 
-def _recomputing(forward: Forward) -> Forward:
+def _recomputing(forward: Call) -> Call:
     def run(*arguments: Any, **named: Any) -> Any:
         return checkpoint(forward, *arguments, use_reentrant=False, **named)
 
     return run
 
 
-def _choosing(trained: Forward, plain: Forward) -> Forward:
+def _choosing(trained: Call, plain: Call) -> Call:
     def forward(*arguments: Any, **named: Any) -> Any:
         return (trained if torch.is_grad_enabled() else plain)(*arguments, **named)
 

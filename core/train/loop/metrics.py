@@ -11,24 +11,22 @@ from torch import Tensor
 
 from ...loss import Loss
 from ..checkpoints.checkpoint import Position
-from ..distributed.process_group import ALONE, World
-from ..progress.log import Entry
-from .throughput import Gauge, Reading, memory_peak
+from ..distributed.process_group import ALONE, ProcessGroup
+from ..progress.log import LogEntry
+from .throughput import BatchWork, Throughput, memory_peak
 
 
-class Meter:
+class StepMetrics:
     """Adds up losses, figures and times; only ``entry`` waits for the device.
 
     Args:
-        gauge: reads how much batches ask for; without one nothing is said of tokens and MFU.
-        world: the processes that share every step; each of them must ask for every entry.
+        throughput: reads the work of batches; without it tokens and MFU are unknown.
+        group: the processes that share every step; each of them must ask for every entry.
     """
 
-    def __init__(self, skipped_in_a_row: Tensor, gauge: Gauge | None = None, world: World = ALONE) -> None:
-        self._gauge = gauge
-        self._world = world
-        self.skipped_in_a_row = skipped_in_a_row
-        self.longest = skipped_in_a_row.clone()
+    def __init__(self, throughput: Throughput | None = None, group: ProcessGroup = ALONE) -> None:
+        self._throughput = throughput
+        self._group = group
         self._clear()
 
     def _clear(self) -> None:
@@ -36,14 +34,13 @@ class Meter:
         self._steps = 0
         self._samples = 0
         self._waited = 0.0
-        self._read = Reading()
+        self._work = BatchWork()
         self._began = time.perf_counter()
-        self.longest = self.skipped_in_a_row.clone()
 
-    def saw(self, batches: Iterable[Any]) -> None:
-        """Take in what this process' batches of a step ask for, while they are still on the CPU."""
-        if self._gauge is not None:
-            self._read = sum(map(self._gauge.read, batches), self._read)
+    def read(self, batches: Iterable[Any]) -> None:
+        """Add the work of this process' batches of a step, which are still on the CPU."""
+        if self._throughput is not None:
+            self._work = sum(map(self._throughput.read, batches), self._work)
 
     def add(
         self,
@@ -55,7 +52,7 @@ class Meter:
         samples: int,
         waited: float,
     ) -> None:
-        """Take in one step. What a skipped step computed is left out of the sums."""
+        """Add a step. Values of a skipped step are left out of the sums."""
         taken = 1 - skipped
         for name, loss in losses.items():
             self._add("total", name, torch.where(taken > 0, loss.total.detach().float(), 0.0))
@@ -64,8 +61,6 @@ class Meter:
             self._add("figure", name, torch.where(taken > 0, figure.detach().float(), 0.0))
         self._add("step", "norm", torch.where(taken > 0, norm, 0.0))
         self._add("step", "skipped", skipped)
-        self.skipped_in_a_row = (self.skipped_in_a_row + 1) * skipped
-        self.longest = torch.maximum(self.longest, self.skipped_in_a_row)
         self._steps += 1
         self._samples += samples
         self._waited += waited
@@ -74,19 +69,19 @@ class Meter:
         key = (kind, name)
         self._sums[key] = self._sums[key] + value if key in self._sums else value
 
-    def entry(self, position: Position, steps: int, learning_rate: float, seconds: float) -> Entry:
-        """The means since the last call. ``seconds``: of training in all so far."""
+    def entry(self, position: Position, steps: int, learning_rate: float) -> LogEntry:
+        """The means since the last call."""
         keys = list(self._sums)
         values = dict(zip(keys, torch.stack([self._sums[key].double() for key in keys]).tolist(), strict=True))
         elapsed = max(time.perf_counter() - self._began, 1e-9)
         skipped = round(values["step", "skipped"])
         taken = max(self._steps - skipped, 1)
         counts = {name: round(value) for (kind, name), value in values.items() if kind == "count"}
-        memory = 0 if self._gauge is None else memory_peak(self._gauge.device)
-        said = self._world.gather((self._read, memory))
-        read = sum((reading for reading, _ in said), Reading())
-        speed = 0.0 if self._gauge is None else self._gauge.peak() * len(said)
-        entry = Entry(
+        memory = 0 if self._throughput is None else memory_peak(self._throughput.device)
+        of_all = self._group.gather((self._work, memory))
+        work = sum((work for work, _ in of_all), BatchWork())
+        peak = 0.0 if self._throughput is None else self._throughput.peak() * len(of_all)
+        entry = LogEntry(
             stage=position.stage,
             step=position.step,
             steps=steps,
@@ -97,14 +92,14 @@ class Meter:
             grad_norm=values["step", "norm"] / taken,
             samples_per_second=self._samples / elapsed,
             data_wait=self._waited / elapsed,
-            skipped=skipped,
-            time=seconds,
+            skipped_steps=skipped,
+            time=position.seconds,
             predictions=counts,
-            tokens=read.tokens or None,
-            tokens_per_second=read.tokens / elapsed if read.tokens else None,
-            packing=read.tokens / read.positions if read.positions else None,
-            mfu=read.flops / elapsed / speed if read.flops else None,
-            memory=max(memory for _, memory in said),
+            tokens=work.tokens or None,
+            tokens_per_second=work.tokens / elapsed if work.tokens else None,
+            packing=work.tokens / work.positions if work.positions else None,
+            mfu=work.flops / elapsed / peak if work.flops else None,
+            memory=max(memory for _, memory in of_all),
         )
         self._clear()
         return entry

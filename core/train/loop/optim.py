@@ -1,9 +1,9 @@
-"""What is trained, the optimizer, and the learning rate over a stage."""
+"""Optimizers, their states, gradient clipping, and the learning rate over a stage."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,9 @@ from .muon import Muon
 
 
 def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, object]]:
-    """Matrices and kernels, which decay, and everything one-dimensional (norms, biases), which does not.
+    """Matrices and kernels, which decay, and one-dimensional parameters (norms, biases), which do not.
 
-    Scalars are a group of their own, since several processes divide all parameters but them.
+    Scalars are a group of their own, since they are the only parameters that several processes do not shard.
     """
     by_dimensions: dict[int, list[nn.Parameter]] = {2: [], 1: [], 0: []}
     for _, parameter in named:
@@ -31,13 +31,13 @@ def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: fl
 def adamw(
     named: Iterable[tuple[str, nn.Parameter]], *, learning_rate: float, betas: tuple[float, float], weight_decay: float
 ) -> torch.optim.AdamW:
-    """AdamW in its fused form, which updates all parameters in one pass and can skip a step without asking the host."""
+    """AdamW in its fused form: one pass over all parameters, and a step can be skipped without waiting for the host."""
     return torch.optim.AdamW(
         parameter_groups(named, weight_decay), lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=True
     )
 
 
-def optimizers(
+def make_optimizers(
     named: Mapping[str, nn.Parameter],
     muon: Iterable[str],
     *,
@@ -45,7 +45,7 @@ def optimizers(
     betas: tuple[float, float],
     weight_decay: float,
 ) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices among the names in ``muon``, if there are any, and AdamW for everything else."""
+    """Muon for the matrices and kernels among the names in ``muon``, and AdamW for everything else."""
     matrices = {name for name in muon if named[name].ndim >= 2}
     rest = [(name, parameter) for name, parameter in named.items() if name not in matrices]
     made: list[torch.optim.Optimizer] = []
@@ -72,20 +72,18 @@ def rate_at(step: int, *, steps: int, learning_rate: float, warmup: int, schedul
     return learning_rate * (final_fraction + (1 - final_fraction) * remaining)
 
 
-def step(
-    optimizers: Sequence[torch.optim.Optimizer], parameters: list[nn.Parameter], loss: Tensor, clip: float
-) -> tuple[Tensor, Tensor]:
-    """Clip the gradients to a norm and update; leave everything as it was where the loss or a gradient is not finite.
+def clip_gradients(parameters: list[nn.Parameter], loss: Tensor, clip: float) -> tuple[Tensor, Tensor]:
+    """Clip the gradients to a norm, and decide whether the step is skipped: loss or gradients are not finite.
 
-    The decision stays on the device, so the host never waits for it. Gradients are released.
+    The decision stays on the device, so the host never waits for it.
 
     Args:
-        clip: the largest norm of all gradients together; 0 clips nothing.
+        clip: the largest norm of all gradients together; 0 disables clipping.
 
     Returns:
-        The norm before clipping and whether the step was skipped (1.0) or taken (0.0), scalars on the device.
+        The norm before clipping, and whether the step is skipped (1.0) or taken (0.0); scalars on the device.
     """
-    # Divided parameters and whole ones do not mix in one kernel.
+    # Sharded parameters and others do not mix in one kernel.
     learning = [parameter for parameter in parameters if parameter.grad is not None]
     kinds = [[parameter for parameter in learning if isinstance(parameter, DTensor) is kind] for kind in (True, False)]
     norm = _norm([[parameter.grad for parameter in some if parameter.grad is not None] for some in kinds], loss)
@@ -93,12 +91,16 @@ def step(
     if clip > 0:
         for some in kinds:
             nn.utils.clip_grads_with_norm_(some, clip, norm, foreach=True)
-    for optimizer in optimizers:
-        optimizer.found_inf = skipped  # type: ignore[attr-defined]  # the fused kernel's own switch, as GradScaler's
-        optimizer.grad_scale = None  # type: ignore[attr-defined]
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
     return norm, skipped
+
+
+def skip_where(skipped: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """Let the optimizer's next step change nothing where ``skipped`` is 1, decided on the device.
+
+    The attributes are those that ``GradScaler`` sets for fused optimizers.
+    """
+    optimizer.found_inf = skipped  # type: ignore[attr-defined]
+    optimizer.grad_scale = None  # type: ignore[attr-defined]
 
 
 def _norm(kinds: Iterable[list[Tensor]], loss: Tensor) -> Tensor:
@@ -109,13 +111,13 @@ def _norm(kinds: Iterable[list[Tensor]], loss: Tensor) -> Tensor:
 
 
 def states(optimizers: Iterable[torch.optim.Optimizer], named: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
-    """What optimizers keep of their parameters, live, as ``optimizer/PARAMETER/WHAT``."""
+    """The live states of optimizers, as ``optimizer/PARAMETER/STATE``."""
     return {
-        f"optimizer/{name}/{what}": value
+        f"optimizer/{name}/{state}": value
         for name, parameter in named.items()
         for optimizer in optimizers
         if parameter in optimizer.state
-        for what, value in optimizer.state[parameter].items()
+        for state, value in optimizer.state[parameter].items()
     }
 
 
@@ -124,16 +126,16 @@ def fill_states(
     named: Mapping[str, nn.Parameter],
     shapes: Mapping[str, tuple[int, ...]],
 ) -> dict[str, Tensor]:
-    """Make room for stored states: zeros of their shapes, divided as their parameters are, which are then in use."""
+    """Create optimizer states to read stored ones into: zeros of their shapes, sharded as their parameters are."""
     owners = {id(p): optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     made = {}
     for key, shape in shapes.items():
         kind, _, rest = key.partition("/")
-        name, _, what = rest.rpartition("/")
+        name, _, state = rest.rpartition("/")
         if kind != "optimizer" or name not in named:
             continue
         parameter = named[name]
-        alike = tuple(parameter.shape) == shape
-        room = torch.zeros_like(parameter) if alike else torch.zeros(shape, device=parameter.device)
-        owners[id(parameter)].state[parameter][what] = made[key] = room.detach()
+        same_shape = tuple(parameter.shape) == shape
+        zeros = torch.zeros_like(parameter) if same_shape else torch.zeros(shape, device=parameter.device)
+        owners[id(parameter)].state[parameter][state] = made[key] = zeros.detach()
     return made

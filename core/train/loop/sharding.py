@@ -1,17 +1,16 @@
-"""A model divided among processes by FSDP2: each holds a part of every weight, gradient and optimizer state.
+"""A model sharded over processes by FSDP2: each holds a part of every weight, gradient and optimizer state.
 
-Each block of the backbone is gathered when it is needed and let go again. Everything else that is trained, which may be
-used by the samples of one process and not by those of another, is gathered once for the whole step. What is frozen
-outside of the backbone is not divided at all: it would be held whole during the step anyhow.
+Each block of the backbone is gathered when it is needed and released again. Everything else that is trained, which the
+samples of one process may use and those of another may not, is gathered once for the whole step. Frozen weights outside
+of the backbone are not sharded, as they would be held whole during the step anyhow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
@@ -19,89 +18,71 @@ from ...model.build import build_model
 from ...model.lora import attach_alike
 from ...model.unified_model import UnifiedModel
 from ...storage.tensors import tensors_of
-from ..distributed.process_group import World, whole
+from ..distributed.process_group import ProcessGroup, whole
 from .blocks import blocks_of
-
-Step = tuple[Tensor, dict[str, tuple[Tensor, Tensor]], dict[str, Tensor]]
-"""What is minimised, and (sum, count) of each loss and the figures, which are only looked at."""
-
-
-class Forward(nn.Module):
-    """A batch to its losses, as one call of a module: what FSDP2 wants to stand at the top."""
-
-    def __init__(self, model: UnifiedModel | None, objective: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self.objective = objective
-        self.touched: list[tuple[nn.Module, str]] = []
-        """Where trained parameters are whose gradient is zero, and not absent, where a batch does without them."""
-
-    def forward(self, batch: Any, scales: Mapping[str, float]) -> Step:
-        """``scales``: by which each sum of losses is multiplied in what is minimised."""
-        losses, figures = cast(Any, self.objective).losses(batch)
-        terms = [loss.total * scales[name] for name, loss in losses.items()]
-        terms += _zeros(self.touched)
-        sums = {name: (loss.total.detach(), loss.count.detach()) for name, loss in losses.items()}
-        return torch.stack(terms).sum(), sums, figures
+from .losses import LossModule, zeros
 
 
 class Sharded:
-    """A model and its objective, divided in place over the processes of a mesh. ``forward`` is what may be called."""
+    """A model and its objective, sharded in place over the processes of a mesh; ``forward`` is called for losses."""
 
-    def __init__(self, model: UnifiedModel, objective: nn.Module, mesh: DeviceMesh, world: World) -> None:
-        self.world = world
-        self.forward = Forward(model, objective)
+    def __init__(self, forward: LossModule, model: UnifiedModel, mesh: DeviceMesh, group: ProcessGroup) -> None:
+        self.group = group
+        self.model = model
+        self.forward = forward
+        forward.scale = group.size  # FSDP2 gives the mean of gradients over the processes; the sum is wanted
         blocks = [block for path, block in blocks_of(model).items() if path.startswith("backbone.")]
         in_blocks = {id(parameter) for block in blocks for parameter in block.parameters()}
-        rest = [parameter for parameter in self.forward.parameters() if id(parameter) not in in_blocks]
+        rest = [parameter for parameter in forward.parameters() if id(parameter) not in in_blocks]
         self.loose = [parameter for parameter in rest if parameter.requires_grad and parameter.ndim == 0]
-        spared = {parameter for parameter in rest if not parameter.requires_grad or parameter.ndim == 0}
-        self._touch(model, in_blocks)
-        for parameter in self.forward.parameters():
+        not_sharded = {parameter for parameter in rest if not parameter.requires_grad or parameter.ndim == 0}
+        self._touch(in_blocks)
+        for parameter in forward.parameters():
             parameter.data = parameter.data.contiguous()
-        whole_rows = mesh["shard"] if mesh.shape[0] == 1 else mesh
+        dimensions = mesh["shard"] if mesh.shape[0] == 1 else mesh
         for block in blocks:
-            fully_shard(block, mesh=whole_rows)
-        fully_shard(self.forward, mesh=whole_rows, ignored_params=spared)
+            fully_shard(block, mesh=dimensions)
+        fully_shard(forward, mesh=dimensions, ignored_params=not_sharded)
         self.replicated = mesh.shape[0] > 1
 
-    def _touch(self, model: UnifiedModel, in_blocks: set[int]) -> None:
-        """Let every process compute the same, whatever its samples are: else they would wait for each other forever.
+    def _touch(self, in_blocks: set[int]) -> None:
+        """Make every process compute the same operations, whatever its samples: otherwise they would deadlock.
 
-        What stands before the backbone touches what the backbone reads, so that all processes go back through it, or
-        none does; what stands behind it touches the loss.
+        Parts before the backbone touch its input, so that all processes run backward through it, or none does; parts
+        behind it touch the loss.
         """
         before: list[tuple[nn.Module, str]] = []
         for path, module in self.forward.named_modules():
             first, *rest = path.removeprefix("model.").split(".")
-            looks = path.startswith("model.") and first in model.plan.pathways and rest[:1] != ["head"]
+            looks = path.startswith("model.") and first in self.model.plan.pathways and rest[:1] != ["head"]
             for name, parameter in module.named_parameters(recurse=False):
                 if parameter.requires_grad and id(parameter) not in in_blocks:
                     (before if looks else self.forward.touched).append((module, name))
         if before:
 
             def touch(backbone: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-                return (inputs[0] + torch.stack(_zeros(before)).sum().to(inputs[0].dtype), *inputs[1:])
+                return (inputs[0] + torch.stack(zeros(before)).sum().to(inputs[0].dtype), *inputs[1:])
 
-            model.backbone.register_forward_pre_hook(touch)
+            self.model.backbone.register_forward_pre_hook(touch)
 
-    def backward(self, loss: Tensor, *, last: bool) -> None:
-        """Add the gradients of a micro-batch; after the ``last`` they are the sum over all processes."""
+    def before_backward(self, *, last: bool) -> None:
+        """Announce the backward pass of a micro-batch; replicas sum their gradients in that of the ``last`` one."""
         if self.replicated:
             cast(FSDPModule, self.forward).set_requires_all_reduce(last)
-        torch.autograd.backward(loss * self.world.size)  # FSDP2 gives the mean over the processes
-        if last:
-            for parameter in self.loose:
-                if parameter.grad is not None:
-                    self.world.sum(parameter.grad).div_(self.world.size)
+
+    def sum_loose_gradients(self) -> None:
+        """Sum the gradients of scalars, which FSDP2 cannot shard, over all processes."""
+        for parameter in self.loose:
+            if parameter.grad is not None:
+                self.group.sum(parameter.grad).div_(self.group.size)
 
     def whole(self) -> UnifiedModel:
-        """The model undivided, on every process."""
-        return undivided(cast(UnifiedModel, self.forward.model))
+        """The model, not sharded, on every process."""
+        return undivided(self.model)
 
 
 def undivided(model: UnifiedModel) -> UnifiedModel:
-    """A new model with all the values of a divided one; every process must ask. Random states stay as they are."""
+    """Return a new model with all values of a sharded one; every process must call it. Random states do not change."""
     device = model.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         made = build_model(model.plan, device)
@@ -112,8 +93,3 @@ def undivided(model: UnifiedModel) -> UnifiedModel:
         for name, tensor in tensors_of(made).items():
             tensor.copy_(whole(values[name]))
     return made.eval().requires_grad_(False)
-
-
-def _zeros(places: Iterable[tuple[nn.Module, str]]) -> list[Tensor]:
-    """A zero that depends on each parameter. Its values are not read, so none of them can make it anything else."""
-    return [getattr(module, name).flatten()[:0].sum() for module, name in places]

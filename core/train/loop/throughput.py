@@ -1,4 +1,4 @@
-"""How much a batch asks for, and how much a device could do: what tokens a second and MFU are made of."""
+"""The work of a batch, and the most a device could do: tokens per second and MFU follow from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from attrs import frozen
 
 from ...errors import JaniformError
-from ...measure.amounts import amounts_of
+from ...measure.content import content_of
 from ...measure.gpus import GPUS
 from ...measure.work import ForwardWork, Work, forward_work, training_work
 from ...model.lora import adapters_of, attach_alike
@@ -23,47 +23,47 @@ from ...sequence.batch import Batch
 
 
 @frozen
-class Reading:
-    """Of one batch: positions that are not padding, all of them, and FLOPs of its step where they are known."""
+class BatchWork:
+    """Of one batch: positions that are not padding, all positions, and FLOPs of a training step, 0 if unknown."""
 
     tokens: int = 0
     positions: int = 0
     flops: float = 0.0
 
-    def __add__(self, other: Reading) -> Reading:
-        return Reading(self.tokens + other.tokens, self.positions + other.positions, self.flops + other.flops)
+    def __add__(self, other: BatchWork) -> BatchWork:
+        return BatchWork(self.tokens + other.tokens, self.positions + other.positions, self.flops + other.flops)
 
 
 @frozen
-class Gauge:
-    """Reads batches of sequences; of an objective's own kinds of batches nothing is known."""
+class Throughput:
+    """Reads the work of batches of sequences; that of other kinds of batches is unknown."""
 
     work: Work | None
     device: torch.device
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, model: UnifiedModel, trained: Iterable[str], dtype: torch.dtype) -> Gauge:
-        """The gauge of a stage that trains the parameters of these names, computing in ``dtype``."""
+    def of(cls, model: UnifiedModel, trained: Iterable[str], dtype: torch.dtype) -> Throughput:
+        """The throughput of a stage that trains the named parameters in ``dtype``."""
         try:
             work = training_work(model.plan, _forward(model), trained)
-        except JaniformError:  # a factory that fails on the meta device: the run can do without MFU
+        except JaniformError:  # a factory fails on the meta device: MFU is unknown
             work = None
         return cls(work, model.device, dtype)
 
-    def read(self, batch: Any) -> Reading:
-        """What a batch, still on the CPU, asks for."""
+    def read(self, batch: Any) -> BatchWork:
+        """The work of a batch, which is still on the CPU."""
         if not isinstance(batch, Batch):
-            return Reading()
-        amounts = amounts_of(batch)
-        return Reading(amounts.tokens, amounts.positions, 0.0 if self.work is None else self.work.of(amounts))
+            return BatchWork()
+        content = content_of(batch)
+        return BatchWork(content.tokens, content.positions, 0.0 if self.work is None else self.work.of(content))
 
     def peak(self) -> float:
-        """FLOPs a second that the device can do: of its data sheet, or as measured on a matrix product."""
+        """FLOPs per second of the device: of its data sheet, or as measured on a matrix product."""
         return peak_flops(self.device, self.dtype)
 
 
-_KNOWN: WeakKeyDictionary[UnifiedModel, ForwardWork] = WeakKeyDictionary()
+_FORWARD_WORK: WeakKeyDictionary[UnifiedModel, ForwardWork] = WeakKeyDictionary()
 
 
 def _forward(model: UnifiedModel) -> ForwardWork:
@@ -71,23 +71,23 @@ def _forward(model: UnifiedModel) -> ForwardWork:
         modules = build_modules(model.plan, device="meta")
         attach_alike(model, modules)
         return forward_work(model.plan, modules)
-    if model not in _KNOWN:
-        _KNOWN[model] = forward_work(model.plan)
-    return _KNOWN[model]
+    if model not in _FORWARD_WORK:
+        _FORWARD_WORK[model] = forward_work(model.plan)
+    return _FORWARD_WORK[model]
 
 
 @lru_cache
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOPs a second that a device can do in a type.
+    """FLOPs per second of a device in a data type.
 
-    Of a GPU that the table knows it is the data sheet's figure for bfloat16; of everything else what the best of a few
-    large matrix products reaches.
+    For a GPU in the table this is the data sheet's figure for bfloat16, otherwise the best of a few large matrix
+    products.
     """
     if device.type == "cuda" and dtype == torch.bfloat16:
         name = torch.cuda.get_device_name(device)
-        known = next((gpu for gpu in GPUS.values() if any(said in name for said in gpu.said)), None)
-        if known is not None:
-            return known.tflops * 1e12
+        listed = next((gpu for gpu in GPUS.values() if any(part in name for part in gpu.driver_names)), None)
+        if listed is not None:
+            return listed.tflops * 1e12
     side = 4096 if device.type == "cuda" else 768
     matrix = torch.ones(side, side, device=device, dtype=dtype)
     best = float("inf")
@@ -106,7 +106,7 @@ def _wait(device: torch.device) -> None:
 
 
 def memory_peak(device: torch.device) -> int:
-    """The most bytes that were in use so far: of tensors on a GPU, of the process on a CPU; 0 where nobody says."""
+    """Peak bytes in use so far: of tensors on a GPU, of the process on a CPU; 0 where that is unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

@@ -1,1 +1,1 @@
-"""Progress of a run: the log and the terminal."""
+"""Progress of a run: terminal, log, sinks and the list of skipped samples."""

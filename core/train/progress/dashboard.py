@@ -1,4 +1,4 @@
-"""The figures of a run as a live table: each loss with the way it came, and what the machine does."""
+"""The figures of a run as a live table: each loss with its history, and the throughput."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from rich.table import Table
 from rich.text import Text
 
 from ...units import count, size
-from .log import Entry
+from .log import LogEntry
 
 _KEPT = 32
-"""Values of each loss that its line shows."""
+"""Values of each loss that its sparkline shows."""
 
 _SIDE_BY_SIDE = 84
-"""Columns of a terminal from which losses and figures stand beside each other."""
+"""Width of a terminal, in columns, from which losses and figures are side by side."""
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
 class Dashboard:
-    """Shows the newest entry of a log. ``clear`` forgets the losses of a stage that is over."""
+    """Shows the newest entry of a log. ``clear`` drops the losses of a finished stage."""
 
     def __init__(self) -> None:
-        self._entry: Entry | None = None
+        self._entry: LogEntry | None = None
         self._losses: dict[str, deque[float]] = {}
 
     def clear(self) -> None:
         self._entry = None
         self._losses = {}
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: LogEntry) -> None:
         self._entry = entry
         for name, value in entry.losses.items():
             self._losses.setdefault(name, deque(maxlen=_KEPT)).append(value)
@@ -58,36 +58,36 @@ class Dashboard:
         return table
 
 
-def facts(entry: Entry) -> list[tuple[str, str]]:
-    """What is shown of an entry beside its losses, as (what, figure); what is not known is left out."""
-    found = [("learning rate", f"{entry.learning_rate:.3g}"), ("gradient norm", f"{entry.grad_norm:.3g}")]
+def facts(entry: LogEntry) -> list[tuple[str, str]]:
+    """The figures of an entry beside its losses, as (name, value); unknown ones are left out."""
+    shown = [("learning rate", f"{entry.learning_rate:.3g}"), ("gradient norm", f"{entry.grad_norm:.3g}")]
     if entry.tokens_per_second is not None:
-        found.append(("tokens/s", count(round(entry.tokens_per_second))))
-    found.append(("samples/s", f"{entry.samples_per_second:.3g}"))
+        shown.append(("tokens/s", count(round(entry.tokens_per_second))))
+    shown.append(("samples/s", f"{entry.samples_per_second:.3g}"))
     if entry.mfu is not None:
-        found.append(("MFU", f"{100 * entry.mfu:.1f} %"))
+        shown.append(("MFU", f"{100 * entry.mfu:.1f} %"))
     if entry.packing is not None:
-        found.append(("packing", f"{100 * entry.packing:.1f} %"))
-    found.append(("data wait", f"{100 * entry.data_wait:.1f} %"))
+        shown.append(("packing", f"{100 * entry.packing:.1f} %"))
+    shown.append(("data wait", f"{100 * entry.data_wait:.1f} %"))
     if entry.memory:
-        found.append(("memory", size(entry.memory)))
-    found += [(name, f"{value:.4g}") for name, value in entry.figures.items()]
-    if entry.skipped:
-        found.append(("skipped", str(entry.skipped)))
-    return found
+        shown.append(("memory", size(entry.memory)))
+    shown += [(name, f"{value:.4g}") for name, value in entry.figures.items()]
+    if entry.skipped_steps:
+        shown.append(("skipped steps", str(entry.skipped_steps)))
+    return shown
 
 
 def sparkline(values: Iterable[float]) -> str:
-    """The values as bars of eight heights, the highest for the largest; a blank for what is no finite number."""
+    """The values as bars of eight heights, the highest for the largest; a blank for values that are not finite."""
     values = list(values)
-    known = [value for value in values if abs(value) < float("inf")]
-    if not known:
+    finite = [value for value in values if abs(value) < float("inf")]
+    if not finite:
         return ""
-    low, span = min(known), max(known) - min(known)
+    low, span = min(finite), max(finite) - min(finite)
     top = len(_LEVELS) - 1
 
     def bar(value: float) -> str:
-        if value not in known:
+        if value not in finite:
             return " "
         return _LEVELS[round((value - low) / span * top) if span > 0 else 0]
 
@@ -99,7 +99,7 @@ def _grid(pairs: Sequence[tuple[str, str]], columns: int) -> Table:
     height = -(-len(pairs) // columns)
     for row in range(height):
         cells: list[Text] = []
-        for what, figure in pairs[row::height]:
-            cells += [Text(what, style="dim"), Text(figure, justify="right")]
+        for name, value in pairs[row::height]:
+            cells += [Text(name, style="dim"), Text(value, justify="right")]
         table.add_row(*cells)
     return table

@@ -1,15 +1,15 @@
-"""The log of a run: one JSON object a line in ``log.jsonl``, and what its lines say.
+"""The log of a run: one JSON object per line in ``log.jsonl``.
 
-A key is never renamed and never changes what it means; new ones are added. Who reads a log passes over keys that he
-does not know.
+Keys are added and do not change their meaning. Readers must ignore unknown keys; ``read_log`` also reads lines of
+earlier versions.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from attrs import asdict, field, frozen
 
@@ -17,16 +17,16 @@ from ...storage.atomic import explained, write_text
 
 
 @frozen
-class Entry:
+class LogEntry:
     """One line: means over the steps since the last line.
 
-    ``losses`` are per prediction, by pathway, before weights. ``data_wait`` is the share of the time that steps stood
-    still for a batch. ``time`` is in seconds of training since the run began. ``passed_over`` counts by kind the
-    examples that could not be used, or not whole.
+    ``losses`` are per prediction, by name, before weights. ``data_wait`` is the fraction of the time spent waiting for
+    batches. ``time`` is in seconds of training since the run began. ``skipped_steps`` changed nothing, since their loss
+    or gradient was not finite. ``skipped_samples`` counts by kind the samples that could not be used, or not whole.
 
-    Where batches hold sequences: ``tokens`` are positions without padding, ``packing`` is their share of all positions,
-    ``mfu`` the share of the devices' arithmetic that the model used; None elsewhere. ``memory``: the most bytes in use
-    on a device so far, 0 where nobody says.
+    Where batches hold sequences: ``tokens`` are positions without padding, ``packing`` is their fraction of all
+    positions, ``mfu`` the fraction of the devices' arithmetic that the model used; None elsewhere. ``memory``: peak
+    bytes in use on a device so far, 0 where that is unknown.
     """
 
     stage: str
@@ -39,10 +39,10 @@ class Entry:
     grad_norm: float
     samples_per_second: float
     data_wait: float
-    skipped: int
+    skipped_steps: int
     time: float
     predictions: dict[str, int] = field(factory=dict)
-    passed_over: dict[str, int] = field(factory=dict)
+    skipped_samples: dict[str, int] = field(factory=dict)
     tokens: int | None = None
     tokens_per_second: float | None = None
     packing: float | None = None
@@ -50,27 +50,24 @@ class Entry:
     memory: int = 0
 
 
+_RENAMED = {"skipped": "skipped_steps", "passed_over": "skipped_samples"}
+"""Keys of version 0.1 -> their names today."""
+
+
 class Log:
-    """Appends entries to a file, each as it comes. A resumed run first drops lines after the step it goes on from.
+    """Appends entries to a file as they come. A resumed run first drops the lines after the step it resumes from."""
 
-    ``also`` is told every entry after it was written.
-    """
-
-    def __init__(self, path: Path, total: int, also: Callable[[Entry], None] | None = None) -> None:
+    def __init__(self, path: Path, total: int) -> None:
         self._path = path
-        self._also = also
         if path.exists():
-            kept = [line for line in path.read_text().splitlines() if step_of(line) <= total]
-            write_text(path, "".join(line + "\n" for line in kept))
+            write_text(path, "".join(line + "\n" for line in lines_until(path, total)))
         with explained("write", path):
             self._file = path.open("a")
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: LogEntry) -> None:
         with explained("write", self._path):
             self._file.write(json.dumps(asdict(entry)) + "\n")
             self._file.flush()
-        if self._also is not None:
-            self._also(entry)
 
     def __enter__(self) -> Log:
         return self
@@ -81,19 +78,26 @@ class Log:
         self._file.close()
 
 
-def read_log(path: Path) -> list[dict[str, object]]:
-    """The entries of a log as dicts, a torn last line left out."""
-    entries = []
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the entries of a log as dicts with today's keys, an incomplete last line left out."""
+    entries: list[dict[str, Any]] = []
     for line in path.read_text().splitlines():
         try:
-            entries.append(json.loads(line))
+            entry = json.loads(line)
         except ValueError:
             continue
+        if isinstance(entry, dict):
+            entries.append({_RENAMED.get(str(key), str(key)): value for key, value in entry.items()})
     return entries
 
 
-def step_of(line: str) -> float:
-    """The step of the run that a line belongs to; a torn one, as a kill leaves, counts as later than any."""
+def lines_until(path: Path, total: int) -> list[str]:
+    """The lines of a file of the first ``total`` steps of a run. Incomplete lines, which a kill leaves, are dropped."""
+    with explained("read", path):
+        return [line for line in path.read_text().splitlines() if _step_of(line) <= total]
+
+
+def _step_of(line: str) -> float:
     try:
         return int(json.loads(line)["total"])
     except (ValueError, KeyError, TypeError):

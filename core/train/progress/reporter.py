@@ -1,4 +1,4 @@
-"""What a person sees of a run: bars and a live table in a terminal, a line now and then elsewhere."""
+"""The terminal's view of a run: bars and a live table, or a line every ten seconds where output goes elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.progress import (
 
 from ...units import count
 from .dashboard import Dashboard
-from .log import Entry
+from .log import LogEntry
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -31,7 +31,7 @@ class Reporter:
         self.console = console or Console(stderr=True, soft_wrap=True, highlight=False)
         self._live: Live | None = None
         self._task: TaskID | None = None
-        self._spoken = float("-inf")
+        self._last_line = float("-inf")
         self._began, self._done = time.monotonic(), 0
         self._dashboard = Dashboard()
         self._bars = Progress(
@@ -46,12 +46,12 @@ class Reporter:
             self._live = Live(Group(self._bars, self._dashboard), console=self.console, refresh_per_second=4)
 
     def say(self, message: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self.console.print(message, markup=False)
 
     def stage(self, name: str, done: int, steps: int) -> None:
-        """A stage begins, or goes on, with ``done`` of its steps behind it."""
-        self._spoken = float("-inf")
+        """Begin or resume a stage, of which ``done`` steps are done."""
+        self._last_line = float("-inf")
         self._began, self._done = time.monotonic(), done
         self._dashboard.clear()
         if self._live is not None:
@@ -62,18 +62,18 @@ class Reporter:
             self.say(f"{name}: {steps} steps" + (f", {done} of them done" if done else ""))
 
     def advance(self) -> None:
-        """One step more; never looks at a tensor."""
+        """Advance the bar by a step, without waiting for the device."""
         if self._live is not None and self._task is not None:
             self._bars.advance(self._task)
 
-    def entry(self, entry: Entry) -> None:
-        """The figures of the last steps."""
+    def entry(self, entry: LogEntry) -> None:
+        """Show the figures of the last steps."""
         self._dashboard.take(entry)
         if self._live is not None:
             return
         now = time.monotonic()
-        if entry.step == entry.steps or now - self._spoken >= _SECONDS_BETWEEN_LINES:
-            self._spoken = now
+        if entry.step == entry.steps or now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
             left = (now - self._began) / max(entry.step - self._done, 1) * (entry.steps - entry.step)
             self.say(f"{entry.stage} {entry.step}/{entry.steps}  {_line(entry)}  {_minutes(left)} left")
 
@@ -89,8 +89,8 @@ class Reporter:
             self._live.stop()
 
 
-def _line(entry: Entry) -> str:
-    """An entry on one line, as logs of batch systems show it."""
+def _line(entry: LogEntry) -> str:
+    """An entry on one line, for the logs of batch systems."""
     pieces = [f"{name} {value:.4g}" for name, value in entry.losses.items()]
     pieces.append(f"lr {entry.learning_rate:.3g}")
     if entry.tokens_per_second is not None:
@@ -99,9 +99,9 @@ def _line(entry: Entry) -> str:
     if entry.mfu is not None:
         pieces.append(f"MFU {100 * entry.mfu:.0f} %")
     if entry.data_wait >= 0.01:
-        pieces.append(f"waits for data {100 * entry.data_wait:.0f} %")
-    if entry.skipped:
-        pieces.append(f"{entry.skipped} skipped")
+        pieces.append(f"data wait {100 * entry.data_wait:.0f} %")
+    if entry.skipped_steps:
+        pieces.append(f"{entry.skipped_steps} steps skipped")
     return "  ".join(pieces)
 
 

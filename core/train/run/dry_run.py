@@ -1,84 +1,91 @@
-"""Before hours of training: does every stage of the run begin?"""
+"""A dry run before hours of training: every stage is begun once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from attrs import evolve
 
 from ...compose.selectors import select
 from ...contracts import Source
-from ...contracts.factories import make
+from ...contracts.objective import make_objective
 from ...errors import JaniformError, Problem, RecipeError
 from ...model.lora import names_of
 from ...model.unified_model import UnifiedModel
-from ...recipe import Recipe
-from ..data.batches import Kitchen, tickets
+from ...recipe import Recipe, Stage
+from ..data.builder import BatchBuilder
 from ..data.mixture import Mixture
+from ..data.specs import batch_specs
 from ..loop.blocks import recomputed
-from ..loop.gradients import unknown_weights
-from ..loop.stage import adapted, kernel_for, trainable
+from ..loop.losses import unknown_weights
+from ..loop.trained import adapted_layers, attention_of, trained_parameters
 
 
-def rehearse(recipe: Recipe, stages: Sequence[str], model: UnifiedModel, sources: Mapping[str, Source]) -> None:
-    """Choose what each stage trains, build its objective and prepare a first batch; all of it is thrown away.
+def dry_run(recipe: Recipe, stages: Sequence[str], model: UnifiedModel, sources: Mapping[str, Source]) -> None:
+    """Select what each stage trains, make its objective and prepare a first batch; all of it is dropped again.
 
     Raises:
-        RecipeError: one problem for each stage that would fail at its start, with its place.
+        RecipeError: a problem, with its position, for each stage that would fail when it begins.
     """
-    problems = [
-        evolve(problem, path=path, origin=problem.origin or recipe.origins.get(path))
-        for name in stages
-        for path, problem in _problems(recipe, name, model, sources)
-    ]
+    problems: list[Problem] = []
+    for name in stages:
+        stage = _StageDryRun(recipe, recipe.stages[name], model)
+        stage.run(sources)
+        problems += stage.problems
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(
+            [evolve(problem, origin=problem.origin or recipe.origins.get(problem.path)) for problem in problems]
+        )
 
 
-def _problems(
-    recipe: Recipe, name: str, model: UnifiedModel, sources: Mapping[str, Source]
-) -> list[tuple[str, Problem]]:
-    stage, place = recipe.stages[name], f"stage.{name}"
-    found: list[tuple[str, Problem]] = []
-    try:
-        select([named for named, _ in model.named_parameters()], stage.train, model.plan.shared)
-    except JaniformError as error:
-        found += [(f"{place}.train", problem) for problem in error.problems]
-    layers = {}
-    if not found:
+class _StageDryRun:
+    def __init__(self, recipe: Recipe, stage: Stage, model: UnifiedModel) -> None:
+        self.recipe, self.stage, self.model = recipe, stage, model
+        self.path = f"stage.{stage.name}"
+        self.problems: list[Problem] = []
+
+    def run(self, sources: Mapping[str, Source]) -> None:
+        stage, model, shared = self.stage, self.model, self.model.plan.shared
+        names = [name for name, _ in model.named_parameters()]
+        self._try("train", lambda: select(names, stage.train, shared))
+        layers = {} if self.problems else self._try("lora", lambda: adapted_layers(stage, model)) or {}
+        objective = self._try("objective", lambda: make_objective(stage.objective, model))
+        if objective is None:
+            return
+        if stage.micro_batch and (objective.compares_samples or not objective.divisible):
+            message = (
+                f"{stage.objective.component.name} looks at the samples of a step together, so a step cannot be divided"
+            )
+            self._add("micro_batch", [Problem(message, hint="leave micro_batch out")])
+        self._try("checkpointing", lambda: recomputed(model, stage.checkpointing))
+        if not self.problems:
+            trained = [*trained_parameters(model, objective, stage.train), *names_of(layers)]
+            self._try("muon", lambda: select(trained, stage.muon, shared))
         try:
-            layers = adapted(stage, model)
+            attention_of(stage, model, objective)
         except JaniformError as error:
-            found += [(f"{place}.lora.{problem.path}", problem) for problem in error.problems]
-    try:
-        objective = make(stage.objective.component, stage.objective.config, model)
-    except JaniformError as error:
-        return found + [(f"{place}.objective", problem) for problem in error.problems]
-    if stage.micro_batch and (not hasattr(objective, "counts") or hasattr(objective, "gather")):
-        said = f"{stage.objective.component.name} looks at the samples of a step together, so a step cannot be divided"
-        found.append((f"{place}.micro_batch", Problem(said, hint="leave micro_batch out")))
-    try:
-        recomputed(model, stage.checkpointing)
-    except JaniformError as error:
-        found += [(f"{place}.checkpointing", problem) for problem in error.problems]
-    if not found:
+            self.problems += [
+                evolve(problem, path="training.attention", message=f"stage '{stage.name}': {problem.message}")
+                for problem in error.problems
+            ]
+        training = self.recipe.training
+        spec = next(batch_specs(Mixture(stage.mixture), stage.batch, range(1), {}, {}))
+        prepared = BatchBuilder(sources, objective, (training.seed,), strict=training.strict)[spec]
+        self._add("mixture", prepared.problems)
+        if objective.divisible and not prepared.problems:
+            # Without counts, the names of losses are known only when they are computed, as the stage begins.
+            self.problems += unknown_weights(stage, model.plan.pathways, objective.counts(prepared.batch))
+
+    def _try(self, setting: str, call: Callable[[], Any]) -> Any:
+        """The result of a call, or None where its problems were added to those of a setting."""
         try:
-            named = [*trainable(model, objective, stage.train), *names_of(layers)]
-            select(named, stage.muon, model.plan.shared)
+            return call()
         except JaniformError as error:
-            found += [(f"{place}.muon", problem) for problem in error.problems]
-    try:
-        kernel_for(stage, model, objective)
-    except JaniformError as error:
-        found += [
-            ("training.attention", evolve(problem, message=f"stage '{name}': {problem.message}"))
-            for problem in error.problems
-        ]
-    ticket = next(tickets(Mixture(stage.mixture), stage.batch, range(1), {}, {}))
-    prepared = Kitchen.of(sources, objective, (recipe.training.seed,), strict=recipe.training.strict)[ticket]
-    found += [(f"{place}.mixture", problem) for problem in prepared.problems]
-    if hasattr(objective, "counts") and not prepared.problems:
-        # What has no counts names its losses only where it computes them, as the stage begins.
-        unknown = unknown_weights(stage, model.plan.pathways, objective.counts(prepared.batch))
-        found += [(problem.path, problem) for problem in unknown]
-    return found
+            self._add(setting, error.problems)
+            return None
+
+    def _add(self, setting: str, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            path = f"{self.path}.{setting}"
+            self.problems.append(evolve(problem, path=f"{path}.{problem.path}" if setting == "lora" else path))

@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill: the step is finished and everything saved before the run ends."""
+"""SIGINT and SIGTERM: the run finishes its step and saves everything before it ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...errors import JaniformError
 
 
 class RunStoppedError(JaniformError):
-    """The run was asked to stop, and saved itself first."""
+    """The run was asked to stop, and has saved everything."""
 
     exit_code = 130
 

@@ -1,4 +1,4 @@
-"""Where a model came from: versions, components, data and the state of the code, as plain data."""
+"""The provenance of a model: versions, components, data and the state of the code, as plain data."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ...contracts import Source
 from ...recipe import Recipe
 from ...recipe.write import uses
 from ...sequence.conversation import Draw, Look
-from ..data.batches import usable
+from ..data.sources import usable
 
 _DIGESTED = 16
-"""Examples of a source that its digest covers: enough to tell another generator, version or seed apart."""
+"""Examples of a source that its digest covers: enough to distinguish generators, versions and seeds."""
 
 
 def versions() -> dict[str, str]:
-    """The program and what it computes with."""
+    """The versions of janiform, Python and the packages that it computes with."""
     return {
         "janiform": __version__,
         "python": platform.python_version(),
@@ -34,7 +34,7 @@ def versions() -> dict[str, str]:
 
 
 def components(recipe: Recipe) -> dict[str, dict[str, str]]:
-    """By path: the component's reference, its plugin, and the distribution and version that the plugin came in."""
+    """By path: the component's reference, its plugin, and the plugin's distribution and version."""
     return {
         path: {
             "component": f"{use.kind} {use.reference}",
@@ -47,7 +47,7 @@ def components(recipe: Recipe) -> dict[str, dict[str, str]]:
 
 
 def data_digests(sources: Mapping[str, Source]) -> dict[str, str]:
-    """By source: the SHA-256 over its first examples, texts and pixels."""
+    """By source: the SHA-256 of the texts and pixels of its first examples."""
     return {name: _digest(source) for name, source in sources.items()}
 
 
@@ -66,7 +66,7 @@ def _pixels(piece: Look | Draw) -> bytes:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the working directory and whether it holds changes; None outside of a repository."""
+    """The working directory's commit and whether it has changes; None outside of a repository."""
     try:
         commit = _git("rev-parse", "HEAD")
         return {

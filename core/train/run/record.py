@@ -1,4 +1,4 @@
-"""What a run left in its folder, read back; one that is going on, or was stopped, as far as it came. Torch-free."""
+"""A run's folder, read back: of a finished run, or of one that is training or was stopped. Torch-free."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class SampleFile:
 
 @frozen
 class RunRecord:
-    """A run by its folder. ``recipe``: the text of its resolved recipe. ``facts``: how it was started. ``model``: what
-    stands in ``model.json``, empty before the run is done. ``log``: the lines of its log, oldest first.
+    """A run by its folder. ``recipe``: the text of its resolved recipe. ``facts``: how it was started. ``model``: the
+    content of ``model.json``, empty before the run is done. ``log``: the entries of its log, oldest first.
     """
 
     folder: Path
@@ -44,7 +44,7 @@ class RunRecord:
 
     @property
     def stages(self) -> list[str]:
-        """The stages that the log speaks of, in the order of training."""
+        """The stages that the log has entries of, in the order of training."""
         return list(dict.fromkeys(str(line["stage"]) for line in self.log))
 
 
@@ -52,14 +52,13 @@ def read_run(folder: Path) -> RunRecord:
     """Read the folder of a run.
 
     Raises:
-        UsageError: it is no folder, or not one of a run.
+        UsageError: it is not a folder of a run.
     """
+    hint = "give the --out folder of `janiform train`"
     if not folder.is_dir():
-        raise UsageError(Problem(f"there is no folder '{folder}'", hint="give the --out of a `janiform train`"))
+        raise UsageError(Problem(f"there is no folder '{folder}'", hint=hint))
     if not (folder / "log.jsonl").is_file():
-        raise UsageError(
-            Problem(f"'{folder}' is no run: it has no log.jsonl", hint="give the --out of a `janiform train`")
-        )
+        raise UsageError(Problem(f"'{folder}' is not the folder of a run: it has no log.jsonl", hint=hint))
     recipe = _text(folder / "recipe.toml")
     try:
         head = tomllib.loads(recipe)
@@ -72,13 +71,13 @@ def read_run(folder: Path) -> RunRecord:
         recipe,
         _object(folder / "run.json"),
         _object(folder / "model.json"),
-        [line for line in read_log(folder / "log.jsonl") if _whole(line)],
+        [entry for entry in read_log(folder / "log.jsonl") if _complete(entry)],
         tuple(_samples(folder / "samples")),
     )
 
 
 def labels(runs: Sequence[RunRecord]) -> list[str]:
-    """A name for each run, no two alike: that of its folder, with as many folders above it as it takes."""
+    """A distinct name for each run: that of its folder, with as many parent folders as needed."""
     parts = [run.folder.resolve().parts for run in runs]
     for depth in range(1, max(map(len, parts), default=1) + 1):
         names = ["/".join(part[-depth:]) for part in parts]
@@ -87,9 +86,9 @@ def labels(runs: Sequence[RunRecord]) -> list[str]:
     return [f"{'/'.join(part[-1:])} ({number})" for number, part in enumerate(parts, start=1)]
 
 
-def _whole(line: dict[str, Any]) -> bool:
-    """Whether a line has what every log has; others are passed over, as torn ones are."""
-    return isinstance(line, dict) and "total" in line and "stage" in line and isinstance(line.get("losses"), dict)
+def _complete(entry: dict[str, Any]) -> bool:
+    """Whether an entry has the keys of every log; others are ignored, as incomplete lines are."""
+    return "total" in entry and "stage" in entry and isinstance(entry.get("losses"), dict)
 
 
 def _text(path: Path) -> str:
@@ -101,20 +100,20 @@ def _text(path: Path) -> str:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(_text(path) or "{}")
+        content = json.loads(_text(path) or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _samples(folder: Path) -> list[SampleFile]:
-    found: dict[tuple[str, int], SampleFile] = {}
+    files: dict[tuple[str, int], SampleFile] = {}
     for path in sorted(folder.glob("*")) if folder.is_dir() else []:
         match = _SAMPLE.fullmatch(path.name)
         if match is None:
             continue
         key = (match["stage"], int(match["step"]))
-        sheet, told = path.with_suffix(".png"), _object(path.with_suffix(".json")).get("answers", [])
-        rows = [(row.get("question", ""), row.get("answer", ""), row.get("expected", "")) for row in told]
-        found[key] = SampleFile(*key, sheet if sheet.is_file() else None, tuple(rows))
-    return list(found.values())
+        sheet, answers = path.with_suffix(".png"), _object(path.with_suffix(".json")).get("answers", [])
+        rows = [(row.get("question", ""), row.get("answer", ""), row.get("expected", "")) for row in answers]
+        files[key] = SampleFile(*key, sheet if sheet.is_file() else None, tuple(rows))
+    return list(files.values())

@@ -1,53 +1,53 @@
-"""Samples along the way: pictures that the model draws, and its answers, for a few fixed examples."""
+"""Samples during training: what the model draws and answers for a few fixed examples."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ...contracts import Source
+from ...contracts.objective import Objective
 from ...contracts.showcase import Samples
 from ...errors import JaniformError
+from ...model.unified_model import UnifiedModel
 from ...storage.atomic import Writer, write_files
-from ..data.batches import usable
-from ..loop.stage import StageRun
+from ..checkpoints.checkpoint import Position
+from ..data.sources import usable
 
 COUNT = 8
 """Examples of each source that the objective may show."""
 
 
 def write_samples(
-    run: StageRun, sources: Mapping[str, Source], folder: Path, say: Callable[[str], None]
+    objective: Objective,
+    model: UnifiedModel,
+    sources: Mapping[str, Source],
+    folder: Path,
+    position: Position,
+    say: Callable[[str], None],
 ) -> Samples | None:
-    """Ask the objective what the model makes of a few examples, and write it as ``STAGE-STEP.png`` and ``.json``.
+    """Let the objective show what the model makes of a few examples, and write ``STAGE-STEP.png`` and ``.json``.
 
-    Training goes on as if nothing had happened: modes and random states are put back. None where the objective shows
-    nothing.
+    Modes and random states are restored, so training is not affected. None where the objective shows nothing.
     """
-    show: Any = getattr(run.objective, "samples", None)
-    if show is None:
-        return None
-    examples = [example for name in run.mixture.sources for example in usable(sources[name], COUNT)]
-    modes = {module: module.training for module in run.objective.modules()} | {
-        module: module.training for module in run.model.modules()
-    }
-    devices = [run.model.device] if run.model.device.type == "cuda" else []
+    examples = [example for source in sources.values() for example in usable(source, COUNT)]
+    modes = {module: module.training for root in (objective, model) for module in root.modules()}
+    devices = [model.device] if model.device.type == "cuda" else []
     try:
         with torch.no_grad(), torch.random.fork_rng(devices):
             torch.manual_seed(0)
-            run.objective.eval()
-            run.model.eval()
-            shown = show(examples)
+            objective.eval()
+            model.eval()
+            shown = objective.samples(examples)
         if shown is None:
             return None
         samples = shown if isinstance(shown, Samples) else Samples(shown)
-        write_files(folder, _writers(f"{run.stage.name}-{run.position.step:06d}", samples))
+        write_files(folder, _writers(f"{position.stage}-{position.step:06d}", samples))
     except JaniformError as error:
-        say(f"no samples at step {run.position.step} of {run.stage.name}: {error}")
+        say(f"no samples at step {position.step} of {position.stage}: {error}")
         return None
     finally:
         for module, training in modes.items():
@@ -65,9 +65,5 @@ def _writers(stem: str, samples: Samples) -> dict[str, Writer]:
         names = ("question", "answer", "expected")
         answers = [dict(zip(names, row, strict=True)) for row in samples.answers]
         text = json.dumps({"answers": answers}, indent=2, ensure_ascii=False)
-        writers[f"{stem}.json"] = lambda part: _write(part, text)
+        writers[f"{stem}.json"] = lambda part: part.write_text(text, encoding="utf-8")
     return writers
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -1,9 +1,9 @@
-"""Where training begins: weights of other models, part by part, and their text tokenizer.
+"""Weights of other models that training begins with, part by part, and their text tokenizer.
 
-    {"." : "Janus-Pro-1B", "understanding.encoder": "siglip-large"}    the path nearest to a part decides
+    {"." : "Janus-Pro-1B", "understanding.encoder": "siglip-large"}    the most specific path applies
 
-A directory is either a model of an installed layout, of which the parts of the same paths are taken, or holds one part,
-alone or with others around it, whose component says what its tensors are called (``Released``).
+A directory is either a model in an installed format, whose parts of the same paths are used, or contains one part,
+alone or among others, whose component knows the names of its tensors (``Released``).
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ from .start_checks import compared
 
 
 def begin(model: UnifiedModel, start: Mapping[str, str], say: Callable[[str], None]) -> dict[str, Any]:
-    """Fill the parts of a model from the directories of ``[start]``, and take up the text tokenizer that it names.
+    """Fill the parts of a model from the directories of ``[start]``, and load the text tokenizer that it names.
 
-    Rows that a vocabulary has more than the files, and those of special tokens that the tokenizer is given, become the
-    mean of the rows that were trained.
+    Rows of the vocabulary that the files lack, and those of special tokens that are added, become the mean of the
+    trained rows.
 
     Args:
-        start: directory, or name of a model that ships, by path of a part, of a pathway, or "." for all parts.
-        say: told in a sentence what each part begins with.
+        start: directory, or name of a shipped model, by the path of a part or pathway, or "." for all parts.
+        say: called with a sentence about each part.
 
     Returns:
-        What belongs into the provenance: by path, the directory and the sizes of its files.
+        Facts for the provenance: by path, the directory and the sizes of its files.
 
     Raises:
-        StorageError: a directory is missing, is of no known layout, or its tensors are not those of the recipe; every
-            problem of every directory. Nothing is filled then.
+        StorageError: a directory is missing, is not in a known format, or its tensors do not match the recipe; with
+            every problem of every directory. Nothing is filled then.
     """
     if not start:
         return {}
     plan = model.plan
     placed, text = compared(plan, {path: model.part(path) for path in owners(plan, None)}, start)
     facts: dict[str, Any] = {}
-    for path, found in placed.items():
+    for path, source in placed.items():
         part = model.part(path)
-        checks = ValueChecks(found.files)
-        fill(path, part, found.pieces, found.files, checks)
+        checks = ValueChecks(source.files)
+        fill(path, part, source.pieces, source.files, checks)
         if broken := checks.problems():
             raise StorageError(broken)
-        facts[path] = {file.name: file.stat().st_size for file in found.files.files}
-        folder = found.files.files[0].parent
-        others = f"; {found.unread} tensors of other parts there are left alone" if found.unread else ""
+        facts[path] = {file.name: file.stat().st_size for file in source.files.files}
+        folder = source.files.files[0].parent
+        others = f"; {source.unread} tensors of other parts there are ignored" if source.unread else ""
         say(f"{path} begins with the weights of {folder}{others}")
         facts[path] = {"folder": str(folder), "files": facts[path]}
     if text is not None:
         tokenizer, added, folder = text
         model.processor = Processor(plan, text=tokenizer)
         facts["text"] = {"folder": str(folder), "added": added}
-        more = f", and is given {', '.join(added)}" if added else ""
+        more = f", with the new tokens {', '.join(added)}" if added else ""
         say(f"text begins with the tokenizer of {folder}{more}")
     new = [] if text is None else [text[0].id_of(token) for token in text[1]]
     if "backbone" in placed:
@@ -73,7 +73,7 @@ def begin(model: UnifiedModel, start: Mapping[str, str], say: Callable[[str], No
 def _mean_rows(
     backbone: nn.Module, vocabulary: int, grown: Mapping[str, int], new: list[int], say: Callable[[str], None]
 ) -> None:
-    """Rows that nothing was read for, and those of new special tokens, become the mean of all others."""
+    """Set rows that the files lack, and those of new special tokens, to the mean of all others."""
     first = min(grown.values(), default=vocabulary)
     fresh = sorted({*range(first, vocabulary), *(id for id in new if id < vocabulary)})
     if not fresh:

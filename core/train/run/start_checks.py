@@ -1,4 +1,4 @@
-"""What ``[start]`` names, beside the parts of a plan: whether it is there, holds them and fits. Headers tell it."""
+"""Checks of ``[start]``: whether its directories exist and their tensors fit the parts of a plan, by headers alone."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TOKENIZER = "tokenizer.json"
 
 
 Text = tuple[TextTokenizer, list[str], Path]
-"""A text tokenizer, the special tokens that it was given, and its directory."""
+"""A text tokenizer, the special tokens that were added to it, and its directory."""
 
 
 @frozen
 class Placed:
-    """The tensors of one part: our name -> the pieces in the files. ``grown``: those with more rows than the files."""
+    """The tensors of one part: name in the model -> pieces in the files. ``grown``: whose files have fewer rows."""
 
     files: WeightFiles
     pieces: Mapping[str, tuple[Piece, ...]]
@@ -45,10 +45,10 @@ class Placed:
 def compared(
     plan: Plan, modules: Mapping[str, nn.Module], start: Mapping[str, str]
 ) -> tuple[dict[str, Placed], Text | None]:
-    """The directories of ``[start]`` beside the parts of a plan, by headers alone: no weight is read.
+    """Compare the directories of ``[start]`` with the parts of a plan, by headers alone: no weight is read.
 
     Args:
-        modules: the parts by path, on whatever device; only names and shapes are looked at.
+        modules: the parts by path, on any device; only names and shapes are used.
 
     Raises:
         StorageError: as ``begin``, each problem at its line of the recipe.
@@ -59,7 +59,7 @@ def compared(
         try:
             placed[path] = _placed(plan, path, modules[path], folder, alone=name == path)
         except JaniformError as error:
-            problems += [_with_place(plan, name, problem) for problem in error.problems]
+            problems += [_at_entry(plan, name, problem) for problem in error.problems]
     problems = list(dict.fromkeys(problems))
     text = _text(plan, start, problems)
     if problems:
@@ -68,13 +68,13 @@ def compared(
 
 
 def _chosen(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> dict[str, tuple[str, Path]]:
-    """The entry and directory of every part that is begun, by the path of its owner."""
+    """The entry and directory of every part that ``[start]`` covers, by the path of its owner."""
     chosen: dict[str, tuple[str, Path]] = {}
     with_weights = owners(plan, None)
     for name in sorted(start, key=lambda name: (name != WHOLE, name.count("."), name)):
         folder = registry().models().get(start[name], Path(start[name]).expanduser())
         if not folder.is_dir():
-            problems.append(_with_place(plan, name, Problem(f"there is no directory {folder}")))
+            problems.append(_at_entry(plan, name, Problem(f"there is no directory {folder}")))
         elif name == WHOLE:
             chosen |= dict.fromkeys(with_weights, (name, folder))
         elif name != "text":
@@ -83,12 +83,12 @@ def _chosen(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> di
     return chosen
 
 
-def _with_place(plan: Plan, name: str, problem: Problem) -> Problem:
-    """The problem at the entry of ``[start]`` that it comes from, where the recipe has one; its file in the message."""
+def _at_entry(plan: Plan, name: str, problem: Problem) -> Problem:
+    """The problem at its entry of ``[start]``, where the recipe has one, with its file in the message."""
     origins = plan.recipe.origins
     entry = origins.get(f'start."{name}"', origins.get(f"start.{name}"))
-    said = problem.message if problem.origin is None or entry is None else f"{problem.message} (in {problem.origin})"
-    return attrs.evolve(problem, message=said, path=problem.path or f"start.{name}", origin=entry or problem.origin)
+    message = problem.message if problem.origin is None or entry is None else f"{problem.message} (in {problem.origin})"
+    return attrs.evolve(problem, message=message, path=problem.path or f"start.{name}", origin=entry or problem.origin)
 
 
 def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool) -> Placed:
@@ -97,9 +97,9 @@ def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool
     component = plan.parts[path].use.component
     released = component.released_weights()
     if released is None or not alone:
-        hint = f"name the part that it holds: start = {{ {path} = … }}" if released is not None else ""
+        hint = f"name the part that it contains: start = {{ {path} = … }}" if released is not None else ""
         unknown = unknown_layout(folder)
-        reason = f"; and {component.reference} does not say what its tensors are called elsewhere"
+        reason = f"; and {component.reference} has no names for tensors of other projects"
         raise StorageError(
             Problem(unknown.message + ("" if released is not None else reason), path, hint=hint or unknown.hint)
         )
@@ -107,19 +107,17 @@ def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool
     _check_config(path, folder, released.differences, config)
     files = weight_files(folder, STEMS)
     maps = list(released.keys(config))
-    names = max(maps, key=lambda names: _found(part, names, files))  # the first of several that fit equally well
-    if not _found(part, names, files):
+    names = max(maps, key=lambda names: _matches(part, names, files))  # the first of several that fit equally well
+    if not _matches(part, names, files):
         some = listed(list(files.tensors)[:6])
-        message = (
-            f"{folder} has none of the tensors of {component.reference} under any name that it knows; it has {some}"
-        )
+        message = f"{folder} has none of the tensors of {component.reference} under any known name; it has {some}"
         raise StorageError(Problem(message, path))
     return _compared(plan, path, part, names, files)
 
 
-def _found(part: nn.Module, names: KeyMap, files: WeightFiles) -> int:
-    theirs = (piece for name in tensors_of(part) for piece in names.in_files(name) or ())
-    return sum(name in files.tensors for name in theirs)
+def _matches(part: nn.Module, names: KeyMap, files: WeightFiles) -> int:
+    file_names = (piece for name in tensors_of(part) for piece in names.in_files(name) or ())
+    return sum(name in files.tensors for name in file_names)
 
 
 def _check_config(path: str, folder: Path, differences: Any, config: Any) -> None:
@@ -127,33 +125,33 @@ def _check_config(path: str, folder: Path, differences: Any, config: Any) -> Non
         return
     file = folder / "config.json"
     try:
-        found = differences(config, read_json(file))
+        different = differences(config, read_json(file))
     except ValueError as error:
         raise StorageError(Problem(str(error), path, Origin(str(file)))) from error
-    if found:
+    if different:
         raise StorageError(
             [
-                Problem(f"is {ours} in the recipe, and {theirs} in the config beside the weights", f"{path}.{name}",
+                Problem(f"is {ours} in the recipe, and {theirs} in the config of the weights", f"{path}.{name}",
                         Origin(str(file)), "the weights were trained with the latter")
-                for name, (ours, theirs) in found.items()
+                for name, (ours, theirs) in different.items()
             ]
         )  # fmt: skip
 
 
 def _of_model(plan: Plan, path: str, part: nn.Module, folder: Path) -> Placed:
-    """From the part of the same path in a whole model."""
+    """The tensors of the part of the same path in a whole model."""
     layout = format_of(folder).format
-    theirs = compose(layout.recipe(folder))
-    keys, files = layout.keys(theirs), layout.weights(folder)
-    other = theirs.owner(path) if path in theirs.parts else None
+    stored = compose(layout.recipe(folder))
+    keys, files = layout.keys(stored), layout.weights(folder)
+    other = stored.owner(path) if path in stored.parts else None
     if other is None or other not in keys:
-        known = ", ".join(owners(theirs, None))
-        raise StorageError(Problem(f"the model in {folder} has no {path}", path, hint=f"it has {known}"))
-    ours, its = plan.parts[path].use, theirs.parts[other].use
-    if ours.component.name != its.component.name:
-        message = f"is {ours.component.reference} in the recipe, and {its.component.reference} in {folder}"
+        paths = ", ".join(owners(stored, None))
+        raise StorageError(Problem(f"the model in {folder} has no {path}", path, hint=f"it has {paths}"))
+    wanted, found = plan.parts[path].use.component, stored.parts[other].use.component
+    if wanted.name != found.name:
+        message = f"is {wanted.reference} in the recipe, and {found.reference} in {folder}"
         raise StorageError(Problem(message, path, hint="start it from a directory of its own, or leave it out"))
-    matched = match(build_modules(theirs, device="meta"), keys, files, wanted=(other,))
+    matched = match(build_modules(stored, device="meta"), keys, files, wanted=(other,))
     names = keys[other]
     held = {piece.name for pieces in matched.placed[other].values() for piece in pieces}
     return _compared(plan, path, part, names, files, held)
@@ -162,38 +160,38 @@ def _of_model(plan: Plan, path: str, part: nn.Module, folder: Path) -> Placed:
 def _compared(
     plan: Plan, path: str, part: nn.Module, names: KeyMap, files: WeightFiles, held: set[str] | None = None
 ) -> Placed:
-    """Every tensor of the part with its pieces in the files; ``held`` are the part's in them, where that is known."""
+    """Every tensor of the part with its pieces in the files. ``held``: the part's names in them, where known."""
     compared = PartComparison(path, files)
     pieces: dict[str, tuple[Piece, ...]] = {}
     grown: dict[str, int] = {}
     for name, tensor in tensors_of(part).items():
         if names.is_own(name):
             continue
-        found = names.pieces(name, tensor.shape)
-        if found is None:
+        of_tensor = names.pieces(name, tensor.shape)
+        if of_tensor is None:
             compared.without_name.append(name)
             continue
-        if path == "backbone" and (fewer := _fewer_rows(tensor, found, files, plan.hidden.vocabulary)) is not None:
-            found, grown[name] = (fewer,), fewer.shape[0]
-        for piece in found:
+        if path == "backbone" and (fewer := _fewer_rows(tensor, of_tensor, files, plan.hidden.vocabulary)) is not None:
+            of_tensor, grown[name] = (fewer,), fewer.shape[0]
+        for piece in of_tensor:
             compared.compare(piece, tensor.is_floating_point())
-        pieces[name] = found
-    used = {piece.name for found in pieces.values() for piece in found}
+        pieces[name] = of_tensor
+    used = {piece.name for of_tensor in pieces.values() for piece in of_tensor}
     problems = [*compared.problems()]
-    around = [name for name in files.tensors if name not in used and (held is None or name in held)]
-    strange = [name for name in around if held is not None or names.covers(name)]
-    strange = [name for name in strange if not names.why_unused(name) and names.repeated(name) not in files.tensors]
-    if strange:
-        problems.append(Problem(f"the files have tensors that the part does not have: {listed(strange)}", path))
+    others = [name for name in files.tensors if name not in used and (held is None or name in held)]
+    surplus = [name for name in others if held is not None or names.covers(name)]
+    surplus = [name for name in surplus if not names.why_unused(name) and names.repeated(name) not in files.tensors]
+    if surplus:
+        problems.append(Problem(f"the files have tensors that the part does not have: {listed(surplus)}", path))
     if problems:
-        place = Origin(str(files.files[0] if len(files.files) == 1 else files.files[0].parent))
-        raise StorageError([attrs.evolve(problem, origin=place) for problem in problems])
+        origin = Origin(str(files.files[0] if len(files.files) == 1 else files.files[0].parent))
+        raise StorageError([attrs.evolve(problem, origin=origin) for problem in problems])
     unread = sum(not names.covers(name) for name in files.tensors) if held is None else 0
     return Placed(files, pieces, grown, unread)
 
 
 def _fewer_rows(tensor: Tensor, pieces: tuple[Piece, ...], files: WeightFiles, vocabulary: int) -> Piece | None:
-    """The piece of a tensor that has a row for every text id, where the files have fewer rows; else None."""
+    """The piece of a tensor that has a row per text id, where the files have fewer rows; otherwise None."""
     stored = files.tensors.get(pieces[0].name)
     if stored is None or len(pieces) != 1 or tensor.dim() == 0 or tensor.shape[0] != vocabulary:
         return None
@@ -203,25 +201,25 @@ def _fewer_rows(tensor: Tensor, pieces: tuple[Piece, ...], files: WeightFiles, v
 
 
 def _text(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> Text | None:
-    """The text tokenizer of the directory that ``text``, or else ".", names; what it was given; and the directory."""
+    """The text tokenizer in the directory of ``text``, or else of "."; the tokens added to it; and the directory."""
     name = "text" if "text" in start else WHOLE
     if name not in start:
         return None
     folder = registry().models().get(start[name], Path(start[name]).expanduser())
     if not (folder / TOKENIZER).is_file():
         if name == "text" and folder.is_dir():
-            problems.append(_with_place(plan, name, Problem(f"{folder} holds no {TOKENIZER}")))
+            problems.append(_at_entry(plan, name, Problem(f"{folder} has no {TOKENIZER}")))
         return None
     use = plan.recipe.text
     try:
         text: Any = use.component.load()(use.config, folder)
         added = list(text.complete()) if hasattr(text, "complete") else []
     except JaniformError as error:
-        problems += [_with_place(plan, name, problem) for problem in error.problems]
+        problems += [_at_entry(plan, name, problem) for problem in error.problems]
         return None
     size = getattr(text, "size", 0)
     if size > plan.hidden.vocabulary:
         message = f"the tokenizer of {folder} has {size} ids, {len(added)} of them new, and the backbone has"
-        hint = f"set backbone.vocabulary = {size}, or more"
-        problems.append(_with_place(plan, name, Problem(f"{message} {plan.hidden.vocabulary}", hint=hint)))
+        hint = f"set backbone.vocabulary to {size} or more"
+        problems.append(_at_entry(plan, name, Problem(f"{message} {plan.hidden.vocabulary}", hint=hint)))
     return text, added, folder

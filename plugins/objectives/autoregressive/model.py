@@ -1,46 +1,53 @@
-"""The next token of everything: answers about pictures, texts, and the codes of pictures that are drawn."""
+"""The objective `autoregressive`: answers about pictures, texts, and the codes of pictures that are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from janiform import Batch, Conversation, Loss, SampleError
-from torch import Tensor, nn
+from janiform import Batch, Conversation, Loss, Objective, SampleError
+from torch import Tensor
 
 from .config import AutoregressiveConfig
+from .losses import next_token_losses, predictable, prediction_counts
 from .samples import samples
 
 if TYPE_CHECKING:
-    from janiform import Samples, UnifiedModel
+    from janiform import Processor, Samples, UnifiedModel
     from janiform import Sequence as Spans
 
 Note = Callable[[str, str], None]
 
 
-def _unheard(kind: str, said: str) -> None:
-    """Takes notes that nobody wants."""
+def _ignore(kind: str, sentence: str) -> None:
+    """Drop a note."""
 
 
-class Autoregressive(nn.Module):
-    """Minimises ``model.losses``: text by the pathway that it was looked through, codes by the pathway that draws."""
+class Autoregressive(Objective):
+    """Predicts the next token: text for the pathway the document looks through, codes for the one that draws them."""
+
+    divisible = True
 
     def __init__(self, config: AutoregressiveConfig, model: UnifiedModel) -> None:
         super().__init__()
         self.config = config
-        self.processor = model.processor
         self.model = model
         self.limit = config.packed or model.plan.hidden.context
 
+    @property
+    def processor(self) -> Processor:
+        """The model's processor; planning has none, as it needs no text tokenizer."""
+        return self.model.processor
+
     def prepare(self, examples: Sequence[Conversation], generator: np.random.Generator) -> Batch:
-        """Conversations to a batch; of those that draw, a share has its prompt blanked."""
-        return self.join([self.prepare_one(example, generator) for example in examples])
+        """Turn conversations into a batch; of those that draw, a share has its prompt blanked."""
+        return self.collate([self.prepare_one(example, generator) for example in examples])
 
-    def prepare_one(self, example: Conversation, generator: np.random.Generator, note: Note = _unheard) -> Spans:
-        """A conversation to a sequence that fits into a row; a share of those that draw has its prompt blanked.
+    def prepare_one(self, example: Conversation, generator: np.random.Generator, note: Note = _ignore) -> Spans:
+        """Turn a conversation into a sequence that fits into a row; a share of those that draw has its prompt blanked.
 
-        Raises ``SampleError`` where it is too long to be cut by the layout's rule, or is not to be cut.
+        Raises ``SampleError`` where it is too long and the layout's rule cannot cut it, or ``too_long`` is "skip".
         """
         sequence = self.processor.sequence(example)
         if example.draws and generator.random() < self.config.text_dropout:
@@ -48,31 +55,26 @@ class Autoregressive(nn.Module):
         size = len(sequence)
         if size <= self.limit:
             return sequence
-        said = f"{size} positions, where a row has {self.limit}"
+        sentence = f"{size} positions, where a row has {self.limit}"
         shorter = self.processor.cut(sequence, self.limit) if self.config.too_long == "cut" else None
         if shorter is None:
-            raise SampleError(said, "too long")
-        note("cut", f"{said}: {size - len(shorter)} are left out at its end")
+            raise SampleError(sentence, "too long")
+        note("cut", f"{sentence}: {size - len(shorter)} are left out at its end")
         return shorter
 
-    def join(self, sequences: Sequence[Spans]) -> Batch:
-        """Sequences to a batch, packed where the settings say so."""
+    def collate(self, prepared: Sequence[Spans], generator: Any = None) -> Batch:
+        """Turn sequences into a batch, packed where the settings say so."""
         if self.config.packed:
-            return self.processor.pack(sequences, self.config.packed)
-        return self.processor.collate(sequences)
+            return predictable(self.processor.pack(prepared, self.config.packed))
+        return predictable(self.processor.collate(prepared))
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """How many predictions each of the losses will be a sum over."""
-        counts = {name: len(text.ids) for name, text in batch.text.items()}
-        for name, drawn in batch.codes.items():
-            codes = self.model.plan.pathways[name].codes
-            depth = 1 if codes is None else codes.depth
-            counts[name] = counts.get(name, 0) + drawn.positions.numel() * depth
-        return counts
+        """The number of predictions of each loss."""
+        return prediction_counts(self.model, batch)
 
     def losses(self, batch: Batch) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         """Cross-entropies in nats by pathway; no figures."""
-        return self.model.losses(batch), {}
+        return next_token_losses(self.model, batch), {}
 
     def samples(self, examples: Sequence[Conversation]) -> Samples | None:
         """Pictures drawn for the examples' prompts and answers to their questions."""

@@ -1,4 +1,4 @@
-"""What a model in training draws and answers, on one sheet."""
+"""Pictures and answers of a model in training, on one sheet."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from janiform import UnifiedModel
 
 COUNT = 8
-"""Pictures to draw, and questions to answer, at most."""
+"""The maximum number of pictures to draw, and of questions to answer."""
 
 ANSWER_TOKENS = 24
 
 
 def samples(model: UnifiedModel, examples: Sequence[Conversation]) -> Samples | None:
-    """Pictures drawn for the first prompts among the examples, then pictures with answers to their first questions.
+    """Draw pictures for the first prompts among the examples, and answer the first questions about pictures.
 
-    All on one sheet, and the answers once more as text, beside those of the data. None where the examples neither draw
-    nor look.
+    All are on one sheet, and the answers also as text, with the expected ones. None where the examples neither draw nor
+    look.
     """
     drawn, answered = list(_drawn(model, examples)), list(_answered(model, examples))
     shown = drawn + [(picture, f"{question} {answer}") for picture, question, answer, _ in answered]
@@ -55,7 +55,7 @@ def _drawn(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tu
 
 
 def _prompt(example: Conversation) -> tuple[str, str] | None:
-    """What the first picture of a conversation was drawn for, and by which pathway."""
+    """The prompt of the first picture that a conversation draws, and its pathway."""
     for turn, answer in zip(example.turns, example.turns[1:], strict=False):
         for piece in answer.content:
             if isinstance(piece, Draw) and turn.text.strip():
@@ -64,7 +64,7 @@ def _prompt(example: Conversation) -> tuple[str, str] | None:
 
 
 def _answered(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tuple[Image.Image, str, str, str]]:
-    """Picture, question, answer, and the answer of the data."""
+    """Yield picture, question, answer, and expected answer."""
     asked = [asking for example in examples if (asking := _question(example)) is not None][:COUNT]
     if not asked:
         return
@@ -79,7 +79,7 @@ def _to_pil(picture: Any) -> Image.Image:
 
 
 def _question(example: Conversation) -> tuple[Conversation, Any, str] | None:
-    """The first question of a conversation that begins with a picture, without its answer; the picture; the answer."""
+    """A conversation cut to its first question about a picture; the picture; and the expected answer."""
     first: Turn = example.turns[0]
     looks = [piece for piece in first.content if isinstance(piece, Look)]
     if not looks:

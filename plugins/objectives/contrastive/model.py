@@ -1,16 +1,16 @@
-"""Pictures and captions that belong together, by the sigmoid loss of SigLIP (arXiv:2303.15343)."""
+"""The objective `contrastive`: matching pictures and captions by the sigmoid loss of SigLIP (arXiv:2303.15343)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from attrs import frozen
-from janiform import Conversation, Draw, Loss, UsageError, nearest, summed_cross_entropy
+from janiform import Conversation, Draw, Loss, Objective, UsageError, nearest, summed_cross_entropy
 from torch import Tensor, nn
 
 from .config import ContrastiveConfig
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 FEW = (
-    "the samples of a step hold fewer than two captioned pictures: contrastive wants a source that draws, and a larger "
+    "the samples of a step hold fewer than two captioned pictures: contrastive needs a source that draws, and a larger "
     "batch"
 )
 
@@ -32,38 +32,40 @@ CAPTION = "caption"
 
 @frozen(eq=False)
 class Pairs:
-    """Pictures with a caption each: pixels [B, 3, h, w]; ids int64 [B, T], 0 where ``present`` [B, T] says no token.
+    """Pictures with a caption each: pixels [B, 3, h, w]; ids int64 [B, T], 0 where ``present`` [B, T] is false.
 
-    ``places`` [n] are those of the tokens, counted through all rows.
+    ``positions`` [n]: flat positions of the tokens among the B·T of all rows.
     """
 
     pixels: Tensor
     ids: Tensor
     present: Tensor
-    places: Tensor
+    positions: Tensor
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Pairs:
-        parts = (self.pixels, self.ids, self.present, self.places)
+        parts = (self.pixels, self.ids, self.present, self.positions)
         return Pairs(*(part.to(device, non_blocking=non_blocking) for part in parts))
 
     def pin_memory(self) -> Pairs:
-        return Pairs(*(part.pin_memory() for part in (self.pixels, self.ids, self.present, self.places)))
+        return Pairs(*(part.pin_memory() for part in (self.pixels, self.ids, self.present, self.positions)))
 
 
-class Contrastive(nn.Module):
-    """Every picture against every caption of the batch: does this one describe that one, yes or no.
+class Contrastive(Objective):
+    """Classifies every pair of a picture and a caption of the batch as matching or not.
 
     Captions are the prompts of conversations in which a picture is drawn. Captions with the same words count as the
     same caption, so that no picture is pushed away from its own words.
 
-    With ``decoder``, a decoder tells each caption from all features of its picture, as in SigLIP 2 (arXiv:2502.14786).
-    What one pooled vector need not hold, such as what is where, is in the features then.
+    With ``decoder``, a decoder also predicts each caption from all features of its picture, as in SigLIP 2
+    (arXiv:2502.14786), so that the features keep what one pooled vector may lose, such as positions.
 
-    Where several processes share a step, each has the rows of its own pictures in the table of all pairs, whose columns
-    are the captions of all of them.
+    Where several processes share a step, each computes the rows of its own pictures in the table of all pairs, whose
+    columns are the captions of all processes.
     """
 
     attends = False
+    divisible = True
+    compares_samples = True
 
     def __init__(self, config: ContrastiveConfig, model: UnifiedModel) -> None:
         super().__init__()
@@ -85,10 +87,9 @@ class Contrastive(nn.Module):
         self.decoder = CaptionDecoder(*sizes) if config.decoder else None
         self.log_temperature = nn.Parameter(torch.tensor(math.log(config.temperature)))
         self.bias = nn.Parameter(torch.tensor(config.bias))
-        self.gather: Callable[[Tensor], Tensor] = _own
 
     def prepare(self, examples: Sequence[Conversation], generator: np.random.Generator) -> Pairs:
-        """The captioned pictures of the conversations."""
+        """Collect the captioned pictures of the conversations."""
         pairs = [pair for example in examples for pair in captioned(example)]
         if not pairs:
             raise UsageError(FEW)
@@ -100,14 +101,14 @@ class Contrastive(nn.Module):
         return Pairs(pixels, padded, present, present.flatten().nonzero().flatten())
 
     def counts(self, batch: Pairs) -> dict[str, int]:
-        """The pictures, and where there is a decoder the tokens of their captions."""
+        """The number of pictures, and with a decoder of the tokens of their captions."""
         pictures = {self.pathway: len(batch.ids)}
-        return pictures if self.decoder is None else pictures | {CAPTION: len(batch.places)}
+        return pictures if self.decoder is None else pictures | {CAPTION: len(batch.positions)}
 
     def losses(self, batch: Pairs) -> tuple[dict[str, Loss], dict[str, Tensor]]:
-        """The loss under the pathway's name, counted in pictures; and how often a picture's best caption is its own.
+        """The loss by the pathway's name, per picture; and the fraction of pictures whose best caption is their own.
 
-        Where there is a decoder, also the cross-entropy of the captions, counted in tokens.
+        With a decoder, also the cross-entropy of the captions, per token.
         """
         features = self.encoder(batch.pixels)
         pictures = F.normalize(self.pool(features).float(), dim=-1)
@@ -120,27 +121,22 @@ class Contrastive(nn.Module):
             scores = self.log_temperature.exp() * pictures @ captions.T + self.bias
             same = (own[:, None] == ids[None]).all(-1)
             total = -F.logsigmoid(torch.where(same, scores, -scores)).sum()
-        found = same.gather(1, scores.argmax(1, keepdim=True)).float().mean()
+        retrieved = same.gather(1, scores.argmax(1, keepdim=True)).float().mean()
         count = torch.full((), float(len(pictures)), device=total.device)
         losses = {self.pathway: Loss(total, count)}
         if self.decoder is not None:
-            states = self.decoder(batch.ids, batch.places, features)
-            wanted = batch.ids.flatten()[batch.places]
-            told = summed_cross_entropy(self.decoder.head, states, wanted, self.vocabulary)
-            losses[CAPTION] = Loss(told, torch.full_like(count, float(len(wanted))))
+            states = self.decoder(batch.ids, batch.positions, features)
+            targets = batch.ids.flatten()[batch.positions]
+            caption = summed_cross_entropy(self.decoder.head, states, targets, self.vocabulary)
+            losses[CAPTION] = Loss(caption, torch.full_like(count, float(len(targets))))
         return losses, {
-            "retrieval": found.detach(),
+            "retrieval": retrieved.detach(),
             "temperature": self.log_temperature.exp().detach(),
         }
 
 
-def _own(rows: Tensor) -> Tensor:
-    """What one process gathers."""
-    return rows
-
-
 def captioned(conversation: Conversation) -> Iterator[tuple[str, Any]]:
-    """Each drawn picture with the words before it."""
+    """Yield each drawn picture with the prompt before it."""
     words = ""
     for turn in conversation.turns:
         if turn.role == "user":

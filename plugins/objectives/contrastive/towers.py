@@ -1,4 +1,4 @@
-"""What only contrastive training needs: a text tower, and poolers from many vectors to one.
+"""Modules for contrastive training only: a text tower, a caption decoder, and poolers from many vectors to one.
 
 B pictures or captions    N features of a picture    T tokens of a caption    D width    n tokens of all captions
 """
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Tokens(nn.Module):
-    """Ids [B, T] -> a learned vector for each token and one for its place, added [B, T, D]."""
+    """Ids [B, T] to the sum of a learned vector per token and one per position, [B, T, D]."""
 
     def __init__(self, vocabulary: int, length: int, width: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Tokens(nn.Module):
 
 
 class TextTower(nn.Module):
-    """A transformer over a caption's tokens, all of which see one another; the mean of its states is projected."""
+    """A bidirectional transformer over a caption's tokens; the mean of its states is projected."""
 
     def __init__(self, vocabulary: int, length: int, width: int, layers: int, heads: int, out: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class TextTower(nn.Module):
         self.projection = nn.Linear(width, out)
 
     def forward(self, ids: Tensor, present: Tensor) -> Tensor:
-        """Ids [B, T] and where there is one [B, T] to vectors [B, D]."""
+        """Ids [B, T] and the mask of real tokens [B, T] to vectors [B, D]."""
         states = self.tokens(ids)
         for layer in self.layers:
             states = layer(states, src_key_padding_mask=~present)
@@ -51,7 +51,7 @@ class TextTower(nn.Module):
 
 
 class CaptionDecoder(nn.Module):
-    """A transformer that tells a caption's tokens, each from those before it and from all features of the picture."""
+    """A transformer that predicts a caption's tokens from those before and from all features of the picture."""
 
     def __init__(self, vocabulary: int, length: int, width: int, layers: int, heads: int, features: int) -> None:
         super().__init__()
@@ -67,22 +67,22 @@ class CaptionDecoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocabulary)
 
-    def forward(self, ids: Tensor, places: Tensor, features: Tensor) -> Tensor:
-        """Ids [B, T], flat places [n] of those to be told, and features [B, N, D] to the states that tell them [n, D].
+    def forward(self, ids: Tensor, positions: Tensor, features: Tensor) -> Tensor:
+        """Ids [B, T], flat positions [n] of targets, and features [B, N, D] to the states that predict them [n, D].
 
-        ``head`` makes logits of states.
+        ``head`` turns states into logits.
         """
         states = self.tokens(F.pad(ids[:, :-1], (1, 0), value=self.begin))
         later = nn.Transformer.generate_square_subsequent_mask(ids.shape[1], device=ids.device, dtype=states.dtype)
-        seen = self.features(features)
+        memory = self.features(features)
         for layer in self.layers:
-            states = layer(states, seen, tgt_mask=later, tgt_is_causal=True)
-        chosen: Tensor = self.norm(states.flatten(0, 1)[places])
+            states = layer(states, memory, tgt_mask=later, tgt_is_causal=True)
+        chosen: Tensor = self.norm(states.flatten(0, 1)[positions])
         return chosen
 
 
 class AttentionPool(nn.Module):
-    """One learned query over all features, then a residual MLP, as SigLIP's pooling head."""
+    """A learned query over all features, then a residual MLP, as in SigLIP's pooling head."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -108,5 +108,5 @@ class MeanPool(nn.Module):
 
 
 def heads_for(width: int) -> int:
-    """Heads of about 64 channels that divide a width."""
+    """The number of heads of about 64 channels that divides a width."""
     return max(heads for heads in range(1, max(1, width // 64) + 1) if width % heads == 0)

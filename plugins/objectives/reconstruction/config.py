@@ -7,6 +7,6 @@ from attrs import field, frozen
 
 @frozen(kw_only=True)
 class ReconstructionConfig:
-    """Which tokenizer learns. Its losses and their weights are settings of the tokenizer."""
+    """Which tokenizer is trained. Its losses and their weights are settings of the tokenizer."""
 
-    pathway: str = field(default="generation", metadata={"help": "the pathway whose tokenizer is trained"})
+    pathway: str = field(default="generation", metadata={"help": "pathway whose tokenizer is trained"})

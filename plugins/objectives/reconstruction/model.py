@@ -1,4 +1,4 @@
-"""Pictures through a visual tokenizer and back."""
+"""The objective `reconstruction`: pictures through a visual tokenizer and back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from janiform import Conversation, Draw, Look, Loss, UsageError, contact_sheet, nearest, to_pil
+from janiform import Conversation, Draw, Look, Loss, Objective, UsageError, contact_sheet, nearest, to_pil
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from .config import ReconstructionConfig
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from janiform import Tokenizer, UnifiedModel
 
 
-class Reconstruction(nn.Module):
-    """Minimises ``tokenizer.losses`` over every picture in the conversations, whether looked at or drawn."""
+class Reconstruction(Objective):
+    """Minimises ``tokenizer.losses`` of every picture in the conversations, whether looked at or drawn."""
 
     attends = False
 
@@ -36,7 +36,7 @@ class Reconstruction(nn.Module):
         self.tokenizer = model.part(f"{config.pathway}.tokenizer")
 
     def prepare(self, examples: Sequence[Conversation], generator: np.random.Generator) -> Tensor:
-        """All pictures of the conversations: pixels [B, 3, h, w] in [-1, 1]."""
+        """Stack all pictures of the conversations: pixels [B, 3, h, w] in [-1, 1]."""
         pictures = pictures_of(examples)
         if not pictures:
             raise UsageError("the samples hold no picture to reconstruct: give the stage a source that draws or looks")
@@ -47,15 +47,17 @@ class Reconstruction(nn.Module):
         return cast("Tokenizer", self.tokenizer).losses(batch)
 
     def samples(self, examples: Sequence[Conversation]) -> Image.Image:
-        """Eight originals over their reconstructions."""
+        """Show up to eight pictures above their reconstructions."""
         pictures = pictures_of(examples)[:8]
         pixels = torch.stack([self.processor.pixels(picture, self.pathway) for picture in pictures])
         tokenizer = cast("Tokenizer", self.tokenizer)
-        again = tokenizer.decode(tokenizer.encode(pixels.to(next(self.tokenizer.parameters()).device)))
-        return contact_sheet([to_pil(picture) for picture in [*pixels, *again]], columns=len(pictures), cell=128)
+        reconstructed = tokenizer.decode(tokenizer.encode(pixels.to(next(self.tokenizer.parameters()).device)))
+        return contact_sheet(
+            [to_pil(picture) for picture in [*pixels, *reconstructed]], columns=len(pictures), cell=128
+        )
 
 
 def pictures_of(examples: Sequence[Conversation]) -> list[Any]:
-    """Every picture that is there, in order."""
+    """All pictures of the conversations, in order."""
     pieces = [piece for example in examples for turn in example.turns for piece in turn.content]
     return [piece.picture for piece in pieces if isinstance(piece, Look | Draw) and piece.picture is not None]

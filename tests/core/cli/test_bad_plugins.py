@@ -17,7 +17,7 @@ from janiform.cli import main
 from janiform.components import loading
 from janiform.compose import compose
 from janiform.model.build import build_model
-from janiform.train.run import train as run
+from janiform.train.run import preparation as run
 
 Capture = pytest.CaptureFixture[str]
 Install = Callable[..., Path]

@@ -21,6 +21,7 @@ from janiform.kit import PACKAGE_KINDS, write_package
 from janiform.kit.package import SMALL, mini_path
 from janiform.model.build import build_model
 from janiform.testing import conforms
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 from PIL import Image
 
 
@@ -90,7 +91,9 @@ def test_the_recipe_fits_learns_and_draws(package: SimpleNamespace) -> None:
     if package.kind == "tokenizer":
         losses, _ = model.part(path).losses(torch.rand(2, 3, 64, 64) * 2 - 1)
     else:
-        losses = model.losses(model.processor.collate([model.processor.sequence(example) for example in examples]))
+        losses = next_token_losses(
+            model, model.processor.collate([model.processor.sequence(example) for example in examples])
+        )
     torch.stack([loss.mean for loss in losses.values()]).sum().backward()
     assert all(parameter.grad is not None for parameter in model.part(path).parameters())
     drawn = Model(model.eval().requires_grad_(False)).generate("a red circle", guidance=2.0)[0]

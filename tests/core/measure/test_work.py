@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from janiform import Batch, UnifiedModel
 from janiform.compose import compose
 from janiform.compose.selectors import select
-from janiform.measure.amounts import amounts_of
+from janiform.measure.content import content_of
 from janiform.measure.work import forward_work, training_work
 from janiform.model.build import build_model
 from janiform.recipe import read_recipe_text
-from janiform.sequence.batch import CodeTargets, Pictures, TextTargets
+from janiform.sequence.batch import Pictures
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 from tiny_recipes import tiny_recipe
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -48,7 +49,7 @@ def packed(model: UnifiedModel, rows: int = 2) -> Batch:
     start = torch.arange(rows)[:, None] * length
     seen = start + 5 + torch.arange(looked)
     made = start + 10 + looked + torch.arange(drawn)
-    words = (start + torch.tensor([6 + looked, 7 + looked, 12 + looked + drawn])).flatten()
+    words = (start + torch.tensor([7 + looked, 8 + looked, 13 + looked + drawn])).flatten()
     return Batch(
         ids=torch.zeros(rows, length, dtype=torch.int64),
         positions=torch.arange(length).expand(rows, length),
@@ -58,8 +59,8 @@ def packed(model: UnifiedModel, rows: int = 2) -> Batch:
             "understanding": Pictures(torch.rand(rows, 3, 32, 32), None, seen),
             "generation": Pictures(torch.rand(rows, 3, 16, 16), None, made),
         },
-        text={"understanding": TextTargets(words, torch.zeros(len(words), dtype=torch.int64))},
-        codes={"generation": CodeTargets(torch.arange(rows), made - 1)},
+        text={"understanding": words},
+        codes={"generation": torch.arange(rows)},
     )
 
 
@@ -71,19 +72,19 @@ def test_it_is_what_torch_counts(model: UnifiedModel, stage: str) -> None:
         parameter.requires_grad_(name in chosen)
     # Fused kernels for the CPU are unknown to the counter, plain matrix products are not.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        torch.stack([loss.mean for loss in model.losses(batch).values()]).sum().backward()
-    amounts = amounts_of(batch)
+        torch.stack([loss.mean for loss in next_token_losses(model, batch).values()]).sum().backward()
+    content = content_of(batch)
     rows, length = batch.ids.shape
     # Short sequences are computed with all keys on the CPU, those that a mask hides among them.
-    dense = evolve(amounts, pairs=rows * length**2)
+    dense = evolve(content, pairs=rows * length**2)
     work = training_work(model.plan, forward_work(model.plan), chosen)
     assert work.of(dense) == pytest.approx(counter.get_total_flops(), rel=0.05)
-    assert work.of(amounts) < work.of(dense)
+    assert work.of(content) < work.of(dense)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=3), min_size=1, max_size=3), st.randoms())
-def test_amounts_are_counted_pair_by_pair(rows: list[list[int]], chance: object) -> None:
+def test_contents_are_counted_pair_by_pair(rows: list[list[int]], chance: object) -> None:
     width = max(sum(row) for row in rows) + 2
     documents, blocks = torch.full((len(rows), width), -1), torch.zeros(len(rows), width, dtype=torch.int64)
     for r, lengths in enumerate(rows):
@@ -94,7 +95,7 @@ def test_amounts_are_counted_pair_by_pair(rows: list[list[int]], chance: object)
                 blocks[r, place + 1 : place + length] = number + 1
             place += length
     zeros = torch.zeros_like(documents)
-    batch = Batch(zeros, zeros, documents, blocks, {}, {"text": TextTargets(torch.zeros(5), torch.zeros(5))}, {})
+    batch = Batch(zeros, zeros, documents, blocks, {}, {"text": torch.zeros(5)}, {})
     pairs = sum(
         documents[r, q] >= 0
         and documents[r, q] == documents[r, k]
@@ -103,7 +104,7 @@ def test_amounts_are_counted_pair_by_pair(rows: list[list[int]], chance: object)
         for q in range(width)
         for k in range(width)
     )
-    amounts = amounts_of(batch)
-    assert amounts.pairs == int(pairs)
-    assert amounts.tokens == sum(map(sum, rows))
-    assert (amounts.positions, amounts.words) == (documents.numel(), 5)
+    content = content_of(batch)
+    assert content.pairs == int(pairs)
+    assert content.tokens == sum(map(sum, rows))
+    assert (content.positions, content.predicted_text) == (documents.numel(), 5)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from janiform import CompositionError, Conversation, JaniformError, Loss, Processor, Sequence, Turn, UnifiedModel
 from janiform.model.build import build_model
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 
 
 def picture(seed: int) -> np.ndarray:
@@ -37,7 +38,7 @@ def losses_and_gradients(model: UnifiedModel, batches: list[Any]) -> tuple[dict[
     model = copy.deepcopy(model)
     total: dict[str, Loss] = {}
     for batch in batches:
-        for name, loss in model.losses(batch).items():
+        for name, loss in next_token_losses(model, batch).items():
             total[name] = total[name] + loss if name in total else loss
     torch.stack([loss.mean for loss in total.values()]).sum().backward()
     return total, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -68,12 +69,12 @@ def test_losses_are_the_cross_entropies_of_the_next_tokens(tiny_model: UnifiedMo
     first = int(batch.pictures["generation"].positions[0, 0])
     logits = model.generation.head(hidden[first - 1 : first + 15])
     expected = F.cross_entropy(logits, codes[0, :, 0], reduction="sum")
-    torch.testing.assert_close(model.losses(batch)["generation"].total, expected)
+    torch.testing.assert_close(next_token_losses(model, batch)["generation"].total, expected)
 
     batch = model.processor.collate([sequences[2]])
     logits = model.backbone.logits(model.hidden(batch)[0, :-1])
     expected = F.cross_entropy(logits, batch.ids[0, 1:], reduction="sum")
-    torch.testing.assert_close(model.losses(batch)["text"].total, expected)
+    torch.testing.assert_close(next_token_losses(model, batch)["text"].total, expected)
 
 
 def test_what_is_drawn_is_read_as_embedded_codes(tiny_model: UnifiedModel, sequences: list[Sequence]) -> None:
@@ -90,8 +91,10 @@ def test_codes_may_be_given_instead_of_pixels(tiny_model: UnifiedModel) -> None:
     shown = processor.sequence(Conversation.drawing("a red circle", picture(1)))
     codes = tiny_model.codes(processor.collate([shown]).pictures["generation"], "generation")[0]
     known = processor.sequence(Conversation.drawing("a red circle", codes))
-    expected = tiny_model.losses(processor.collate([shown]))["generation"]
-    torch.testing.assert_close(tiny_model.losses(processor.collate([known]))["generation"].total, expected.total)
+    expected = next_token_losses(tiny_model, processor.collate([shown]))["generation"]
+    torch.testing.assert_close(
+        next_token_losses(tiny_model, processor.collate([known]))["generation"].total, expected.total
+    )
 
 
 def test_frozen_tokenizers_get_no_gradient_and_others_do(tiny_model: UnifiedModel, sequences: list[Sequence]) -> None:
@@ -125,9 +128,9 @@ def test_a_shared_part_is_kept_once(make_plan: Any, fitted: Any) -> None:
     processor = model.processor
     asked = processor.sequence(Conversation.asking("how many?", picture(0), answer="two"))
     drawn = processor.sequence(Conversation.drawing("two", picture(0)))
-    together = model.losses(processor.collate([asked, drawn]))
+    together = next_token_losses(model, processor.collate([asked, drawn]))
     for name, sequence in (("understanding", asked), ("generation", drawn)):
-        alone = model.losses(processor.collate([sequence]))[name]
+        alone = next_token_losses(model, processor.collate([sequence]))[name]
         torch.testing.assert_close(together[name].mean, alone.mean, rtol=1e-5, atol=1e-5)
 
 
@@ -135,10 +138,10 @@ def test_half_a_model_works_for_what_it_has(tiny_plan: Any) -> None:
     model = build_model(tiny_plan, parts=("backbone", "understanding"))
     model.processor.fit(["a red circle"])
     asked = model.processor.sequence(Conversation.asking("how many?", picture(0), answer="two"))
-    assert set(model.losses(model.processor.collate([asked]))) == {"understanding"}
+    assert set(next_token_losses(model, model.processor.collate([asked]))) == {"understanding"}
     drawn = model.processor.sequence(Conversation.drawing("two", picture(0)))
     with pytest.raises(JaniformError, match=r"built without the part 'generation\.tokenizer'"):
-        model.losses(model.processor.collate([drawn]))
+        next_token_losses(model, model.processor.collate([drawn]))
 
 
 def test_a_pathway_cannot_hide_a_method(tiny_plan: Any) -> None:

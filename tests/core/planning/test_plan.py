@@ -16,7 +16,7 @@ from janiform.compose.selectors import select
 from janiform.measure.gpus import GPUS, gpu_named
 from janiform.model.build import build_model
 from janiform.planning.memory import VALUE, Sizes, memory_of
-from janiform.planning.plan import Order, TrainingPlan, plan_training
+from janiform.planning.plan import PlanRequest, TrainingPlan, plan_training
 from janiform.planning.samples import samples_of
 from janiform.planning.trace import Trace, trace
 from janiform.planning.traffic import traffic_of
@@ -24,6 +24,7 @@ from janiform.planning.typical import typical_batch
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.sequence.batch import Batch
 from janiform.train.loop.blocks import prepare_blocks, recomputed
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 from tiny_recipes import tiny_recipe
 from torch.profiler import ProfilerActivity, profile
 
@@ -68,8 +69,8 @@ def recipe() -> Recipe:
     return read_recipe_text(RECIPE)
 
 
-def order(gpus: int = 8, memory: float = 1.0) -> Order:
-    return Order(gpu_named("own", tflops=1.0, memory=memory, node=4), gpus, 0.5, LENGTHS)
+def order(gpus: int = 8, memory: float = 1.0) -> PlanRequest:
+    return PlanRequest(gpu_named("own", tflops=1.0, memory=memory, node=4), gpus, 0.5, LENGTHS)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_days_follow_from_arithmetic_and_the_stage_stops_early(planned: Training
     assert found.mfu_of(found.days) == pytest.approx(0.5)
     assert found.gpu_hours == pytest.approx(found.days * 24 * 8)
     assert stage.tokens == 16 * (500 + 200 + 2 * 90)
-    assert "reconstruction@1 has batches of its own" in other.problem
+    assert "reconstruction@1 makes its own kind of batches" in other.problem
     assert not found.fits, "what is not known does not fit"
     assert evolve(found, stages=(stage,)).fits
 
@@ -94,13 +95,13 @@ def test_days_follow_from_arithmetic_and_the_stage_stops_early(planned: Training
 def test_what_does_not_fit_is_said_with_what_would(recipe: Recipe, planned: TrainingPlan) -> None:
     roomy = planned.stages[0]
     assert roomy.memory is not None
-    assert roomy.others == ()
+    assert roomy.alternatives == ()
     tight = plan_training(recipe, order(memory=roomy.memory.total * 0.8 / (1 << 30)), ["all"])
     (stage,) = tight.stages
     assert stage.memory == roomy.memory
-    assert all(memory.total <= tight.room for _, memory in stage.others)
-    way, memory = stage.others[0]
-    again = plan_training(read_recipe_text(RECIPE, overrides=list(way.changes)), tight.order, ["all"]).stages[0]
+    assert all(memory.total <= tight.available for _, memory in stage.alternatives)
+    way, memory = stage.alternatives[0]
+    again = plan_training(read_recipe_text(RECIPE, overrides=list(way.changes)), tight.request, ["all"]).stages[0]
     assert again.memory == memory, "what is advised is what it takes"
 
 
@@ -108,16 +109,16 @@ def test_where_nothing_fits_the_least_is_said(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     big = dict.fromkeys(("casts", "activations", "logits", "gradients"), 10**9)
-    monkeypatch.setattr("janiform.planning.plan.trace", lambda *arguments, **named: Trace(big, big))
+    monkeypatch.setattr("janiform.planning.planner.trace", lambda *arguments, **named: Trace(big, big))
     stage = plan_training(recipe, order(memory=1e-4), ["all"]).stages[0]
-    assert len(stage.others) == 1
-    assert stage.others[0][1].total > 1e-4 * (1 << 30)
+    assert len(stage.alternatives) == 1
+    assert stage.alternatives[0][1].total > 1e-4 * (1 << 30)
     path = tmp_path / "small.toml"
     path.write_text(RECIPE)
     assert main(["plan", str(path), "--gpu", "own", "--tflops", "1", "--memory", "0.001", "--stages", "all"]) == 1
     shown = capsys.readouterr().out
     assert "does not fit" in shown
-    assert "take GPUs with more memory" in shown
+    assert "use GPUs with more memory" in shown
 
 
 def test_mistakes_are_sentences(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,11 +126,11 @@ def test_mistakes_are_sentences(recipe: Recipe, capsys: pytest.CaptureFixture[st
         gpu_named("a100")
     with pytest.raises(UsageError, match="there is no source 'drow'"):
         samples_of(compose(recipe), {"drow": 5})
-    with pytest.raises(UsageError, match="72 positions long without any text, not 10"):
+    with pytest.raises(UsageError, match="72 positions without any text; 10 is too short"):
         samples_of(compose(recipe), {"draw": 10})
     with pytest.raises(UsageError, match="no stage 'al'"):
         plan_training(recipe, order(), ["al"])
-    assert "cannot be shared equally" in plan_training(recipe, order(gpus=7), ["all"]).stages[0].problem
+    assert "cannot be divided equally" in plan_training(recipe, order(gpus=7), ["all"]).stages[0].problem
     assert main(["plan", "janus-mini", "--length", "draw"]) == 2
     assert "write SOURCE=N" in capsys.readouterr().err
 
@@ -141,7 +142,7 @@ def test_the_command_prints_a_table_and_json(
     path.write_text(RECIPE)
     arguments = ["plan", str(path), "--gpus", "2", "--gpu", "l40s", "--stages", "all", "--days", "1"]
     small = dict.fromkeys(("casts", "activations", "logits", "gradients"), 10**6)
-    monkeypatch.setattr("janiform.planning.plan.trace", lambda *arguments, **named: Trace(small, small))
+    monkeypatch.setattr("janiform.planning.planner.trace", lambda *arguments, **named: Trace(small, small))
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     for piece in (
@@ -150,7 +151,7 @@ def test_the_command_prints_a_table_and_json(
         "GPU-hours",
         "1 days would be an MFU of",
         "assumed",
-        "divided among",
+        "sharded over",
     ):
         assert piece in shown
     assert main([*arguments, "--json"]) == 0
@@ -177,16 +178,16 @@ def test_low_rank_adapters_are_all_that_gradients_and_optimizer_hold(recipe: Rec
 def test_dividing_divides() -> None:
     sizes = Sizes(blocks=1000, largest=100, loose=200, frozen=50, trained=1200, trained_blocks=1000)
     nothing = dict.fromkeys(("casts", "activations", "logits", "gradients"), 0)
-    alone = memory_of(sizes, Trace({**nothing, "gradients": 7}, nothing), shards=1, processes=1, pieces=1)
+    alone = memory_of(sizes, Trace({**nothing, "gradients": 7}, nothing), shards=1, processes=1, micro_batches=1)
     assert (alone.weights, alone.gradients, alone.optimizer, alone.gathered) == (1250 * VALUE, 7, 2400 * VALUE, 0)
-    shared = memory_of(sizes, Trace(nothing, nothing), shards=4, processes=8, pieces=2)
+    shared = memory_of(sizes, Trace(nothing, nothing), shards=4, processes=8, micro_batches=2)
     assert (shared.weights, shared.gradients, shared.optimizer) == (350 * VALUE, 300 * VALUE, 600 * VALUE)
     gpu = evolve(GPUS["a100-40g"], node=4)
-    moved = traffic_of(sizes, gpu, gpus=8, shards=4, pieces=2)
+    moved = traffic_of(sizes, gpu, gpus=8, shards=4, micro_batches=2)
     assert moved.gathered == 2 * 3 / 4 * VALUE * 2200
     assert moved.scattered == 2 * 3 / 4 * VALUE * 1200
     assert moved.reduced == 2 * 1 / 2 * VALUE * 300
-    assert traffic_of(sizes, gpu, gpus=1, shards=1, pieces=2).seconds == 0
+    assert traffic_of(sizes, gpu, gpus=1, shards=1, micro_batches=2).seconds == 0
 
 
 def real(batch: Batch) -> Batch:
@@ -204,7 +205,7 @@ def measured(recipe: Recipe, batch: Batch, *, half: bool, checkpointing: bool) -
     prepare_blocks({}, recomputed(model, checkpointing))
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            losses = model.losses(batch)
+            losses = next_token_losses(model, batch)
             loss = torch.stack([loss.mean for loss in losses.values()]).sum()
         torch.autograd.backward(loss)
     now = most = 0
@@ -224,7 +225,8 @@ def test_memory_is_what_torch_measures(
     plan, stage = compose(recipe), recipe.stages["all"]
     batch = typical_batch(plan, stage, samples_of(plan, LENGTHS), 8)
     chosen = select([name for name, _ in build_model(plan, "meta").named_parameters()], stage.train)
-    found = trace(plan, batch, chosen, half=half, checkpointing=checkpointing)
+    stage = evolve(stage, precision="bfloat16" if half else "float32", checkpointing=checkpointing)
+    found = trace(plan, stage, batch, chosen)
     expected: Mapping[str, int] = found.whole
     taken = measured(recipe, real(batch), half=half, checkpointing=checkpointing)
     assert sum(expected.values()) == pytest.approx(taken, rel=0.05)

@@ -71,7 +71,7 @@ def test_several_runs_lie_over_each_other(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UsageError, match="is no run"):
+    with pytest.raises(UsageError, match="is not the folder of a run"):
         read_run(tmp_path)
     run = make_run(tmp_path / "a")
     assert main(["report", str(tmp_path / "missing")]) == 2

@@ -1,4 +1,4 @@
-"""Collating and packing: every token lands once, and is predicted from the position before it."""
+"""Collating and packing: every token lands once, and the batch says which of them have a loss."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check(batch: Batch, given_sequences: list[Sequence]) -> None:
 
     # What is expected of each document, from its spans one by one, in the order in which documents lie in the batch.
     left = list(given_sequences)
-    texts: dict[str, set[tuple[int, int]]] = {}
+    texts: dict[str, set[int]] = {}
     drawn: set[tuple[float, int]] = set()
     shown: dict[str, set[tuple[float, int]]] = {}
     for at in places:
@@ -60,39 +60,38 @@ def check(batch: Batch, given_sequences: list[Sequence]) -> None:
             here = at[offset : offset + span.length]
             if span.kind == "text" and span.loss:
                 name = document.pathway or "text"
-                texts.setdefault(name, set()).update(zip([p - 1 for p in here], span.ids, strict=True))
+                texts.setdefault(name, set()).update(here)
             if span.kind != "text":
                 value = float(span.picture[0, 0, 0])
                 shown.setdefault(span.pathway, set()).add((value, here[0]))
                 if span.loss:
-                    drawn.add((value, here[0] - 1))
+                    drawn.add((value, here[0]))
             numbers = {blocks[p] for p in here}
             assert len(numbers) == 1
             assert (numbers == {0}) == (span.mask == "causal")
             full += [n for n in numbers if n]
             offset += span.length
         assert len(full) == len(set(full))
-    assert {
-        name: set(zip(t.positions.tolist(), t.ids.tolist(), strict=True)) for name, t in batch.text.items()
-    } == texts
+    assert {name: set(positions.tolist()) for name, positions in batch.text.items()} == texts
     for name, pictures in batch.pictures.items():
         starts = pictures.positions[:, 0].tolist()
         assert set(zip(pictures.pixels[:, 0, 0, 0].tolist(), starts, strict=True)) == shown.pop(name)
         assert torch.equal(pictures.positions, pictures.positions[:, :1] + torch.arange(SIZES[name]))
     assert not shown
-    targets = batch.codes.get("generation")
     found = set()
-    if targets is not None:
-        values = batch.pictures["generation"].pixels[targets.pictures, 0, 0, 0]
-        found = set(zip(values.tolist(), targets.positions[:, 0].tolist(), strict=True))
-        assert torch.equal(targets.positions + 1, batch.pictures["generation"].positions[targets.pictures])
+    for name, indices in batch.codes.items():
+        pictures = batch.pictures[name]
+        values = pictures.pixels[indices, 0, 0, 0].tolist()
+        found |= set(zip(values, pictures.positions[indices, 0].tolist(), strict=True))
     assert found == drawn
 
 
 def fits(sequence: Sequence, batch: Batch, at: list[int]) -> bool:
     """Whether the document at these places has the sequence's pictures, masks and losses, which tells twins apart."""
     blocks = batch.blocks.flatten().tolist()
-    drawn = {place for codes in batch.codes.values() for place in codes.positions[:, 0].tolist()}
+    drawn = {
+        place for name, indices in batch.codes.items() for place in batch.pictures[name].positions[indices, 0].tolist()
+    }
     offset = 0
     for span in sequence.spans:
         if span.kind != "text":
@@ -100,13 +99,13 @@ def fits(sequence: Sequence, batch: Batch, at: list[int]) -> bool:
             starts = pictures.positions[:, 0].tolist()
             if place not in starts or not torch.equal(pictures.pixels[starts.index(place)], span.picture):
                 return False
-            if (blocks[place] == 0) != (span.mask == "causal") or (place - 1 in drawn) != span.loss:
+            if (blocks[place] == 0) != (span.mask == "causal") or (place in drawn) != span.loss:
                 return False
         offset += span.length
-    targets = set().union(*(t.positions.tolist() for t in batch.text.values())) if batch.text else set()
+    targets = set().union(*(positions.tolist() for positions in batch.text.values()))
     offset = 0
     for span in sequence.spans:
-        if span.kind == "text" and offset and span.loss != (at[offset] - 1 in targets):
+        if span.kind == "text" and span.loss != (at[offset] in targets):
             return False
         offset += span.length
     return True
@@ -148,8 +147,6 @@ def test_what_cannot_be_laid_out_is_refused() -> None:
         collate([])
     with pytest.raises(ValueError, match="no sequence may be empty"):
         collate([Sequence(())])
-    with pytest.raises(ValueError, match="nothing predicts its first code"):
-        collate([Sequence([Span("draw", [1], "generation", torch.zeros(3, 2, 2), loss=True)])])
     with pytest.raises(ValueError, match="needs its pathway and its picture"):
         collate([Sequence([Span("text", [1]), Span("draw", [1], "generation", None, loss=True)])])
     both = [
@@ -168,5 +165,5 @@ def test_moved_it_keeps_everything() -> None:
     moved = batch.to("meta")
     assert moved.pictures["generation"].codes.device.type == "meta"
     assert moved.pictures["generation"].pixels is None
-    for tensor in (moved.ids, moved.text["text"].ids, moved.codes["generation"].positions):
+    for tensor in (moved.ids, moved.text["text"], moved.codes["generation"]):
         assert tensor.device.type == "meta"

@@ -532,7 +532,7 @@ def test_each_check_catches_what_it_is_for(kind: str, beast: Any, check: Any, se
         run_check(check, case(kind, beast))
 
 
-def test_levels_that_are_averaged_do_not_add_up() -> None:
+def test_levels_that_are_averaged_do_not_add_counts() -> None:
     ports = {"hidden": Hidden(8, 64, 128, 2, 2, 8), "codes": Codes(5, Grid(2, 2), 4, depth=2)}
     component = SimpleNamespace(kind="head", name="beast", config=DeepConfig, load=lambda: AveragesItsLevels)
     with pytest.raises(AssertionError, match="two parts of a batch do not add up to that of the whole"):

@@ -82,14 +82,14 @@ def recipe_text() -> str:
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """The recipe; its text tokenizer learns from a few examples only."""
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     return read_recipe_text(RECIPE)
 
 
 @pytest.fixture
 def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Recipe]:
     """The recipe with one piece of its text replaced."""
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
 
     def change(old: str, new: str) -> Recipe:
         assert old in RECIPE

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from janiform.recipe import read_recipe_text
 from janiform.train.progress.reporter import Reporter
-from janiform.train.run import train as runs
+from janiform.train.run import preparation as runs
 from janiform.train.run.train import train
 from rich.console import Console
 

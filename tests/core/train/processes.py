@@ -16,10 +16,14 @@ from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.train.checkpoints.checkpoint import Position
-from janiform.train.distributed.process_group import World, joined, mesh_of, whole
+from janiform.train.distributed.process_group import ProcessGroup, join_processes, mesh_of, whole
+from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
-from janiform.train.run import train as runs
+from janiform.train.run import preparation as runs
 from janiform.train.run.train import train
+
+sys.path.insert(0, str(Path(__file__).parent))
+from first_step import first_step
 
 BATCH = 8
 LAYERS = ("layers = 1, heads = 2, context", "layers = 2, heads = 2, context")
@@ -40,7 +44,7 @@ def mixed(recipe: Recipe, what: str) -> Recipe:
     return evolve(recipe, stages={**recipe.stages, "all": stage})
 
 
-def first_steps(recipe: Recipe, world: World, parallel: str, steps: int = 2) -> dict[str, Any]:
+def first_steps(recipe: Recipe, group: ProcessGroup, parallel: str, steps: int = 2) -> dict[str, Any]:
     """Losses and gradients of the first step of the last stage, then its weights and averages after some more."""
     parallel, _, what = parallel.partition("+")
     recipe = mixed(evolve(recipe, training=evolve(recipe.training, parallel=parallel, shards=2)), what)  # type: ignore[arg-type]
@@ -49,24 +53,12 @@ def first_steps(recipe: Recipe, world: World, parallel: str, steps: int = 2) -> 
     sources = {name: use.component.load()(use.config) for name, use in recipe.sources.items()}
     examples = [source.example(index) for source in sources.values() for index in range(20)]
     model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
-    mesh = mesh_of(world, recipe.training, torch.device("cpu"))
-    run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3), world, mesh)
-    seen: dict[str, Any] = {}
-    take = run.gradients.of
+    mesh = mesh_of(group, recipe.training, torch.device("cpu"))
+    run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3), group, mesh)
+    losses, gradients = first_step(run, sources)
 
-    def kept(*arguments: Any) -> Any:
-        losses, figures, loss = take(*arguments)
-        if not seen:
-            seen["losses"] = {name: found.mean.item() for name, found in losses.items()}
-            seen["gradients"] = {
-                name: whole(parameter.grad).clone()
-                for name, parameter in run.trained.items()
-                if parameter.grad is not None
-            }
-        return losses, figures, loss
-
-    run.gradients.of = kept  # type: ignore[method-assign]
-    for entry in run.steps(sources, until=steps, ahead=0, seconds=lambda: 0.0):
+    seen: dict[str, Any] = {"losses": {name: loss.mean.item() for name, loss in losses.items()}, "gradients": gradients}
+    for entry in train_steps(run, sources, steps):
         seen["norm"] = entry and entry.grad_norm
     averages = {} if run.average is None else run.average.weights
     seen["averages"] = {name: whole(average).clone() for name, average in averages.items()}
@@ -88,9 +80,9 @@ def main(folder: Path, todo: list[str]) -> None:
             resume = (folder / "run").exists()
             train(wanted, folder / "run", device="cpu", ahead=2, until=int(until) or None, resume=resume)
             continue
-        with joined("cpu") as (world, _):
-            found = first_steps(read_recipe_text((folder / "recipe.toml").read_text().replace(*LAYERS)), world, what)
-            torch.save(found, folder / f"{what}-{world.rank}.pt")
+        with join_processes("cpu") as (group, _):
+            found = first_steps(read_recipe_text((folder / "recipe.toml").read_text().replace(*LAYERS)), group, what)
+            torch.save(found, folder / f"{what}-{group.rank}.pt")
 
 
 if __name__ == "__main__":

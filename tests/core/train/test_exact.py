@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +16,24 @@ from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Recipe, read_recipe_text
 from janiform.train.checkpoints.checkpoint import Position
-from janiform.train.data.batches import Kitchen, Ticket, tickets
+from janiform.train.data.builder import BatchBuilder
 from janiform.train.data.mixture import Mixture
-from janiform.train.data.split import pieces, shares
+from janiform.train.data.specs import BatchSpec, batch_specs, micro_batches, split_step
 from janiform.train.loop import blocks
-from janiform.train.loop.gradients import add_up
 from janiform.train.loop.stage import StageRun
-from janiform.train.run.dry_run import rehearse
+from janiform.train.run.dry_run import dry_run
 from torch import Tensor
+
+
+def load_script(name: str) -> Any:
+    """A module beside this file, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 Outcome = tuple[dict[str, float], dict[str, Tensor]]
 
@@ -45,18 +57,9 @@ def step(ready: tuple[Recipe, dict[str, Any], Any], **changes: Any) -> Outcome:
     model.processor = processor
     stage = evolve(recipe.stages["all"], batch=10, **changes)
     run = StageRun(stage, model, Position("all"), (3, 3))
-    ticket = next(tickets(run.mixture, stage.batch, range(1), {}, {}))
-    prepared = [
-        Kitchen.of(sources, run.objective, run.entropy)[piece]
-        for piece in shares(ticket, micro_batch=stage.micro_batch)
-    ]
-    counts = add_up(run.objective.counts(piece.batch) for piece in prepared)  # type: ignore[operator]
-    losses, _, _ = run.gradients.of([piece.batch for piece in prepared], counts if len(prepared) > 1 else None)
+    losses, gradients = load_script("first_step").first_step(run, sources)
     blocks.release_blocks(model)
-    return (
-        {name: found.mean.item() for name, found in losses.items()},
-        {name: parameter.grad for name, parameter in run.trained.items() if parameter.grad is not None},
-    )
+    return {name: found.mean.item() for name, found in losses.items()}, gradients
 
 
 def assert_alike(left: Outcome, right: Outcome) -> None:
@@ -146,15 +149,17 @@ def test_logits_are_computed_where_there_is_a_target_only(ready: Any, monkeypatc
     model = build_model(compose(recipe))
     model.processor = processor
     run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3))
-    batch = Kitchen.of(sources, run.objective, run.entropy)[next(tickets(run.mixture, 10, range(1), {}, {}))].batch
+    batch = BatchBuilder(sources, run.objective, run.entropy)[
+        next(batch_specs(run.mixture, 10, range(1), {}, {}))
+    ].batch
     rows: list[int] = []
     head: Any = model.part("generation.head")
     head.register_forward_pre_hook(lambda module, inputs: rows.append(len(inputs[0])))
     backbone: Any = model.part("backbone")
     logits = backbone.logits
     monkeypatch.setattr(backbone, "logits", lambda states: (rows.append(len(states)), logits(states))[1])
-    counts = run.objective.counts(batch)  # type: ignore[operator]
-    losses, _ = run.objective.losses(batch)  # type: ignore[operator]
+    counts = run.objective.counts(batch)
+    losses, _ = run.objective.losses(batch)
     assert sorted(rows) == sorted(counts.values())
     assert {name: int(found.count) for name, found in losses.items()} == counts
     assert sum(rows) < batch.tokens
@@ -162,16 +167,16 @@ def test_logits_are_computed_where_there_is_a_target_only(ready: Any, monkeypatc
 
 @settings(max_examples=50, deadline=None)
 @given(some.integers(1, 6), some.integers(1, 5), some.integers(0, 7))
-def test_shares_are_the_samples_of_the_step_in_their_order(processes: int, each: int, micro_batch: int) -> None:
+def test_micro_batches_are_the_samples_of_the_step_in_their_order(processes: int, each: int, micro_batch: int) -> None:
     batch = processes * each
-    ticket = next(tickets(Mixture({"a": 2, "b": 1}), batch, range(4, 5), {"a": 3}, {"a": 3}))
-    taken: list[Ticket] = []
+    spec = next(batch_specs(Mixture({"a": 2, "b": 1}), batch, range(4, 5), {"a": 3}, {"a": 3}))
+    taken: list[BatchSpec] = []
     for rank in range(processes):
-        mine = list(shares(ticket, rank=rank, processes=processes, micro_batch=micro_batch))
-        assert len(mine) == pieces(batch, processes=processes, micro_batch=micro_batch)
+        mine = list(split_step(spec, rank=rank, processes=processes, micro_batch=micro_batch))
+        assert len(mine) == micro_batches(batch, processes=processes, micro_batch=micro_batch)
         taken += mine
-    assert sum((piece.samples for piece in taken), ()) == ticket.samples
-    assert all(ticket.samples[piece.first : piece.first + len(piece.samples)] == piece.samples for piece in taken)
+    assert sum((piece.samples for piece in taken), ()) == spec.samples
+    assert all(spec.samples[piece.first : piece.first + len(piece.samples)] == piece.samples for piece in taken)
     assert all(len(piece.samples) <= (micro_batch or each) for piece in taken)
 
 
@@ -185,7 +190,7 @@ def test_a_step_that_cannot_be_divided_is_refused_with_its_place(ready: Any) -> 
         "all": evolve(recipe.stages["all"], checkpointing=("backbone.layer",)),
     }
     with pytest.raises(RecipeError) as caught:
-        rehearse(evolve(recipe, stages=stages), ["encoder", "all"], model, sources)
+        dry_run(evolve(recipe, stages=stages), ["encoder", "all"], model, sources)
     assert [problem.path for problem in caught.value.problems] == [
         "stage.encoder.micro_batch",
         "stage.all.checkpointing",
@@ -200,4 +205,4 @@ def test_a_misspelt_weight_is_told_before_the_first_stage(ready: tuple[Recipe, d
     model.processor = processor
     stages = {**recipe.stages, "all": evolve(recipe.stages["all"], weights={"generatoin": 0.5, "text": 0.3})}
     with pytest.raises(RecipeError, match=r"stage\.all\.weights\.generatoin: no loss .*did you mean 'generation'"):
-        rehearse(evolve(recipe, stages=stages), list(recipe.training.stages), model, sources)
+        dry_run(evolve(recipe, stages=stages), list(recipe.training.stages), model, sources)

@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parent / "killed.py"
 def test_kills_at_random_instants_change_no_bit(
     kills: int, recipe_text: str, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     recipe_text = recipe_text.replace("checkpoint_every = 2", "checkpoint_every = 1")

@@ -16,7 +16,7 @@ import torch
 from janiform import RecipeError
 from janiform.recipe import read_recipe_text
 from janiform.train.checkpoints.checkpoint import load_newest
-from janiform.train.data.split import indivisible
+from janiform.train.data.specs import indivisible
 from janiform.train.distributed.process_group import ALONE
 from janiform.train.progress.log import read_log
 from janiform.train.run.train import train
@@ -96,7 +96,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
 def test_a_run_goes_on_with_another_number_of_processes(
     recipe_text: str, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     recipe = read_recipe_text(recipe_text)
     (tmp_path / "recipe.toml").write_text(recipe_text)
     train(recipe, tmp_path / "run", until=11, device="cpu", reporter=listener, ahead=0)
@@ -112,10 +112,10 @@ def test_a_run_goes_on_with_another_number_of_processes(
     stored = load_newest(damaged, said.append)
     assert stored is not None
     assert stored.position.total == 16
-    assert said == ["passed over checkpoint step-000018: it lacks shard-00002-model-00001-of-00001.safetensors"]
+    assert said == ["skipped checkpoint step-000018: it lacks shard-00002-model-00001-of-00001.safetensors"]
     train(recipe, tmp_path / "run", resume=True, device="cpu", reporter=listener, ahead=0)
     assert any(said.startswith("training.parallel: 'shard' before, 'replicate' from here on") for said in listener.said)
-    assert "going on at step 4 of all" in listener.said
+    assert "resuming after step 4 of all" in listener.said
     train(recipe, tmp_path / "alone", device="cpu", reporter=listener, ahead=0)
     found, expected = weights(tmp_path / "run"), weights(tmp_path / "alone")
     assert found.keys() == expected.keys()
@@ -140,12 +140,12 @@ def test_a_whole_run_of_two_processes(recipe_text: str, tmp_path: Path, listener
     assert [entry["total"] for entry in entries][-1] == 20
 
 
-def test_a_batch_that_processes_cannot_share_is_refused() -> None:
+def test_a_batch_that_processes_cannot_divide_is_refused() -> None:
     assert indivisible("all", 12, 4) is None
     problem = indivisible("all", 10, 4)
     assert problem is not None
     assert str(RecipeError(problem)) == (
-        "stage.all.batch: the 10 samples of a step cannot be shared equally by 4 processes "
-        "(a batch of 8 or 12, or another number of processes)"
+        "stage.all.batch: the 10 samples of a step cannot be divided equally among 4 processes "
+        "(set batch to 8 or 12, or start another number of processes)"
     )
-    assert "a batch of 4," in str(indivisible("all", 3, 4))
+    assert "set batch to 4," in str(indivisible("all", 3, 4))

@@ -12,6 +12,7 @@ from janiform import Conversation, read_recipe, registry
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Use
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 
 RELEASED = {"llama": "llama-3.2-1b", "qwen2": "1.5b", "qwen3": "1.7b", "mistral": "7b-v0.3", "gemma": "2b"}
 WIDE = {"qwen3", "gemma"}
@@ -44,7 +45,7 @@ def test_gradients_reach_every_parameter_that_is_trained(name: str, tied: bool, 
             Conversation.drawing("a large blue square", picture),
         )
     ]
-    loss = sum(loss.mean for loss in model.losses(model.processor.collate(sequences)).values())
+    loss = sum(loss.mean for loss in next_token_losses(model, model.processor.collate(sequences)).values())
     loss.backward()
     assert loss.isfinite()
     without = [

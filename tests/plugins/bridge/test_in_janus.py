@@ -12,6 +12,7 @@ from janiform import Conversation, generate_codes, generate_text, registry
 from janiform.compose import compose
 from janiform.measure.costs import measure
 from janiform.recipe import Use
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 
 BACKBONE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
             "vocab_size": 320, "max_position_embeddings": 256, "rms_norm_eps": 1e-6}  # fmt: skip
@@ -75,7 +76,7 @@ def test_a_loss_reaches_every_parameter_and_costs_are_known(plan: Any, fitted: A
     picture = np.zeros((20, 14, 3), dtype=np.uint8)
     asked = model.processor.sequence(Conversation.asking("how many?", picture, answer="two red circles"))
     drawn = model.processor.sequence(Conversation.drawing("a red circle", picture))
-    losses = model.losses(model.processor.pack([asked, drawn], 200))
+    losses = next_token_losses(model, model.processor.pack([asked, drawn], 200))
     sum(loss.mean for loss in losses.values()).backward()
     idle = [name for name, value in model.part("backbone").named_parameters() if value.grad is None]
     assert not idle

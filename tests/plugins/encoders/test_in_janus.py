@@ -8,6 +8,7 @@ import torch
 from janiform import Conversation, read_recipe
 from janiform.compose import compose
 from janiform.model.modules import build_modules
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 
 TINY = {
     "clip": {"image_size": 16, "patch_size": 8, "width": 16, "layers": 3, "heads": 2},
@@ -40,7 +41,7 @@ def test_a_loss_reaches_every_tensor_of_the_encoder(name, looking, fitted) -> No
     losses = []
     for _ in range(2):
         optimizer.zero_grad()
-        loss = model.losses(batch)["understanding"].mean
+        loss = next_token_losses(model, batch)["understanding"].mean
         loss.backward()
         losses.append(loss.item())
         still = [name for name, value in encoder.named_parameters() if value.grad is None or not value.grad.any()]

@@ -31,6 +31,7 @@ from janiform.measure.costs import measure
 from janiform.measure.needs import measure_needs
 from janiform.model.build import build_model
 from janiform.recipe import Pathway, Share, Use
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 
 TOKENIZER = {"image_size": 16, "channels": 8, "groups": 4, "multipliers": (1, 1, 2), "blocks": 1, "latent": 8,
              "code_width": 4}  # fmt: skip
@@ -146,10 +147,10 @@ def test_padded_packed_and_alone_lose_the_same(name: str, request: pytest.Fixtur
     with torch.no_grad():
         alone: dict[str, Any] = {}
         for sequence in sequences:
-            for key, loss in model.losses(model.processor.collate([sequence])).items():
+            for key, loss in next_token_losses(model, model.processor.collate([sequence])).items():
                 alone[key] = alone[key] + loss if key in alone else loss
         for batch in (model.processor.collate(sequences), model.processor.pack(sequences, 120)):
-            together = model.losses(batch)
+            together = next_token_losses(model, batch)
             assert together.keys() == alone.keys() == {"generation", "understanding"}
             for key, loss in together.items():
                 assert loss.count == alone[key].count
@@ -170,7 +171,7 @@ def test_it_learns_to_draw_what_it_is_shown(parts: dict[str, Any], make_plan: An
     trained = [p for n, p in model.named_parameters() if not n.startswith("generation.tokenizer")]
     optimizer = torch.optim.AdamW(trained, 1e-2)
     for _ in range(150):
-        loss = model.losses(batch)["generation"].mean
+        loss = next_token_losses(model, batch)["generation"].mean
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

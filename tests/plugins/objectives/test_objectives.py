@@ -97,7 +97,7 @@ def test_every_feature_learns_from_captions(tiny_model: UnifiedModel) -> None:
     objective = make("contrastive", tiny_model, width=16, heads=2, layers=1, decoder=1)
     pairs = objective.prepare(DRAWINGS, rng())
     features = objective.encoder(pairs.pixels).detach().requires_grad_()
-    objective.decoder.head(objective.decoder(pairs.ids, pairs.places, features)).logsumexp(-1).sum().backward()
+    objective.decoder.head(objective.decoder(pairs.ids, pairs.positions, features)).logsumexp(-1).sum().backward()
     assert features.grad is not None
     assert (features.grad.abs().sum(-1) > 0).all()
     losses, _ = objective.losses(pairs)
@@ -140,8 +140,8 @@ def test_prompts_are_blanked_as_often_as_asked_and_only_to_draw(tiny_model: Unif
     row = always.ids[0].tolist()
     sequence = tiny_model.processor.unconditional(tiny_model.processor.sequence(DRAWINGS[0]))
     assert row[: len(sequence)] == sequence.ids
-    assert torch.equal(always.codes["generation"].positions, make("autoregressive", tiny_model, text_dropout=0.0)
-                       .prepare(DRAWINGS, rng()).codes["generation"].positions)  # fmt: skip
+    assert torch.equal(always.pictures["generation"].positions, make("autoregressive", tiny_model, text_dropout=0.0)
+                       .prepare(DRAWINGS, rng()).pictures["generation"].positions)  # fmt: skip
 
 
 def test_packing_changes_no_loss(tiny_model: UnifiedModel) -> None:

@@ -61,7 +61,7 @@ checkpoint_every = 2
 @pytest.fixture(autouse=True)
 def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for the text tokenizer to learn from."""
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 12)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 12)
 
 
 def write(folder: Path) -> None:
@@ -87,10 +87,10 @@ def test_a_run_over_all_sources(tmp_path: Path) -> None:
     skipped = [line for line in found if not line["kept"]]
     assert {line["kind"] for line in skipped} == {"missing picture"}
     assert len(skipped) == 4, "half of the eight conversations, each in its own turn"
-    assert all("chat.jsonl:" in line["said"] and "there is no file" in line["said"] for line in skipped)
+    assert all("chat.jsonl:" in line["reason"] and "there is no file" in line["reason"] for line in skipped)
     assert {line["kind"] for line in found if line["kept"]} == {"cut"}
     entries = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
-    assert sum(entry["passed_over"].get("missing picture", 0) for entry in entries) == 4
+    assert sum(entry["skipped_samples"].get("missing picture", 0) for entry in entries) == 4
     assert set(entries[-1]["losses"]) == {"understanding", "text", "generation"}
 
     run(tmp_path / "pieces", until=2)
@@ -114,7 +114,7 @@ def refuses_other_data(out: Path, data: Path) -> None:
     web.write_text(text)
     extra.unlink()
     first, *others = map(str, caught.value.problems)
-    assert "cannot go on: where it is in its data means nothing in other data (put back what was there" in first
+    assert "cannot be resumed: its positions in its data do not apply to other data (restore the data" in first
     assert others == [
         "source.web: had 3 samples when the run began, and has 4; 2 samples of it were taken",
         f"source.web: has changed web.jsonl ({len(text)} bytes before, {len(text) + 17} now); 2 samples of it were "

@@ -16,6 +16,7 @@ from janiform.compose import compose
 from janiform.inference.memory import memory_for_answers
 from janiform.measure.costs import measure
 from janiform.recipe import Use, dumps
+from janiform_plugins.objectives.autoregressive.losses import next_token_losses
 from janiform_plugins.tilings.config import GridConfig
 from janiform_plugins.tilings.grid import GridTiling, choose
 from PIL import Image
@@ -127,8 +128,8 @@ def test_losses_of_packed_conversations_are_those_of_each_alone(tiled: Any) -> N
     asked = [Conversation.asking("what?", noise(*size), answer="red") for size in ((48, 16), (8, 8), (20, 60))]
     rows = [model.processor.sequence(one) for one in asked]
     with torch.no_grad():
-        packed = model.losses(model.processor.pack(rows, 220))["understanding"]
-        alone = [model.losses(model.processor.collate([row]))["understanding"] for row in rows]
+        packed = next_token_losses(model, model.processor.pack(rows, 220))["understanding"]
+        alone = [next_token_losses(model, model.processor.collate([row]))["understanding"] for row in rows]
     assert packed.count == sum(loss.count for loss in alone)
     torch.testing.assert_close(packed.total, sum(loss.total for loss in alone), rtol=1e-5, atol=0)
 

@@ -11,7 +11,7 @@ import torch
 from attrs import evolve
 from janiform import StorageError
 from janiform.train.checkpoints.checkpoint import Checkpoint, Position, load_newest, save
-from janiform.train.progress.log import Entry, Log, read_log
+from janiform.train.progress.log import Log, LogEntry, read_log
 from janiform.train.progress.reporter import Reporter
 from rich.console import Console
 
@@ -35,7 +35,7 @@ DAMAGES = {
     "has an altered state.json": lambda path: (path / "state.json").write_text(
         (path / "state.json").read_text().replace("2.5", "9.5")
     ),
-    "is half-written": lambda path: (path / "manifest.json").unlink(),
+    "is incomplete": lambda path: (path / "manifest.json").unlink(),
     "has an unreadable manifest.json": lambda path: (path / "manifest.json").write_text("{"),
 }
 
@@ -62,8 +62,8 @@ def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path: Path) -> No
     said = [problem.message.partition(": ")[2] for problem in caught.value.problems]
     assert said == [
         "the tensor d is missing",
-        "the tensor optimizer/w/step belongs to nothing in this run",
-        "the tensor c has the shape [1, 2, 3, 4], the model wants [5]",
+        "the tensor optimizer/w/step does not belong to this run",
+        "the tensor c has the shape [1, 2, 3, 4], not [5] as in the model",
     ]
     assert not targets["w"].any()
 
@@ -84,7 +84,7 @@ def test_the_best_is_kept_beside_the_newest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", DAMAGES)
-def test_a_damaged_one_is_passed_over_and_said(tmp_path: Path, fault: str) -> None:
+def test_a_damaged_one_is_skipped_and_reported(tmp_path: Path, fault: str) -> None:
     for total in (1, 2):
         save(tmp_path, checkpoint(total), keep=2)
     DAMAGES[fault](tmp_path / "step-000002")
@@ -93,7 +93,7 @@ def test_a_damaged_one_is_passed_over_and_said(tmp_path: Path, fault: str) -> No
     assert loaded is not None
     assert loaded.position.total == 1
     assert len(said) == 1
-    assert "passed over checkpoint step-000002" in said[0]
+    assert "skipped checkpoint step-000002" in said[0]
     assert fault in said[0]
 
 
@@ -102,12 +102,12 @@ def test_none_and_none_whole(tmp_path: Path) -> None:
     assert load_newest(tmp_path / "nowhere", print) is None
     save(tmp_path, checkpoint(1), keep=1)
     (tmp_path / "step-000001" / "manifest.json").unlink()
-    with pytest.raises(StorageError, match=r"no checkpoint in .* is whole: step-000001 has no manifest"):
+    with pytest.raises(StorageError, match=r"no checkpoint in .* is complete: step-000001 has no manifest"):
         load_newest(tmp_path, print)
 
 
-def entry(total: int) -> Entry:
-    return Entry("s", total, 10, total, {"text": 0.5}, {}, 1e-3, 1.0, 99.0, 0.0, 0, 1.0)
+def entry(total: int) -> LogEntry:
+    return LogEntry("s", total, 10, total, {"text": 0.5}, {}, 1e-3, 1.0, 99.0, 0.0, 0, 1.0)
 
 
 def test_a_resumed_log_goes_on_after_its_checkpoint(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_progress_shows_stage_losses_and_rate(terminal: bool) -> None:
     with Reporter(Console(file=file, force_terminal=terminal, width=120)) as reporter:
         reporter.stage("warm", 0, 2)
         reporter.advance()
-        reporter.entry(Entry("warm", 2, 2, 2, {"text": 0.5, "[b]": 2.0}, {}, 1e-3, 1.0, 99.0, 0.0, 0, 1.0))
+        reporter.entry(LogEntry("warm", 2, 2, 2, {"text": 0.5, "[b]": 2.0}, {}, 1e-3, 1.0, 99.0, 0.0, 0, 1.0))
         reporter.say("passed over [x]")
     shown = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue()).split())
     for piece in ("warm", "text 0.5", "[b] 2", "samples/s 99" if terminal else "99 samples/s", "passed over [x]"):

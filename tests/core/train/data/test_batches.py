@@ -14,11 +14,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from janiform import PictureError, SampleError, UsageError
+from janiform import Objective, PictureError, SampleError, UsageError
 from janiform.train.data import batches as data
-from janiform.train.data.batches import DataError, Kitchen, Prepared, Ticket, batches, share, tickets, usable
+from janiform.train.data.batches import batches
+from janiform.train.data.builder import BatchBuilder, DataError, PreparedBatch
 from janiform.train.data.mixture import Mixture
-from janiform.train.data.skipped_samples import Skip
+from janiform.train.data.sources import usable
+from janiform.train.data.specs import BatchSpec, batch_specs, shard
+from janiform.train.progress.skipped_samples import SkippedSample
 
 
 class Numbers:
@@ -35,22 +38,28 @@ class Numbers:
         return (self.name, index)
 
 
-def prepare(examples: Sequence[Any], generator: np.random.Generator) -> Any:
-    return examples, torch.from_numpy(generator.random(3)), torch.get_num_threads()
+class Whole(Objective):
+    """Prepares the examples of a batch together."""
+
+    def prepare(self, examples: Sequence[Any], generator: np.random.Generator) -> Any:
+        return examples, torch.from_numpy(generator.random(3)), torch.get_num_threads()
+
+    def losses(self, batch: Any) -> Any:
+        raise AssertionError("nothing is trained")
 
 
 def make(
     ahead: int, steps: range = range(6), start: dict[str, int] | None = None, **sources: Numbers
-) -> list[Prepared]:
+) -> list[PreparedBatch]:
     sources = sources or {"a": Numbers("a"), "b": Numbers("b")}
-    kitchen = Kitchen(sources, prepare, (1, 0))  # type: ignore[arg-type]
+    builder = BatchBuilder(sources, Whole(), (1, 0))  # type: ignore[arg-type]
     mixture = Mixture(dict.fromkeys(sources, 1))
-    return list(batches(kitchen, tickets(mixture, 3, steps, start or {}, start or {}), ahead=ahead))
+    return list(batches(builder, batch_specs(mixture, 3, steps, start or {}, start or {}), ahead=ahead))
 
 
-def same(left: list[Prepared], right: list[Prepared]) -> bool:
+def same(left: list[PreparedBatch], right: list[PreparedBatch]) -> bool:
     return len(left) == len(right) and all(
-        a.ticket == b.ticket and list(a.batch[0]) == list(b.batch[0]) and torch.equal(a.batch[1], b.batch[1])
+        a.spec == b.spec and list(a.batch[0]) == list(b.batch[0]) and torch.equal(a.batch[1], b.batch[1])
         for a, b in zip(left, right, strict=True)
     )
 
@@ -74,28 +83,28 @@ def test_samples_follow_one_another_and_chance_differs_from_step_to_step() -> No
     made = make(0)
     read = [sample for prepared in made for sample in prepared.batch[0]]
     assert sorted(read) == [("a", index) for index in range(9)] + [("b", index) for index in range(9)]
-    assert made[-1].ticket.positions == {"a": 9, "b": 9}
+    assert made[-1].spec.positions == {"a": 9, "b": 9}
     assert len({tuple(prepared.batch[1].tolist()) for prepared in made}) == len(made)
 
 
 def test_a_run_goes_on_where_it_stopped() -> None:
     whole = make(0)
-    middle = whole[2].ticket.positions
+    middle = whole[2].spec.positions
     assert same(whole[3:], make(1, range(3, 6), middle))
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
 def test_a_failing_source_is_named_with_its_example_and_line(ahead: int) -> None:
-    with pytest.raises(DataError, match=r"example 4 of source 'a' failed: ValueError: no \(.*test_data.py:\d+\)"):
+    with pytest.raises(DataError, match=r"example 4 of source 'a' failed: ValueError: no \(.*test_batches.py:\d+\)"):
         make(ahead, a=Numbers("a", 4, ValueError("no")))
     with pytest.raises(DataError, match="example 4 of source 'a': the caption is empty"):
         make(ahead, a=Numbers("a", 4, UsageError("the caption is empty")))
 
 
 def test_batches_before_a_failing_one_are_delivered() -> None:
-    kitchen = Kitchen({"a": Numbers("a", 7, ValueError("no"))}, prepare, (1, 0))  # type: ignore[arg-type, dict-item]
-    made = batches(kitchen, tickets(Mixture({"a": 1}), 3, range(6), {}, {}), ahead=3)
-    assert [next(made).ticket.step, next(made).ticket.step] == [0, 1]
+    builder = BatchBuilder({"a": Numbers("a", 7, ValueError("no"))}, Whole(), (1, 0))  # type: ignore[arg-type, dict-item]
+    made = batches(builder, batch_specs(Mixture({"a": 1}), 3, range(6), {}, {}), ahead=3)
+    assert [next(made).spec.step, next(made).spec.step] == [0, 1]
     with pytest.raises(DataError):
         next(made)
 
@@ -107,18 +116,18 @@ def test_a_worker_that_dies_is_reported() -> None:
 
 @pytest.mark.parametrize("error", [None, ValueError("no")])
 def test_no_worker_outlives_a_failure(error: Exception | None) -> None:
-    kitchen = Kitchen({"a": Numbers("a", 7, error)}, prepare, (1, 0))  # type: ignore[dict-item]
+    builder = BatchBuilder({"a": Numbers("a", 7, error)}, Whole(), (1, 0))  # type: ignore[dict-item]
     before = set(multiprocessing.active_children())
     with pytest.raises(DataError) as caught:
-        list(batches(kitchen, tickets(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=4, workers=2))
+        list(batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=4, workers=2))
     assert set(multiprocessing.active_children()) <= before
     assert caught.traceback  # which is what may hold them
 
 
 def test_a_worker_ends_when_its_parent_says_so() -> None:
-    kitchen = Kitchen({"a": Numbers("a")}, prepare, (1, 0))  # type: ignore[dict-item]
+    builder = BatchBuilder({"a": Numbers("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
     before = set(multiprocessing.active_children())
-    made = batches(kitchen, tickets(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=4)
+    made = batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=4)
     next(made)
     (worker,) = set(multiprocessing.active_children()) - before
     subprocess.run(["kill", str(worker.pid)], check=True)
@@ -139,11 +148,11 @@ def test_batches_are_made_before_they_are_asked_for() -> None:
                 made_ahead.set()
             return super().example(index)
 
-    kitchen = Kitchen({"a": Telling("a")}, prepare, (1, 0))  # type: ignore[dict-item]
-    made = batches(kitchen, tickets(Mixture({"a": 1}), 2, range(8), {}, {}), ahead=2)
-    assert next(made).ticket.step == 0
+    builder = BatchBuilder({"a": Telling("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
+    made = batches(builder, batch_specs(Mixture({"a": 1}), 2, range(8), {}, {}), ahead=2)
+    assert next(made).spec.step == 0
     assert made_ahead.wait(30), "the third batch was to be made while the first is used"
-    assert next(made).ticket.step == 1
+    assert next(made).spec.step == 1
     made.close()
 
 
@@ -152,9 +161,9 @@ def test_batches_that_know_how_are_put_into_page_locked_memory() -> None:
         def pin_memory(self) -> str:
             return "pinned"
 
-    ticket = next(tickets(Mixture({"a": 1}), 1, range(1), {}, {}))
-    assert Prepared(ticket, Pinnable()).pin_memory().batch == "pinned"
-    assert Prepared(ticket, [1]).pin_memory().batch == [1]
+    spec = next(batch_specs(Mixture({"a": 1}), 1, range(1), {}, {}))
+    assert PreparedBatch(spec, Pinnable()).pin_memory().batch == "pinned"
+    assert PreparedBatch(spec, [1]).pin_memory().batch == [1]
 
 
 class Holey:
@@ -169,8 +178,8 @@ class Holey:
         return index
 
 
-class OneByOne:
-    """An objective that prepares each example by itself; it does not want those that a seven divides."""
+class OneByOne(Objective):
+    """Prepares each example by itself, and refuses multiples of seven."""
 
     def prepare(self, examples: Sequence[Any], generator: np.random.Generator) -> Any:
         raise AssertionError("there is prepare_one")
@@ -182,76 +191,79 @@ class OneByOne:
             note("cut", "a little too long")
         return example, float(generator.random())
 
-    def join(self, prepared: Sequence[Any]) -> Any:
+    def collate(self, prepared: Sequence[Any], generator: np.random.Generator) -> Any:
         return tuple(prepared)
 
+    def losses(self, batch: Any) -> Any:
+        raise AssertionError("nothing is trained")
 
-def cook(kitchen: Kitchen, batch: int = 4, steps: int = 5, **options: Any) -> list[Prepared]:
-    orders = tickets(Mixture(dict.fromkeys(kitchen.sources, 1)), batch, range(steps), {}, {})
-    return list(batches(kitchen, orders, **options))
+
+def build(builder: BatchBuilder, batch: int = 4, steps: int = 5, **options: Any) -> list[PreparedBatch]:
+    specs = batch_specs(Mixture(dict.fromkeys(builder.sources, 1)), batch, range(steps), {}, {})
+    return list(batches(builder, specs, **options))
 
 
 @given(st.sets(st.integers(0, 30)), st.integers(0, 2**32))
 def test_an_example_that_cannot_be_used_is_replaced_by_the_next_and_counted_once(holes: set[int], seed: int) -> None:
-    made = cook(Kitchen.of({"a": Holey(holes)}, OneByOne(), (seed,)), ahead=0)  # type: ignore[dict-item]
-    places = [(ticket.step, index) for ticket in (p.ticket for p in made) for _, index in ticket.samples]
+    made = build(BatchBuilder({"a": Holey(holes)}, OneByOne(), (seed,)), ahead=0)  # type: ignore[dict-item]
+    places = [(spec.step, index) for spec in (p.spec for p in made) for _, index in spec.samples]
     unusable = {index for index in range(100) if index in holes or index % 7 == 0}
     used = [value for prepared in made for value, _ in prepared.batch]
     assert used == [next(i for i in range(index, 100) if i not in unusable) for _, index in places]
-    skips = [skip for prepared in made for skip in prepared.skips if not skip.kept]
+    skips = [skip for prepared in made for skip in prepared.skipped if not skip.kept]
     assert [(skip.step, skip.index) for skip in skips] == [place for place in places if place[1] in unusable]
     assert all((skip.kind == "no caption") == (skip.index in holes) for skip in skips)
-    cuts = [skip for prepared in made for skip in prepared.skips if skip.kept]
+    cuts = [skip for prepared in made for skip in prepared.skipped if skip.kept]
     assert sum(value % 5 == 0 for value in used) == len(cuts)
-    assert made[-1].ticket.positions == {"a": 20}, "a hole moves no position"
+    assert made[-1].spec.positions == {"a": 20}, "a hole moves no position"
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_change_nothing_whatever_their_number(workers: int) -> None:
-    kitchen = Kitchen.of({"a": Holey({1, 2, 11}), "b": Holey({4})}, OneByOne(), (3, 1))  # type: ignore[dict-item]
-    assert cook(kitchen, workers=workers, ahead=4) == cook(kitchen, workers=0)
+    builder = BatchBuilder({"a": Holey({1, 2, 11}), "b": Holey({4})}, OneByOne(), (3, 1))  # type: ignore[dict-item]
+    assert build(builder, workers=workers, ahead=4) == build(builder, workers=0)
 
 
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
-def test_the_shares_of_all_processes_are_the_step(batch: int, world: int, parts: int) -> None:
-    whole = next(tickets(Mixture({"a": 1, "b": 2}), batch, range(7, 8), {"a": 3, "b": 6}, {"a": 3, "b": 6}))
-    shares = [share(whole, rank, world) for rank in range(world)]
-    assert sum((part.samples for part in shares), ()) == whole.samples
-    assert all(part.positions == whole.positions and part.step == whole.step for part in shares)
-    assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in shares)
-    sizes = [len(part.samples) for part in shares]
+def test_the_shards_of_all_processes_are_the_step(batch: int, processes: int, parts: int) -> None:
+    whole = next(batch_specs(Mixture({"a": 1, "b": 2}), batch, range(7, 8), {"a": 3, "b": 6}, {"a": 3, "b": 6}))
+    shards = [shard(whole, rank, processes) for rank in range(processes)]
+    assert sum((part.samples for part in shards), ()) == whole.samples
+    assert all(part.positions == whole.positions and part.step == whole.step for part in shards)
+    assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in shards)
+    sizes = [len(part.samples) for part in shards]
     assert max(sizes) - min(sizes) <= 1
-    nested = [share(part, number, parts) for part in shares for number in range(parts)]
+    nested = [shard(part, number, parts) for part in shards for number in range(parts)]
     assert sum((part.samples for part in nested), ()) == whole.samples
     assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in nested)
 
 
-@pytest.mark.parametrize("world", [1, 2, 4])
-def test_a_step_that_is_split_among_processes_holds_what_it_holds_whole(world: int) -> None:
-    kitchen = Kitchen.of({"a": Holey({1, 5}), "b": Holey(set())}, OneByOne(), (3, 1))  # type: ignore[dict-item]
-    orders = list(tickets(Mixture({"a": 1, "b": 3}), 8, range(4), {}, {}))
-    whole = [kitchen[ticket] for ticket in orders]
-    split = [[kitchen[share(ticket, rank, world)] for rank in range(world)] for ticket in orders]
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_a_step_that_is_split_among_processes_holds_what_it_holds_whole(processes: int) -> None:
+    builder = BatchBuilder({"a": Holey({1, 5}), "b": Holey(set())}, OneByOne(), (3, 1))  # type: ignore[dict-item]
+    specs = list(batch_specs(Mixture({"a": 1, "b": 3}), 8, range(4), {}, {}))
+    whole = [builder[spec] for spec in specs]
+    split = [[builder[shard(spec, rank, processes)] for rank in range(processes)] for spec in specs]
     assert [prepared.batch for prepared in whole] == [sum((one.batch for one in parts), ()) for parts in split]
-    assert [prepared.skips for prepared in whole] == [sum((one.skips for one in parts), ()) for parts in split]
-    with pytest.raises(ValueError, match="rank 2 is none of 2"):
-        share(orders[0], 2, 2)
+    assert [prepared.skipped for prepared in whole] == [sum((one.skipped for one in parts), ()) for parts in split]
+    with pytest.raises(ValueError, match=r"rank 2 is not in 0 .. 1"):
+        shard(specs[0], 2, 2)
 
 
 def test_strict_stops_at_an_example_that_cannot_be_used() -> None:
-    kitchen = Kitchen.of({"a": Holey({6})}, OneByOne(), (0,), strict=True)  # type: ignore[dict-item]
+    builder = BatchBuilder({"a": Holey({6})}, OneByOne(), (0,), strict=True)  # type: ignore[dict-item]
     with pytest.raises(DataError, match="example 0 of source 'a': far too long"):
-        cook(kitchen)
-    plain = Kitchen({"a": Holey({6})}, prepare, (0,), strict=True)  # type: ignore[dict-item]
+        build(builder)
+    plain = BatchBuilder({"a": Holey({6})}, Whole(), (0,), strict=True)  # type: ignore[dict-item]
     with pytest.raises(DataError, match="example 6 of source 'a': line 3: no caption"):
-        cook(plain)
+        build(plain)
 
 
 def test_a_source_of_which_nothing_can_be_used_is_given_up_with_its_kinds() -> None:
     missing = PictureError("there is no file 'x.jpg'", "missing picture")
-    kitchen = Kitchen({"a": Holey(set(range(5, 200)), missing)}, prepare, (0,))  # type: ignore[dict-item]
+    builder = BatchBuilder({"a": Holey(set(range(5, 200)), missing)}, Whole(), (0,))  # type: ignore[dict-item]
     with pytest.raises(DataError) as caught:
-        cook(kitchen)
+        build(builder)
     assert str(caught.value).splitlines() == [
         "source 'a': 64 examples in a row, from 5 on, cannot be used: 64 × missing picture",
         "source 'a': the first with missing picture: there is no file 'x.jpg'",
@@ -261,7 +273,7 @@ def test_a_source_of_which_nothing_can_be_used_is_given_up_with_its_kinds() -> N
 def test_examples_are_looked_at_without_minding_holes() -> None:
     assert list(usable(Holey({0, 2, 3}), 6)) == [1, 4, 5]  # type: ignore[arg-type]
     assert list(usable(Holey({4}, IndexError("the end")), 9)) == [0, 1, 2, 3]  # type: ignore[arg-type]
-    ticket = Ticket(2, (("a", 0), ("a", 1)), {"a": 2})
-    assert Kitchen({"a": Holey({0})}, prepare, (0,))[ticket].skips == (  # type: ignore[dict-item]
-        Skip(2, "a", 0, "no caption", "line 3: no caption"),
+    spec = BatchSpec(2, (("a", 0), ("a", 1)), {"a": 2})
+    assert BatchBuilder({"a": Holey({0})}, Whole(), (0,))[spec].skipped == (  # type: ignore[dict-item]
+        SkippedSample(2, "a", 0, "no caption", "line 3: no caption"),
     )

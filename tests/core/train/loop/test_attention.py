@@ -11,7 +11,7 @@ from janiform import RecipeError
 from janiform.attention.attend import Attention
 from janiform.recipe import Recipe
 from janiform.storage.model_json import about
-from janiform.train.loop import stage as stages
+from janiform.train.loop import trained as stages
 from janiform.train.run.train import train
 
 

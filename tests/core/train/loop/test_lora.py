@@ -15,8 +15,9 @@ from janiform.model.build import build_model
 from janiform.recipe import Lora, Recipe, dumps, read_recipe_text
 from janiform.storage.adapters import read_adapters
 from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
-from janiform.train.run.dry_run import rehearse
+from janiform.train.run.dry_run import dry_run
 from janiform.train.run.train import train
 from safetensors.torch import load_file
 
@@ -44,7 +45,7 @@ def test_only_the_adapters_learn_and_the_model_is_ordinary_afterwards(tuned: Rec
     layers = ["backbone.layers.0.attention.qkv_proj", "backbone.layers.0.mlp.down_proj", "generation.head.layers.0"]
     assert {f"{path}.lora.{name}" for path in layers for name in "ab"} < set(run.trained)
     assert all(".lora." in name or name.startswith("understanding.adapter.") for name in run.trained)
-    list(run.steps(sources, until=3, ahead=0, seconds=lambda: 0.0))
+    list(train_steps(run, sources, 3))
     for name, tensor in before.items():
         trained = name.startswith("understanding.adapter.")
         assert torch.equal(model.state_dict()[name], tensor) is not trained
@@ -97,7 +98,7 @@ def test_what_cannot_be_is_said_with_its_place(tuned: Recipe) -> None:
     stages = {name: evolve(tuned.stages["all"], name=name, lora=lora) for name, lora in bad.items()}
     recipe = evolve(tuned, stages=stages, training=evolve(tuned.training, stages=tuple(bad)))
     sources = {name: use.component.load()(use.config) for name, use in recipe.sources.items()}
-    for check in (lambda: examine(recipe), lambda: rehearse(recipe, tuple(bad), build_model(compose(recipe)), sources)):
+    for check in (lambda: examine(recipe), lambda: dry_run(recipe, tuple(bad), build_model(compose(recipe)), sources)):
         with pytest.raises(JaniformError) as caught:
             check()
         said = {problem.path: problem.message for problem in caught.value.problems}

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform.train.progress.dashboard import Dashboard, facts, sparkline
-from janiform.train.progress.log import Entry
+from janiform.train.progress.log import LogEntry
 from rich.console import Console
 
-KNOWN = Entry(
+KNOWN = LogEntry(
     "s", 5, 10, 5, {"text": 0.5, "[b]": 2.0}, {"usage": 0.25}, 1e-3, 1.5, 99.0, 0.02, 3, 1.0,
     tokens=4000, tokens_per_second=12_340.0, packing=0.981, mfu=0.3125, memory=3_200_000_000,
 )  # fmt: skip
-UNKNOWN = Entry("s", 5, 10, 5, {"l1": 0.5}, {}, 1e-3, 1.5, 99.0, 0.0, 0, 1.0)
+UNKNOWN = LogEntry("s", 5, 10, 5, {"l1": 0.5}, {}, 1e-3, 1.5, 99.0, 0.0, 0, 1.0)
 
 
-def shown(width: int, *entries: Entry) -> str:
+def shown(width: int, *entries: LogEntry) -> str:
     dashboard, file = Dashboard(), io.StringIO()
     for entry in entries:
         dashboard.take(entry)

@@ -141,7 +141,7 @@ def test_a_tower_is_found_inside_of_a_whole_siglip(model_with: Any, tmp_path: Pa
     model, told = model_with(ENCODER, "siglip", **SIGLIP), list[str]()
     begin(model, {ENCODER: str(tmp_path)}, told.append)
     assert torch.equal(model.part(ENCODER).patch_embed.weight, whole.vision_model.embeddings.patch_embedding.weight)
-    assert "tensors of other parts there are left alone" in told[0]
+    assert "tensors of other parts there are ignored" in told[0]
 
 
 def test_a_pathway_begins_with_a_model_of_the_official_layout(official: Path, official_model: Any) -> None:
@@ -201,7 +201,7 @@ def test_a_tokenizer_is_given_the_special_tokens_that_it_lacks(model_with: Any, 
     torch.testing.assert_close(rows[256:264], stored[kept].mean(dim=0).expand(8, -1), rtol=1e-6, atol=1e-7)
     assert "8 text ids, 256 to 263" in told[-1]
     small = model_with("backbone", "llama", **LLAMA | {"kv_heads": 1, "vocabulary": 260})
-    assert "264 ids, 8 of them new, and the backbone has 260 (set backbone.vocabulary = 264" in refusal(
+    assert "264 ids, 8 of them new, and the backbone has 260 (set backbone.vocabulary to 264" in refusal(
         small, {"text": str(tmp_path)}
     )
 
@@ -211,7 +211,7 @@ def test_what_does_not_belong_together_is_named_by_both_ends(model_with: Any, tm
     start = {"backbone": str(tmp_path)}
     fitting = LLAMA | {"kv_heads": 1}
     wide = refusal(model_with("backbone", "llama", **fitting | {"inner": 32}), start)
-    assert f"{tmp_path / 'config.json'}: backbone.inner: is 32 in the recipe, and 24 in the config beside" in wide
+    assert f"{tmp_path / 'config.json'}: backbone.inner: is 32 in the recipe, and 24 in the config of" in wide
     turning = refusal(model_with("backbone", "llama", **fitting | {"rope_theta": 5e5}), start)
     assert "backbone.rope_theta: is 500000.0 in the recipe, and 10000.0 in the config" in turning
     assert "a model of type 'llama', and gemma computes gemma" in refusal(
@@ -285,7 +285,7 @@ def test_paths_start_at_the_file_that_they_are_written_in(
 
 
 def test_a_run_begins_with_them_once(recipe_text: str, quiet: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     first = train(
         read_recipe_text(recipe_text), tmp_path / "first", stages=["text"], until=2, device="cpu", reporter=quiet()
     )

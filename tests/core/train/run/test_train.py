@@ -22,8 +22,8 @@ from janiform.recipe import Recipe, dumps, read_recipe_text
 from janiform.storage.model_json import about
 from janiform.storage.open import open_model
 from janiform.train.checkpoints import checkpoint as checkpoints
-from janiform.train.loop import stage as stages
-from janiform.train.loop.gradients import Gradients, TrainingError
+from janiform.train.loop import loop
+from janiform.train.loop.losses import LossWeights, TrainingError
 from janiform.train.progress.log import read_log
 from janiform.train.run.folder import RunFolder
 from janiform.train.run.interrupts import RunStoppedError
@@ -56,7 +56,7 @@ def one_thread() -> Iterator[None]:
 def unbroken(recipe_text: str, quiet: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that nobody disturbed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+        patch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
         return train(read_recipe_text(recipe_text), tmp_path_factory.mktemp("unbroken"), device="cpu", reporter=quiet())
 
 
@@ -66,14 +66,14 @@ def start(recipe: Path, out: Path, *arguments: str, kill_at: int = 0) -> subproc
         "import os, signal, sys\n"
         "from janiform.cli import main\n"
         "from janiform.train.loop import stage\n"
-        "from janiform.train.run import train as run\n"
+        "from janiform.train.run import preparation as run\n"
         "run.TEXTS_TO_FIT = 20\n"
         "kill_at = int(sys.argv.pop(1))\n"
-        "advance = stage.StageRun._advance\n"
-        "def fatal(self, positions):\n"
-        "    advance(self, positions)\n"
+        "advance = stage.StageRun.advance\n"
+        "def fatal(self, *arguments):\n"
+        "    advance(self, *arguments)\n"
         "    if self.position.total == kill_at: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "stage.StageRun._advance = fatal\n"
+        "stage.StageRun.advance = fatal\n"
         "sys.exit(main(['train', *sys.argv[1:]]))\n"
     )
     command = [sys.executable, "-c", code, str(kill_at), str(recipe), "--out", str(out), "--device", "cpu", *arguments]
@@ -201,7 +201,7 @@ def test_a_signal_to_all_processes_finishes_the_step_saves_and_says_how_to_go_on
     assert open_model(tmp_path)
 
 
-def test_damaged_checkpoints_are_passed_over_and_said(
+def test_damaged_checkpoints_are_skipped_and_reported(
     recipe: Recipe, unbroken: Path, tmp_path: Path, listener: Any
 ) -> None:
     train(recipe, tmp_path, until=16, device="cpu", reporter=listener, ahead=0)
@@ -211,12 +211,12 @@ def test_damaged_checkpoints_are_passed_over_and_said(
     (newest / "training.safetensors").write_bytes(bytes(data))
     train(recipe, tmp_path, resume=True, device="cpu", reporter=listener, ahead=0)
     assert any(
-        "passed over checkpoint step-000016: it has an altered training.safetensors" in said for said in listener.said
+        "skipped checkpoint step-000016: it has an altered training.safetensors" in said for said in listener.said
     )
-    assert "going on at step 4 of text" in listener.said
+    assert "resuming after step 4 of text" in listener.said
     for folder in (tmp_path / "checkpoints").iterdir():
         (folder / "manifest.json").unlink()
-    with pytest.raises(JaniformError, match=r"no checkpoint in .* is whole"):
+    with pytest.raises(JaniformError, match=r"no checkpoint in .* is complete"):
         train(recipe, tmp_path, resume=True, device="cpu", reporter=listener, ahead=0)
 
 
@@ -238,7 +238,7 @@ def test_a_disk_that_refuses_leaves_the_checkpoint_before(
         train(recipe, tmp_path, device="cpu", reporter=listener, ahead=0)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
     train(recipe, tmp_path, resume=True, until=5, device="cpu", reporter=listener, ahead=0)
-    assert "going on at step 2 of tokenizer" in listener.said
+    assert "resuming after step 2 of tokenizer" in listener.said
 
 
 def test_a_stage_may_stop_before_its_schedule_ends(
@@ -255,13 +255,13 @@ def test_folders_that_must_not_be_overwritten(recipe: Recipe, tmp_path: Path, li
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "thesis.txt").write_text("mine")
-    for resume, said in ((False, "is not empty"), (True, "holds no run to resume")):
+    for resume, said in ((False, "is not empty"), (True, "has no run to resume")):
         with pytest.raises(UsageError, match=said):
             train(recipe, kept, resume=resume, reporter=listener)
     with pytest.raises(UsageError, match="is a file"):
         train(recipe, kept / "thesis.txt", reporter=listener)
     train(recipe, tmp_path / "run", until=1, device="cpu", reporter=listener, ahead=0)
-    with pytest.raises(UsageError, match="holds a run already: go on with --resume"):
+    with pytest.raises(UsageError, match="already holds a run: continue it with --resume"):
         train(recipe, tmp_path / "run", reporter=listener)
 
 
@@ -276,13 +276,13 @@ def test_a_run_is_not_resumed_with_another_recipe(
         train(other, tmp_path, resume=True, reporter=listener)
     with pytest.raises(UsageError, match=r"training\.seed"):
         train(recipe, tmp_path, resume=True, seed=4, reporter=listener)
-    with pytest.raises(UsageError, match="tokenizer are done or begun: it cannot go on with the stages text"):
+    with pytest.raises(UsageError, match="tokenizer have begun: it cannot be resumed with the stages text"):
         train(recipe, tmp_path, resume=True, stages=["text"], reporter=listener)
     harmless = changed("checkpoint_every = 2", 'checkpoint_every = 3\nparallel = "shard"')
     train(harmless, tmp_path, resume=True, until=2, device="cpu", reporter=listener, ahead=0)
     assert {
-        "training.checkpoint_every: 2 before, 3 from here on; no weight changes by it",
-        "training.parallel: 'replicate' before, 'shard' from here on; the weights change by rounding",
+        "training.checkpoint_every: 2 before, 3 from here on; weights do not change",
+        "training.parallel: 'replicate' before, 'shard' from here on; weights change by rounding",
     } <= set(listener.said)
     assert read_recipe(tmp_path / "recipe.toml") == harmless
 
@@ -329,22 +329,24 @@ def test_a_stage_that_cannot_begin_is_found_before_the_first_one_does(
 def test_losses_that_are_not_finite_are_skipped_and_end_the_run_in_time(
     recipe: Recipe, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "PATIENCE", 3)
-    total = Gradients.total
+    monkeypatch.setattr(loop, "MAX_SKIPPED_STEPS", 3)
+    minimised = LossWeights.minimised
     bad, step = {1}, iter(range(100))
 
-    def sometimes(self: Any, losses: Any) -> Tensor:
-        return total(self, losses) * (float("nan") if next(step) in bad else 1.0)
+    def sometimes(self: Any, losses: Any, counts: Any) -> list[Tensor]:
+        # Called for the gradients of a step, and again for what was minimised.
+        factor = float("nan") if next(step) // 2 in bad else 1.0
+        return [term * factor for term in minimised(self, losses, counts)]
 
-    monkeypatch.setattr(Gradients, "total", sometimes)
+    monkeypatch.setattr(LossWeights, "minimised", sometimes)
     train(recipe, tmp_path / "a", until=4, device="cpu", reporter=listener, ahead=0)
     entries: list[Any] = read_log(tmp_path / "a" / "log.jsonl")
-    assert [entry["skipped"] for entry in entries] == [1, 0]
+    assert [entry["skipped_steps"] for entry in entries] == [1, 0]
     assert entries[0]["predictions"]["l2"] == 8
     assert about(tmp_path / "a")["skipped_steps"] == 1
     bad |= {2, 3}
     step = iter(range(100))
-    blamed = "no sample alone is to blame; the last step took example 12 of source 'draw', example 13"
+    blamed = "no single sample causes it; the last step took example 12 of source 'draw', example 13"
     with pytest.raises(TrainingError, match=rf"stage 'tokenizer': .*3 steps in a row, up to step 4.*{blamed}"):
         train(recipe, tmp_path / "b", device="cpu", reporter=listener, ahead=0)
 
@@ -365,11 +367,11 @@ def test_what_a_run_has_not_begun_may_still_change(
     listener: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     other = changed("mixture = { ask = 5, read = 1, draw = 4 }\nsteps = 6", "mixture = { ask = 1 }\nsteps = 9")
     train(other, tmp_path, until=12, device="cpu", reporter=listener, ahead=0)
     train(recipe, tmp_path, resume=True, device="cpu", reporter=listener, ahead=0)
-    assert "stage.all: nothing of it was used so far, and from here on it is as it says now" in listener.said
+    assert "stage.all: not used so far; the new settings apply" in listener.said
     assert same(weights(tmp_path), weights(unbroken))
     assert read_recipe(tmp_path / "recipe.toml") == recipe
 
@@ -379,7 +381,7 @@ def test_a_run_learns_late_which_stages_it_has(
 ) -> None:
     train(recipe, tmp_path, stages=["tokenizer"], device="cpu", reporter=listener, ahead=0)
     train(recipe, tmp_path, stages=["tokenizer", "text"], resume=True, device="cpu", reporter=listener, ahead=0)
-    assert "the stages were tokenizer, and from here on they are tokenizer, text" in listener.said
+    assert "the stages were tokenizer; from here on they are tokenizer, text" in listener.said
     assert json.loads((tmp_path / "run.json").read_text())["stages"] == ["tokenizer", "text"]
     assert read_log(tmp_path / "log.jsonl")[-1]["stage"] == "text"
     first = """[stage.first]
@@ -393,7 +395,7 @@ learning_rate = 1e-3
 """
     shifted = changed("[stage.tokenizer]", f"{first}[stage.tokenizer]")
     with pytest.raises(
-        UsageError, match=r"stage\.tokenizer: it is begun, and its random numbers follow from its place"
+        UsageError, match=r"stage\.tokenizer: the stage has begun, and its random numbers depend on its position"
     ):
         train(shifted, tmp_path, resume=True, reporter=listener)
 
@@ -412,5 +414,5 @@ def test_a_run_refused_before_its_first_step_leaves_the_folder_free(recipe: Reci
         assert again.stages == ("all",)
         assert not (out / "tokenizer.json").exists()
     (out / "log.jsonl").write_text("")
-    with pytest.raises(UsageError, match="holds a run already"):
+    with pytest.raises(UsageError, match="already holds a run"):
         RunFolder.open(out, recipe, None, resume=False)

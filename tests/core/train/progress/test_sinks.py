@@ -12,8 +12,8 @@ import pytest
 from attrs import field, frozen
 from janiform import Recipe, RecipeError, Registrar, Registry, Samples, dumps, hookimpl, read_recipe_text
 from janiform.train.progress.log import read_log
+from janiform.train.progress.sinks import open_sinks
 from janiform.train.run.folder import differences
-from janiform.train.run.sinks import open_sinks
 from janiform.train.run.train import train
 
 SINK = '[sink.mine]\nuse = "postcard"\nstamp = "blue"\n'
@@ -68,7 +68,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 @pytest.fixture
 def sunk(monkeypatch: pytest.MonkeyPatch, recipe_text: str, registry: Registry) -> Any:
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     monkeypatch.setitem(__import__("sys").modules, __name__, __import__("sys").modules.get(__name__))
     return lambda *lines: read_recipe_text(recipe_text + SINK, overrides=lines, registry=registry)
 
@@ -98,7 +98,7 @@ def test_a_sink_that_fails_is_left_out_and_the_run_goes_on(sunk: Any, tmp_path: 
     train(sunk("sink.mine.tears = 1"), tmp_path / "run", stages=["all"], reporter=listener, ahead=0)
     assert [what[0] for what in GIVEN] == ["open", "entry"]
     said = [message for message in listener.said if "sink 'mine' failed" in message]
-    assert said == ["sink 'mine' failed and is left out from here on: OSError: it tore"]
+    assert said == ["sink 'mine' failed and gets nothing from here on: OSError: it tore"]
     assert len(read_log(tmp_path / "run" / "log.jsonl")) == 3
 
 
@@ -136,7 +136,7 @@ def test_tensorboard_reads_what_its_sink_writes(
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    monkeypatch.setattr("janiform.train.run.train.TEXTS_TO_FIT", 20)
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     recipe = read_recipe_text(recipe_text, overrides=['sink.board.use = "tensorboard"'])
     train(recipe, tmp_path / "run", stages=["all"], until=4, reporter=listener, ahead=0)
     train(recipe, tmp_path / "run", resume=True, reporter=listener, ahead=0)

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from janiform import RecipeError, SampleError
 from janiform.recipe import Recipe
-from janiform.train.data import skipped_samples as module
-from janiform.train.data.batches import DataError
-from janiform.train.data.skipped_samples import Skip, SkipLog
+from janiform.train.data.builder import DataError
+from janiform.train.progress import skipped_samples as module
 from janiform.train.progress.log import read_log
+from janiform.train.progress.skipped_samples import SkippedSample, SkippedSampleLog
 from janiform.train.run.train import train
 from janiform_plugins.shapes.source import Shapes
 
 
-def skip(index: int, kind: str = "damaged picture") -> Skip:
-    return Skip(3, "ask", index, kind, f"picture {index} is dämaged")
+def skip(index: int, kind: str = "damaged picture") -> SkippedSample:
+    return SkippedSample(3, "ask", index, kind, f"picture {index} is dämaged")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_counts_since_the_last_line_and_in_all(tmp_path: Path) -> None:
-    with SkipLog(tmp_path / "skipped.jsonl") as log:
+    with SkippedSampleLog(tmp_path / "skipped.jsonl") as log:
         log.add(1, ())
         assert not (tmp_path / "skipped.jsonl").exists()
         log.add(2, [skip(1), skip(2, "no caption")])
@@ -37,16 +37,16 @@ def test_counts_since_the_last_line_and_in_all(tmp_path: Path) -> None:
         assert log.counts == {"damaged picture": 2, "no caption": 1}
     found = lines(tmp_path / "skipped.jsonl")
     assert found[0] == {"total": 2, "step": 3, "source": "ask", "index": 1, "kind": "damaged picture",
-                        "said": "picture 1 is dämaged", "kept": False}  # fmt: skip
-    with SkipLog(tmp_path / "skipped.jsonl", total=3) as log:
+                        "reason": "picture 1 is dämaged", "kept": False}  # fmt: skip
+    with SkippedSampleLog(tmp_path / "skipped.jsonl", total=3) as log:
         log.add(4, [skip(9)])
     assert [line["index"] for line in lines(tmp_path / "skipped.jsonl")] == [1, 2, 9]
 
 
 def test_the_list_ends_where_it_helps_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LISTED", 3)
+    monkeypatch.setattr(module, "MAX_LISTED", 3)
     for total in (0, 5):
-        with SkipLog(tmp_path / "skipped.jsonl", total) as log:
+        with SkippedSampleLog(tmp_path / "skipped.jsonl", total) as log:
             log.add(total + 1, [skip(index) for index in range(5)])
             log.add(total + 1, [skip(7, "no caption")])
             assert log.counts["damaged picture"] == 5
@@ -81,7 +81,7 @@ def test_a_run_lists_counts_and_resumes(recipe: Recipe, tmp_path: Path, listener
     assert [line["index"] for line in found] == [2, 7, 12, 17, 22]
     assert [line["total"] for line in found] == [1, 2, 4, 5, 6]
     entries: list[Any] = read_log(tmp_path / "log.jsonl")
-    assert [entry["passed_over"] for entry in entries] == [{"faded": 2}, {}, {"faded": 3}]
+    assert [entry["skipped_samples"] for entry in entries] == [{"faded": 2}, {}, {"faded": 3}]
     assert listener.said[-1] == f"samples that could not be used, or not whole: 3 × faded; see {tmp_path}/skipped.jsonl"
 
 

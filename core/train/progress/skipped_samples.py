@@ -1,4 +1,4 @@
-"""The examples that training passed over, or cut, listed in ``skipped.jsonl`` and counted by kind."""
+"""The samples that training skipped, or cut, listed in ``skipped.jsonl`` and counted by kind."""
 
 from __future__ import annotations
 
@@ -12,55 +12,54 @@ from typing import TextIO
 from attrs import asdict, frozen
 
 from ...storage.atomic import explained, write_text
-from ..progress.log import step_of
+from .log import lines_until
 
-LISTED = 10_000
-"""Lines of a kind; all are counted, but a list without end would help nobody."""
+MAX_LISTED = 10_000
+"""Lines per kind, which bounds the file's size; all samples are counted."""
 
 
 @frozen
-class Skip:
-    """An example that was passed over at a step of its stage, or, where ``kept``, one that was used but not whole."""
+class SkippedSample:
+    """A sample that was skipped at a step of its stage, or, where ``kept``, one that was used but not whole."""
 
     step: int
     source: str
     index: int
     kind: str
-    said: str
+    reason: str
     kept: bool = False
 
 
-class SkipLog:
-    """Lists examples in a file that is made when there is a first one. A resumed run drops what it does again.
+class SkippedSampleLog:
+    """Lists samples in a file that is created for the first of them. A resumed run drops lines of the steps it repeats.
 
     Args:
         path: the file; None only counts.
         total: steps of the run that are done.
     """
 
-    def __init__(self, path: Path | None, total: int = 0) -> None:
+    def __init__(self, path: Path | None = None, total: int = 0) -> None:
         self._path = path
         self._file: TextIO | None = None
         self._listed: Counter[str] = Counter()
         self._since: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         if path is not None and path.exists():
-            with explained("read", path):
-                kept = [line for line in path.read_text().splitlines() if step_of(line) <= total]
+            kept = lines_until(path, total)
             write_text(path, "".join(line + "\n" for line in kept))
             self._listed.update(str(json.loads(line).get("kind")) for line in kept)
 
-    def add(self, total: int, skips: Iterable[Skip]) -> None:
-        """Take in what was passed over in step ``total`` of the run."""
-        for skip in skips:
-            self.counts[skip.kind] += 1
-            self._since[skip.kind] += 1
-            self._listed[skip.kind] += 1
-            if self._path is None or self._listed[skip.kind] > LISTED:
+    def add(self, total: int, samples: Iterable[SkippedSample]) -> None:
+        """Record the samples skipped in step ``total`` of the run."""
+        for sample in samples:
+            self.counts[sample.kind] += 1
+            self._since[sample.kind] += 1
+            self._listed[sample.kind] += 1
+            if self._path is None or self._listed[sample.kind] > MAX_LISTED:
                 continue
             with explained("write", self._path):
                 self._file = self._file or self._path.open("a")
-                self._file.write(json.dumps({"total": total, **asdict(skip)}, ensure_ascii=False) + "\n")
+                self._file.write(json.dumps({"total": total, **asdict(sample)}, ensure_ascii=False) + "\n")
                 self._file.flush()
 
     def since(self) -> dict[str, int]:
@@ -68,7 +67,7 @@ class SkipLog:
         counts, self._since = dict(self._since), Counter()
         return counts
 
-    def __enter__(self) -> SkipLog:
+    def __enter__(self) -> SkippedSampleLog:
         return self
 
     def __exit__(

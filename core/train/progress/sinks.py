@@ -1,4 +1,4 @@
-"""Where else the figures of a run go. A sink that fails is left out from then on; the run goes on."""
+"""The sinks of a run, which get its log entries and samples. A sink that fails is dropped, and the run continues."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from ...contracts.factories import make
 from ...contracts.showcase import Samples
 from ...errors import JaniformError, Problem, RecipeError
 from ...recipe import Recipe
-from ..progress.log import Entry
+from .log import LogEntry
 
 
 class Sinks:
     """The sinks of a run by their names in its recipe.
 
     Args:
-        say: told once about each sink that is left out because it failed.
+        say: called once for each sink that is dropped because it failed.
     """
 
     def __init__(self, sinks: Mapping[str, Sink], say: Callable[[str], None]) -> None:
         self._sinks = dict(sinks)
         self._say = say
 
-    def entry(self, entry: Entry) -> None:
-        """Hand a line of the log to every sink."""
+    def entry(self, entry: LogEntry) -> None:
+        """Pass an entry of the log to every sink."""
         line = asdict(entry)
         self._each(lambda sink: sink.entry(line))
 
     def samples(self, samples: Samples, stage: str, total: int) -> None:
-        """Hand samples to every sink."""
+        """Pass samples to every sink."""
         self._each(lambda sink: sink.samples(samples, stage, total))
 
     def __enter__(self) -> Sinks:
@@ -49,18 +49,18 @@ class Sinks:
         for name, sink in list(self._sinks.items()):
             try:
                 call(sink)
-            except Exception as error:  # somebody else's code, and often somebody else's server
+            except Exception as error:  # sinks are plugins, and many depend on a server
                 del self._sinks[name]
-                self._say(f"sink '{name}' failed and is left out from here on: {type(error).__name__}: {error}")
+                self._say(f"sink '{name}' failed and gets nothing from here on: {type(error).__name__}: {error}")
                 with suppress(Exception):
                     sink.close()
 
 
 def open_sinks(recipe: Recipe, folder: Path, say: Callable[[str], None]) -> Sinks:
-    """The sinks of a recipe, opened for a run's folder.
+    """Open the sinks of a recipe for a run's folder.
 
     Raises:
-        RecipeError: one problem for each sink that cannot be opened, with its place, before anything is trained.
+        RecipeError: a problem for each sink that cannot be opened, with its position in the recipe.
     """
     sinks: dict[str, Sink] = {}
     problems: list[Problem] = []

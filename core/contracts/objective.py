@@ -1,0 +1,100 @@
+"""The base class of objectives: what a training stage minimises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import Tensor, nn
+
+from .factories import make
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..loss import Loss
+    from ..model.unified_model import UnifiedModel
+    from ..recipe import Use
+    from ..sequence.conversation import Conversation
+    from .showcase import Samples
+
+Note = Callable[[str, str], None]
+"""Called with a kind and a sentence for each thing that is left out of an example that is used."""
+
+
+class Objective(nn.Module, ABC):
+    """A module that makes batches and computes their losses; it may own parts that only training needs, such as a text
+    tower or a discriminator. An objective defines ``prepare`` and ``losses``; everything else has a default.
+
+    ``attends``: whether ``losses`` runs the backbone, which then gets an attention kernel. ``divisible``: whether a
+    step can be split into micro-batches and among processes; ``counts`` is needed then, ``losses`` must be sums over
+    the samples and must run the backbone, and ``prepare_one`` should be defined. ``compares_samples``: whether a loss
+    looks at all samples of a step together, so that there are no micro-batches; where several processes share a step,
+    ``gather`` returns the rows of all of them.
+    """
+
+    attends: bool = True
+    divisible: bool = False
+    compares_samples: bool = False
+
+    @abstractmethod
+    def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:
+        """Turn conversations into one batch of CPU tensors; runs in a data worker. ``generator``: a numpy Generator."""
+
+    @abstractmethod
+    def losses(self, batch: Any) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """Return the losses by name, usually that of a pathway, and figures to log."""
+
+    def prepare_one(self, example: Conversation, generator: Any, note: Note) -> Any:
+        """Prepare one example with a generator of its own, so that its result does not depend on how a step is split.
+
+        By default the example is left as it is. ``SampleError`` skips the example; ``note(kind, sentence)`` records
+        what was left out of one that is used.
+        """
+        return example
+
+    def collate(self, prepared: Sequence[Any], generator: Any) -> Any:
+        """Turn what ``prepare_one`` returned into one batch. By default ``prepare`` is called with all of it."""
+        return self.prepare(prepared, generator)
+
+    def counts(self, batch: Any) -> dict[str, int]:
+        """Return the count of each loss that ``losses`` will give for a batch, before anything is computed."""
+        raise NotImplementedError(f"{type(self).__name__} is divisible and must define counts")
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Return the rows [n, …] of all processes in order, where several share a step; by default these rows.
+
+        Every process must call it equally often. Gradients of the rows return to the process they come from.
+        """
+        return rows
+
+    def samples(self, examples: Sequence[Conversation]) -> Samples | Image | None:
+        """Show what the model makes of a few conversations; by default nothing."""
+        return None
+
+
+def make_objective(use: Use, model: UnifiedModel) -> Objective:
+    """Make the objective of a stage. A plain module with ``prepare`` and ``losses`` gets the defaults of ``Objective``.
+
+    Raises what ``make`` raises.
+    """
+    made = make(use.component, use.config, model)
+    return made if isinstance(made, Objective) else _with_defaults(made)
+
+
+def _with_defaults(module: nn.Module) -> Objective:
+    """The module itself, whose class now inherits from ``Objective`` too.
+
+    Plain modules declare by the methods they have what an ``Objective`` declares by class attributes: ``counts`` that
+    it is divisible, ``gather`` that it compares samples, ``join`` that it collates prepared examples.
+    """
+    own = type(module)
+    declared: dict[str, Any] = {
+        "divisible": hasattr(module, "counts"),
+        "compares_samples": hasattr(module, "gather"),
+    }
+    if hasattr(module, "join"):
+        declared["collate"] = lambda self, prepared, generator: self.join(prepared)
+    module.__class__ = type(own.__name__, (own, Objective), declared)
+    return cast(Objective, module)

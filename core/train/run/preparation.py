@@ -1,0 +1,105 @@
+"""What a run needs before its first step: sources, model, text tokenizer, and checks of every stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from attrs import define, evolve
+from torch.distributed.device_mesh import DeviceMesh
+
+from ...compose import compose
+from ...contracts import Source
+from ...errors import RecipeError
+from ...measure.contract_checks import check_promises
+from ...model.build import build_model
+from ...model.processor import Processor
+from ...model.unified_model import UnifiedModel
+from ...recipe import Recipe
+from ..checkpoints.checkpoint import Position, StoredCheckpoint, load_newest
+from ..data.contents import compare
+from ..data.sources import open_sources, usable
+from ..data.specs import indivisible
+from ..distributed.process_group import ProcessGroup, mesh_of, shape_of
+from ..progress.reporter import Reporter
+from .dry_run import dry_run
+from .folder import RunFolder
+from .start import begin
+
+TEXTS_TO_FIT = 2000
+"""Examples of each source from whose texts the text tokenizer learns its vocabulary."""
+
+
+@define(eq=False)
+class Prepared:
+    """What stages train; ``model`` and ``position`` change with each. ``stored``: the checkpoint to resume from."""
+
+    model: UnifiedModel
+    sources: Mapping[str, Source]
+    mesh: DeviceMesh | None
+    position: Position
+    stored: StoredCheckpoint | None
+
+
+def prepare_run(
+    recipe: Recipe, folder: RunFolder, group: ProcessGroup, device: torch.device, reporter: Reporter, *, resume: bool
+) -> Prepared:
+    """Open the sources, make the model and check every stage; every process must call it.
+
+    Raises:
+        RecipeError, CompositionError: the recipe cannot be trained.
+        UsageError: the sources are not those that the run began with.
+        StorageError: weights or checkpoints cannot be read.
+    """
+    group.run_everywhere(lambda: _check_processes(recipe, folder.stages, group))
+    mesh = mesh_of(group, recipe.training, device)
+    # Before the model is made: missing files are found in no time, and a model may take gigabytes.
+    sources: dict[str, Source] = {}
+    names = [source for stage in folder.stages for source in recipe.stages[stage].sources]
+    group.run_everywhere(lambda: sources.update(open_sources(recipe, names)))
+    torch.manual_seed(recipe.training.seed)
+    plan = compose(recipe)
+    check_promises(plan)
+    model = build_model(plan, device=device)
+    for note in folder.notes:
+        reporter.say(note)
+    stored = group.on_main(lambda: load_newest(folder.checkpoints, reporter.say)) if resume else None
+    if stored is None and recipe.start:
+        facts = group.run_everywhere(lambda: begin(model, recipe.start, reporter.say))[0]
+        group.on_main(lambda: folder.record("start", facts))
+    group.on_main(lambda: _prepare_text(model, folder, sources, resume=resume))
+    group.run_everywhere(lambda: None if group.main else _prepare_text(model, folder, sources, resume=True))
+    group.run_everywhere(lambda: dry_run(recipe, folder.stages, model, sources))
+    position = Position(folder.stages[0]) if stored is None else stored.position
+    for difference in group.on_main(lambda: compare(folder.path, sources, position.positions)):
+        reporter.say(difference)
+    if stored is not None:
+        reporter.say(f"resuming after step {position.step} of {position.stage}")
+    elif resume:
+        reporter.say("the run has no checkpoint yet: starting from the beginning")
+    return Prepared(model, sources, mesh, position, stored)
+
+
+def _check_processes(recipe: Recipe, stages: Iterable[str], group: ProcessGroup) -> None:
+    """Raise ``RecipeError`` where the processes cannot divide the steps, or the weights, among them."""
+    found = [indivisible(name, recipe.stages[name].batch, group.size) for name in stages]
+    problems = [evolve(problem, origin=recipe.origins.get(problem.path)) for problem in found if problem is not None]
+    if problems:
+        raise RecipeError(problems)
+    shape_of(group, recipe.training)
+
+
+def _prepare_text(model: UnifiedModel, folder: RunFolder, sources: Mapping[str, Source], *, resume: bool) -> None:
+    """Train the text tokenizer on the sources, or load the one the run began with."""
+    if resume and (folder.path / "tokenizer.json").exists():
+        model.processor = Processor(model.plan, folder.path)
+    text = model.processor.text
+    if not text.fitted:
+        model.processor.fit(list(_texts(sources.values())))
+    folder.save_text(text)
+
+
+def _texts(sources: Iterable[Source]) -> Iterator[str]:
+    for source in sources:
+        for conversation in usable(source, TEXTS_TO_FIT):
+            yield from (turn.text for turn in conversation.turns if turn.text)
