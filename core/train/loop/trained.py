@@ -9,7 +9,7 @@ from torch import nn
 
 from ...attention.attend import Attention, attention_for
 from ...compose.selectors import select
-from ...contracts.kernels import Asked
+from ...contracts.kernels import AttentionRequest
 from ...contracts.objective import Objective
 from ...errors import JaniformError
 from ...model.lora import adaptable, adapters_of, names_of
@@ -65,7 +65,7 @@ def attention_of(stage: Stage, model: UnifiedModel, objective: Objective) -> Att
     """
     if not objective.attends:
         return None
-    asked = Asked(
+    asked = AttentionRequest(
         device=str(model.device),
         dtype=str(arithmetic(stage.precision, model.device)).removeprefix("torch."),
         learning=True,

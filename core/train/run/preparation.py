@@ -11,7 +11,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from ...compose import compose
 from ...contracts import Source
 from ...errors import RecipeError
-from ...measure.contract_checks import check_promises
+from ...measure.contract_checks import check_contracts
 from ...model.build import build_model
 from ...model.processor import Processor
 from ...model.unified_model import UnifiedModel
@@ -59,7 +59,7 @@ def prepare_run(
     group.run_everywhere(lambda: sources.update(open_sources(recipe, names)))
     torch.manual_seed(recipe.training.seed)
     plan = compose(recipe)
-    check_promises(plan)
+    check_contracts(plan)
     model = build_model(plan, device=device)
     for note in folder.notes:
         reporter.say(note)
