@@ -98,7 +98,8 @@ REFUSED = {
     "qwen3_next": ({}, "it has a recurrent state"),
     "llama4_text": ({}, "layers of chunked_attention"),
     "gpt_oss": (LANGUAGE["qwen3"], "its attention uses s_aux"),
-    "falcon": ({"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2}, "its attention cannot be replaced"),
+    "falcon": ({"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2},
+               "its attention cannot be replaced"),
     "phi3": (
         SIZES | {"rope_parameters": {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4,
                                      "long_factor": [1.0] * 4, "original_max_position_embeddings": 32}},
