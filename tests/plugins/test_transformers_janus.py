@@ -143,7 +143,7 @@ def asking(janus: SimpleNamespace) -> Any:
 
 
 def test_looking_and_answering(janus: SimpleNamespace) -> None:
-    reference, ours = janus.theirs, janus.ours
+    reference, ours = janus.reference, janus.ours
     prompt, batch = asking(janus)
     pixels = batch.pictures["understanding"].pixels
     seen = reference.model.get_image_features(pixels)
@@ -164,7 +164,7 @@ def test_looking_and_answering(janus: SimpleNamespace) -> None:
 
 
 def test_drawing(janus: SimpleNamespace) -> None:
-    reference, ours = janus.theirs, janus.ours
+    reference, ours = janus.reference, janus.ours
     prompt = ours.processor.drawing_prompt(janus.chance.choice(PROMPTS))
     ids = torch.tensor([prompt.ids])
     hidden = reference.model.language_model(ids).last_hidden_state
@@ -184,7 +184,7 @@ def test_drawing(janus: SimpleNamespace) -> None:
 
 def test_codes_and_pictures(janus: SimpleNamespace) -> None:
     """In float64, since a dozen random convolutions amplify the rounding of float32 beyond 1e-5."""
-    reference, ours = janus.theirs.model.vqmodel.double(), janus.ours.generation.tokenizer.double()
+    reference, ours = janus.reference.model.vqmodel.double(), janus.ours.generation.tokenizer.double()
     side = ours.config.image_size
     generator = torch.Generator().manual_seed(1)
     pixels = torch.rand(2, 3, side, side, generator=generator, dtype=torch.float64) * 2 - 1
@@ -204,4 +204,4 @@ def test_the_recipe_follows_the_config(janus: SimpleNamespace) -> None:
     assert parts["backbone"].tied == janus.config.tie_word_embeddings
     assert parts["backbone"].kv_heads == janus.config.text_config.num_key_value_heads
     assert parts["layout"].roles == ("<|User|>", "<|Assistant|>")
-    assert sum(p.numel() for p in janus.ours.parameters()) == sum(p.numel() for p in janus.theirs.parameters())
+    assert sum(p.numel() for p in janus.ours.parameters()) == sum(p.numel() for p in janus.reference.parameters())

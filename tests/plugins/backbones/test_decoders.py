@@ -151,7 +151,7 @@ def assert_exact(ours: Any, given: torch.Tensor, upstream: Any) -> None:
 
 def test_the_whole_sequence_at_once(pair: SimpleNamespace) -> None:
     ids, documents, positions = batch()
-    assert_exact(pair.ours, pair.ours(pair.ours.embed(ids), positions, Mask(documents)), pair.theirs)
+    assert_exact(pair.ours, pair.ours(pair.ours.embed(ids), positions, Mask(documents)), pair.upstream)
 
 
 def test_a_prompt_and_single_steps_with_a_cache(pair: SimpleNamespace) -> None:
@@ -164,7 +164,7 @@ def test_a_prompt_and_single_steps_with_a_cache(pair: SimpleNamespace) -> None:
         pair.ours(pair.ours.embed(ids[:, start:end]), positions[:, start:end], mask, cache) for start, end in bounds
     ]
     assert cache.filled == LENGTH
-    assert_exact(pair.ours, torch.cat(hidden, dim=1), pair.theirs)
+    assert_exact(pair.ours, torch.cat(hidden, dim=1), pair.upstream)
 
 
 def test_it_begins_with_an_even_choice(pair: SimpleNamespace) -> None:

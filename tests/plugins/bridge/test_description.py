@@ -67,8 +67,11 @@ def test_of_several_towers_each_part_takes_its_own(tmp_path: Path) -> None:
     [
         ({}, "names no model"),
         ({"config": "/nowhere/config.json"}, "/nowhere/config.json cannot be read: No such file"),
-        ({"model_type": "llama", "settings": {"attn_implementation": "hub/kernel"}}, "holds attn_implementation"),
-        ({"model_type": "llama", "settings": {"_attn_implementation": "x"}}, "holds _attn_implementation"),
+        (
+            {"model_type": "llama", "settings": {"attn_implementation": "hub/kernel"}},
+            "must not hold attn_implementation",
+        ),
+        ({"model_type": "llama", "settings": {"_attn_implementation": "x"}}, "must not hold _attn_implementation"),
     ],
 )
 def test_what_is_no_description_is_refused(given: dict[str, Any], message: str) -> None:
@@ -77,7 +80,7 @@ def test_what_is_no_description_is_refused(given: dict[str, Any], message: str) 
 
 
 def test_quantised_weights_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is of quantised weights"):
+    with pytest.raises(ValueError, match="has quantised weights"):
         BridgedBackboneConfig(config=str(written(tmp_path, {**FILE, "quantization_config": {"bits": 4}})))
 
 
@@ -89,17 +92,18 @@ def test_a_type_of_several_models_is_asked_for_one(recwarn: Any) -> None:
 REFUSED = {
     "lama": ({}, "has no models of type 'lama' .did you mean 'llama'"),
     "llama": ({"hiden_size": 8}, "'hiden_size' is not a setting of LlamaConfig .did you mean 'hidden_size'"),
-    "mamba": ({"max_position_embeddings": 64, "num_attention_heads": 2}, "carries a state|is no setting"),
-    "bart": ({"num_hidden_layers": 1}, "it is an encoder and a decoder"),
-    "bert": (SIZES, "it was made to look both ways|no setting"),
-    "qwen3_next": ({}, "carries a state from position to position"),
+    "mamba": ({"max_position_embeddings": 64, "num_attention_heads": 2}, "recurrent state|is not a setting"),
+    "bart": ({"num_hidden_layers": 1}, "it has an encoder and a decoder"),
+    "bert": (SIZES, "it is a bidirectional model|not a setting"),
+    "qwen3_next": ({}, "it has a recurrent state"),
     "llama4_text": ({}, "layers of chunked_attention"),
-    "gpt_oss": (LANGUAGE["qwen3"], "its attention is given s_aux"),
-    "falcon": ({"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2}, "its attention is its own"),
+    "gpt_oss": (LANGUAGE["qwen3"], "its attention uses s_aux"),
+    "falcon": ({"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2},
+               "its attention cannot be replaced"),
     "phi3": (
         SIZES | {"rope_parameters": {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4,
                                      "long_factor": [1.0] * 4, "original_max_position_embeddings": 32}},
-        "rotary positions are 'longrope'",
+        "rotary positions of type 'longrope'",
     ),
     "siglip_vision_model": ({}, "it is not a causal language model .use it as an encoder"),
 }  # fmt: skip

@@ -55,11 +55,11 @@ def test_what_the_features_do_not_depend_on_is_no_weight_of_the_part() -> None:
 @pytest.mark.parametrize(
     ("kind", "ours", "message"),
     [
-        ("vit", {"width": 20}, "its features are 16 wide, and 20 are declared"),
+        ("vit", {"width": 20}, "its features have a width of 16, but 20 is declared"),
         ("vit", {"layer": 9}, "it has no layer 9"),
-        ("vit", {"stride": 4}, "it gives 10 tokens, and 36 are declared"),
-        ("vit", {"keep_first": 2}, "1 before them, and not 2|it gives 10 tokens"),
-        ("siglip_vision_model", {"keep_first": 1}, "it gives 9 tokens, and 10 are declared"),
+        ("vit", {"stride": 4}, "it has 10 tokens, but 36 are declared"),
+        ("vit", {"keep_first": 2}, "1 before them, not 2|it has 10 tokens"),
+        ("siglip_vision_model", {"keep_first": 1}, "it has 9 tokens, but 10 are declared"),
     ],
 )
 def test_ports_that_the_model_does_not_keep_are_refused(kind: str, ours: dict[str, Any], message: str) -> None:
