@@ -80,7 +80,7 @@ def write_shard(path: Path, count: int) -> None:
 
 
 def waits(builder: BatchBuilder, steps: int, seconds: float, workers: int) -> float:
-    """The share of the time, after the first batch, that steps of so many seconds stood still."""
+    """The share of the time, after the first batch, that steps of ``seconds`` waited for their batch."""
     specs = batch_specs(Mixture({"pictures": 1}), BATCH, range(steps), {}, {})
     ready = batches(builder, specs, workers=workers)
     next(ready)

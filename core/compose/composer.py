@@ -39,7 +39,7 @@ def compose(recipe: Recipe) -> Plan:
 
 
 class _Composer:
-    """One pass over a recipe. Parts behind a part with a problem are skipped, so that no problem is reported twice."""
+    """Walks a recipe once. Parts behind a part with a problem are skipped, so that no problem is reported twice."""
 
     def __init__(self, diagnostics: Diagnostics, owners: Mapping[str, str]) -> None:
         self.diagnostics = diagnostics

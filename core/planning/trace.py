@@ -41,7 +41,7 @@ class Trace:
 
 
 def trace(plan: Plan, stage: Stage, batch: Batch, trained: Iterable[str]) -> Trace:
-    """Measure what a stage's pass over a batch takes beside weights, gradients that already exist, and optimizer.
+    """Measure a stage's forward and backward: memory beside weights, optimizer, and gradients that already exist.
 
     Args:
         stage: says the objective, its precision, which blocks are recomputed, and low-rank adapters.

@@ -95,9 +95,9 @@ def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
     )
     sampled_from: list[Tensor] = []
 
-    def choose(logits: Tensor, level: int) -> Tensor:
+    def choose(logits: Tensor, level: int | None = None) -> Tensor:
         sampled_from.append(logits)
-        return codes[:, level]
+        return codes[:, _level(case, level)]
 
     module.sample(hidden, choose)  # type: ignore[operator]
     if len(sampled_from) == port.depth:  # `samples_the_chosen_codes` fails otherwise
@@ -120,15 +120,22 @@ def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
     )
 
 
+def _level(case: Case, level: int | None) -> int:
+    """The level that a head passed to ``choose``; a head of one level may leave it out."""
+    depth = case.gives.depth
+    require(level is not None or depth == 1, f"{case.name}: called `choose` without the level, which it must name")
+    return level or 0
+
+
 def samples_the_chosen_codes(case: Case) -> None:
     """``sample`` calls ``choose`` once per level, in order, with logits [R, V], and gives the chosen codes [R, d]."""
     module, hidden, port = case.build(), case.inputs(), case.gives
     shapes: list[list[int]] = []
     levels: list[int] = []
 
-    def choose(logits: Tensor, level: int) -> Tensor:
+    def choose(logits: Tensor, level: int | None = None) -> Tensor:
         shapes.append(list(logits.shape))
-        levels.append(level)
+        levels.append(_level(case, level))
         return logits.argmax(dim=-1)
 
     codes = module.sample(hidden, choose)  # type: ignore[operator]

@@ -31,7 +31,7 @@ def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: fl
 def adamw(
     named: Iterable[tuple[str, nn.Parameter]], *, learning_rate: float, betas: tuple[float, float], weight_decay: float
 ) -> torch.optim.AdamW:
-    """AdamW in its fused form: one pass over all parameters, and a step can be skipped without waiting for the host."""
+    """Fused AdamW: one kernel for all parameters, whose step can be skipped without waiting for the host."""
     return torch.optim.AdamW(
         parameter_groups(named, weight_decay), lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=True
     )

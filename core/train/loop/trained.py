@@ -19,7 +19,7 @@ from .precision import arithmetic
 
 
 def trained_parameters(model: UnifiedModel, objective: nn.Module, selectors: Iterable[str]) -> dict[str, nn.Parameter]:
-    """The parameters a stage trains, by name: those selected, low-rank adapters, and those only the objective has.
+    """The parameters that a stage trains, by name: those selected, low-rank adapters, and those only the objective has.
 
     Raises ``JaniformError`` for selectors that match nothing.
     """

@@ -228,7 +228,7 @@ def test_eval_records_scores_with_the_model(
         ("prompt=3", "did you mean 'prompts'"),
         ('prompts="3"', "whole number"),
         ("prompts", "not valid TOML"),
-        ("name=3", "text in quotes"),
+        ("name=3", "string in quotes"),
     ],
 )
 def test_eval_refuses_settings(

@@ -173,7 +173,7 @@ def test_weights_are_read_into_the_wanted_type(folder: Path, state: dict[str, to
 @pytest.mark.parametrize(
     ("text", "content"),
     [
-        ('{"model_type": "multi_modality", ', "config.json: is damaged or not JSON"),
+        ('{"model_type": "multi_modality", ', "config.json: is not valid JSON"),
         ('{"model_type": "multi_modality"}', "config.json: language_config: is missing"),
         ('{"model_type": "multi_modality", "vision_config": 3}', "vision_config: must be a table, not 3"),
     ],
@@ -242,5 +242,5 @@ def test_it_opens_as_users_open_it(folder: Path) -> None:
     model = load(folder)
     assert len(model.generate("two cats", n=1)) == 1
     assert isinstance(model.ask(None, "hi", max_new_tokens=2), str)
-    with pytest.raises(JaniformError, match="there is no part 'understandin'"):
+    with pytest.raises(JaniformError, match="the recipe has no part 'understandin'"):
         open_model(folder, parts=("understandin",))

@@ -103,8 +103,8 @@ def test_what_cannot_be_is_said_with_its_place(tuned: Recipe) -> None:
             check()
         said = {problem.path: problem.message for problem in caught.value.problems}
         assert said["stage.missing.lora.on"] == "selector 'backbone.norm' matches no linear layer"
-        assert said["stage.narrow.lora.rank"].startswith("is beyond the width of backbone.layers.0.attention.qkv_proj")
-        assert said["stage.both.lora.on"].startswith("understanding.adapter.layers.* (2) would be trained as a whole")
+        assert said["stage.narrow.lora.rank"].startswith("exceeds the width of backbone.layers.0.attention.qkv_proj")
+        assert said["stage.both.lora.on"].startswith("understanding.adapter.layers.* (2) would be trained in full")
 
 
 def test_a_stage_without_adapters_must_train_something(tuned: Recipe) -> None:

@@ -214,7 +214,7 @@ def test_what_does_not_belong_together_is_named_by_both_ends(model_with: Any, tm
     assert f"{tmp_path / 'config.json'}: backbone.inner: is 32 in the recipe, and 24 in the config of" in wide
     turning = refusal(model_with("backbone", "llama", **fitting | {"rope_theta": 5e5}), start)
     assert "backbone.rope_theta: is 500000.0 in the recipe, and 10000.0 in the config" in turning
-    assert "a model of type 'llama', and gemma computes gemma" in refusal(
+    assert "a model of type 'llama'; backbone 'gemma' takes 'gemma'" in refusal(
         model_with("backbone", "gemma", **fitting), start
     )
     (tmp_path / "config.json").unlink()
@@ -233,7 +233,7 @@ def test_what_does_not_belong_together_is_named_by_both_ends(model_with: Any, tm
     )
     whole = refusal(model_with("backbone", "llama", **fitting), {".": str(tmp_path)})
     assert "is not a model directory in any installed format" in whole
-    assert "name the part that it holds" in whole
+    assert "name the part that it contains" in whole
     assert "there is no directory nowhere" in refusal(model_with("backbone", "llama", **fitting), {"text": "nowhere"})
 
 

@@ -194,7 +194,7 @@ def test_a_signal_to_all_processes_finishes_the_step_saves_and_says_how_to_go_on
     assert caught.value.exit_code == 130
     assert f"janiform train {tmp_path}/recipe.toml --out {tmp_path} --resume" in str(caught.value)
     assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())][-1] == "step-000007"
-    with pytest.raises(UsageError, match="is not finished; go on with"):
+    with pytest.raises(UsageError, match="is not finished; resume it with"):
         open_model(tmp_path)
     assert signal.getsignal(number) is not None
     train(read_recipe(tmp_path / "recipe.toml"), tmp_path, resume=True, device="cpu", reporter=listener, ahead=0)

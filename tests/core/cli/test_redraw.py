@@ -145,7 +145,7 @@ def test_a_picture_of_another_kind_of_number_is_drawn_so(
         ({"dtype": "float23"}, "'float23' is not a valid dtype"),
         (
             {"settings": {"guidance": "much"}},
-            "the sampler 'autoregressive': guidance must be a number, got the text \"much\"",
+            "the sampler 'autoregressive': guidance must be a number, got the string \"much\"",
         ),
         ({"settings": {"guidance": None}}, "guidance must be a number"),
         ({"settings": {"top_k": 1.5}}, "top_k must be a whole number, got 1.5"),
@@ -280,7 +280,7 @@ def test_pictures_that_say_nothing_are_a_sentence(folder: str, tmp_path: Path, c
 def test_options_for_recipes_are_refused_with_pictures(drawn: Path, tmp_path: Path, capsys: Capture) -> None:
     for options in (["--set", "name=1"], ["--diagram", str(tmp_path / "a.svg")]):
         assert main(["show", str(drawn), *options]) == 2
-        assert "are for recipes" in capsys.readouterr().err
+        assert "need a recipe" in capsys.readouterr().err
 
 
 def test_a_request_is_completed_from_the_provenance() -> None:
