@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-
-from .factories import make
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ..loss import Loss
-    from ..model.unified_model import UnifiedModel
-    from ..recipe import Use
     from ..sequence.conversation import Conversation
     from .showcase import Samples
 
@@ -72,29 +68,3 @@ class Objective(nn.Module, ABC):
     def samples(self, examples: Sequence[Conversation]) -> Samples | Image | None:
         """Show what the model makes of a few conversations; by default nothing."""
         return None
-
-
-def make_objective(use: Use, model: UnifiedModel) -> Objective:
-    """Make the objective of a stage. A plain module with ``prepare`` and ``losses`` gets the defaults of ``Objective``.
-
-    Raises what ``make`` raises.
-    """
-    made = make(use.component, use.config, model)
-    return made if isinstance(made, Objective) else _with_defaults(made)
-
-
-def _with_defaults(module: nn.Module) -> Objective:
-    """The module itself, whose class now inherits from ``Objective`` too.
-
-    Plain modules declare by the methods they have what an ``Objective`` declares by class attributes: ``counts`` that
-    it is divisible, ``gather`` that it compares samples, ``join`` that it collates prepared examples.
-    """
-    own = type(module)
-    declared: dict[str, Any] = {
-        "divisible": hasattr(module, "counts"),
-        "compares_samples": hasattr(module, "gather"),
-    }
-    if hasattr(module, "join"):
-        declared["collate"] = lambda self, prepared, generator: self.join(prepared)
-    module.__class__ = type(own.__name__, (own, Objective), declared)
-    return cast(Objective, module)

@@ -19,13 +19,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..compose.plan import Plan
-from ..contracts.objective import make_objective
 from ..model.build import build_model
 from ..model.lora import adaptable, attach
 from ..model.unified_model import UnifiedModel
 from ..recipe import Stage
 from ..sequence.batch import Batch
 from ..train.loop.blocks import prepare_blocks, recomputed
+from ..train.loop.objective import make_objective
 
 KINDS = ("casts", "activations", "logits", "gradients")
 """The storages of a pass: copies of weights in bfloat16; tensors that the backward pass needs, and temporary ones;

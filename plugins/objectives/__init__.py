@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .autoregressive.config import AutoregressiveConfig
-from .contrastive.config import ContrastiveConfig
-from .reconstruction.config import ReconstructionConfig
+from .config import AutoregressiveConfig, ContrastiveConfig, ReconstructionConfig
 
 
 @hookimpl
@@ -15,20 +13,20 @@ def janiform_register(registrar: Registrar) -> None:
         "objective",
         "reconstruction",
         config=ReconstructionConfig,
-        factory="janiform_plugins.objectives.reconstruction.model:Reconstruction",
+        factory="janiform_plugins.objectives.reconstruction:Reconstruction",
         summary="trains a visual tokenizer to reconstruct the pictures it encodes",
     )
     registrar.component(
         "objective",
         "contrastive",
         config=ContrastiveConfig,
-        factory="janiform_plugins.objectives.contrastive.model:Contrastive",
+        factory="janiform_plugins.objectives.contrastive:Contrastive",
         summary="trains an encoder to match pictures and captions, with the sigmoid loss of SigLIP",
     )
     registrar.component(
         "objective",
         "autoregressive",
         config=AutoregressiveConfig,
-        factory="janiform_plugins.objectives.autoregressive.model:Autoregressive",
+        factory="janiform_plugins.objectives.autoregressive:Autoregressive",
         summary="predicts the next token of answers, texts and the codes of pictures",
     )

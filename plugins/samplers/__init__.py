@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .autoregressive.config import AutoregressiveConfig
+from .config import AutoregressiveConfig
 
 
 @hookimpl
@@ -13,6 +13,6 @@ def janiform_register(registrar: Registrar) -> None:
         "sampler",
         "autoregressive",
         config=AutoregressiveConfig,
-        factory="janiform_plugins.samplers.autoregressive.sampler:AutoregressiveSampler",
+        factory="janiform_plugins.samplers.autoregressive:AutoregressiveSampler",
         summary="One code after the other in raster order, with classifier-free guidance",
     )

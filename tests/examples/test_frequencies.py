@@ -25,7 +25,7 @@ LEARN_AND_DRAW = """
 import pathlib, sys, torch
 from janiform import Conversation, Model, build_model, dumps, read_recipe
 from janiform.compose import compose
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 from PIL import Image
 
 torch.manual_seed(0)

@@ -16,7 +16,7 @@ from janiform import CompositionError, Conversation, Model, registry
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Use
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 from PIL import Image
 from product_brute import drawn, seen, texts
 from product_cover import pairs, pairwise

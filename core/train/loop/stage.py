@@ -9,7 +9,7 @@ from attrs import evolve
 from torch.distributed.device_mesh import DeviceMesh
 
 from ...compose.selectors import select
-from ...contracts.objective import Objective, make_objective
+from ...contracts.objective import Objective
 from ...model.lora import Learned, attach, merge
 from ...model.unified_model import UnifiedModel
 from ...recipe import Stage
@@ -21,6 +21,7 @@ from .bad_samples import SkippedSteps
 from .blocks import blocks_of, prepare_blocks, recomputed, release_blocks
 from .ema import Average
 from .losses import LossModule, LossWeights
+from .objective import make_objective
 from .optim import make_optimizers, rate_at
 from .precision import autocast
 from .sharding import Sharded

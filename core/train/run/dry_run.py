@@ -9,7 +9,6 @@ from attrs import evolve
 
 from ...compose.selectors import select
 from ...contracts import Source
-from ...contracts.objective import make_objective
 from ...errors import JaniformError, Problem, RecipeError
 from ...model.lora import names_of
 from ...model.unified_model import UnifiedModel
@@ -19,6 +18,7 @@ from ..data.mixture import Mixture
 from ..data.specs import batch_specs
 from ..loop.blocks import recomputed
 from ..loop.losses import unknown_weights
+from ..loop.objective import make_objective
 from ..loop.trained import adapted_layers, attention_of, trained_parameters
 
 

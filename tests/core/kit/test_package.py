@@ -21,7 +21,7 @@ from janiform.kit import PACKAGE_KINDS, write_package
 from janiform.kit.package import SMALL, mini_path
 from janiform.model.build import build_model
 from janiform.testing import conforms
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 from PIL import Image
 
 

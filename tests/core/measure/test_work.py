@@ -15,7 +15,7 @@ from janiform.measure.work import forward_work, training_work
 from janiform.model.build import build_model
 from janiform.recipe import read_recipe_text
 from janiform.sequence.batch import Pictures
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 from tiny_recipes import tiny_recipe
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode

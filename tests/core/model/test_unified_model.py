@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from janiform import CompositionError, Conversation, JaniformError, Loss, Processor, Sequence, Turn, UnifiedModel
 from janiform.model.build import build_model
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 
 
 def picture(seed: int) -> np.ndarray:

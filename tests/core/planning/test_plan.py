@@ -24,7 +24,7 @@ from janiform.planning.typical import typical_batch
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.sequence.batch import Batch
 from janiform.train.loop.blocks import prepare_blocks, recomputed
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 from tiny_recipes import tiny_recipe
 from torch.profiler import ProfilerActivity, profile
 

@@ -24,7 +24,7 @@ from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Pathway, Use
 from janiform_plugins.adapters.pixel_shuffle import merge
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 from torch import nn
 from torch.nn.functional import gelu, layer_norm, linear, pixel_unshuffle
 from transformers import Idefics3Config, InternVLConfig, InternVLVisionConfig, LlamaConfig, Qwen2Config

@@ -12,7 +12,7 @@ from janiform import Conversation, read_recipe, registry
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Use
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 
 RELEASED = {"llama": "llama-3.2-1b", "qwen2": "1.5b", "qwen3": "1.7b", "mistral": "7b-v0.3", "gemma": "2b"}
 WIDE = {"qwen3", "gemma"}

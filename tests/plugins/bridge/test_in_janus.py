@@ -12,7 +12,7 @@ from janiform import Conversation, generate_codes, generate_text, registry
 from janiform.compose import compose
 from janiform.measure.costs import measure
 from janiform.recipe import Use
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 
 BACKBONE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
             "vocab_size": 320, "max_position_embeddings": 256, "rms_norm_eps": 1e-6}  # fmt: skip

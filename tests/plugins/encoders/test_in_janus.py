@@ -8,7 +8,7 @@ import torch
 from janiform import Conversation, read_recipe
 from janiform.compose import compose
 from janiform.model.modules import build_modules
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 
 TINY = {
     "clip": {"image_size": 16, "patch_size": 8, "width": 16, "layers": 3, "heads": 2},

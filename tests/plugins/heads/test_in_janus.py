@@ -31,7 +31,7 @@ from janiform.measure.costs import measure
 from janiform.measure.needs import measure_needs
 from janiform.model.build import build_model
 from janiform.recipe import Pathway, Share, Use
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 
 TOKENIZER = {"image_size": 16, "channels": 8, "groups": 4, "multipliers": (1, 1, 2), "blocks": 1, "latent": 8,
              "code_width": 4}  # fmt: skip

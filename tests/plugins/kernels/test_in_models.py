@@ -11,7 +11,7 @@ import torch
 from janiform import AttentionRequest, Conversation, Model, UsageError, load, open_model, read_recipe_text
 from janiform.attention.attend import attention_for
 from janiform.cli import main
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 from PIL import Image
 
 PICTURE = Image.new("RGB", (16, 16), (200, 30, 30))

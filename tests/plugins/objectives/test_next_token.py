@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from janiform import Sequence, Span, UnifiedModel, UsageError, collate, pack
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses, predictable, prediction_counts
+from janiform_plugins.objectives.next_token import next_token_losses, predictable, prediction_counts
 from torch.nn import functional as F
 
 

@@ -16,7 +16,7 @@ from janiform.compose import compose
 from janiform.inference.memory import memory_for_answers
 from janiform.measure.costs import measure
 from janiform.recipe import Use, dumps
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 from janiform_plugins.tilings.config import GridConfig
 from janiform_plugins.tilings.grid import GridTiling, choose
 from PIL import Image

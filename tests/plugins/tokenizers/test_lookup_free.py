@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from janiform import Codes, Conversation, Grid, registry
 from janiform.recipe import Pathway, Use
-from janiform_plugins.objectives.autoregressive.losses import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses
 from janiform_plugins.tokenizers.config import FsqConfig, LfqConfig
 from janiform_plugins.tokenizers.fsq import FsqQuantizer
 from janiform_plugins.tokenizers.lfq import LfqQuantizer

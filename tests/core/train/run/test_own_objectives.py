@@ -11,8 +11,8 @@ import pytest
 import torch
 from attrs import evolve, frozen
 from janiform import Component, Conversation, Loss, Objective, SampleError
-from janiform.contracts.objective import make_objective
 from janiform.recipe import Recipe, Use
+from janiform.train.loop.objective import make_objective
 from janiform.train.progress.log import read_log
 from janiform.train.run.train import train
 from torch import Tensor, nn

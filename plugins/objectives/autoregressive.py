@@ -10,7 +10,7 @@ from janiform import Batch, Conversation, Loss, Objective, SampleError
 from torch import Tensor
 
 from .config import AutoregressiveConfig
-from .losses import next_token_losses, predictable, prediction_counts
+from .next_token import next_token_losses, predictable, prediction_counts
 from .samples import samples
 
 if TYPE_CHECKING:

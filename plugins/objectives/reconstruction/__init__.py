@@ -1,1 +1,0 @@
-"""The objective `reconstruction`."""

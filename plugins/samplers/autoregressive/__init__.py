@@ -1,1 +1,0 @@
-"""One code after the other, in raster order."""
