@@ -158,7 +158,7 @@ def _running(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | None:
     if not shown:
         return None
     lead = "Over all steps of the run" + (
-        "; a thin vertical line marks the begin of a stage." if len(marks) > 1 else "."
+        "; a thin vertical line marks the beginning of a stage." if len(marks) > 1 else "."
     )
     return section("Throughput and memory", lead, tag("div", join(shown), class_="charts"))
 
