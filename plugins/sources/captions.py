@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from janiform import Contents, Conversation, Epochs, Problem, SampleError, UsageError, nearest
+from janiform import Contents, Conversation, Epochs, Problem, SampleError, UsageError
 
 from .config import CaptionsConfig
 from .paths import data_path, sizes_of
 from .pictures import captioned, choose
 from .placeholders import check_text
-from .records import Records, record_files
+from .records import Records, nearest_key, record_files
 from .references import is_reference, open_picture
 
 
@@ -40,7 +40,7 @@ class Captions:
         key = self.config.picture
         value = record.get(key)
         if not is_reference(value):
-            hint = "" if key in record else nearest(key, record)
+            hint = "" if key in record else nearest_key(key, record)
             message = f"{location}: there is no picture in '{key}'"
             raise SampleError(Problem(message, hint=hint), "missing picture")
         return captioned(self.config, index, open_picture(value, self.folder, location), caption)
@@ -51,6 +51,6 @@ class Captions:
         texts = [text.strip() for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
         texts = [text for text in texts if text]
         if not texts:
-            hint = "its value is empty, or not a text" if key in record else nearest(key, record)
+            hint = "its value is empty, or not a text" if key in record else nearest_key(key, record)
             raise SampleError(Problem(f"{location}: there is no text in '{key}'", hint=hint), "no caption")
         return texts

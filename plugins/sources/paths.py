@@ -34,8 +34,9 @@ def data_path(text: str) -> Path:
 def files_of(patterns: Sequence[str], files_in: Callable[[Path], list[Path]] | None = None) -> list[Path]:
     """The files that patterns match, without repetition, those of a glob sorted by name.
 
-    ``files_in`` gives the files that a folder stands for, or none; without it a folder is refused. Raises ``UsageError``
-    with every pattern that matches nothing, and every path that is not a file.
+    ``files_in`` gives the files that a folder stands for, or none; without it a folder is refused.
+
+    Raises ``UsageError`` with every pattern that matches nothing, and every path that is not a file.
     """
     files: dict[Path, None] = {}
     problems: list[Problem] = []

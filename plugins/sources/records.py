@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from janiform import Problem, SampleError, UsageError
+from janiform import Problem, SampleError, UsageError, nearest
 
 from .arrow_files import ARROW, PARQUET, ArrowFile, ParquetFile, dataset_files
 from .paths import files_of, raise_all
@@ -110,6 +110,11 @@ class Records:
 def record_files(patterns: Sequence[str]) -> list[Path]:
     """The files of patterns, where a folder stands for the files of its data set. Raises ``UsageError``."""
     return files_of(patterns, dataset_files)
+
+
+def nearest_key(key: str, record: Mapping[str, Any]) -> str:
+    """A hint with the most similar key of a record. A key may be as long as a record, and is shortened."""
+    return nearest(key, (name[:80] for name in record))
 
 
 def _opened(path: Path) -> RecordFile:

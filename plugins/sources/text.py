@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from janiform import Contents, Conversation, Epochs, Problem, SampleError, nearest
+from janiform import Contents, Conversation, Epochs, Problem, SampleError
 
 from .config import TextConfig
 from .paths import sizes_of
-from .records import Records, record_files
+from .records import Records, nearest_key, record_files
 
 
 class Text:
@@ -27,6 +27,6 @@ class Text:
         key = self.config.key
         text = record.get(key)
         if not isinstance(text, str) or not text.strip():
-            hint = "its value is empty, or not a text" if key in record else nearest(key, record)
+            hint = "its value is empty, or not a text" if key in record else nearest_key(key, record)
             raise SampleError(Problem(f"{location}: there is no text in '{key}'", hint=hint), "no text")
         return Conversation.document(text)

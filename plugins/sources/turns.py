@@ -177,7 +177,8 @@ def _on_lines(pieces: Sequence[str | Slot]) -> Iterator[str | Slot]:
         if Slot in (type(before), type(piece)):
             is_broken = isinstance(before, str) and before.endswith("\n")
             is_broken |= isinstance(piece, str) and piece.startswith("\n")
-            yield "" if is_broken else "\n"
+            if not is_broken:
+                yield "\n"
         yield piece
 
 

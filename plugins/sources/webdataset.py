@@ -186,7 +186,7 @@ def _several(what: str, members: Sequence[Member], setting: str, near: Member) -
 
 def _hint(name: str, candidates: Iterable[str]) -> str:
     """The most similar name in brackets, or one that ends in it after a dot."""
-    candidates = list(candidates)
+    candidates = [candidate[:80] for candidate in candidates]
     dotted = next((candidate for candidate in candidates if candidate.endswith(f".{name}")), None)
     if dotted:
         return f' (names are split at their first dot, which gives .{dotted}; see split = "last")'
