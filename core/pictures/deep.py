@@ -72,11 +72,13 @@ def grey_of(picture: Image.Image, name: str, depth: Depth) -> Image.Image:
 
 def check_range(picture: Image.Image, name: str) -> None:
     """Raise ``PictureError`` where colours of 16 bits, of which Pillow keeps the upper 8, may have 12 bits or fewer."""
-    extremes = [band.getextrema() for band in picture.split()]
+    levels = np.asarray(picture)
+    levels = levels.reshape(-1, levels.shape[2] if levels.ndim == 3 else 1)
     has_alpha = picture.mode in ("RGBA", "LA")
-    brightest = max(high for _, high in (extremes[:-1] if has_alpha else extremes))
+    brightest = int((levels[:, :-1] if has_alpha else levels).max())
     # Black shapes on a transparent ground are common: their alpha varies, and shows the range.
-    is_shape = has_alpha and brightest == 0 and extremes[-1][0] < extremes[-1][1] > MAX_12_BITS >> 8
+    alpha = levels[:, -1]
+    is_shape = has_alpha and brightest == 0 and alpha.min() < alpha.max() > MAX_12_BITS >> 8
     if brightest <= MAX_12_BITS >> 8 and not is_shape:
         raise PictureError(_unknown_range(name, MAX_12_BITS))
 

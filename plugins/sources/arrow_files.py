@@ -116,8 +116,9 @@ def dataset_files(folder: Path) -> list[Path]:
         if state.get("_indices_data_files"):
             raise UsageError(f"'{folder}' has a selection of rows apart from its data; save it with flatten_indices()")
         listed = state.get("_data_files")
-        names = [entry.get("filename") for entry in listed if isinstance(entry, dict)] if listed else []
-        if not names or not all(isinstance(name, str) and (folder / name).is_file() for name in names):
+        entries = listed if isinstance(listed, list) else []
+        names = [str(entry.get("filename")) for entry in entries if isinstance(entry, dict)]
+        if not names or not all(Path(name).name == name and (folder / name).is_file() for name in names):
             raise UsageError(f"'{file}' does not list the files of the data set")
         return [folder / name for name in names]
     files = sorted(path for path in folder.rglob("*.parquet") if path.is_file())

@@ -66,10 +66,11 @@ def _system(
             raise SampleError(f"{location}: the system text holds a placeholder of a picture", "unknown placeholder")
         texts["turn 1"] = messages[0].text
     text = only_value(texts, location)
-    if text is not None:
-        if not isinstance(text, str):
-            raise SampleError(f"{location}: '{next(iter(texts))}' is not a text", NO_CONVERSATION)
-        check_text(text, f"{location}: the system text", placeholders)
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise SampleError(f"{location}: '{next(iter(texts))}' is not a text", NO_CONVERSATION)
+    check_text(text, f"{location}: the system text", placeholders)
     return text
 
 

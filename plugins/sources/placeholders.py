@@ -18,7 +18,7 @@ _READ = re.compile(r"<image>|<image_placeholder>|<img>([^<>\n]{1,4096})</img>")
 
 _UNKNOWN = re.compile(
     r"(?i:<\|?(?:(?:start|end|begin)_of_)?(?:images?|imgs?|videos?|audios?|speech|vision)"
-    r"(?:[_-][a-z0-9]+|here|pad|token| ?\d+){0,3}\|?>)"
+    r"(?:[_-][a-z0-9]++|here|pad|token| ?\d++){0,3}+\|?>)"
     r"|\[(?:IMG|IMAGE|VIDEO|AUDIO)(?:_\w+)?\]|<ref-object>|<bbox>"
 )
 """Marks of other media and other formats. Tags of HTML with attributes are not among them."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from janiform import PictureError, SampleError, read_picture
 from PIL import Image
@@ -57,15 +57,16 @@ def _of_object(value: Mapping[str, Any], location: str) -> Any:
     for key in _INLINE:
         data = value.get(key)
         if isinstance(data, str):
-            return _decoded(_DATA.sub("", data, count=1), location)
+            header = _DATA.match(data)
+            return _decoded(data[header.end() :] if header else data, location)
         if data is not None:
             return data
     named = {key: value[key] for key in _NAMED if not is_blank(value.get(key))}
-    if len(named) > 1 and len(set(map(str, named.values()))) > 1:
+    first = next(iter(named.values()), None)
+    if any(item != first for item in named.values()):
         keys = " and ".join(f"'{key}'" for key in named)
         raise SampleError(f"{location}: {keys} of a picture differ", "ambiguous sample")
-    item = next(iter(named.values()), None)
-    return _of_object(item, location) if isinstance(item, Mapping) else item
+    return _of_object(first, location) if isinstance(first, Mapping) else first
 
 
 def _of_text(text: str, folder: Path | None, location: str) -> Path | bytes:
@@ -76,7 +77,7 @@ def _of_text(text: str, folder: Path | None, location: str) -> Path | bytes:
     if len(text) >= _MIN_BASE64 and _BASE64.fullmatch(text):
         return _decoded(text, location)
     if text[:7].lower() == "file://":
-        text = unquote(urlsplit(text).path)
+        text = unquote(text[7:].removeprefix("localhost"))
     elif re.match(r"[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         raise SampleError(f"{location}: '{_short(text)}' is a URL, and nothing is downloaded", _MISSING)
     if folder is None:

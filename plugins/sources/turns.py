@@ -204,10 +204,9 @@ def differ(marks: int, pictures: int, where: str) -> SampleError:
 
 def _from_query(record: Mapping[str, Any], location: str) -> list[dict[str, Any]]:
     history = record.get("history") or []
-    pairs = history if isinstance(history, list) else [None]
-    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+    if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
         raise SampleError(f"{location}: 'history' is not a list of pairs of question and answer", NO_CONVERSATION)
-    texts = [text for pair in pairs for text in pair] + [record.get("query"), record.get("response")]
+    texts = [text for pair in history for text in pair] + [record.get("query"), record.get("response")]
     if not all(isinstance(text, str) for text in texts):
         raise SampleError(f"{location}: 'query', 'response' and 'history' must be texts", NO_CONVERSATION)
     return [{"from": ("user", "assistant")[number % 2], "value": text} for number, text in enumerate(texts)]

@@ -129,20 +129,20 @@ class WebDataset:
         """The captions in a member, or the turns of a conversation."""
         try:
             text = member.read().decode("utf-8-sig")
-            value = parse(text) if member.extension.rpartition(".")[2] == "json" else text
+            record: Any = parse(text) if member.extension.rpartition(".")[2] == "json" else text
         except UnicodeDecodeError:
             raise SampleError(f"{member.name} is not UTF-8", _NO_CAPTION) from None
         except (ValueError, RecursionError) as error:
             raise SampleError(f"{member.name} is not JSON: {error}", "no JSON") from None
-        record = value
-        if not isinstance(value, str):
-            key = self.config.key
-            if not isinstance(value, dict) or key not in value:
-                hint = _hint(key, value) if isinstance(value, dict) else ""
-                raise SampleError(f"{member.name} has no '{key}'{hint}", _NO_CAPTION)
-            value = value[key]
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            return _Turns(record, value)
+        if isinstance(record, str):
+            value: Any = record
+        elif isinstance(record, dict) and self.config.key in record:
+            value = record[self.config.key]
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                return _Turns(record, value)
+        else:
+            hint = _hint(self.config.key, record) if isinstance(record, dict) else ""
+            raise SampleError(f"{member.name} has no '{self.config.key}'{hint}", _NO_CAPTION)
         texts = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
         texts = [text.strip() for text in texts if text.strip()]
         if not texts:
