@@ -12,6 +12,7 @@ from .pictures import captioned, choose
 from .placeholders import check_text
 from .records import Records, nearest_key, record_files
 from .references import is_reference, open_picture
+from .turns import AMBIGUOUS
 
 
 class Captions:
@@ -39,6 +40,10 @@ class Captions:
         check_text(caption, location, self.config.placeholders)
         key = self.config.picture
         value = record.get(key)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, list) and value:
+            raise SampleError(f"{location}: '{key}' holds {len(value)} pictures for one caption", AMBIGUOUS)
         if not is_reference(value):
             hint = "" if key in record else nearest_key(key, record)
             message = f"{location}: there is no picture in '{key}'"

@@ -253,7 +253,7 @@ def test_a_damaged_picture_that_was_opened_lazily(tmp_path):
 
 
 @given(
-    format=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM"]),
+    format=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "PNG 16", "TIFF 16", "TIFF 32"]),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
     cut=st.floats(0.2, 1),
 )
@@ -281,3 +281,6 @@ def lossless(format):
 SAMPLES = {
     format: encoded(red_left((12, 10)), format) for format in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
 }
+SAMPLES["PNG 16"] = png16(6, (65535, 0, 0, 65535), (0, 9, 40000, 1))
+SAMPLES["TIFF 16"] = tiff16(np.full((3, 4), 30000, np.uint16), ">")
+SAMPLES["TIFF 32"] = tiff16(np.full((3, 4), 200), bits=32)

@@ -27,7 +27,7 @@ def pair(made: Captions, index: int) -> tuple[str, int]:
 
 def test_a_record_is_a_picture_and_its_caption(tmp_path: Path) -> None:
     inline = {"bytes": base64.b64encode(jpeg(2)).decode(), "path": "gone.png"}
-    made = source(tmp_path, {"image": "a.png", "text": " one\n"}, {"image": inline, "text": ["two"]})
+    made = source(tmp_path, {"image": ["a.png"], "text": " one\n"}, {"image": inline, "text": ["two"]})
     assert [pair(made, index) for index in range(2)] == [("one", 1), ("two", 2)]
     asking = source(tmp_path, {"file_name": "a.png", "caption": "one"}, picture="file_name", key="caption", task="look")
     example = asking.example(0)
@@ -38,6 +38,7 @@ def test_a_record_is_a_picture_and_its_caption(tmp_path: Path) -> None:
 
 BAD = [
     ({"img": "a.png", "text": "x"}, "missing picture", "there is no picture in 'image' (did you mean 'img'?)"),
+    ({"image": ["a.png", "a.png"], "text": "x"}, "ambiguous sample", "'image' holds 2 pictures for one caption"),
     ({"image": None, "text": "x"}, "missing picture", "there is no picture in 'image'"),
     ({"image": "gone.png", "text": "x"}, "missing picture", "there is no file 'gone.png'"),
     ({"image": "a.png", "texts": "x"}, "no caption", "there is no text in 'text' (did you mean 'texts'?)"),

@@ -193,6 +193,27 @@ def test_names_with_dots_are_read_or_explained(tmp_path: Path) -> None:
     )
 
 
+def test_turns_beside_pictures_keep_their_system_text_and_place_their_pictures(tmp_path: Path) -> None:
+    content = [{"type": "image"}, {"type": "text", "text": "What?"}]
+    turns = [{"role": "user", "content": content}, {"role": "assistant", "content": "Grey."}]
+    inline = [{"type": "image", "path": "other.png"}, {"type": "text", "text": "What?"}]
+    records: list[dict[str, Any]] = [
+        {"caption": turns, "system": "Be brief."},
+        {"caption": [{"role": "user", "content": inline}, turns[1]]},
+        {"caption": [{"role": "user", "content": "<video>?"}, turns[1]]},
+    ]
+    members = {}
+    for number, record in enumerate(records):
+        members |= {f"{number}.png": jpeg(number), f"{number}.json": json.dumps(record).encode()}
+    path = shard(tmp_path / "a.tar", members)
+    made = source(str(path), shuffle=False)
+    example = made.example(0)
+    assert (example.system, shade(example, 0, 0), example.turns[0].text) == ("Be brief.", 0, "\nWhat?")
+    reason = "pictures are listed by the record, and also given by its turns"
+    assert refused(made, 1) == ("ambiguous sample", f"{path}: 1.json: {reason}")
+    assert refused(made, 2)[0] == "unknown placeholder"
+
+
 def test_damaged_samples_are_said_with_shard_and_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     huge = b"P6 60000 60000 255\n" + bytes(64)
     members = {
