@@ -45,12 +45,12 @@ _PICTURE_PARTS = ("image", "image_url", "input_image")
 _PICTURE_FIELDS = ("image", "image_url", "input_image", "source", "url", "path", "bytes", "base64", "data")
 
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "tool_calls": (None, [], ""),
-    "function_call": (None, {}, ""),
-    "weight": (None, 1),
-    "loss": (None, True),
-    "train": (None, True),
-    **dict.fromkeys(_OTHER_MEDIA, (None, [], "")),
+    "tool_calls": ([], ""),
+    "function_call": ({}, ""),
+    "weight": (1,),
+    "loss": (True,),
+    "train": (True,),
+    **dict.fromkeys(_OTHER_MEDIA, ([], "")),
 }
 """Keys of a turn that would change what is trained, and the values with which they do not."""
 
@@ -78,6 +78,9 @@ def turns_of(record: Mapping[str, Any], location: str) -> Any:
     turns = {key: record[key] for key in TURN_KEYS if record.get(key) is not None}
     if record.get("query") is not None or record.get("response") is not None:
         turns["query"] = _from_query(record, location)
+    if not turns and record.get("content", record.get("value")) is not None:
+        reason = 'the record is a turn instead of a conversation: {"messages": [turn, …]}'
+        raise SampleError(f"{location}: {reason}", NO_CONVERSATION)
     return only_value(turns, location)
 
 
@@ -93,7 +96,8 @@ def only_value(values: Mapping[str, Any], location: str) -> Any:
 def check_media(record: Mapping[str, Any], location: str) -> None:
     """Raise ``SampleError`` for a record with a video or sound."""
     for key in _OTHER_MEDIA:
-        if record.get(key) not in (None, [], ""):
+        value = record.get(key)
+        if not is_blank(value) and value not in ([], ""):
             raise SampleError(f"{location}: the record has '{key}'; text and pictures are read", "unsupported medium")
 
 
@@ -102,7 +106,7 @@ def messages_of(turns: Any, location: str, placeholders: Placeholders) -> list[M
     if isinstance(turns, Mapping):
         turns = _transposed(turns)
     if not isinstance(turns, list) or not turns:
-        raise SampleError(f"{location}: there is no list of turns", NO_CONVERSATION)
+        raise SampleError(f"{location}: there is no list of turns under 'conversations' or 'messages'", NO_CONVERSATION)
     return [_message(turn, f"{location}: turn {number}", placeholders) for number, turn in enumerate(turns, start=1)]
 
 
@@ -124,7 +128,8 @@ def _message(turn: Any, where: str, placeholders: Placeholders) -> Message:
     role = only_value(names, where)
     content = only_value({key: turn[key] for key in ("value", "content") if turn.get(key) is not None}, where)
     for key, neutral in _NEUTRAL.items():
-        if turn.get(key) not in neutral:
+        value = turn.get(key)
+        if not is_blank(value) and value not in neutral:
             raise SampleError(f"{where} has '{key}', which is not supported", "unsupported turn")
     if role is None or not isinstance(content, str | list | Mapping):
         raise SampleError(f'{where} lacks "from" ("human" or "gpt") and "value", a text', NO_CONVERSATION)

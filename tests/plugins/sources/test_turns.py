@@ -219,6 +219,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     (asked([3]), "no conversation", "turn 1 has a part that is not an object"),
     ({"messages": [*PLAIN[:1], {**ANSWER, "tool_calls": [{}]}]}, "unsupported turn", "turn 2"),
     ({"messages": [*PLAIN[:1], {**ANSWER, "weight": 0}]}, "unsupported turn", "turn 2 has 'we"),
+    ({"role": "<|User|>", "content": "a", "images": ["a.png"]}, "no conversation", "the record is a turn instead of a"),
     ({"query": "a", "response": None}, "no conversation", "'query', 'response' and 'history' must be texts"),
     ({"query": "a", "response": "b", "history": ["a", "b"]}, "no conversation", "'history' is not a list of pairs"),
     ({"image": "a.png", "conversations": [{"from": "gpt", "value": "<image>"}, *PLAIN]}, "no conversation", "turn 1"),
