@@ -150,6 +150,41 @@ def test_few_bits_in_many_are_refused_instead_of_drawn_black(highest):
         read_picture(tiff16(np.array([[0, 32767]], np.int16), t339=2))
 
 
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(200, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.slow)]
+)
+def test_samples_of_any_number_of_bits_are_never_nearly_black(rounds):
+    """Pictures of 1 to 16 bits in 16 or 32: what is read is bright, and scaled by 65535, or by 255 in 32 bits."""
+    random = np.random.default_rng(18)
+    outcomes = {"read": 0, "refused": 0}
+    for _ in range(rounds):
+        highest = int(random.integers(1, 2 ** random.integers(1, 17)))
+        samples = random.integers(0, highest, (2, 3), endpoint=True)
+        samples[0, 0] = highest
+        pixels = [tuple(int(value) for value in row) for row in samples]
+        forms = {
+            "png": lambda grey: encoded(Image.fromarray(grey.astype(np.uint16))),
+            "tiff": lambda grey: tiff16(grey, "<"),
+            "big-endian tiff": lambda grey: tiff16(grey, ">"),
+            "32 bits": lambda grey: tiff16(grey, bits=32),
+            "colour": lambda grey: png16(2, *pixels),  # noqa: B023 - called in this round
+        }
+        form = str(random.choice(list(forms)))
+        try:
+            read_samples = np.asarray(read_picture(forms[form](samples))).astype(int)
+        except PictureError:
+            outcomes["refused"] += 1
+            assert highest <= 4095
+            continue
+        outcomes["read"] += 1
+        white = 255 if form == "32 bits" and highest <= 255 else 65535
+        assert white == 255 or highest > 4095
+        expected = samples if form == "colour" else samples[:, :, None]
+        expected = expected.reshape(1, 2, 3) if form == "colour" else expected
+        assert np.abs(read_samples - expected * 255 / white).max() <= 1
+    assert min(outcomes.values()) > rounds // 5
+
+
 def test_black_shapes_on_a_transparent_ground_show_their_range():
     data = png16(6, (0, 0, 0, 65535), (0, 0, 0, 0))
     assert levels(data) == [0, 255]
