@@ -2,7 +2,7 @@
 
 Every picture becomes 8-bit RGB, rotated by its EXIF orientation; of an animation the first frame is taken, and
 transparency is composited on white, as on a web page. Sizes are checked before decoding, and formats that contain
-programs (EPS) are not opened.
+programs (EPS) are not opened. Samples of more than 8 bits are converted in ``deep``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import PictureError, Problem
+from .deep import Depth, check_range, grey_of
 
 MAX_FILE_BYTES = 128 * 2**20
 """The largest file that is read, in bytes."""
@@ -43,16 +44,16 @@ def read_picture(source: str | os.PathLike[str] | bytes, *, name: str = "the pic
     Rotated as its EXIF orientation says; palettes, CMYK, grey and 16-bit samples converted (16 bits scaled to 8);
     transparency composited on white; the first frame of an animation.
 
-    Raises ``PictureError`` where the file does not exist, is not a picture, is damaged or too large, and for a URL.
+    Raises ``PictureError`` where the file does not exist, is not a picture, is damaged or too large, for a URL, and
+    for samples whose range cannot be told.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return _decode(bytes(source), name)
     if isinstance(source, str) and is_address(source):
-        shown = source if len(source) <= 80 else f"{source[:79]}…"
         hint = "save the picture in a file and give its path"
-        raise PictureError(Problem(f"'{shown}' is a URL, and nothing is downloaded", hint=hint))
+        raise PictureError(Problem(f"'{_shortened(source, 80)}' is a URL, and nothing is downloaded", hint=hint))
     path = Path(source)
-    return _decode(_read_bounded(path), f"'{path}'")
+    return _decode(_read_bounded(path), f"'{_shortened(path)}'")
 
 
 def is_address(text: str) -> bool:
@@ -67,11 +68,12 @@ def as_picture(value: Any) -> Image.Image:
     """
     if isinstance(value, Image.Image):
         _check_size(value.size, "the picture")
+        depth = Depth.of(value)
         try:
             value.load()  # Pillow opens files lazily, so that damage is found only here
         except Exception as error:
             raise PictureError(f"the picture is damaged: {_reason(error)}") from None
-        return _to_rgb(value, "the picture")
+        return _to_rgb(value, "the picture", depth)
     if isinstance(value, np.ndarray):
         return Image.fromarray(check_array(value))
     if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview):
@@ -94,23 +96,30 @@ def check_array(array: np.ndarray) -> np.ndarray:
     return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array
 
 
+def _shortened(path: str | Path, length: int = 300) -> str:
+    """A path for a message: a text that is not a path, such as a picture in base64, may have megabytes."""
+    text = str(path)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def _read_bounded(path: Path) -> bytes:
+    shown = _shortened(path)
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise PictureError(f"'{path}' is a folder, not a picture")
+            raise PictureError(f"'{shown}' is a folder, not a picture")
         if not stat.S_ISREG(status.st_mode):
-            raise PictureError(f"'{path}' is not a regular file, so its size cannot be bounded")
+            raise PictureError(f"'{shown}' is not a regular file, so its size cannot be bounded")
         if status.st_size > MAX_FILE_BYTES:
             size, limit = status.st_size / 2**20, MAX_FILE_BYTES / 2**20
-            raise PictureError(f"'{path}' has {size:.0f} MiB; pictures of up to {limit:.0f} MiB are read", HUGE)
+            raise PictureError(f"'{shown}' has {size:.0f} MiB; pictures of up to {limit:.0f} MiB are read", HUGE)
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES)
     except FileNotFoundError:
-        raise PictureError(f"there is no file '{path}'", MISSING) from None
+        raise PictureError(f"there is no file '{shown}'", MISSING) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise PictureError(f"'{path}' cannot be read: {reason}") from None
+        raise PictureError(f"'{shown}' cannot be read: {reason}") from None
 
 
 def _decode(data: bytes, name: str) -> Image.Image:
@@ -121,6 +130,7 @@ def _decode(data: bytes, name: str) -> Image.Image:
         try:
             picture = Image.open(io.BytesIO(data), formats=_formats())
             _check_size(picture.size, name)
+            depth = Depth.of(picture)
             picture.load()
         except PictureError:
             raise
@@ -132,7 +142,7 @@ def _decode(data: bytes, name: str) -> Image.Image:
             ) from None
         except Exception as error:  # decoders of damaged files raise any exception
             raise PictureError(f"{name} is damaged: {_reason(error)}") from None
-        return _to_rgb(picture, name)
+        return _to_rgb(picture, name, depth)
 
 
 @cache
@@ -151,16 +161,16 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise PictureError(f"{name} has no pixels ({width}×{height})")
 
 
-def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
+def _to_rgb(picture: Image.Image, name: str, depth: Depth) -> Image.Image:
     try:
         with contextlib.suppress(Exception):  # a broken EXIF block leaves the picture unrotated
             picture = ImageOps.exif_transpose(picture)
+        if picture.mode == "F" or picture.mode.startswith("I"):
+            return grey_of(picture, name, depth)
+        if depth.bits > 8:
+            check_range(picture, name)
         if picture.mode == "RGB" and "transparency" not in picture.info:
             return picture
-        if picture.mode.startswith("I"):
-            return _from_16_bits(picture, name)
-        if picture.mode == "F":
-            raise PictureError(f"{name} has floating-point samples of unknown range; save it with 8 or 16 bits")
         if picture.has_transparency_data:
             layer = picture.convert("RGBA")
             return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
@@ -169,17 +179,6 @@ def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
         raise
     except Exception as error:
         raise PictureError(f"{name} cannot be converted from mode {picture.mode} to RGB: {_reason(error)}") from None
-
-
-def _from_16_bits(picture: Image.Image, name: str) -> Image.Image:
-    samples = np.asarray(picture).astype(np.int64)
-    if samples.min() < 0 or samples.max() > 65535:
-        raise PictureError(f"{name} has 32-bit samples of unknown range; save it with 8 or 16 bits")
-    grey = ((samples + 128) // 257).astype(np.uint8)  # 65535 / 255 = 257: rounds to the nearest
-    transparent = picture.info.get("transparency")
-    if isinstance(transparent, int):
-        grey[samples == transparent] = 255
-    return Image.fromarray(grey).convert("RGB")
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .config import ConversationsConfig, ImageFolderConfig, TextConfig, WebDatasetConfig
+from .config import CaptionsConfig, ConversationsConfig, ImageFolderConfig, TextConfig, WebDatasetConfig
 
 
 @hookimpl
@@ -21,14 +21,21 @@ def janiform_register(registrar: Registrar) -> None:
         "conversations",
         config=ConversationsConfig,
         factory="janiform_plugins.sources.conversations:Conversations",
-        summary="conversations about pictures in a folder, as JSON in LLaVA's format",
+        summary="conversations about pictures, in the formats of LLaVA, OpenAI, transformers, Janus and ms-swift",
+    )
+    registrar.component(
+        "source",
+        "captions",
+        config=CaptionsConfig,
+        factory="janiform_plugins.sources.captions:Captions",
+        summary="pictures with captions, one pair per record of JSON or Parquet",
     )
     registrar.component(
         "source",
         "text",
         config=TextConfig,
         factory="janiform_plugins.sources.text:Text",
-        summary="documents, one per JSON record",
+        summary="documents, one per record of JSON or Parquet",
     )
     registrar.component(
         "source",

@@ -21,6 +21,16 @@ def _texts(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
         raise ValueError("must hold at least one text, and no empty text")
 
 
+RECORDS_HELP = (
+    "JSON (a list of records, or one record per line), Parquet, or a folder that `datasets` saved or that holds Parquet"
+)
+
+PLACEHOLDERS_HELP = (
+    "what to do with texts in which a placeholder of another format or medium stands, such as <video>: skip and list "
+    "their samples, or train it as text"
+)
+
+
 @frozen(kw_only=True)
 class StreamConfig:
     """The order and the number of samples."""
@@ -66,34 +76,52 @@ class WebDatasetConfig(CaptionedConfig):
             "refused"
         },
     )
-    caption: str = field(default="txt", metadata={"help": 'extension of the member with the caption: "txt", "json", …'})
+    picture: str = field(
+        default="",
+        metadata={
+            "help": 'extension of the member with the picture, "jpg"; by default the only picture of a sample, and all '
+            "of them for turns"
+        },
+    )
+    caption: str = field(
+        default="",
+        metadata={
+            "help": 'extension of the member with the caption, "txt" or "json"; by default the only one of these in a '
+            "sample"
+        },
+    )
     key: str = field(
         default="caption",
         metadata={
             "help": "where that member is JSON: key of the caption, of a list of captions to choose from, or of turns "
-            "in LLaVA's format"
+            "of a conversation"
         },
     )
+    split: Literal["first", "last"] = field(
+        default="first",
+        metadata={
+            "help": "dot at which a member's name is split into that of its sample and its extension: the first, as in "
+            "WebDataset, or the last, for names with dots"
+        },
+    )
+    placeholders: Literal["skip", "text"] = field(default="skip", metadata={"help": PLACEHOLDERS_HELP})
 
 
 @frozen(kw_only=True)
 class ConversationsConfig(StreamConfig):
-    """JSON files of conversations, and the folder of their pictures."""
+    """Files of conversations, and the folder of their pictures."""
 
-    files: tuple[str, ...] = field(
-        validator=_texts, metadata={"help": f"JSON, a list of records or one record per line: {FILES_HELP}"}
-    )
+    files: tuple[str, ...] = field(validator=_texts, metadata={"help": f"{RECORDS_HELP}: {FILES_HELP}"})
     images: str = field(default="", metadata={"help": "folder at which the paths of pictures start"})
     pathway: str = field(default="understanding", metadata={"help": "pathway that looks at the pictures"})
+    placeholders: Literal["skip", "text"] = field(default="skip", metadata={"help": PLACEHOLDERS_HELP})
 
 
 @frozen(kw_only=True)
 class TextConfig(StreamConfig):
-    """JSON files of documents, and the key of their text."""
+    """Files of documents, and the key of their text."""
 
-    files: tuple[str, ...] = field(
-        validator=_texts, metadata={"help": f"JSON, one record per line or a list of records: {FILES_HELP}"}
-    )
+    files: tuple[str, ...] = field(validator=_texts, metadata={"help": f"{RECORDS_HELP}: {FILES_HELP}"})
     key: str = field(default="text", metadata={"help": "key of the text in a record"})
 
 
@@ -124,3 +152,16 @@ class ImageFolderConfig(CaptionedConfig):
         validator=_texts,
         metadata={"help": "questions for the task look; the seed chooses one per picture"},
     )
+
+
+@frozen(kw_only=True)
+class CaptionsConfig(CaptionedConfig):
+    """Files of records, each with a picture and a caption."""
+
+    files: tuple[str, ...] = field(validator=_texts, metadata={"help": f"{RECORDS_HELP}: {FILES_HELP}"})
+    images: str = field(default="", metadata={"help": "folder at which the paths of pictures start"})
+    picture: str = field(default="image", metadata={"help": "key of the picture in a record"})
+    key: str = field(
+        default="text", metadata={"help": "key of the caption in a record, or of a list of captions to choose from"}
+    )
+    placeholders: Literal["skip", "text"] = field(default="skip", metadata={"help": PLACEHOLDERS_HELP})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from .config import ImageFolderConfig
 from .paths import data_path
 from .pictures import EXTENSIONS, captioned, choose
+from .strict_json import parse
 
 
 class ImageFolder:
@@ -76,7 +76,7 @@ def _named(folders: list[str], file: Path | None) -> dict[str, str]:
 def _read(file: Path) -> Mapping[str, str]:
     try:
         text = file.read_text(encoding="utf-8-sig")
-        names = json.loads(text) if text.lstrip()[:1] == "{" else _lines(text, file)
+        names = parse(text) if text.lstrip()[:1] == "{" else _lines(text, file)
     except OSError as error:
         raise UsageError(f"names: '{file}' cannot be read: {error.strerror}") from None
     except ValueError as error:
@@ -88,12 +88,13 @@ def _read(file: Path) -> Mapping[str, str]:
 
 
 def _lines(text: str, file: Path) -> dict[str, str]:
-    names = {}
+    names: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         key, _, name = line.strip().partition(" ") if "\t" not in line else line.strip().partition("\t")
         if not name.strip():
             raise UsageError(f"names: '{file}':{number} has no name after '{key}'")
-        names[key] = name.strip()
+        if names.setdefault(key, name.strip()) != name.strip():
+            raise UsageError(f"names: '{file}':{number} gives '{key}' another name than a line before")
     return names

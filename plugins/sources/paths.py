@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from janiform import Problem, UsageError
@@ -31,8 +31,10 @@ def data_path(text: str) -> Path:
     return path if path.is_absolute() or not data else Path(data).expanduser() / path
 
 
-def files_of(patterns: Sequence[str]) -> list[Path]:
+def files_of(patterns: Sequence[str], files_in: Callable[[Path], list[Path]] | None = None) -> list[Path]:
     """The files that patterns match, without repetition, those of a glob sorted by name.
+
+    ``files_in`` gives the files that a folder stands for, or none; without it a folder is refused.
 
     Raises ``UsageError`` with every pattern that matches nothing, and every path that is not a file.
     """
@@ -40,7 +42,7 @@ def files_of(patterns: Sequence[str]) -> list[Path]:
     problems: list[Problem] = []
     for pattern in patterns:
         try:
-            for path in _matches(pattern):
+            for path in _matches(pattern, files_in):
                 files[path] = None
         except UsageError as error:
             problems += error.problems
@@ -63,7 +65,7 @@ def raise_all(problems: Sequence[Problem]) -> None:
         raise UsageError(problems)
 
 
-def _matches(pattern: str) -> Iterator[Path]:
+def _matches(pattern: str, files_in: Callable[[Path], list[Path]] | None) -> Iterator[Path]:
     if _ADDRESS.match(pattern):
         raise UsageError(
             Problem(
@@ -80,6 +82,8 @@ def _matches(pattern: str) -> Iterator[Path]:
             yield from files
             if not files:
                 problems.append(Problem(f"no file matches '{path}'", hint=_start(text)))
+        elif path.is_dir() and files_in is not None and (files := files_in(path)):
+            yield from files
         elif path.is_dir():
             problems.append(Problem(f"'{path}' is a folder", hint=f"write '{text.rstrip('/')}/*' for the files in it"))
         elif not path.is_file():

@@ -1,20 +1,20 @@
-"""JSON records in files: indexed once, then read one at a time, so that memory holds positions only."""
+"""Records in files: indexed once, then read one at a time, so that memory holds positions only."""
 
 from __future__ import annotations
 
 import json
 import mmap
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from attrs import frozen
-from janiform import Problem, SampleError, UsageError
-from numpy.typing import NDArray
+from janiform import Problem, SampleError, UsageError, nearest
 
-from .paths import raise_all
+from .arrow_files import ARROW, PARQUET, ArrowFile, ParquetFile, dataset_files
+from .paths import files_of, raise_all
+from .strict_json import parse
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _BLANK = b" \t\r\n"
@@ -22,33 +22,64 @@ _BOM = b"\xef\xbb\xbf"
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
-@frozen(eq=False)
-class _File:
+class RecordFile(Protocol):
+    """A file of records."""
+
     path: Path
-    starts: NDArray[np.int64]
-    stops: NDArray[np.int64]
-    lines: NDArray[np.int64]
+
+    def __len__(self) -> int: ...
+
+    def location(self, row: int) -> str:
+        """The file and the line or row of a record, for messages."""
+        ...
+
+    def read(self, row: int) -> Any:
+        """The value of a record. Raises ``ValueError``, ``RecursionError`` and ``OSError``."""
+        ...
+
+
+class JsonFile:
+    """A JSON list of objects, or one object per line. Raises ``UsageError`` with the line of what is neither."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        starts, stops, lines = np.array(_indexed(path), dtype=np.int64).T
+        self._starts, self._stops, self._lines = starts.copy(), stops.copy(), lines.copy()
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def location(self, row: int) -> str:
+        """The file and line of a record."""
+        return f"{self.path}:{self._lines[row]}"
+
+    def read(self, row: int) -> Any:
+        """The value of a record."""
+        start, stop = int(self._starts[row]), int(self._stops[row])
+        with self.path.open("rb") as stream:
+            stream.seek(start)
+            return parse(stream.read(stop - start))
 
 
 class Records:
-    """The records of several files in order. A file is a JSON list of objects, or has one object per line.
+    """The records of several files in order: JSON, Parquet or Arrow.
 
     Raises:
-        UsageError: files cannot be read, or have another format; each with the line.
+        UsageError: files cannot be read, or have another format; JSON with the line.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        self._files: list[_File] = []
+        self._files: list[RecordFile] = []
         problems: list[Problem] = []
         for path in files:
             try:
-                self._files.append(_indexed(path))
+                self._files.append(_opened(path))
             except UsageError as error:
                 problems += error.problems
             except OSError as error:
                 problems.append(Problem(f"'{path}' cannot be read: {error.strerror}"))
         raise_all(problems)
-        self._ends = np.cumsum([len(file.starts) for file in self._files])
+        self._ends = np.cumsum([len(file) for file in self._files])
 
     @property
     def files(self) -> list[Path]:
@@ -63,14 +94,12 @@ class Records:
         which = int(np.searchsorted(self._ends, number, side="right"))
         file = self._files[which]
         row = number - (int(self._ends[which - 1]) if which else 0)
-        start, stop = int(file.starts[row]), int(file.stops[row])
-        location = f"{file.path}:{file.lines[row]}"
+        location = file.location(row)
         try:
-            with file.path.open("rb") as stream:
-                stream.seek(start)
-                record = json.loads(stream.read(stop - start))
+            record = file.read(row)
         except OSError as error:
-            raise SampleError(f"{location}: cannot be read: {error.strerror}", "unreadable file") from None
+            reason = error.strerror or str(error)[:200]
+            raise SampleError(f"{location}: cannot be read: {reason}", "unreadable file") from None
         except (ValueError, RecursionError) as error:
             raise SampleError(f"{location}: is not JSON: {error}", "no JSON") from None
         if not isinstance(record, dict):
@@ -78,7 +107,26 @@ class Records:
         return record, location
 
 
-def _indexed(path: Path) -> _File:
+def record_files(patterns: Sequence[str]) -> list[Path]:
+    """The files of patterns, where a folder stands for the files of its data set. Raises ``UsageError``."""
+    return files_of(patterns, dataset_files)
+
+
+def nearest_key(key: str, record: Mapping[str, Any]) -> str:
+    """A hint with the most similar key of a record. A key may be as long as a record, and is shortened."""
+    return nearest(key, (name[:80] for name in record))
+
+
+def _opened(path: Path) -> RecordFile:
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    if head.startswith(PARQUET) or path.suffix == ".parquet":
+        return ParquetFile(path)
+    return ArrowFile(path) if head.startswith(ARROW) or path.suffix == ".arrow" else JsonFile(path)
+
+
+def _indexed(path: Path) -> list[tuple[int, int, int]]:
+    """Start, stop and line of each record."""
     with path.open("rb") as stream:
         try:
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
@@ -97,8 +145,7 @@ def _indexed(path: Path) -> _File:
             records = list(_in_list(data, start, path) if is_list else _in_lines(data, start, path))
     if not records:
         raise UsageError(f"'{path}' holds no records")
-    starts, stops, lines = np.array(records, dtype=np.int64).T
-    return _File(path, starts.copy(), stops.copy(), lines.copy())
+    return records
 
 
 def _in_lines(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, int, int]]:

@@ -2,6 +2,9 @@
 
 A sample is a sequence of members with the same name up to the first dot, as in WebDataset
 (https://github.com/webdataset/webdataset): ``0001.jpg``, ``0001.txt``. Memory holds only the positions of members.
+
+A name may come again later in a shard with the same extensions: these are two samples. Where one comes twice in
+succession, or comes again with other extensions, it cannot be told which members belong together.
 """
 
 from __future__ import annotations
@@ -10,8 +13,11 @@ import contextlib
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import numpy as np
 from attrs import evolve, frozen
@@ -27,14 +33,24 @@ _CACHED_BYTES = 64 << 20
 
 _DAMAGED = "damaged shard"
 
+Split = Literal["first", "last"]
+"""The dot at which a name is split into that of the sample and the extension."""
+
+_REPEATED, _SCATTERED = 1, 2
+_FLAWS = {
+    _REPEATED: "the shard has several members of one name for this sample",
+    _SCATTERED: "members of this name stand at several places of the shard, and they differ in their extensions",
+}
+"""Why it cannot be told which members belong to a sample."""
+
 
 @frozen(eq=False)
 class Index:
     """The positions of the samples of one shard.
 
     ``firsts``: number of each sample's first member, then the number of members. ``offsets`` and ``sizes`` are in
-    bytes; ``endings`` are indices into ``names``. ``damage``: byte from which the shard cannot be read, -1 where it is
-    intact; a last sample without members then stands for the lost ones.
+    bytes; ``endings`` are indices into ``names``. ``flaws`` are 0 for samples that can be used. ``damage``: byte from
+    which the shard cannot be read, -1 where it is intact; a last sample without members then stands for the lost ones.
     """
 
     firsts: NDArray[np.int64]
@@ -42,6 +58,7 @@ class Index:
     sizes: NDArray[np.int64]
     endings: NDArray[np.int32]
     names: NDArray[np.str_]
+    flaws: NDArray[np.int8]
     damage: int = -1
 
 
@@ -90,14 +107,14 @@ class Shards:
         UsageError: files are not tar files, are compressed, or cannot be read; all are listed.
     """
 
-    def __init__(self, files: Sequence[Path], folder: Path | None = None) -> None:
+    def __init__(self, files: Sequence[Path], folder: Path | None = None, split: Split = "first") -> None:
         self.files: list[Path] = []
         self._indices: list[Index] = []
         problems: list[Problem] = []
         for path in files:
             try:
                 shard = unpacked(path, folder)
-                self._indices.append(cached_index(shard))
+                self._indices.append(cached_index(shard, split))
                 self.files.append(shard)
             except UsageError as error:
                 problems += error.problems
@@ -117,7 +134,10 @@ class Shards:
         return {str(name) for index in self._indices for name in index.names}
 
     def sample(self, number: int) -> list[Member]:
-        """The members of a sample in order. Raises ``SampleError`` for the lost samples of a damaged shard."""
+        """The members of a sample in order.
+
+        Raises ``SampleError`` for the lost samples of a damaged shard, and where the members of a sample are uncertain.
+        """
         which = int(np.searchsorted(self._ends, number, side="right"))
         index, path = self._indices[which], self.files[which]
         row = number - (int(self._ends[which - 1]) if which else 0)
@@ -125,34 +145,38 @@ class Shards:
         if not members:
             message = f"{path} is damaged at byte {index.damage}: all after its {row} samples is lost"
             raise SampleError(message, _DAMAGED)
-        return [
+        sample = [
             Member(str(index.names[index.endings[n]]), path, int(index.offsets[n]), int(index.sizes[n]))
             for n in members
         ]
+        if index.flaws[row]:
+            reason = f"{_FLAWS[int(index.flaws[row])]}, so it cannot be told which belong together"
+            raise SampleError(f"{sample[0].name}: {reason}", "ambiguous sample")
+        return sample
 
 
-def cached_index(path: Path) -> Index:
+def cached_index(path: Path, split: Split = "first") -> Index:
     """The index of a shard; large ones are cached in the user's cache folder, by path, size and modification time."""
     status = path.stat()
     if status.st_size < _CACHED_BYTES:
-        return indexed(path)
-    key = f"1 {path.resolve()} {status.st_size} {status.st_mtime_ns}"
+        return indexed(path, split)
+    key = f"2 {split} {path.resolve()} {status.st_size} {status.st_mtime_ns}"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "janiform" / "shards"
     file = folder / f"{hashlib.sha256(os.fsencode(key)).hexdigest()}.npz"
     with contextlib.suppress(OSError, ValueError, KeyError, EOFError), np.load(file, allow_pickle=False) as kept:
-        index = Index(*(kept[name] for name in ("firsts", "offsets", "sizes", "endings", "names")))
+        index = Index(*(kept[name] for name in ("firsts", "offsets", "sizes", "endings", "names", "flaws")))
         return evolve(index, damage=int(kept["damage"]))
-    index = indexed(path)
+    index = indexed(path, split)
     with contextlib.suppress(OSError):  # without a writable cache, the headers are read again next time
         folder.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(f".{os.getpid()}.npz")
         np.savez(part, firsts=index.firsts, offsets=index.offsets, sizes=index.sizes, endings=index.endings,
-                 names=index.names, damage=index.damage)  # fmt: skip
+                 names=index.names, flaws=index.flaws, damage=index.damage)  # fmt: skip
         part.replace(file)
     return index
 
 
-def indexed(path: Path) -> Index:
+def indexed(path: Path, split: Split = "first") -> Index:
     """The index of a shard, from the header of each member. Raises ``UsageError`` for a file that is not a tar file."""
     firsts: list[int] = []
     offsets: list[int] = []
@@ -160,6 +184,7 @@ def indexed(path: Path) -> Index:
     endings: list[int] = []
     names: dict[str, int] = {}
     before = None
+    rows: dict[str, list[int]] = defaultdict(list)
     members = _members(path)
     damage = -1
     while damage < 0:
@@ -169,25 +194,42 @@ def indexed(path: Path) -> Index:
             damage = -1 if end.value is None else end.value
             break
         name = PurePosixPath(member.name)
-        stem, _, ending = name.name.partition(".")
-        if not member.isreg() or not stem or not ending:  # folders, links, hidden files
+        stem, _, ending = name.name.partition(".") if split == "first" else name.name.rpartition(".")
+        if not member.isreg() or name.name.startswith(".") or not stem or not ending:  # folders, links, hidden files
             continue
-        if before != (name.parent, stem):
-            before = (name.parent, stem)
+        key = f"{name.parent}/{stem}"
+        if before != key:
+            before = key
+            rows[key].append(len(firsts))
             firsts.append(len(offsets))
         offsets.append(member.offset_data)
         sizes.append(member.size)
         endings.append(names.setdefault(ending.lower(), len(names)))
     if damage >= 0:
         firsts.append(len(offsets))
+    firsts.append(len(offsets))
     return Index(
-        np.array([*firsts, len(offsets)], np.int64),
+        np.array(firsts, np.int64),
         np.array(offsets, np.int64),
         np.array(sizes, np.int64),
         np.array(endings, np.int32),
         np.array(list(names), np.str_),
+        _flaws(firsts, endings, rows.values()),
         damage,
     )
+
+
+def _flaws(firsts: Sequence[int], endings: Sequence[int], rows: Iterable[Sequence[int]]) -> NDArray[np.int8]:
+    """The flaw of each sample; ``rows`` are the numbers of the samples of each name."""
+    flaws = np.zeros(len(firsts) - 1, np.int8)
+    extensions = [endings[start:stop] for start, stop in pairwise(firsts)]
+    for number, present in enumerate(extensions):
+        if len(set(present)) < len(present):
+            flaws[number] = _REPEATED
+    for numbers in rows:
+        if len(numbers) > 1 and len({frozenset(extensions[number]) for number in numbers}) > 1:
+            flaws[list(numbers)] = np.maximum(flaws[list(numbers)], _SCATTERED)
+    return flaws
 
 
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:

@@ -1,20 +1,20 @@
-"""Documents, one per JSON record."""
+"""Documents, one per record."""
 
 from __future__ import annotations
 
-from janiform import Contents, Conversation, Epochs, Problem, SampleError, nearest
+from janiform import Contents, Conversation, Epochs, Problem, SampleError
 
 from .config import TextConfig
-from .paths import files_of, sizes_of
-from .records import Records
+from .paths import sizes_of
+from .records import Records, nearest_key, record_files
 
 
 class Text:
-    """Documents by index. Raises ``UsageError`` for files that are not JSON, each with its line."""
+    """Documents by index. Raises ``UsageError`` for files that hold no records, each with its line."""
 
     def __init__(self, config: TextConfig) -> None:
         self.config = config
-        self.records = Records(files_of(config.files))
+        self.records = Records(record_files(config.files))
         self.epochs = Epochs(len(self.records), config.seed, config.shuffle, config.limit)
 
     def contents(self) -> Contents:
@@ -27,6 +27,6 @@ class Text:
         key = self.config.key
         text = record.get(key)
         if not isinstance(text, str) or not text.strip():
-            hint = "its value is empty, or not a text" if key in record else nearest(key, record)
+            hint = "its value is empty, or not a text" if key in record else nearest_key(key, record)
             raise SampleError(Problem(f"{location}: there is no text in '{key}'", hint=hint), "no text")
         return Conversation.document(text)

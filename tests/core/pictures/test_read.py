@@ -95,6 +95,108 @@ def test_samples_of_unknown_range_are_refused_with_a_remedy():
             read_picture(encoded(Image.fromarray(samples), "TIFF"))
 
 
+def tiff16(samples, order="<", bits=16, **tags):
+    """A grey TIFF, written by hand: byte order, bits per sample and tags as asked."""
+    height, width = samples.shape
+    if bits == 12:
+        nibbles = "".join(f"{value:03x}" for value in samples.ravel().tolist())
+        data = bytes.fromhex(nibbles)
+    else:
+        data = samples.astype(f"{order}{'i' if samples.dtype.kind == 'i' else 'u'}{bits // 8}").tobytes()
+    entries = {256: width, 257: height, 258: bits, 259: 1, 262: 1, 273: 0, 277: 1, 278: height, 279: len(data)}
+    entries |= {int(tag[1:]): value for tag, value in tags.items()}
+    entries[273] = 8 + 2 + 12 * len(entries) + 4
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(entries))
+    rows = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in sorted(entries.items()))
+    return head + rows + bytes(4) + data
+
+
+def levels(data):
+    return np.asarray(read_picture(data))[0, :, 0].tolist()
+
+
+def test_samples_that_declare_their_range_are_scaled_by_it():
+    full = np.array([[0, 257, 32896, 65535]], np.uint16)
+    assert levels(tiff16(full, "<")) == levels(tiff16(full, ">")) == [0, 1, 128, 255]
+    assert levels(tiff16(full, "<", t262=0)) == [255, 254, 127, 0], "0 is white"
+    assert levels(tiff16(np.array([[0, 1024, 2048, 4095]]), bits=12)) == [0, 64, 128, 255]
+    assert levels(b"P5 3 1 4095\n" + np.array([0, 2048, 4095], ">u2").tobytes()) == [0, 128, 255]
+    assert levels(b"P5 3 1 65535\n" + np.array([0, 257, 4000], ">u2").tobytes()) == [0, 1, 16], "dark, as declared"
+    plain = np.array([[0, 1, 128, 255]], np.int32)
+    assert levels(encoded(Image.fromarray(plain), "TIFF")) == [0, 1, 128, 255]
+    assert np.asarray(as_picture(Image.fromarray(plain)))[0, :, 0].tolist() == [0, 1, 128, 255]
+    assert levels(encoded(Image.fromarray(np.zeros((1, 2), np.uint16)))) == [0, 0], "black in any range"
+
+
+def png16(colour_type, *pixels):
+    header = struct.pack(">IIBBBBB", len(pixels), 1, 16, colour_type, 0, 0, 0)
+    row = b"\0" + b"".join(struct.pack(f">{len(pixel)}H", *pixel) for pixel in pixels)
+    return png(("IHDR", header), ("IDAT", zlib.compress(row)), ("IEND", b""))
+
+
+@pytest.mark.parametrize("highest", [255, 1023, 4095])
+def test_few_bits_in_many_are_refused_instead_of_drawn_black(highest):
+    samples = np.array([[0, highest // 2, highest]], np.uint16)
+    grey = Image.fromarray(samples)
+    files = [encoded(grey), encoded(grey, "TIFF"), tiff16(samples, ">"), png16(2, (highest,) * 3, (0, 9, 9))]
+    files += [png16(6, (highest, highest, highest, 65535)), png16(4, (highest, 65535))]
+    files += [encoded(Image.fromarray(samples.astype(np.int32)), "TIFF")] if highest > 255 else []
+    for data in files:
+        with pytest.raises(PictureError, match=r"does not say which value is white; save it with 8 bits, or scaled"):
+            read_picture(data)
+    with pytest.raises(PictureError, match="does not say which value is white"):
+        as_picture(grey)
+    with pytest.raises(PictureError, match="signed samples"):
+        read_picture(tiff16(np.array([[0, 32767]], np.int16), t339=2))
+
+
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(200, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.slow)]
+)
+def test_samples_of_any_number_of_bits_are_never_nearly_black(rounds):
+    """Pictures of 1 to 16 bits in 16 or 32: what is read is bright, and scaled by 65535, or by 255 in 32 bits."""
+    random = np.random.default_rng(18)
+    outcomes = {"read": 0, "refused": 0}
+    for _ in range(rounds):
+        highest = int(random.integers(1, 2 ** random.integers(1, 17)))
+        samples = random.integers(0, highest, (2, 3), endpoint=True)
+        samples[0, 0] = highest
+        pixels = [tuple(int(value) for value in row) for row in samples]
+        forms = {
+            "png": lambda grey: encoded(Image.fromarray(grey.astype(np.uint16))),
+            "tiff": lambda grey: tiff16(grey, "<"),
+            "big-endian tiff": lambda grey: tiff16(grey, ">"),
+            "32 bits": lambda grey: tiff16(grey, bits=32),
+            "colour": lambda grey: png16(2, *pixels),  # noqa: B023 - called in this round
+        }
+        form = str(random.choice(list(forms)))
+        try:
+            read_samples = np.asarray(read_picture(forms[form](samples))).astype(int)
+        except PictureError:
+            outcomes["refused"] += 1
+            assert highest <= 4095
+            continue
+        outcomes["read"] += 1
+        white = 255 if form == "32 bits" and highest <= 255 else 65535
+        assert white == 255 or highest > 4095
+        expected = samples if form == "colour" else samples[:, :, None]
+        expected = expected.reshape(1, 2, 3) if form == "colour" else expected
+        assert np.abs(read_samples - expected * 255 / white).max() <= 1
+    assert min(outcomes.values()) > rounds // 5
+
+
+def test_black_shapes_on_a_transparent_ground_show_their_range():
+    data = png16(6, (0, 0, 0, 65535), (0, 0, 0, 0))
+    assert levels(data) == [0, 255]
+
+
+def test_a_long_name_does_not_fill_the_message():
+    for text in ("iVBORw0KGgo" * 2000, "x/" * 9000):
+        with pytest.raises(PictureError) as caught:
+            read_picture(text)
+        assert len(str(caught.value)) < 400
+
+
 def test_cmyk_becomes_rgb():
     picture = read_picture(encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95))
     assert picture.mode == "RGB"
@@ -186,7 +288,7 @@ def test_a_damaged_picture_that_was_opened_lazily(tmp_path):
 
 
 @given(
-    format=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM"]),
+    format=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "PNG 16", "TIFF 16", "TIFF 32"]),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
     cut=st.floats(0.2, 1),
 )
@@ -214,3 +316,6 @@ def lossless(format):
 SAMPLES = {
     format: encoded(red_left((12, 10)), format) for format in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
 }
+SAMPLES["PNG 16"] = png16(6, (65535, 0, 0, 65535), (0, 9, 40000, 1))
+SAMPLES["TIFF 16"] = tiff16(np.full((3, 4), 30000, np.uint16), ">")
+SAMPLES["TIFF 32"] = tiff16(np.full((3, 4), 200), bits=32)

@@ -23,7 +23,7 @@ def _picture(number: int) -> bytes:
 
 
 def _write() -> None:
-    records, texts = [], []
+    records, texts, pairs = [], [], []
     with tarfile.open(ROOT / "shard.tar", "w") as tar:
         for number in range(6):
             picture = _picture(number) if number != 3 else b"torn"
@@ -36,8 +36,10 @@ def _write() -> None:
             (folder / f"{number}.png").write_bytes(picture)
             said = [{"from": "human", "value": "<image>\nWhich?"}, {"from": "gpt", "value": f"Number {number}."}]
             records.append({"image": f"class_{number % 2}/{number}.png", "conversations": said})
+            pairs.append({"image": f"class_{number % 2}/{number}.png", "text": f"picture {number}"})
             texts.append({"text": f"Once upon a time, {number}." if number != 3 else None})
     (ROOT / "chat.json").write_text(json.dumps(records))
+    (ROOT / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
     (ROOT / "texts.jsonl").write_text("\n".join(map(json.dumps, texts)))
 
 
@@ -46,6 +48,7 @@ _TASKS = st.sampled_from(("draw", "look"))
 FILES = {
     "webdataset": {"files": (str(ROOT / "shard.tar"),), "task": _TASKS},
     "conversations": {"files": (str(ROOT / "chat.json"),), "images": str(ROOT / "classes")},
+    "captions": {"files": (str(ROOT / "pairs.jsonl"),), "images": str(ROOT / "classes"), "task": _TASKS},
     "text": {"files": (str(ROOT / "texts.jsonl"),)},
     "image-folder": {"folder": str(ROOT / "classes"), "task": _TASKS},
 }

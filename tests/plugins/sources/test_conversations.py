@@ -67,7 +67,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"conversations": ["a"]}, "no conversation", "turn 1 is not an object"),
     ({"conversations": [{"from": "cat", "value": "a"}]}, "no conversation", 'turn 1 lacks "from"'),
     ({"conversations": [{"from": "human", "value": 3}]}, "no conversation", 'turn 1 lacks "from"'),
-    ({"conversations": turns("a", "b")[1:]}, "no conversation", "turn 1 has the wrong role"),
+    ({"conversations": turns("a", "b")[1:]}, "no conversation", "a question or an answer is missing"),
     ({"conversations": turns("a", "b") + turns("c", "d")[1:]}, "no conversation", "turn 3 has the wrong role"),
     ({"conversations": turns("a")}, "no conversation", "a question or an answer is missing"),
     ({"conversations": turns("a", " ")}, "no conversation", "a question or an answer is missing"),

@@ -75,6 +75,8 @@ def test_classes_may_be_named_by_a_file(tmp_path: Path, text: str) -> None:
     [
         ('{"n01": "a", "n02b": "b"}', "'names' has no name for 1 of 2 folders: 'n02_b' (did you mean 'n02b'?)"),
         ('{"n01": 3, "n02_b": "b"}', "'names' has no name for 'n01'"),
+        ('{"n01": "a", "n01": "c", "n02_b": "b"}', "an object has the key 'n01' more than once"),
+        ("n01 a\nn02_b b\nn01 c\n", "'names':3 gives 'n01' another name than a line before"),
         ("n01 a\nn02_b\n", "'names':2 has no name after 'n02_b'"),
         ('{"n01"', "'names' is neither JSON nor lines of UTF-8"),
     ],

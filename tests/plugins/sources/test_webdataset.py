@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_captions_may_be_json(tmp_path: Path) -> None:
     ]
     members = {}
     for number, value in enumerate(values):
-        pictures = {f"{number}.jpg": jpeg(8, form="JPEG"), f"{number}.b.png": jpeg(9)}
+        pictures = {f"{number}.jpg": jpeg(8, form="JPEG")} | ({f"{number}.b.png": jpeg(9)} if number == 2 else {})
         members |= {**pictures, f"{number}.JSON": json.dumps(value).encode()}
     members |= {"6.jpg": jpeg(1), "6.json": b"{", "7.jpg": jpeg(1), "7.json": b"\xff"}
     made = source(str(shard(tmp_path / "a.tar", members)), caption=".json", shuffle=False)
@@ -89,6 +90,128 @@ def test_captions_may_be_json(tmp_path: Path) -> None:
     assert refused(made, 5) == ("no caption", f"{path}: 5.JSON has no 'caption'")
     assert refused(made, 6)[0] == "no JSON"
     assert refused(made, 7) == ("no caption", f"{path}: 7.json is not UTF-8")
+
+
+def test_a_name_twice_in_a_shard_is_listed_unless_both_samples_are_whole(tmp_path: Path) -> None:
+    def refusals(*names: str) -> list[str]:
+        path = ordered(tmp_path / "a.tar", names)
+        made = source(str(path), shuffle=False)
+        return [outcome_of(made, index) for index in range(made.epochs.length)]
+
+    assert refusals("7.png", "7.txt", "7.png", "7.txt") == ["ambiguous sample"]
+    assert refusals("7.png", "7.png", "7.txt", "7.txt", "8.png", "8.txt") == ["ambiguous sample", "4"]
+    assert refusals("7.png", "7.PNG", "7.txt") == ["ambiguous sample"]
+    assert refusals("7.png", "8.png", "8.txt", "7.txt", "7.png") == ["ambiguous sample", "1", "ambiguous sample"]
+    assert refusals("7.png", "8.png", "7.txt", "8.txt") == ["ambiguous sample"] * 4
+    assert refusals("7.png", "7.txt", "8.png", "8.txt", "7.png", "7.txt") == ["0", "2", "4"], "each is whole"
+    made = source(str(ordered(tmp_path / "b.tar", ["7.png", "7.txt", "7.png", "7.txt"])))
+    assert refused(made, 0)[1] == (
+        f"{tmp_path / 'b.tar'}: 7.png: the shard has several members of one name for this sample, so it cannot be told "
+        "which belong together"
+    )
+
+
+def ordered(path: Path, names: Sequence[str]) -> Path:
+    """A shard of members in this order, whose pictures and captions are their number."""
+    with tarfile.open(path, "w") as tar:
+        for number, name in enumerate(names):
+            data = f"grey {number}".encode() if name.endswith("txt") else jpeg(number)
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def outcome_of(made: WebDataset, index: int) -> str:
+    return str(outcome(made, index))
+
+
+def test_a_sample_with_several_pictures_needs_the_setting(tmp_path: Path) -> None:
+    members = {"1.depth.png": jpeg(1), "1.jpg": jpeg(2), "1.edited.jpg": jpeg(3), "1.txt": b"a"}
+    path = shard(tmp_path / "a.tar", members)
+    assert refused(source(str(path)), 0) == (
+        "ambiguous sample",
+        f"{path}: 1.txt: the sample has several pictures, .depth.png, .jpg, .edited.jpg; "
+        'picture = "depth.png" takes one of them, and split = "last" splits names at their last dot',
+    )
+    for ending, expected in (("jpg", 2), (".JPG", 2), ("edited.jpg", 3), ("depth.png", 1)):
+        assert shade(source(str(path), picture=ending).example(0)) == expected
+    with pytest.raises(UsageError, match=r"no sample of the shards has a member \.png \(names are split at"):
+        source(str(path), picture="png")
+    turns = [{"from": "human", "value": "What?"}, {"from": "gpt", "value": "Grey."}]
+    members = {"1.jpg": jpeg(2), "1.depth.png": jpeg(1), "1.json": json.dumps({"caption": turns}).encode()}
+    path = shard(tmp_path / "b.tar", members)
+    assert refused(source(str(path)), 0)[0] == "ambiguous sample"
+    assert shade(source(str(path), picture="jpg").example(0), 0) == 2
+
+
+def test_captions_that_differ_need_the_setting(tmp_path: Path) -> None:
+    def members(text: str, value: object, **others: bytes) -> dict[str, bytes]:
+        return {"1.jpg": jpeg(2), "1.txt": text.encode(), "1.json": json.dumps(value).encode(), **others}
+
+    same = source(str(shard(tmp_path / "same.tar", members("a cat\n", {"caption": "a cat", "width": 6}))))
+    assert same.example(0).turns[0].text == "a cat"
+    meta = source(str(shard(tmp_path / "meta.tar", members("a cat", {"width": 6}))))
+    assert meta.example(0).turns[0].text == "a cat"
+    path = shard(tmp_path / "two.tar", members("a cat", {"caption": "a dog"}))
+    assert refused(source(str(path)), 0) == (
+        "ambiguous sample",
+        f'{path}: 1.txt: the sample has several captions, .txt, .json; caption = "txt" takes one of them',
+    )
+    assert source(str(path), caption="json").example(0).turns[0].text == "a dog"
+    assert source(str(path), caption="txt").example(0).turns[0].text == "a cat"
+    path = shard(tmp_path / "twice.tar", {"1.jpg": jpeg(1), "1.json": b'{"caption": "a cat", "caption": "a dog"}'})
+    assert refused(source(str(path)), 0) == (
+        "no JSON",
+        f"{path}: 1.json is not JSON: an object has the key 'caption' more than once",
+    )
+    path = shard(tmp_path / "mark.tar", {"1.jpg": jpeg(1), "1.txt": b"<image>\na cat"})
+    assert refused(source(str(path)), 0)[0] == "unknown placeholder"
+    assert source(str(path), placeholders="text").example(0).turns[0].text == "<image>\na cat"
+
+
+def test_names_with_dots_are_read_or_explained(tmp_path: Path) -> None:
+    dots = {"a.jpg": jpeg(1), "a.txt": b"a", "photo v2.0.jpg": jpeg(2), "photo v2.0.txt": b"b"}
+    path = shard(tmp_path / "a.tar", dots)
+    made = source(str(path), shuffle=False)
+    assert [(shade(made.example(i)), made.example(i).turns[0].text) for i in range(2)] == [(1, "a"), (2, "b")]
+    assert refused(source(str(path), caption="txt", shuffle=False), 1)[1] == (
+        f"{path}: photo v2.0.jpg: the sample has no .txt (names are split at their first dot, which gives .0.txt; "
+        'see split = "last")'
+    )
+    more = dots | {"photo v2.1.jpg": jpeg(3), "photo v2.1.txt": b"c"}
+    path = shard(tmp_path / "b.tar", more)
+    kind, message = refused(source(str(path), shuffle=False), 1)
+    assert (kind, 'split = "last"' in message) == ("ambiguous sample", True)
+    made = source(str(path), split="last", shuffle=False)
+    assert [shade(made.example(index)) for index in range(3)] == [1, 2, 3]
+    path = shard(tmp_path / "c.tar", {"v2.0.jpg": jpeg(1), "v2.1.txt": b"another picture's"})
+    assert refused(source(str(path)), 0) == (
+        "ambiguous sample",
+        f"{path}: v2.1.txt: .0.jpg and .1.txt may not belong together; "
+        'picture = "0.jpg" and caption = "1.txt" take them as one sample',
+    )
+
+
+def test_turns_beside_pictures_keep_their_system_text_and_place_their_pictures(tmp_path: Path) -> None:
+    content = [{"type": "image"}, {"type": "text", "text": "What?"}]
+    turns = [{"role": "user", "content": content}, {"role": "assistant", "content": "Grey."}]
+    inline = [{"type": "image", "path": "other.png"}, {"type": "text", "text": "What?"}]
+    records: list[dict[str, Any]] = [
+        {"caption": turns, "system": "Be brief."},
+        {"caption": [{"role": "user", "content": inline}, turns[1]]},
+        {"caption": [{"role": "user", "content": "<video>?"}, turns[1]]},
+    ]
+    members = {}
+    for number, record in enumerate(records):
+        members |= {f"{number}.png": jpeg(number), f"{number}.json": json.dumps(record).encode()}
+    path = shard(tmp_path / "a.tar", members)
+    made = source(str(path), shuffle=False)
+    example = made.example(0)
+    assert (example.system, shade(example, 0, 0), example.turns[0].text) == ("Be brief.", 0, "\nWhat?")
+    reason = "pictures are listed by the record, and also given by its turns"
+    assert refused(made, 1) == ("ambiguous sample", f"{path}: 1.json: {reason}")
+    assert refused(made, 2)[0] == "unknown placeholder"
 
 
 def test_damaged_samples_are_said_with_shard_and_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +235,7 @@ def test_damaged_samples_are_said_with_shard_and_member(tmp_path: Path, monkeypa
     assert kinds[1][1].startswith(f"{path}: 1.png is not a picture that can be read")
     assert kinds[2][1] == f"{path}: 2.ppm has more than 80 million pixels, too many to decode"
     assert kinds[3][1] == f"{path}: 3.txt: the sample has no picture"
-    assert kinds[4][1] == f"{path}: 4.png: the sample has no .txt"
+    assert kinds[4][1] == f"{path}: 4.png: the sample has no .txt or .json"
     assert kinds[5][1] == f"{path}: 5.txt: the caption is empty, or not a text"
     assert made.example(6).turns[0].text == "whole"
     monkeypatch.setattr(module, "MAX_MEMBER_BYTES", 4)
@@ -128,7 +251,7 @@ def test_a_truncated_shard_keeps_what_is_whole(tmp_path_factory: Any, length: in
     path = shard(tmp_path_factory.mktemp("cut") / "a.tar", captions(0, 6), format=form)
     path.write_bytes(path.read_bytes()[:length])  # a sample has two members, of a block of header and one of data each
     if length < 3 * 512:
-        with pytest.raises(UsageError, match=r"no sample of the shards has a member \.txt|is not a tar file"):
+        with pytest.raises(UsageError, match=r"no sample of the shards has a member \.txt or \.json|is not a tar file"):
             source(str(path))
         return
     made = source(str(path), shuffle=False)
@@ -206,7 +329,7 @@ NO_SHARDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nothing": (lambda path: shard(path, {}), "the shards hold no sample"),
     "uncaptioned": (
         lambda path: shard(path, {"1.jpg": b"", "1.text": b""}),
-        r"has a member .txt (did you mean 'text'?)",
+        r"has a member .txt or .json (did you mean 'text'?)",
     ),
     "pictureless": (
         lambda path: shard(path, {"1.txt": b"x", "1.cls": b"1"}),
