@@ -5,22 +5,21 @@
     python -m benchmarks.fuzz directories --only 123   one input, with its traceback
 
 Every input is drawn from the seed, its kind and its number alone, so that a number names an input for ever. It is
-accepted, or refused by a ``JaniformError``. Everything else is a failure: another exception, more seconds than
-``--seconds``, more memory than ``--memory``, or the end of the process. Failures are printed by cause, with the numbers
+accepted, or refused by a ``JaniformError``. Everything else is a failure: another exception, more processor time
+than ``--seconds``, waiting without end, more memory than ``--memory``, or the end of the process. Failures are printed by cause, with the numbers
 of the inputs, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-from .runner import KINDS, made, outcomes, random_of
+from .runner import KINDS, count_of, made, outcomes, random_of
 
 SHOWN = 8
 """Numbers of inputs that are printed for each cause."""
@@ -45,7 +44,9 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(KINDS)}; all by default.")
     parser.add_argument("--count", type=int, help="Number of inputs of each kind; each kind has its default.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of all inputs; 0 by default.")
-    parser.add_argument("--seconds", type=float, default=20.0, help="Limit for one input; 20 by default.")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="Limit for one input, of processor time; 10 by default."
+    )
     parser.add_argument("--memory", type=float, default=4.0, help="GiB that inputs may take; 4 by default.")
     parser.add_argument("--only", type=int, help="Run one input in this process and show its traceback.")
     arguments = parser.parse_args()
@@ -59,7 +60,7 @@ def main() -> int:
     print(f"{'':<14}{'inputs':>10}{'accepted':>10}{'refused':>10}{'failed':>10}{'seconds':>10}")
     whole = True
     for kind in kinds:
-        count = arguments.count or importlib.import_module(f".{kind}", __package__).COUNT
+        count = arguments.count or count_of(kind)
         began = time.perf_counter()
         found = outcomes(kind, arguments.seed, count, arguments.seconds, int(arguments.memory * 2**30))
         whole &= summary(kind, found, time.perf_counter() - began)
