@@ -5,9 +5,9 @@
     python -m benchmarks.fuzz directories --only 123   one input, with its traceback
 
 Every input is drawn from the seed, its kind and its number alone, so that a number names an input for ever. It is
-accepted, or refused by a ``JaniformError``. Everything else is a failure: another exception, more processor time
-than ``--seconds``, waiting without end, more memory than ``--memory``, or the end of the process. Failures are printed by cause, with the numbers
-of the inputs, and the exit code is 1.
+accepted, or refused by a ``JaniformError``. Everything else is a failure: another exception, more processor time than
+``--seconds``, waiting without end, more memory than ``--memory``, or the end of the process. Failures are printed by
+cause, with the numbers of the inputs, and the exit code is 1.
 """
 
 from __future__ import annotations
