@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -125,5 +126,6 @@ def outcomes(kind: str, seed: int, count: int, seconds: float, memory: int) -> d
                 raise SystemExit(f"{kind} cannot be prepared: {failure}")
             if failure:
                 found[at] = failure
+                print(f"{kind} {at}: {failure}", file=sys.stderr, flush=True)
             numbers = range(at + 1, count)
     return found
