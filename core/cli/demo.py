@@ -17,7 +17,10 @@ from .progress import progress_shown
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder of the page."
 )
-@click.option("--benchmark", help="Benchmark with the prompts, questions and scores; default: the only one installed.")
+@click.option(
+    "--benchmark",
+    help='Benchmark with the prompts, questions and scores, from "janiform components benchmark"; default: shapes.',
+)
 @click.option("--drawings", type=click.IntRange(1), default=16, show_default=True, help="Number of prompts to draw.")
 @click.option("--answers", type=click.IntRange(0), default=24, show_default=True, help="Number of questions to ask.")
 @click.option(

@@ -41,10 +41,10 @@ def command(
     as_json: bool,
     **how: Any,
 ) -> None:
-    """Measure MODEL with BENCHMARK (default: the only one installed).
+    """Measure MODEL with BENCHMARK (default: shapes).
 
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. "janiform components
-    benchmark" lists the benchmarks with their settings.
+    benchmark" lists the installed benchmarks with their settings; name another one after MODEL.
     """
     component = find_benchmark(benchmark)
     measure = build_benchmark(component, settings_of(settings))

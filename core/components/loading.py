@@ -66,7 +66,7 @@ class PluginRecord:
         """The report of a third-party plugin that is slow to load; None for other plugins."""
         if self.seconds < SLOW or self.distribution == hookspec.PROJECT:
             return None
-        hint = f"disable it with --disable-plugin {self.name}"
+        hint = f"disable it with --disable-plugin {self.distribution or self.name}"
         if self.torch:
             hint = f"it imports torch, which belongs in the modules of its factories; {hint}"
         return Problem(f"{self.provider} took {self.seconds:.1f} s to load, which delays every command", hint=hint)
@@ -111,7 +111,7 @@ def load_plugin(source: PluginSource) -> PluginRecord:
             components, folders = _register(source)
     except KeyboardInterrupt as error:
         plugin = provider(source.name, source.distribution, source.version)
-        hint = f"disable it with --disable-plugin {source.name}"
+        hint = f"disable it with --disable-plugin {source.distribution or source.name}"
         raise KeyboardInterrupt(f"stopped while loading {plugin} ({hint})") from error
     except (Exception, SystemExit) as error:
         cause = error

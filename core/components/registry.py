@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ..errors import ComponentError, Problem, UsageError, nearest
 from .component import Component
+from .hookspec import PROJECT
 from .kinds import KINDS
 from .loading import PluginRecord, PluginSource, given, installed, load_plugin
 
@@ -123,7 +124,10 @@ class Registry:
             _contested(claims) for versions in self._claims.values() for claims in versions.values() if len(claims) > 1
         ]
         return contested + [
-            _contested_recipe(name, files) for name, files in self._recipe_files().items() if len(files) > 1
+            _contested_files(f"{kind} '{name}'", found)
+            for kind, files in (("recipe", self._recipe_files()), ("model", self._model_folders()))
+            for name, found in files.items()
+            if len(found) > 1
         ]
 
     def recipes(self) -> dict[str, Path]:
@@ -134,20 +138,30 @@ class Registry:
         """The file of a recipe. Raises ``UsageError`` where no plugin, or more than one, registers it."""
         files = self._recipe_files().get(name, [])
         if len(files) > 1:
-            raise UsageError(_contested_recipe(name, files))
+            raise UsageError(_contested_files(f"recipe '{name}'", files))
         if not files:
             hint = "; ".join(filter(None, [nearest(name, self._recipe_files()), *self._absent()]))
             raise UsageError(Problem(f"there is no recipe called '{name}'", hint=hint))
         return files[0][1]
 
     def models(self) -> dict[str, Path]:
-        """The folders beside the recipes of plugins that hold weights, by name."""
-        return {
-            weights.parent.name: weights.parent
-            for record in self.plugins
-            for folder in record.recipe_folders
-            for weights in sorted(folder.glob("*/*.safetensors"))
-        }
+        """The folders beside the recipes of plugins that hold weights, by name, without those that two plugins have."""
+        return {name: folders[0][1] for name, folders in self._model_folders().items() if len(folders) == 1}
+
+    def model(self, name: str) -> Path | None:
+        """The folder of a model; None where no plugin has it. Raises ``UsageError`` where more than one has."""
+        folders = self._model_folders().get(name, [])
+        if len(folders) > 1:
+            raise UsageError(_contested_files(f"model '{name}'", folders))
+        return folders[0][1] if folders else None
+
+    def _model_folders(self) -> dict[str, list[tuple[PluginRecord, Path]]]:
+        folders: dict[str, list[tuple[PluginRecord, Path]]] = {}
+        for record in self.plugins:
+            holders = {weights.parent for folder in record.recipe_folders for weights in folder.glob("*/*.safetensors")}
+            for holder in sorted(holders):
+                folders.setdefault(holder.name, []).append((record, holder))
+        return folders
 
     def _recipe_files(self) -> dict[str, list[tuple[PluginRecord, Path]]]:
         files = sorted(
@@ -166,10 +180,11 @@ class Registry:
         claims = [claim for claims in versions.values() for claim in claims]
         if len(versions) > 1 and len({claim.distribution or claim.plugin for claim in claims}) > 1:
             listed = "; ".join(f"'{claim.reference}' from {claim.provider}" for claim in claims)
+            names = names_to_disable([(claim.distribution, claim.plugin) for claim in claims])
             raise ComponentError(
                 Problem(
                     f"{kind} '{name}' comes from more than one distribution: {listed}",
-                    hint=f"name the version, as in '{claims[0].reference}', or disable one plugin",
+                    hint=_joined(f"name the version, as in '{claims[0].reference}'", "disable one plugin", names),
                 )
             )
 
@@ -206,19 +221,48 @@ def _disabled(sources: Iterable[PluginSource], names: Iterable[str]) -> set[str]
 
 def _contested(claims: list[Component]) -> Problem:
     first = claims[0]
+    owners = [(claim.distribution, claim.plugin) for claim in claims]
     return Problem(
-        f"{first.kind} '{first.reference}' is registered by {' and by '.join(claim.provider for claim in claims)}, "
-        "so neither is used",
-        hint=f"uninstall one, or disable it: {DISABLE}={claims[-1].plugin}",
+        f"{first.kind} '{first.reference}' is registered by {_providers(claims)}, so {_none_of(claims)} is used",
+        hint=_joined("uninstall one", "disable it", names_to_disable(owners)),
     )
 
 
-def _contested_recipe(name: str, files: list[tuple[PluginRecord, Path]]) -> Problem:
+def _contested_files(what: str, files: list[tuple[PluginRecord, Path]]) -> Problem:
+    records = [record for record, _ in files]
+    owners = [(record.distribution, record.name) for record in records]
     return Problem(
-        f"recipe '{name}' is registered by {' and by '.join(record.provider for record, _ in files)}, so neither is "
-        "used",
-        hint=f"give the path of its file, or disable one plugin: {DISABLE}={files[-1][0].name}",
+        f"{what} is registered by {_providers(records)}, so {_none_of(records)} is used",
+        hint=_joined("give its path", "disable one plugin", names_to_disable(owners)),
     )
+
+
+def _providers(claims: Sequence[Component] | Sequence[PluginRecord]) -> str:
+    return " and by ".join(claim.provider for claim in claims)
+
+
+def _none_of(claims: Sequence[Any]) -> str:
+    return "neither" if len(claims) == 2 else "none"
+
+
+def _joined(other_remedy: str, action: str, names: Sequence[str]) -> str:
+    return f"{other_remedy}, or {action}: {DISABLE}={','.join(names)}" if names else other_remedy
+
+
+def names_to_disable(owners: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The names that disable all but one of the owners of a contested name, each a (distribution, plugin).
+
+    janiform's own plugin stays enabled, otherwise the first one that can. Plugins of two distributions may have one
+    name, which would disable both, so that a distribution is named where it tells them apart. Empty where no names
+    leave exactly one owner.
+    """
+    distinct = dict.fromkeys(owners)
+    for kept in sorted(distinct, key=lambda owner: owner[0] != PROJECT):
+        others = [owner for owner in distinct if owner != kept]
+        names = [next((name for name in owner if name and name not in kept), "") for owner in others]
+        if all(names):
+            return tuple(dict.fromkeys(names))
+    return ()
 
 
 @functools.cache

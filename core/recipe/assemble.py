@@ -9,7 +9,7 @@ import attrs
 
 from ..components.kernels import AUTO, find
 from ..components.kinds import KINDS, SINGLE_PARTS
-from ..errors import JaniformError, Origin, nearest
+from ..errors import JaniformError, Origin, UsageError, nearest
 from .grammar import PROVIDERS, WHOLE
 from .part import Use
 from .part_reader import DEFAULT, PartReader
@@ -124,7 +124,11 @@ class _Reader:
                 hint = "write the directory of the weights in quotes"
                 self.problems.add(f"expected a directory, got {got(value)}", full_path, leaf.origin, hint)
             else:
-                shipped = value in self.parts.registry.models()
+                try:
+                    shipped = self.parts.registry.model(value) is not None
+                except UsageError as error:
+                    self.problems.add(error.problems[0].message, full_path, leaf.origin, error.problems[0].hint)
+                    continue
                 start[name] = value if shipped else absolute_path(value, leaf.origin)
                 self.parts.origins[dotted(("start", name))] = leaf.origin
         return start

@@ -84,10 +84,9 @@ def model_folder(name_or_folder: str | Path) -> Path:
 
     Raises ``UsageError`` where there is none, or where a recipe has no weights, with the command that trains them.
     """
-    models = registry().models()
     name = str(name_or_folder)
-    if name in models:
-        return models[name]
+    if (shipped := registry().model(name)) is not None:
+        return shipped
     folder = Path(name_or_folder)
     if folder.is_dir():
         if recognise(folder) is not None:
@@ -102,5 +101,8 @@ def model_folder(name_or_folder: str | Path) -> Path:
         out = f"runs/{Path(name).stem}"
         raise UsageError(f"'{name}' has no weights; train it with: janiform train {name} --out {out}")
     raise UsageError(
-        Problem(f"there is no model '{name}'", hint=nearest(name, models) or "give a model's name or its folder")
+        Problem(
+            f"there is no model '{name}'",
+            hint=nearest(name, registry().models()) or "give a model's name or its folder",
+        )
     )

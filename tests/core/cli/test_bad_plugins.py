@@ -105,15 +105,16 @@ def test_a_slow_plugin_is_named_to_whoever_waited(
         note = capsys.readouterr().err.splitlines()[-1]
         assert note == (
             "note: plugin 'odd' (janiform-odd 1.0) took 10.0 s to load, which delays every command (it imports "
-            "torch, which belongs in the modules of its factories; disable it with --disable-plugin odd)"
+            "torch, which belongs in the modules of its factories; disable it with --disable-plugin janiform-odd)"
         )
     assert "took" not in said(capsys, "--disable-plugin", "odd", "plugins")
 
 
 def test_ctrl_c_says_what_was_waited_for(install: Install, capsys: Capture) -> None:
     install("odd", "raise KeyboardInterrupt")
-    assert "stopped while loading plugin 'odd' (janiform-odd 1.0) (disable it with --disable-plugin odd)" in said(
-        capsys, "components", code=130
+    assert (
+        "stopped while loading plugin 'odd' (janiform-odd 1.0) (disable it with --disable-plugin janiform-odd)"
+        in said(capsys, "components", code=130)
     )
 
 
@@ -126,7 +127,7 @@ def test_a_name_that_is_taken_is_used_by_nobody_until_it_is_settled(install: Ins
     assert claim in said(capsys, "plugins")
     refused = said(capsys, "show", "janus-mini", code=1)
     assert f"understanding.encoder.use: {claim}" in refused
-    assert "disable it: JANIFORM_DISABLE_PLUGINS=odd" in refused
+    assert "disable it: JANIFORM_DISABLE_PLUGINS=janiform-odd" in refused
     assert 'use = "siglip@1"' in said(capsys, "--disable-plugin", "odd", "show", "janus-mini")
 
 

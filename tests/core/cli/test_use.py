@@ -243,3 +243,28 @@ def test_eval_names_the_benchmarks_there_are(folder: str, install: Callable[...,
     install("counting", BENCHMARK)
     assert main(["eval", folder, "countin"]) != 0
     assert "counting" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("registered", ["counting", "shapes@2"])
+def test_other_benchmarks_do_not_change_the_default(
+    folder: str,
+    install: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+    registered: str,
+) -> None:
+    name, _, version = registered.partition("@")
+    install("counting", BENCHMARK.replace('"benchmark", "counting"', f'"benchmark", "{name}", version={version or 1}'))
+    assert len(janiform.registry().components("benchmark")) == 2
+    used: list[str] = []
+
+    def page(model: Any, benchmark: Any, *_: Any) -> Any:
+        used.append(benchmark.reference)
+        raise janiform.UsageError("no page in this test")
+
+    monkeypatch.setattr("janiform.report.demo.demo_page", page)
+    assert main(["demo", folder, "--out", str(tmp_path / "demo")]) == 2
+    assert used == ["shapes@1"]
+    assert main(["eval", folder, "--set", "pictures=1", "--set", "prompts=1", "--set", "questions=1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"]["benchmark"] == "shapes@1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +14,11 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform import ComponentError, Features, Registrar, Registry, UsageError, hookimpl, registry
+from janiform import ComponentError, Features, RecipeError, Registrar, Registry, UsageError, hookimpl, registry
 from janiform.components import DISABLE, KINDS
+from janiform.components.registry import names_to_disable
+from janiform.recipe import read_recipe_text
+from janiform.storage.open import model_folder
 
 Install = Callable[..., Path]
 
@@ -102,6 +106,61 @@ def test_of_two_plugins_that_claim_a_component_neither_wins(install: Install) ->
         assert "plugin 'second' (other-second 0.2)" in str(caught.value)
     assert found.components() == []
     assert [problem.message for problem in found.conflicts()] != []
+
+
+HINTED = re.compile(rf"{DISABLE}=(\S+)$")
+
+
+@pytest.mark.parametrize(
+    ("owners", "names"),
+    [
+        ((("acme-a", "wide"), ("acme-b", "wide")), ("acme-b",)),
+        ((("acme", "wide"), ("janiform", "wide")), ("acme",)),
+        ((("a", "x"), ("b", "x"), ("c", "x")), ("b", "c")),
+        ((("acme", "one"), ("acme", "two")), ("two",)),
+        ((("acme", "b"), ("b", "wide")), ("wide",)),
+        ((("", "one"), ("", "two")), ("two",)),
+        ((("", "one"), ("", "one")), ()),
+        ((("a", "x"), ("a", "x"), ("b", "x")), ("b",)),
+    ],
+)
+def test_the_names_to_disable_leave_one_owner(owners: tuple[tuple[str, str], ...], names: tuple[str, ...]) -> None:
+    assert names_to_disable(owners) == names
+    left = {owner for owner in owners if not set(owner) & set(names)}
+    assert len(left) == 1
+
+
+def test_the_hint_of_a_clash_leaves_one_of_two_plugins_of_one_name(install: Install) -> None:
+    for distribution in ("acme-a", "acme-b"):
+        install("wide", _claims("siglip", 1), distribution=distribution)
+    with pytest.raises(ComponentError) as caught:
+        Registry.load(disabled=["janiform"]).find("encoder", "siglip")
+    (hinted,) = HINTED.findall(caught.value.problems[0].hint)
+    settled = Registry.load(disabled=["janiform", *hinted.split(",")])
+    assert settled.find("encoder", "siglip").distribution == "acme-a"
+    assert not settled.conflicts()
+
+
+def test_of_two_plugins_that_bring_a_model_neither_wins(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        install(name, _recipe_package(tmp_path, f"fake_models_{name}", f"recipe-{name}"))
+        weights = tmp_path / f"fake_models_{name}" / "tiny" / "model.safetensors"
+        weights.parent.mkdir()
+        weights.touch()
+    found = Registry.load(disabled=["janiform"])
+    assert found.models() == {}
+    with pytest.raises(UsageError, match=f"model 'tiny' is registered by .*{DISABLE}=janiform-two"):
+        found.model("tiny")
+    assert len(found.conflicts()) == 1
+    monkeypatch.setattr("janiform.storage.open.registry", lambda: found)
+    with pytest.raises(UsageError, match="model 'tiny' is registered by"):
+        model_folder("tiny")
+    text = 'recipe = 1\nname = "x"\n[start]\n"." = "tiny"\n'
+    with pytest.raises(RecipeError, match="model 'tiny' is registered by"):
+        read_recipe_text(text, registry=found)
+    assert Registry.load(disabled=["janiform", "janiform-two"]).model("tiny") is not None
 
 
 def test_switching_one_of_them_off_settles_it() -> None:
