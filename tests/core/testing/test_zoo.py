@@ -10,7 +10,7 @@ import torch
 from attrs import field, frozen
 from janiform import Codes, Features, Grid, Hidden, Logits, Loss, PortMismatch, attend
 from janiform.components.kinds import KINDS
-from janiform.testing import common, conforms, kinds, suite
+from janiform.testing import backbones, common, conforms, kinds, suite, tokenizers
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
 from torch import nn
@@ -460,7 +460,7 @@ ZOO = [
     ("encoder", LosesPrecision, common.computes_in_bfloat16, r"in bfloat16 its output differs from float32 by"),
     ("encoder", MixesTypes, common.computes_in_bfloat16, "RuntimeError: .* in the check that it computes in"),
     ("encoder", BreaksItsGraph, common.compiles_without_graph_breaks_where_declared, "declares that it compiles, but"),
-    ("tokenizer", CountsFromOne, kinds.encodes_codes_of_its_port, r"gave codes \d .. 5, but its vocabulary has 5"),
+    ("tokenizer", CountsFromOne, tokenizers.encodes_codes_of_its_port, r"gave codes \d .. 5, but its vocabulary has 5"),
     (
         "tokenizer",
         DecodesSmaller,
@@ -470,11 +470,11 @@ ZOO = [
     (
         "tokenizer",
         EncodesTheBatch,
-        kinds.encodes_codes_of_its_port,
+        tokenizers.encodes_codes_of_its_port,
         "the codes of a picture depend on the rest of the batch",
     ),
-    ("tokenizer", HasNarrowVectors, kinds.gives_vectors_of_its_width, r"vectors are \[3, 4, 2\], not \[3, 4, 3\]"),
-    ("tokenizer", LosesAMean, kinds.gives_losses_as_sums_and_counts, "the loss 'l2' is Tensor, not a janiform.Loss"),
+    ("tokenizer", HasNarrowVectors, tokenizers.gives_vectors_of_its_width, r"vectors are \[3, 4, 2\], not \[3, 4, 3\]"),
+    ("tokenizer", LosesAMean, tokenizers.gives_losses_as_sums_and_counts, "the loss 'l2' is Tensor, not a janiform.Loss"),
     (
         "head",
         AveragesItsLoss,
@@ -512,13 +512,13 @@ ZOO = [
     ("adapter", DropsAChannel, common.gives_the_shape_it_declares, "the config declares features"),
     ("embedding", ForgetsTheDepth, common.gives_the_shape_it_declares, "the config declares features"),
     ("embedding", CountsFromTheFirst, kinds.embeds_each_code_alone, "code 1 of a picture has another vector alone"),
-    ("backbone", SeesEverything, kinds.attends_to_earlier_positions_only, "depends on a later one"),
-    ("backbone", IgnoresItsCache, kinds.continues_from_its_cache, "with a cache its outputs differ"),
-    ("backbone", CountsItsOwnPositions, kinds.ignores_padding, "padding on the left changes its outputs"),
+    ("backbone", SeesEverything, backbones.attends_to_earlier_positions_only, "depends on a later one"),
+    ("backbone", IgnoresItsCache, backbones.continues_from_its_cache, "with a cache its outputs differ"),
+    ("backbone", CountsItsOwnPositions, backbones.ignores_padding, "padding on the left changes its outputs"),
     (
         "backbone",
         ForgetsTheVocabulary,
-        kinds.embeds_ids_and_gives_logits,
+        backbones.embeds_ids_and_gives_logits,
         "gives 11 logits, but declares a vocabulary of 12",
     ),
 ]
