@@ -29,6 +29,7 @@ class Failure(AssertionError):  # noqa: N818 - as pytest reports it
 
 def require(condition: bool, message: str) -> None:
     """Raise ``Failure`` with the message unless the condition holds."""
+    __tracebackhide__ = True
     if not condition:
         raise Failure(message)
 
@@ -93,8 +94,8 @@ class Case:
             isinstance(module, nn.Module),
             f"{self.name}: the factory gave {type(module).__name__}, not a torch.nn.Module",
         )
-        module.eval().requires_grad_(False)
         self._check_lazy(module)
+        module.eval().requires_grad_(False)
         if device == "cpu":
             chance = torch.Generator().manual_seed(self.seed + instance)
             for parameter in module.parameters():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+import torch
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
@@ -83,11 +85,10 @@ def _kernel_test(
 ) -> Callable[[Any], None]:
     @_drawn(examples)
     @given(case=cases)
-    def test(self: Any, case: KernelCase) -> None:
+    def try_it(case: KernelCase) -> None:
         check(case)
 
-    test.__doc__ = check.__doc__
-    return test
+    return _reported(check, try_it, [])
 
 
 def _skipped(reason: str) -> Any:
@@ -114,6 +115,8 @@ def _drawn(examples: int) -> settings:
         database=None,
         derandomize=True,
         print_blob=False,
+        phases=(Phase.explicit, Phase.generate),  # the message names the settings; shrinking them takes seconds
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
 
@@ -135,11 +138,27 @@ def _test(
             reject()
         run_check(check, case)
 
+    return _reported(check, try_it, refusals)
+
+
+class Report(pytest.fail.Exception, Failure):
+    """A failure that pytest shows as its message alone."""
+
+
+def _reported(check: Callable[..., None], try_it: Callable[[], None], refusals: list[str]) -> Callable[[Any], None]:
+    """A test whose failure is one message, without the frames of the kit and of hypothesis."""
+
     def test(self: Any) -> None:
+        __tracebackhide__ = True
         try:
             try_it()
         except Unsatisfiable:
-            raise Failure(refusals[-1]) from None
+            message = refusals[-1] if refusals else "no settings could be drawn"
+        except Exception as error:
+            message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        else:
+            return
+        raise Report(message, pytrace=False)
 
     test.__doc__ = check.__doc__
     return test
@@ -151,19 +170,26 @@ def run_check(check: Check, case: Case) -> None:
         check(case)
     except AssertionError:
         raise
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        where = f"{frames[-1].filename}:{frames[-1].lineno}"
+    except (Exception, SystemExit) as error:
         claim = check.__name__.replace("_", " ")
         raise Failure(
-            f"{case.name}: {type(error).__name__}: {error} ({where}), in the check that it {claim}"
+            f"{case.name}: {type(error).__name__}: {error} ({_line_of(error)}), in the check that it {claim}"
         ) from error
 
 
-def _once(kind: str, name: str) -> Callable[[Any], None]:
-    def test(self: Any) -> None:
-        component = registry().find(kind, name)
-        registers_without_torch(Case(component, None, {}, 0))
+_LIBRARIES = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
 
-    test.__doc__ = registers_without_torch.__doc__
-    return test
+
+def _line_of(error: BaseException) -> str:
+    """The last line of the part itself that led to an error, rather than one of janiform or of torch."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    frame = (own or frames)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
+def _once(kind: str, name: str) -> Callable[[Any], None]:
+    def try_it() -> None:
+        registers_without_torch(Case(registry().find(kind, name), None, {}, 0))
+
+    return _reported(registers_without_torch, try_it, [])
