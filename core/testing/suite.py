@@ -149,7 +149,6 @@ def _reported(check: Callable[..., None], try_it: Callable[[], None], refusals: 
     """A test whose failure is one message, without the frames of the kit and of hypothesis."""
 
     def test(self: Any) -> None:
-        __tracebackhide__ = True
         try:
             try_it()
         except Unsatisfiable:

@@ -11,6 +11,7 @@ from janiform.components.kinds import INPUTS, KINDS, PATHWAY_PARTS, SINGLE_PARTS
 from janiform.diagram.graph import ROWS
 from janiform.kit import PACKAGE_KINDS
 from janiform.recipe.grammar import SECTIONS, kind_at
+from janiform.testing import backbones, tokenizers
 from janiform.testing import kinds as kind_checks
 from janiform.testing.case import Case
 from janiform.testing.suite import TESTED_KINDS
@@ -75,9 +76,11 @@ def test_every_check_of_a_kind_is_in_the_table() -> None:
     named = {check for kind in KINDS.values() for check in kind.checks}
     written = {
         name
-        for name, member in vars(kind_checks).items()
+        for module in (kind_checks, tokenizers, backbones)
+        for name, member in vars(module).items()
         if inspect.isfunction(member)
-        and member.__module__ == kind_checks.__name__
+        and not name.startswith("_")
+        and member.__module__ == module.__name__
         and [parameter.annotation for parameter in inspect.signature(member).parameters.values()] == [Case.__name__]
     }
     assert named == written

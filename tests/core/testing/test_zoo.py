@@ -851,7 +851,7 @@ def test_a_failure_is_one_message(tmp_path: Any, monkeypatch: pytest.MonkeyPatch
     assert not caught.value.pytrace  # type: ignore[attr-defined]
     assert not getattr(caught.value, "__notes__", [])
     assert "test_zoo.py:" in str(caught.value)  # the line of the part, not of the library below it
-    assert len(drawn) == 1
+    assert len(drawn) <= 2  # hypothesis runs a failing example once more
 
 
 def test_a_part_that_compiles_passes_for_many_sizes() -> None:
@@ -864,6 +864,12 @@ def test_a_part_that_compiles_passes_for_many_sizes() -> None:
         component = SimpleNamespace(kind="encoder", name="beast", config=EncoderConfig, load=lambda: Compiles)
         config = EncoderConfig(width=width)
         common.compiles_without_graph_breaks_where_declared(Case(component, config, {}, 3))  # type: ignore[arg-type]
+
+
+def test_a_config_that_cannot_be_imported_is_found() -> None:
+    component = SimpleNamespace(kind="encoder", name="beast", config=SimpleNamespace(__module__="no_such_beast"))
+    with pytest.raises(AssertionError, match=r"importing no_such_beast fails: ModuleNotFoundError: No module named"):
+        common.registers_without_torch(Case(component, None, {}, 0))  # type: ignore[arg-type]
 
 
 def test_a_slow_import_is_found(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
