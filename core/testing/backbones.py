@@ -117,9 +117,7 @@ def continues_with_padding_on_the_left(case: Case) -> None:
     positions = (torch.arange(length) - padding).clamp(min=0)
     documents = torch.where(torch.arange(length) < padding, -1, 0)
     prompt = length // 2 + 1
-    given = _decoded(
-        case, module, inputs, positions, Mask.decoding(documents[:, :prompt], length=length), first=prompt
-    )
+    given = _decoded(case, module, inputs, positions, Mask.decoding(documents[:, :prompt], length=length), first=prompt)
     for row in range(rows):
         real = slice(int(padding[row]), length)
         alone = call(case, module, "forward", inputs[row : row + 1, real], positions[row : row + 1, real],

@@ -16,13 +16,31 @@ from hypothesis.errors import Unsatisfiable
 from ..components.kinds import KINDS
 from ..components.registry import registry
 from ..ports import PortMismatch
+from .benchmarks import BENCHMARK_CHECKS
 from .case import Case, Failure
 from .common import COMMON_CHECKS, registers_without_torch
+from .formats import FORMAT_CHECKS
 from .kernels import KERNEL_CHECKS, KernelCase, kernel_cases
 from .kinds import KIND_CHECKS
+from .layouts import LAYOUT_CHECKS
+from .objectives import OBJECTIVE_CHECKS
+from .samplers import SAMPLER_CHECKS
+from .sinks import SINK_CHECKS
 from .sources import SOURCE_CHECKS
 
-TESTED_KINDS = (*(kind.name for kind in KINDS.values() if kind.weights), "source")
+CHECKS = {
+    **{kind.name: (*COMMON_CHECKS, *KIND_CHECKS.get(kind.name, ())) for kind in KINDS.values() if kind.weights},
+    "source": SOURCE_CHECKS,
+    "objective": OBJECTIVE_CHECKS,
+    "sampler": SAMPLER_CHECKS,
+    "layout": LAYOUT_CHECKS,
+    "sink": SINK_CHECKS,
+    "benchmark": BENCHMARK_CHECKS,
+    "format": FORMAT_CHECKS,
+}
+"""The checks of each kind of component that is tested with settings; kernels are tested with batches."""
+
+TESTED_KINDS = tuple(CHECKS)
 
 Settings = Mapping[str, Any]
 Check = Callable[[Case], None]
@@ -39,8 +57,9 @@ def conforms(
     """Tests of the contract that a component must follow, as a class for a test module: ``TestMine = conforms(…)``.
 
     Args:
-        kind: encoder, tokenizer, embedding, adapter, backbone, head, source or kernel. Kernels are tested with their
-            defaults on a device that they support; without one their tests are skipped, with the reason.
+        kind: encoder, tokenizer, embedding, adapter, backbone, head, source, objective, sampler, layout, sink,
+            benchmark, format or kernel. Kernels are tested with their defaults on a device that they support; without
+            one their tests are skipped, with the reason.
         name: name of the component, as in a recipe.
         settings_of: settings of the config, for a small part, or a hypothesis strategy that draws such settings.
         examples: number of sizes and seeds that each test draws.
@@ -57,8 +76,7 @@ def conforms(
         raise ValueError(f"there are no conformance tests for the kind '{kind}', only for {kinds}")
     registry().find(kind, name)
     drawn = settings_of if isinstance(settings_of, st.SearchStrategy) else st.just(dict(settings_of or {}))
-    contract = SOURCE_CHECKS if kind == "source" else (*COMMON_CHECKS, *KIND_CHECKS.get(kind, ()))
-    checks = {check.__name__: check for check in contract}
+    checks = {check.__name__: check for check in CHECKS[kind]}
     _check_names(without, checks)
     tests: dict[str, Any] = {
         f"test_{check}": _test(kind, name, checks[check], drawn, examples) for check in checks if check not in without

@@ -701,7 +701,12 @@ ZOO = [
         tokenizers.gives_losses_as_sums_and_counts,
         "the count of the loss 'l2' is 1 for twice the pictures, expected 2",
     ),
-    ("tokenizer", LosesAMean, tokenizers.gives_losses_as_sums_and_counts, "the loss 'l2' is Tensor, not a janiform.Loss"),
+    (
+        "tokenizer",
+        LosesAMean,
+        tokenizers.gives_losses_as_sums_and_counts,
+        "the loss 'l2' is Tensor, not a janiform.Loss",
+    ),
     (
         "head",
         AveragesItsLoss,
@@ -873,7 +878,9 @@ def test_a_config_that_cannot_be_imported_is_found() -> None:
 
 
 def test_a_slow_import_is_found(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "slow_beast.py").write_text("import time\nclock = time.perf_counter\ntime.perf_counter = lambda: clock() + 5\n")
+    (tmp_path / "slow_beast.py").write_text(
+        "import time\nclock = time.perf_counter\ntime.perf_counter = lambda: clock() + 5\n"
+    )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
     component = SimpleNamespace(kind="encoder", name="beast", config=SimpleNamespace(__module__="slow_beast"))
     with pytest.raises(AssertionError, match=r"importing slow_beast takes .* s, and every command waits for it"):
