@@ -67,11 +67,6 @@ class ShowsText(Autoregressive):
         return "a picture"
 
 
-class StaysInEval(Autoregressive):
-    def samples(self, examples):
-        self.model.eval()
-
-
 class DrawsCodesInTheMiddle(AutoregressiveSampler):
     def draw(self, *arguments, **others):
         return super().draw(*arguments, **others) + 1
@@ -280,7 +275,6 @@ ZOO = [
     ("objective", AveragesTotals, objectives.adds_up_over_micro_batches, "sum over samples, or set divisible = False"),
     ("objective", Detaches, objectives.gives_finite_gradients, "its losses have no gradient"),
     ("objective", ShowsText, objectives.shows_samples, "`samples` gives str, not janiform.Samples"),
-    ("objective", StaysInEval, objectives.shows_samples, "`samples` leaves modules in another mode"),
     ("sampler", DrawsCodesInTheMiddle, samplers.draws_codes_of_the_pathway, "drew codes .* 32, but the vocabulary has"),
     ("sampler", DrawsFloats, samplers.draws_codes_of_the_pathway, "`draw` gave torch.float32 .* expected int64"),
     ("sampler", SeedsByRow, samplers.draws_the_same_for_a_seed, "draws other codes for a prompt alone"),
