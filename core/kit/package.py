@@ -139,7 +139,9 @@ def _texts(name: str, kind: str) -> dict[str, str]:
             f"    janiform check {recipe}   # does it fit into janus-mini, and what does it cost?\n"
             f"    janiform train {recipe} --out runs/{name}"
         )
-        words["recipe_row"] = f"| `{recipe}` | a recipe: janus-mini with `{words['path']}` {_CHANGED.get(kind, 'replaced')} |\n"
+        words["recipe_row"] = (
+            f"| `{recipe}` | a recipe: janus-mini with `{words['path']}` {_CHANGED.get(kind, 'replaced')} |\n"
+        )
         words["check_line"] = f"      - run: janiform check {recipe}\n"
     else:
         words |= {"use": f"    janiform {_COMMAND[kind].format(name=name)}", "recipe_row": "", "check_line": ""}

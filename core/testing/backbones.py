@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -154,7 +156,7 @@ def _decoded(
     cache = KVCache(port.layers, rows, port.kv_heads, length + 2, port.head_width)
     starts = sorted({0, first, min(first + 1, length), *range(min(first + 3, length), length + 1), length})
     pieces = []
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in pairwise(starts):
         step = slice(start, stop)
         pieces.append(call(case, module, "forward", inputs[:, step], positions[:, step], mask=mask, cache=cache))
     require(cache.filled == length, f"{case.name}: advanced its cache to {cache.filled} positions instead of {length}")

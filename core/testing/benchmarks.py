@@ -39,9 +39,7 @@ def gives_scores_with_counts(case: Case) -> None:
     groups = {group: table for group, table in scores.items() if group not in FACTS}
     require(bool(groups), f"{case.name}: `run` gives no group of scores beside {' and '.join(FACTS)}")
     for group, table in groups.items():
-        require(
-            isinstance(table, Mapping) and bool(table), f"{case.name}: the group '{group}' is not a table of scores"
-        )
+        require(isinstance(table, Mapping) and bool(table), f"{case.name}: the group '{group}' is not a table")
         counts = scores["counts"].get(group, {})
         require(
             isinstance(counts, Mapping) and set(counts) == set(table),

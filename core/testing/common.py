@@ -7,12 +7,11 @@ import sys
 
 import attrs
 import torch
-from torch import Tensor
 
 from ..components.kinds import KINDS
 from ..ports import Features, Hidden, Logits
 from ..recipe.structure import structure
-from .calls import apart, call, near, outputs, run, state_names, training_loss
+from .calls import apart, call, near, outputs, run, training_loss
 from .case import ROWS, Case, require
 
 
@@ -226,7 +225,7 @@ def registers_without_torch(case: Case) -> None:
         "print(time.perf_counter() - start, file=sys.stderr); sys.exit(3 * ('torch' in sys.modules))"
     )
     seconds: list[float] = []
-    while not seconds or (seconds[-1] > SLOW and len(seconds) < 3):  # a busy machine is no fault of the plugin
+    while not seconds or (seconds[-1] > SLOW and len(seconds) < 3):  # a busy machine is not the plugin's fault
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         require(
             ran.returncode != 3,

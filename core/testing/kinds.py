@@ -50,7 +50,7 @@ def maps_each_token_alone_where_one_is_accepted(case: Case) -> None:
         require(
             near(alone, whole[:, position : position + 1], 1e-5),
             f"{case.name}: accepts a source of one token, but its output for token {position} alone is not that among "
-            "all tokens; it mixes them, so a pathway that draws would be trained on codes that are not drawn yet: raise "
+            "all tokens; it mixes them, and codes are drawn one after the other: raise "
             "PortMismatch in `adapt` for a source of one token, or map each token alone",
         )
 

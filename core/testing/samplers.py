@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -69,7 +70,7 @@ def reports_its_progress(case: Case) -> None:
     )
     require(bool(steps), f"{case.name}: never calls `on_step`")
     require(
-        all(a[0] <= b[0] for a, b in zip(steps, steps[1:], strict=False)) and steps[-1][0] == steps[-1][1],
+        all(a[0] <= b[0] for a, b in pairwise(steps)) and steps[-1][0] == steps[-1][1],
         f"{case.name}: the steps of `on_step` do not count up to their total: {steps[:2]} … {steps[-1]}",
     )
     require(bool(partial), f"{case.name}: never calls `on_codes`")

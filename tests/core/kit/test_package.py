@@ -25,7 +25,6 @@ from janiform.testing import conforms
 from janiform_plugins.objectives.next_token import next_token_losses
 from PIL import Image
 
-
 WITHOUT_PARTS = ("source", "objective", "sink", "benchmark", "format")
 """Kinds that are not a part of a model, nor compute in one."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -180,7 +180,7 @@ class BenchmarkConfig:
 
 
 class Benchmark:
-    scores: Any = {"drawing": {"overall": 0.5}, "counts": {"drawing": {"overall": 4}}, "settings": {}}
+    scores: ClassVar[Any] = {"drawing": {"overall": 0.5}, "counts": {"drawing": {"overall": 4}}, "settings": {}}
 
     def __init__(self, config: Any) -> None: ...
 
@@ -193,15 +193,15 @@ class Benchmark:
 
 
 class InPercent(Benchmark):
-    scores = Benchmark.scores | {"drawing": {"overall": 50.0}}
+    scores: ClassVar[Any] = Benchmark.scores | {"drawing": {"overall": 50.0}}
 
 
 class WithoutCounts(Benchmark):
-    scores = Benchmark.scores | {"counts": {}}
+    scores: ClassVar[Any] = Benchmark.scores | {"counts": {}}
 
 
 class WithTensors(Benchmark):
-    scores = Benchmark.scores | {"settings": {"seed": torch.tensor(1)}}
+    scores: ClassVar[Any] = Benchmark.scores | {"settings": {"seed": torch.tensor(1)}}
 
 
 class Varies(Benchmark):
@@ -325,7 +325,7 @@ def test_what_a_format_recognises_is_checked(config: Any, sentence: str) -> None
 def test_a_damaged_directory_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     beast = case("format", ReadsCarelessly)
     monkeypatch.setattr(formats, "open_model", lambda folder: ReadsCarelessly(JaniformConfig()).recipe(folder))
-    with pytest.raises(AssertionError, match="raises KeyError where recipe.toml is cut off"):
+    with pytest.raises(AssertionError, match=r"raises KeyError where recipe\.toml is cut off"):
         run_check(formats.explains_a_damaged_directory, beast)
 
 
