@@ -134,7 +134,7 @@ def _on_cpu(plan: Plan, part: PartPlan, module: nn.Module) -> nn.Module | None:
         chance = torch.Generator().manual_seed(0)
         for parameter in real.parameters():
             if parameter.is_floating_point():
-                parameter += torch.randn(parameter.shape, generator=chance).to(parameter) * 0.01
+                parameter.add_(torch.randn(parameter.shape, generator=chance).to(parameter) * 0.01)
     finally:
         torch.set_rng_state(state)  # a run's weights are drawn after this
     return real

@@ -100,7 +100,7 @@ class Case:
             chance = torch.Generator().manual_seed(self.seed + instance)
             for parameter in module.parameters():
                 if parameter.is_floating_point():
-                    parameter += torch.randn(parameter.shape, generator=chance).to(parameter) * 0.1
+                    parameter.add_(torch.randn(parameter.shape, generator=chance).to(parameter) * 0.1)
         if callable(getattr(module, "borrow", None)):
             self._lend(module, device, dtype)
         return module if dtype is None else module.to(dtype=dtype)  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import attrs
 import torch
@@ -191,7 +192,8 @@ def compiles_without_graph_breaks_where_declared(case: Case) -> None:
     torch._dynamo.reset()  # it gives up on a function that was compiled for many sizes, as those of earlier cases
     try:
         if case.kind == "tokenizer":
-            module.decode = torch.compile(module.decode, fullgraph=True, backend="eager")
+            method: Any = module.decode
+            object.__setattr__(module, "decode", torch.compile(method, fullgraph=True, backend="eager"))
             given = run(case, module, inputs)
         else:
             given = run(case, torch.compile(module, fullgraph=True, backend="eager"), inputs)  # type: ignore[arg-type]

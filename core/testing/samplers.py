@@ -31,7 +31,8 @@ def draws_codes_of_the_pathway(case: Case) -> None:
     """``draw`` gives codes int64 [B, N, d] of the pathway's vocabulary, also without seeds."""
     codes_port = small_model().plan.pathways[_PATHWAY].codes
     assert codes_port is not None
-    for arguments in ({}, {"seeds": None}):
+    choices: list[dict[str, Any]] = [{}, {"seeds": None}]
+    for arguments in choices:
         codes = _draw(case, **arguments)
         wanted = [3, codes_port.tokens, codes_port.depth]
         require(

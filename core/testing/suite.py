@@ -27,9 +27,13 @@ from .objectives import OBJECTIVE_CHECKS
 from .samplers import SAMPLER_CHECKS
 from .sinks import SINK_CHECKS
 from .sources import SOURCE_CHECKS
+from .texts import TEXT_CHECKS
+from .tilings import TILING_CHECKS
 
 CHECKS = {
     **{kind.name: (*COMMON_CHECKS, *KIND_CHECKS.get(kind.name, ())) for kind in KINDS.values() if kind.weights},
+    "text": TEXT_CHECKS,
+    "tiling": TILING_CHECKS,
     "source": SOURCE_CHECKS,
     "objective": OBJECTIVE_CHECKS,
     "sampler": SAMPLER_CHECKS,
@@ -57,8 +61,7 @@ def conforms(
     """Tests of the contract that a component must follow, as a class for a test module: ``TestMine = conforms(…)``.
 
     Args:
-        kind: encoder, tokenizer, embedding, adapter, backbone, head, source, objective, sampler, layout, sink,
-            benchmark, format or kernel. Kernels are tested with their defaults on a device that they support; without
+        kind: any kind of component. Kernels are tested with their defaults on a device that they support; without
             one their tests are skipped, with the reason.
         name: name of the component, as in a recipe.
         settings_of: settings of the config, for a small part, or a hypothesis strategy that draws such settings.
@@ -159,7 +162,10 @@ def _test(
     return _reported(check, try_it, refusals)
 
 
-class Report(pytest.fail.Exception, Failure):
+_PytestFailure: Any = pytest.fail.Exception
+
+
+class Report(_PytestFailure, Failure):  # type: ignore[misc]  # pytest's class is made at run time
     """A failure that pytest shows as its message alone."""
 
 

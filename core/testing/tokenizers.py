@@ -86,7 +86,7 @@ def _reads_the_same_weights(case: Case, module: nn.Module, codes: Tensor) -> Non
     vectors, pixels = call(case, module, "vectors", codes), call(case, module, "decode", codes)
     tables = {name: weight for name, weight in module.named_parameters() if name in read_by["vectors"]}
     for weight in tables.values():
-        weight *= 1.5
+        weight.mul_(1.5)
     if apart(call(case, module, "vectors", codes), vectors) < 1e-4:
         require(
             apart(call(case, module, "decode", codes), pixels) < 1e-2,

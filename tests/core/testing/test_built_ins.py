@@ -93,6 +93,8 @@ TESTED = {
     ("objective", "autoregressive"): tables(packed=st.sampled_from((0, 200)), text_dropout=0.5),
     ("objective", "contrastive"): tables(width=16, layers=1, heads=2, decoder=st.sampled_from((0, 1))),
     ("objective", "reconstruction"): tables(),
+    ("tiling", "grid"): tables(tiles=st.integers(1, 6), overview=st.sampled_from(("first", "last", "none"))),
+    ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "autoregressive"): tables(guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4))),
     ("layout", "janus"): tables(system=st.sampled_from(("", "Be brief."))),
     ("sink", "tensorboard"): tables(),
@@ -147,7 +149,7 @@ def test_all_built_ins_are_tested() -> None:
 
 
 def test_what_cannot_be_tested_is_said() -> None:
-    with pytest.raises(ValueError, match="no conformance tests for the kind 'tiling'"):
-        conforms("tiling", "tiles")
+    with pytest.raises(ValueError, match="no conformance tests for the kind 'encoders'"):
+        conforms("encoders", "siglip")
     with pytest.raises(ValueError, match="there is no check flies"):
         conforms("adapter", "mlp", without=("flies",))

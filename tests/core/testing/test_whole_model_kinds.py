@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from attrs import evolve, frozen
-from janiform import JaniformError, Loss, Sequence, Showcase
-from janiform.testing import benchmarks, formats, layouts, objectives, samplers, sinks
+from janiform import Grid, JaniformError, Loss, Sequence, Showcase, Tiles
+from janiform.testing import benchmarks, formats, layouts, objectives, samplers, sinks, texts, tilings
 from janiform.testing.case import Case
 from janiform.testing.suite import CHECKS, run_check
 from janiform_plugins.formats.config import JaniformConfig
@@ -22,6 +22,11 @@ from janiform_plugins.objectives.autoregressive import Autoregressive
 from janiform_plugins.objectives.config import AutoregressiveConfig
 from janiform_plugins.samplers.autoregressive import AutoregressiveSampler
 from janiform_plugins.samplers.config import AutoregressiveConfig as SamplerConfig
+from janiform_plugins.text.bpe import BpeTokenizer
+from janiform_plugins.text.config import BpeConfig
+from janiform_plugins.tilings.config import GridConfig
+from janiform_plugins.tilings.grid import GridTiling
+from PIL import Image
 
 
 class DrawsGlobally(Autoregressive):
@@ -250,7 +255,50 @@ class ReadsCarelessly(JaniformFormat):
             raise KeyError("recipe") from None
 
 
+class CutsTooOften(GridTiling):
+    def cut(self, picture, size, background):
+        tiles = super().cut(picture, size, background)
+        return Tiles((*tiles.lines, *tiles.lines, *tiles.lines))
+
+
+class CutsSmaller(GridTiling):
+    def cut(self, picture, size, background):
+        return super().cut(picture, Grid(size.height - 1, size.width), background)
+
+
+class NeedsPictures(GridTiling):
+    def cut(self, picture, size, background):
+        return super().cut(picture if isinstance(picture, Image.Image) else picture[::-1], size, background)
+
+
+class HoldsALambda(GridTiling):
+    def __init__(self, config):
+        super().__init__(config)
+        self.scale = lambda size: size
+
+
+class LosesCapitals(BpeTokenizer):
+    def decode(self, ids):
+        return super().decode(ids).replace("circle", "square")
+
+
+class LeavesItsVocabulary(BpeTokenizer):
+    def encode(self, text):
+        return [*super().encode(text), 99_999]
+
+
+class KnowsEveryToken(BpeTokenizer):
+    def id_of(self, token):
+        return 0
+
+
+class SavesNothing(BpeTokenizer):
+    def save(self, folder): ...
+
+
 SOUND = {
+    "tiling": (GridTiling, GridConfig),
+    "text": (BpeTokenizer, lambda: BpeConfig(vocabulary=320)),
     "objective": (Autoregressive, AutoregressiveConfig),
     "sampler": (AutoregressiveSampler, SamplerConfig),
     "layout": (JanusLayout, JanusConfig),
@@ -262,12 +310,21 @@ SOUND = {
 
 def case(kind: str, factory: Any = None, config: Any = None) -> Case:
     factory, config = factory or SOUND[kind][0], config or SOUND[kind][1]
-    component = SimpleNamespace(kind=kind, name="beast", config=config, load=lambda: factory, reference="beast@1",
+    made = config()
+    component = SimpleNamespace(kind=kind, name="beast", config=type(made), load=lambda: factory, reference="beast@1",
                                 provider="the zoo")  # fmt: skip
-    return Case(component, config(), {}, 3)  # type: ignore[arg-type]
+    return Case(component, made, {}, 3)  # type: ignore[arg-type]
 
 
 ZOO = [
+    ("tiling", CutsTooOften, tilings.cuts_tiles_of_the_size, "tiles, but `most` is 5"),
+    ("tiling", CutsSmaller, tilings.cuts_tiles_of_the_size, r"neither the picture itself nor of the size \(16, 16\)"),
+    ("tiling", NeedsPictures, tilings.cuts_arrays_as_pictures, "cuts an array into other tiles than the same picture"),
+    ("tiling", HoldsALambda, tilings.cuts_alike_in_another_process, "Can't pickle|Can't get local object"),
+    ("text", LosesCapitals, texts.keeps_texts, "decodes 'a red square above .*' where 'a red circle"),
+    ("text", LeavesItsVocabulary, texts.keeps_texts, "with ids outside of its vocabulary of 320"),
+    ("text", KnowsEveryToken, texts.refuses_unknown_tokens, "`id_of` gives 0 for a token that it does not have"),
+    ("text", SavesNothing, texts.reads_what_it_saved, "does not find in a folder what `save` wrote there"),
     ("objective", DrawsGlobally, objectives.prepares_equal_batches, "draws from a global random generator"),
     ("objective", CountsItsCalls, objectives.prepares_equal_batches, "prepares another batch from the same samples"),
     ("objective", GivesMeans, objectives.gives_sums_with_counts, "is Tensor, not a janiform.Loss"),
