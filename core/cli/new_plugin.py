@@ -21,7 +21,7 @@ def command(name: str, kind: str, out: Path | None, as_json: bool) -> None:
 
     It contains the settings, the component, the entry point, conformance tests of the kind, and a variant of the recipe
     janus-mini with the component, unless it is a benchmark or a format. Kinds: encoder, tokenizer, embedding, adapter,
-    backbone, head, layout, sampler, objective, source, sink, benchmark, kernel, format.
+    backbone, head, tiling, text, layout, sampler, objective, source, sink, benchmark, kernel, format.
     """
     from ..kit import write_package
 

@@ -33,7 +33,7 @@ def keeps_texts(case: Case) -> None:
         ids = text.encode(written)
         require(all(isinstance(id, int) for id in ids), f"{case.name}: `encode` gives ids that are not int")
         require(
-            all(0 <= id and (not case.config.vocabulary or id < case.config.vocabulary) for id in ids),
+            all(id >= 0 and (not case.config.vocabulary or id < case.config.vocabulary) for id in ids),
             f"{case.name}: encodes {written!r} with ids outside of its vocabulary of {case.config.vocabulary}",
         )
         decoded = text.decode(ids)
