@@ -162,11 +162,12 @@ def _test(
     return _reported(check, try_it, refusals)
 
 
-_PytestFailure: Any = pytest.fail.Exception
-
-
-class Report(_PytestFailure, Failure):  # type: ignore[misc]  # pytest's class is made at run time
+class Report(pytest.fail.Exception, Failure):  # type: ignore[name-defined, misc]  # pytest's class is not typed
     """A failure that pytest shows as its message alone."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.pytrace = False
 
 
 def _reported(check: Callable[..., None], try_it: Callable[[], None], refusals: list[str]) -> Callable[[Any], None]:
@@ -181,7 +182,7 @@ def _reported(check: Callable[..., None], try_it: Callable[[], None], refusals: 
             message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
         else:
             return
-        raise Report(message, pytrace=False)
+        raise Report(message)
 
     test.__doc__ = check.__doc__
     return test
