@@ -149,7 +149,7 @@ def _trials(plan: Plan, part: PartPlan, module: Any, device: str) -> Iterator[Tr
         yield "vectors", lambda: module.vectors(_ids(port, device)), (1, port.tokens, port.width)
     elif isinstance(port, Hidden):
         states = torch.zeros(1, _POSITIONS, port.width, device=device)
-        positions = torch.arange(_POSITIONS, device=device)[None]
+        positions = torch.arange(_POSITIONS)[None].to(device)  # on meta it would import sympy
         yield "embed", lambda: module.embed(positions), (1, _POSITIONS, port.width)
         yield "forward", lambda: module(states, positions, Mask.causal()), (1, _POSITIONS, port.width)
         yield "logits", lambda: module.logits(states), (1, _POSITIONS, port.vocabulary)
