@@ -11,7 +11,7 @@ from .output import json_option, print_json
 
 @click.command()
 @click.argument("name")
-@click.option("--kind", required=True, help="Kind: encoder, tokenizer, embedding, adapter, backbone, head or kernel.")
+@click.option("--kind", required=True, help="Kind of the component, such as encoder, source or objective.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the package, new or empty; default: janiform-NAME."
 )
@@ -19,8 +19,9 @@ from .output import json_option, print_json
 def command(name: str, kind: str, out: Path | None, as_json: bool) -> None:
     """Write a small package with a component called NAME, ready to be installed and changed.
 
-    It contains the settings, the module, the entry point, conformance tests of the kind, and a variant of the recipe
-    janus-mini with the component.
+    It contains the settings, the component, the entry point, conformance tests of the kind, and a variant of the recipe
+    janus-mini with the component, unless it is a benchmark or a format. Kinds: encoder, tokenizer, embedding, adapter,
+    backbone, head, tiling, text, layout, sampler, objective, source, sink, benchmark, kernel, format.
     """
     from ..kit import write_package
 
@@ -31,6 +32,6 @@ def command(name: str, kind: str, out: Path | None, as_json: bool) -> None:
         return
     for file in files:
         click.echo(str(file))
-    click.echo(
-        f"\nNow:  pip install -e '{folder}[test]' && pytest {folder} && janiform check {folder}/mini-{name}.toml"
-    )
+    recipe = folder / f"mini-{name}.toml"
+    check = f" && janiform check {recipe}" if recipe in files else ""
+    click.echo(f"\nNow:  pip install -e '{folder}[test]' && pytest {folder}{check}")

@@ -114,7 +114,12 @@ KINDS = {
             weights=True,
             row=2,
             colour="picture",
-            checks=("encodes_codes_of_its_port", "gives_vectors_of_its_width", "gives_losses_as_sums_and_counts"),
+            checks=(
+                "encodes_codes_of_its_port",
+                "gives_vectors_of_its_width",
+                "decodes_from_its_vectors",
+                "gives_losses_as_sums_and_counts",
+            ),
         ),
         ComponentKind(
             name="embedding",
@@ -146,6 +151,7 @@ KINDS = {
             weights=True,
             row=4,
             colour="adapter",
+            checks=("maps_each_token_alone_where_one_is_accepted",),
         ),
         ComponentKind(
             name="backbone",
@@ -161,7 +167,10 @@ KINDS = {
             checks=(
                 "embeds_ids_and_gives_logits",
                 "attends_to_earlier_positions_only",
+                "attends_within_full_blocks",
+                "keeps_packed_documents_apart",
                 "continues_from_its_cache",
+                "continues_with_padding_on_the_left",
                 "ignores_padding",
             ),
         ),

@@ -144,6 +144,9 @@ def _config_problems(kind: str, config: object) -> Iterator[Problem]:
         return
     if not is_frozen(config):
         yield Problem(f"{config.__name__} is not frozen", hint="decorate it with @attrs.frozen")
+    if broken := list(_broken_defaults(config)):
+        yield from broken
+        return
     try:
         fields = config_fields(config)
     except Exception as error:  # annotations are evaluated, so any exception is possible
@@ -158,12 +161,52 @@ def _config_problems(kind: str, config: object) -> Iterator[Problem]:
                 f"field '{field.name}' of {config.__name__} does not say what it is",
                 hint='give it metadata={"help": "one sentence"}',
             )
+        yield from _default_problems(config, field)
     for attribute in KINDS[kind].required_attributes if kind in KINDS else ():
         if not hasattr(config, attribute) and attribute not in {field.name for field in fields}:
             yield Problem(
                 f"{config.__name__} lacks '{attribute}', which every {kind} declares",
                 hint=f"see {KINDS[kind].config_contract} in janiform.contracts",
             )
+
+
+def _broken_defaults(config: type[Any]) -> Iterator[Problem]:
+    for attribute in attrs.fields(config):
+        default: Any = attribute.default
+        if isinstance(default, attrs.Factory) and not default.takes_self:  # type: ignore[arg-type]
+            try:
+                default.factory()
+            except Exception as error:  # any code of the plugin
+                yield Problem(
+                    f"the default of field '{attribute.name}' of {config.__name__} cannot be made: "
+                    f"{type(error).__name__}: {error}"
+                )
+
+
+def _default_problems(config: type[Any], field: ConfigField) -> Iterator[Problem]:
+    """Problems of a field's default: it must be of the field's type, and all configs share it, so it cannot change."""
+    attribute = next(some for some in attrs.fields(config) if (some.alias or some.name) == field.name)
+    default: Any = attribute.default
+    made = isinstance(default, attrs.Factory)  # type: ignore[arg-type]
+    if default is attrs.NOTHING or (made and default.takes_self):  # the latter depends on other settings
+        return
+    value = default.factory() if made else default
+    where = f"the default of field '{field.name}' of {config.__name__}"
+    if not made and not _is_hashable(value):
+        yield Problem(
+            f"{where} is {value!r}, which can change, and all configs would share it",
+            hint="use a tuple" if isinstance(value, list | set) else "write factory=… instead of default=…",
+        )
+    elif attribute.converter is None and not fits(value, field.type):
+        yield Problem(f"{where} is {value!r}, but its type is {field.type_name}")
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _preset_problems(config: type[Any], presets: object) -> Iterator[Problem]:

@@ -24,8 +24,48 @@ SMALL: Final = {
     "encoder": '{"image_size": 16, "width": 8}',
     "tokenizer": '{"image_size": 16, "channels": 8, "vocabulary": 12}',
     "backbone": '{"width": 16, "layers": 2, "vocabulary": 40, "context": 32}',
+    "benchmark": '{"questions": 3}',
 }
 """Settings to test a template with, where its defaults are too large."""
+
+
+_SECTIONS: Final = {
+    "source": """\
+[source.$name]
+use = "$name"
+
+# One sample in four of the last stage comes from it.
+[stage.stage-3.mixture]
+$name = 4""",
+    "sink": """\
+[sink.$name]
+use = "$name\"""",
+    "objective": """\
+[training]
+stages = ["$name"]
+
+[stage.$name]
+objective = { use = "$name", packed = 176 }
+train = ["backbone", "understanding", "generation.embedding", "generation.adapter", "generation.head"]
+mixture = { ask = 1, draw = 1 }
+steps = 100
+batch = 16
+learning_rate = 3e-3
+precision = "auto\"""",
+}
+"""Tables of the recipe for kinds that recipes name in sections."""
+
+_CHANGED: Final = {"source": "added", "sink": "added", "objective": "added"}
+"""What the recipe does at the kind's path, where it does not replace it."""
+
+_DECLARED: Final = {"kernel": "what the kernel supports", "format": "how its directories are recognised"}
+"""What the config has beside its settings."""
+
+_COMMAND: Final = {
+    "benchmark": "eval janus-mini {name}   # what does it measure?",
+    "format": "convert janus-mini model --to {name}   # writes janus-mini as such a directory",
+}
+"""The command of ``janiform`` that uses a component of a kind that recipes do not name."""
 
 
 def write_package(name: str, kind: str, folder: Path) -> list[Path]:
@@ -63,14 +103,23 @@ def write_package(name: str, kind: str, folder: Path) -> list[Path]:
 
 
 def mini_path(kind: str) -> str:
-    """The path at which the package's recipe, a variant of janus-mini, names a component of the kind."""
-    if KINDS[kind].place == "pathway":
-        return f"{'understanding' if 'features' in KINDS[kind].routes else 'generation'}.{kind}"
-    return "training.attention" if kind == "kernel" else kind
+    """The path at which the package's recipe, a variant of janus-mini, names a component of the kind.
+
+    A section (``source``, ``stage``, ``sink``) without a name; empty where recipes do not name the kind.
+    """
+    match KINDS[kind].place:
+        case "pathway":
+            return f"{'understanding' if 'features' in KINDS[kind].routes else 'generation'}.{kind}"
+        case "top" | "section":
+            return kind
+        case "stage":
+            return "stage"
+    return "training.attention" if kind == "kernel" else ""
 
 
 def _texts(name: str, kind: str) -> dict[str, str]:
     module = f"janiform_{name.replace('-', '_')}"
+    declared = _DECLARED.get(kind, "the port that follows from them" if KINDS[kind].gives else "")
     words = {
         "name": name,
         "kind": kind,
@@ -80,14 +129,26 @@ def _texts(name: str, kind: str) -> dict[str, str]:
         "path": mini_path(kind),
         "table": _table(kind, name),
         "model": "the `torch.nn.Module`" if KINDS[kind].weights else f"the {kind}",
-        "declaration": "the port that follows from them" if KINDS[kind].gives else f"what the {kind} supports",
+        "declaration": f", and {declared}" if declared else "",
         "small": f", {SMALL[kind]}" if kind in SMALL else "",
         "version": __version__,
     }
+    recipe = f"mini-{name}.toml"
+    if words["table"]:
+        words["use"] = (
+            f"    janiform check {recipe}   # does it fit into janus-mini, and what does it cost?\n"
+            f"    janiform train {recipe} --out runs/{name}"
+        )
+        words["recipe_row"] = (
+            f"| `{recipe}` | a recipe: janus-mini with `{words['path']}` {_CHANGED.get(kind, 'replaced')} |\n"
+        )
+        words["check_line"] = f"      - run: janiform check {recipe}\n"
+    else:
+        words |= {"use": f"    janiform {_COMMAND[kind].format(name=name)}", "recipe_row": "", "check_line": ""}
     return {
         "pyproject.toml": _filled("pyproject", words),
         "README.md": _filled("readme", words),
-        f"mini-{name}.toml": _filled("recipe", words),
+        **({recipe: _filled("recipe", words)} if words["table"] else {}),
         f"src/{module}/__init__.py": _filled("init", words),
         f"src/{module}/config.py": _filled(f"config.{kind}", words),
         f"src/{module}/model.py": _filled(f"model.{kind}", words),
@@ -97,8 +158,12 @@ def _texts(name: str, kind: str) -> dict[str, str]:
 
 
 def _table(kind: str, name: str) -> str:
-    """The lines of the recipe that name the component."""
+    """The lines of the recipe that name the component; empty where recipes do not name the kind."""
+    if kind in _SECTIONS:
+        return Template(_SECTIONS[kind]).substitute(name=name)
     table, _, key = mini_path(kind).rpartition(".")
+    if not key:
+        return ""
     if kind == "kernel":
         return f'[{table}]\n{key} = "{name}"'
     if not table:

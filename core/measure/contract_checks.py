@@ -21,6 +21,9 @@ from .costs import pixels_of
 _POSITIONS = 3
 """Length of texts and states in the checks, where the part does not set it."""
 
+_LARGEST = 1 << 26
+"""Parameters of a part that is built on the CPU to be checked with values; those of every projection there is."""
+
 Trial = tuple[str, Callable[[], Any], tuple[int, ...]]
 """Name of a method, a call of it, and the shape that its result must have."""
 
@@ -28,10 +31,11 @@ Trial = tuple[str, Callable[[], Any], tuple[int, ...]]
 def check_contracts(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -> None:
     """Call every part of a plan on the meta device, and compare the results with the ports that it declares.
 
-    ``modules`` are the plan's modules on the meta device; they are built where not given. A part that cannot run
-    there, because it needs values, is not checked.
+    ``modules`` are the plan's modules on the meta device; they are built where not given. A part that fails there, as
+    where it reads values, is called once more on the CPU; a large one is only not checked where it reads values.
+    Adapters of pathways that draw are called on the CPU too, since they must map each code alone.
 
-    Raises ``CompositionError`` with every part whose results differ.
+    Raises ``CompositionError`` with every part that fails, or whose results differ.
     """
     modules = build_modules(plan, device="meta") if modules is None else modules
     diagnostics = Diagnostics(plan.recipe)
@@ -41,62 +45,141 @@ def check_contracts(plan: Plan, modules: Mapping[str, nn.Module] | None = None) 
         if missing := missing_names(part.use.kind, module):
             diagnostics.add(path, f"{source} makes a {type(module).__name__}, {missing}", "fix the plugin")
             continue
-        for name, call, expected in _trials(plan, part, module):
-            try:
-                with torch.no_grad(), torch.device("meta"), MetaShapes():
-                    result = call()
-            except Exception:  # any plugin's code runs here, and it may need real values
-                continue
-            returned = list(result.shape) if isinstance(result, Tensor) else type(result).__name__
-            if returned != list(expected):
-                diagnostics.add(
-                    path,
-                    f"{source} declares {part.output}, but {name} of its module returns {returned}, "
-                    f"expected {list(expected)}",
-                    "fix the plugin; `janiform.testing` checks parts against their contracts",
-                )
+        problem = _first_problem(plan, part, module, source) or _mixing(plan, part, module, source)
+        if problem:
+            diagnostics.add(path, problem, "fix the plugin; `janiform.testing` checks parts against their contracts")
     if diagnostics.problems:
         raise CompositionError(diagnostics.problems)
 
 
-def _trials(plan: Plan, part: PartPlan, module: Any) -> Iterator[Trial]:
+def _first_problem(plan: Plan, part: PartPlan, module: nn.Module, source: str) -> str:
+    """The first call that fails, or whose result has another shape than declared, as a sentence; empty without one."""
+    for name, call, expected in _trials(plan, part, module, "meta"):
+        try:
+            with torch.no_grad(), torch.device("meta"), MetaShapes():
+                result = call()
+        except Exception as error:  # any plugin's code runs here
+            failure = _failure(plan, part, module, name, error)
+            if failure is None:
+                continue
+            return f"{source} fails in {name} of its module: {type(failure).__name__}: {_line(failure)}"
+        returned = list(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        if returned != list(expected):
+            return (
+                f"{source} declares {part.output}, but {name} of its module returns {returned}, expected "
+                f"{list(expected)}"
+            )
+    return ""
+
+
+def _failure(plan: Plan, part: PartPlan, module: nn.Module, name: str, error: Exception) -> Exception | None:
+    """The exception of a call that failed on the meta device, if it fails with values as well."""
+    real = _on_cpu(plan, part, module)
+    if real is None:
+        lacks_values = isinstance(error, NotImplementedError) or "meta" in str(error).lower()
+        return None if lacks_values or callable(getattr(module, "borrow", None)) else error
+    try:
+        with torch.no_grad():
+            next(call for other, call, _ in _trials(plan, part, real, "cpu") if other == name)()
+    except Exception as second:  # any plugin's code runs here
+        return second
+    return None
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _mixing(plan: Plan, part: PartPlan, module: nn.Module, source: str) -> str:
+    """The sentence about an adapter of a pathway that draws and mixes its codes; empty for all others."""
+    given = part.inputs.get("source")
+    pathway = plan.pathways.get(part.path.partition(".")[0])
+    if part.use.kind != "adapter" or pathway is None or pathway.mode != "draw" or not isinstance(given, Features):
+        return ""
+    real = _on_cpu(plan, part, module)
+    if real is None:
+        return ""
+    count = min(given.tokens, _POSITIONS)
+    # Positions of the whole picture, since an adapter may add to each what depends on its number.
+    inputs = torch.randn(1, given.tokens, given.width, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad():
+            whole = real(inputs)
+            alone = [real(inputs[:, position : position + 1]) for position in range(count)]
+    except Exception as error:  # any plugin's code runs here
+        return f"{source} cannot map one code alone, as drawing does: {type(error).__name__}: {_line(error)}"
+    for position, output in enumerate(alone):
+        expected = whole[:, position : position + 1]
+        tolerance = 1e-4 * float(expected.abs().max().clamp(min=1e-6))
+        if output.shape != expected.shape or float((output - expected).abs().max()) > tolerance:
+            return (
+                f"{source} mixes the codes of a picture: code {position} alone gives another vector than among all "
+                "codes. They are drawn one after the other, so use an adapter that maps each code alone; one that "
+                "mixes them must refuse a source of one token"
+            )
+    return ""
+
+
+def _on_cpu(plan: Plan, part: PartPlan, module: nn.Module) -> nn.Module | None:
+    """The part with values on the CPU; None where it is large, or uses the backbone's matrices.
+
+    Weights that begin at zero are changed, as a part would hide behind them what it does.
+    """
+    size = sum(parameter.numel() for parameter in module.parameters())
+    if size > _LARGEST or callable(getattr(module, "borrow", None)):
+        return None
+    state = torch.get_rng_state()
+    try:
+        real = build_modules(plan, parts=[part.path])[plan.owner(part.path)].eval().requires_grad_(False)
+        chance = torch.Generator().manual_seed(0)
+        for parameter in real.parameters():
+            if parameter.is_floating_point():
+                parameter.add_(torch.randn(parameter.shape, generator=chance).to(parameter) * 0.01)
+    finally:
+        torch.set_rng_state(state)  # a run's weights are drawn after this
+    return real
+
+
+def _trials(plan: Plan, part: PartPlan, module: Any, device: str) -> Iterator[Trial]:
     port = part.output
     if isinstance(port, Codes):
-        yield "encode", lambda: module.encode(_pixels(plan, part)), (1, port.tokens, port.depth)
-        yield "decode", lambda: module.decode(_ids(port)), tuple(_pixels(plan, part).shape)
-        yield "vectors", lambda: module.vectors(_ids(port)), (1, port.tokens, port.width)
+        pixels = _pixels(plan, part, device)
+        yield "encode", lambda: module.encode(pixels), (1, port.tokens, port.depth)
+        yield "decode", lambda: module.decode(_ids(port, device)), tuple(pixels.shape)
+        yield "vectors", lambda: module.vectors(_ids(port, device)), (1, port.tokens, port.width)
     elif isinstance(port, Hidden):
-        states, positions = torch.empty(1, _POSITIONS, port.width, device="meta"), torch.arange(_POSITIONS)[None]
-        yield "embed", lambda: module.embed(positions.to("meta")), (1, _POSITIONS, port.width)
-        yield "forward", lambda: module(states, positions.to("meta"), Mask.causal()), (1, _POSITIONS, port.width)
+        states = torch.zeros(1, _POSITIONS, port.width, device=device)
+        positions = torch.arange(_POSITIONS)[None].to(device)  # on meta it would import sympy
+        yield "embed", lambda: module.embed(positions), (1, _POSITIONS, port.width)
+        yield "forward", lambda: module(states, positions, Mask.causal()), (1, _POSITIONS, port.width)
         yield "logits", lambda: module.logits(states), (1, _POSITIONS, port.vocabulary)
     elif isinstance(port, Features):
-        yield "forward", lambda: module(_input(plan, part)), (1, port.tokens, port.width)
+        yield "forward", lambda: module(_input(plan, part, device)), (1, port.tokens, port.width)
     elif isinstance(port, Logits):
-        yield "forward", lambda: module(_input(plan, part)), (_POSITIONS, port.vocabulary)
+        yield "forward", lambda: module(_input(plan, part, device)), (_POSITIONS, port.vocabulary)
 
 
-def _input(plan: Plan, part: PartPlan) -> Tensor:
+def _input(plan: Plan, part: PartPlan, device: str) -> Tensor:
     """What a module takes: its first port as a tensor, or a picture where it takes none."""
     match next(iter(part.inputs.values()), None):
         case Codes() as codes:
-            return _ids(codes)
+            return _ids(codes, device)
         case Features() as features:
-            return torch.empty(1, features.tokens, features.width, device="meta")
+            return torch.zeros(1, features.tokens, features.width, device=device)
         case Hidden() as hidden:
-            return torch.empty(_POSITIONS, hidden.width, device="meta")
+            return torch.zeros(_POSITIONS, hidden.width, device=device)
         case Logits() as logits:
-            return torch.empty(_POSITIONS, logits.vocabulary, device="meta")
+            return torch.zeros(_POSITIONS, logits.vocabulary, device=device)
         case None:
-            return _pixels(plan, part)
+            return _pixels(plan, part, device)
 
 
-def _pixels(plan: Plan, part: PartPlan) -> Tensor:
+def _pixels(plan: Plan, part: PartPlan, device: str) -> Tensor:
     shape = next(
         shape for name, shape in plan.pathways.items() if part.path in (f"{name}.encoder", f"{name}.tokenizer")
     )
-    return torch.empty(1, 3, *pixels_of(shape), device="meta")
+    return torch.zeros(1, 3, *pixels_of(shape), device=device)
 
 
-def _ids(codes: Codes) -> Tensor:
-    return torch.zeros(1, codes.tokens, codes.depth, dtype=torch.int64, device="meta")
+def _ids(codes: Codes, device: str) -> Tensor:
+    return torch.zeros(1, codes.tokens, codes.depth, dtype=torch.int64, device=device)

@@ -122,6 +122,11 @@ class UnifiedModel(nn.Module):
         ``codes``: codes by pathway, where they were computed before.
         """
         backbone = cast(Backbone, self.part("backbone"))
+        if not getattr(type(backbone), "full_blocks", True) and batch.mask().has_blocks:
+            raise JaniformError(
+                "the backbone does not support full blocks, in which positions of a picture see one another: use a "
+                "layout whose spans are causal, or another backbone"
+            )
         embeddings = backbone.embed(batch.ids)
         if not batch.pictures:
             return embeddings

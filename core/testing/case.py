@@ -29,6 +29,7 @@ class Failure(AssertionError):  # noqa: N818 - as pytest reports it
 
 def require(condition: bool, message: str) -> None:
     """Raise ``Failure`` with the message unless the condition holds."""
+    __tracebackhide__ = True
     if not condition:
         raise Failure(message)
 
@@ -80,25 +81,48 @@ class Case:
         """The port that the config declares. Raises ``PortMismatch`` where it refuses its inputs."""
         return getattr(self.config, KINDS[self.kind].port_method)(*self.ports.values())
 
-    def build(self, device: str = "cpu", dtype: torch.dtype | None = None) -> nn.Module:
-        """A new module; every call gives the same weights."""
-        torch.manual_seed(self.seed)
+    def build(self, device: str = "cpu", dtype: torch.dtype | None = None, instance: int = 0) -> nn.Module:
+        """A new module in eval mode. All calls with the same ``instance`` give the same weights.
+
+        Weights are drawn by the part and then changed a little, since a part whose last layer begins at zero would
+        follow any contract.
+        """
+        torch.manual_seed(self.seed + 1000 * instance)
         with torch.device(device):
             module = self.component.load()(self.config, *self.ports.values())
-            lender = _Lender(self._hidden) if callable(getattr(module, "borrow", None)) else None
         require(
             isinstance(module, nn.Module),
             f"{self.name}: the factory gave {type(module).__name__}, not a torch.nn.Module",
         )
+        self._check_lazy(module)
         module.eval().requires_grad_(False)
-        if lender is not None:
-            module.borrow(lender if dtype is None else lender.to(dtype=dtype))
-            require(
-                not {*lender.parameters()} & {*module.parameters()},
-                f"{self.name}: has the backbone among its own weights; keep it by "
-                'object.__setattr__(self, "_backbone", backbone)',
-            )
+        if device == "cpu":
+            chance = torch.Generator().manual_seed(self.seed + instance)
+            for parameter in module.parameters():
+                if parameter.is_floating_point():
+                    parameter.add_(torch.randn(parameter.shape, generator=chance).to(parameter) * 0.1)
+        if callable(getattr(module, "borrow", None)):
+            self._lend(module, device, dtype)
         return module if dtype is None else module.to(dtype=dtype)  # type: ignore[no-any-return]
+
+    def _check_lazy(self, module: nn.Module) -> None:
+        lazy = [name for name, parameter in module.named_parameters() if nn.parameter.is_lazy(parameter)]
+        require(
+            not lazy,
+            f"{self.name}: {', '.join(lazy)} gets its shape in the first forward, and a checkpoint is loaded before; "
+            "derive the shape from the settings and ports, in __init__",
+        )
+
+    def _lend(self, module: Any, device: str, dtype: torch.dtype | None) -> None:
+        torch.manual_seed(self.seed)
+        with torch.device(device):
+            lender = _Lender(self._hidden)
+        module.borrow(lender if dtype is None else lender.to(dtype=dtype))
+        require(
+            not {*lender.parameters()} & {*module.parameters()},
+            f"{self.name}: has the backbone among its own weights; keep it by "
+            'object.__setattr__(self, "_backbone", backbone)',
+        )
 
     def inputs(self, rows: int = ROWS) -> Tensor:
         """Inputs of ``forward``, or of a tokenizer's ``encode``: pixels in [-1, 1], codes, features or states."""
@@ -116,6 +140,18 @@ class Case:
                 return torch.randn(rows, logits.vocabulary, generator=chance)
             case None:
                 return torch.randn(rows, 7, self._hidden.width, generator=chance)
+
+    def extremes(self) -> list[tuple[str, Tensor]]:
+        """Inputs at the ends of what occurs, with their names: pictures of one colour, or vectors of zeros."""
+        if "transform" not in KINDS[self.kind].declares:
+            inputs = self.inputs(1)
+            return [("vectors of zeros", torch.zeros_like(inputs))] if inputs.is_floating_point() else []
+        transform = self.config.transform()
+        colours = {"black": (0, 0, 0), "white": (255, 255, 255), "grey": (128, 128, 128), "red": (255, 0, 0)}
+        return [
+            *((f"a {name} picture", transform(Image.new("RGB", (40, 30), rgb))[None]) for name, rgb in colours.items()),
+            ("a picture of noise", torch.randint(2, (1, *self.pixels)).float() * 2 - 1),
+        ]
 
     def codes(self, rows: int = ROWS) -> Tensor:
         """Random codes int64 [B, N, d] of the port that a tokenizer gives, or that another part takes."""

@@ -4,23 +4,47 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+import torch
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from ..components.kinds import KINDS
 from ..components.registry import registry
 from ..ports import PortMismatch
+from .benchmarks import BENCHMARK_CHECKS
 from .case import Case, Failure
 from .common import COMMON_CHECKS, registers_without_torch
+from .formats import FORMAT_CHECKS
 from .kernels import KERNEL_CHECKS, KernelCase, kernel_cases
 from .kinds import KIND_CHECKS
+from .layouts import LAYOUT_CHECKS
+from .objectives import OBJECTIVE_CHECKS
+from .samplers import SAMPLER_CHECKS
+from .sinks import SINK_CHECKS
 from .sources import SOURCE_CHECKS
+from .texts import TEXT_CHECKS
+from .tilings import TILING_CHECKS
 
-TESTED_KINDS = (*(kind.name for kind in KINDS.values() if kind.weights), "source")
+CHECKS = {
+    **{kind.name: (*COMMON_CHECKS, *KIND_CHECKS.get(kind.name, ())) for kind in KINDS.values() if kind.weights},
+    "text": TEXT_CHECKS,
+    "tiling": TILING_CHECKS,
+    "source": SOURCE_CHECKS,
+    "objective": OBJECTIVE_CHECKS,
+    "sampler": SAMPLER_CHECKS,
+    "layout": LAYOUT_CHECKS,
+    "sink": SINK_CHECKS,
+    "benchmark": BENCHMARK_CHECKS,
+    "format": FORMAT_CHECKS,
+}
+"""The checks of each kind of component that is tested with settings; kernels are tested with batches."""
+
+TESTED_KINDS = tuple(CHECKS)
 
 Settings = Mapping[str, Any]
 Check = Callable[[Case], None]
@@ -37,8 +61,8 @@ def conforms(
     """Tests of the contract that a component must follow, as a class for a test module: ``TestMine = conforms(…)``.
 
     Args:
-        kind: encoder, tokenizer, embedding, adapter, backbone, head, source or kernel. Kernels are tested with their
-            defaults on a device that they support; without one their tests are skipped, with the reason.
+        kind: any kind of component. Kernels are tested with their defaults on a device that they support; without
+            one their tests are skipped, with the reason.
         name: name of the component, as in a recipe.
         settings_of: settings of the config, for a small part, or a hypothesis strategy that draws such settings.
         examples: number of sizes and seeds that each test draws.
@@ -55,8 +79,7 @@ def conforms(
         raise ValueError(f"there are no conformance tests for the kind '{kind}', only for {kinds}")
     registry().find(kind, name)
     drawn = settings_of if isinstance(settings_of, st.SearchStrategy) else st.just(dict(settings_of or {}))
-    contract = SOURCE_CHECKS if kind == "source" else (*COMMON_CHECKS, *KIND_CHECKS.get(kind, ()))
-    checks = {check.__name__: check for check in contract}
+    checks = {check.__name__: check for check in CHECKS[kind]}
     _check_names(without, checks)
     tests: dict[str, Any] = {
         f"test_{check}": _test(kind, name, checks[check], drawn, examples) for check in checks if check not in without
@@ -83,11 +106,10 @@ def _kernel_test(
 ) -> Callable[[Any], None]:
     @_drawn(examples)
     @given(case=cases)
-    def test(self: Any, case: KernelCase) -> None:
+    def try_it(case: KernelCase) -> None:
         check(case)
 
-    test.__doc__ = check.__doc__
-    return test
+    return _reported(check, try_it, [])
 
 
 def _skipped(reason: str) -> Any:
@@ -114,6 +136,8 @@ def _drawn(examples: int) -> settings:
         database=None,
         derandomize=True,
         print_blob=False,
+        phases=(Phase.explicit, Phase.generate),  # the message names the settings; shrinking them takes seconds
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
 
@@ -135,11 +159,30 @@ def _test(
             reject()
         run_check(check, case)
 
+    return _reported(check, try_it, refusals)
+
+
+class Report(pytest.fail.Exception, Failure):  # type: ignore[name-defined, misc]  # pytest's class is not typed
+    """A failure that pytest shows as its message alone."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.pytrace = False
+
+
+def _reported(check: Callable[..., None], try_it: Callable[[], None], refusals: list[str]) -> Callable[[Any], None]:
+    """A test whose failure is one message, without the frames of the kit and of hypothesis."""
+
     def test(self: Any) -> None:
         try:
             try_it()
         except Unsatisfiable:
-            raise Failure(refusals[-1]) from None
+            message = refusals[-1] if refusals else "no settings could be drawn"
+        except Exception as error:
+            message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        else:
+            return
+        raise Report(message)
 
     test.__doc__ = check.__doc__
     return test
@@ -151,19 +194,26 @@ def run_check(check: Check, case: Case) -> None:
         check(case)
     except AssertionError:
         raise
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        where = f"{frames[-1].filename}:{frames[-1].lineno}"
+    except (Exception, SystemExit) as error:
         claim = check.__name__.replace("_", " ")
         raise Failure(
-            f"{case.name}: {type(error).__name__}: {error} ({where}), in the check that it {claim}"
+            f"{case.name}: {type(error).__name__}: {error} ({_line_of(error)}), in the check that it {claim}"
         ) from error
 
 
-def _once(kind: str, name: str) -> Callable[[Any], None]:
-    def test(self: Any) -> None:
-        component = registry().find(kind, name)
-        registers_without_torch(Case(component, None, {}, 0))
+_LIBRARIES = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
 
-    test.__doc__ = registers_without_torch.__doc__
-    return test
+
+def _line_of(error: BaseException) -> str:
+    """The last line of the part itself that led to an error, rather than one of janiform or of torch."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    frame = (own or frames)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
+def _once(kind: str, name: str) -> Callable[[Any], None]:
+    def try_it() -> None:
+        registers_without_torch(Case(registry().find(kind, name), None, {}, 0))
+
+    return _reported(registers_without_torch, try_it, [])

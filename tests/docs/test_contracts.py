@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from janiform import contracts
+import attrs
+from janiform import Batch, UnifiedModel, contracts
 from janiform.components import hookspec
 from janiform.components.kinds import KINDS
 from janiform.components.registrar import Registrar
+from janiform.kit import PACKAGE_KINDS
+from janiform.train.progress.log import LogEntry
 
 GUIDE = Path(__file__).parents[2] / "docs" / "write-a-plugin.md"
 
@@ -59,3 +62,39 @@ def test_the_guide_has_every_hook() -> None:
     for method in ("component", "recipes"):
         for parameter in inspect.signature(getattr(Registrar, method)).parameters:
             assert parameter == "self" or parameter in text.partition("## The hook")[2].partition("## The contracts")[0]
+
+
+def test_the_guide_names_what_parts_are_given() -> None:
+    """Members of models, fields of batches and keys of the log, which an author would otherwise read in the code."""
+    text = GUIDE.read_text(encoding="utf-8")
+    given = text.partition("## What an objective and a sampler get")[2].partition("## What a sink gets")[0]
+    members = [
+        name
+        for name, member in vars(UnifiedModel).items()
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property))
+    ]
+    for name in members:
+        assert f"`model.{name}" in given, name
+    for field in attrs.fields(Batch):
+        assert f"`{field.name}`" in given, field.name
+    keys = text.partition("## What a sink gets")[2].partition("\n## ")[0]
+    for field in attrs.fields(LogEntry):
+        assert f"`{field.name}`" in keys, field.name
+
+
+def test_the_guide_names_the_kinds_of_packages_and_tests() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    begins = " ".join(text.partition("A package can begin with")[2].partition(".")[0].split())
+    table = text.partition("| kind | tests |")[2].partition("\n\n")[0]
+    for kind in PACKAGE_KINDS:
+        assert kind in begins, kind
+        assert f"\n| {kind} |" in table or kind == "encoder", kind
+
+
+def test_the_objective_of_the_guide_wraps_a_built_in_one() -> None:
+    text = GUIDE.read_text(encoding="utf-8").partition("### An objective that wraps a built-in one")[2]
+    code = text.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, object] = {"__name__": "guide"}
+    exec(code, names)
+    defined = set(vars(names["Mine"])) & {"prepare_one", "losses", "__init__"}
+    assert len(defined) == 3

@@ -11,6 +11,7 @@ from janiform.components.kinds import INPUTS, KINDS, PATHWAY_PARTS, SINGLE_PARTS
 from janiform.diagram.graph import ROWS
 from janiform.kit import PACKAGE_KINDS
 from janiform.recipe.grammar import SECTIONS, kind_at
+from janiform.testing import backbones, tokenizers
 from janiform.testing import kinds as kind_checks
 from janiform.testing.case import Case
 from janiform.testing.suite import TESTED_KINDS
@@ -66,8 +67,11 @@ def test_the_contract_says_what_the_factory_takes(kind) -> None:
 
 def test_lists_by_kind_follow_the_table() -> None:
     assert set(ROWS) == {"input", "output", *PATHWAY_PARTS, *SINGLE_PARTS}
-    assert TESTED_KINDS == ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head", "source")
-    assert PACKAGE_KINDS == ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head", "kernel")
+    parts = ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head")
+    whole = {"source", "objective", "sampler", "layout", "sink", "benchmark", "format"}
+    torch_free = {"text", "tiling"}
+    assert set(TESTED_KINDS) == {*parts, *whole, *torch_free}
+    assert set(PACKAGE_KINDS) == {*parts, *whole, *torch_free, "kernel"}
     assert set(kind_checks.KIND_CHECKS) == {kind.name for kind in KINDS.values() if kind.checks}
 
 
@@ -75,9 +79,11 @@ def test_every_check_of_a_kind_is_in_the_table() -> None:
     named = {check for kind in KINDS.values() for check in kind.checks}
     written = {
         name
-        for name, member in vars(kind_checks).items()
+        for module in (kind_checks, tokenizers, backbones)
+        for name, member in vars(module).items()
         if inspect.isfunction(member)
-        and member.__module__ == kind_checks.__name__
+        and not name.startswith("_")
+        and member.__module__ == module.__name__
         and [parameter.annotation for parameter in inspect.signature(member).parameters.values()] == [Case.__name__]
     }
     assert named == written

@@ -16,6 +16,7 @@ import torch
 from janiform import AttentionRequest, Conversation, Model, UsageError, read_recipe, registry
 from janiform.attention.attend import attention_for
 from janiform.cli import main
+from janiform.components.kinds import KINDS
 from janiform.compose import compose
 from janiform.kit import PACKAGE_KINDS, write_package
 from janiform.kit.package import SMALL, mini_path
@@ -23,6 +24,9 @@ from janiform.model.build import build_model
 from janiform.testing import conforms
 from janiform_plugins.objectives.next_token import next_token_losses
 from PIL import Image
+
+WITHOUT_PARTS = ("source", "objective", "sink", "benchmark", "format")
+"""Kinds that are not a part of a model, nor compute in one."""
 
 
 def installed(folder: Path) -> None:
@@ -64,7 +68,7 @@ def test_it_keeps_the_promises_of_its_kind(package: SimpleNamespace) -> None:
     small = ast.literal_eval(SMALL.get(package.kind, "{}"))
     tests = conforms(package.kind, package.name, small, examples=2)()
     checks = [name for name in dir(tests) if name.startswith("test_") and name != "test_registers_without_torch"]
-    assert len(checks) >= (5 if package.kind == "kernel" else 9)
+    assert len(checks) >= (9 if KINDS[package.kind].weights else 4)
     for check in checks:
         getattr(tests, check)()
     written = (package.folder / "tests" / f"test_my_{package.kind}.py").read_text()
@@ -72,6 +76,8 @@ def test_it_keeps_the_promises_of_its_kind(package: SimpleNamespace) -> None:
 
 
 def test_the_recipe_fits_learns_and_draws(package: SimpleNamespace) -> None:
+    if package.kind in WITHOUT_PARTS:
+        pytest.skip("it is not a part of the model")
     plan = compose(read_recipe(str(package.folder / f"mini-{package.name}.toml")))
     path = mini_path(package.kind)
     torch.manual_seed(0)
@@ -95,13 +101,24 @@ def test_the_recipe_fits_learns_and_draws(package: SimpleNamespace) -> None:
             model, model.processor.collate([model.processor.sequence(example) for example in examples])
         )
     torch.stack([loss.mean for loss in losses.values()]).sum().backward()
-    assert all(parameter.grad is not None for parameter in model.part(path).parameters())
+    if KINDS[package.kind].weights or package.kind == "kernel":
+        assert all(parameter.grad is not None for parameter in model.part(path).parameters())
     drawn = Model(model.eval().requires_grad_(False)).generate("a red circle", guidance=2.0)[0]
     assert drawn.size == (64, 64)
 
 
 def test_check_accepts_its_recipe_with_every_stage(package: SimpleNamespace) -> None:
-    assert main(["check", str(package.folder / f"mini-{package.name}.toml")]) == 0
+    recipe = package.folder / f"mini-{package.name}.toml"
+    assert recipe.is_file() == (package.kind not in ("benchmark", "format"))
+    if recipe.is_file():
+        assert main(["check", str(recipe)]) == 0
+        component = f"{package.name}@1"
+        read = read_recipe(str(recipe))
+        sections = {"source": read.sources, "sink": read.sinks}.get(package.kind, {})
+        assert package.kind not in ("source", "sink") or sections[package.name].component.reference == component
+        if package.kind == "objective":
+            assert read.training.stages == (package.name,)
+            assert read.stages[package.name].objective.component.reference == component
 
 
 def test_a_package_is_refused_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from attrs import evolve
 from janiform import CompositionError, Conversation, JaniformError, Loss, Processor, Sequence, Turn, UnifiedModel
 from janiform.model.build import build_model
 from janiform_plugins.objectives.next_token import next_token_losses
@@ -161,3 +162,15 @@ def test_an_image_that_is_only_context_has_no_loss(processor: Processor) -> None
     batch = processor.collate([processor.sequence(Conversation(turns), answer=False)])
     assert not batch.codes
     assert batch.pictures["generation"].pixels.shape == (1, 3, 16, 16)
+
+
+def test_full_blocks_are_refused_where_the_backbone_cannot_serve_them(
+    tiny_model: UnifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor = tiny_model.processor
+    causal = processor.sequence(Conversation.asking("how many?", picture(0), answer="two"))
+    full = Sequence(evolve(span, mask="full") if span.kind == "look" else span for span in causal.spans)
+    monkeypatch.setattr(type(tiny_model.part("backbone")), "full_blocks", False, raising=False)
+    tiny_model.embed(processor.collate([causal]))
+    with pytest.raises(JaniformError, match="the backbone does not support full blocks"):
+        tiny_model.embed(processor.collate([full]))

@@ -90,8 +90,23 @@ TESTED = {
     ("head", "shared"): tables(softmax=st.sampled_from(("all", "codes"))),
     ("head", "depth"): tables(layers=st.integers(1, 2), heads=2, shared=st.booleans()),
     ("source", "shapes"): tables(task=st.sampled_from(("draw", "ask", "read")), seed=st.integers(0, 99)),
+    ("objective", "autoregressive"): tables(packed=st.sampled_from((0, 200)), text_dropout=0.5),
+    ("objective", "contrastive"): tables(width=16, layers=1, heads=2, decoder=st.sampled_from((0, 1))),
+    ("objective", "reconstruction"): tables(),
+    ("tiling", "grid"): tables(tiles=st.integers(1, 6), overview=st.sampled_from(("first", "last", "none"))),
+    ("text", "bpe"): tables(vocabulary=320),
+    ("sampler", "autoregressive"): tables(guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4))),
+    ("layout", "janus"): tables(system=st.sampled_from(("", "Be brief."))),
+    ("sink", "tensorboard"): tables(),
+    ("sink", "wandb"): tables(),
+    ("benchmark", "shapes"): tables(prompts=1, pictures=1, questions=2),
+    ("format", "janiform"): tables(),
+    ("format", "official"): tables(),
+    ("format", "hf"): tables(),
     **{("source", name): tables(**STREAM, **settings) for name, settings in FILES.items()},
 }  # fmt: skip
+
+PARTS = ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head", "source")
 
 KERNELS = ("sdpa", "flex", "varlen", "xformers")
 
@@ -109,7 +124,7 @@ for kernel in KERNELS:
 
 for (kind, name), drawn in TESTED.items():
     globals()[f"Test{kind.title()}{name.title().replace('-', '')}"] = without_start(
-        conforms(kind, name, drawn, examples=2 if name == "transformers" else 3)
+        conforms(kind, name, drawn, examples=3 if kind in PARTS and name != "transformers" else 2)
     )
 
 
@@ -134,7 +149,7 @@ def test_all_built_ins_are_tested() -> None:
 
 
 def test_what_cannot_be_tested_is_said() -> None:
-    with pytest.raises(ValueError, match="no conformance tests for the kind 'layout'"):
-        conforms("layout", "janus")
+    with pytest.raises(ValueError, match="no conformance tests for the kind 'encoders'"):
+        conforms("encoders", "siglip")
     with pytest.raises(ValueError, match="there is no check flies"):
         conforms("adapter", "mlp", without=("flies",))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from attrs import field, frozen
-from janiform import Codes, Features, Grid, Hidden, Logits, Loss, PortMismatch, attend
+from janiform import Codes, Features, Grid, Hidden, Logits, Loss, Mask, PortMismatch, attend
 from janiform.components.kinds import KINDS
-from janiform.testing import common, conforms, kinds, suite
+from janiform.testing import backbones, common, conforms, kinds, suite, tokenizers
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
 from torch import nn
@@ -71,6 +72,75 @@ class HidesItsState(Encoder):
 
     def forward(self, pixels):
         return super().forward(pixels) + self.shift
+
+
+class DrawsAPlainTensor(Encoder):
+    """Every instance draws the same numbers from the same seed, so only other seeds can tell."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.shift = torch.randn(config.width)
+
+    def forward(self, pixels):
+        return super().forward(pixels) + self.shift.to(pixels)
+
+
+class AveragesInTraining(Encoder):
+    """Makes state while it is trained, in a plain attribute."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.mean = 0.0
+
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        if self.training:
+            self.mean = self.mean + features.mean().detach()
+        return features - self.mean
+
+
+class MakesItsWeightInTheFirstForward(Encoder):
+    def forward(self, pixels):
+        if not hasattr(self, "scale"):
+            self.scale = nn.Parameter(torch.ones(pixels.shape[-1]))
+        return super().forward(pixels * self.scale)
+
+
+class IsLazy(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.out = nn.LazyLinear(config.width)
+
+    def forward(self, pixels):
+        return self.out(super().forward(pixels))
+
+
+class ChangesItsInput(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels.clamp_(-0.5, 0.5))
+
+
+class RenamesInTraining(Encoder):
+    def train(self, mode=True):
+        if mode and not hasattr(self, "extra"):
+            self.extra = nn.Linear(2, 2)
+        return super().train(mode)
+
+
+class DividesByTheDeviation(Encoder):
+    def forward(self, pixels):
+        return super().forward((pixels - pixels.mean()) / pixels.std(dim=(1, 2, 3), keepdim=True))
+
+
+class CountsInFloat64(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels) + torch.zeros(1, dtype=torch.float64, device=pixels.device)
+
+
+class CountsInFloat64UnderAutocast(Encoder):
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return features.double() if torch.is_autocast_enabled("cpu") else features
 
 
 class AlwaysDrops(Encoder):
@@ -181,6 +251,53 @@ class HasNarrowVectors(Tokenizer):
         return super().vectors(codes)[..., :2]
 
 
+class LeavesItsRange(Tokenizer):
+    """Only for a picture of one colour."""
+
+    def encode(self, pixels):
+        return super().encode(pixels) + 5 * (pixels.flatten(1).std(1) == 0)[:, None, None]
+
+
+class HasAnotherTable(Tokenizer):
+    def __init__(self, config):
+        super().__init__(config)
+        self.other = nn.Parameter(torch.randn(5, 3))
+
+    def vectors(self, codes):
+        return self.other[codes].sum(2)
+
+    def decode(self, codes):
+        vectors = self.book[codes].sum(2)
+        return vectors.transpose(1, 2).unflatten(2, (2, 2)).repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+class LooksUpTheNext(HasAnotherTable):
+    def vectors(self, codes):
+        return self.book[(codes + 1) % 5].sum(2) + 0 * self.other.sum()
+
+
+class NormalisesItsVectorsAlone(HasAnotherTable):
+    def vectors(self, codes):
+        return nn.functional.normalize(self.book, dim=-1)[codes].sum(2)
+
+
+class TurnsItsVectors(HasAnotherTable):
+    def vectors(self, codes):
+        return self.book[codes].sum(2).flip(1)
+
+
+class LosesASumOfMeans(Tokenizer):
+    def losses(self, pixels):
+        error = (self.decode(self.encode(pixels)) - pixels).square()
+        return {"l2": Loss(error.mean(), torch.tensor(float(error.numel())))}, {}
+
+
+class CountsOne(Tokenizer):
+    def losses(self, pixels):
+        error = (self.decode(self.encode(pixels)) - pixels).square()
+        return {"l2": Loss(error.sum(), torch.tensor(1.0))}, {}
+
+
 class LosesAMean(Tokenizer):
     def losses(self, pixels):
         return {"l2": (self.decode(self.encode(pixels)) - pixels).square().mean()}, {}
@@ -240,6 +357,12 @@ class AveragesItsLevels(Head):
 
 class ChoosesForItself(Head):
     def sample(self, hidden, choose):
+        return self(hidden).argmax(-1, keepdim=True)
+
+
+class ReturnsTheLikeliest(Head):
+    def sample(self, hidden, choose):
+        choose(self(hidden), 0)
         return self(hidden).argmax(-1, keepdim=True)
 
 
@@ -347,6 +470,29 @@ class IgnoresItsCache(Backbone):
         return super().forward(embeddings, positions, mask)
 
 
+class CountsPaddingInItsCache(Backbone):
+    """With a cache it attends to padding as well, which a prompt of one length does not show."""
+
+    def forward(self, embeddings, positions, mask, cache=None):
+        return super().forward(embeddings, positions, mask if cache is None else Mask.causal(), cache)
+
+
+class IgnoresFullBlocks(Backbone):
+    def attended(self, q, k, v, mask):
+        return attend(q, k, v, mask if mask.documents is None else Mask(mask.documents))
+
+
+class SaysItIgnoresFullBlocks(IgnoresFullBlocks):
+    full_blocks = False
+
+
+class CarriesItsStateOn(Backbone):
+    """A running sum, as of a recurrent layer, that is not reset where a document begins."""
+
+    def forward(self, embeddings, positions, mask, cache=None):
+        return super().forward(embeddings, positions, mask, cache) + embeddings.cumsum(1)
+
+
 class CountsItsOwnPositions(Backbone):
     def forward(self, embeddings, positions, mask, cache=None):
         start = 0 if cache is None else cache.filled
@@ -372,6 +518,19 @@ class Adapter(nn.Module):
 
     def forward(self, features):
         return self.map(features)
+
+
+class MixesItsTokens(Adapter):
+    def forward(self, features):
+        return super().forward(features + features.mean(1, keepdim=True))
+
+
+@frozen(kw_only=True)
+class RefusesOneToken(AdapterConfig):
+    def adapt(self, source: Features, hidden: Hidden) -> Features:
+        if source.tokens == 1:
+            raise PortMismatch("it mixes tokens, so there must be several")
+        return super().adapt(source, hidden)
 
 
 class DropsAChannel(Adapter):
@@ -436,6 +595,32 @@ ZOO = [
     ("encoder", OnTheProcessor, common.is_the_same_on_the_meta_device, "table is created on a named device"),
     ("encoder", ReadsItsWeights, common.is_the_same_on_the_meta_device, "cannot be built on the meta device"),
     ("encoder", HidesItsState, common.keeps_its_state, "register what it needs"),
+    ("encoder", DrawsAPlainTensor, common.keeps_its_state, "other outputs of `forward` by .*register what it needs"),
+    ("encoder", AveragesInTraining, common.keeps_its_state, "other outputs of `forward` by .*register what it needs"),
+    ("encoder", MakesItsWeightInTheFirstForward, common.keeps_its_state, "scale is made in the first `forward`"),
+    ("encoder", MakesItsWeightInTheFirstForward, common.computes_in_bfloat16, "scale is made in the first `forward`"),
+    ("encoder", IsLazy, common.gives_the_shape_it_declares, "out.weight, out.bias gets its shape in the first forward"),
+    ("encoder", ChangesItsInput, common.is_deterministic, "`forward` changes its input in place"),
+    ("encoder", ChangesItsInput, common.gives_gradients_to_every_parameter, "`forward` changes its input in place"),
+    (
+        "encoder",
+        RenamesInTraining,
+        common.keeps_the_names_of_its_state,
+        r"other names in training mode \(extra.bias, extra.weight\)",
+    ),
+    (
+        "encoder",
+        DividesByTheDeviation,
+        common.gives_finite_outputs_for_flat_inputs,
+        "for a black picture `forward` gives values that are not finite",
+    ),
+    ("encoder", CountsInFloat64, common.gives_the_shape_it_declares, "in float32 it gives torch.float64"),
+    (
+        "encoder",
+        CountsInFloat64UnderAutocast,
+        common.computes_in_bfloat16,
+        "under autocast it gives torch.float64, expected bfloat16 or float32",
+    ),
     ("encoder", AlwaysDrops, common.is_deterministic, "draws random numbers in eval mode"),
     (
         "encoder",
@@ -460,7 +645,7 @@ ZOO = [
     ("encoder", LosesPrecision, common.computes_in_bfloat16, r"in bfloat16 its output differs from float32 by"),
     ("encoder", MixesTypes, common.computes_in_bfloat16, "RuntimeError: .* in the check that it computes in"),
     ("encoder", BreaksItsGraph, common.compiles_without_graph_breaks_where_declared, "declares that it compiles, but"),
-    ("tokenizer", CountsFromOne, kinds.encodes_codes_of_its_port, r"gave codes \d .. 5, but its vocabulary has 5"),
+    ("tokenizer", CountsFromOne, tokenizers.encodes_codes_of_its_port, r"gave codes \d .. 5, but its vocabulary has 5"),
     (
         "tokenizer",
         DecodesSmaller,
@@ -470,11 +655,58 @@ ZOO = [
     (
         "tokenizer",
         EncodesTheBatch,
-        kinds.encodes_codes_of_its_port,
+        tokenizers.encodes_codes_of_its_port,
         "the codes of a picture depend on the rest of the batch",
     ),
-    ("tokenizer", HasNarrowVectors, kinds.gives_vectors_of_its_width, r"vectors are \[3, 4, 2\], not \[3, 4, 3\]"),
-    ("tokenizer", LosesAMean, kinds.gives_losses_as_sums_and_counts, "the loss 'l2' is Tensor, not a janiform.Loss"),
+    ("tokenizer", HasNarrowVectors, tokenizers.gives_vectors_of_its_width, r"vectors are \[3, 4, 2\], not \[3, 4, 3\]"),
+    (
+        "tokenizer",
+        LeavesItsRange,
+        tokenizers.encodes_codes_of_its_port,
+        r"gave codes \d .. \d for a black picture, but its vocabulary has 5",
+    ),
+    (
+        "tokenizer",
+        HasAnotherTable,
+        tokenizers.decodes_from_its_vectors,
+        "`vectors` reads elements of other for a code that `decode` does not read",
+    ),
+    (
+        "tokenizer",
+        LooksUpTheNext,
+        tokenizers.decodes_from_its_vectors,
+        "`vectors` reads elements of book for a code that `decode` does not read",
+    ),
+    (
+        "tokenizer",
+        NormalisesItsVectorsAlone,
+        tokenizers.decodes_from_its_vectors,
+        "`vectors` does not depend on the scale of book, but `decode` does",
+    ),
+    (
+        "tokenizer",
+        TurnsItsVectors,
+        tokenizers.decodes_from_its_vectors,
+        "changes the vectors at other positions",
+    ),
+    (
+        "tokenizer",
+        LosesASumOfMeans,
+        tokenizers.gives_losses_as_sums_and_counts,
+        "the total of the loss 'l2' is not twice as large for twice the pictures; it is a mean",
+    ),
+    (
+        "tokenizer",
+        CountsOne,
+        tokenizers.gives_losses_as_sums_and_counts,
+        "the count of the loss 'l2' is 1 for twice the pictures, expected 2",
+    ),
+    (
+        "tokenizer",
+        LosesAMean,
+        tokenizers.gives_losses_as_sums_and_counts,
+        "the loss 'l2' is Tensor, not a janiform.Loss",
+    ),
     (
         "head",
         AveragesItsLoss,
@@ -489,6 +721,7 @@ ZOO = [
         r"`loss` is .* nats, but the cross-entropy of its logits is",
     ),
     ("head", ChoosesForItself, kinds.samples_the_chosen_codes, r"called `choose` with logits of shapes \[\]"),
+    ("head", ReturnsTheLikeliest, kinds.samples_the_chosen_codes, "gave other codes than `choose` chose"),
     (
         "head",
         LooksAtItsTarget,
@@ -509,16 +742,40 @@ ZOO = [
         "differ from those that `forward` gives",
     ),
     ("head", BorrowsForGood, common.gives_the_shape_it_declares, "has the backbone among its own weights"),
+    (
+        "adapter",
+        MixesItsTokens,
+        kinds.maps_each_token_alone_where_one_is_accepted,
+        "output for token 0 alone is not that among all tokens; it mixes them",
+    ),
     ("adapter", DropsAChannel, common.gives_the_shape_it_declares, "the config declares features"),
     ("embedding", ForgetsTheDepth, common.gives_the_shape_it_declares, "the config declares features"),
     ("embedding", CountsFromTheFirst, kinds.embeds_each_code_alone, "code 1 of a picture has another vector alone"),
-    ("backbone", SeesEverything, kinds.attends_to_earlier_positions_only, "depends on a later one"),
-    ("backbone", IgnoresItsCache, kinds.continues_from_its_cache, "with a cache its outputs differ"),
-    ("backbone", CountsItsOwnPositions, kinds.ignores_padding, "padding on the left changes its outputs"),
+    ("backbone", SeesEverything, backbones.attends_to_earlier_positions_only, "depends on a later one"),
+    ("backbone", IgnoresItsCache, backbones.continues_from_its_cache, "with a cache its outputs differ"),
+    (
+        "backbone",
+        CountsPaddingInItsCache,
+        backbones.continues_with_padding_on_the_left,
+        "with padding on the left and a cache its outputs differ by",
+    ),
+    (
+        "backbone",
+        IgnoresFullBlocks,
+        backbones.attends_within_full_blocks,
+        "the first position of a full block does not depend on its last",
+    ),
+    (
+        "backbone",
+        CarriesItsStateOn,
+        backbones.keeps_packed_documents_apart,
+        "document 2 of two in a row differs by .* from the document alone",
+    ),
+    ("backbone", CountsItsOwnPositions, backbones.ignores_padding, "padding on the left changes its outputs"),
     (
         "backbone",
         ForgetsTheVocabulary,
-        kinds.embeds_ids_and_gives_logits,
+        backbones.embeds_ids_and_gives_logits,
         "gives 11 logits, but declares a vocabulary of 12",
     ),
 ]
@@ -537,6 +794,11 @@ def test_levels_that_are_averaged_do_not_add_counts() -> None:
     component = SimpleNamespace(kind="head", name="beast", config=DeepConfig, load=lambda: AveragesItsLevels)
     with pytest.raises(AssertionError, match="two parts of a batch do not add up to that of the whole"):
         kinds.gives_the_cross_entropy_of_its_logits(Case(component, DeepConfig(), ports, 3))  # type: ignore[arg-type]
+
+
+def test_what_a_part_says_of_itself_is_believed() -> None:
+    backbones.attends_within_full_blocks(case("backbone", SaysItIgnoresFullBlocks))
+    kinds.maps_each_token_alone_where_one_is_accepted(case("adapter", MixesItsTokens, RefusesOneToken))
 
 
 def test_every_check_has_its_beast() -> None:
@@ -579,4 +841,47 @@ def test_a_config_that_imports_torch_is_found() -> None:
     # The zoo itself imports torch, as an author's config module may by mistake.
     component = SimpleNamespace(kind="encoder", name="beast", config=SimpleNamespace(__module__="torch.nn"))
     with pytest.raises(AssertionError, match=r"importing torch\.nn imports torch, which makes every command slow"):
+        common.registers_without_torch(Case(component, None, {}, 0))  # type: ignore[arg-type]
+
+
+def test_a_failure_is_one_message(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pytest shows ends with the sentence: no frames of the kit, no falsifying example, and no shrinking."""
+    beast = case("encoder", MixesTypes)
+    drawn = []
+    monkeypatch.setattr(Case, "draw", lambda *_: drawn.append(1) or beast)
+    monkeypatch.setattr(suite, "registry", lambda: SimpleNamespace(find=lambda *_: beast.component))
+    tests = conforms("encoder", "beast", {}, examples=20)()
+    with pytest.raises(AssertionError) as caught:
+        tests.test_computes_in_bfloat16()
+    assert not caught.value.pytrace  # type: ignore[attr-defined]
+    assert not getattr(caught.value, "__notes__", [])
+    assert "test_zoo.py:" in str(caught.value)  # the line of the part, not of the library below it
+    assert len(drawn) <= 2  # hypothesis runs a failing example once more
+
+
+def test_a_part_that_compiles_passes_for_many_sizes() -> None:
+    """Torch gives up on a function that it compiled for eight sizes, which is no fault of the part."""
+
+    class Compiles(Encoder):
+        compiles = True
+
+    for width in range(3, 24):
+        component = SimpleNamespace(kind="encoder", name="beast", config=EncoderConfig, load=lambda: Compiles)
+        config = EncoderConfig(width=width)
+        common.compiles_without_graph_breaks_where_declared(Case(component, config, {}, 3))  # type: ignore[arg-type]
+
+
+def test_a_config_that_cannot_be_imported_is_found() -> None:
+    component = SimpleNamespace(kind="encoder", name="beast", config=SimpleNamespace(__module__="no_such_beast"))
+    with pytest.raises(AssertionError, match=r"importing no_such_beast fails: ModuleNotFoundError: No module named"):
+        common.registers_without_torch(Case(component, None, {}, 0))  # type: ignore[arg-type]
+
+
+def test_a_slow_import_is_found(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_beast.py").write_text(
+        "import time\nclock = time.perf_counter\ntime.perf_counter = lambda: clock() + 5\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    component = SimpleNamespace(kind="encoder", name="beast", config=SimpleNamespace(__module__="slow_beast"))
+    with pytest.raises(AssertionError, match=r"importing slow_beast takes .* s, and every command waits for it"):
         common.registers_without_torch(Case(component, None, {}, 0))  # type: ignore[arg-type]

@@ -1,0 +1,163 @@
+"""Conformance tests of backbones: what they must make of positions, masks and caches."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ..sequence.cache import KVCache
+from ..sequence.mask import Mask
+from .calls import apart, call, near
+from .case import Case, require
+
+PADDING = (0, 2, 3)
+"""Padding on the left of each row."""
+
+
+def embeds_ids_and_gives_logits(case: Case) -> None:
+    """``embed`` gives vectors of the hidden width, and ``logits`` has the size of the vocabulary."""
+    module, port = case.build(), case.gives
+    ids = torch.arange(min(6, port.vocabulary))[None]
+    embedded = call(case, module, "embed", ids)
+    require(
+        list(embedded.shape) == [1, ids.shape[1], port.width],
+        f"{case.name}: embed gives {list(embedded.shape)}, not {[1, ids.shape[1], port.width]}",
+    )
+    logits = call(case, module, "logits", embedded)
+    require(
+        logits.shape[-1] == port.vocabulary,
+        f"{case.name}: gives {logits.shape[-1]} logits, but declares a vocabulary of {port.vocabulary}",
+    )
+
+
+def attends_to_earlier_positions_only(case: Case) -> None:
+    """Under a causal mask no position depends on a later one."""
+    module, inputs = case.build(), case.inputs(1)
+    positions = torch.arange(inputs.shape[1])[None]
+    whole = call(case, module, "forward", inputs, positions, mask=Mask.causal())
+    changed = inputs.clone()
+    changed[:, -1] += 1
+    require(
+        near(call(case, module, "forward", changed, positions, mask=Mask.causal())[:, :-1], whole[:, :-1], 1e-6),
+        f"{case.name}: a position depends on a later one; pass the mask to janiform.attend",
+    )
+
+
+def attends_within_full_blocks(case: Case) -> None:
+    """Positions of a full block see one another, and no others see later ones.
+
+    A backbone that cannot do so, such as a recurrent one, says ``full_blocks = False`` in its class; models refuse
+    sequences with full blocks then.
+    """
+    module, inputs = case.build(), case.inputs(1)
+    if not getattr(type(module), "full_blocks", True):
+        return
+    length = inputs.shape[1]
+    positions, documents = torch.arange(length)[None], torch.zeros(1, length, dtype=torch.int64)
+    blocks = torch.tensor([[0, 1, 1, 1, *[0] * (length - 4)]])
+
+    def outputs(embeddings: Tensor) -> Tensor:
+        return call(case, module, "forward", embeddings, positions, mask=Mask(documents, blocks))  # type: ignore[no-any-return]
+
+    whole = outputs(inputs)
+    changed = inputs.clone()
+    changed[:, 3] += 1
+    moved = outputs(changed)
+    require(
+        near(moved[:, :1], whole[:, :1], 1e-6), f"{case.name}: a position before a full block depends on what is in it"
+    )
+    require(
+        not near(moved[:, 1], whole[:, 1], 1e-7),
+        f"{case.name}: the first position of a full block does not depend on its last; pass the mask to "
+        "janiform.attend, or say `full_blocks = False` in the class",
+    )
+    changed = inputs.clone()
+    changed[:, -1] += 1
+    require(
+        near(outputs(changed)[:, :-1], whole[:, :-1], 1e-6),
+        f"{case.name}: with a full block, a position outside it depends on a later one",
+    )
+
+
+def keeps_packed_documents_apart(case: Case) -> None:
+    """Several documents in one row give what each gives alone."""
+    module, inputs = case.build(), case.inputs(1)
+    length = inputs.shape[1]
+    first = 3
+    positions = torch.tensor([[*range(first), *range(length - first)]])
+    documents = torch.tensor([[0] * first + [1] * (length - first)])
+    packed = call(case, module, "forward", inputs, positions, mask=Mask(documents))
+    for number, piece in enumerate((slice(0, first), slice(first, length))):
+        alone = call(case, module, "forward", inputs[:, piece], positions[:, piece], mask=Mask.causal())
+        require(
+            near(packed[:, piece], alone, 1e-5),
+            f"{case.name}: document {number + 1} of two in a row differs by {apart(packed[:, piece], alone):.1e} from "
+            "the document alone; pass the mask to janiform.attend, and reset other state where the positions are 0",
+        )
+
+
+def continues_from_its_cache(case: Case) -> None:
+    """A prompt followed by single and by several positions with a cache gives the same as the whole at once."""
+    module, inputs = case.build(), case.inputs()
+    rows, length = inputs.shape[:2]
+    positions = torch.arange(length).expand(rows, length)
+    whole = call(case, module, "forward", inputs, positions, mask=Mask.causal())
+    given = _decoded(case, module, inputs, positions, Mask.causal())
+    require(
+        near(given, whole, 1e-5),
+        f"{case.name}: with a cache its outputs differ by {apart(given, whole):.1e} from those without one",
+    )
+
+
+def continues_with_padding_on_the_left(case: Case) -> None:
+    """Prompts of several lengths, padded on the left and continued with a cache, give what each gives alone."""
+    module, inputs = case.build(), case.inputs()
+    rows, length = inputs.shape[:2]
+    padding = torch.tensor(PADDING)[:, None]
+    positions = (torch.arange(length) - padding).clamp(min=0)
+    documents = torch.where(torch.arange(length) < padding, -1, 0)
+    prompt = length // 2 + 1
+    given = _decoded(case, module, inputs, positions, Mask.decoding(documents[:, :prompt], length=length), first=prompt)
+    for row in range(rows):
+        real = slice(int(padding[row]), length)
+        alone = call(case, module, "forward", inputs[row : row + 1, real], positions[row : row + 1, real],
+                     mask=Mask.causal())  # fmt: skip
+        require(
+            near(given[row : row + 1, real], alone, 1e-5),
+            f"{case.name}: with padding on the left and a cache its outputs differ by "
+            f"{apart(given[row : row + 1, real], alone):.1e} from those of the row alone; use the given positions and "
+            "mask in every step, and keep padding out of other state",
+        )
+
+
+def ignores_padding(case: Case) -> None:
+    """A row that is padded on its left gives the same as without padding."""
+    module, inputs = case.build(), case.inputs(1)
+    length, padding = inputs.shape[1], 3
+    alone = call(case, module, "forward", inputs, torch.arange(length)[None], mask=Mask.causal())
+    padded = torch.cat((torch.full_like(inputs[:, :padding], 7.0), inputs), dim=1)
+    documents = torch.tensor([[-1] * padding + [0] * length])
+    positions = torch.tensor([[0] * padding + list(range(length))])
+    given = call(case, module, "forward", padded, positions, mask=Mask(documents))[:, padding:]
+    require(
+        near(given, alone, 1e-5),
+        f"{case.name}: padding on the left changes its outputs by {apart(given, alone):.1e}; use the given positions, "
+        "and pass the mask to janiform.attend",
+    )
+
+
+def _decoded(
+    case: Case, module: torch.nn.Module, inputs: Tensor, positions: Tensor, mask: Mask, first: int = 2
+) -> Tensor:
+    """The outputs of a prompt, then one position, then two at once, then one by one, with a cache."""
+    (rows, length), port = inputs.shape[:2], case.gives
+    cache = KVCache(port.layers, rows, port.kv_heads, length + 2, port.head_width)
+    starts = sorted({0, first, min(first + 1, length), *range(min(first + 3, length), length + 1), length})
+    pieces = []
+    for start, stop in pairwise(starts):
+        step = slice(start, stop)
+        pieces.append(call(case, module, "forward", inputs[:, step], positions[:, step], mask=mask, cache=cache))
+    require(cache.filled == length, f"{case.name}: advanced its cache to {cache.filled} positions instead of {length}")
+    return torch.cat(pieces, dim=1)

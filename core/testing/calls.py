@@ -1,0 +1,104 @@
+"""Calls of a part, guarded so that a failure names its cause, and comparisons of what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..sequence.mask import Mask
+from .case import Case, require
+
+
+def call(case: Case, module: nn.Module, method: str, *tensors: Tensor, **others: Any) -> Any:
+    """Call a method of a part, or the part itself for ``forward``.
+
+    Raises ``Failure`` where the call changes its tensors in place, or changes the names of the part's state, also where
+    another exception follows from that.
+    """
+    function: Callable[..., Any] = module if method == "forward" else getattr(module, method)
+    copies = [tensor.clone() for tensor in tensors]  # a leaf that requires gradients refuses changes in place
+    names = state_names(module)
+    try:
+        return function(*copies, **others)
+    finally:
+        made = state_names(module) - names
+        require(
+            not made,
+            f"{case.name}: {', '.join(sorted(made))} is made in the first `{method}`, so a checkpoint cannot fill it; "
+            "make it in __init__",
+        )
+        require(
+            names <= state_names(module),
+            f"{case.name}: `{method}` removes {', '.join(sorted(names - state_names(module)))} from its state",
+        )
+        changed = any(not _same(copy, tensor) for copy, tensor in zip(copies, tensors, strict=True))
+        require(not changed, f"{case.name}: `{method}` changes its input in place; compute a new tensor")
+
+
+def state_names(module: nn.Module) -> set[str]:
+    """The names of all parameters and buffers."""
+    return {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+
+
+def _same(copy: Tensor, tensor: Tensor) -> bool:
+    return copy.shape == tensor.shape and bool(torch.equal(copy.detach(), tensor.detach()))
+
+
+def run(case: Case, module: nn.Module, inputs: Tensor) -> Tensor:
+    """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass."""
+    if case.kind == "tokenizer":
+        output = call(case, module, "decode", case.codes(len(inputs)))
+    elif case.kind == "backbone":
+        positions = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2])
+        output = call(case, module, "forward", inputs, positions, mask=Mask.causal())
+    else:
+        output = call(case, module, "forward", inputs)
+    require(isinstance(output, Tensor), f"{case.name}: gave {type(output).__name__}, not a tensor")
+    return output  # type: ignore[no-any-return]
+
+
+def outputs(case: Case, module: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+    """The results of all methods of a part, by the methods' names."""
+    results = {"decode" if case.kind == "tokenizer" else "forward": run(case, module, inputs)}
+    if case.kind == "tokenizer":
+        results["encode"] = call(case, module, "encode", inputs)
+        results["vectors"] = call(case, module, "vectors", case.codes(len(inputs)))
+    elif case.kind == "backbone":
+        results["embed"] = call(case, module, "embed", torch.arange(min(6, case.gives.vocabulary))[None])
+        results["logits"] = call(case, module, "logits", results["forward"])
+    elif case.kind == "head":
+        codes = case.codes(1)[0, :1].expand(len(inputs), -1)
+        results["loss"] = call(case, module, "loss", inputs, codes).total
+    return results
+
+
+def training_loss(case: Case, module: nn.Module) -> Tensor:
+    """A scalar that depends on every parameter of the part."""
+    inputs = case.inputs()
+    if case.kind == "tokenizer":
+        losses, _ = call(case, module, "losses", inputs)
+        return torch.stack([loss.mean for loss in losses.values()]).sum()
+    if inputs.is_floating_point():
+        inputs.requires_grad_(True)  # so that gradients flow through a part without parameters
+    if case.kind == "head":
+        return call(case, module, "loss", inputs, case.codes(1)[0, :1].expand(len(inputs), -1)).mean  # type: ignore[no-any-return]
+    output = run(case, module, inputs).float()
+    if case.kind == "backbone":
+        embedded = call(case, module, "embed", torch.arange(4)[None])
+        logits = call(case, module, "logits", run(case, module, embedded))
+        output = torch.cat((output.flatten(), logits.flatten()))
+    return (output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum()
+
+
+def near(given: Tensor, exact: Tensor, tolerance: float) -> bool:
+    """Whether the tensors differ by at most ``tolerance`` times the largest value."""
+    return given.shape == exact.shape and apart(given, exact) <= tolerance
+
+
+def apart(given: Tensor, exact: Tensor) -> float:
+    """The largest difference, as a fraction of the largest value."""
+    given, exact = given.detach(), exact.detach()
+    return float((given - exact).abs().max() / exact.abs().max().clamp(min=1e-6))

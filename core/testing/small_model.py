@@ -1,0 +1,68 @@
+"""A small model with random weights, for components that work with a whole one."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..compose import compose
+from ..model.build import build_model
+from ..recipe import read_recipe
+from ..sequence.conversation import Conversation
+
+if TYPE_CHECKING:
+    from ..model.unified_model import UnifiedModel
+    from ..recipe import Recipe
+
+_RECIPE = "janus-mini"
+
+_SMALL = (
+    "backbone.width=32",
+    "backbone.inner=48",
+    "backbone.layers=1",
+    "backbone.heads=2",
+    "backbone.kv_heads=2",
+    "backbone.head_width=16",
+    "understanding.encoder.width=32",
+    "understanding.encoder.layers=1",
+    "understanding.encoder.heads=2",
+    "generation.tokenizer.vocabulary=32",
+    "generation.tokenizer.latent=8",
+    "generation.embedding.width=16",
+)
+
+TEXTS = ("a red circle above a blue square", "what colour is the circle?", "two small green squares", "how many?")
+
+
+def small_recipe() -> Recipe:
+    """The recipe janus-mini with small parts: 64 codes of 32 for pictures of 64×64."""
+    return read_recipe(_RECIPE, list(_SMALL))
+
+
+@cache
+def small_model() -> UnifiedModel:
+    """A model of the small recipe, in eval mode. Tests must leave it as it is."""
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    model = build_model(compose(small_recipe()))
+    model.processor.fit(TEXTS * 4)
+    torch.set_rng_state(state)
+    return model.eval().requires_grad_(False)
+
+
+def picture(seed: int) -> np.ndarray:
+    """A picture of noise, uint8 [40, 30, 3]."""
+    return np.random.default_rng(seed).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+
+
+def conversations(seed: int) -> list[Conversation]:
+    """Four samples, each with a picture and a text: two to draw, and two with an answer."""
+    return [
+        Conversation.drawing(TEXTS[0], picture(seed)),
+        Conversation.asking(TEXTS[1], picture(seed + 1), answer="red"),
+        Conversation.drawing(TEXTS[2], picture(seed + 2)),
+        Conversation.asking(TEXTS[3], picture(seed + 3), answer="there are two"),
+    ]

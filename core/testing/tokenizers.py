@@ -1,0 +1,139 @@
+"""Conformance tests of tokenizers."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..loss import Loss
+from .calls import apart, call
+from .case import ROWS, Case, require
+
+
+def encodes_codes_of_its_port(case: Case) -> None:
+    """``encode`` gives codes of the declared grid, depth and vocabulary, independent of the rest of the batch."""
+    module, pixels, port = case.build(), case.inputs(), case.gives
+    codes = call(case, module, "encode", pixels)
+    wanted = [ROWS, port.tokens, port.depth]
+    require(
+        codes.dtype == torch.int64 and list(codes.shape) == wanted,
+        f"{case.name}: declares {port}, so encode gives int64 {wanted}; it gave {codes.dtype} {list(codes.shape)}",
+    )
+    for what, inputs in (("", pixels), *case.extremes()):
+        given = call(case, module, "encode", inputs)
+        low, high = int(given.min()), int(given.max())
+        require(
+            low >= 0 and high < port.vocabulary,
+            f"{case.name}: gave codes {low} .. {high}{what and f' for {what}'}, but its vocabulary has "
+            f"{port.vocabulary}",
+        )
+    alone = torch.cat([call(case, module, "encode", pixels[row : row + 1]) for row in range(ROWS)])
+    require(torch.equal(alone, codes), f"{case.name}: the codes of a picture depend on the rest of the batch")
+
+
+def gives_vectors_of_its_width(case: Case) -> None:
+    """``vectors`` of codes are [B, N, width], equal for equal codes."""
+    module, codes, port = case.build(), case.codes(), case.gives
+    vectors = call(case, module, "vectors", codes)
+    wanted = [ROWS, port.tokens, port.width]
+    require(list(vectors.shape) == wanted, f"{case.name}: vectors are {list(vectors.shape)}, not {wanted}")
+    same = torch.full_like(codes, int(codes.flatten()[0]))
+    flat = call(case, module, "vectors", same).flatten(0, 1)
+    require(
+        torch.equal(flat, flat[:1].expand_as(flat)), f"{case.name}: `vectors` gives different vectors for the same code"
+    )
+
+
+def decodes_from_its_vectors(case: Case) -> None:
+    """``decode`` depends on a code as ``vectors`` does: at its position, on its level, by the same weights."""
+    module, codes, port = case.build(), case.codes(1), case.gives
+    vectors, pixels = call(case, module, "vectors", codes), call(case, module, "decode", codes)
+    for level in range(port.depth):
+        position = case.seed % port.tokens
+        changed = codes.clone()
+        changed[0, position, level] = (changed[0, position, level] + 1) % port.vocabulary
+        moved = (call(case, module, "vectors", changed) != vectors).any(dim=-1)[0]
+        others = torch.arange(port.tokens) != position
+        require(
+            not bool((moved & others).any()),
+            f"{case.name}: the code at position {position} changes the vectors at other positions; `vectors` is in the "
+            "order of the codes",
+        )
+        redrawn = not torch.equal(call(case, module, "decode", changed), pixels)
+        require(
+            bool(moved[position]) == redrawn,
+            f"{case.name}: the code at position {position}, level {level} changes what "
+            f"`{'decode' if redrawn else 'vectors'}` gives, but not what `{'vectors' if redrawn else 'decode'}` gives; "
+            "both must use all levels of the code",
+        )
+    _reads_the_same_weights(case, module, codes)
+
+
+def _reads_the_same_weights(case: Case, module: nn.Module, codes: Tensor) -> None:
+    """``decode`` reads all elements of weights that ``vectors`` reads, and nothing of a code that vectors lack."""
+    module.requires_grad_(True)
+    read_by = {method: _gradients(case, module, method, codes) for method in ("vectors", "decode")}
+    for name, elements in read_by["vectors"].items():
+        outside = elements & ~read_by["decode"].get(name, torch.zeros_like(elements))
+        require(
+            not bool(outside.any()),
+            f"{case.name}: `vectors` reads elements of {name} for a code that `decode` does not read; both must look "
+            "up the same vectors",
+        )
+    module.requires_grad_(False)
+    vectors, pixels = call(case, module, "vectors", codes), call(case, module, "decode", codes)
+    tables = {name: weight for name, weight in module.named_parameters() if name in read_by["vectors"]}
+    for weight in tables.values():
+        weight.mul_(1.5)
+    if apart(call(case, module, "vectors", codes), vectors) < 1e-4:
+        require(
+            apart(call(case, module, "decode", codes), pixels) < 1e-2,
+            f"{case.name}: `vectors` does not depend on the scale of {', '.join(tables)}, but `decode` does; both must "
+            "normalise the vectors",
+        )
+
+
+def _gradients(case: Case, module: nn.Module, method: str, codes: Tensor) -> dict[str, Tensor]:
+    """The elements of the weights that a method reads, by the weights' names."""
+    named = dict(module.named_parameters())
+    output: Tensor = call(case, module, method, codes)
+    if not output.requires_grad:
+        return {}
+    weights = torch.linspace(0.5, 1, output.numel()).view_as(output)
+    gradients = torch.autograd.grad((output * weights).sum(), list(named.values()), allow_unused=True)
+    return {name: grad != 0 for name, grad in zip(named, gradients, strict=True) if grad is not None}
+
+
+def gives_losses_as_sums_and_counts(case: Case) -> None:
+    """The losses of a tokenizer are finite sums with counts: twice the pictures give twice both."""
+    module, pixels = case.build(), case.inputs(4)
+    whole, figures = call(case, module, "losses", pixels)
+    require(bool(whole), f"{case.name}: gives no losses to train with")
+    for name, loss in whole.items():
+        require(isinstance(loss, Loss), f"{case.name}: the loss '{name}' is {type(loss).__name__}, not a janiform.Loss")
+        require(math.isfinite(float(loss.mean)), f"{case.name}: the loss '{name}' is not finite")
+    for name, figure in figures.items():
+        require(
+            isinstance(figure, Tensor) and figure.numel() == 1,
+            f"{case.name}: the figure '{name}' is not a scalar tensor",
+        )
+    twice, _ = call(case, module, "losses", torch.cat((pixels, pixels)))
+    for name, loss in whole.items():
+        total, count = float(twice[name].total.detach()), float(twice[name].count)
+        require(
+            abs(total - 2 * float(loss.total.detach())) <= 1e-3 * max(abs(total), 1e-6),
+            f"{case.name}: the total of the loss '{name}' is not twice as large for twice the pictures; it is a mean: "
+            "sum it, or multiply it by its count",
+        )
+        require(
+            abs(count - 2 * float(loss.count)) < 1e-3,
+            f"{case.name}: the count of the loss '{name}' is {count:g} for twice the pictures, expected "
+            f"{2 * float(loss.count):g}; count pictures, pixels or codes",
+        )
+    for what, inputs in case.extremes():
+        for name, loss in call(case, module, "losses", inputs)[0].items():
+            require(
+                math.isfinite(float(loss.mean.detach())), f"{case.name}: the loss '{name}' is not finite for {what}"
+            )
