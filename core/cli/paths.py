@@ -20,7 +20,7 @@ _AFTER = "?!.,;:)"
 
 
 @frozen
-class Line:
+class ChatLine:
     """A typed line, separated into its text and its pictures."""
 
     text: str
@@ -75,7 +75,7 @@ def picture_paths(typed: str) -> list[str]:
     return [path or word for path, word in zip(paths, words, strict=True)]
 
 
-def parse_line(line: str) -> Line:
+def parse_line(line: str) -> ChatLine:
     """Separate the paths of pictures in a line from its text.
 
     Raises ``PictureError`` for a path of a picture that does not exist, and for a URL.
@@ -83,7 +83,7 @@ def parse_line(line: str) -> Line:
     line = line.strip()
     whole = picture_path(line) if named_as_picture(line) else None
     if whole is not None:
-        return Line("", (whole,))
+        return ChatLine("", (whole,))
     text, end = "", 0
     pictures: list[str] = []
     unknown: list[str] = []
@@ -100,7 +100,7 @@ def parse_line(line: str) -> Line:
         pictures.append(path)
         end = stop
     text = re.sub(r"[ \t]+", " ", text + line[end:]).strip()
-    return Line(text, tuple(pictures), tuple(unknown))
+    return ChatLine(text, tuple(pictures), tuple(unknown))
 
 
 def _candidates(line: str) -> Iterator[tuple[int, int, str]]:

@@ -28,8 +28,10 @@ def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], d
     try:
         port: Any = method(*(inputs[name][1] for name in kind.takes))
     except PortMismatch as mismatch:
-        given = "; ".join(f"{diagnostics.describe(source)} gives {port}" for source, port in inputs.values())
-        diagnostics.add(path, f"{use.component.reference} does not fit: {mismatch}" + (f". {given}" if given else ""))
+        sources = "; ".join(f"{diagnostics.describe(source)} gives {port}" for source, port in inputs.values())
+        diagnostics.add(
+            path, f"{use.component.reference} does not fit: {mismatch}" + (f". {sources}" if sources else "")
+        )
         return None
     except Exception as error:  # a plugin may fail in any way, and the error must name it
         diagnostics.add(path, f"{call} of {component} failed: {type(error).__name__}: {error}", "fix the plugin")

@@ -20,7 +20,7 @@ def peak(call: Callable[[], Any], modules: Iterable[nn.Module] = ()) -> int | No
     Not counted are the weights of ``modules``, the workspace of kernels, and the scores of attention, which fused
     kernels never hold at once. None where the code cannot run on meta tensors.
     """
-    live = _Live(tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
+    live = _LiveTensors(tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
     try:
         with torch.no_grad(), torch.device("meta"), _Fused(), live:
             call()
@@ -29,7 +29,7 @@ def peak(call: Callable[[], Any], modules: Iterable[nn.Module] = ()) -> int | No
     return live.peak
 
 
-class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
+class _LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
     """Counts the bytes of the storages that operations make, until they are freed."""
 
     def __init__(self, uncounted: Iterable[Tensor]) -> None:

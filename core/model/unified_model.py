@@ -136,8 +136,10 @@ class UnifiedModel(nn.Module):
                 encoder = self.part(f"{name}.encoder")
                 embedded = self.part(f"{name}.adapter")(encoder(_as_weights(pictures.pixels, encoder)))
             else:
-                given = None if codes is None else codes.get(name)
-                embedded = self.embed_codes(self.codes(pictures, name) if given is None else given, name)
+                pathway_codes = None if codes is None else codes.get(name)
+                embedded = self.embed_codes(
+                    self.codes(pictures, name) if pathway_codes is None else pathway_codes, name
+                )
             positions.append(pictures.positions.flatten())
             vectors.append(embedded.flatten(0, 1).to(embeddings.dtype))
         flat = embeddings.flatten(0, 1).index_copy(0, torch.cat(positions), torch.cat(vectors))

@@ -65,7 +65,7 @@ def trace(plan: Plan, stage: Stage, batch: Batch, trained: Iterable[str]) -> Tra
         _put_on_cpu(model)
         fake = batch.mapped(_fake)
         weights = [*model.parameters(), *model.buffers()]
-        live = _Live(weights, vocabularies - {plan.hidden.width})
+        live = _TensorTrace(weights, vocabularies - {plan.hidden.width})
         for parameter in model.parameters():
             if parameter.requires_grad:
                 hook = parameter.register_post_accumulate_grad_hook
@@ -99,7 +99,7 @@ def _put_on_cpu(model: UnifiedModel) -> None:
                 table[name] = made[id(tensor)]  # type: ignore[assignment]
 
 
-class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
+class _TensorTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own class has no types
     """Counts the storages that operations allocate, by kind, until they are freed."""
 
     def __init__(self, weights: Iterable[Tensor], vocabularies: set[int]) -> None:

@@ -32,7 +32,7 @@ def assemble(
     tree: Table, parts: PartReader, problems: ProblemList, *, fallback_name: str, notes: Iterable[str] = ()
 ) -> Recipe:
     """The recipe of a tree. Raises ``RecipeError`` with all problems, those already in ``problems`` included."""
-    reader = _Reader(tree, parts, problems)
+    reader = _UseReader(tree, parts, problems)
     parts.providers = reader.providers()
     name = reader.text("name", fallback_name, _DERIVED)
     description = reader.text("description", "", DEFAULT)
@@ -59,7 +59,7 @@ def assemble(
     )
 
 
-class _Reader:
+class _UseReader:
     """Reads the tables other than the pathways."""
 
     def __init__(self, tree: Table, parts: PartReader, problems: ProblemList) -> None:

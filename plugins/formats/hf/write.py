@@ -33,29 +33,13 @@ TEMPLATE = """\
 
 def describe(parts: Mapping[str, Any], dtype: str, text: TextTokenizer) -> dict[str, Any]:
     """The files by name, for a model's configs by path: tables for JSON, and the chat template as a text."""
-    backbone, encoder, tokenizer = (
-        parts[path] for path in ("backbone", "understanding.encoder", "generation.tokenizer")
-    )
-    layout, width, tokens = parts["layout"], backbone.width, encoder.grid.size
+    backbone, encoder, layout = parts["backbone"], parts["understanding.encoder"], parts["layout"]
     ids = {
         "bos_token_id": text.id_of(layout.begin),
         "eos_token_id": text.id_of(layout.end),
         "pad_token_id": text.id_of(layout.pad),
     }
-    image_processor = {
-        "image_processor_type": "JanusImageProcessor",
-        "background_color": [int(value * 255) for value in encoder.mean],
-        "do_normalize": True,
-        "do_pad": True,
-        "do_rescale": True,
-        "do_resize": True,
-        "image_mean": list(encoder.mean),
-        "image_std": list(encoder.std),
-        "min_size": encoder.min_size,
-        "resample": 3,
-        "rescale_factor": 1 / 255,
-        "size": {"height": encoder.image_size, "width": encoder.image_size},
-    }
+    image_processor = _image_processor(encoder)
     return {
         "config.json": {
             "architectures": ["JanusForConditionalGeneration"],
@@ -69,34 +53,8 @@ def describe(parts: Mapping[str, Any], dtype: str, text: TextTokenizer) -> dict[
                 "tie_word_embeddings": backbone.tied,
                 "rope_parameters": {"rope_type": "default", "rope_theta": backbone.rope_theta},
             },
-            "vision_config": {
-                "model_type": "janus_vision_model",
-                "hidden_size": encoder.width,
-                "num_hidden_layers": encoder.layers,
-                "num_attention_heads": encoder.heads,
-                "mlp_ratio": (encoder.inner or 4 * encoder.width) / encoder.width,
-                "image_size": encoder.image_size,
-                "patch_size": encoder.patch_size,
-                "layer_norm_eps": encoder.eps,
-                "hidden_act": "gelu",
-                "depth": parts["understanding.adapter"].depth,
-                "projection_dim": width,
-                "num_image_tokens": tokens,
-            },
-            "vq_config": {
-                "model_type": "janus_vqgan",
-                "embed_dim": tokenizer.code_width,
-                "num_embeddings": tokenizer.vocabulary,
-                "latent_channels": tokenizer.latent,
-                "base_channels": tokenizer.channels,
-                "channel_multiplier": list(tokenizer.multipliers),
-                "num_res_blocks": tokenizer.blocks,
-                "num_patches": encoder.grid.height,
-                "num_hidden_layers": parts["generation.adapter"].depth,
-                "projection_dim": width,
-                "image_token_embed_dim": width,
-                "hidden_act": "gelu",
-            },
+            "vision_config": _vision_config(parts),
+            "vq_config": _vq_config(parts),
         },
         "generation_config.json": {
             **ids,
@@ -107,23 +65,80 @@ def describe(parts: Mapping[str, Any], dtype: str, text: TextTokenizer) -> dict[
         "processor_config.json": {
             "processor_class": "JanusProcessor",
             "image_processor": image_processor,
-            "num_image_tokens": tokens,
+            "num_image_tokens": encoder.grid.size,
             "use_default_system_prompt": layout.system == SYSTEM,
         },
-        "tokenizer_config.json": {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "processor_class": "JanusProcessor",
-            "bos_token": layout.begin,
-            "eos_token": layout.end,
-            "pad_token": layout.pad,
-            "image_token": layout.placeholder,
-            "boi_token": layout.begin_of_image,
-            "eoi_token": layout.end_of_image,
-            "clean_up_tokenization_spaces": False,
-            "model_max_length": backbone.context,
-        },
+        "tokenizer_config.json": _tokenizer_config(layout, backbone.context),
         "chat_template.jinja": TEMPLATE.replace("USER", layout.roles[0])
         .replace("ASSISTANT", layout.roles[1])
         .replace("PLACEHOLDER", layout.placeholder)
         .replace("END", layout.end),
+    }
+
+
+def _image_processor(encoder: Any) -> dict[str, Any]:
+    return {
+        "image_processor_type": "JanusImageProcessor",
+        "background_color": [int(value * 255) for value in encoder.mean],
+        "do_normalize": True,
+        "do_pad": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": list(encoder.mean),
+        "image_std": list(encoder.std),
+        "min_size": encoder.min_size,
+        "resample": 3,
+        "rescale_factor": 1 / 255,
+        "size": {"height": encoder.image_size, "width": encoder.image_size},
+    }
+
+
+def _vision_config(parts: Mapping[str, Any]) -> dict[str, Any]:
+    encoder = parts["understanding.encoder"]
+    return {
+        "model_type": "janus_vision_model",
+        "hidden_size": encoder.width,
+        "num_hidden_layers": encoder.layers,
+        "num_attention_heads": encoder.heads,
+        "mlp_ratio": (encoder.inner or 4 * encoder.width) / encoder.width,
+        "image_size": encoder.image_size,
+        "patch_size": encoder.patch_size,
+        "layer_norm_eps": encoder.eps,
+        "hidden_act": "gelu",
+        "depth": parts["understanding.adapter"].depth,
+        "projection_dim": parts["backbone"].width,
+        "num_image_tokens": encoder.grid.size,
+    }
+
+
+def _vq_config(parts: Mapping[str, Any]) -> dict[str, Any]:
+    tokenizer, width = parts["generation.tokenizer"], parts["backbone"].width
+    return {
+        "model_type": "janus_vqgan",
+        "embed_dim": tokenizer.code_width,
+        "num_embeddings": tokenizer.vocabulary,
+        "latent_channels": tokenizer.latent,
+        "base_channels": tokenizer.channels,
+        "channel_multiplier": list(tokenizer.multipliers),
+        "num_res_blocks": tokenizer.blocks,
+        "num_patches": parts["understanding.encoder"].grid.height,
+        "num_hidden_layers": parts["generation.adapter"].depth,
+        "projection_dim": width,
+        "image_token_embed_dim": width,
+        "hidden_act": "gelu",
+    }
+
+
+def _tokenizer_config(layout: Any, context: int) -> dict[str, Any]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "processor_class": "JanusProcessor",
+        "bos_token": layout.begin,
+        "eos_token": layout.end,
+        "pad_token": layout.pad,
+        "image_token": layout.placeholder,
+        "boi_token": layout.begin_of_image,
+        "eoi_token": layout.end_of_image,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": context,
     }

@@ -10,54 +10,9 @@ from ..janus.parts import llama_table
 
 def describe(parts: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """The JSON files by name, for a model's configs by path."""
-    backbone, encoder, tokenizer = (
-        parts[path] for path in ("backbone", "understanding.encoder", "generation.tokenizer")
-    )
-    layout, width = parts["layout"], backbone.width
-    code_width = parts["generation.embedding"].width or tokenizer.code_width
+    encoder, layout = parts["understanding.encoder"], parts["layout"]
     return {
-        "config.json": {
-            "architectures": ["MultiModalityCausalLM"],
-            "model_type": "multi_modality",
-            "torch_dtype": dtype,
-            "aligner_config": _module(
-                "aligner", "MlpProjector", **_adapter(parts["understanding.adapter"].depth, encoder.width, width)
-            ),
-            "gen_aligner_config": _module(
-                "gen_aligner", "MlpProjector", **_adapter(parts["generation.adapter"].depth, code_width, width)
-            ),
-            "gen_head_config": _module(
-                "gen_head",
-                "vision_head",
-                image_token_embed=parts["generation.head"].inner or width,
-                image_token_size=tokenizer.vocabulary,
-                n_embed=width,
-            ),
-            "gen_vision_config": _module(
-                "gen_vision",
-                "VQ-16",
-                image_token_size=tokenizer.vocabulary,
-                n_embed=tokenizer.code_width,
-                ch=tokenizer.channels,
-                ch_mult=list(tokenizer.multipliers),
-                num_res_blocks=tokenizer.blocks,
-                z_channels=tokenizer.latent,
-            ),
-            "language_config": {**llama_table(backbone, dtype), "tie_word_embeddings": backbone.tied},
-            "vision_config": _module(
-                "vision",
-                "CLIPVisionTower",
-                image_size=encoder.image_size,
-                model_name="siglip_large_patch16_384",
-                select_feature="same",
-                select_layer=-1,
-                patch_size=encoder.patch_size,
-                width=encoder.width,
-                layers=encoder.layers,
-                heads=encoder.heads,
-                mlp_ratio=(encoder.inner or 4 * encoder.width) / encoder.width,
-            ),
-        },
+        "config.json": _model_config(parts, dtype),
         "preprocessor_config.json": {
             "image_processor_type": "VLMImageProcessor",
             "processor_class": "VLChatProcessor",
@@ -91,7 +46,7 @@ def describe(parts: Mapping[str, Any], dtype: str) -> dict[str, Any]:
             "unk_token": None,
             "clean_up_tokenization_spaces": False,
             "legacy": True,
-            "model_max_length": backbone.context,
+            "model_max_length": parts["backbone"].context,
         },
         "special_tokens_map.json": {
             "bos_token": layout.begin,
@@ -99,6 +54,56 @@ def describe(parts: Mapping[str, Any], dtype: str) -> dict[str, Any]:
             "pad_token": layout.pad,
             "additional_special_tokens": [layout.placeholder, layout.begin_of_image, layout.end_of_image],
         },
+    }
+
+
+def _model_config(parts: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    backbone, encoder, tokenizer = (
+        parts[path] for path in ("backbone", "understanding.encoder", "generation.tokenizer")
+    )
+    width = backbone.width
+    code_width = parts["generation.embedding"].width or tokenizer.code_width
+    return {
+        "architectures": ["MultiModalityCausalLM"],
+        "model_type": "multi_modality",
+        "torch_dtype": dtype,
+        "aligner_config": _module(
+            "aligner", "MlpProjector", **_adapter(parts["understanding.adapter"].depth, encoder.width, width)
+        ),
+        "gen_aligner_config": _module(
+            "gen_aligner", "MlpProjector", **_adapter(parts["generation.adapter"].depth, code_width, width)
+        ),
+        "gen_head_config": _module(
+            "gen_head",
+            "vision_head",
+            image_token_embed=parts["generation.head"].inner or width,
+            image_token_size=tokenizer.vocabulary,
+            n_embed=width,
+        ),
+        "gen_vision_config": _module(
+            "gen_vision",
+            "VQ-16",
+            image_token_size=tokenizer.vocabulary,
+            n_embed=tokenizer.code_width,
+            ch=tokenizer.channels,
+            ch_mult=list(tokenizer.multipliers),
+            num_res_blocks=tokenizer.blocks,
+            z_channels=tokenizer.latent,
+        ),
+        "language_config": {**llama_table(backbone, dtype), "tie_word_embeddings": backbone.tied},
+        "vision_config": _module(
+            "vision",
+            "CLIPVisionTower",
+            image_size=encoder.image_size,
+            model_name="siglip_large_patch16_384",
+            select_feature="same",
+            select_layer=-1,
+            patch_size=encoder.patch_size,
+            width=encoder.width,
+            layers=encoder.layers,
+            heads=encoder.heads,
+            mlp_ratio=(encoder.inner or 4 * encoder.width) / encoder.width,
+        ),
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import PictureError
-from janiform.cli.paths import Line, parse_line, picture_paths
+from janiform.cli.paths import ChatLine, parse_line, picture_paths
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_pictures_are_taken_out_of_a_line(line: str, text: str, pictures: tuple[str, ...]) -> None:
-    assert parse_line(line) == Line(text, pictures)
+    assert parse_line(line) == ChatLine(text, pictures)
 
 
 def test_paths_from_home_the_root_and_file_managers(folder: Path) -> None:
@@ -68,7 +68,7 @@ def test_what_cannot_be_had_is_refused(line: str, why: str) -> None:
 
 
 def test_the_name_of_no_picture_is_a_word() -> None:
-    assert parse_line("is cat.png a good name?") == Line("is cat.png a good name?", (), ("cat.png",))
+    assert parse_line("is cat.png a good name?") == ChatLine("is cat.png a good name?", (), ("cat.png",))
 
 
 @pytest.mark.parametrize(
