@@ -69,7 +69,8 @@ def prepare_run(
         group.on_main(lambda: folder.record("start", facts))
     group.on_main(lambda: _prepare_text(model, folder, sources, resume=resume))
     group.run_everywhere(lambda: None if group.main else _prepare_text(model, folder, sources, resume=True))
-    group.run_everywhere(lambda: dry_run(recipe, folder.stages, model, sources))
+    for note in group.run_everywhere(lambda: dry_run(recipe, folder.stages, model, sources))[0]:
+        reporter.say(note)
     position = Position(folder.stages[0]) if stored is None else stored.position
     for difference in group.on_main(lambda: compare(folder.path, sources, position.positions)):
         reporter.say(difference)

@@ -18,6 +18,7 @@ from ...recipe.grammar import WHOLE
 from ...storage.adapters import save_adapters
 from ...storage.save import save_model
 from ...weights import listed
+from ..checkpoints.checkpoint import Position
 from ..checkpoints.saver import Saver
 from ..distributed.process_group import ProcessGroup, join_processes
 from ..loop.loop import Loading, train_steps
@@ -80,6 +81,7 @@ def train(
             loading = Loading(ahead, recipe.training.workers, recipe.training.strict)
             run = _Run(recipe, folder, group, events, interrupts, loading)
             last = run.train(prepared, until)
+            run.report_skipped_steps(last.position)
         return run.save(last, prepared)
 
 
@@ -170,6 +172,7 @@ class _Run:
         if not self.group.any(self.interrupts.asked):
             return
         self.checkpoints.finish(run)
+        self.report_skipped_steps(run.position)
         path = self.folder.path
         if not self.group.main:
             raise SystemExit(RunStoppedError.exit_code)
@@ -179,6 +182,17 @@ class _Run:
                 hint=f"resume with: janiform train {path / 'recipe.toml'} --out {path} --resume",
             )
         )
+
+    def report_skipped_steps(self, position: Position) -> None:
+        """Report how many steps of the run changed nothing, and why; nothing where there are none."""
+        if not position.skipped:
+            return
+        causes = {
+            "the loss or a gradient was not finite": position.skipped - position.idle,
+            "no sample reached a trained parameter": position.idle,
+        }
+        why = "; ".join(f"in {number:,} of them {cause}" for cause, number in causes.items() if number)
+        self.events.say(f"{position.skipped:,} of {position.total:,} steps changed nothing: {why}")
 
     def _write_samples(self, run: StageRun, prepared: Prepared) -> None:
         if run.alone and not self.group.main:
@@ -214,6 +228,7 @@ class _Run:
             "step": position.step,
             "steps_in_all": position.total,
             "skipped_steps": position.skipped,
+            "idle_steps": position.idle,
             "samples": position.positions,
             "seconds": round(position.seconds, 1),
             "attention": self.kernels,
