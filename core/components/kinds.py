@@ -163,6 +163,7 @@ KINDS = {
                 "attends_to_earlier_positions_only",
                 "continues_from_its_cache",
                 "ignores_padding",
+                "runs_its_blocks",
             ),
         ),
         ComponentKind(

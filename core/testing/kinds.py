@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,8 @@ from ..components.kinds import KINDS
 from ..loss import Loss
 from ..sequence.cache import KVCache
 from ..sequence.mask import Mask
-from .case import ROWS, Case, require
+from ..train.loop.blocks import part_blocks, prepare_blocks
+from .case import ROWS, Case, Failure, require
 from .common import apart, near
 
 
@@ -218,6 +220,49 @@ def ignores_padding(case: Case) -> None:
         "and "
         "pass the mask to janiform.attend",
     )
+
+
+def runs_its_blocks(case: Case) -> None:
+    """Every block of a backbone runs in a forward pass, and recomputing all of them changes no value or gradient."""
+    module, inputs = case.build(), case.inputs()
+    try:
+        blocks = part_blocks(module)
+    except ValueError as error:
+        raise Failure(f"{case.name}: {error}; see Layered in janiform.contracts") from None
+    positions = torch.arange(inputs.shape[1]).expand(inputs.shape[:2])
+
+    def learned() -> list[Tensor]:
+        module.zero_grad()
+        output = module(inputs, positions, Mask.causal())
+        output.square().sum().backward()
+        gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+        return [output.detach(), *(gradient.clone() for gradient in gradients)]
+
+    module.requires_grad_(True)
+    plain = learned()
+    ran: set[str] = set()
+    for name, block in blocks.items():
+        block.forward = _noting(ran, name, block.forward)
+    prepare_blocks({}, blocks)
+    again = learned()
+    idle = [name for name in blocks if name not in ran]
+    require(
+        not idle,
+        f"{case.name}: its forward does not call {', '.join(idle)}, so that nothing is recomputed or compiled there; "
+        "declare the layers that it calls by a method blocks()",
+    )
+    require(
+        len(plain) == len(again) and all(near(left, right, 1e-5) for left, right in zip(plain, again, strict=True)),
+        f"{case.name}: gives other values or gradients when its blocks are recomputed",
+    )
+
+
+def _noting(ran: set[str], name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+    def noting(*arguments: Any, **named: Any) -> Any:
+        ran.add(name)
+        return forward(*arguments, **named)
+
+    return noting
 
 
 KIND_CHECKS: dict[str, tuple[Callable[[Case], None], ...]] = {

@@ -16,7 +16,7 @@ from ...recipe import Recipe, Stage
 from ..data.builder import BatchBuilder
 from ..data.mixture import Mixture
 from ..data.specs import batch_specs
-from ..loop.blocks import recomputed
+from ..loop.blocks import recomputed, without_blocks
 from ..loop.losses import unknown_weights
 from ..loop.objective import make_objective
 from ..loop.trained import adapted_layers, attention_of, trained_parameters
@@ -68,7 +68,8 @@ class _StageDryRun:
                 f"{stage.objective.component.name} looks at the samples of a step together, so a step cannot be divided"
             )
             self._add("micro_batch", [Problem(message, hint="leave micro_batch out")])
-        self._try("checkpointing", lambda: recomputed(model, stage.checkpointing))
+        if self._try("checkpointing", lambda: recomputed(model, stage.checkpointing)) is not None:
+            self.notes += filter(None, [without_blocks(model, stage, attends=objective.attends)])
         if not self.problems:
             trained = [*trained_parameters(model, objective, stage.train), *names_of(layers)]
             self._try("muon", lambda: select(trained, stage.muon, shared))

@@ -21,6 +21,7 @@ from ..data.contents import compare
 from ..data.sources import open_sources, usable
 from ..data.specs import indivisible
 from ..distributed.process_group import ProcessGroup, mesh_of, shape_of
+from ..loop.blocks import unsharded
 from ..progress.reporter import Reporter
 from .dry_run import dry_run
 from .folder import RunFolder
@@ -70,6 +71,8 @@ def prepare_run(
     group.on_main(lambda: _prepare_text(model, folder, sources, resume=resume))
     group.run_everywhere(lambda: None if group.main else _prepare_text(model, folder, sources, resume=True))
     for note in group.run_everywhere(lambda: dry_run(recipe, folder.stages, model, sources))[0]:
+        reporter.say(note)
+    if mesh is not None and mesh.shape[1] > 1 and (note := unsharded(model)):
         reporter.say(note)
     position = Position(folder.stages[0]) if stored is None else stored.position
     for difference in group.on_main(lambda: compare(folder.path, sources, position.positions)):

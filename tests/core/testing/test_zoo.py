@@ -335,6 +335,38 @@ class Backbone(nn.Module):
         return hidden @ self.table.weight.T
 
 
+class DeclaresAnIdleBlock(Backbone):
+    """The weights of its block are used, and its forward is not called."""
+
+    def blocks(self):
+        return [self.qkv, self.table]
+
+
+class DeclaresAStranger(Backbone):
+    def blocks(self):
+        return [nn.Linear(8, 8)]
+
+
+class DeclaresABlockTwice(Backbone):
+    def blocks(self):
+        return [self.qkv, self.qkv]
+
+
+class DeclaresABlockInABlock(Backbone):
+    def __init__(self, config):
+        super().__init__(config)
+        self.qkv = nn.Sequential(self.qkv)
+
+    def blocks(self):
+        return [self.qkv, self.qkv[0]]
+
+
+class ListsAnIdleModule(Backbone):
+    def __init__(self, config):
+        super().__init__(config)
+        self.layers = nn.ModuleList([nn.Linear(8, 8)])
+
+
 class SeesEverything(Backbone):
     def attended(self, q, k, v, mask):
         return nn.functional.scaled_dot_product_attention(q, k, v)
@@ -514,6 +546,11 @@ ZOO = [
     ("embedding", CountsFromTheFirst, kinds.embeds_each_code_alone, "code 1 of a picture has another vector alone"),
     ("backbone", SeesEverything, kinds.attends_to_earlier_positions_only, "depends on a later one"),
     ("backbone", IgnoresItsCache, kinds.continues_from_its_cache, "with a cache its outputs differ"),
+    ("backbone", DeclaresAnIdleBlock, kinds.runs_its_blocks, "its forward does not call table"),
+    ("backbone", DeclaresAStranger, kinds.runs_its_blocks, "gives a Linear that is not a module in it"),
+    ("backbone", DeclaresABlockTwice, kinds.runs_its_blocks, "gives qkv twice"),
+    ("backbone", DeclaresABlockInABlock, kinds.runs_its_blocks, "gives qkv.0, which is within qkv"),
+    ("backbone", ListsAnIdleModule, kinds.runs_its_blocks, "its forward does not call layers.0"),
     ("backbone", CountsItsOwnPositions, kinds.ignores_padding, "padding on the left changes its outputs"),
     (
         "backbone",
