@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from attrs import evolve
-from torch import Tensor
 
 from ...loss import Loss
 from ..checkpoints.checkpoint import Position

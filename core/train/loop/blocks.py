@@ -73,7 +73,8 @@ def without_blocks(model: UnifiedModel, stage: Stage, *, attends: bool) -> str:
     if not settings or any(path.startswith("backbone.") or not attends for path in blocks):
         return ""
     where = f"in the backbone, {_backbone(model)}" if attends else "in any part"
-    return f"stage '{stage.name}': {settings} {'have' if all(wanted.values()) else 'has'} no effect, since there are no blocks {where}; {DECLARE}"
+    have = "have" if all(wanted.values()) else "has"
+    return f"stage '{stage.name}': {settings} {have} no effect, since there are no blocks {where}; {DECLARE}"
 
 
 def unsharded(model: UnifiedModel) -> str:

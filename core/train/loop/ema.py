@@ -23,7 +23,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int, skipped: Tensor) -> None:
-        """Add the weights after the given step, counted from 0; nothing where ``skipped`` is 1, decided on the device."""
+        """Add the weights after the given step, counted from 0; where ``skipped`` is 1, nothing is added."""
         keep = min(self.decay, (1 + step) / (10 + step))
         for name, average in self.weights.items():
             own, live = local(average), local(self._live[name])

@@ -145,7 +145,7 @@ def test_settings_without_effect_are_reported() -> None:
     assert without_blocks(unlisted, stage, attends=True) == ""
     assert without_blocks(unlisted, both, attends=False) == "", "the encoder's blocks are recomputed"
     assert without_blocks(unlisted, both, attends=True).startswith(
-        "stage 'text': checkpointing and compile have no effect, since there are no blocks in the backbone, llama@1 from "
+        "stage 'text': checkpointing and compile have no effect, since there are no blocks in the backbone, llama@1 "
     )
     assert unsharded(listed) == ""
     assert "every process gathers the whole backbone at once" in unsharded(unlisted)
