@@ -83,7 +83,7 @@ class StageRun:
 
     def _seed(self, rank: int) -> None:
         """Seed the stage's random numbers: equal on all processes while weights are made, one each in training."""
-        torch.manual_seed(self.entropy[0] * 1_000_003 + self.entropy[1] + rank * 7_368_787)
+        torch.manual_seed((self.entropy[0] * 1_000_003 + self.entropy[1] + rank * 7_368_787) % 2**64)
 
     @property
     def group(self) -> ProcessGroup:

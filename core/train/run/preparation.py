@@ -58,7 +58,7 @@ def prepare_run(
     sources: dict[str, Source] = {}
     names = [source for stage in folder.stages for source in recipe.stages[stage].sources]
     group.run_everywhere(lambda: sources.update(open_sources(recipe, names)))
-    torch.manual_seed(recipe.training.seed)
+    torch.manual_seed(recipe.training.seed % 2**64)
     plan = compose(recipe)
     check_contracts(plan)
     model = build_model(plan, device=device)

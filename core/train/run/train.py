@@ -11,7 +11,8 @@ import torch
 from attrs import evolve
 from rich.console import Console
 
-from ...errors import Problem
+from ...arguments import MAX_SEED, members, shown, text, whole_number
+from ...errors import Problem, UsageError
 from ...model.lora import Learned, merge
 from ...recipe import Recipe, Stage
 from ...recipe.grammar import WHOLE
@@ -67,8 +68,17 @@ def train(
         StorageError: something cannot be read or written.
         RunStoppedError: stopped by SIGINT or SIGTERM, with everything saved.
     """
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"recipe must be a Recipe, as of read_recipe, not {shown(recipe)}")
+    if not isinstance(out, str | Path):
+        raise UsageError(f"out must be the path of a folder, not {shown(out)}")
     if seed is not None:
-        recipe = evolve(recipe, training=evolve(recipe.training, seed=seed))
+        recipe = evolve(recipe, training=evolve(recipe.training, seed=whole_number("seed", seed, high=MAX_SEED)))
+    if stages is not None:
+        names = (stages,) if isinstance(stages, str) else members("stages", stages, "names of stages")
+        stages = [text("the name of a stage", name) for name in names]
+    until = None if until is None else whole_number("until", until, low=1)
+    ahead = whole_number("ahead", ahead)
     with (
         join_processes(device) as (group, own_device),
         Interrupts() as interrupts,
