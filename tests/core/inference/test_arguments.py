@@ -123,7 +123,7 @@ WRONG: list[tuple[str, Callable[[Any, Any], Any]]] = [
     ("a model must be", lambda *_: janiform.load(None)),
     ("a model must be", lambda *_: janiform.load(b"janus-mini")),
     ("the device '0' cannot be used", lambda *_: janiform.load("janus-mini", device=0)),
-    ("the device 'gpu' cannot be used: it is not the name of a device", lambda *_: janiform.load("janus-mini", device="gpu")),
+    ("'gpu' cannot be used: it is not the name of a device", lambda *_: janiform.load("janus-mini", device="gpu")),
     ("the device 'meta' cannot be used: it holds no values", lambda *_: janiform.load("janus-mini", device="meta")),
     ("is not a valid dtype", lambda *_: janiform.load("janus-mini", dtype=torch.int8)),
     ("is not a valid dtype", lambda *_: janiform.load("janus-mini", dtype=np.float32)),

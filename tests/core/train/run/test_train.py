@@ -439,6 +439,25 @@ def test_json_of_a_run_is_plain(unbroken: Path, recipe: Recipe) -> None:
     assert (unbroken / "recipe.toml").read_text() == dumps(recipe)
 
 
+def test_unfinished_files_of_a_killed_process_are_removed(recipe: Recipe, tmp_path: Path, listener: Any) -> None:
+    out = tmp_path / "run"
+    for leftover in (out / ".writing-a", out / ".writing-b"):
+        leftover.mkdir(parents=True)
+        (leftover / "run.json").write_text("{")
+    train(recipe, out, until=1, device="cpu", reporter=listener, ahead=0)  # killed before it wrote anything whole
+    for folder in (out, out / "checkpoints", out / "samples"):
+        (folder / ".writing-c").mkdir(parents=True)
+        (folder / ".writing-c" / "model.safetensors").write_bytes(bytes(9))
+    train(recipe, out, resume=True, until=2, device="cpu", reporter=listener, ahead=0)
+    assert not list(tmp_path.rglob(".writing-*"))
+    kept = tmp_path / "kept"
+    (kept / ".writing-d").mkdir(parents=True)
+    (kept / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty"):
+        train(recipe, kept, device="cpu", reporter=listener)
+    assert (kept / ".writing-d").exists()
+
+
 def test_a_run_refused_before_its_first_step_leaves_the_folder_free(recipe: Recipe, tmp_path: Path) -> None:
     out = tmp_path / "run"
     RunFolder.open(out, recipe, None, resume=False)
