@@ -120,6 +120,8 @@ WRONG: list[tuple[str, Callable[[Any, Any], Any]]] = [
     ("a prompt must be a text", lambda model, _: Chat(model).draw(None)),
     ("leave n out", lambda model, _: Chat(model).draw(PROMPT, n=2)),
     ("leave seed out", lambda model, _: Chat(model).draw(PROMPT, seed=2)),
+    ("a recipe must be a name or a path, not None", lambda *_: janiform.read_recipe(None)),
+    ("overrides must be lines", lambda *_: janiform.read_recipe("janus-mini", "backbone.layers=2")),
     ("a model must be", lambda *_: janiform.load(None)),
     ("a model must be", lambda *_: janiform.load(b"janus-mini")),
     ("the device '0' cannot be used", lambda *_: janiform.load("janus-mini", device=0)),
@@ -149,6 +151,14 @@ def test_wrong_pictures_are_refused(model: Model, tmp_path: Path) -> None:
     for wrong in (None, 3):
         with pytest.raises(PictureError, match="a picture must be a path, bytes or an open file"):
             janiform.read_picture(wrong)  # type: ignore[arg-type]
+
+
+def test_wrong_pictures_to_save_are_refused(picture: Image.Image, tmp_path: Path) -> None:
+    for wrong, path in ((None, tmp_path / "a.png"), (picture, None), (picture, 3)):
+        with pytest.raises(PictureError):
+            janiform.save_picture(wrong, path)  # type: ignore[arg-type]
+    with pytest.raises(PictureError):
+        janiform.provenance_of(None)  # type: ignore[arg-type]
 
 
 def test_lower_level_functions_check_as_well(model: Model) -> None:
