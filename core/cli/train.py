@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..arguments import MAX_SEED
 from ..components.component import NAME
 from ..errors import JaniformError, UsageError
 
@@ -51,7 +52,7 @@ def _starting(given: str) -> str:
     help="Start from the weights in DIR: of all parts, or of one as 'understanding.encoder=DIR'; may be repeated.",
 )
 @click.option("--stages", metavar="A,B", help="Train only these stages, in the recipe's order.")
-@click.option("--seed", type=click.IntRange(min=0), help="Random seed; overrides the recipe's.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Random seed; overrides the recipe's.")
 @click.option(
     "--workers",
     type=click.IntRange(min=0),

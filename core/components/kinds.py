@@ -172,6 +172,7 @@ KINDS = {
                 "continues_from_its_cache",
                 "continues_with_padding_on_the_left",
                 "ignores_padding",
+                "runs_its_blocks",
             ),
         ),
         ComponentKind(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from ..components.kinds import INPUTS, KINDS, SINGLE_PARTS, Route, route_of, slots
 from ..errors import CompositionError
 from ..ports import Codes, Features, Hidden, Logits, Port
+from .bounds import check_bounds
 from .checks import check_context, check_count, check_each_alone, check_head, check_shares, check_text, check_width
 from .diagnostics import Diagnostics
 from .ownership import find_owners
@@ -26,6 +27,9 @@ def compose(recipe: Recipe) -> Plan:
     do not fit.
     """
     diagnostics = Diagnostics(recipe)
+    check_bounds(recipe, diagnostics)
+    if diagnostics.problems:
+        raise CompositionError(diagnostics.problems)
     composer = _Composer(diagnostics, find_owners(recipe, diagnostics))
     hidden = composer.single_parts()
     pathways = {name: composer.pathway(pathway) for name, pathway in recipe.pathways.items()}

@@ -9,6 +9,7 @@ from attrs import asdict
 
 from ..components.kinds import KINDS
 from ..ports import Features, Grid, Port, PortMismatch
+from .bounds import repeats
 from .diagnostics import Diagnostics
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], d
         message = f"{call} of {component} gave {type(port).__name__}, not {kind.gives.__name__}"
         diagnostics.add(path, message, "fix the plugin")
         return None
-    if fault := _fault(port):
+    if fault := _fault(port) or repeats(port):
         hint = "change its settings or the plugin"
         diagnostics.add(path, f"{diagnostics.component(path)} gives {port}, {fault}", hint)
         return None

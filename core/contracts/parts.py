@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..ports import Codes, Features, Grid, Hidden, Logits
@@ -10,7 +10,7 @@ from ..ports import Codes, Features, Grid, Hidden, Logits
 if TYPE_CHECKING:
     from numpy import ndarray
     from PIL.Image import Image
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..loss import Loss
     from ..sequence.cache import KVCache
@@ -32,6 +32,7 @@ __all__ = [
     "Head",
     "HeadConfig",
     "ImageTransform",
+    "Layered",
     "Tiling",
     "TilingConfig",
     "Tokenizer",
@@ -155,7 +156,7 @@ class BackboneConfig(Protocol):
 
 
 class Backbone(Protocol):
-    """An ``nn.Module``: the language model."""
+    """An ``nn.Module``: the language model. Its layers are the blocks that it declares, see ``Layered``."""
 
     def __call__(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: KVCache | None = None) -> Tensor:
         """Embeddings [B, T, H], positions int64 [B, T] -> hidden states [B, T, H] after the final norm.
@@ -168,6 +169,18 @@ class Backbone(Protocol):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states [..., H] to text logits [..., V]."""
+
+
+class Layered(Protocol):
+    """A part, usually a backbone, that declares its blocks: the layers that run one after another."""
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The blocks, which training recomputes (``checkpointing``), compiles (``compile``) and shards one by one.
+
+        Each is a submodule whose ``forward`` runs in every forward pass of the part, and is within no other block; its
+        weights are used by that ``forward`` only. They may be of several classes. Of a part without this method the
+        members of its outermost ``nn.ModuleList``s are used.
+        """
 
 
 class HeadConfig(Protocol):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-import numpy as np
-
+from ..arguments import MAX_SEED, members, whole_number
 from ..contracts import OnStep
-from ..errors import ResourceError, UsageError
+from ..errors import Problem, ResourceError, UsageError, nearest
 from .generate import generate_text
 from .generate.context import check_context_length
 from .generate.prefix_cache import PrefixCache
+from .generate.sampling import sampling_temperature, sampling_top_p
+from .generate.text import stop_strings
 from .memory import OnPlan, memory_for_answers
 
 if TYPE_CHECKING:
@@ -28,9 +29,30 @@ class AnswerSettings(TypedDict, total=False):
     """How answers are sampled; the comments name the defaults."""
 
     max_new_tokens: int | None  # None: 256, or what the context has room for
-    temperature: float  # 0: greedy
-    top_p: float  # 1: sample from the most likely tokens whose probabilities add up to this
-    stop: str | Sequence[str]  # (): an answer ends before the first of these texts
+    temperature: float | None  # 0: greedy
+    top_p: float | None  # 1: sample from the most likely tokens whose probabilities add up to this
+    stop: str | Sequence[str] | None  # (): an answer ends before the first of these texts
+
+
+def checked_settings(settings: Mapping[str, Any]) -> AnswerSettings:
+    """The settings that are not None, each of its type. Raises ``UsageError`` for unknown ones and wrong values."""
+    if unknown := [name for name in settings if name not in AnswerSettings.__annotations__]:
+        raise UsageError(
+            [
+                Problem(f"answers have no setting '{name}'", hint=nearest(name, AnswerSettings.__annotations__))
+                for name in unknown
+            ]
+        )
+    checked: AnswerSettings = {}
+    if (limit := settings.get("max_new_tokens")) is not None:
+        checked["max_new_tokens"] = whole_number("max_new_tokens", limit, 1)
+    if (temperature := settings.get("temperature")) is not None:
+        checked["temperature"] = sampling_temperature(temperature)
+    if (top_p := settings.get("top_p")) is not None:
+        checked["top_p"] = sampling_top_p(top_p)
+    if (stop := settings.get("stop")) is not None:
+        checked["stop"] = stop_strings(stop)
+    return checked
 
 
 def answer_all(
@@ -61,15 +83,16 @@ def answer_all(
     plan = retry_without(prefix, lambda: memory_for_answers(model, rows, max(limits)))
     if on_plan is not None:
         on_plan(plan)
-    stop = settings.get("stop", ())
+    settings = checked_settings(settings)
+    stop = settings.get("stop") or ()
     for part in plan.parts:
         answers += generate_text(
             model,
             rows[part],
             max_new_tokens=limits[part],
-            temperature=settings.get("temperature", 0.0),
-            top_p=settings.get("top_p", 1.0),
-            stop=(stop,) if isinstance(stop, str) else stop,
+            temperature=settings.get("temperature") or 0.0,
+            top_p=settings.get("top_p") or 1.0,
+            stop=stop,
             seeds=seeds[part],
             on_text=None if on_text is None else _numbered(on_text, part.start),
             prefix=prefix,
@@ -94,12 +117,16 @@ def _numbered(on_text: Callable[[int, str], None], first: int) -> Callable[[int,
     return lambda row, text: on_text(first + row, text)
 
 
-def seeds_of(seed: int | Iterable[int], count: int, what: str) -> list[int]:
-    """One seed for each of ``count``: given, or counted up from the first. Raises ``UsageError``."""
-    seeds = [seed + number for number in range(count)] if isinstance(seed, int) else list(seed)
+def seeds_of(seed: Any, count: int, what: str, *, repeated: int = 0) -> list[int]:
+    """One seed for each of ``count``: given, or counted up from the first.
+
+    ``repeated``: counted up from the first again after this many; 0 never. Raises ``UsageError``.
+    """
+    if hasattr(seed, "__index__") and not getattr(seed, "ndim", 0):  # also numbers of numpy and torch
+        first = whole_number("a seed", seed, high=MAX_SEED)
+        seeds = [first + (number % repeated if repeated else number) for number in range(count)]
+    else:
+        seeds = members("a seed", seed, f"a whole number from 0 to 2^63 - 1, or one for each of {count} {what}")
     if len(seeds) != count:
         raise UsageError(f"expected one seed for each of {count} {what}; got {len(seeds)}")
-    for value in seeds:
-        if not isinstance(value, int | np.integer) or not 0 <= value < 2**63:
-            raise UsageError(f"a seed must be a whole number from 0 to 2^63 - 1, not {value}")
-    return [int(value) for value in seeds]
+    return [whole_number("a seed", value, high=MAX_SEED) for value in seeds]

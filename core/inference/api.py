@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Unpack, cast
 
 import attrs
 import numpy as np
@@ -19,18 +19,20 @@ import torch
 from PIL import Image
 
 from .. import __version__
+from ..arguments import callback, choice, members, shown, text, whole_number
 from ..attention.attend import Attention, default_attention
 from ..components.kernels import DEFAULT
 from ..contracts import OnStep
 from ..errors import Problem, UsageError, nearest
+from ..measure.device import usable_device
 from ..pictures.provenance import Provenance, attach
-from ..pictures.read import as_picture
+from ..pictures.read import as_picture, is_picture_like
 from ..sequence.conversation import Conversation
 from ..storage.digest import files_digest
 from ..storage.model_json import about
 from ..storage.open import model_folder, open_model, weights_in
 from ..storage.quantize import SCHEMES
-from .answering import AnswerSettings, answer_all, seeds_of
+from .answering import AnswerSettings, answer_all, checked_settings, seeds_of
 from .drawing import DrawingEvents, OnPreview, draw_all
 from .free_memory import free_memory
 from .generate.context import check_context_length
@@ -43,8 +45,11 @@ if TYPE_CHECKING:
     from ..recipe import Recipe
     from ..sequence.spans import Sequence as SpanSequence
 
-PictureLike = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
-"""A path, the bytes of a file, a PIL picture, or a uint8 array [h, w, 3]."""
+PictureLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
+"""A path, the bytes of a file, a file that is open for reading bytes, a PIL picture, or a uint8 array [h, w, 3]."""
+
+MAX_PICTURES = 1_000_000
+"""Most pictures of one call for each prompt."""
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -78,10 +83,16 @@ def load(
         StorageError: the model's files are damaged or do not belong together.
         ResourceError: the weights do not fit into the free memory.
     """
-    name, torch_device, torch_dtype = os.fspath(model), _device(device), _dtype(dtype)
+    if not isinstance(model, str | os.PathLike) or not isinstance(name := os.fspath(model), str):
+        raise UsageError(f"a model must be a name or the path of a folder, not {shown(model)}")
+    torch_device, torch_dtype = usable_device(device), _dtype(dtype)
+    text("attention", attention)
+    if only is not None:
+        choice("only", only, ("look", "draw"))
     folder = model_folder(name)
-    if quantize is not None and quantize not in SCHEMES:
-        raise UsageError(f"'{quantize}' is not a valid quantisation ({nearest(quantize, SCHEMES)})")
+    if quantize is not None and (not isinstance(quantize, str) or quantize not in SCHEMES):
+        hint = nearest(str(quantize), SCHEMES)
+        raise UsageError(Problem(f"{shown(quantize)} is not a valid quantisation", hint=hint))
     free = free_memory(torch_device)
 
     def check(needed: int) -> None:
@@ -141,10 +152,7 @@ class Model:
         Raises ``UsageError`` for overrides that the sampler's config does not declare or does not accept.
         """
         use = sampler_use(self.model.plan, self.pathway("draw", pathway))
-        changed = {name: value for name, value in overrides.items() if value is not None}
-        if changed:
-            check_settings(use, changed)
-        return attrs.asdict(use.config) | changed
+        return attrs.asdict(use.config) | check_settings(use, overrides)
 
     def __repr__(self) -> str:
         return f"<Model {self.name} on {self.model.device}>"
@@ -180,13 +188,17 @@ class Model:
             UsageError: a prompt is empty or too long, a setting is unknown or out of range, or the model cannot draw.
             ResourceError: not even one picture fits into the free memory.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        if n < 1:
-            raise UsageError(f"the number of pictures must be at least 1, not {n}")
+        prompts = [prompt] if isinstance(prompt, str) else members("prompt", prompt, "a text, or a list of texts")
+        n = whole_number("the number of pictures", n, 1, MAX_PICTURES)
+        for name, value in {"on_step": on_step, "on_preview": on_preview, "on_plan": on_plan}.items():
+            callback(name, value)
+        if preview_every is not None:
+            preview_every = whole_number("preview_every", preview_every, 1)
         pathway = self.pathway("draw", pathway)
-        all_settings = self.drawing_settings(pathway, **settings)
-        each = [seed + copy for _ in prompts for copy in range(n)] if isinstance(seed, int) else seed
-        seeds = seeds_of(each, len(prompts) * n, "pictures")
+        use = sampler_use(self.model.plan, pathway)
+        overrides = check_settings(use, settings)
+        all_settings = attrs.asdict(use.config) | overrides
+        seeds = seeds_of(seed, len(prompts) * n, "pictures", repeated=n)
         rows = [row for row in self._drawing_prompts(prompts, pathway) for _ in range(n)]
         if not rows:
             return []
@@ -196,7 +208,6 @@ class Model:
         plan = memory_for_drawing(self.model, rows, pathway, guided=guided, previews=on_preview is not None)
         if on_plan is not None:
             on_plan(plan)
-        overrides = {name: value for name, value in settings.items() if value is not None}
         events = DrawingEvents(on_step, on_preview, preview_every)
         pictures = draw_all(self.model, rows, seeds, plan, pathway, overrides, events)
         for index, picture in enumerate(pictures):
@@ -268,7 +279,10 @@ class Model:
         **settings: Unpack[AnswerSettings],
     ) -> list[str]:
         """``ask`` for many (pictures, question) pairs together; see ``reply_all``."""
-        conversations = [self._asking(pictures, question, pathway) for pictures, question in questions]
+        pairs = members("questions", questions, "(pictures, question) pairs")
+        if wrong := [pair for pair in pairs if not isinstance(pair, tuple | list) or len(pair) != 2]:
+            raise UsageError(f"questions must be (pictures, question) pairs; one of them is {shown(wrong[0])}")
+        conversations = [self._asking(pictures, question, pathway) for pictures, question in pairs]
         return self.reply_all(conversations, seed=seed, on_text=on_text, on_step=on_step, on_plan=on_plan, **settings)
 
     def reply(
@@ -283,6 +297,7 @@ class Model:
 
         Settings and exceptions are those of ``ask``.
         """
+        callback("on_text", on_text)
         show = None if on_text is None else lambda _, text: on_text(text)
         return self.reply_all([conversation], seed=seed, on_text=show, **settings)[0]
 
@@ -304,17 +319,24 @@ class Model:
             on_step: called with the number of replies that are done, and of how many.
             on_plan: called with the ``MemoryPlan`` before anything is computed.
         """
-        rows = [prompt_of(self.model, conversation) for conversation in conversations]
+        for name, value in {"on_text": on_text, "on_step": on_step, "on_plan": on_plan}.items():
+            callback(name, value)
+        settings = checked_settings(settings)
+        rows = [
+            prompt_of(self.model, conversation)
+            for conversation in members("conversations", conversations, "a list of conversations")
+        ]
         seeds = seeds_of(seed, len(rows), "answers")
         return answer_all(self.model, rows, seeds, settings, on_text=on_text, on_step=on_step, on_plan=on_plan)
 
     def pathway(self, mode: Literal["look", "draw"], name: str | None = None) -> str:
         """The pathway of a name, or the first that looks or draws. Raises ``UsageError`` where there is none."""
         names = [key for key, shape in self.model.plan.pathways.items() if shape.mode == mode]
+        choice("mode", mode, ("look", "draw"))
         does = "draws" if mode == "draw" else "looks at pictures"
         if not names:
             raise UsageError(f"the model '{self.name}' has no pathway that {does}")
-        if name is not None and name not in names:
+        if name is not None and text("the name of a pathway", name) not in names:
             raise UsageError(Problem(f"the model has no pathway '{name}' that {does}", hint=nearest(name, names)))
         return name or names[0]
 
@@ -324,26 +346,19 @@ class Model:
         if not check_text(question, "question", self.model.plan.hidden.context).strip():
             raise UsageError("the question is empty; expected a text")
         if pictures is None:
-            pictures = ()
-        elif isinstance(pictures, str | bytes | os.PathLike | Image.Image | np.ndarray):
-            pictures = (pictures,)
-        rgb = [as_picture(picture) for picture in pictures]
+            several: list[Any] = []
+        elif is_picture_like(pictures):
+            several = [pictures]
+        else:
+            several = members("pictures", pictures, "a picture, a list of pictures, or None")
+        rgb = [as_picture(picture) for picture in several]
         return Conversation.asking(question, *rgb, pathway=self.pathway("look", pathway) if rgb else "")
 
 
-def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
-    if isinstance(dtype, str):
-        if dtype not in _DTYPES:
-            raise UsageError(f"'{dtype}' is not a valid dtype ({nearest(dtype, _DTYPES)})")
-        return _DTYPES[dtype]
-    return dtype
-
-
-def _device(device: str | torch.device) -> torch.device:
-    try:
-        torch_device = torch.device(device)
-        torch.empty(0, device=torch_device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UsageError(f"the device '{device}' cannot be used: {reason}") from None
-    return torch_device
+def _dtype(dtype: Any) -> torch.dtype | None:
+    if dtype is None or dtype in (*_DTYPES.values(), torch.float64):
+        return cast("torch.dtype | None", dtype)
+    name = str(dtype)
+    if not isinstance(dtype, str) or name not in _DTYPES:
+        raise UsageError(f"'{name}' is not a valid dtype ({nearest(name, _DTYPES)})")
+    return _DTYPES[name]

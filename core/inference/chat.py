@@ -14,11 +14,12 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..arguments import MAX_SEED, shown, whole_number
 from ..contracts import OnStep
 from ..errors import Problem, UsageError
 from ..pictures.read import as_picture
 from ..sequence.conversation import Content, Conversation, Look, Turn
-from .answering import DEFAULT_NEW_TOKENS, AnswerSettings, answer_all, retry_without, seeds_of
+from .answering import DEFAULT_NEW_TOKENS, AnswerSettings, answer_all, checked_settings, retry_without, seeds_of
 from .generate.prefix_cache import PrefixCache
 from .prompts import check_text, prompt_of
 
@@ -55,10 +56,12 @@ class Chat:
         top_p: float = 1.0,
         seed: int = 0,
     ) -> None:
+        if not hasattr(model, "reply_all"):
+            raise UsageError(f"a chat needs a model of janiform.load, not {shown(model)}")
         self.model = model
-        self._sampling: AnswerSettings = {"temperature": temperature, "top_p": top_p}
-        self._max_new_tokens = max_new_tokens
-        self._seed = seed
+        self._sampling = checked_settings({"temperature": temperature, "top_p": top_p})
+        self._max_new_tokens = whole_number("max_new_tokens", max_new_tokens, 1)
+        self._seed = whole_number("a seed", seed, high=MAX_SEED)
         self._answers = self._drawings = 0
         self.forget()
 
@@ -105,6 +108,9 @@ class Chat:
 
         Raises ``UsageError`` where the prompt is empty or too long, or the model cannot draw.
         """
+        prompt = check_text(prompt, "prompt", self.context)
+        if taken := [name for name in ("n", "seed") if name in settings]:
+            raise UsageError(f"a chat draws one picture at a time and counts its seeds up: leave {taken[0]} out")
         seed = self._seed + self._drawings
         picture = retry_without(
             self._prefix, lambda: self.model.generate(prompt, seed=seed, on_step=on_step, **settings)[0]

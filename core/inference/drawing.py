@@ -13,7 +13,6 @@ from PIL import Image
 from torch import Tensor
 
 from ..contracts import OnCodes, OnStep
-from ..errors import UsageError
 from ..pictures.sheet import to_pil
 from .generate import decode_codes, sampler_of
 from .generate.preview import filled
@@ -87,8 +86,6 @@ def _previews(model: UnifiedModel, pathway: str, first: int, events: DrawingEven
     assert shape is not None  # a pathway that draws has codes
     grid = shape.grid
     every = grid.width if events.preview_every is None else events.preview_every
-    if every < 1:
-        raise UsageError(f"preview_every must be at least 1, not {every}")
     steps = 0
 
     def on_codes(codes: Tensor) -> None:

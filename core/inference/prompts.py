@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from attrs import evolve
 
+from ..arguments import shown
 from ..errors import UsageError
 from ..pictures.read import as_picture
 from ..sequence.conversation import Content, Conversation, Draw, Look, Turn
@@ -28,6 +29,8 @@ def prompt_of(model: UnifiedModel, conversation: Conversation) -> SpanSequence:
 
     Raises ``UsageError`` where there is nothing to reply to, ``PictureError`` where a picture cannot be read.
     """
+    if not isinstance(conversation, Conversation):
+        raise UsageError(f"a conversation must be a janiform.Conversation, not {shown(conversation)}")
     last = conversation.turns[-1]
     if last.role != "user":
         raise UsageError("the conversation ends with the assistant's turn, so there is nothing to reply to")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
 from ..components.kinds import KINDS
 from ..compose.diagnostics import Diagnostics
@@ -16,6 +18,10 @@ from .meta import shapes_only
 
 if TYPE_CHECKING:
     from ..compose.plan import PartPlan, Plan
+
+
+MAX_MODULES = 100_000
+"""Most modules of a part: more than in any model that is known, and few enough to be made in seconds."""
 
 
 def build_modules(
@@ -69,9 +75,29 @@ def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:
     return [path for path in with_weights if path in chosen]
 
 
+@contextmanager
+def _bounded(part: PartPlan) -> Iterator[None]:
+    """Raise ``CompositionError`` within the context once a part makes more modules than ``MAX_MODULES``."""
+    modules = 0
+
+    def count(*_: Any) -> None:
+        nonlocal modules
+        modules += 1
+        if modules > MAX_MODULES:
+            message = f"{part.use.component.reference} makes more than {MAX_MODULES:,} modules with these settings"
+            raise CompositionError(Problem(message, hint="give it fewer layers, blocks or levels"))
+
+    hook = register_module_module_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 def _make(part: PartPlan, diagnostics: Diagnostics) -> nn.Module | None:
     try:
-        return cast(nn.Module, make(part.use.component, part.use.config, *part.inputs.values()))
+        with _bounded(part):
+            return cast(nn.Module, make(part.use.component, part.use.config, *part.inputs.values()))
     except JaniformError as error:
         for problem in error.problems:
             if problem.path:

@@ -145,7 +145,9 @@ class Processor:
         transform: Any = self._transforms[piece.pathway]
         _, height, width = transform(Image.new("RGB", (32, 32))).shape
         mean = getattr(transform, "mean", (0.5, 0.5, 0.5))
-        background = getattr(transform, "background", None) or tuple(int(value * 255) for value in mean)
+        background = getattr(transform, "background", None) or tuple(
+            min(max(int(value * 255), 0), 255) for value in mean
+        )
         tiles = self._tilings[piece.pathway].cut(cast(Any, piece.picture), Grid(height, width), background)
         return Look(tiles, piece.pathway)
 

@@ -24,6 +24,7 @@ from attrs import field, frozen
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ..arguments import shown
 from ..errors import PictureError, Problem
 from .read import as_picture
 
@@ -120,6 +121,10 @@ def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
     """
     from ..storage.atomic import write_files
 
+    if not isinstance(picture, Image.Image):
+        raise PictureError(f"a picture to save must be a PIL picture, not {type(picture).__name__}")
+    if not isinstance(path, str | os.PathLike):
+        raise PictureError(f"a picture is saved in a file, whose path cannot be {shown(path)}")
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise PictureError(f"'{path}' does not end in .png; other formats do not keep how a picture was drawn")

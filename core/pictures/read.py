@@ -15,7 +15,7 @@ import stat
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -38,8 +38,9 @@ MISSING, HUGE = "missing picture", "huge picture"
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
-def read_picture(source: str | os.PathLike[str] | bytes, *, name: str = "the picture") -> Image.Image:
-    """The picture in a file, or in the bytes of one, as 8-bit RGB. ``name`` is what errors call bytes.
+def read_picture(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str = "the picture") -> Image.Image:
+    """The picture in a file, in the bytes of one, or in one that is open, as 8-bit RGB. ``name`` is what errors call
+    bytes and open files.
 
     Rotated as its EXIF orientation says; palettes, CMYK, grey and 16-bit samples converted (16 bits scaled to 8);
     transparency composited on white; the first frame of an animation.
@@ -49,6 +50,10 @@ def read_picture(source: str | os.PathLike[str] | bytes, *, name: str = "the pic
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return _decode(bytes(source), name)
+    if callable(getattr(source, "read", None)):
+        return _decode(_bytes_of(source), name)
+    if not isinstance(source, str | os.PathLike):
+        raise PictureError(f"a picture must be a path, bytes or an open file, not {type(source).__name__}")
     if isinstance(source, str) and is_address(source):
         hint = "save the picture in a file and give its path"
         raise PictureError(Problem(f"'{_shortened(source, 80)}' is a URL, and nothing is downloaded", hint=hint))
@@ -61,8 +66,28 @@ def is_address(text: str) -> bool:
     return _ADDRESS.match(text) is not None
 
 
+def is_picture_like(value: Any) -> bool:
+    """Whether ``as_picture`` takes the value for one picture, rather than for several."""
+    return isinstance(value, str | bytes | bytearray | memoryview | os.PathLike | Image.Image | np.ndarray) or callable(
+        getattr(value, "read", None)
+    )
+
+
+def _bytes_of(file: Any) -> bytes:
+    """The rest of an open file. Raises ``PictureError`` for one of text, and one that is too large."""
+    try:
+        data = file.read(MAX_FILE_BYTES + 1)
+    except Exception as error:  # any object may have a method `read`
+        raise PictureError(f"the picture's file cannot be read: {_reason(error)}") from None
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise PictureError("the picture's file must be open for reading bytes, as by open(path, 'rb')")
+    if len(data) > MAX_FILE_BYTES:
+        raise PictureError(f"the picture's file has more than {MAX_FILE_BYTES >> 20} MiB", HUGE)
+    return bytes(data)
+
+
 def as_picture(value: Any) -> Image.Image:
-    """The RGB picture of a path, the bytes of a file, a PIL picture, or a uint8 array [h, w, 3] or [h, w].
+    """The RGB picture of a path, of bytes, of an open file, of a PIL picture, or of a uint8 array [h, w, 3] or [h, w].
 
     Raises ``PictureError``.
     """
@@ -76,10 +101,11 @@ def as_picture(value: Any) -> Image.Image:
         return _to_rgb(value, "the picture", depth)
     if isinstance(value, np.ndarray):
         return Image.fromarray(check_array(value))
-    if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview):
-        return read_picture(value)  # type: ignore[arg-type]
+    if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview) or callable(getattr(value, "read", None)):
+        return read_picture(value)
     raise PictureError(
-        f"a picture must be a path, bytes, a PIL picture or a uint8 array [h, w, 3], not {type(value).__name__}"
+        "a picture must be a path, bytes, an open file, a PIL picture or a uint8 array [h, w, 3], not "
+        f"{type(value).__name__}"
     )
 
 

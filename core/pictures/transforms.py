@@ -7,6 +7,7 @@ commands about recipes import: so numpy, PIL and torch are imported when a trans
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen, validators
@@ -22,8 +23,10 @@ _HALF: Triple = (0.5, 0.5, 0.5)
 
 
 def _triple(values: tuple[float, ...] | list[float]) -> Triple:
-    red, green, blue = values
-    return float(red), float(green), float(blue)
+    red, green, blue = map(float, values)
+    if not all(map(isfinite, (red, green, blue))):
+        raise ValueError(f"the mean and deviation of colours must be finite numbers, not {[red, green, blue]}")
+    return red, green, blue
 
 
 @frozen
@@ -43,7 +46,8 @@ class PadToSquare:
     def __call__(self, picture: Image.Image | np.ndarray) -> Tensor:
         from .pixels import normalised, padded, pixels_of
 
-        background = self.background or (int(self.mean[0] * 255), int(self.mean[1] * 255), int(self.mean[2] * 255))
+        red, green, blue = (min(max(int(value * 255), 0), 255) for value in self.mean)
+        background = self.background or (red, green, blue)
         return normalised(padded(pixels_of(picture), self.size, background, self.min_size), self.mean, self.std)
 
 

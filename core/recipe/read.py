@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..arguments import members, shown, text
 from ..components.registry import Registry
 from ..components.registry import registry as process_registry
-from ..errors import JaniformError
+from ..errors import JaniformError, UsageError
 from . import files
 from .assemble import assemble
 from .extends import Extends
@@ -31,6 +32,9 @@ def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), registr
         UsageError: there is no such recipe.
         RecipeError: the recipe has problems; all of them are listed, by file and line.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise UsageError(f"a recipe must be a name or a path, not {shown(name_or_path)}")
+    overrides = [text("an override", line) for line in members("overrides", overrides, "lines of TOML in a list")]
     registry = registry or process_registry()
     file = files.locate(name_or_path, registry)
     problems = ProblemList()

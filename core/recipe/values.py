@@ -56,7 +56,13 @@ def got(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list | tuple):
-        return f"the list {shown(value)}"
+        try:
+            return f"the list {shown(value)}"
+        except TypeError:
+            return f"a {type(value).__name__} of {len(value)}"
     if value is None:
         return "nothing"
-    return f"the string {shown(value)}" if isinstance(value, str) else shown(value)
+    try:
+        return f"the string {shown(value)}" if isinstance(value, str) else shown(value)
+    except TypeError:  # not a type of TOML: settings may come from Python
+        return f"a value of type {type(value).__name__}"

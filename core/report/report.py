@@ -75,6 +75,8 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
     tokens = sum(line.get("tokens") or 0 for line in run.log)
     samples = sum((run.model.get("samples") or {}).values())
     facts = [(f"{last['total']:,}", "steps"), (duration(last.get("time", 0.0)), "of training")]
+    if skipped := sum(line.get("skipped_steps") or 0 for line in run.log):
+        facts.append((f"{skipped:,}", "steps changed nothing" if skipped > 1 else "step changed nothing"))
     if samples:
         facts.append((count(samples), "samples"))
     if tokens:
@@ -132,7 +134,7 @@ def _measured(lines: Sequence[list[dict[str, Any]]]) -> dict[str, str]:
 
 def _lines(lines: Sequence[list[dict[str, Any]]], names: Sequence[str], kind: str, what: str) -> Iterator[Line]:
     for number, (some, name) in enumerate(zip(lines, names, strict=True)):
-        points = [(line["step"], line[kind][what]) for line in some if what in line.get(kind, {})]
+        points = [(line["step"], line[kind][what]) for line in some if _is_number(line.get(kind, {}).get(what))]
         yield Line(name, number if len(names) > 1 else _colour(what), points)
 
 
@@ -301,6 +303,10 @@ def _provenances(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup:
         for run, name in zip(runs, names, strict=True)
     ]
     return join(parts)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _percent(share: Any) -> float | None:

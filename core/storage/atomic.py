@@ -91,9 +91,14 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Delete the unfinished files and folders that killed processes left in a folder."""
-    for leftover in folder.glob(PREFIX + "*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    """Delete the unfinished files and folders that killed processes left in a folder and those below it.
+
+    No other process may write into the folder meanwhile.
+    """
+    for place, folders, _ in os.walk(folder):
+        for name in [name for name in folders if name.startswith(PREFIX)]:
+            shutil.rmtree(Path(place) / name, ignore_errors=True)
+            folders.remove(name)
 
 
 def _sync(path: Path) -> None:

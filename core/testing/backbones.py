@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..sequence.cache import KVCache
 from ..sequence.mask import Mask
+from ..train.loop.blocks import part_blocks, prepare_blocks
 from .calls import apart, call, near
-from .case import Case, require
+from .case import Case, Failure, require
 
 PADDING = (0, 2, 3)
 """Padding on the left of each row."""
@@ -161,3 +164,46 @@ def _decoded(
         pieces.append(call(case, module, "forward", inputs[:, step], positions[:, step], mask=mask, cache=cache))
     require(cache.filled == length, f"{case.name}: advanced its cache to {cache.filled} positions instead of {length}")
     return torch.cat(pieces, dim=1)
+
+
+def runs_its_blocks(case: Case) -> None:
+    """Every block of a backbone runs in a forward pass, and recomputing all of them changes no value or gradient."""
+    module, inputs = case.build(), case.inputs()
+    try:
+        blocks = part_blocks(module)
+    except ValueError as error:
+        raise Failure(f"{case.name}: {error}; see Layered in janiform.contracts") from None
+    positions = torch.arange(inputs.shape[1]).expand(inputs.shape[:2])
+
+    def learned() -> list[Tensor]:
+        module.zero_grad()
+        output = module(inputs, positions, Mask.causal())
+        output.square().sum().backward()
+        gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+        return [output.detach(), *(gradient.clone() for gradient in gradients)]
+
+    module.requires_grad_(True)
+    plain = learned()
+    ran: set[str] = set()
+    for name, block in blocks.items():
+        block.forward = _noting(ran, name, block.forward)
+    prepare_blocks({}, blocks)
+    again = learned()
+    idle = [name for name in blocks if name not in ran]
+    require(
+        not idle,
+        f"{case.name}: its forward does not call {', '.join(idle)}, so that nothing is recomputed or compiled there; "
+        "declare the layers that it calls by a method blocks()",
+    )
+    require(
+        len(plain) == len(again) and all(near(left, right, 1e-5) for left, right in zip(plain, again, strict=True)),
+        f"{case.name}: gives other values or gradients when its blocks are recomputed",
+    )
+
+
+def _noting(ran: set[str], name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+    def noting(*arguments: Any, **named: Any) -> Any:
+        ran.add(name)
+        return forward(*arguments, **named)
+
+    return noting

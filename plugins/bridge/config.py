@@ -148,4 +148,7 @@ def _colour(name: str, given: tuple[float, ...], default: Any) -> tuple[float, f
     values = given or (default if isinstance(default, list | tuple) else ()) or (0.5, 0.5, 0.5)
     if len(values) != 3 or not all(isinstance(value, int | float) for value in values):
         raise ValueError(f"{name} must be three numbers, one per colour channel, not {list(values)}")
+    low = 1e-6 if name == "std" else -1e6
+    if not all(low <= value <= 1e6 for value in values):
+        raise ValueError(f"{name} must be three numbers from {low:g} to 1e6, not {list(values)}")
     return float(values[0]), float(values[1]), float(values[2])

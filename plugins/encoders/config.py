@@ -34,8 +34,18 @@ class PatchGridConfig:
         default=16, validator=validators.gt(0), metadata={"help": "side of a square patch in pixels; one token each"}
     )
     width: int = field(default=768, validator=validators.gt(0), metadata={"help": "width of the features"})
-    mean: tuple[float, float, float] = field(default=HALF, converter=tuple, metadata=MEAN_HELP)
-    std: tuple[float, float, float] = field(default=HALF, converter=tuple, metadata=STD_HELP)
+    mean: tuple[float, float, float] = field(
+        default=HALF,
+        converter=tuple,
+        validator=validators.deep_iterable([validators.ge(0), validators.le(1)]),
+        metadata=MEAN_HELP,
+    )
+    std: tuple[float, float, float] = field(
+        default=HALF,
+        converter=tuple,
+        validator=validators.deep_iterable([validators.ge(1e-6), validators.le(1e6)]),
+        metadata=STD_HELP,
+    )
     min_size: int = field(
         default=14,
         validator=validators.gt(0),

@@ -46,9 +46,11 @@ class Reconstruction(Objective):
         """The tokenizer's losses by name, and its figures."""
         return cast("Tokenizer", self.tokenizer).losses(batch)
 
-    def samples(self, examples: Sequence[Conversation]) -> Image.Image:
-        """Show up to eight pictures above their reconstructions."""
+    def samples(self, examples: Sequence[Conversation]) -> Image.Image | None:
+        """Show up to eight pictures above their reconstructions; None where the examples hold no picture."""
         pictures = pictures_of(examples)[:8]
+        if not pictures:
+            return None
         pixels = torch.stack([self.processor.pixels(picture, self.pathway) for picture in pictures])
         tokenizer = cast("Tokenizer", self.tokenizer)
         reconstructed = tokenizer.decode(tokenizer.encode(pixels.to(next(self.tokenizer.parameters()).device)))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from attrs import frozen
 from janiform import (
     Conversation,
     Draw,
@@ -18,6 +19,7 @@ from janiform import (
     sampler_of,
     to_pil,
 )
+from janiform import Sequence as Spans
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -29,11 +31,15 @@ COUNT = 8
 ANSWER_TOKENS = 24
 
 
-def samples(model: UnifiedModel, examples: Sequence[Conversation]) -> Samples | None:
-    """Draw pictures for the first prompts among the examples, and answer the first questions about pictures.
+GIVEN = "given"
+"""The caption of a picture that another is drawn from."""
 
-    All are on one sheet, and the answers also as text, with the expected ones. None where the examples neither draw nor
-    look.
+
+def samples(model: UnifiedModel, examples: Sequence[Conversation]) -> Samples | None:
+    """Draw pictures for the first examples that draw, and answer the first questions about pictures.
+
+    All are on one sheet, and the answers also as text, with the expected ones. A picture follows those that it is drawn
+    from. None where the examples neither draw nor look. Examples that the context has no room for are left out.
     """
     drawn, answered = list(_drawn(model, examples)), list(_answered(model, examples))
     shown = drawn + [(picture, f"{question} {answer}") for picture, question, answer, _ in answered]
@@ -44,45 +50,85 @@ def samples(model: UnifiedModel, examples: Sequence[Conversation]) -> Samples | 
     return Samples(sheet, tuple((question, answer, expected) for _, question, answer, expected in answered))
 
 
+@frozen(eq=False)
+class _Drawing:
+    """Everything before the first picture that a conversation draws, and the words before it."""
+
+    prompt: Spans
+    pathway: str
+    words: str
+    given: tuple[Image.Image, ...]
+
+
 def _drawn(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tuple[Image.Image, str]]:
-    wanted = [draw for example in examples if (draw := _prompt(example)) is not None][:COUNT]
-    for pathway in dict.fromkeys(pathway for _, pathway in wanted):
-        words = [words for words, of in wanted if of == pathway]
-        prompts = [model.processor.drawing_prompt(text, pathway) for text in words]
+    """Yield pictures with captions: those that are given, and after them the one that is drawn."""
+    wanted = [drawing for example in examples if (drawing := _drawing(model, example)) is not None][:COUNT]
+    for pathway in dict.fromkeys(drawing.pathway for drawing in wanted):
+        some = [drawing for drawing in wanted if drawing.pathway == pathway]
         sampler = sampler_of(model.plan, pathway)
-        codes = sampler.draw(model, prompts, pathway=pathway, seeds=range(len(prompts)))
-        yield from zip(map(to_pil, decode_codes(model, codes, pathway=pathway)), words, strict=True)
+        codes = sampler.draw(model, [one.prompt for one in some], pathway=pathway, seeds=range(len(some)))
+        for drawing, pixels in zip(some, decode_codes(model, codes, pathway=pathway), strict=True):
+            yield from ((picture, GIVEN) for picture in drawing.given)
+            yield to_pil(pixels), drawing.words
 
 
-def _prompt(example: Conversation) -> tuple[str, str] | None:
-    """The prompt of the first picture that a conversation draws, and its pathway."""
-    for turn, answer in zip(example.turns, example.turns[1:], strict=False):
-        for piece in answer.content:
-            if isinstance(piece, Draw) and turn.text.strip():
-                return turn.text, piece.pathway
+def _drawing(model: UnifiedModel, example: Conversation) -> _Drawing | None:
+    """What the first picture that a conversation draws is drawn from, as in training: all turns and pictures before."""
+    for number, turn in enumerate(example.turns):
+        draws = [index for index, piece in enumerate(turn.content) if isinstance(piece, Draw)]
+        if not draws:
+            continue
+        last = Turn(turn.role, turn.content[: draws[0] + 1])
+        before = [piece for earlier in example.turns[:number] for piece in earlier.content] + list(last.content[:-1])
+        if not any(not isinstance(piece, str) or piece.strip() for piece in before):
+            return None
+        sequence = model.processor.sequence(Conversation((*example.turns[:number], last), example.system))
+        cut = next(index for index, span in enumerate(sequence.spans) if span.kind == "draw")
+        prompt, draw = Spans(sequence.spans[:cut]), turn.content[draws[0]]
+        assert isinstance(draw, Draw)
+        if len(prompt) + model.plan.pathways[draw.pathway].tokens > model.plan.hidden.context:
+            return None
+        asked = example.turns[number - 1].text if number else last.text
+        given = [shown for piece in before if isinstance(piece, Look) if (shown := _shown(piece.picture)) is not None]
+        return _Drawing(prompt, draw.pathway, asked, tuple(given))
     return None
 
 
 def _answered(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tuple[Image.Image, str, str, str]]:
     """Yield picture, question, answer, and expected answer."""
-    asked = [asking for example in examples if (asking := _question(example)) is not None][:COUNT]
+    room = model.plan.hidden.context - ANSWER_TOKENS
+    asked = [
+        (conversation, picture, expected, prompt)
+        for conversation, picture, expected in filter(None, map(_question, examples))
+        if len(prompt := model.processor.sequence(conversation, answer=False)) <= room
+    ][:COUNT]
     if not asked:
         return
-    prompts = [model.processor.sequence(conversation, answer=False) for conversation, _, _ in asked]
-    answers = generate_text(model, prompts, max_new_tokens=ANSWER_TOKENS)
-    for (conversation, picture, expected), answer in zip(asked, answers, strict=True):
-        yield _to_pil(picture), conversation.turns[0].text.strip(), answer, expected
+    answers = generate_text(model, [prompt for *_, prompt in asked], max_new_tokens=ANSWER_TOKENS)
+    for (conversation, picture, expected, _), answer in zip(asked, answers, strict=True):
+        yield picture, conversation.turns[-1].text.strip(), answer, expected
 
 
-def _to_pil(picture: Any) -> Image.Image:
-    return Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+def _question(example: Conversation) -> tuple[Conversation, Image.Image, str] | None:
+    """A conversation cut to its first question about a picture; the picture; and the expected answer.
+
+    A turn that is answered by a picture is not a question.
+    """
+    for number, turn in enumerate(example.turns):
+        pictures = [_shown(piece.picture) for piece in turn.content if isinstance(piece, Look)]
+        if turn.role != "user" or not pictures:
+            continue
+        answer = example.turns[number + 1] if number + 1 < len(example.turns) else None
+        if pictures[0] is None or (answer is not None and any(isinstance(piece, Draw) for piece in answer.content)):
+            return None
+        expected = "" if answer is None else answer.text.strip()
+        return Conversation(example.turns[: number + 1], example.system), pictures[0], expected
+    return None
 
 
-def _question(example: Conversation) -> tuple[Conversation, Any, str] | None:
-    """A conversation cut to its first question about a picture; the picture; and the expected answer."""
-    first: Turn = example.turns[0]
-    looks = [piece for piece in first.content if isinstance(piece, Look)]
-    if not looks:
-        return None
-    answer = example.turns[1].text.strip() if len(example.turns) > 1 else ""
-    return Conversation((first,), example.system), looks[0].picture, answer
+def _shown(picture: Any) -> Image.Image | None:
+    """A picture as it can be shown; None for one that is codes or pixels of a pathway."""
+    if isinstance(picture, Image.Image):
+        return picture
+    is_picture = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3
+    return Image.fromarray(picture) if is_picture else None

@@ -5,7 +5,6 @@ B pictures    N codes of a picture    d depth of a code    R rows: B, or 2B with
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +20,7 @@ from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
 from .decode import decode
 from .engine import engine_of, generating
-from .sampling import Sampling, guided, uniforms
+from .sampling import Sampling, guided, sampling_guidance, uniforms
 
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
@@ -55,8 +54,7 @@ def generate_codes(
     """
     codes = _codes(model, pathway)
     sampling = Sampling(temperature=temperature, top_k=top_k)
-    if not math.isfinite(guidance):
-        raise UsageError(f"guidance must be a finite number (1 disables it), not {guidance}")
+    guidance = sampling_guidance(guidance)
     check_context_length(model, prompts, codes.tokens, "codes of a picture")
     count = len(prompts)
     noise = uniforms(count, codes.tokens * codes.depth, seeds).to(model.device) if sampling.random else None

@@ -33,8 +33,10 @@ def sampler_use(plan: Plan, pathway: str = "generation") -> Use:
     return plan.parts[plan.owner(path)].use
 
 
-def check_settings(use: Use, settings: Mapping[str, Any]) -> None:
-    """Check settings that replace those of a sampler's config, by the types and validators of its fields.
+def check_settings(use: Use, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that replace those of a sampler's config, checked by the types and validators of its fields.
+
+    Those that are None are left out, and numbers of numpy are plain numbers.
 
     Raises ``UsageError`` with every setting that the config does not declare, and every wrong value.
     """
@@ -43,9 +45,13 @@ def check_settings(use: Use, settings: Mapping[str, Any]) -> None:
     sampler = f"the sampler '{use.component.name}'"
     if unknown := [name for name in settings if name not in own]:
         raise UsageError([Problem(f"{sampler} has no setting '{name}'", hint=nearest(name, own)) for name in unknown])
-    values = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
+    values = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in settings.items()
+        if value is not None
+    }
     try:
-        structure(type(config), values, {name: value for name, value in own.items() if name not in settings})
+        structure(type(config), values, {name: value for name, value in own.items() if name not in values})
     except Mistakes as mistakes:
         raise UsageError(
             [
@@ -53,6 +59,7 @@ def check_settings(use: Use, settings: Mapping[str, Any]) -> None:
                 for mistake in mistakes.items
             ]
         ) from None
+    return values
 
 
 def _clause(message: str) -> str:

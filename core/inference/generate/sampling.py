@@ -6,37 +6,52 @@ R rows    V vocabulary
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from attrs import field, frozen
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ...arguments import MAX_SEED, members, number, whole_number
 from ...errors import UsageError
 
-
-def _temperature(_: object, __: object, value: float) -> None:
-    if not 0 <= value < float("inf"):
-        raise UsageError(f"temperature must be a finite number of at least 0 (0 is greedy), not {value}")
+MAX_GUIDANCE = 1e6
+"""Larger scales of guidance overflow where logits are float32 numbers of usual size."""
 
 
-def _top_k(_: object, __: object, value: int) -> None:
-    if value < 0:
-        raise UsageError(f"top_k must be at least 0 (0 means no limit), not {value}")
+def sampling_temperature(value: Any) -> float:
+    """The value. Raise ``UsageError`` unless it is a temperature."""
+    return number("temperature", value, "a finite number of at least 0 (0 is greedy)", lambda value: value >= 0)
 
 
-def _top_p(_: object, __: object, value: float) -> None:
-    if not 0 < value <= 1:
-        raise UsageError(f"top_p must be a probability above 0 and up to 1, not {value}")
+def sampling_top_p(value: Any) -> float:
+    """The value. Raise ``UsageError`` unless it is a probability above 0."""
+    return number("top_p", value, "a probability above 0 and up to 1", lambda value: 0 < value <= 1)
+
+
+def sampling_top_k(value: Any) -> int:
+    """The value. Raise ``UsageError`` unless it is a whole number of at least 0 (0 means no limit)."""
+    return whole_number("top_k", value)
+
+
+def sampling_guidance(value: Any) -> float:
+    """The value. Raise ``UsageError`` unless it is a finite number; 1 disables guidance."""
+    return number(
+        "guidance",
+        value,
+        f"a number from -{MAX_GUIDANCE:g} to {MAX_GUIDANCE:g} (1 disables it)",
+        lambda value: abs(value) <= MAX_GUIDANCE,
+    )
 
 
 @frozen
 class Sampling:
     """How one of V ids is sampled: greedily at temperature 0, else at random among the ``top_k`` and ``top_p``."""
 
-    temperature: float = field(default=1.0, validator=_temperature)
-    top_k: int = field(default=0, validator=_top_k)
-    top_p: float = field(default=1.0, validator=_top_p)
+    temperature: float = field(default=1.0, converter=sampling_temperature)
+    top_k: int = field(default=0, converter=sampling_top_k)
+    top_p: float = field(default=1.0, converter=sampling_top_p)
 
     @property
     def random(self) -> bool:
@@ -100,6 +115,7 @@ def uniforms(rows: int, steps: int | Sequence[int], seeds: Sequence[int] | None)
     """
     if seeds is None:
         seeds = torch.randint(2**62, (rows,)).tolist()
+    seeds = [whole_number("a seed", seed, high=MAX_SEED) for seed in members("seeds", seeds, "whole numbers")]
     if len(seeds) != rows:
         raise UsageError(f"expected one seed per row ({rows}); got {len(seeds)}")
     counts = [steps] * rows if isinstance(steps, int) else steps

@@ -6,11 +6,12 @@ R rows    H hidden width
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
+from ...arguments import members, whole_number
 from ...contracts import Backbone
 from ...errors import UsageError
 from ...sequence.spans import Sequence as SpanSequence
@@ -59,7 +60,7 @@ def generate_text(
     """
     sampling = Sampling(temperature=temperature, top_p=top_p)
     limits = _limits(max_new_tokens, len(prompts))
-    stop = _stops(stop)
+    stop = stop_strings(stop)
     check_context_length(model, prompts, limits, "new tokens", fewer=True)
     noise = uniforms(len(prompts), limits, seeds).to(model.device) if sampling.random else None
     text, ends = model.processor.text, tuple(model.processor.layout.stop_ids)
@@ -121,19 +122,20 @@ def _before(ids: list[int], ends: tuple[int, ...]) -> list[int]:
 
 
 def _limits(max_new_tokens: int | Sequence[int], rows: int) -> list[int]:
-    limits = [max_new_tokens] * rows if isinstance(max_new_tokens, int) else list(max_new_tokens)
+    single = hasattr(max_new_tokens, "__index__") and not getattr(max_new_tokens, "ndim", 0)
+    what = "a whole number of at least 1, or one per prompt"
+    limits = [max_new_tokens] * rows if single else members("max_new_tokens", max_new_tokens, what)
     if len(limits) != rows:
         raise UsageError(f"expected one max_new_tokens, or one per prompt ({rows}); got {len(limits)}")
-    for limit in limits:
-        if limit < 1:
-            raise UsageError(f"max_new_tokens must be at least 1, not {limit}")
-    return limits
+    return [whole_number("max_new_tokens", limit, 1) for limit in limits]
 
 
-def _stops(stop: Sequence[str]) -> tuple[str, ...]:
-    """The stop strings; a single string, which is a sequence of its characters, counts as one."""
-    if isinstance(stop, str):
-        stop = (stop,)
+def stop_strings(stop: Any) -> tuple[str, ...]:
+    """The stop strings; a single string, which is a sequence of its characters, counts as one.
+
+    Raises ``UsageError``.
+    """
+    stop = (stop,) if isinstance(stop, str) else members("stop", stop, "a text, or a list of texts")
     for string in stop:
         if not isinstance(string, str) or not string:
             raise UsageError(f"a stop string must be a text that is not empty, not {string!r}")

@@ -39,8 +39,9 @@ _STATE, _MANIFEST = "state.json", "manifest.json"
 class Position:
     """Where a run is: ``step`` steps of ``stage`` are done, ``total`` of the whole run.
 
-    ``taken`` counts the samples of each source since the stage began, ``positions`` since the run began. ``seconds``
-    is the time spent training.
+    ``taken`` counts the samples of each source since the stage began, ``positions`` since the run began. ``skipped``
+    counts the steps of the run that changed nothing, ``idle`` those of them without a gradient, ``skipped_in_a_row``
+    the steps that were not finite since the last update. ``seconds`` is the time spent training.
     """
 
     stage: str
@@ -49,6 +50,7 @@ class Position:
     taken: dict[str, int] = field(factory=dict)
     positions: dict[str, int] = field(factory=dict)
     skipped: int = 0
+    idle: int = 0
     skipped_in_a_row: int = 0
     seconds: float = 0.0
 

@@ -16,6 +16,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
 
 from ...errors import JaniformError, Problem, RecipeError, UsageError
+from ...measure.device import usable_device
 from ...recipe import Training
 
 T = TypeVar("T")
@@ -144,7 +145,9 @@ def join_processes(device: str | torch.device | None) -> Iterator[tuple[ProcessG
     Raises ``UsageError`` where several processes would share one GPU.
     """
     size = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
-    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    # Several processes must not all make a context on the first GPU.
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = usable_device(default if device is None else device, allocate=size == 1)
     if size == 1:
         yield ALONE, chosen
         return

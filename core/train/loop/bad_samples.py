@@ -1,4 +1,4 @@
-"""Steps whose loss or gradient is not finite, and the samples that cause it."""
+"""Steps that change nothing, and the samples that cause a loss that is not finite."""
 
 from __future__ import annotations
 
@@ -7,27 +7,41 @@ from typing import Any
 
 import torch
 from attrs import evolve
-from torch import Tensor
 
 from ...loss import Loss
+from ..checkpoints.checkpoint import Position
 from ..data.builder import BatchBuilder
 from ..data.specs import BatchSpec
+from .optim import Clipped
 
 MAX_NAMED = 8
 """Samples that a message names."""
 
 
 class SkippedSteps:
-    """Counts on the device the steps in a row that changed nothing. ``longest``: the most since the last ``reset``."""
+    """Counts on the device the steps of a run that changed nothing, from those of its ``position`` on.
 
-    def __init__(self, in_a_row: int, device: torch.device) -> None:
-        self.in_a_row = torch.tensor(float(in_a_row), device=device)
+    ``skipped``: all of them. ``idle``: those without a gradient. ``in_a_row``: the steps that were not finite since
+    the last one with an update, and ``longest`` the largest such number since the last ``reset``.
+    """
+
+    def __init__(self, position: Position, device: torch.device) -> None:
+        counts = (position.skipped, position.idle, position.skipped_in_a_row)
+        self.skipped, self.idle, self.in_a_row = torch.tensor(counts, dtype=torch.float64, device=device)
         self.longest = self.in_a_row.clone()
 
-    def add(self, skipped: Tensor) -> None:
-        """Count a step: ``skipped`` is 1.0, or 0.0 where the step was taken."""
-        self.in_a_row = (self.in_a_row + 1) * skipped
+    def add(self, step: Clipped) -> None:
+        """Count a step."""
+        self.skipped = self.skipped + step.skipped
+        self.idle = self.idle + step.idle
+        # A step without a gradient proves nothing about the others, so it does not end a row of those not finite.
+        self.in_a_row = torch.where(step.idle > 0, self.in_a_row, (self.in_a_row + 1) * step.not_finite)
         self.longest = torch.maximum(self.longest, self.in_a_row)
+
+    def counted(self, position: Position) -> Position:
+        """The position with today's counts; waits for the device."""
+        skipped, idle, in_a_row = torch.stack([self.skipped, self.idle, self.in_a_row]).tolist()
+        return evolve(position, skipped=int(skipped), idle=int(idle), skipped_in_a_row=int(in_a_row))
 
     def reset(self) -> None:
         self.longest = self.in_a_row.clone()

@@ -10,42 +10,97 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ...compose.selectors import select
-from ...errors import JaniformError
+from ...errors import ComponentError, Problem
 from ...model.unified_model import UnifiedModel
+from ...recipe import Stage
 
 Call = Callable[..., Any]
 
+DECLARE = "a part declares its blocks by a method blocks()"
+
 
 def blocks_of(model: UnifiedModel) -> dict[str, nn.Module]:
-    """The repeated blocks of all parts by path: the members of a part's outermost module lists of one class."""
+    """The blocks of all parts by path. Raises ``ComponentError`` where a part declares something else as its blocks."""
     blocks: dict[str, nn.Module] = {}
-    for path in dict.fromkeys(model.plan.owner(path) for path in model.plan.parts):
+    for path, part in model.built_parts().items():
         try:
-            part = model.part(path)
-        except JaniformError:  # text, layout and sampler are parts without a module
-            continue
-        blocks |= {f"{path}.{name}": block for name, block in _repeated(part)}
+            blocks |= {f"{path}.{name}": block for name, block in part_blocks(part).items()}
+        except ValueError as error:
+            provider = model.plan.parts[path].use.component.provider
+            raise ComponentError(Problem(f"{error}; it is from {provider}", path, hint="fix the plugin")) from error
     return blocks
 
 
-def _repeated(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+def part_blocks(part: nn.Module) -> dict[str, nn.Module]:
+    """The blocks of a part by their names in it: those that its method ``blocks`` declares (``Layered``).
+
+    For a part without the method they are the members of its outermost module lists, of whatever classes.
+
+    Raises ``ValueError`` with a sentence where the method gives something else than modules in the part, each once and
+    none within another.
+    """
+    declare = getattr(part, "blocks", None)
+    if not callable(declare) or isinstance(declare, nn.Module):
+        return dict(_listed(part))
+    names = {module: name for name, module in part.named_modules() if name}
+    declared = f"blocks() of {type(part).__name__}"
+    blocks: dict[str, nn.Module] = {}
+    for block in declare():
+        if block not in names:
+            raise ValueError(f"{declared} gives a {type(block).__name__} that is not a module in it")
+        if names[block] in blocks:
+            raise ValueError(f"{declared} gives {names[block]} twice")
+        blocks[names[block]] = block
+    for name in blocks:
+        if outer := next((other for other in blocks if name.startswith(f"{other}.")), None):
+            raise ValueError(f"{declared} gives {name}, which is within {outer}")
+    return blocks
+
+
+def _listed(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     for name, child in module.named_children():
         if isinstance(child, nn.ModuleList):
-            if len({type(block) for block in child}) == 1:
-                yield from ((f"{prefix}{name}.{index}", block) for index, block in enumerate(child))
+            yield from ((f"{prefix}{name}.{index}", block) for index, block in enumerate(child))
         else:
-            yield from _repeated(child, f"{prefix}{name}.")
+            yield from _listed(child, f"{prefix}{name}.")
+
+
+def without_blocks(model: UnifiedModel, stage: Stage, *, attends: bool) -> str:
+    """A sentence where settings of a stage recompute or compile nothing in the backbone, or at all; else empty."""
+    wanted = {"checkpointing": stage.checkpointing is True, "compile": stage.compile}
+    settings = " and ".join(name for name, on in wanted.items() if on)
+    blocks = blocks_of(model)
+    if not settings or any(path.startswith("backbone.") or not attends for path in blocks):
+        return ""
+    where = f"in the backbone, {_backbone(model)}" if attends else "in any part"
+    have = "have" if all(wanted.values()) else "has"
+    return f"stage '{stage.name}': {settings} {have} no effect, since there are no blocks {where}; {DECLARE}"
+
+
+def unsharded(model: UnifiedModel) -> str:
+    """A sentence where sharding gathers the whole backbone at once; else empty."""
+    if any(path.startswith("backbone.") for path in blocks_of(model)):
+        return ""
+    return (
+        f"training.parallel: every process gathers the whole backbone at once, since there are no blocks in "
+        f"{_backbone(model)}; {DECLARE}"
+    )
+
+
+def _backbone(model: UnifiedModel) -> str:
+    component = model.plan.parts["backbone"].use.component
+    return f"{component.reference} from {component.provider}"
 
 
 def recomputed(model: UnifiedModel, wanted: bool | tuple[str, ...]) -> dict[str, nn.Module]:
     """The blocks that a stage's ``checkpointing`` names: all for True, else those at or below the paths.
 
-    Raises ``JaniformError`` for paths that match none.
+    Raises ``JaniformError`` for paths that match none, and what ``blocks_of`` raises.
     """
     blocks = blocks_of(model)
     if isinstance(wanted, bool):
         return blocks if wanted else {}
-    chosen = select(blocks, wanted, model.plan.shared)
+    chosen = select(blocks, wanted, model.plan.shared, what="block")
     return {path: block for path, block in blocks.items() if path in chosen}
 
 

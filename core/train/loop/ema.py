@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..distributed.process_group import local
 
@@ -22,11 +22,13 @@ class Average:
         self.weights = {name: parameter.detach().clone() for name, parameter in named.items()}
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Add the weights after the given step, counted from 0."""
+    def update(self, step: int, skipped: Tensor) -> None:
+        """Add the weights after the given step, counted from 0; where ``skipped`` is 1, nothing is added."""
         keep = min(self.decay, (1 + step) / (10 + step))
-        averages = [local(average) for average in self.weights.values()]
-        torch._foreach_lerp_(averages, [local(live) for live in self._live.values()], 1 - keep)
+        for name, average in self.weights.items():
+            own, live = local(average), local(self._live[name])
+            wide = torch.promote_types(own.dtype, torch.float32)
+            own.copy_(own.to(wide).lerp(live.to(wide), (1 - keep) * (1 - skipped).to(wide)))
 
     @torch.no_grad()
     def apply(self) -> None:

@@ -73,20 +73,21 @@ def train_steps(
                         loss, sums, figures = run.forward(to_device(batch, device), step.counts)
                     if run.sharded is not None:
                         run.sharded.before_backward(last=number == len(step.batches))
-                    loss.backward()
+                    if loss.requires_grad:  # else none of the samples reaches a trained parameter
+                        loss.backward()
                     step_losses.add(sums, figures)
             if run.sharded is not None:
                 run.sharded.sum_loose_gradients()
             losses, figures, minimised = step_losses.finish()
-            grad_norm, skipped = clip_gradients(parameters, minimised, run.stage.clip)
+            clipped = clip_gradients(parameters, minimised, run.stage.clip)
             for optimizer in run.optimizers:
-                skip_where(skipped, optimizer)
+                skip_where(clipped.skipped, optimizer)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             if run.average is not None:
-                run.average.update(step.number)
-            metrics.add(losses, figures, grad_norm, skipped, samples=run.stage.batch, waited=step.waited)
-            run.skipped_steps.add(skipped)
+                run.average.update(step.number, clipped.skipped)
+            metrics.add(losses, figures, clipped, samples=run.stage.batch, waited=step.waited)
+            run.skipped_steps.add(clipped)
             run.advance(step.positions, before + time.perf_counter() - began)
             logged = run.position.step % run.stage.log_every == 0 or run.position.step == until
             if logged or device.type == "cpu":
@@ -113,12 +114,12 @@ def _steps(run: StageRun, builder: BatchBuilder, until: int, loading: Loading) -
 def _entry(run: StageRun, metrics: StepMetrics, learning_rate: float) -> LogEntry:
     entry = metrics.entry(run.position, run.stage.last, learning_rate)
     run.skipped_steps.reset()
-    run.position = evolve(run.position, skipped=run.position.skipped + entry.skipped_steps)
+    run.count_skipped_steps()
     return entry
 
 
 def _check_finite(run: StageRun, step: Step, builder: BatchBuilder) -> None:
-    """Raise ``TrainingError`` after too many skipped steps in a row, with the samples that cause them."""
+    """Raise ``TrainingError`` after too many steps in a row that are not finite, with the samples that cause them."""
     if int(run.skipped_steps.longest.item()) < MAX_SKIPPED_STEPS:
         return
     model, objective = run.whole()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ...loss import Loss
 from ..checkpoints.checkpoint import Position
 from ..distributed.process_group import ALONE, ProcessGroup
 from ..progress.log import LogEntry
+from .optim import Clipped
 from .throughput import BatchWork, Throughput, memory_peak
 
 
@@ -46,21 +48,21 @@ class StepMetrics:
         self,
         losses: Mapping[str, Loss],
         figures: Mapping[str, Tensor],
-        norm: Tensor,
-        skipped: Tensor,
+        clipped: Clipped,
         *,
         samples: int,
         waited: float,
     ) -> None:
-        """Add a step. Values of a skipped step are left out of the sums."""
-        taken = 1 - skipped
+        """Add a step. Values of a step that is not finite are left out of the sums."""
+        finite = 1 - clipped.not_finite
         for name, loss in losses.items():
-            self._add("total", name, torch.where(taken > 0, loss.total.detach().float(), 0.0))
-            self._add("count", name, loss.count.detach().float() * taken)
+            self._add("total", name, torch.where(finite > 0, loss.total.detach().float(), 0.0))
+            self._add("count", name, loss.count.detach().float() * finite)
         for name, figure in figures.items():
-            self._add("figure", name, torch.where(taken > 0, figure.detach().float(), 0.0))
-        self._add("step", "norm", torch.where(taken > 0, norm, 0.0))
-        self._add("step", "skipped", skipped)
+            self._add("figure", name, torch.where(finite > 0, figure.detach().float(), 0.0))
+        self._add("step", "norm", torch.where(finite > 0, clipped.norm, 0.0))
+        self._add("step", "not finite", clipped.not_finite)
+        self._add("step", "idle", clipped.idle)
         self._steps += 1
         self._samples += samples
         self._waited += waited
@@ -70,12 +72,13 @@ class StepMetrics:
         self._sums[key] = self._sums[key] + value if key in self._sums else value
 
     def entry(self, position: Position, steps: int, learning_rate: float) -> LogEntry:
-        """The means since the last call."""
+        """The means since the last call; none where no step was finite."""
         keys = list(self._sums)
         values = dict(zip(keys, torch.stack([self._sums[key].double() for key in keys]).tolist(), strict=True))
         elapsed = max(time.perf_counter() - self._began, 1e-9)
-        skipped = round(values["step", "skipped"])
-        taken = max(self._steps - skipped, 1)
+        not_finite, idle = round(values["step", "not finite"]), round(values["step", "idle"])
+        finite = self._steps - not_finite
+        means = {name: value / finite for (kind, name), value in values.items() if kind == "figure" and finite}
         counts = {name: round(value) for (kind, name), value in values.items() if kind == "count"}
         memory = 0 if self._throughput is None else memory_peak(self._throughput.device)
         of_all = self._group.gather((self._work, memory))
@@ -86,13 +89,18 @@ class StepMetrics:
             step=position.step,
             steps=steps,
             total=position.total,
-            losses={name: values["total", name] / max(count, 1) for name, count in counts.items()},
-            figures={name: value / taken for (kind, name), value in values.items() if kind == "figure"},
+            losses={
+                name: values["total", name] / max(count, 1)
+                for name, count in counts.items()
+                if values["count", name] > 0
+            },
+            figures={name: mean for name, mean in means.items() if isfinite(mean)},
             learning_rate=learning_rate,
-            grad_norm=values["step", "norm"] / taken,
+            grad_norm=values["step", "norm"] / finite if finite else None,
             samples_per_second=self._samples / elapsed,
             data_wait=self._waited / elapsed,
-            skipped_steps=skipped,
+            skipped_steps=not_finite + idle,
+            idle_steps=idle,
             time=position.seconds,
             predictions=counts,
             tokens=work.tokens or None,

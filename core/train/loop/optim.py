@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 import torch
+from attrs import frozen
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
@@ -72,26 +73,40 @@ def rate_at(step: int, *, steps: int, learning_rate: float, warmup: int, schedul
     return learning_rate * (final_fraction + (1 - final_fraction) * remaining)
 
 
-def clip_gradients(parameters: list[nn.Parameter], loss: Tensor, clip: float) -> tuple[Tensor, Tensor]:
-    """Clip the gradients to a norm, and decide whether the step is skipped: loss or gradients are not finite.
+@frozen(eq=False)
+class Clipped:
+    """What ``clip_gradients`` finds: scalars on the device, so the host never waits for them.
 
-    The decision stays on the device, so the host never waits for it.
+    ``norm``: of all gradients together, before clipping. ``not_finite``: 1 where the loss or a gradient is not finite,
+    else 0. ``idle``: 1 where the step is finite and has no gradient, or only zeros, as where none of its samples
+    reaches a trained parameter.
+    """
+
+    norm: Tensor
+    not_finite: Tensor
+    idle: Tensor
+
+    @property
+    def skipped(self) -> Tensor:
+        """1 where the step must change nothing, else 0."""
+        return self.not_finite + self.idle
+
+
+def clip_gradients(parameters: list[nn.Parameter], loss: Tensor, clip: float) -> Clipped:
+    """Clip the gradients to a norm, and decide on the device whether the step is skipped.
 
     Args:
         clip: the largest norm of all gradients together; 0 disables clipping.
-
-    Returns:
-        The norm before clipping, and whether the step is skipped (1.0) or taken (0.0); scalars on the device.
     """
     # Sharded parameters and others do not mix in one kernel.
     learning = [parameter for parameter in parameters if parameter.grad is not None]
     kinds = [[parameter for parameter in learning if isinstance(parameter, DTensor) is kind] for kind in (True, False)]
     norm = _norm([[parameter.grad for parameter in some if parameter.grad is not None] for some in kinds], loss)
-    skipped = 1 - (torch.isfinite(norm) & torch.isfinite(loss.detach())).float()
+    finite = torch.isfinite(norm) & torch.isfinite(loss.detach())
     if clip > 0:
         for some in kinds:
             nn.utils.clip_grads_with_norm_(some, clip, norm, foreach=True)
-    return norm, skipped
+    return Clipped(norm, 1 - finite.float(), (finite & (norm == 0)).float())
 
 
 def skip_where(skipped: Tensor, optimizer: torch.optim.Optimizer) -> None:
@@ -107,7 +122,7 @@ def _norm(kinds: Iterable[list[Tensor]], loss: Tensor) -> Tensor:
     norms = [whole(nn.utils.get_total_norm(gradients, foreach=True)) for gradients in kinds if gradients]
     if len(norms) == 1:
         return norms[0]
-    return torch.stack(norms).norm() if norms else torch.zeros_like(loss)
+    return torch.stack(norms).norm() if norms else torch.zeros_like(loss.detach())
 
 
 def states(optimizers: Iterable[torch.optim.Optimizer], named: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:

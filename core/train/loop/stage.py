@@ -77,13 +77,13 @@ class StageRun:
         self.average = Average(self.trained, stage.ema) if stage.ema else None
         self.state = TrainState(model, self.objective, self.trained, self.optimizers, self.average, everyone.rank)
         self.mixture = Mixture(stage.mixture, f"stage.{stage.name}.mixture")
-        self.skipped_steps = SkippedSteps(position.skipped_in_a_row, model.device)
+        self.skipped_steps = SkippedSteps(position, model.device)
         self.attention = attention_of(stage, model, self.objective)
         self.learned: dict[str, Learned] = {}
 
     def _seed(self, rank: int) -> None:
         """Seed the stage's random numbers: equal on all processes while weights are made, one each in training."""
-        torch.manual_seed(self.entropy[0] * 1_000_003 + self.entropy[1] + rank * 7_368_787)
+        torch.manual_seed((self.entropy[0] * 1_000_003 + self.entropy[1] + rank * 7_368_787) % 2**64)
 
     @property
     def group(self) -> ProcessGroup:
@@ -125,10 +125,14 @@ class StageRun:
             seconds=seconds,
         )
 
+    def count_skipped_steps(self) -> None:
+        """Bring the position's counts of steps that changed nothing up to date; waits for the device."""
+        self.position = self.skipped_steps.counted(self.position)
+
     def checkpoint(self) -> Checkpoint:
         """Everything that ``restore`` needs: the live tensors, not copies."""
-        in_a_row = int(self.skipped_steps.in_a_row.item())
-        return Checkpoint(evolve(self.position, skipped_in_a_row=in_a_row), self.state.tensors())
+        self.count_skipped_steps()
+        return Checkpoint(self.position, self.state.tensors())
 
     def restore(self, stored: StoredCheckpoint) -> None:
         """Continue from a checkpoint of this stage. Raises ``StorageError`` as ``TrainState.restore`` does."""

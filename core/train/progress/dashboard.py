@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from math import isnan, nan
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
@@ -35,8 +36,8 @@ class Dashboard:
 
     def take(self, entry: LogEntry) -> None:
         self._entry = entry
-        for name, value in entry.losses.items():
-            self._losses.setdefault(name, deque(maxlen=_KEPT)).append(value)
+        for name, value in values(entry).items():
+            self._losses.setdefault(name, deque(maxlen=_KEPT)).append(nan if value is None else value)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self._entry is None:
@@ -52,15 +53,24 @@ class Dashboard:
 
     def _loss_table(self) -> Table:
         table = Table.grid(padding=(0, 2))
-        for name, values in self._losses.items():
-            shown = f"{values[-1]:.4g}"
-            table.add_row(Text(name, style="cyan"), Text(shown, style="bold", justify="right"), sparkline(values))
+        for name, history in self._losses.items():
+            shown = _shown(None if isnan(history[-1]) else history[-1], 4)
+            table.add_row(Text(name, style="cyan"), Text(shown, style="bold", justify="right"), sparkline(history))
         return table
+
+
+def values(entry: LogEntry) -> dict[str, float | None]:
+    """The losses of an entry; None for those without a prediction that counts, as where no step was finite."""
+    return {name: entry.losses.get(name) for name in {**entry.losses, **entry.predictions}}
+
+
+def _shown(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"
 
 
 def facts(entry: LogEntry) -> list[tuple[str, str]]:
     """The figures of an entry beside its losses, as (name, value); unknown ones are left out."""
-    shown = [("learning rate", f"{entry.learning_rate:.3g}"), ("gradient norm", f"{entry.grad_norm:.3g}")]
+    shown = [("learning rate", f"{entry.learning_rate:.3g}"), ("gradient norm", _shown(entry.grad_norm, 3))]
     if entry.tokens_per_second is not None:
         shown.append(("tokens/s", count(round(entry.tokens_per_second))))
     shown.append(("samples/s", f"{entry.samples_per_second:.3g}"))

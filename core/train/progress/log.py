@@ -21,8 +21,13 @@ class LogEntry:
     """One line: means over the steps since the last line.
 
     ``losses`` are per prediction, by name, before weights. ``data_wait`` is the fraction of the time spent waiting for
-    batches. ``time`` is in seconds of training since the run began. ``skipped_steps`` changed nothing, since their loss
-    or gradient was not finite. ``skipped_samples`` counts by kind the samples that could not be used, or not whole.
+    batches. ``time`` is in seconds of training since the run began. ``skipped_steps`` changed nothing: the
+    ``idle_steps`` among them had no gradient, since none of their samples reached a trained parameter; the loss or a
+    gradient of the others was not finite. ``skipped_samples`` counts by kind the samples that could not be used, or
+    not whole.
+
+    Steps that are not finite do not count for losses, figures and the norm of gradients. Where there was no other step,
+    ``losses`` and ``figures`` are empty, ``grad_norm`` is None, and ``predictions`` are 0.
 
     Where batches hold sequences: ``tokens`` are positions without padding, ``packing`` is their fraction of all
     positions, ``mfu`` the fraction of the devices' arithmetic that the model used; None elsewhere. ``memory``: peak
@@ -36,7 +41,7 @@ class LogEntry:
     losses: dict[str, float]
     figures: dict[str, float]
     learning_rate: float
-    grad_norm: float
+    grad_norm: float | None
     samples_per_second: float
     data_wait: float
     skipped_steps: int
@@ -48,6 +53,7 @@ class LogEntry:
     packing: float | None = None
     mfu: float | None = None
     memory: int = 0
+    idle_steps: int = 0
 
 
 _RENAMED = {"skipped": "skipped_steps", "passed_over": "skipped_samples"}

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from ...units import count
-from .dashboard import Dashboard
+from .dashboard import Dashboard, values
 from .log import LogEntry
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -91,7 +91,7 @@ class Reporter:
 
 def _line(entry: LogEntry) -> str:
     """An entry on one line, for the logs of batch systems."""
-    pieces = [f"{name} {value:.4g}" for name, value in entry.losses.items()]
+    pieces = [f"{name} {'–' if value is None else f'{value:.4g}'}" for name, value in values(entry).items()]
     pieces.append(f"lr {entry.learning_rate:.3g}")
     if entry.tokens_per_second is not None:
         pieces.append(f"{count(round(entry.tokens_per_second))} tokens/s")
@@ -101,7 +101,7 @@ def _line(entry: LogEntry) -> str:
     if entry.data_wait >= 0.01:
         pieces.append(f"data wait {100 * entry.data_wait:.0f} %")
     if entry.skipped_steps:
-        pieces.append(f"{entry.skipped_steps} steps skipped")
+        pieces.append(f"{entry.skipped_steps} step{'s' if entry.skipped_steps > 1 else ''} skipped")
     return "  ".join(pieces)
 
 

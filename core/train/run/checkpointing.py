@@ -49,8 +49,9 @@ class Checkpointing:
     def _score(self) -> float | None:
         """The mean of the loss that decides which checkpoint is best, over the steps since the last checkpoint."""
         name, entries = self._training.best, self._entries
-        if name and entries and not any(name in entry.losses for entry in entries):
-            losses = ", ".join(entries[-1].losses)
+        names = {name: None for entry in entries for name in {**entry.losses, **entry.predictions}}
+        if name and entries and name not in names:
+            losses = ", ".join(names)
             self._events.say(f"no checkpoint is kept as the best: training.best is '{name}', the losses are {losses}")
         counts = [entry.predictions.get(name, 0) for entry in entries]
         sums = [entry.losses.get(name, 0.0) * count for entry, count in zip(entries, counts, strict=True)]

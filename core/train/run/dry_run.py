@@ -16,27 +16,36 @@ from ...recipe import Recipe, Stage
 from ..data.builder import BatchBuilder
 from ..data.mixture import Mixture
 from ..data.specs import batch_specs
-from ..loop.blocks import recomputed
+from ..loop.blocks import recomputed, without_blocks
 from ..loop.losses import unknown_weights
 from ..loop.objective import make_objective
 from ..loop.trained import adapted_layers, attention_of, trained_parameters
+from .reach import idle_samples
 
 
-def dry_run(recipe: Recipe, stages: Sequence[str], model: UnifiedModel, sources: Mapping[str, Source]) -> None:
+def dry_run(
+    recipe: Recipe, stages: Sequence[str], model: UnifiedModel, sources: Mapping[str, Source]
+) -> tuple[str, ...]:
     """Select what each stage trains, make its objective and prepare a first batch; all of it is dropped again.
+
+    Returns:
+        Sentences about what will be without effect.
 
     Raises:
         RecipeError: a problem, with its position, for each stage that would fail when it begins.
     """
     problems: list[Problem] = []
+    notes: list[str] = []
     for name in stages:
         stage = _StageDryRun(recipe, recipe.stages[name], model)
         stage.run(sources)
         problems += stage.problems
+        notes += stage.notes
     if problems:
         raise RecipeError(
             [evolve(problem, origin=problem.origin or recipe.origins.get(problem.path)) for problem in problems]
         )
+    return tuple(notes)
 
 
 class _StageDryRun:
@@ -44,6 +53,7 @@ class _StageDryRun:
         self.recipe, self.stage, self.model = recipe, stage, model
         self.path = f"stage.{stage.name}"
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
 
     def run(self, sources: Mapping[str, Source]) -> None:
         stage, model, shared = self.stage, self.model, self.model.plan.shared
@@ -58,7 +68,8 @@ class _StageDryRun:
                 f"{stage.objective.component.name} looks at the samples of a step together, so a step cannot be divided"
             )
             self._add("micro_batch", [Problem(message, hint="leave micro_batch out")])
-        self._try("checkpointing", lambda: recomputed(model, stage.checkpointing))
+        if self._try("checkpointing", lambda: recomputed(model, stage.checkpointing)) is not None:
+            self.notes += filter(None, [without_blocks(model, stage, attends=objective.attends)])
         if not self.problems:
             trained = [*trained_parameters(model, objective, stage.train), *names_of(layers)]
             self._try("muon", lambda: select(trained, stage.muon, shared))
@@ -76,6 +87,8 @@ class _StageDryRun:
         if objective.divisible and not prepared.problems:
             # Without counts, the names of losses are known only when they are computed, as the stage begins.
             self.problems += unknown_weights(stage, model.plan.pathways, objective.counts(prepared.batch))
+        if not self.problems:
+            self.notes += idle_samples(stage, model, objective, sources, training.seed)
 
     def _try(self, setting: str, call: Callable[[], Any]) -> Any:
         """The result of a call, or None where its problems were added to those of a setting."""

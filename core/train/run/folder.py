@@ -12,7 +12,7 @@ from attrs import frozen
 from ...contracts import TextTokenizer
 from ...errors import Problem, RecipeError, StorageError, UsageError, nearest
 from ...recipe import Recipe, Side, diff, dumps, read_recipe
-from ...storage.atomic import explained, write_files, write_text
+from ...storage.atomic import PREFIX, explained, sweep, write_files, write_text
 from ..checkpoints.checkpoint import newest_stage
 from . import provenance
 
@@ -56,6 +56,9 @@ class RunFolder:
             raise UsageError(f"{path} is a file; give --out a folder")
         with explained("read", path):
             existing = {entry.name for entry in path.iterdir()} if path.exists() else set()
+            if "run.json" in existing or all(name.startswith(PREFIX) for name in existing):
+                sweep(path)  # a process that was killed while it wrote leaves unfinished files
+                existing = {name for name in existing if not name.startswith(PREFIX)}
             if "run.json" in existing and existing <= _BEFORE:
                 for name in ("tokenizer.json", "sources.json"):
                     (path / name).unlink(missing_ok=True)  # they may be another recipe's

@@ -21,6 +21,7 @@ from ..data.contents import compare
 from ..data.sources import open_sources, usable
 from ..data.specs import indivisible
 from ..distributed.process_group import ProcessGroup, mesh_of, shape_of
+from ..loop.blocks import unsharded
 from ..progress.reporter import Reporter
 from .dry_run import dry_run
 from .folder import RunFolder
@@ -57,7 +58,7 @@ def prepare_run(
     sources: dict[str, Source] = {}
     names = [source for stage in folder.stages for source in recipe.stages[stage].sources]
     group.run_everywhere(lambda: sources.update(open_sources(recipe, names)))
-    torch.manual_seed(recipe.training.seed)
+    torch.manual_seed(recipe.training.seed % 2**64)
     plan = compose(recipe)
     check_contracts(plan)
     model = build_model(plan, device=device)
@@ -69,7 +70,10 @@ def prepare_run(
         group.on_main(lambda: folder.record("start", facts))
     group.on_main(lambda: _prepare_text(model, folder, sources, resume=resume))
     group.run_everywhere(lambda: None if group.main else _prepare_text(model, folder, sources, resume=True))
-    group.run_everywhere(lambda: dry_run(recipe, folder.stages, model, sources))
+    for note in group.run_everywhere(lambda: dry_run(recipe, folder.stages, model, sources))[0]:
+        reporter.say(note)
+    if mesh is not None and mesh.shape[1] > 1 and (note := unsharded(model)):
+        reporter.say(note)
     position = Position(folder.stages[0]) if stored is None else stored.position
     for difference in group.on_main(lambda: compare(folder.path, sources, position.positions)):
         reporter.say(difference)

@@ -11,13 +11,15 @@ import torch
 from attrs import evolve
 from rich.console import Console
 
-from ...errors import Problem
+from ...arguments import MAX_SEED, members, shown, text, whole_number
+from ...errors import Problem, UsageError
 from ...model.lora import Learned, merge
 from ...recipe import Recipe, Stage
 from ...recipe.grammar import WHOLE
 from ...storage.adapters import save_adapters
 from ...storage.save import save_model
 from ...weights import listed
+from ..checkpoints.checkpoint import Position
 from ..checkpoints.saver import Saver
 from ..distributed.process_group import ProcessGroup, join_processes
 from ..loop.loop import Loading, train_steps
@@ -66,8 +68,17 @@ def train(
         StorageError: something cannot be read or written.
         RunStoppedError: stopped by SIGINT or SIGTERM, with everything saved.
     """
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"recipe must be a Recipe, as of read_recipe, not {shown(recipe)}")
+    if not isinstance(out, str | Path):
+        raise UsageError(f"out must be the path of a folder, not {shown(out)}")
     if seed is not None:
-        recipe = evolve(recipe, training=evolve(recipe.training, seed=seed))
+        recipe = evolve(recipe, training=evolve(recipe.training, seed=whole_number("seed", seed, high=MAX_SEED)))
+    if stages is not None:
+        names = (stages,) if isinstance(stages, str) else members("stages", stages, "names of stages")
+        stages = [text("the name of a stage", name) for name in names]
+    until = None if until is None else whole_number("until", until, low=1)
+    ahead = whole_number("ahead", ahead)
     with (
         join_processes(device) as (group, own_device),
         Interrupts() as interrupts,
@@ -80,6 +91,7 @@ def train(
             loading = Loading(ahead, recipe.training.workers, recipe.training.strict)
             run = _Run(recipe, folder, group, events, interrupts, loading)
             last = run.train(prepared, until)
+            run.report_skipped_steps(last.position)
         return run.save(last, prepared)
 
 
@@ -170,6 +182,7 @@ class _Run:
         if not self.group.any(self.interrupts.asked):
             return
         self.checkpoints.finish(run)
+        self.report_skipped_steps(run.position)
         path = self.folder.path
         if not self.group.main:
             raise SystemExit(RunStoppedError.exit_code)
@@ -179,6 +192,17 @@ class _Run:
                 hint=f"resume with: janiform train {path / 'recipe.toml'} --out {path} --resume",
             )
         )
+
+    def report_skipped_steps(self, position: Position) -> None:
+        """Report how many steps of the run changed nothing, and why; nothing where there are none."""
+        if not position.skipped:
+            return
+        causes = {
+            "the loss or a gradient was not finite": position.skipped - position.idle,
+            "no sample reached a trained parameter": position.idle,
+        }
+        why = "; ".join(f"in {number:,} of them {cause}" for cause, number in causes.items() if number)
+        self.events.say(f"{position.skipped:,} of {position.total:,} steps changed nothing: {why}")
 
     def _write_samples(self, run: StageRun, prepared: Prepared) -> None:
         if run.alone and not self.group.main:
@@ -214,6 +238,7 @@ class _Run:
             "step": position.step,
             "steps_in_all": position.total,
             "skipped_steps": position.skipped,
+            "idle_steps": position.idle,
             "samples": position.positions,
             "seconds": round(position.seconds, 1),
             "attention": self.kernels,

@@ -39,6 +39,10 @@ class Decoder(nn.Module):
             rotary = self._rotary(positions, cache.length, embeddings.dtype, self.frequencies)
         return self.norm(run_blocks(self.layers, embeddings, rotary, mask, cache))
 
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """The layers, from the first to the last."""
+        return tuple(self.layers)
+
     def embed(self, ids: Tensor) -> Tensor:
         """Text ids [B, T] -> embeddings [B, T, H]; where they are scaled, the scale is rounded to the weights' type."""
         embeddings = self.embed_tokens(ids)

@@ -180,6 +180,14 @@ def test_what_a_layout_cannot_say_is_refused(tmp_path: Path) -> None:
         assert not (tmp_path / layout).exists()
 
 
+def test_unfinished_files_of_a_killed_process_are_removed(official: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new"
+    (target / ".writing-a").mkdir(parents=True)
+    (target / ".writing-a" / "model.safetensors").write_bytes(bytes(9))
+    convert(official, target, "janiform")
+    assert not (target / ".writing-a").exists()
+
+
 def test_what_is_there_is_not_overwritten(official: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     with pytest.raises(UsageError, match="exists already"):

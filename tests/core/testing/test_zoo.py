@@ -458,6 +458,38 @@ class Backbone(nn.Module):
         return hidden @ self.table.weight.T
 
 
+class DeclaresAnIdleBlock(Backbone):
+    """The weights of its block are used, and its forward is not called."""
+
+    def blocks(self):
+        return [self.qkv, self.table]
+
+
+class DeclaresAStranger(Backbone):
+    def blocks(self):
+        return [nn.Linear(8, 8)]
+
+
+class DeclaresABlockTwice(Backbone):
+    def blocks(self):
+        return [self.qkv, self.qkv]
+
+
+class DeclaresABlockInABlock(Backbone):
+    def __init__(self, config):
+        super().__init__(config)
+        self.qkv = nn.Sequential(self.qkv)
+
+    def blocks(self):
+        return [self.qkv, self.qkv[0]]
+
+
+class ListsAnIdleModule(Backbone):
+    def __init__(self, config):
+        super().__init__(config)
+        self.layers = nn.ModuleList([nn.Linear(8, 8)])
+
+
 class SeesEverything(Backbone):
     def attended(self, q, k, v, mask):
         return nn.functional.scaled_dot_product_attention(q, k, v)
@@ -772,6 +804,11 @@ ZOO = [
         "document 2 of two in a row differs by .* from the document alone",
     ),
     ("backbone", CountsItsOwnPositions, backbones.ignores_padding, "padding on the left changes its outputs"),
+    ("backbone", DeclaresAnIdleBlock, backbones.runs_its_blocks, "its forward does not call table"),
+    ("backbone", DeclaresAStranger, backbones.runs_its_blocks, "gives a Linear that is not a module in it"),
+    ("backbone", DeclaresABlockTwice, backbones.runs_its_blocks, "gives qkv twice"),
+    ("backbone", DeclaresABlockInABlock, backbones.runs_its_blocks, "gives qkv.0, which is within qkv"),
+    ("backbone", ListsAnIdleModule, backbones.runs_its_blocks, "its forward does not call layers.0"),
     (
         "backbone",
         ForgetsTheVocabulary,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from janiform import Conversation, JaniformError, Look, SampleError, Turn, UnifiedModel, registry
+from janiform import Conversation, Draw, JaniformError, Look, SampleError, Turn, UnifiedModel, registry, sampler_of
 
 
 def make(name: str, model: UnifiedModel, **config: Any) -> Any:
@@ -187,6 +187,60 @@ def test_samples_draw_and_answer(tiny_model: UnifiedModel) -> None:
     assert [(question, expected) for question, _, expected in samples.answers] == asked
     assert torch.equal(torch.get_rng_state(), state)
     assert objective.samples(TEXTS) is None
+
+
+EDIT = Conversation(
+    (Turn("user", (Look(picture(3)), "\n", "make it red")), Turn("assistant", ("Here: ", Draw(picture(4)), "done")))
+)
+
+
+def prompts_of(examples: list[Conversation], model: UnifiedModel, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """The samples of examples, and the prompts that their pictures were drawn from."""
+    prompts: list[Any] = []
+    sampler = sampler_of(model.plan, "generation")
+
+    class Watching:
+        def draw(self, model: Any, given: Any, **settings: Any) -> Any:
+            prompts.extend(given)
+            return sampler.draw(model, given, **settings)
+
+    monkeypatch.setattr("janiform_plugins.objectives.samples.sampler_of", lambda *_: Watching())
+    return make("autoregressive", model).samples(examples), prompts
+
+
+def test_what_is_drawn_from_a_picture_is_sampled_from_it(
+    tiny_model: UnifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, (prompt,) = prompts_of([EDIT], tiny_model, monkeypatch)
+    trained = tiny_model.processor.sequence(EDIT)
+    assert prompt.ids == trained.ids[: len(prompt)]
+    assert trained.after(len(prompt)).spans[0].kind == "draw"
+    assert [span.kind for span in prompt.spans].count("look") == 1
+    assert samples.answers == (), "a drawing is not a question"
+    (alone, _) = prompts_of([Conversation.drawing("make it red", picture(4))], tiny_model, monkeypatch)
+    assert samples.picture.width > alone.picture.width, "the given picture and the drawn one"
+
+
+def test_plain_prompts_are_those_of_generation(tiny_model: UnifiedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, prompts = prompts_of(DRAWINGS, tiny_model, monkeypatch)
+    assert [prompt.ids for prompt in prompts] == [
+        tiny_model.processor.drawing_prompt(caption).ids for caption in CAPTIONS
+    ]
+
+
+def test_samples_leave_out_what_cannot_be_sampled(tiny_model: UnifiedModel) -> None:
+    objective = make("autoregressive", tiny_model)
+    long = "a red circle " * 200
+    rest = [
+        Conversation.drawing(long, picture(1)),
+        Conversation.asking(long, picture(1), answer="yes"),
+        Conversation((Turn("assistant", (Draw(picture(1)), "a circle")),)),
+    ]
+    assert objective.samples(rest) is None
+    assert objective.samples([*rest, *QUESTIONS]).answers
+    later = Conversation((Turn("user", "hello"), Turn("assistant", "hi"), *QUESTIONS[0].turns))
+    assert [row[::2] for row in objective.samples([later]).answers] == [("is there a square?", "yes")]
+    assert make("reconstruction", tiny_model).samples(TEXTS) is None
 
 
 def test_what_cannot_be_trained_is_said(tiny_model: UnifiedModel) -> None:

@@ -18,11 +18,11 @@ def layer() -> nn.Linear:
 
 
 def step(optimizer: torch.optim.Optimizer, module: nn.Module, loss: torch.Tensor, clip: float) -> tuple[float, float]:
-    norm, skipped = clip_gradients(list(module.parameters()), loss, clip)
-    skip_where(skipped, optimizer)
+    clipped = clip_gradients(list(module.parameters()), loss, clip)
+    skip_where(clipped.skipped, optimizer)
     optimizer.step()
     optimizer.zero_grad()
-    return float(norm), float(skipped)
+    return float(clipped.norm), float(clipped.skipped)
 
 
 def loss_of(module: nn.Linear, scale: float = 1.0) -> torch.Tensor:
@@ -107,6 +107,7 @@ def test_the_average_follows_and_replaces_the_weights() -> None:
             parameter.fill_(float(t))
         keep = min(0.5, (1 + t) / (10 + t))
         expected = keep * expected + (1 - keep) * t
-        average.update(t)
+        average.update(t, torch.tensor(0.0))
+    average.update(20, torch.tensor(1.0))  # a step that changed nothing
     average.apply()
     assert parameter.tolist() == pytest.approx([expected] * 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform.train.progress.dashboard import Dashboard, facts, sparkline
@@ -32,6 +33,12 @@ def test_everything_known_is_shown(width: int) -> None:
     for piece in ("text", "0.5", "[b]", "0.001", "12.3 k", "31.2 %", "98.1 %", "2.0 %", "3.20 GB", "0.25", "skipped"):
         assert piece in text
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_loss_without_a_finite_step_is_a_dash() -> None:
+    text = shown(120, KNOWN, evolve(KNOWN, losses={}, grad_norm=None, predictions={"text": 0, "[b]": 0}))
+    assert text.count("–") == 3
+    assert "0.5" not in text
 
 
 def test_what_is_not_known_is_left_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import math
 import multiprocessing
@@ -19,15 +20,21 @@ import pytest
 import torch
 from janiform import JaniformError, RecipeError, StorageError, UsageError, read_picture, read_recipe
 from janiform.recipe import Recipe, dumps, read_recipe_text
+from janiform.report.report import report_html
 from janiform.storage.model_json import about
 from janiform.storage.open import open_model
 from janiform.train.checkpoints import checkpoint as checkpoints
 from janiform.train.loop import loop
 from janiform.train.loop.losses import LossWeights, TrainingError
-from janiform.train.progress.log import read_log
+from janiform.train.progress.log import LogEntry, read_log
+from janiform.train.progress.reporter import Reporter
+from janiform.train.progress.reporter import _line as line_of
 from janiform.train.run.folder import RunFolder
 from janiform.train.run.interrupts import RunStoppedError
+from janiform.train.run.record import read_run
 from janiform.train.run.train import train
+from janiform_plugins.sinks.figures import figures
+from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -341,14 +348,41 @@ def test_losses_that_are_not_finite_are_skipped_and_end_the_run_in_time(
     monkeypatch.setattr(LossWeights, "minimised", sometimes)
     train(recipe, tmp_path / "a", until=4, device="cpu", reporter=listener, ahead=0)
     entries: list[Any] = read_log(tmp_path / "a" / "log.jsonl")
-    assert [entry["skipped_steps"] for entry in entries] == [1, 0]
+    assert [(entry["skipped_steps"], entry["idle_steps"]) for entry in entries] == [(1, 0), (0, 0)]
     assert entries[0]["predictions"]["l2"] == 8
     assert about(tmp_path / "a")["skipped_steps"] == 1
+    assert "1 of 4 steps changed nothing: in 1 of them the loss or a gradient was not finite" in listener.said
     bad |= {2, 3}
     step = iter(range(100))
     blamed = "no single sample causes it; the last step took example 12 of source 'draw', example 13"
     with pytest.raises(TrainingError, match=rf"stage 'tokenizer': .*3 steps in a row, up to step 4.*{blamed}"):
         train(recipe, tmp_path / "b", device="cpu", reporter=listener, ahead=0)
+
+
+def test_steps_that_are_not_finite_have_no_numbers(
+    changed: Callable[[str, str], Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minimised, calls = LossWeights.minimised, iter(range(100))
+
+    def after_the_first(self: Any, losses: Any, counts: Any) -> list[Tensor]:
+        factor = 1.0 if next(calls) < 2 else float("nan")
+        return [term * factor for term in minimised(self, losses, counts)]
+
+    monkeypatch.setattr(LossWeights, "minimised", after_the_first)
+    recipe = changed("log_every = 3", "log_every = 1")
+    shown = io.StringIO()
+    train(recipe, tmp_path, until=3, device="cpu", reporter=Reporter(Console(file=shown, width=300)), ahead=0)
+    entries: list[Any] = read_log(tmp_path / "log.jsonl")
+    assert set(entries[0]["losses"]) == {"codebook", "commitment", "l2"}
+    for entry in entries[1:]:
+        assert (entry["losses"], entry["figures"], entry["grad_norm"]) == ({}, {}, None)
+        assert entry["predictions"] == {"codebook": 0, "commitment": 0, "l2": 0}
+        assert figures(entry).keys().isdisjoint({"losses/l2", "run/grad_norm"})
+    assert "l2 0 " not in shown.getvalue()
+    assert "l2 –" in line_of(LogEntry(**entries[1]))
+    assert "2 of 3 steps changed nothing" in shown.getvalue()
+    page = report_html([read_run(tmp_path)])
+    assert "steps changed nothing" in page
 
 
 def test_the_weights_of_losses_count(changed: Callable[[str, str], Recipe], tmp_path: Path, listener: Any) -> None:
@@ -403,6 +437,25 @@ learning_rate = 1e-3
 def test_json_of_a_run_is_plain(unbroken: Path, recipe: Recipe) -> None:
     assert json.loads((unbroken / "run.json").read_text())["stages"] == ["tokenizer", "encoder", "text", "all"]
     assert (unbroken / "recipe.toml").read_text() == dumps(recipe)
+
+
+def test_unfinished_files_of_a_killed_process_are_removed(recipe: Recipe, tmp_path: Path, listener: Any) -> None:
+    out = tmp_path / "run"
+    for leftover in (out / ".writing-a", out / ".writing-b"):
+        leftover.mkdir(parents=True)
+        (leftover / "run.json").write_text("{")
+    train(recipe, out, until=1, device="cpu", reporter=listener, ahead=0)  # killed before it wrote anything whole
+    for folder in (out, out / "checkpoints", out / "samples"):
+        (folder / ".writing-c").mkdir(parents=True)
+        (folder / ".writing-c" / "model.safetensors").write_bytes(bytes(9))
+    train(recipe, out, resume=True, until=2, device="cpu", reporter=listener, ahead=0)
+    assert not list(tmp_path.rglob(".writing-*"))
+    kept = tmp_path / "kept"
+    (kept / ".writing-d").mkdir(parents=True)
+    (kept / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty"):
+        train(recipe, kept, device="cpu", reporter=listener)
+    assert (kept / ".writing-d").exists()
 
 
 def test_a_run_refused_before_its_first_step_leaves_the_folder_free(recipe: Recipe, tmp_path: Path) -> None:
