@@ -180,7 +180,12 @@ def _compared(
     problems = [*compared.problems()]
     others = [name for name in files.tensors if name not in used and (held is None or name in held)]
     surplus = [name for name in others if held is not None or names.covers(name)]
-    surplus = [name for name in surplus if not names.why_unused(name) and names.repeated(name) not in files.tensors]
+    surplus = [name for name in surplus if not names.why_unused(name)]
+    for name in surplus:
+        twin = names.repeated(name)
+        if twin in files.tensors and not files.same(name, twin):
+            problems.append(Problem(f"{name} differs from {twin}, but the part has one tensor for both", path))
+    surplus = [name for name in surplus if names.repeated(name) not in files.tensors]
     if surplus:
         problems.append(Problem(f"the files have tensors that the part does not have: {listed(surplus)}", path))
     if problems:

@@ -10,7 +10,7 @@ from attrs import frozen
 from janiform import Problem, Recipe
 
 from ...layouts.config import SYSTEM
-from ..janus.parts import janus, llama, preprocessing
+from ..janus.parts import janus, llama, preprocessing, tied
 from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
 from ..janus.tokens import Tokenizer
 from .template import UnreadableTemplateError, read_template
@@ -39,19 +39,17 @@ class _Template:
     setting: str = ""
 
 
-def read(folder: Path, has_head: bool) -> Recipe:
+def read(folder: Path, has_head: bool | None) -> Recipe:
     """Read the recipe. Raises ``StorageError`` with all errors in the files.
 
-    ``has_head``: whether the weights hold a text head, which is then used: the config's ``tie_word_embeddings`` is
-    true by default, even where the weights are not tied.
+    ``has_head``: whether the weights hold a text head; None where they cannot be read.
     """
     problems: list[Problem] = []
     config = Settings.read(folder / CONFIG, problems)
     if not config.values:
         finish(problems)
     backbone = llama(config.table("text_config"), CONTEXT)
-    tied = config.values.get("tie_word_embeddings") is not False
-    backbone["tied"] = tied and not has_head
+    backbone["tied"] = tied(config, has_head)
     width = backbone["width"]
     vision, vq = config.table("vision_config"), config.table("vq_config")
     encoder = _tower(vision)
@@ -147,8 +145,7 @@ def _layout(folder: Path, config: Settings, tokens: int, vocabulary: int, proble
         token_id = tokenizer.special.get(settings["placeholder"])
         if token_id is not None:
             config.equal("image_token_id", token_id, f"the id of '{settings['placeholder']}' in tokenizer.json")
-        table.only("use_default_system_prompt", True, False, None, default=False)
-        if table.values.get("use_default_system_prompt") is True:
+        if table.flag("use_default_system_prompt", False):
             settings["system"] = SYSTEM
     return settings
 

@@ -72,7 +72,7 @@ def test_the_processor_says_whether_there_is_a_system_text(folder: Path) -> None
     change(folder, lambda content: content.pop("use_default_system_prompt"), "processor_config.json")
     assert recipe(folder).layout.config.system == ""
     change(folder, lambda content: content.update(use_default_system_prompt="yes"), "processor_config.json")
-    assert 'use_default_system_prompt: is "yes", but janiform supports true or false' in refused(folder)
+    assert 'use_default_system_prompt: must be true or false, not "yes"' in refused(folder)
 
 
 def test_the_image_processor_may_stand_in_its_own_file(folder: Path) -> None:

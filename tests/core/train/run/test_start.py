@@ -228,6 +228,8 @@ def test_what_does_not_belong_together_is_named_by_both_ends(model_with: Any, tm
     assert "the shape is [24, 16] in the files, and [32, 16] in the recipe" in refusal(
         model_with("backbone", "llama", **fitting | {"inner": 32}), start
     )
+    tied = refusal(model_with("backbone", "llama", **fitting | {"tied": True}), start)
+    assert "lm_head.weight differs from model.embed_tokens.weight, but the part has one tensor for both" in tied
     assert "has none of the tensors of siglip@1" in refusal(
         model_with(ENCODER, "siglip", **SIGLIP), {ENCODER: str(tmp_path)}
     )
