@@ -24,6 +24,7 @@ from ..recipe import Lora
 from .atomic import explained, write_files
 from .export import Export
 from .json_files import json_writer, read_json
+from .stored import fault_of, type_name
 from .tensors import tensors_of
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -90,6 +91,11 @@ def read_adapters(folder: Path) -> dict[str, Learned]:
             raise StorageError(
                 f"{folder / WEIGHTS}: {name} {list(tensor.shape)} is not a matrix of a linear layer's adapter"
             )
+        if fault := fault_of(tensor) or (
+            "" if tensor.is_floating_point() else f"has the data type {type_name(tensor.dtype)}"
+        ):
+            raise StorageError(f"{folder / WEIGHTS}: {name} {fault}")
+        tensor = tensor.float() if tensor.element_size() == 1 else tensor  # nothing is computed in float8
         matrices.setdefault(name.removeprefix(_PREFIX).removesuffix(f".{matrix}"), {})[matrix] = tensor
     a, b = _MATRICES
     for path, pair in matrices.items():

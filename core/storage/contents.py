@@ -64,8 +64,7 @@ def contents(folder: Path, plan: Plan, modules: Mapping[str, nn.Module]) -> Mode
     matched = match(modules, chosen.format.keys(plan), files)
     stored: dict[str, int] = {}
     for tensor in files.tensors.values():
-        name = str(tensor.dtype).removeprefix("torch.")
-        stored[name] = stored.get(name, 0) + tensor.nbytes
+        stored[tensor.type_name] = stored.get(tensor.type_name, 0) + tensor.nbytes
     return ModelContents(chosen.component.reference, files.files, len(files.tensors), stored, dict(matched.unused))
 
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from attrs import frozen
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import Origin, Problem, StorageError
 from .atomic import explained
 from .json_files import read_json
+from .stored import StoredTensor
 
 SAFETENSORS, PICKLE = ".safetensors", ".bin"
 
@@ -31,19 +32,6 @@ _MAPPINGS = 32
 """A file is mapped anew after a 32nd of it was read: at most that much is held, and opening it costs little."""
 
 _LFS = b"version https://git-lfs"
-
-
-@frozen
-class StoredTensor:
-    """Shape, data type and file of a tensor, from the file's header."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    file: Path
-
-    @property
-    def nbytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class WeightFiles:
@@ -75,9 +63,12 @@ class WeightFiles:
     def rows(self, name: str) -> Iterator[tuple[slice, Tensor]]:
         """A tensor's values, a few rows at a time; a tensor without dimensions is yielded whole.
 
-        The rows are views of the mapped file: copy them, and do not write to them.
+        The rows are views of the mapped file: copy them, and do not write to them. Raises ``StorageError`` for a tensor
+        whose values cannot be read.
         """
         stored = self.tensors[name]
+        if stored.fault:
+            raise StorageError(_problem(stored.file, f"{name} {stored.fault}"))
         reader = self._readers[stored.file]
         count = stored.shape[0] if stored.shape else 1
         row = stored.dtype.itemsize * math.prod(stored.shape[1:])
@@ -153,12 +144,13 @@ class _Reader:
         with explained("open", self.path):
             self._most = max(_LEAST_MAPPED, self.path.stat().st_size // _MAPPINGS)
             opened = self._open()
+        if isinstance(opened, _Safetensors):
+            return {name: StoredTensor.named(*opened.described(name), self.path) for name in opened}
         tensors = {}
-        for name in list(opened):
-            tensor = opened[name]
+        for name, tensor in opened.items():
             if not isinstance(tensor, Tensor):
                 raise StorageError(_problem(self.path, f"'{name}' must be a tensor, got {type(tensor).__name__}"))
-            tensors[name] = StoredTensor(tuple(tensor.shape), tensor.dtype, self.path)
+            tensors[name] = StoredTensor.of(tensor, self.path)
         return tensors
 
     def part(self, name: str, rows: slice | None, size: int) -> Tensor:
@@ -190,6 +182,11 @@ class _Safetensors(Mapping[str, Tensor]):
     def __init__(self, path: Path) -> None:
         self._file: Any = safe_open(path, framework="pt")
 
+    def described(self, name: str) -> tuple[tuple[int, ...], str]:
+        """Shape and name of the data type of a tensor, of which no values are read."""
+        part = self._file.get_slice(name)
+        return tuple(part.get_shape()), part.get_dtype()
+
     def __getitem__(self, name: str) -> Tensor:
         tensor: Tensor = self._file.get_tensor(name)
         return tensor
@@ -209,7 +206,9 @@ def _unpickled(path: Path) -> Mapping[str, Tensor]:
     if _is_pointer(path):
         raise StorageError(_problem(path, *_POINTER))
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of kinds of tensors that torch calls experimental, and that are refused
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         named = ", ".join(_code_in(path)) or "more than tensors"
         message = f"is refused: it contains {named}, which would run as code when it is loaded"

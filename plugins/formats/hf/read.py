@@ -10,7 +10,7 @@ from attrs import frozen
 from janiform import Problem, Recipe
 
 from ...layouts.config import SYSTEM
-from ..janus.parts import janus, llama, preprocessing, tied
+from ..janus.parts import janus, llama, not_quantized, preprocessing, tied
 from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
 from ..janus.tokens import Tokenizer
 from .template import UnreadableTemplateError, read_template
@@ -48,6 +48,7 @@ def read(folder: Path, has_head: bool | None) -> Recipe:
     config = Settings.read(folder / CONFIG, problems)
     if not config.values:
         finish(problems)
+    not_quantized(config)
     backbone = llama(config.table("text_config"), CONTEXT)
     backbone["tied"] = tied(config, has_head)
     width = backbone["width"]

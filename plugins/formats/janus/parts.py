@@ -119,6 +119,14 @@ def llama(table: Settings, context: int) -> dict[str, Any]:
     }
 
 
+def not_quantized(config: Settings) -> None:
+    """Add a problem where a config describes quantized weights, whose values mean something else."""
+    if "quantization_config" in config:
+        method = config.table("quantization_config").text("quant_method", "an unknown method")
+        message = f"the weights are quantized by {method}, which janiform does not read"
+        config.wrong("quantization_config", message, "get them in bfloat16, and give --quantize int8 or int4 instead")
+
+
 def head_in(folder: Path, name: str) -> bool | None:
     """Whether the weights of a directory hold the text head ``name``; None where they cannot be read.
 

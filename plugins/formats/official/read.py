@@ -7,7 +7,7 @@ from typing import Any
 
 from janiform import Problem, Recipe
 
-from ..janus.parts import janus, llama, preprocessing, tied
+from ..janus.parts import janus, llama, not_quantized, preprocessing, tied
 from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
 from ..janus.tokens import Tokenizer
 
@@ -36,6 +36,7 @@ def read(folder: Path, has_head: bool | None) -> Recipe:
     config = Settings.read(folder / CONFIG, problems)
     if not config.values:
         finish(problems)
+    not_quantized(config)
     language = config.table("language_config")
     backbone = llama(language, CONTEXT)
     backbone["tied"] = tied(language, has_head)
