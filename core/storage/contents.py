@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from ..components.registry import registry
 from ..errors import UsageError
 from ..recipe import Recipe, dumps, read_recipe, read_recipe_text
+from ..recipe.paths import is_folder
 from .formats import format_of, recognise, unknown_layout
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def recipe_of(name_or_folder: str, overrides: Sequence[str] = ()) -> tuple[Recip
     where its files do not describe a model.
     """
     folder = Path(name_or_folder)
-    if name_or_folder in registry().recipes() or not _is_folder(folder):
+    if name_or_folder in registry().recipes() or not is_folder(folder):
         return read_recipe(name_or_folder, overrides), None
     if recognise(folder) is None:
         if (folder / "recipe.toml").is_file():  # a run that is not finished
@@ -87,10 +88,3 @@ def _overridden(recipe: Recipe, overrides: Sequence[str], label: str) -> Recipe:
     changed = read_recipe_text(dumps(recipe), label, overrides, name=recipe.name)
     kept = {path: recipe.origins.get(path, o) if o.source == label else o for path, o in changed.origins.items()}
     return evolve(changed, origins=kept)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):  # not a valid file name
-        return False

@@ -16,6 +16,7 @@ from ..contracts.kernels import AttentionRequest
 from ..errors import Problem, UsageError, nearest
 from ..model.processor import Processor
 from ..model.unified_model import UnifiedModel
+from ..recipe.paths import is_folder
 from .filling import load_parts
 from .formats import format_of, recognise, unknown_layout
 from .model_json import about, check_whole
@@ -89,7 +90,7 @@ def model_folder(name_or_folder: str | Path) -> Path:
     if name in models:
         return models[name]
     folder = Path(name_or_folder)
-    if folder.is_dir():
+    if is_folder(folder):
         if recognise(folder) is not None:
             return folder
         if (folder / "run.json").exists():

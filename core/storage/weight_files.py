@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import pickle
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import Origin, Problem, StorageError
+from ..weights import listed, shortened
 from .atomic import explained
 from .json_files import read_json
 from .stored import StoredTensor
@@ -30,6 +33,14 @@ _CHUNK = 16 << 20
 _LEAST_MAPPED = 64 << 20
 _MAPPINGS = 32
 """A file is mapped anew after a 32nd of it was read: at most that much is held, and opening it costs little."""
+
+MOST_TENSORS, MOST_FILES = 100_000, 10_000
+"""Most tensors and files of one model; released ones have some thousands, and some hundred."""
+
+MOST_HEADER = 16 << 20
+"""Most bytes of the header of a safetensors file, which describes its tensors in some 100 bytes each."""
+
+_MOST_LISTED = 20
 
 _LFS = b"version https://git-lfs"
 
@@ -96,6 +107,9 @@ def weight_files(folder: Path, stems: Sequence[str] = ("model", "pytorch_model")
     """
     names = [stem + suffix for suffix in (SAFETENSORS, PICKLE) for stem in stems]
     for name in names:
+        for file in (folder / name, folder / f"{name}.index.json"):
+            if file.is_symlink() and not file.exists():
+                raise StorageError(_problem(file, *_dangling(file)))
         if (folder / name).is_file():
             return WeightFiles([folder / name])
         index = folder / f"{name}.index.json"
@@ -108,27 +122,55 @@ def _sharded(folder: Path, index: Path) -> WeightFiles:
     where = read_json(index).get("weight_map")
     if not isinstance(where, dict) or not where or not all(isinstance(name, str) for name in where.values()):
         raise StorageError(_problem(index, "needs a 'weight_map' from names of tensors to names of files"))
+    counts = Counter(where.values())
+    for number, most, what in ((len(where), MOST_TENSORS, "tensors"), (len(counts), MOST_FILES, "files")):
+        if number > most:
+            raise StorageError(_problem(index, f"lists {number} {what}, and the limit is {most}"))
     problems = []
-    for name in sorted(set(where.values())):
+    for name in sorted(counts):
         if name in ("", ".", "..") or set(name) & set("/\\\0:") or not name.endswith((SAFETENSORS, PICKLE)):
-            problems.append(
-                _problem(index, f"lists '{name}', which is not a valid file name of a shard", "shards are beside it")
-            )
-        elif not (folder / name).is_file():
-            count = sum(file == name for file in where.values())
-            message = f"lists the shard {name} with {count} tensors, but the file is missing"
+            message = f"lists '{shortened(name)}', which is not a valid file name of a shard"
+            problems.append(_problem(index, message, "shards are beside it"))
+        elif fault := _file_fault(folder / name):
+            message = f"lists the shard {shortened(name)} with {counts[name]} tensors, but the file {fault}"
             problems.append(_problem(index, message, "download it into the same folder"))
     if problems:
-        raise StorageError(problems)
-    files = WeightFiles([folder / name for name in sorted(set(where.values()))])
+        raise StorageError(_first(problems, index))
+    files = WeightFiles([folder / name for name in sorted(counts)])
+    absent: dict[tuple[str, str], list[str]] = {}
     for tensor, name in where.items():
         stored = files.tensors.get(tensor)
         if stored is None or stored.file.name != name:
-            elsewhere = f"; {stored.file.name} has it" if stored else ""
-            problems.append(_problem(index, f"lists {tensor} in {name}, which does not have it{elsewhere}"))
+            absent.setdefault((name, stored.file.name if stored else ""), []).append(tensor)
+    for (name, other), tensors in absent.items():
+        elsewhere = f"; {other} has it" if other else ""
+        problems.append(_problem(index, f"lists {listed(tensors)} in {name}, which does not have it{elsewhere}"))
     if problems:
-        raise StorageError(problems)
+        raise StorageError(_first(problems, index))
     return files
+
+
+def _file_fault(path: Path) -> str:
+    """Why there is no file at a path; empty where there is one."""
+    try:
+        if path.is_symlink() and not path.exists():
+            return _dangling(path)[0]
+        return "" if path.is_file() else "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _dangling(path: Path) -> tuple[str, str]:
+    """What is wrong with a link to nothing, and what may help."""
+    target = path.readlink()
+    message = f"is a link to {shortened(str(target))}, which does not exist"
+    return message, "the download may be incomplete, or the directory was copied without the files that it links to"
+
+
+def _first(problems: list[Problem], index: Path) -> list[Problem]:
+    """The first problems of an index, and how many there are more."""
+    more = len(problems) - _MOST_LISTED
+    return problems if more <= 0 else [*problems[:_MOST_LISTED], _problem(index, f"has {more} more such faults")]
 
 
 class _Reader:
@@ -144,6 +186,8 @@ class _Reader:
         with explained("open", self.path):
             self._most = max(_LEAST_MAPPED, self.path.stat().st_size // _MAPPINGS)
             opened = self._open()
+        if len(opened) > MOST_TENSORS:
+            raise StorageError(_problem(self.path, f"has {len(opened)} tensors, and the limit is {MOST_TENSORS}"))
         if isinstance(opened, _Safetensors):
             return {name: StoredTensor.named(*opened.described(name), self.path) for name in opened}
         tensors = {}
@@ -169,6 +213,10 @@ class _Reader:
     def _open(self) -> Mapping[str, Tensor] | _Safetensors:
         if self.path.suffix == PICKLE:
             return _unpickled(self.path)
+        with self.path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+        if MOST_HEADER < size <= self.path.stat().st_size:
+            raise StorageError(_problem(self.path, f"has a header of {size} bytes, and the limit is {MOST_HEADER}"))
         try:
             return _Safetensors(self.path)
         except SafetensorError as error:
@@ -182,6 +230,10 @@ class _Safetensors(Mapping[str, Tensor]):
     def __init__(self, path: Path) -> None:
         self._file: Any = safe_open(path, framework="pt")
 
+    @cached_property
+    def _names(self) -> Sequence[str]:
+        return tuple(self._file.keys())
+
     def described(self, name: str) -> tuple[tuple[int, ...], str]:
         """Shape and name of the data type of a tensor, of which no values are read."""
         part = self._file.get_slice(name)
@@ -192,10 +244,10 @@ class _Safetensors(Mapping[str, Tensor]):
         return tensor
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._file.keys())
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._file.keys())
+        return len(self._names)
 
 
 _POINTER = ("is a pointer of Git LFS and not the weights themselves", "fetch them with: git lfs pull")

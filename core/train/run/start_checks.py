@@ -16,12 +16,13 @@ from ...contracts import TextTokenizer
 from ...errors import JaniformError, Origin, Problem, StorageError
 from ...model.modules import build_modules, owners
 from ...recipe.grammar import WHOLE
+from ...recipe.paths import is_folder, user_path
 from ...storage.formats import format_of, recognise, unknown_layout
 from ...storage.json_files import read_json
 from ...storage.matching import PartComparison, match
 from ...storage.tensors import tensors_of
 from ...storage.weight_files import WeightFiles, weight_files
-from ...weights import KeyMap, Piece, listed
+from ...weights import KeyMap, Piece, listed, shortened
 
 STEMS = ("model", "pytorch_model", "diffusion_pytorch_model", "open_clip_model")
 
@@ -72,9 +73,9 @@ def _chosen(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> di
     chosen: dict[str, tuple[str, Path]] = {}
     with_weights = owners(plan, None)
     for name in sorted(start, key=lambda name: (name != WHOLE, name.count("."), name)):
-        folder = registry().models().get(start[name], Path(start[name]).expanduser())
-        if not folder.is_dir():
-            problems.append(_at_entry(plan, name, Problem(f"there is no directory {folder}")))
+        folder = registry().models().get(start[name], user_path(start[name]))
+        if not is_folder(folder):
+            problems.append(_at_entry(plan, name, Problem(f"there is no directory {shortened(str(folder))}")))
         elif name == WHOLE:
             chosen |= dict.fromkeys(with_weights, (name, folder))
         elif name != "text":
@@ -210,9 +211,11 @@ def _text(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> Text
     name = "text" if "text" in start else WHOLE
     if name not in start:
         return None
-    folder = registry().models().get(start[name], Path(start[name]).expanduser())
+    folder = registry().models().get(start[name], user_path(start[name]))
+    if not is_folder(folder):
+        return None
     if not (folder / TOKENIZER).is_file():
-        if name == "text" and folder.is_dir():
+        if name == "text":
             problems.append(_at_entry(plan, name, Problem(f"{folder} has no {TOKENIZER}")))
         return None
     use = plan.recipe.text
