@@ -12,7 +12,9 @@ from ..components.registry import registry
 from ..errors import UsageError
 from ..recipe import Recipe, dumps, read_recipe, read_recipe_text
 from ..recipe.paths import is_folder
-from .formats import format_of, recognise, unknown_layout
+from .formats import format_of, recognise
+from .hub import hub_name, snapshot_in
+from .locate import WEIGHTS, model_folder, unusable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,12 +45,18 @@ def recipe_of(name_or_folder: str, overrides: Sequence[str] = ()) -> tuple[Recip
     where its files do not describe a model.
     """
     folder = Path(name_or_folder)
-    if name_or_folder in registry().recipes() or not is_folder(folder):
+    if name_or_folder in registry().recipes():
         return read_recipe(name_or_folder, overrides), None
+    if not is_folder(folder):
+        is_model = folder.suffix in WEIGHTS or (hub_name(name_or_folder) and not _exists(folder))
+        if not is_model:
+            return read_recipe(name_or_folder, overrides), None
+        folder = model_folder(name_or_folder)
+    folder = snapshot_in(folder)
     if recognise(folder) is None:
         if (folder / "recipe.toml").is_file():  # a run that is not finished
             return read_recipe(folder / "recipe.toml", overrides), None
-        raise UsageError(unknown_layout(folder))
+        raise UsageError(unusable(folder))
     recipe = format_of(folder).format.recipe(folder)
     return _overridden(recipe, overrides, str(folder)) if overrides else recipe, folder
 
@@ -76,7 +84,6 @@ def left_out(name_or_folder: str | Path) -> dict[str, str]:
     """
     from ..compose import compose
     from ..model.modules import build_modules
-    from .open import model_folder
 
     folder = model_folder(name_or_folder)
     plan = compose(format_of(folder).format.recipe(folder))
@@ -88,3 +95,10 @@ def _overridden(recipe: Recipe, overrides: Sequence[str], label: str) -> Recipe:
     changed = read_recipe_text(dumps(recipe), label, overrides, name=recipe.name)
     kept = {path: recipe.origins.get(path, o) if o.source == label else o for path, o in changed.origins.items()}
     return evolve(changed, origins=kept)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # not a valid file name
+        return False

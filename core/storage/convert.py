@@ -15,7 +15,7 @@ from .adapters import read_adapters, with_adapters
 from .contents import left_out
 from .export import export_from
 from .formats import format_of, named_format
-from .open import model_folder
+from .locate import model_folder
 from .weight_files import WeightFiles
 
 
