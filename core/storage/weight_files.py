@@ -10,7 +10,7 @@ import math
 import pickle
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,9 @@ MOST_TENSORS, MOST_FILES = 100_000, 10_000
 MOST_HEADER = 16 << 20
 """Most bytes of the header of a safetensors file, which describes its tensors in some 100 bytes each."""
 
+_WRAPPERS = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+_PARALLEL = "module."
+
 _MOST_LISTED = 20
 
 _LFS = b"version https://git-lfs"
@@ -56,6 +59,7 @@ class WeightFiles:
         self.files = tuple(files)
         self._readers = {file: _Reader(file) for file in self.files}
         self.tensors: dict[str, StoredTensor] = {}
+        """The tensors by name, without the prefixes that wrappers of a model add to all of them."""
         problems: list[Problem] = []
         for file, reader in self._readers.items():
             try:
@@ -68,8 +72,18 @@ class WeightFiles:
                 first = self.tensors[duplicates[0]].file.name
                 problems.append(_problem(file, f"contains {', '.join(duplicates)}, which {first} contains too"))
             self.tensors |= tensors
+        names = unwrapped(self.tensors)
+        self._stored_names = {name: stored for stored, name in names.items()}
+        if len(self._stored_names) < len(names):
+            twins = [stored for stored, name in names.items() if self._stored_names[name] != stored]
+            problems.append(_problem(files[0], f"has {listed(twins)} both with and without a wrapper's prefix"))
         if problems:
             raise StorageError(problems)
+        self.tensors = {names[stored]: tensor for stored, tensor in self.tensors.items()}
+
+    def stored_names(self) -> frozenset[str]:
+        """The names of all tensors as they stand in the files."""
+        return frozenset(self._stored_names.values())
 
     def rows(self, name: str) -> Iterator[tuple[slice, Tensor]]:
         """A tensor's values, a few rows at a time; a tensor without dimensions is yielded whole.
@@ -84,10 +98,11 @@ class WeightFiles:
         count = stored.shape[0] if stored.shape else 1
         row = stored.dtype.itemsize * math.prod(stored.shape[1:])
         step = max(1, _CHUNK // max(1, row))
+        stored_name = self._stored_names[name]
         for start in range(0, count, step):
             part = slice(start, min(start + step, count))
             with explained("read", stored.file):
-                yield part, reader.part(name, part if stored.shape else None, row * (part.stop - start))
+                yield part, reader.part(stored_name, part if stored.shape else None, row * (part.stop - start))
         reader.release()
 
     def same(self, one: str, other: str) -> bool:
@@ -97,6 +112,21 @@ class WeightFiles:
             return False
         pairs = zip(self.rows(one), self.rows(other), strict=True)
         return all(torch.equal(left, right) for (_, left), (_, right) in pairs)
+
+
+def unwrapped(names: Collection[str]) -> dict[str, str]:
+    """Names in files -> names without the parts that wrappers of a model add.
+
+    ``torch.compile``, FSDP and activation checkpointing add a part anywhere, data parallelism ``module.`` to all names.
+    """
+    made = {name: name for name in names}
+    while True:
+        for name, short in made.items():
+            if "._" in f".{short}":
+                made[name] = ".".join(part for part in short.split(".") if part not in _WRAPPERS)
+        if not made or not all(short.startswith(_PARALLEL) for short in made.values()):
+            return made
+        made = {name: short.removeprefix(_PARALLEL) for name, short in made.items()}
 
 
 def weight_files(folder: Path, stems: Sequence[str] = ("model", "pytorch_model")) -> WeightFiles:
@@ -138,8 +168,9 @@ def _sharded(folder: Path, index: Path) -> WeightFiles:
         raise StorageError(_first(problems, index))
     files = WeightFiles([folder / name for name in sorted(counts)])
     absent: dict[tuple[str, str], list[str]] = {}
+    by_stored_name = {stored: files.tensors[name] for stored, name in unwrapped(files.stored_names()).items()}
     for tensor, name in where.items():
-        stored = files.tensors.get(tensor)
+        stored = by_stored_name.get(tensor)
         if stored is None or stored.file.name != name:
             absent.setdefault((name, stored.file.name if stored else ""), []).append(tensor)
     for (name, other), tensors in absent.items():

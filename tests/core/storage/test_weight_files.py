@@ -187,3 +187,24 @@ def test_a_shard_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     shard.unlink()
     shard.symlink_to("../../blobs/0123")
     assert "with 3 tensors, but the file is a link to ../../blobs/0123, which does not exist" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["{}", "module.{}", "_orig_mod.{}", "module._orig_mod.{}", "module.module.{}"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_prefixes_of_wrappers_are_left_out(tmp_path: Path, monkeypatch: Any, form: str, suffix: str) -> None:
+    monkeypatch.setitem(globals(), "TENSORS", wrapped := {form.format(name): TENSORS[name] for name in TENSORS})
+    stem = "model" if suffix == ".safetensors" else "pytorch_model"
+    (save_file if suffix == ".safetensors" else torch.save)(wrapped, tmp_path / f"{stem}{suffix}")
+    assert values(weight_files(tmp_path)).keys() == {"a", "b.c", "d", "e"}
+    shards = {form.format("a"): f"{stem}-1{suffix}"}
+    (tmp_path / f"{stem}{suffix}").rename(tmp_path / f"{stem}-1{suffix}")
+    (tmp_path / f"{stem}{suffix}.index.json").write_text(json.dumps({"weight_map": shards}))
+    assert torch.equal(values(weight_files(tmp_path))["a"], wrapped[form.format("a")])
+
+
+def test_prefixes_within_names_are_left_out_and_clashes_are_named(tmp_path: Path) -> None:
+    save_file({"layers.0._orig_mod.w": torch.ones(1), "module.x": torch.ones(1)}, tmp_path / "model.safetensors")
+    assert set(weight_files(tmp_path).tensors) == {"layers.0.w", "module.x"}
+    save_file({"a._orig_mod.w": torch.ones(1), "a.w": torch.zeros(1)}, tmp_path / "model.safetensors")
+    assert "model.safetensors: has a" in refused(tmp_path)
+    assert "both with and without a wrapper's prefix" in refused(tmp_path)
