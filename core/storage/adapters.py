@@ -113,7 +113,8 @@ def with_adapters(model: Export, learned: Mapping[str, Learned]) -> Export:
     Layers have the model's own names, or those of an installed format, as adapters have that peft trained on a model
     of that format. Raises ``StorageError`` with every adapter that does not fit a layer of the model.
     """
-    targets, problems = layers_of(model, learned), []
+    targets = layers_of(model, learned)
+    problems: list[Problem] = []
     updates: dict[tuple[str, str], list[tuple[int, Learned]]] = {}
     for layer, adapter in learned.items():
         target = targets.get(layer)

@@ -127,7 +127,7 @@ def test_adapters_without_a_layer_are_all_named(official: Path, tmp_path: Path) 
     assert {problem.path for problem in caught.value.problems} == {
         f"language_model.model.{layer}" for layer in list(layers)[1:]
     }
-    assert "did you mean 'language_model.model.layers.0.self_attn.k_proj'" in str(caught.value)
+    assert "did you mean 'language_model.model.layers.2.self_attn.k_proj'" in str(caught.value)
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8, torch.complex64, torch.float4_e2m1fn_x2])
