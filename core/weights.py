@@ -9,12 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import attrs
 from attrs import field, frozen
 
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
+
+
+_MOST_LISTED = 100
+"""Groups of names that one sentence gives; a model's own names have some thirty."""
+
+_LONGEST = 200
 
 
 @frozen
@@ -127,14 +134,24 @@ class Released:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in a sentence; names that differ in numbers only are grouped.
+    """Names in a sentence; names that differ in numbers only are grouped, and of very many groups the first are given.
 
     ``layers.0.norm, layers.1.norm, head`` -> ``layers.*.norm (2), head``.
     """
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name), []).append(name)
-    return ", ".join(some[0] if len(some) == 1 else f"{pattern} ({len(some)})" for pattern, some in groups.items())
+    shown = [
+        shortened(some[0]) if len(some) == 1 else f"{shortened(pattern)} ({len(some)})"
+        for pattern, some in islice(groups.items(), _MOST_LISTED)
+    ]
+    more = sum(map(len, islice(groups.values(), _MOST_LISTED, None)))
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def shortened(name: str) -> str:
+    """A name in a sentence, cut where it is very long."""
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
 
 
 @cache

@@ -11,6 +11,7 @@ import click
 
 from ..errors import CompositionError, JaniformError, Problem
 from ..recipe import SourceGroup
+from ..recipe.paths import is_folder
 from .options import overrides_option
 from .output import console, json_option, print_json, table
 
@@ -46,7 +47,7 @@ def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool)
             recipe, folder = recipe_of(name, overrides)
             examination = examine(recipe)
             stored = None if folder is None else contents(folder, examination.plan, examination.modules)
-            if recipe.start and not Path(name).is_dir():  # a run, or its model, is past its start
+            if recipe.start and not is_folder(Path(name)):  # a run, or its model, is past its start
                 compared(examination.plan, examination.modules, recipe.start)
         except JaniformError as error:
             errors.append(error)

@@ -25,7 +25,7 @@ from .output import json_option, print_json
     "--adapters",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Directory of low-rank adapters to merge, as a stage with lora writes to adapters/STAGE.",
+    help="Directory of low-rank adapters to merge, of a stage with lora (adapters/STAGE) or of peft.",
 )
 @json_option
 def command(source: str, target: Path, to: str, shard_size: str | None, adapters: Path | None, as_json: bool) -> None:

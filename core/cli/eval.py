@@ -85,8 +85,8 @@ def command(
 
 def _record(model: str, benchmark: str, scores: Mapping[str, Any]) -> None:
     from ..storage.json_files import write_json
+    from ..storage.locate import model_folder
     from ..storage.model_json import about
-    from ..storage.open import model_folder
 
     folder = model_folder(model)
     facts = about(folder)

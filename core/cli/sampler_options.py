@@ -62,7 +62,7 @@ def _configs_of(model: str) -> list[Any]:
     """The configs of a model's samplers; none where the text does not name a model that draws."""
     from ..recipe import Use
     from ..storage.contents import recipe_of
-    from ..storage.open import model_folder
+    from ..storage.locate import model_folder
 
     try:
         recipe, _ = recipe_of(str(model_folder(model)))

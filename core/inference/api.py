@@ -29,8 +29,9 @@ from ..pictures.provenance import Provenance, attach
 from ..pictures.read import as_picture, is_picture_like
 from ..sequence.conversation import Conversation
 from ..storage.digest import files_digest
+from ..storage.locate import model_folder
 from ..storage.model_json import about
-from ..storage.open import model_folder, open_model, weights_in
+from ..storage.open import open_model, weights_in
 from ..storage.quantize import SCHEMES
 from .answering import AnswerSettings, answer_all, checked_settings, seeds_of
 from .drawing import DrawingEvents, OnPreview, draw_all

@@ -23,6 +23,22 @@ def absolute_path(text: str, origin: Origin) -> str:
     return text if origin.folder is None or absolute or not text.strip() else str((origin.folder / text).absolute())
 
 
+def user_path(text: str) -> Path:
+    """The path that a user wrote, with ``~`` as the home directory where that is known."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # "~name" of a user that does not exist
+        return Path(text)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at a path; False for texts that cannot be names of files."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def with_paths(config: type[Any], settings: Table) -> Table:
     """The settings of a component, with absolute paths."""
     entries = dict(settings.entries)

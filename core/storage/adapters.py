@@ -21,12 +21,16 @@ from torch import Tensor
 from ..errors import Problem, StorageError, nearest
 from ..model.lora import Learned
 from ..recipe import Lora
+from .adapter_layers import layers_of
 from .atomic import explained, write_files
 from .export import Export
 from .json_files import json_writer, read_json
-from .tensors import tensors_of
+from .stored import fault_of, type_name
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+
+_MOST_HINTS = 3
+"""Adapters without a layer for which the most similar layer is searched, which takes long."""
 
 _PREFIX = "base_model.model."
 _MATRICES = ("lora_A.weight", "lora_B.weight")
@@ -90,6 +94,11 @@ def read_adapters(folder: Path) -> dict[str, Learned]:
             raise StorageError(
                 f"{folder / WEIGHTS}: {name} {list(tensor.shape)} is not a matrix of a linear layer's adapter"
             )
+        if fault := fault_of(tensor) or (
+            "" if tensor.is_floating_point() else f"has the data type {type_name(tensor.dtype)}"
+        ):
+            raise StorageError(f"{folder / WEIGHTS}: {name} {fault}")
+        tensor = tensor.float() if tensor.element_size() == 1 else tensor  # nothing is computed in float8
         matrices.setdefault(name.removeprefix(_PREFIX).removesuffix(f".{matrix}"), {})[matrix] = tensor
     a, b = _MATRICES
     for path, pair in matrices.items():
@@ -101,35 +110,44 @@ def read_adapters(folder: Path) -> dict[str, Learned]:
 def with_adapters(model: Export, learned: Mapping[str, Learned]) -> Export:
     """The model with adapters merged into its weights, a few rows at a time.
 
-    Raises ``StorageError`` with every adapter that does not fit a layer of the model.
+    Layers have the model's own names, or those of an installed format, as adapters have that peft trained on a model
+    of that format. Raises ``StorageError`` with every adapter that does not fit a layer of the model.
     """
-    shapes = {
-        f"{path}.{name}": (path, name, list(tensor.shape))
-        for path, module in model.modules.items()
-        for name, tensor in tensors_of(module).items()
-        if name.endswith(".weight")
-    }
-    layers = [name.removesuffix(".weight") for name in shapes]
-    problems, updates = [], {}
+    targets = layers_of(model, learned)
+    problems: list[Problem] = []
+    updates: dict[tuple[str, str], list[tuple[int, Learned]]] = {}
     for layer, adapter in learned.items():
-        path, name, shape = shapes.get(f"{layer}.weight", ("", "", []))
+        target = targets.get(layer)
         wanted = [len(adapter.b), adapter.a.shape[1]]
-        if not path:
-            problems.append(Problem("the model has no layer for this adapter", layer, hint=nearest(layer, layers)))
-        elif shape != wanted:
-            problems.append(Problem(f"the adapter needs a weight of shape {wanted}, got {shape}", layer))
-        updates[path, name] = adapter
+        if target is None:
+            hint = nearest(layer, list(targets)) if len(problems) < _MOST_HINTS else ""
+            problems.append(Problem("the model has no layer for this adapter", layer, hint=hint))
+        elif list(target.shape) != wanted:
+            message = f"the adapter needs a weight of shape {wanted}, got {list(target.shape)}"
+            problems.append(Problem(message, layer))
+        else:
+            updates.setdefault((target.path, target.name), []).append((target.first, adapter))
     if problems:
         raise StorageError(problems)
 
     def rows(path: str, name: str, wanted: slice | None) -> Iterator[Tensor]:
-        adapter = updates.get((path, name))
         first = 0 if wanted is None else wanted.start
         for values in model.rows(path, name, wanted):
-            if adapter is not None:
-                part = evolve(adapter, b=adapter.b[first : first + len(values)])
-                first += len(values)
-                values = (values.to(torch.promote_types(values.dtype, torch.float32)) + part.update).to(values.dtype)
+            for start, adapter in updates.get((path, name), ()):
+                values = _added(values, first, start, adapter)
+            first += len(values) if values.dim() else 1
             yield values
 
     return evolve(model, rows=rows)
+
+
+def _added(values: Tensor, first: int, start: int, adapter: Learned) -> Tensor:
+    """Rows of a weight, from ``first`` on, with what an adapter of the rows from ``start`` on adds to them."""
+    begin, end = max(first, start), min(first + len(values), start + len(adapter.b))
+    if begin >= end:
+        return values
+    part = evolve(adapter, b=adapter.b[begin - start : end - start])
+    added = values.to(torch.promote_types(values.dtype, torch.float32))
+    added = added.clone() if added is values else added
+    added[begin - first : end - first] += part.update
+    return added.to(values.dtype)

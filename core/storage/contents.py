@@ -11,7 +11,10 @@ from attrs import evolve, frozen
 from ..components.registry import registry
 from ..errors import UsageError
 from ..recipe import Recipe, dumps, read_recipe, read_recipe_text
-from .formats import format_of, recognise, unknown_layout
+from ..recipe.paths import is_folder
+from .formats import format_of, recognise
+from .hub import hub_name, snapshot_in
+from .locate import WEIGHTS, model_folder, unusable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,12 +45,18 @@ def recipe_of(name_or_folder: str, overrides: Sequence[str] = ()) -> tuple[Recip
     where its files do not describe a model.
     """
     folder = Path(name_or_folder)
-    if name_or_folder in registry().recipes() or not _is_folder(folder):
+    if name_or_folder in registry().recipes():
         return read_recipe(name_or_folder, overrides), None
+    if not is_folder(folder):
+        is_model = folder.suffix in WEIGHTS or (hub_name(name_or_folder) and not _exists(folder))
+        if not is_model:
+            return read_recipe(name_or_folder, overrides), None
+        folder = model_folder(name_or_folder)
+    folder = snapshot_in(folder)
     if recognise(folder) is None:
         if (folder / "recipe.toml").is_file():  # a run that is not finished
             return read_recipe(folder / "recipe.toml", overrides), None
-        raise UsageError(unknown_layout(folder))
+        raise UsageError(unusable(folder))
     recipe = format_of(folder).format.recipe(folder)
     return _overridden(recipe, overrides, str(folder)) if overrides else recipe, folder
 
@@ -64,8 +73,7 @@ def contents(folder: Path, plan: Plan, modules: Mapping[str, nn.Module]) -> Mode
     matched = match(modules, chosen.format.keys(plan), files)
     stored: dict[str, int] = {}
     for tensor in files.tensors.values():
-        name = str(tensor.dtype).removeprefix("torch.")
-        stored[name] = stored.get(name, 0) + tensor.nbytes
+        stored[tensor.type_name] = stored.get(tensor.type_name, 0) + tensor.nbytes
     return ModelContents(chosen.component.reference, files.files, len(files.tensors), stored, dict(matched.unused))
 
 
@@ -76,7 +84,6 @@ def left_out(name_or_folder: str | Path) -> dict[str, str]:
     """
     from ..compose import compose
     from ..model.modules import build_modules
-    from .open import model_folder
 
     folder = model_folder(name_or_folder)
     plan = compose(format_of(folder).format.recipe(folder))
@@ -90,8 +97,8 @@ def _overridden(recipe: Recipe, overrides: Sequence[str], label: str) -> Recipe:
     return evolve(changed, origins=kept)
 
 
-def _is_folder(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
-        return path.is_dir()
+        return path.exists()
     except (OSError, ValueError):  # not a valid file name
         return False

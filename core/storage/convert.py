@@ -16,7 +16,7 @@ from .atomic import PREFIX, sweep
 from .contents import left_out
 from .export import export_from
 from .formats import format_of, named_format
-from .open import model_folder
+from .locate import model_folder
 from .weight_files import WeightFiles
 
 
@@ -39,9 +39,9 @@ def convert(
 ) -> Converted:
     """Write a model as a directory of the format ``to``; every tensor keeps its values and its type.
 
-    Tensors of several data types are written in the one that holds all values. They are read and written a few rows at
-    a time, so no model is too large. ``shard_size``: largest size of a file of weights in bytes; None is the format's
-    default. ``adapters``: a directory of low-rank adapters to merge into the weights.
+    Tensors of several data types are written in the one that holds all values, and float8 as bfloat16. They are read
+    and written a few rows at a time, so no model is too large. ``shard_size``: largest size of a file of weights in
+    bytes; None is the format's default. ``adapters``: a directory of low-rank adapters to merge into the weights.
 
     Raises:
         UsageError: the model does not exist, the target is not empty, or a third party's format does not write shards.
@@ -64,6 +64,12 @@ def convert(
 
 
 def stored_dtype(files: WeightFiles) -> torch.dtype:
-    """The data type that holds the values of all floating-point tensors of the files."""
-    dtypes = {stored.dtype for stored in files.tensors.values() if stored.dtype.is_floating_point}
+    """The data type that holds the values of all floating-point tensors of the files.
+
+    bfloat16 holds the values of the types of 8 bits, in which modules cannot be built.
+    """
+    readable = {
+        stored.dtype for stored in files.tensors.values() if stored.dtype.is_floating_point and not stored.fault
+    }
+    dtypes = {torch.bfloat16 if dtype.itemsize == 1 else dtype for dtype in readable}
     return reduce(torch.promote_types, dtypes) if dtypes else torch.float32

@@ -84,17 +84,20 @@ class PartComparison:
         self.without_name: list[str] = []
         self.missing: list[str] = []
         self.wrong_shapes: dict[tuple[str, str], list[str]] = {}
+        self.unreadable: dict[str, list[str]] = {}
         self.wrong_types: dict[str, list[str]] = {}
 
     def compare(self, piece: Piece, floating: bool) -> None:
         stored = self.files.tensors.get(piece.name)
         if stored is None:
             self.missing.append(piece.name)
+        elif stored.fault:
+            self.unreadable.setdefault(stored.fault, []).append(piece.name)
         elif stored.shape != piece.shape:
             sizes = str(list(stored.shape)), str(list(piece.shape))
             self.wrong_shapes.setdefault(sizes, []).append(piece.name)
-        elif stored.dtype.is_floating_point != floating or stored.dtype.is_complex:
-            self.wrong_types.setdefault(str(stored.dtype).removeprefix("torch."), []).append(piece.name)
+        elif stored.dtype.is_floating_point != floating:
+            self.wrong_types.setdefault(stored.type_name, []).append(piece.name)
 
     def problems(self) -> Iterable[Problem]:
         if self.without_name:
@@ -103,6 +106,9 @@ class PartComparison:
             yield Problem(f"the files lack {listed(self.missing)}", self.path)
         for (given, wanted), names in self.wrong_shapes.items():
             yield Problem(f"{listed(names)}: the shape is {given} in the files, and {wanted} in the recipe", self.path)
+        for fault, names in self.unreadable.items():
+            hint = "write the weights as dense tensors in float32, bfloat16 or float16"
+            yield Problem(f"{listed(names)}: {fault}", self.path, hint=hint)
         for dtype, names in self.wrong_types.items():
             yield Problem(f"{listed(names)}: the data type {dtype} in the files does not fit these weights", self.path)
 

@@ -10,14 +10,14 @@ import torch
 
 from ..attention.attend import attention_for
 from ..components.kernels import DEFAULT
-from ..components.registry import registry
 from ..compose import compose
 from ..contracts.kernels import AttentionRequest
-from ..errors import Problem, UsageError, nearest
+from ..errors import Problem, UsageError
 from ..model.processor import Processor
 from ..model.unified_model import UnifiedModel
 from .filling import load_parts
-from .formats import format_of, recognise, unknown_layout
+from .formats import format_of
+from .locate import model_folder
 from .model_json import about, check_whole
 
 Mode = Literal["look", "draw"]
@@ -77,32 +77,3 @@ def open_model(
 def weights_in(folder: Path) -> tuple[Path, ...]:
     """The files that hold the weights of a model folder. Raises ``StorageError``."""
     return format_of(folder).format.weights(folder).files
-
-
-def model_folder(name_or_folder: str | Path) -> Path:
-    """The folder of a model.
-
-    Raises ``UsageError`` where there is none, or where a recipe has no weights, with the command that trains them.
-    """
-    name = str(name_or_folder)
-    if (shipped := registry().model(name)) is not None:
-        return shipped
-    folder = Path(name_or_folder)
-    if folder.is_dir():
-        if recognise(folder) is not None:
-            return folder
-        if (folder / "run.json").exists():
-            raise UsageError(
-                f"the run in {folder} is not finished; resume it with: "
-                f"janiform train {folder / 'recipe.toml'} --out {folder} --resume"
-            )
-        raise UsageError(unknown_layout(folder))
-    if name in registry().recipes() or folder.suffix == ".toml":
-        out = f"runs/{Path(name).stem}"
-        raise UsageError(f"'{name}' has no weights; train it with: janiform train {name} --out {out}")
-    raise UsageError(
-        Problem(
-            f"there is no model '{name}'",
-            hint=nearest(name, registry().models()) or "give a model's name or its folder",
-        )
-    )

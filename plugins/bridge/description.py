@@ -102,13 +102,14 @@ def read(path: Path, part: str) -> tuple[dict[str, Any], tuple[str, ...]]:
 
     For a model of several towers, they are read from the table ``part``. Raises ``ValueError``.
     """
-    path = path.expanduser()
-    file = path / CONFIG if path.is_dir() else path
+    file = path
     try:
+        path = path.expanduser()
+        file = path / CONFIG if path.is_dir() else path
         config = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"config {file} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+        raise ValueError(f"config {str(file)[:200]} cannot be read: {error.strerror}") from error
+    except (ValueError, RuntimeError) as error:
         raise ValueError(f"config {file} is not valid JSON: {error}") from error
     if not isinstance(config, dict):
         raise ValueError(f"config {file} does not hold a JSON object")
@@ -127,10 +128,10 @@ def read_beside(config: str | Mapping[str, Any], name: str) -> dict[str, Any]:
     """Another JSON file in the directory that ``config`` names; empty if it cannot be read."""
     if not isinstance(config, str) or not config:
         return {}
-    path = Path(config).expanduser()
     try:
+        path = Path(config).expanduser()
         content = json.loads(((path if path.is_dir() else path.parent) / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RuntimeError):
         return {}
     return content if isinstance(content, dict) else {}
 

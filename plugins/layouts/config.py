@@ -32,4 +32,16 @@ class JanusConfig:
     between_lines: str = field(
         default="\n", metadata={"help": "text between the rows of tiles of a tiled picture, and its overview"}
     )
+    before_role: str = field(default="", metadata={"help": "text before the name of every role"})
+    after_role: str = field(default=":", metadata={"help": "text after the name of every role"})
+    before_content: str = field(default=" ", metadata={"help": "text between a role and a turn that is not empty"})
+    after_user: str = field(default="\n\n", metadata={"help": "text between a user's turn and the next"})
+    after_answer: str = field(
+        default="", metadata={"help": "text between an answer and the next turn; empty for the token 'end'"}
+    )
+    before_system: str = field(default="", metadata={"help": "text before a conversation's own system text"})
+    after_system: str = field(default="\n\n", metadata={"help": "text after a conversation's own system text"})
+    start: str = field(
+        default="", metadata={"help": "text before the first turn where a conversation has no system text of its own"}
+    )
     placeholder: str = field(default="<image_placeholder>", metadata={"help": "token at the positions of a picture"})

@@ -5,11 +5,13 @@
 Contents and the whole text are stripped, and an empty turn is ``{role}:`` without a space. A picture to look at is
 ``{begin_of_image}`` + placeholders + ``{end_of_image}``; a tiled picture has the placeholders of all tiles, with text
 between their lines. A picture to draw directly follows ``{assistant}:``, the end of the prompt that generates it.
-A document without a user is ``{begin}{text}{end}``.
+A document without a user is ``{begin}{text}{end}``. Other chat templates differ in the texts around turns, which are
+settings; special tokens in these texts are placed by their ids.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from janiform import PathwayShape, TextTokenizer
 
 Piece = str | Look | Draw
+
+_TOKEN = re.compile(r"(<[^<>\s]+>|\[[^\[\]\s]+\])")
+"""What may be a special token in the settings' texts."""
 
 
 class JanusLayout:
@@ -51,16 +56,20 @@ class JanusLayout:
         turns = conversation.turns
         if conversation.is_document:
             if answer:
-                self._contents(writer, _stripped(turns[0]), loss=True)
+                self._contents(writer, _stripped(turns[0]), loss=True, last=True)
             return writer.finished()
         if not answer:
             turns = (*turns[:-1], Turn("assistant", ())) if turns[-1].role == "assistant" else turns
             turns = turns if turns[-1].role == "assistant" else (*turns, Turn("assistant", ()))
         system = conversation.system
         if system is None:
-            system = "" if conversation.draws else self.config.system
-        if system:
-            writer.text(system.lstrip() + "\n\n")
+            if self.config.system and not conversation.draws:
+                writer.text(self.config.system.lstrip() + "\n\n")
+            self._fixed(writer, self.config.start)
+        elif system:
+            self._fixed(writer, self.config.before_system)
+            writer.text(system.lstrip())
+            self._fixed(writer, self.config.after_system)
         for index, turn in enumerate(turns):
             self._turn(writer, turn, loss=answer, last=index == len(turns) - 1)
         return writer.finished()
@@ -68,6 +77,7 @@ class JanusLayout:
     def drawing_prompt(self, prompt: str, pathway: str = "generation") -> Sequence:
         writer = self._writer()
         writer.special(self.config.begin)
+        self._fixed(writer, self.config.start)
         self._turn(writer, Turn("user", prompt), loss=False, last=False)
         self._turn(writer, Turn("assistant", ()), loss=False, last=True)
         writer.special(self.config.begin_of_image)
@@ -78,28 +88,44 @@ class JanusLayout:
 
     def _turn(self, writer: Writer, turn: Turn, *, loss: bool, last: bool) -> None:
         assistant = turn.role == "assistant"
-        role = self.config.roles[int(assistant)]
-        if self._is_special(role):
-            writer.special(role)
-        else:
-            writer.text(role)
-        writer.text(":")
+        config = self.config
+        for text in (config.before_role, config.roles[int(assistant)], config.after_role):
+            self._fixed(writer, text)
         pieces = _stripped(turn)
         if not pieces:
             return
         if not assistant:
-            self._pieces(writer, [" ", *pieces], loss=False)
+            self._fixed(writer, config.before_content)
+            self._pieces(writer, pieces, loss=False)
             if not last:
-                writer.text("\n\n")
+                self._fixed(writer, config.after_user)
             return
         writer.flush()
-        self._contents(writer, pieces if isinstance(pieces[0], Draw) else [" ", *pieces], loss=loss)
+        if not isinstance(pieces[0], Draw):
+            self._fixed(writer, config.before_content)
+        self._contents(writer, pieces, loss=loss, last=last)
 
-    def _contents(self, writer: Writer, pieces: list[Piece], *, loss: bool) -> None:
-        """Write the assistant's contents and end token, which has loss unless the turn ends with a picture."""
+    def _contents(self, writer: Writer, pieces: list[Piece], *, loss: bool, last: bool) -> None:
+        """Write the assistant's contents and what follows: the end token, or the text before the next turn.
+
+        The end token has loss unless the turn ends with a picture.
+        """
         self._pieces(writer, pieces, loss=loss)
         writer.flush(loss)
-        writer.special(self.config.end, loss=loss and not (pieces and isinstance(pieces[-1], Draw)))
+        end, after = self.config.end, self.config.after_answer
+        if last or after.startswith(end) or not after:
+            writer.special(end, loss=loss and not (pieces and isinstance(pieces[-1], Draw)))
+            after = after.removeprefix(end)
+        if not last:
+            self._fixed(writer, after)
+
+    def _fixed(self, writer: Writer, text: str) -> None:
+        """Write a text of the settings, in which special tokens count as such."""
+        for piece in _TOKEN.split(text):
+            if _TOKEN.fullmatch(piece) and self._is_special(piece):
+                writer.special(piece)
+            elif piece:
+                writer.text(piece)
 
     def _pieces(self, writer: Writer, pieces: list[Piece], *, loss: bool) -> None:
         for piece in pieces:

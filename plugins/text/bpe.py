@@ -116,14 +116,17 @@ def _file(config: BpeConfig, folder: Path | None) -> Path | None:
         return folder / FILE
     if config.file is None:
         return None
-    file = Path(config.file).expanduser()
-    return file / FILE if file.is_dir() else file
+    try:
+        file = Path(config.file).expanduser()
+        return file / FILE if file.is_dir() else file
+    except (OSError, ValueError, RuntimeError):  # not a valid path; reading it says why
+        return Path(config.file)
 
 
 def _read(file: Path) -> Tokenizer:
     try:
         return Tokenizer.from_str(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ComponentError(f"text 'bpe': {file} cannot be read: {error.strerror}") from error
+        raise ComponentError(f"text 'bpe': {str(file)[:200]} cannot be read: {error.strerror}") from error
     except Exception as error:  # the library raises bare Exception for all errors in the file
         raise ComponentError(f"text 'bpe': {file} is not a valid tokenizer.json: {error}") from error

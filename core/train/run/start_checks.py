@@ -13,15 +13,18 @@ from torch import Tensor, nn
 from ...components.registry import registry
 from ...compose import Plan, compose
 from ...contracts import TextTokenizer
-from ...errors import JaniformError, Origin, Problem, StorageError
+from ...errors import JaniformError, Origin, Problem, StorageError, UsageError
 from ...model.modules import build_modules, owners
 from ...recipe.grammar import WHOLE
-from ...storage.formats import format_of, recognise, unknown_layout
+from ...recipe.paths import is_folder, user_path
+from ...storage.formats import format_of, recognise
+from ...storage.hub import snapshot_in
 from ...storage.json_files import read_json
+from ...storage.locate import unusable
 from ...storage.matching import PartComparison, match
 from ...storage.tensors import tensors_of
 from ...storage.weight_files import WeightFiles, weight_files
-from ...weights import KeyMap, Piece, listed
+from ...weights import KeyMap, Piece, listed, shortened
 
 STEMS = ("model", "pytorch_model", "diffusion_pytorch_model", "open_clip_model")
 
@@ -72,15 +75,24 @@ def _chosen(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> di
     chosen: dict[str, tuple[str, Path]] = {}
     with_weights = owners(plan, None)
     for name in sorted(start, key=lambda name: (name != WHOLE, name.count("."), name)):
-        folder = registry().models().get(start[name], Path(start[name]).expanduser())
-        if not folder.is_dir():
-            problems.append(_at_entry(plan, name, Problem(f"there is no directory {folder}")))
+        try:
+            folder = _folder(start[name])
+        except UsageError as error:
+            problems += [_at_entry(plan, name, problem) for problem in error.problems]
+            continue
+        if not is_folder(folder):
+            problems.append(_at_entry(plan, name, Problem(f"there is no directory {shortened(str(folder))}")))
         elif name == WHOLE:
             chosen |= dict.fromkeys(with_weights, (name, folder))
         elif name != "text":
             for path in owners(plan, (name,)):
                 chosen[path] = (path if name in plan.parts else name, folder)
     return chosen
+
+
+def _folder(name: str) -> Path:
+    """The folder of a model that ships with a recipe, or at a path; of one in the hub's cache, its snapshot."""
+    return snapshot_in(registry().models().get(name, user_path(name)))
 
 
 def _at_entry(plan: Plan, name: str, problem: Problem) -> Problem:
@@ -98,7 +110,7 @@ def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool
     released = component.released_weights()
     if released is None or not alone:
         hint = f"name the part that it contains: start = {{ {path} = … }}" if released is not None else ""
-        unknown = unknown_layout(folder)
+        unknown = unusable(folder)
         reason = f"; and {component.reference} has no names for tensors of other projects"
         raise StorageError(
             Problem(unknown.message + ("" if released is not None else reason), path, hint=hint or unknown.hint)
@@ -180,7 +192,12 @@ def _compared(
     problems = [*compared.problems()]
     others = [name for name in files.tensors if name not in used and (held is None or name in held)]
     surplus = [name for name in others if held is not None or names.covers(name)]
-    surplus = [name for name in surplus if not names.why_unused(name) and names.repeated(name) not in files.tensors]
+    surplus = [name for name in surplus if not names.why_unused(name)]
+    for name in surplus:
+        twin = names.repeated(name)
+        if twin in files.tensors and not files.same(name, twin):
+            problems.append(Problem(f"{name} differs from {twin}, but the part has one tensor for both", path))
+    surplus = [name for name in surplus if names.repeated(name) not in files.tensors]
     if surplus:
         problems.append(Problem(f"the files have tensors that the part does not have: {listed(surplus)}", path))
     if problems:
@@ -205,9 +222,14 @@ def _text(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> Text
     name = "text" if "text" in start else WHOLE
     if name not in start:
         return None
-    folder = registry().models().get(start[name], Path(start[name]).expanduser())
+    try:
+        folder = _folder(start[name])
+    except UsageError:
+        return None
+    if not is_folder(folder):
+        return None
     if not (folder / TOKENIZER).is_file():
-        if name == "text" and folder.is_dir():
+        if name == "text":
             problems.append(_at_entry(plan, name, Problem(f"{folder} has no {TOKENIZER}")))
         return None
     use = plan.recipe.text

@@ -15,7 +15,7 @@ from ...encoders.weights import SIGLIP_JANUS
 from ...heads import weights as head
 from ...tokenizers import weights as vq
 from ..config import HfConfig
-from ..janus.parts import configs
+from ..janus.parts import configs, head_in
 from ..janus.write import dtype_of, write
 from .read import read
 from .write import describe
@@ -32,7 +32,7 @@ class HfFormat:
         self.config = config
 
     def recipe(self, folder: Path) -> Recipe:
-        return read(folder, HEAD in self.weights(folder).tensors)
+        return read(folder, head_in(folder, HEAD))
 
     def weights(self, folder: Path) -> WeightFiles:
         return weight_files(folder)

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from attrs import frozen
 from janiform import Problem, Recipe
 
-from ..janus.parts import janus, llama, preprocessing
+from ...layouts.config import SYSTEM
+from ..janus.parts import janus, llama, not_quantized, preprocessing, tied
 from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
 from ..janus.tokens import Tokenizer
+from .template import UnreadableTemplateError, read_template
 
 MAX_LEVELS = 12
 CONTEXT = 2048
 """Default of ``max_position_embeddings`` in a ``LlamaConfig``."""
 
+_VARIABLES = {
+    "bos_token": "begin",
+    "eos_token": "end",
+    "pad_token": "pad",
+    "image_token": "placeholder",
+    "boi_token": "begin_of_image",
+    "eoi_token": "end_of_image",
+}
+"""Variables of chat templates, which are also settings of the tokenizer -> settings of the layout."""
 
-def read(folder: Path, has_head: bool) -> Recipe:
+
+@frozen
+class _Template:
+    """The text of a chat template, and where it stands."""
+
+    text: str
+    table: Settings
+    setting: str = ""
+
+
+def read(folder: Path, has_head: bool | None) -> Recipe:
     """Read the recipe. Raises ``StorageError`` with all errors in the files.
 
-    ``has_head``: whether the weights hold a text head, which is then used: the config's ``tie_word_embeddings`` is
-    true by default, even where the weights are not tied.
+    ``has_head``: whether the weights hold a text head; None where they cannot be read.
     """
     problems: list[Problem] = []
     config = Settings.read(folder / CONFIG, problems)
     if not config.values:
         finish(problems)
+    not_quantized(config)
     backbone = llama(config.table("text_config"), CONTEXT)
-    tied = config.values.get("tie_word_embeddings") is not False
-    backbone["tied"] = tied and not has_head
+    backbone["tied"] = tied(config, has_head)
     width = backbone["width"]
     vision, vq = config.table("vision_config"), config.table("vq_config")
     encoder = _tower(vision)
@@ -116,21 +138,16 @@ def _layout(folder: Path, config: Settings, tokens: int, vocabulary: int, proble
     names = Settings.read(folder / "tokenizer_config.json", problems, optional=True)
     special = _special(names)
     tokenizer = Tokenizer(folder, problems)
-    named = {
-        "begin": special.text("bos_token"),
-        "end": special.text("eos_token"),
-        "pad": special.text("pad_token"),
-        "placeholder": special.text("image_token"),
-        "begin_of_image": special.text("boi_token"),
-        "end_of_image": special.text("eoi_token"),
-    }
-    settings = tokenizer.layout(named, vocabulary, _template(folder, names))
+    named = {setting: special.text(name) for name, setting in _VARIABLES.items()}
+    template = _template(folder, names)
+    settings = tokenizer.layout(named, vocabulary)
     if settings:
+        settings |= {"system": ""} | _form(template, settings, tokenizer)
         token_id = tokenizer.special.get(settings["placeholder"])
         if token_id is not None:
             config.equal("image_token_id", token_id, f"the id of '{settings['placeholder']}' in tokenizer.json")
-        if table.values.get("use_default_system_prompt") is False:
-            settings["system"] = ""
+        if table.flag("use_default_system_prompt", False):
+            settings["system"] = SYSTEM
     return settings
 
 
@@ -141,12 +158,45 @@ def _special(names: Settings) -> Settings:
     return Settings(values, names.file, names.problems)
 
 
-def _template(folder: Path, tokenizer: Settings) -> str:
-    """The chat template, whose file differs between versions."""
+def _form(template: _Template | None, tokens: Mapping[str, str], tokenizer: Tokenizer) -> dict[str, Any]:
+    """The settings that the chat template decides; none where there is no template, or one that cannot be read."""
+    if template is None:
+        return {}
+    context = {name: tokens[setting] for name, setting in _VARIABLES.items()}
     try:
-        return (folder / "chat_template.jinja").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        pass
-    template = Settings.read(folder / "chat_template.json", [], optional=True).values.get("chat_template")
-    template = template or tokenizer.values.get("chat_template")
-    return template if isinstance(template, str) else ""
+        return read_template(template.text, context, tuple(tokenizer.special))
+    except UnreadableTemplateError as error:
+        template.table.wrong(
+            template.setting,
+            f"the roles of this chat template cannot be read: {error}",
+            "fix the template; without one, the roles are those of tokenizer.json",
+        )
+        return {}
+
+
+def _template(folder: Path, tokenizer: Settings) -> _Template | None:
+    """The chat template, whose file differs between versions; None where there is none."""
+    file = folder / "chat_template.jinja"
+    if file.exists():
+        table = Settings({}, file, tokenizer.problems)
+        try:
+            return _Template(file.read_text(encoding="utf-8"), table)
+        except OSError as error:
+            table.wrong("", f"cannot be read: {error.strerror}")
+        except UnicodeDecodeError:
+            table.wrong("", "is not a text in UTF-8")
+        return None
+    name = "chat_template"
+    own = Settings.read(folder / "chat_template.json", tokenizer.problems, optional=True)
+    processor = Settings.read(folder / "processor_config.json", [], optional=True)
+    table = next((table for table in (own, processor, tokenizer) if name in table), None)
+    if table is None:
+        return None
+    value = table.values[name]
+    if isinstance(value, list):  # several templates by name, of which transformers takes the one called default
+        named = [entry for entry in value if isinstance(entry, dict) and entry.get("name") == "default"]
+        value = named[0].get("template") if len(named) == 1 else None
+    if not isinstance(value, str):
+        table.wrong(name, "must be a text, or a list of templates of which one is called 'default'")
+        return None
+    return _Template(value, table, name)

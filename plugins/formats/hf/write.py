@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...layouts.config import SYSTEM
+from ...layouts.config import SYSTEM, JanusConfig
 from ..janus.parts import llama_table
 
 if TYPE_CHECKING:
     from janiform import TextTokenizer
 
 TEMPLATE = """\
+{%- if not messages or messages[0]['role'] != 'system' -%}{{ START }}{%- endif -%}
 {%- for message in messages -%}
-{%- set said = message['content'] -%}
-{%- set contents = [{'type': 'text', 'text': said}] if said is string else said -%}
-{%- if message['role'] == 'user' -%}USER:{% elif message['role'] == 'assistant' -%}ASSISTANT:{% endif -%}
+{%- set content = message['content'] -%}
+{%- set pieces = [{'type': 'text', 'text': content}] if content is string else content -%}
+{%- if message['role'] == 'user' -%}{{ USER }}{% elif message['role'] == 'assistant' -%}{{ ASSISTANT }}{% endif -%}
 {%- set text = namespace(all='') -%}
-{%- for content in contents -%}
-{%- set text.all = text.all + ('PLACEHOLDER' if content['type'] == 'image' else content['text']) -%}
+{%- for piece in pieces -%}
+{%- set text.all = text.all + (PLACEHOLDER if piece['type'] == 'image' else piece['text']) -%}
 {%- endfor -%}
-{%- set said = text.all | trim -%}
-{%- if message['role'] == 'system' -%}{{ said + '\\n\\n' }}
-{%- elif said -%}{{ ' ' + said }}{%- endif -%}
-{%- if message['role'] == 'user' and (not loop.last or add_generation_prompt) -%}{{ '\\n\\n' }}
-{%- elif message['role'] == 'assistant' and said -%}{{ 'END' }}{%- endif -%}
+{%- set content = text.all | trim -%}
+{%- if message['role'] == 'system' -%}{{ BEFORE_SYSTEM + content + AFTER_SYSTEM }}
+{%- elif content -%}{{ BEFORE_CONTENT + content }}{%- endif -%}
+{%- if message['role'] == 'user' and (not loop.last or add_generation_prompt) -%}{{ AFTER_USER }}
+{%- elif message['role'] == 'assistant' and content -%}
+{{ AFTER_ANSWER if not loop.last or add_generation_prompt else END }}
+{%- endif -%}
 {%- endfor -%}
-{%- if add_generation_prompt -%}ASSISTANT:{%- endif -%}
+{%- if add_generation_prompt -%}{{ ASSISTANT }}{%- endif -%}
 """
-"""The deepseek template, for chats whose contents are texts, or lists of texts and pictures."""
+"""The template of a layout, for chats whose contents are texts, or lists of texts and pictures."""
 
 
 def describe(parts: Mapping[str, Any], dtype: str, text: TextTokenizer) -> dict[str, Any]:
@@ -69,10 +74,7 @@ def describe(parts: Mapping[str, Any], dtype: str, text: TextTokenizer) -> dict[
             "use_default_system_prompt": layout.system == SYSTEM,
         },
         "tokenizer_config.json": _tokenizer_config(layout, backbone.context),
-        "chat_template.jinja": TEMPLATE.replace("USER", layout.roles[0])
-        .replace("ASSISTANT", layout.roles[1])
-        .replace("PLACEHOLDER", layout.placeholder)
-        .replace("END", layout.end),
+        "chat_template.jinja": _template(layout),
     }
 
 
@@ -142,3 +144,19 @@ def _tokenizer_config(layout: Any, context: int) -> dict[str, Any]:
         "clean_up_tokenization_spaces": False,
         "model_max_length": context,
     }
+
+
+def _template(layout: JanusConfig) -> str:
+    texts = {
+        "START": layout.start,
+        "USER": layout.before_role + layout.roles[0] + layout.after_role,
+        "ASSISTANT": layout.before_role + layout.roles[1] + layout.after_role,
+        "PLACEHOLDER": layout.placeholder,
+        "BEFORE_SYSTEM": layout.before_system,
+        "AFTER_SYSTEM": layout.after_system,
+        "BEFORE_CONTENT": layout.before_content,
+        "AFTER_USER": layout.after_user,
+        "AFTER_ANSWER": layout.after_answer or layout.end,
+        "END": layout.end,
+    }
+    return re.sub(r"\b[A-Z_]{3,}\b", lambda name: json.dumps(texts[name[0]], ensure_ascii=False), TEMPLATE)

@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from janiform import CompositionError, Origin, Plan, Problem, Recipe, RecipeError, StorageError, build, use
+from janiform import (
+    CompositionError,
+    Origin,
+    Plan,
+    Problem,
+    Recipe,
+    RecipeError,
+    StorageError,
+    build,
+    use,
+    weight_files,
+)
 
 from .settings import CONFIG, MAX_LAYERS, Settings
 
@@ -106,6 +117,33 @@ def llama(table: Settings, context: int) -> dict[str, Any]:
         "rope_theta": (rope if "rope_theta" in rope else table).number("rope_theta", 10_000.0),
         "eps": table.number("rms_norm_eps", 1e-6),
     }
+
+
+def not_quantized(config: Settings) -> None:
+    """Add a problem where a config describes quantized weights, whose values mean something else."""
+    if "quantization_config" in config:
+        method = config.table("quantization_config").text("quant_method", "an unknown method")
+        message = f"the weights are quantized by {method}, which janiform does not read"
+        config.wrong("quantization_config", message, "get them in bfloat16, and give --quantize int8 or int4 instead")
+
+
+def head_in(folder: Path, name: str) -> bool | None:
+    """Whether the weights of a directory hold the text head ``name``; None where they cannot be read.
+
+    Opening the weights reports why; the recipe can be read without them.
+    """
+    try:
+        return name in weight_files(folder).tensors
+    except StorageError:
+        return None
+
+
+def tied(table: Settings, has_head: bool | None) -> bool:
+    """Whether the embedding table predicts text: where the weights have no head, unless the table denies it.
+
+    A head in the weights is used, whatever the table says: ``tie_word_embeddings`` is often a default.
+    """
+    return table.flag("tie_word_embeddings", has_head is not None) and not has_head
 
 
 def preprocessing(table: Settings, image_size: int, size: Any) -> dict[str, Any]:

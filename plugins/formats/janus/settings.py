@@ -112,6 +112,14 @@ class Settings:
             return default
         return value
 
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false."""
+        value = self._value(name, default)
+        if not isinstance(value, bool):
+            self.wrong(name, f"must be true or false, not {_shown(value)}")
+            return default
+        return value
+
     def counts(self, name: str, default: Iterable[int] | None, most: int) -> tuple[int, ...]:
         """A list of at most ``most`` whole numbers from 1 up."""
         value = self._value(name, default)

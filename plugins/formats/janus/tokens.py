@@ -50,11 +50,11 @@ class Tokenizer:
         if ids:
             self.largest = max(ids), ids[max(ids)]
 
-    def layout(self, named: Mapping[str, str], vocabulary: int, template: str = "") -> dict[str, Any]:
+    def layout(self, named: Mapping[str, str], vocabulary: int) -> dict[str, Any]:
         """The settings of the Janus layout.
 
-        ``named``: tokens by setting, where the directory's other files name them. ``template``: the chat template, or
-        an empty text. Missing tokens, and ids without an embedding in the backbone, are problems.
+        ``named``: tokens by setting, where the directory's other files name them. Missing tokens, and ids without an
+        embedding in the backbone, are problems.
         """
         tokens = DEFAULTS | {name: token for name, token in named.items() if token}
         if not self.readable:
@@ -67,13 +67,8 @@ class Tokenizer:
         if largest >= vocabulary:
             message = f"has the id {largest} ('{word}'), but the backbone has embeddings for ids below {vocabulary}"
             self.file.wrong("", message, "the tokenizer or vocab_size in config.json belongs to another model")
-        return {**tokens, "roles": list(self.roles(template))}
+        return {**tokens, "roles": list(self.roles())}
 
-    def roles(self, template: str = "") -> tuple[str, str]:
-        """The roles: special tokens in Janus-Pro, words in the first Janus.
-
-        The chat template decides, by the roles that it contains; without one, the tokenizer, by its special tokens.
-        """
-        if template:
-            return PRO_ROLES if PRO_ROLES[0] in template else WORDS
+    def roles(self) -> tuple[str, str]:
+        """The roles where no chat template writes them: special tokens in Janus-Pro, words in the first Janus."""
         return PRO_ROLES if all(role in self.special for role in PRO_ROLES) else WORDS

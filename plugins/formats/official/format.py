@@ -15,7 +15,7 @@ from ...encoders.weights import SIGLIP_OFFICIAL
 from ...heads import weights as head
 from ...tokenizers import weights as vq
 from ..config import OfficialConfig
-from ..janus.parts import configs
+from ..janus.parts import configs, head_in
 from ..janus.write import dtype_of, write
 from .read import read
 from .write import describe
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from janiform import Export, Plan, Recipe
 
 
+HEAD = "language_model.lm_head.weight"
+
+
 class OfficialFormat:
     def __init__(self, config: OfficialConfig) -> None:
         self.config = config
 
     def recipe(self, folder: Path) -> Recipe:
-        return read(folder)
+        return read(folder, head_in(folder, HEAD))
 
     def weights(self, folder: Path) -> WeightFiles:
         return weight_files(folder)
@@ -49,4 +52,8 @@ class OfficialFormat:
     def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
         parts = configs(model.plan, "official")
         files = describe(parts, dtype_of(model))
-        write("official", model, folder, self.keys(model.plan), files, read, shard_size)
+
+        def read_back(folder: Path) -> Recipe:
+            return read(folder, not parts["backbone"].tied)
+
+        write("official", model, folder, self.keys(model.plan), files, read_back, shard_size)

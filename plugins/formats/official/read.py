@@ -7,7 +7,7 @@ from typing import Any
 
 from janiform import Problem, Recipe
 
-from ..janus.parts import janus, llama, preprocessing
+from ..janus.parts import janus, llama, not_quantized, preprocessing, tied
 from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
 from ..janus.tokens import Tokenizer
 
@@ -27,14 +27,19 @@ CONTEXT = 2048
 """Default of ``max_position_embeddings`` in a ``LlamaConfig``."""
 
 
-def read(folder: Path) -> Recipe:
-    """Read the recipe. Raises ``StorageError`` with all errors in the files."""
+def read(folder: Path, has_head: bool | None) -> Recipe:
+    """Read the recipe. Raises ``StorageError`` with all errors in the files.
+
+    ``has_head``: whether the weights hold a text head; None where they cannot be read.
+    """
     problems: list[Problem] = []
     config = Settings.read(folder / CONFIG, problems)
     if not config.values:
         finish(problems)
-    backbone = llama(config.table("language_config"), CONTEXT)
-    backbone["tied"] = config.table("language_config").values.get("tie_word_embeddings") is True
+    not_quantized(config)
+    language = config.table("language_config")
+    backbone = llama(language, CONTEXT)
+    backbone["tied"] = tied(language, has_head)
     width = backbone["width"]
     encoder = _tower(config.table("vision_config"))
     tokenizer = _tokenizer(config.table("gen_vision_config"), encoder["image_size"])

@@ -146,3 +146,65 @@ def sharded_away(index: Path, text: str) -> Path:
     said["weight_map"]["x"] = "model-00001-of-00002.safetensors"
     index.write_text(json.dumps(said))
     return index.parent
+
+
+def test_an_index_of_very_many_names_is_refused_with_the_bound(tmp_path: Path) -> None:
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {f"t{i}": f"m{i}.safetensors" for i in range(300_000)}}))
+    assert "lists 300000 tensors, and the limit is 100000" in refused(tmp_path)
+    index.write_text(json.dumps({"weight_map": {f"t{i}": f"m{i}.safetensors" for i in range(20_000)}}))
+    assert "lists 20000 files, and the limit is 10000" in refused(tmp_path)
+    index.write_text(json.dumps({"weight_map": {f"t{i}": f"m{i}.safetensors" for i in range(9_000)}}))
+    lines = refused(tmp_path).splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == f"{index}: has 8980 more such faults"
+    save_file({"a": torch.ones(1)}, tmp_path / "m.safetensors")
+    index.write_text(json.dumps({"weight_map": dict.fromkeys([f"t{i}x" for i in range(90_000)], "m.safetensors")}))
+    assert refused(tmp_path).endswith("t99x and 89900 more in m.safetensors, which does not have it")
+
+
+def test_a_header_of_very_many_names_is_refused_with_the_bound(tmp_path: Path, monkeypatch: Any) -> None:
+    save_file({f"t{i}": torch.ones(1) for i in range(50)}, tmp_path / "model.safetensors")
+    torch.save({f"t{i}": torch.ones(1) for i in range(50)}, tmp_path / "pytorch_model.bin")
+    monkeypatch.setattr(module, "MOST_TENSORS", 49)
+    assert "model.safetensors: has 50 tensors, and the limit is 49" in refused(tmp_path)
+    monkeypatch.setattr(module, "MOST_HEADER", 99)
+    assert "bytes, and the limit is 99" in refused(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    assert "pytorch_model.bin: has 50 tensors, and the limit is 49" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "model.safetensors.index.json"])
+def test_a_link_to_nothing_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to(tmp_path / "blobs" / "0123")
+    said = refused(tmp_path)
+    assert f"{tmp_path / name}: is a link to {tmp_path / 'blobs' / '0123'}, which does not exist" in said
+    assert "the download may be incomplete" in said
+
+
+def test_a_shard_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    shard = sharded(tmp_path) / "model-00002-of-00002.safetensors"
+    shard.unlink()
+    shard.symlink_to("../../blobs/0123")
+    assert "with 3 tensors, but the file is a link to ../../blobs/0123, which does not exist" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["{}", "module.{}", "_orig_mod.{}", "module._orig_mod.{}", "module.module.{}"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_prefixes_of_wrappers_are_left_out(tmp_path: Path, monkeypatch: Any, form: str, suffix: str) -> None:
+    monkeypatch.setitem(globals(), "TENSORS", wrapped := {form.format(name): TENSORS[name] for name in TENSORS})
+    stem = "model" if suffix == ".safetensors" else "pytorch_model"
+    (save_file if suffix == ".safetensors" else torch.save)(wrapped, tmp_path / f"{stem}{suffix}")
+    assert values(weight_files(tmp_path)).keys() == {"a", "b.c", "d", "e"}
+    shards = {form.format("a"): f"{stem}-1{suffix}"}
+    (tmp_path / f"{stem}{suffix}").rename(tmp_path / f"{stem}-1{suffix}")
+    (tmp_path / f"{stem}{suffix}.index.json").write_text(json.dumps({"weight_map": shards}))
+    assert torch.equal(values(weight_files(tmp_path))["a"], wrapped[form.format("a")])
+
+
+def test_prefixes_within_names_are_left_out_and_clashes_are_named(tmp_path: Path) -> None:
+    save_file({"layers.0._orig_mod.w": torch.ones(1), "module.x": torch.ones(1)}, tmp_path / "model.safetensors")
+    assert set(weight_files(tmp_path).tensors) == {"layers.0.w", "module.x"}
+    save_file({"a._orig_mod.w": torch.ones(1), "a.w": torch.zeros(1)}, tmp_path / "model.safetensors")
+    assert "model.safetensors: has a" in refused(tmp_path)
+    assert "both with and without a wrapper's prefix" in refused(tmp_path)

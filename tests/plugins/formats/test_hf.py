@@ -59,10 +59,8 @@ def test_the_weights_decide_whether_the_text_head_is_tied(folder: Path) -> None:
     assert "backbone: the files lack lm_head.weight" in refused(folder)
 
 
-def test_a_template_says_how_the_roles_are_called(folder: Path) -> None:
+def test_without_a_template_the_tokenizer_says_how_the_roles_are_called(folder: Path) -> None:
     assert recipe(folder).layout.config.roles == ("<|User|>", "<|Assistant|>")
-    (folder / "chat_template.jinja").write_text("{{ 'User: ' }}")
-    assert recipe(folder).layout.config.roles == ("User", "Assistant")
     (folder / "chat_template.jinja").unlink()
     assert recipe(folder).layout.config.roles == ("<|User|>", "<|Assistant|>")
 
@@ -71,6 +69,10 @@ def test_the_processor_says_whether_there_is_a_system_text(folder: Path) -> None
     assert recipe(folder).layout.config.system.startswith("You are a helpful")
     change(folder, lambda content: content.update(use_default_system_prompt=False), "processor_config.json")
     assert recipe(folder).layout.config.system == ""
+    change(folder, lambda content: content.pop("use_default_system_prompt"), "processor_config.json")
+    assert recipe(folder).layout.config.system == ""
+    change(folder, lambda content: content.update(use_default_system_prompt="yes"), "processor_config.json")
+    assert 'use_default_system_prompt: must be true or false, not "yes"' in refused(folder)
 
 
 def test_the_image_processor_may_stand_in_its_own_file(folder: Path) -> None:

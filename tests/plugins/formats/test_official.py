@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from janiform import Conversation, JaniformError, StorageError, UsageError, load, open_model
+from janiform.storage.contents import recipe_of
 from janiform.storage.formats import recognise
 from safetensors.torch import save_file
 
@@ -118,6 +119,33 @@ def test_the_first_janus_calls_its_roles_by_words(folder: Path) -> None:
     model = open_model(folder, parts=("backbone",))
     ids = model.processor.sequence(Conversation.asking("Hi"), answer=False).ids
     assert model.processor.text.decode(ids).endswith("User: Hi\n\nAssistant:")
+
+
+def test_the_weights_decide_whether_the_text_head_is_tied(folder: Path, state: dict[str, torch.Tensor]) -> None:
+    head, table = "language_model.lm_head.weight", "language_model.model.embed_tokens.weight"
+
+    def tie(stated: bool | None) -> None:
+        change(folder, lambda content: content["language_config"].update(tie_word_embeddings=stated))
+
+    for stated in (None, True, False):  # a head in the files is used, whatever the config says
+        tie(stated)
+        backbone = open_model(folder, parts=("backbone",)).backbone
+        assert torch.equal(backbone.lm_head.weight, state[head])
+    with_state(folder, state, **{head: None})
+    assert "backbone: the files lack language_model.lm_head.weight" in refused(folder)
+    for stated in (None, True):
+        tie(stated)
+        backbone = open_model(folder, parts=("backbone",)).backbone
+        assert backbone.config.tied
+        assert torch.equal(backbone.embed_tokens.weight, state[table])
+    change(folder, lambda content: content["language_config"].update(tie_word_embeddings="no"))
+    assert 'language_config.tie_word_embeddings: must be true or false, not "no"' in refused(folder)
+
+
+def test_a_recipe_is_read_without_the_weights(folder: Path) -> None:
+    (folder / "pytorch_model.bin").unlink()
+    assert not recipe_of(str(folder))[0].backbone.config.tied
+    assert "has no weights" in refused(folder)
 
 
 def test_all_tensors_that_do_not_fit_are_told_by_part(folder: Path, state: dict[str, torch.Tensor]) -> None:

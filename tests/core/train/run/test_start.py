@@ -14,9 +14,11 @@ import transformers
 from janiform import JaniformError, Mask, RecipeError, StorageError, read_recipe, read_recipe_text, registry
 from janiform.compose import compose
 from janiform.model.build import build_model
+from janiform.model.modules import build_modules
 from janiform.recipe import Use, dumps
 from janiform.storage.model_json import about
 from janiform.train.run.start import begin
+from janiform.train.run.start_checks import compared
 from janiform.train.run.train import train
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -228,6 +230,8 @@ def test_what_does_not_belong_together_is_named_by_both_ends(model_with: Any, tm
     assert "the shape is [24, 16] in the files, and [32, 16] in the recipe" in refusal(
         model_with("backbone", "llama", **fitting | {"inner": 32}), start
     )
+    tied = refusal(model_with("backbone", "llama", **fitting | {"tied": True}), start)
+    assert "lm_head.weight differs from model.embed_tokens.weight, but the part has one tensor for both" in tied
     assert "has none of the tensors of siglip@1" in refusal(
         model_with(ENCODER, "siglip", **SIGLIP), {ENCODER: str(tmp_path)}
     )
@@ -282,6 +286,24 @@ def test_paths_start_at_the_file_that_they_are_written_in(
     }  # fmt: skip
     (below / "resolved.toml").write_text(dumps(recipe))
     assert read_recipe(below / "resolved.toml").start == recipe.start
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "~nobody-of-this-name/x", "a\\u0000b", "a/" * 3000])
+@pytest.mark.parametrize("part", ["backbone", "text", '"."'])
+def test_a_name_that_no_directory_can_have_is_refused_where_it_is_written(
+    recipe_text: str, name: str, part: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(recipe_text + f'[start]\n{part} = "{name}"\n')
+    line = len(file.read_text().splitlines())
+    recipe = read_recipe(file)
+    plan = compose(recipe)
+    with pytest.raises(StorageError) as caught:
+        compared(plan, build_modules(plan, device="meta"), recipe.start)
+    (problem,) = caught.value.problems
+    assert str(problem.origin) == f"{file}:{line}"
+    assert problem.message.startswith("there is no directory ")
+    assert len(problem.message) < 300
 
 
 def test_a_run_begins_with_them_once(recipe_text: str, quiet: Any, tmp_path: Path, monkeypatch: Any) -> None:
