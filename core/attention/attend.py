@@ -49,7 +49,7 @@ class Attention:
     def check(self, call: tuple[object, ...]) -> None:
         """Raise ``UsageError`` where the kernel does not serve a kind of call, as ``attend`` describes it."""
         dtype, device, learning, width, blocks, grouped, cached = call
-        asked = AttentionRequest(
+        request = AttentionRequest(
             device=str(device),
             dtype=str(dtype).removeprefix("torch."),
             learning=bool(learning),
@@ -58,8 +58,8 @@ class Attention:
             grouped=bool(grouped),
             cached=bool(cached),
         )
-        if missing := shortcomings(self.serves, asked):
-            raise unsupported(self.name.partition("@")[0], missing, asked)
+        if missing := shortcomings(self.serves, request):
+            raise unsupported(self.name.partition("@")[0], missing, request)
         self.served.add(call)
 
 

@@ -82,9 +82,9 @@ def kernel_of(provenance: Provenance, load_settings: Mapping[str, Any]) -> str:
     """The attention kernel that drew a picture, where it serves the model as it is loaded; else the default one."""
     if not provenance.attention:
         return DEFAULT
-    asked = AttentionRequest(device=load_settings["device"], dtype=load_settings["dtype"] or "float32", cached=True)
+    request = AttentionRequest(device=load_settings["device"], dtype=load_settings["dtype"] or "float32", cached=True)
     try:
-        return choose(provenance.attention, asked).component.reference
+        return choose(provenance.attention, request).component.reference
     except JaniformError:  # ``changes`` reports the kernel that is used instead
         return DEFAULT
 

@@ -133,11 +133,11 @@ class _Composer:
     def add(self, path: str, sources: Mapping[str, str]) -> Port | None:
         """Plan a part that takes the ports of ``sources``, argument to path; return the port that it gives."""
         inputs = {name: (source, self.output(source)) for name, source in sources.items()}
-        given = {name: (source, port) for name, (source, port) in inputs.items() if port is not None}
-        if path not in self.owners or len(given) < len(sources):
+        declared = {name: (source, port) for name, (source, port) in inputs.items() if port is not None}
+        if path not in self.owners or len(declared) < len(sources):
             return None
-        output = declared_port(path, self.use(path), given, self.diagnostics)
-        ports = {name: port for name, (_, port) in given.items()}
+        output = declared_port(path, self.use(path), declared, self.diagnostics)
+        ports = {name: port for name, (_, port) in declared.items()}
         self.parts[path] = PartPlan(path, self.use(path), ports, output, self.other_owner(path))
         return output
 

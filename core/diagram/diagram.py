@@ -29,6 +29,6 @@ def write_diagram(plan: Plan, path: Path, costs: Costs | None = None) -> None:
         case ".md":
             text = f"```mermaid\n{diagram_mermaid(plan, costs)}```\n"
         case suffix:
-            given = f"the suffix '{suffix}'" if suffix else "no suffix"
-            raise UsageError(f"'{path}' has {given}; a diagram needs .svg for a picture, or .mmd or .md for Mermaid")
+            ending = f"the suffix '{suffix}'" if suffix else "no suffix"
+            raise UsageError(f"'{path}' has {ending}; a diagram needs .svg for a picture, or .mmd or .md for Mermaid")
     path.write_text(text, encoding="utf-8")

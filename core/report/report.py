@@ -232,17 +232,17 @@ def _samples(run: RunRecord, name: str) -> Markup | None:
     """The last sheet and answers of every stage, and some earlier sheets to unfold."""
     blocks: list[Markup] = []
     for stage in dict.fromkeys(sample.stage for sample in run.samples):
-        some = sorted((sample for sample in run.samples if sample.stage == stage), key=lambda sample: sample.step)
-        last = some[-1]
+        samples = sorted((sample for sample in run.samples if sample.stage == stage), key=lambda sample: sample.step)
+        last = samples[-1]
         blocks.append(tag("h3", f"{stage}, after step {last.step:,}"))
         if last.picture is not None:
             blocks.append(_sheet(last))
         if last.answers:
             blocks.append(_answers(last))
-        sheets = [sample for sample in some[:-1] if sample.picture is not None]
-        kept = sheets[:: -(-len(sheets) // (SHEETS - 1)) or 1] if sheets else []
-        if kept:
-            inside = [tag("p", f"after step {sample.step:,}", class_="note") + _sheet(sample) for sample in kept]
+        sheets = [sample for sample in samples[:-1] if sample.picture is not None]
+        earlier = sheets[:: -(-len(sheets) // (SHEETS - 1)) or 1] if sheets else []
+        if earlier:
+            inside = [tag("p", f"after step {sample.step:,}", class_="note") + _sheet(sample) for sample in earlier]
             blocks.append(tag("details", tag("summary", "earlier"), join(list(map(Markup, inside)))))
     if not blocks:
         return None

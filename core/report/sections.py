@@ -112,8 +112,8 @@ def next_steps(commands: Iterable[tuple[str, str]]) -> Markup:
 def colophon(settings: Mapping[str, str]) -> Markup:
     """The settings behind the numbers, at the end of the page."""
     pairs = [tag("div", tag("dt", key), tag("dd", value)) for key, value in settings.items()]
-    made = "Made by janiform from one recipe and one set of weights."
-    return tag("footer", tag("p", made), tag("dl", join(pairs)) if pairs else None)
+    note = "Made by janiform from one recipe and one set of weights."
+    return tag("footer", tag("p", note), tag("dl", join(pairs)) if pairs else None)
 
 
 def section(title: str, lead: str, *children: Markup) -> Markup:
