@@ -17,6 +17,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from ..errors import StorageError
+from ..untrusted_text import storable
 
 Writer = Callable[[Path], object]
 """Writes one file at a path."""
@@ -43,8 +44,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def text_writer(text: str) -> Writer:
-    """Writes a text as UTF-8."""
-    return lambda path: path.write_text(text, encoding="utf-8", newline="\n")
+    """Writes a text as UTF-8; what UTF-8 cannot hold is written as escapes."""
+    return lambda path: path.write_text(storable(text), encoding="utf-8", newline="\n")
 
 
 def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | None = None) -> None:

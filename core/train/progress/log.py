@@ -62,7 +62,7 @@ class Log:
         if path.exists():
             write_text(path, "".join(line + "\n" for line in lines_until(path, total)))
         with explained("write", path):
-            self._file = path.open("a")
+            self._file = path.open("a", encoding="utf-8")
 
     def write(self, entry: LogEntry) -> None:
         with explained("write", self._path):

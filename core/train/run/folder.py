@@ -12,7 +12,7 @@ from attrs import frozen
 from ...contracts import TextTokenizer
 from ...errors import Problem, RecipeError, StorageError, UsageError, nearest
 from ...recipe import Recipe, Side, diff, dumps, read_recipe
-from ...storage.atomic import explained, write_files, write_text
+from ...storage.atomic import explained, text_writer, write_files, write_text
 from ..checkpoints.checkpoint import newest_stage
 from . import provenance
 
@@ -117,8 +117,8 @@ class RunFolder:
         write_files(
             self.path,
             {
-                "recipe.toml": lambda part: part.write_text(recipe_text, encoding="utf-8"),
-                "run.json": lambda part: part.write_text(facts_text, encoding="utf-8"),
+                "recipe.toml": text_writer(recipe_text),
+                "run.json": text_writer(facts_text),
             },
         )
 
