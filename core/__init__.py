@@ -105,6 +105,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .storage.save import write_model as write_model
     from .storage.weight_files import WeightFiles as WeightFiles
     from .storage.weight_files import weight_files as weight_files
+    from .untrusted_text import text_fault as text_fault
     from .weights import KeyMap as KeyMap
     from .weights import Released as Released
 
@@ -198,6 +199,7 @@ _PUBLIC = {
     "sdpa": "attention.attend",
     "share": "recipe",
     "summed_cross_entropy": "loss",
+    "text_fault": "untrusted_text",
     "to_pil": "pictures.sheet",
     "use": "recipe",
     "weight_files": "storage.weight_files",

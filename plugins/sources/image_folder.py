@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .config import ImageFolderConfig
 from .paths import data_path
 from .pictures import EXTENSIONS, captioned, choose
+from .records import checked_text
 
 
 class ImageFolder:
@@ -47,8 +48,10 @@ class ImageFolder:
         which = int(np.searchsorted(self._ends, number, side="right"))
         name = self._folders[which]
         row = number - (int(self._ends[which - 1]) if which else 0)
-        picture = read_picture(self.folder / name / os.fsdecode(bytes(self._files[name][row])))
+        place = self.folder / name
+        picture = read_picture(place / os.fsdecode(bytes(self._files[name][row])))
         caption = choose(self.config.captions, self.config.seed, index).replace("{name}", self.classes[name])
+        checked_text(caption, f"'{place}', whose name is the caption")
         return captioned(self.config, index, picture, caption)
 
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 from janiform import Conversation, Draw, Look, SampleError, Turn
 from PIL import Image
 
+from .records import checked_text
+
 MARK = "<image>"
 _ROLES: dict[str, Literal["user", "assistant", "system"]] = {
     "human": "user",
@@ -67,6 +69,7 @@ def _read(turns: Any, location: str) -> tuple[list[tuple[Literal["user", "assist
         if role is None or not isinstance(text, str):
             expected = '"from" ("human" or "gpt") and "value", a text'
             raise SampleError(f"{location}: turn {number} lacks {expected}", _KIND)
+        checked_text(text, location)
         if role == "system" and number == 1:
             system = text
         elif role == "system" or role != ("assistant" if len(texts) % 2 else "user"):

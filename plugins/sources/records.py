@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
-from janiform import Problem, SampleError, UsageError
+from janiform import Problem, SampleError, UsageError, text_fault
 from numpy.typing import NDArray
 
 from .paths import raise_all
@@ -76,6 +76,13 @@ class Records:
         if not isinstance(record, dict):
             raise SampleError(f"{location}: is not an object but {type(record).__name__}", "no JSON")
         return record, location
+
+
+def checked_text(text: str, location: str) -> str:
+    """The text, which a tokenizer can be given. Raises ``SampleError`` with the location where it cannot."""
+    if fault := text_fault(text):
+        raise SampleError(f"{location}: a text {fault}", "invalid text")
+    return text
 
 
 def _indexed(path: Path) -> _File:

@@ -6,7 +6,7 @@ from janiform import Contents, Conversation, Epochs, Problem, SampleError, neare
 
 from .config import TextConfig
 from .paths import files_of, sizes_of
-from .records import Records
+from .records import Records, checked_text
 
 
 class Text:
@@ -29,4 +29,4 @@ class Text:
         if not isinstance(text, str) or not text.strip():
             hint = "its value is empty, or not a text" if key in record else nearest(key, record)
             raise SampleError(Problem(f"{location}: there is no text in '{key}'", hint=hint), "no text")
-        return Conversation.document(text)
+        return Conversation.document(checked_text(text, location))

@@ -84,7 +84,8 @@ class BpeTokenizer:
         return int(ready.token_to_id(token))
 
     def save(self, folder: Any) -> None:
-        self._ready.save(str(Path(folder) / FILE))
+        # The library writes only to paths that are UTF-8.
+        (Path(folder) / FILE).write_text(self._ready.to_str(pretty=True), encoding="utf-8", newline="\n")
 
     @property
     def _ready(self) -> Tokenizer:

@@ -13,6 +13,7 @@ from ...contracts import TextTokenizer
 from ...errors import Problem, RecipeError, StorageError, UsageError, nearest
 from ...recipe import Recipe, Side, diff, dumps, read_recipe
 from ...storage.atomic import explained, text_writer, write_files, write_text
+from ...untrusted_text import text_fault
 from ..checkpoints.checkpoint import newest_stage
 from . import provenance
 
@@ -52,6 +53,8 @@ class RunFolder:
             RecipeError: the recipe has no stages, or not the chosen ones.
         """
         chosen = _chosen(recipe, stages)
+        if fault := text_fault(str(path.absolute())):
+            raise UsageError(f"the path '{path}' {fault}, and files of weights need UTF-8; choose another --out")
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is a file; give --out a folder")
         with explained("read", path):
