@@ -12,6 +12,7 @@ from typing import TextIO
 from attrs import asdict, evolve, frozen
 
 from ...storage.atomic import explained, write_text
+from ...storage.json_files import parse_json
 from ...untrusted_text import storable
 from .log import lines_until
 
@@ -52,7 +53,7 @@ class SkippedSampleLog:
         if path is not None and path.exists():
             kept = lines_until(path, total)
             write_text(path, "".join(line + "\n" for line in kept))
-            self._listed.update(str(json.loads(line).get("kind")) for line in kept)
+            self._listed.update(str(parse_json(line).get("kind")) for line in kept)
 
     def add(self, total: int, samples: Iterable[SkippedSample]) -> None:
         """Record the samples skipped in step ``total`` of the run."""

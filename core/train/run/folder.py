@@ -13,6 +13,7 @@ from ...contracts import TextTokenizer
 from ...errors import Problem, RecipeError, StorageError, UsageError, nearest
 from ...recipe import Recipe, Side, diff, dumps, read_recipe
 from ...storage.atomic import explained, text_writer, write_files, write_text
+from ...storage.json_files import read_json, structured
 from ...untrusted_text import text_fault
 from ..checkpoints.checkpoint import newest_stage
 from . import provenance
@@ -83,12 +84,11 @@ class RunFolder:
 
     @classmethod
     def _resumed(cls, path: Path, recipe: Recipe, stages: tuple[str, ...] | None) -> RunFolder:
-        with explained("read", path):
-            try:
-                facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
-                own = tuple(str(name) for name in facts.pop("stages"))
-            except (ValueError, KeyError, TypeError) as error:
-                raise StorageError(f"{path / 'run.json'} is damaged: {error}") from error
+        facts = read_json(path / "run.json")
+        try:
+            own = tuple(structured(facts.pop("stages", None), list[str]))
+        except ValueError as error:
+            raise StorageError(f"{path / 'run.json'} is damaged: stages {error}") from error
         before = read_recipe(path / "recipe.toml")
         reached = newest_stage(path / "checkpoints")
         begun = own[: own.index(reached) + 1] if reached in own else ()
