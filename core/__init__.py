@@ -99,6 +99,9 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .storage.atomic import write_files as write_files
     from .storage.contents import left_out as left_out
     from .storage.export import Export as Export
+    from .storage.json_files import parse_json as parse_json
+    from .storage.json_files import read_bounded as read_bounded
+    from .storage.json_files import read_json as read_json
     from .storage.open import open_model as open_model
     from .storage.save import own_keys as own_keys
     from .storage.save import save_model as save_model
@@ -188,7 +191,10 @@ _PUBLIC = {
     "open_model": "storage.open",
     "own_keys": "storage.save",
     "pack": "sequence.batch",
+    "parse_json": "storage.json_files",
     "provenance_of": "pictures.provenance",
+    "read_bounded": "storage.json_files",
+    "read_json": "storage.json_files",
     "read_picture": "pictures.read",
     "read_recipe": "recipe",
     "read_recipe_text": "recipe",

@@ -82,7 +82,7 @@ def parse_json(text: str | bytes, *, constants: bool = True) -> Any:
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     layer = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_DEPTH + 1):
         containers = [item for item in layer if isinstance(item, dict | list)]
         if not containers:
             return value

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from janiform import Contents, Conversation, Epochs, Problem, UsageError, nearest, read_picture
+from janiform import (
+    Contents,
+    Conversation,
+    Epochs,
+    Problem,
+    StorageError,
+    UsageError,
+    nearest,
+    parse_json,
+    read_bounded,
+    read_picture,
+)
 from numpy.typing import NDArray
 
 from .config import ImageFolderConfig
@@ -55,6 +65,9 @@ class ImageFolder:
         return captioned(self.config, index, picture, caption)
 
 
+_MAX_NAMES_BYTES = 64 << 20
+
+
 def _pictures(folder: Path) -> NDArray[np.bytes_]:
     """The sorted names of the pictures in a folder, as an array: Python strings would take five times the memory."""
     with os.scandir(folder) as entries:
@@ -78,10 +91,12 @@ def _named(folders: list[str], file: Path | None) -> dict[str, str]:
 
 def _read(file: Path) -> Mapping[str, str]:
     try:
-        text = file.read_text(encoding="utf-8-sig")
-        names = json.loads(text) if text.lstrip()[:1] == "{" else _lines(text, file)
+        text = read_bounded(file, _MAX_NAMES_BYTES).decode("utf-8-sig")
+        names = parse_json(text) if text.lstrip()[:1] == "{" else _lines(text, file)
     except OSError as error:
         raise UsageError(f"names: '{file}' cannot be read: {error.strerror}") from None
+    except StorageError as error:
+        raise UsageError(f"names: {error}") from None
     except ValueError as error:
         raise UsageError(f"names: '{file}' is neither JSON nor lines of UTF-8: {error}") from None
     wrong = [key for key, value in names.items() if not isinstance(value, str) or not value.strip(" ,")]

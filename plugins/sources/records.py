@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
-from janiform import Problem, SampleError, UsageError, text_fault
+from janiform import Problem, SampleError, UsageError, parse_json, text_fault
 from numpy.typing import NDArray
 
 from .paths import raise_all
@@ -68,10 +67,10 @@ class Records:
         try:
             with file.path.open("rb") as stream:
                 stream.seek(start)
-                record = json.loads(stream.read(stop - start))
+                record = parse_json(stream.read(stop - start))
         except OSError as error:
             raise SampleError(f"{location}: cannot be read: {error.strerror}", "unreadable file") from None
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise SampleError(f"{location}: is not JSON: {error}", "no JSON") from None
         if not isinstance(record, dict):
             raise SampleError(f"{location}: is not an object but {type(record).__name__}", "no JSON")
@@ -126,8 +125,8 @@ def _in_lines(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, in
 
 def _is_object(text: bytes) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
+        return isinstance(parse_json(text), dict)
+    except ValueError:
         return False
 
 

@@ -6,10 +6,9 @@ exactly the next sample, which the streaming ``webdataset`` library cannot do.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from janiform import Contents, Conversation, Epochs, SampleError, UsageError, nearest
+from janiform import Contents, Conversation, Epochs, SampleError, UsageError, nearest, parse_json
 
 from .config import WebDatasetConfig
 from .llava import conversation_of
@@ -66,10 +65,10 @@ class WebDataset:
         """The caption in a member, or the turns of a conversation."""
         try:
             text = member.read().decode("utf-8-sig")
-            value = json.loads(text) if self._caption.rpartition(".")[2] == "json" else text
+            value = parse_json(text) if self._caption.rpartition(".")[2] == "json" else text
         except UnicodeDecodeError:
             raise SampleError(f"{member.name} is not UTF-8", _NO_CAPTION) from None
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise SampleError(f"{member.name} is not JSON: {error}", "no JSON") from None
         if not isinstance(value, str):
             key = self.config.key

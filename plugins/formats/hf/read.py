@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from janiform import Problem, Recipe
+from janiform import Problem, Recipe, StorageError, read_bounded
 
 from ..janus.parts import janus, llama, preprocessing
 from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
 from ..janus.tokens import Tokenizer
 
 MAX_LEVELS = 12
+MAX_TEMPLATE_BYTES = 1 << 20
+"""Maximum size of a chat template."""
+
 CONTEXT = 2048
 """Default of ``max_position_embeddings`` in a ``LlamaConfig``."""
 
@@ -144,8 +147,8 @@ def _special(names: Settings) -> Settings:
 def _template(folder: Path, tokenizer: Settings) -> str:
     """The chat template, whose file differs between versions."""
     try:
-        return (folder / "chat_template.jinja").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return read_bounded(folder / "chat_template.jinja", MAX_TEMPLATE_BYTES).decode("utf-8-sig", "replace")
+    except (OSError, StorageError):
         pass
     template = Settings.read(folder / "chat_template.json", [], optional=True).values.get("chat_template")
     template = template or tokenizer.values.get("chat_template")
