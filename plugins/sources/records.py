@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from .paths import raise_all
 
+MAX_RECORD_BYTES = 16 << 20
+"""Size of a record; a tokenizer takes some 25 times as much memory for a text."""
+
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
@@ -64,6 +67,11 @@ class Records:
         row = number - (int(self._ends[which - 1]) if which else 0)
         start, stop = int(file.starts[row]), int(file.stops[row])
         location = f"{file.path}:{file.lines[row]}"
+        if stop - start > MAX_RECORD_BYTES:
+            message = (
+                f"{location}: has {(stop - start) >> 20} MiB; the limit of a record is {MAX_RECORD_BYTES >> 20} MiB"
+            )
+            raise SampleError(message, "huge record")
         try:
             with file.path.open("rb") as stream:
                 stream.seek(start)
@@ -113,9 +121,9 @@ def _in_lines(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, in
     while start < len(data):
         stop = data.find(b"\n", start)
         stop = len(data) if stop < 0 else stop
-        text = data[start:stop]
-        if text.strip(_BLANK):
-            if first and not _is_object(text):
+        huge = stop - start > MAX_RECORD_BYTES  # is not copied to be looked at, and refused when it is read
+        if huge or data[start:stop].strip(_BLANK):
+            if first and not huge and not _is_object(data[start:stop]):
                 hint = "a file is a list of objects, [{…}, {…}], or has one object per line"
                 raise UsageError(Problem(f"'{path}':{line} is not a JSON object", hint=hint))
             first = False
