@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a character that the terminal lacks must not raise
             stream.reconfigure(errors="backslashreplace")
+            if not _encodes(stream.encoding):
+                stream.reconfigure(encoding="ascii", errors="backslashreplace")
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -42,6 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # during start-up, or while an earlier one is reported
         return INTERRUPTED
     return code
+
+
+def _encodes(encoding: str) -> bool:
+    """Whether an encoding, which PYTHONIOENCODING may name, can write every text."""
+    try:
+        "a…\udcff. ".encode(encoding, "backslashreplace")
+    except (LookupError, UnicodeError):
+        return False
+    return True
 
 
 def _open_streams() -> None:

@@ -122,7 +122,7 @@ def _refused(cls: type[Any], arguments: Mapping[str, Any]) -> list[Mistake]:
     return mistakes
 
 
-def _sentence(error: Exception, name: str) -> str:
+def _sentence(error: BaseException, name: str) -> str:
     """The message of a validator, without the field's name, which is in the path already."""
     message = str(error.args[0]) if error.args else type(error).__name__
     if not isinstance(error, ValueError | TypeError):

@@ -49,8 +49,9 @@ def write_report(folders: Sequence[Path], out: Path, note: Callable[[str], None]
         StorageError: the page cannot be written.
     """
     runs = [read_run(folder) for folder in folders]
-    for problem in (problem for run in runs for problem in run.problems) if note is not None else ():
-        note(problem)
+    if note is not None:
+        for problem in (problem for run in runs for problem in run.problems):
+            note(problem)
     write_text(out, report_html(runs))
     return out
 

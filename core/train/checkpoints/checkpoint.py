@@ -131,12 +131,12 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, group: ProcessGroup = 
             else:
                 _write(staging_folder, checkpoint)
             state = {**asdict(checkpoint.position), "score": checkpoint.score}
-            (staging_folder / _STATE).write_text(json.dumps(state, indent=2))
+            (staging_folder / _STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")
             manifest = {
                 file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)}
                 for file in sorted(staging_folder.iterdir())
             }
-            (staging_folder / _MANIFEST).write_text(json.dumps(manifest, indent=2))
+            (staging_folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     finally:
         if not sent:
             group.from_main("", group.files)

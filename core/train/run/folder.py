@@ -58,8 +58,8 @@ class RunFolder:
             raise UsageError(f"the path '{path}' {fault}, and files of weights need UTF-8; choose another --out")
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is a file; give --out a folder")
-        for folder in (path, *(path / name for name in ("checkpoints", "samples", "adapters"))):
-            sweep(folder)
+        for written in (path, *(path / name for name in ("checkpoints", "samples", "adapters"))):
+            sweep(written)
         with explained("read", path):
             existing = {entry.name for entry in path.iterdir()} if path.exists() else set()
             if "run.json" in existing and existing <= _BEFORE:
