@@ -99,12 +99,16 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .storage.atomic import write_files as write_files
     from .storage.contents import left_out as left_out
     from .storage.export import Export as Export
+    from .storage.json_files import parse_json as parse_json
+    from .storage.json_files import read_bounded as read_bounded
+    from .storage.json_files import read_json as read_json
     from .storage.open import open_model as open_model
     from .storage.save import own_keys as own_keys
     from .storage.save import save_model as save_model
     from .storage.save import write_model as write_model
     from .storage.weight_files import WeightFiles as WeightFiles
     from .storage.weight_files import weight_files as weight_files
+    from .untrusted_text import text_fault as text_fault
     from .weights import KeyMap as KeyMap
     from .weights import Released as Released
 
@@ -187,7 +191,10 @@ _PUBLIC = {
     "open_model": "storage.open",
     "own_keys": "storage.save",
     "pack": "sequence.batch",
+    "parse_json": "storage.json_files",
     "provenance_of": "pictures.provenance",
+    "read_bounded": "storage.json_files",
+    "read_json": "storage.json_files",
     "read_picture": "pictures.read",
     "read_recipe": "recipe",
     "read_recipe_text": "recipe",
@@ -198,6 +205,7 @@ _PUBLIC = {
     "sdpa": "attention.attend",
     "share": "recipe",
     "summed_cross_entropy": "loss",
+    "text_fault": "untrusted_text",
     "to_pil": "pictures.sheet",
     "use": "recipe",
     "weight_files": "storage.weight_files",

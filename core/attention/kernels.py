@@ -113,7 +113,9 @@ def _able(asked: AttentionRequest, registry: Registry) -> Iterator[tuple[Compone
             config = component.config()
             if not shortcomings(config.serves(), asked):
                 yield component, config
-        except Exception:  # a third party's config; its error is reported when the kernel is asked for by name
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # a third party's config; its error is reported when the kernel is asked for by name
             continue
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from ..errors import Problem, UsageError
 from .options import load_options, opened
-from .output import json_option, print_json
+from .output import echo, json_option, print_json, stdout
 from .paths import exists, named_as_picture
 
 
@@ -57,7 +56,7 @@ def command(
             raise UsageError(Problem(f"there is no picture '{path}'", hint="put the question in quotes"))
     rgb = [read_picture(path) for path in pictures]  # before the model, which takes longer to load
     loaded = opened(model, **load_settings, only="look")
-    streams = sys.stdout.isatty() and not as_json
+    streams = stdout().isatty() and not as_json
     answer = loaded.ask(
         rgb,
         question,
@@ -66,9 +65,9 @@ def command(
         seed=seed,
         stop=stop,
         pathway=pathway,
-        on_text=(lambda text: click.echo(text, nl=False)) if streams else None,
+        on_text=(lambda text: echo(text, end="")) if streams else None,
     )
     if as_json:
         print_json({"answer": answer, "question": question, "pictures": list(pictures), "model": loaded.name})
     else:
-        click.echo("" if streams else answer)
+        echo("" if streams else answer)

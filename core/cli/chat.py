@@ -13,6 +13,7 @@ import click
 
 from ..errors import JaniformError, Problem, UsageError, nearest
 from .options import load_options, opened
+from .output import echo
 from .outputs import ready_folder, stem_of, write_new
 from .paths import first_word, parse_line, picture_paths
 from .progress import progress_shown
@@ -104,7 +105,7 @@ class _Session:
             except KeyboardInterrupt:
                 if not self.interactive:
                     raise
-                click.echo()
+                echo()
                 note("stopped; /quit or Ctrl-D leaves")
             except JaniformError as error:
                 report(error)
@@ -119,7 +120,7 @@ class _Session:
         try:
             return input("> ")
         except EOFError:
-            click.echo()
+            echo()
             return None
 
     def _abilities(self) -> str:
@@ -139,10 +140,10 @@ class _Session:
             self._draw(rest)
         elif word == "/forget":
             self.chat.forget()
-            click.echo("new conversation")
+            echo("new conversation")
         elif word == "/help":
             width = max(map(len, HELP))
-            click.echo("\n".join(f"{usage:<{width}}  {what}" for usage, what in HELP.items()))
+            echo("\n".join(f"{usage:<{width}}  {what}" for usage, what in HELP.items()))
         elif word == "/quit":
             return False
         else:
@@ -168,11 +169,10 @@ class _Session:
             return
         shown = ""
         for piece in answer:
-            piece = _printable(piece)
+            piece = _without_controls(piece)
             shown += piece
-            click.echo(piece, nl=False)
-            sys.stdout.flush()
-        click.echo()
+            echo(piece, end="")
+        echo()
         if not shown:
             note("the answer is empty; ask in other words")
         elif self.chat.left < self.chat.context // 8:
@@ -190,7 +190,7 @@ class _Session:
 
         for path, picture in [(path, read_picture(path)) for path in paths]:
             self.chat.look(picture)
-            click.echo(f"looking at {path} ({picture.width}×{picture.height})")
+            echo(f"looking at {path} ({picture.width}×{picture.height})")
 
     def _draw(self, prompt: str) -> None:
         from ..pictures.provenance import png_bytes
@@ -198,9 +198,9 @@ class _Session:
         ready_folder(self.out)
         with progress_shown() as progress:
             picture = self.chat.draw(prompt, on_step=lambda done, of: progress("drawing", done, of), **self.drawing)
-        click.echo(f"drawn: {write_new(self.out, stem_of(prompt), 'png', png_bytes(picture))}")
+        echo(f"drawn: {write_new(self.out, stem_of(prompt), 'png', png_bytes(picture))}")
 
 
-def _printable(text: str) -> str:
-    """A model's text without characters that would control the terminal."""
+def _without_controls(text: str) -> str:
+    """A model's text without control characters, which are no part of an answer."""
     return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")

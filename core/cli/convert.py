@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..weights import listed
-from .output import json_option, print_json
+from .output import echo, json_option, print_json
 
 
 @click.command()
@@ -43,7 +43,7 @@ def command(source: str, target: Path, to: str, shard_size: str | None, adapters
         facts = {"source": source, "from": result.source, "to": result.target, "folder": str(result.folder)}
         print_json({**facts, "left_out": dict(result.left_out)})
         return
-    click.echo(f"{source} ({result.source}) is in {result.folder} ({result.target})")
+    echo(f"{source} ({result.source}) is in {result.folder} ({result.target})")
     for reason in dict.fromkeys(result.left_out.values()):
         names = listed(name for name, why in result.left_out.items() if why == reason)
-        click.echo(f"left out, because {reason}: {names}")
+        echo(f"left out, because {reason}: {names}")

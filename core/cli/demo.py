@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from ..evaluate.benchmarks import find_benchmark
+from ..untrusted_text import storable
 from .options import device_option
+from .output import echo
 from .outputs import ready_folder, write_new
 from .progress import progress_shown
 
@@ -41,5 +43,5 @@ def command(model: str, out: Path, benchmark: str | None, drawings: int, answers
     loaded = load(model, device=device)
     with progress_shown() as progress:
         page = demo_page(loaded, component, Amounts(drawings, answers, steps), progress)
-    path = write_new(out, "index", "html", page_html(page).encode(), numbered=False)
-    click.echo(f"The page is {path.resolve()}")
+    path = write_new(out, "index", "html", storable(page_html(page)).encode(), numbered=False)
+    echo(f"The page is {path.resolve()}")

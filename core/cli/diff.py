@@ -10,7 +10,7 @@ import click
 from ..recipe import Difference, Side, diff
 from ..recipe.values import toml_value
 from ..storage.contents import recipe_of
-from .output import console, json_option, print_json
+from .output import console, echo, json_option, print_json
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -33,7 +33,7 @@ def command(left: str, right: str, as_json: bool) -> None:
     if as_json:
         print_json({"left": left, "right": right, "differences": [_plain(difference) for difference in differences]})
     elif not differences:
-        click.echo(f"{left} and {right} are the same: every part, setting and stage.")
+        echo(f"{left} and {right} are the same: every part, setting and stage.")
     else:
         console().print(_text(left, right, differences), soft_wrap=True, end="")
 

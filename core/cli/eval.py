@@ -90,7 +90,7 @@ def _record(model: str, benchmark: str, scores: Mapping[str, Any]) -> None:
 
     folder = model_folder(model)
     facts = about(folder)
-    facts["scores"] = {**facts.get("scores", {}), benchmark: scores}
+    facts["scores"] = {**(facts.get("scores") or {}), benchmark: scores}
     write_json(folder / "model.json", facts)
 
 

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from ..errors import Problem, UsageError
 from .options import load_options, opened
-from .output import json_option, print_json
+from .output import echo, json_option, print_json
 from .outputs import ready_folder, stem_of, write_new
 from .progress import progress_shown
 from .redraw import DrawingRequest, changes, compared, device_of, kernel_of
@@ -148,9 +148,9 @@ def _write(out: Path, pictures: list[Image], sheet: Image | None, facts: dict[st
         print_json({"pictures": paths, "sheet": sheet_path, **facts, **drawn})
         return
     for path in paths if sheet_path is None else [*paths, sheet_path]:
-        click.echo(str(path))
+        echo(str(path))
 
 
 def _announce(plan: MemoryPlan) -> None:
     if plan.rounds > 1:
-        click.echo(str(plan), err=True)
+        echo(str(plan), err=True)

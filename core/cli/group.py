@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from copy import copy
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +14,7 @@ import click
 from .. import __version__
 from ..components.registry import DISABLE, registry
 from ..errors import Problem, UsageError, nearest
+from .output import own_stdout
 
 COMMANDS = {
     "demo": "Draw, answer, measure and train briefly with the shipped model, and write one page about it.",
@@ -37,6 +41,10 @@ _ELSEWHERE = {"report": "run_report"}
 """Commands whose module has another name: ``report`` reports errors."""
 
 
+_INTERACTIVE = ("chat",)
+"""Commands that read lines, for which Python's line editing needs the process's own standard output."""
+
+
 class LazyGroup(click.Group):
     """A group that lists its commands from ``COMMANDS`` and imports the module of the one that is called."""
 
@@ -47,7 +55,9 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = _ELSEWHERE.get(cmd_name, cmd_name.replace("-", "_"))
-        command: click.Command = import_module(f"{__package__}.{module}").command
+        command: click.Command = copy(import_module(f"{__package__}.{module}").command)
+        if command.callback is not None and cmd_name not in _INTERACTIVE:
+            command.callback = _with_own_stdout(command.callback)
         return command
 
     def resolve_command(
@@ -81,6 +91,15 @@ def group(ctx: click.Context, disabled: tuple[str, ...]) -> None:
     """Unified multimodal models, which look at pictures and draw them, built from components by recipe files."""
     if disabled:
         _disable(ctx, disabled)
+
+
+def _with_own_stdout(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def call(*arguments: Any, **options: Any) -> Any:
+        with own_stdout():
+            return callback(*arguments, **options)
+
+    return call
 
 
 def _disable(ctx: click.Context, names: tuple[str, ...]) -> None:

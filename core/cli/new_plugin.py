@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import json_option, print_json
+from .output import echo, json_option, print_json
 
 
 @click.command()
@@ -31,7 +31,7 @@ def command(name: str, kind: str, out: Path | None, as_json: bool) -> None:
         print_json({"name": name, "kind": kind, "folder": str(folder), "files": [str(file) for file in files]})
         return
     for file in files:
-        click.echo(str(file))
+        echo(str(file))
     recipe = folder / f"mini-{name}.toml"
     check = f" && janiform check {recipe}" if recipe in files else ""
-    click.echo(f"\nNow:  pip install -e '{folder}[test]' && pytest {folder}{check}")
+    echo(f"\nNow:  pip install -e '{folder}[test]' && pytest {folder}{check}")

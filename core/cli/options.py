@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..components.kernels import AUTO, DEFAULT
+from .output import echo
 
 if TYPE_CHECKING:
     from ..inference.api import Model
@@ -46,7 +47,7 @@ def opened(model: str, **load_settings: Any) -> Model:
 
     loaded = load(model, **load_settings)
     if load_settings.get("attention") == AUTO:
-        click.echo(f"attention: {loaded.attention.name}, {loaded.attention.reason}", err=True)
+        echo(f"attention: {loaded.attention.name}, {loaded.attention.reason}", err=True)
     return loaded
 
 

@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 @contextmanager
 def progress_shown() -> Iterator[Progress]:
     """Yield the function to call with (what, done, of). The bars disappear when the context ends."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    console = Console(stderr=True, highlight=False, markup=False)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeRemainingColumn())
+    from ..console import SafeConsole
+
+    console = SafeConsole(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     tasks: dict[str, object] = {}
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
 

@@ -9,6 +9,9 @@ from typing import Any
 import click
 
 from ..components.registry import registry
+from ..errors import StorageError
+from ..recipe.files import MAX_BYTES
+from ..storage.json_files import read_bounded
 from .output import console, json_option, print_json, table
 
 
@@ -31,8 +34,8 @@ def command(as_json: bool) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """The description alone, without checking the recipe."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        tables = tomllib.loads(read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
+    except (OSError, StorageError, ValueError, RecursionError) as error:
         return {"description": "", "error": str(error)}
     return {"description": str(tables.get("description", "")), "error": None}
 

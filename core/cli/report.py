@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import tempfile
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import JaniformError, Problem
+from ..untrusted_text import printable, storable, text_of
 
 if TYPE_CHECKING:
+    import click
     from rich.text import Text
 
 DEBUG = "JANIFORM_DEBUG"
@@ -32,7 +35,7 @@ def report(error: JaniformError) -> None:
         text.append(_entry(problem, lead))
     _print(text)
     if os.environ.get(DEBUG):
-        traceback.print_exception(error)
+        _print_traceback(error)
 
 
 def say(sentence: str, hint: str = "") -> None:
@@ -56,9 +59,11 @@ def note_slow_plugins() -> None:
             note(f"{record.burden.message} ({record.burden.hint})")
 
 
-def printable(text: str) -> str:
-    """The text on one line, with characters that cannot be printed as escapes; for text from files."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+def report_usage(error: click.ClickException) -> None:
+    """Print an error of the command line's own options, as click words it."""
+    shown = io.StringIO()
+    error.show(file=shown)
+    sys.stderr.write(printable(shown.getvalue(), lines=True))
 
 
 def report_system(error: OSError) -> None:
@@ -67,8 +72,11 @@ def report_system(error: OSError) -> None:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             say(
-                f"the disk is full; writing{file_name or ' a file'} failed", "free some space, or choose another folder"
+                f"the disk is full; writing{file_name or ' a file or standard output'} failed",
+                "free some space, or choose another folder",
             )
+        case errno.EBADF if not file_name:
+            say("standard output cannot be written", "it is closed, or open for reading only")
         case errno.EACCES | errno.EPERM | errno.EROFS:
             say(f"no permission for{file_name or ' a file'}", "choose a file or folder that you may read and write")
         case errno.ENOENT:
@@ -86,9 +94,9 @@ def report_system(error: OSError) -> None:
 def report_bug(error: BaseException) -> None:
     """Report a bug, and write its traceback to a file for the user."""
     if os.environ.get(DEBUG):
-        traceback.print_exception(error)
+        _print_traceback(error)
         return
-    description = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    description = f"{type(error).__name__}: {text_of(error)}" if text_of(error) else type(error).__name__
     file = _keep_traceback(error)
     say(
         f"this is a bug in {_culprit(error)}: {description}",
@@ -115,10 +123,14 @@ def _entry(problem: Problem, lead: str) -> Text:
 
 
 def _print(text: Text) -> None:
-    from rich.console import Console
+    from ..console import SafeConsole
 
     # soft_wrap: a path that is wrapped can be neither clicked nor searched for.
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True, end="")
+    SafeConsole(stderr=True).print(text, soft_wrap=True, end="")
+
+
+def _print_traceback(error: BaseException) -> None:
+    sys.stderr.write(printable("".join(traceback.format_exception(error)), lines=True))
 
 
 def _keep_traceback(error: BaseException) -> Path | None:
@@ -126,7 +138,7 @@ def _keep_traceback(error: BaseException) -> Path | None:
         with tempfile.NamedTemporaryFile(
             "w", prefix="janiform-traceback-", suffix=".txt", delete=False, encoding="utf-8"
         ) as file:
-            file.write(" ".join(sys.argv) + "\n\n" + "".join(traceback.format_exception(error)))
+            file.write(storable(" ".join(sys.argv) + "\n\n" + "".join(traceback.format_exception(error))))
     except OSError:  # the bug may be due to a full disk
         return None
     return Path(file.name)

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
+from .output import echo
+from .report import note
 
 
 @click.command()
@@ -27,4 +29,5 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     if duplicates := [run for run, path in zip(runs, resolved, strict=True) if resolved.count(path) > 1]:
         raise UsageError(f"'{duplicates[0]}' is given twice")
     path = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
-    click.echo(f"The page is {write_report(runs, path).resolve()}")
+    written = write_report(runs, path, note).resolve()
+    echo(f"The page is {written}")

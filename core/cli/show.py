@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..recipe import lines, tables
 from ..storage.contents import recipe_of
 from .options import overrides_option
-from .output import console, json_option, print_json
+from .output import console, echo, json_option, print_json
 from .show_picture import is_picture, show_picture
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _draw(recipe: Recipe, path: Path) -> None:
 
     plan = compose(recipe)
     write_diagram(plan, path, measure(plan))
-    click.echo(f"the diagram is in {path}")
+    echo(f"the diagram is in {path}")
 
 
 def _print(recipe: Recipe, origins: bool) -> None:

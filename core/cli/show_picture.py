@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..untrusted_text import printable
 from .output import console, print_json, table
 from .paths import named_as_picture
-from .report import printable
 
 if TYPE_CHECKING:
     from ..pictures.provenance import Provenance

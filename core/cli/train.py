@@ -11,6 +11,7 @@ import click
 from ..arguments import MAX_SEED
 from ..components.component import NAME
 from ..errors import JaniformError, UsageError
+from .output import echo
 
 
 def _starting(given: str) -> str:
@@ -99,11 +100,11 @@ def command(
     _write_report(folder)
     draws = [name for name, pathway in resolved.pathways.items() if pathway.mode == "draw"]
     looks = [name for name, pathway in resolved.pathways.items() if pathway.mode == "look"]
-    click.echo(f"the model is in {folder}")
+    echo(f"the model is in {folder}")
     if draws:
-        click.echo(f'  janiform generate {folder} "…" --out pictures')
+        echo(f'  janiform generate {folder} "…" --out pictures')
     if looks:
-        click.echo(f'  janiform ask {folder} picture.png "…"')
+        echo(f'  janiform ask {folder} picture.png "…"')
 
 
 def _write_report(folder: Path) -> None:
@@ -112,7 +113,7 @@ def _write_report(folder: Path) -> None:
     try:
         write_report([folder], folder / "report.html")
     except JaniformError as error:  # the model is written, and `janiform report` can write the report later
-        click.echo(f"no report: {error}", err=True)
+        echo(f"no report: {error}", err=True)
 
 
 def _bare(name: str) -> str:

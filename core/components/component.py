@@ -11,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..errors import ComponentError, Problem
+from ..untrusted_text import text_of
 from ..weights import Released
 
 NAME = re.compile(r"[a-z][a-z0-9]*([.-][a-z0-9]+)*")
@@ -86,11 +87,13 @@ class Component:
         module, _, attribute = path.partition(":")
         try:
             return reduce(getattr, attribute.split("."), import_module(module))
-        except (Exception, SystemExit) as error:  # a plugin's module may do anything while it is imported
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin's module may do anything while it is imported
             raise ComponentError(
                 Problem(
                     f"{self.kind} '{self.reference}' of {self.provider} cannot be loaded from '{path}': "
-                    f"{type(error).__name__}: {error}",
+                    f"{type(error).__name__}: {text_of(error)}",
                     hint=_remedy(error),
                 )
             ) from error

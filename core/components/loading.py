@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,6 +19,7 @@ import pluggy
 from attrs import field, frozen
 
 from ..errors import ComponentError, Problem, nearest
+from ..untrusted_text import printable, text_of
 from . import hookspec
 from .component import Component, provider
 from .registrar import Registrar
@@ -24,6 +27,9 @@ from .requirements import other_janiform, unmet
 
 SLOW = 2.0
 """Seconds of loading from which a plugin is reported as slow."""
+
+PATIENCE = 10.0
+"""Seconds of loading after which a plugin is named while it still loads."""
 
 
 @frozen
@@ -107,13 +113,13 @@ def load_plugin(source: PluginSource) -> PluginRecord:
     try:
         if problem := unmet(source.requires):
             raise ComponentError(problem)
-        with redirect_stdout(sys.stderr):  # a plugin's prints must not corrupt JSON on stdout
+        with _stdout_to_stderr(), _patience(source):
             components, folders = _register(source)
     except KeyboardInterrupt as error:
         plugin = provider(source.name, source.distribution, source.version)
         hint = f"disable it with --disable-plugin {source.distribution or source.name}"
         raise KeyboardInterrupt(f"stopped while loading {plugin} ({hint})") from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a plugin may raise anything
         cause = error
     return PluginRecord(
         name=source.name,
@@ -126,6 +132,44 @@ def load_plugin(source: PluginSource) -> PluginRecord:
         cause=cause,
         torch=not had_torch and "torch" in sys.modules,
     )
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Send what is printed to standard error, also by libraries and processes: it would corrupt JSON on stdout."""
+    copy = None
+    if sys.stdout is not None and sys.stderr is not None:
+        with suppress(OSError, ValueError, AttributeError):  # other streams, as in tests and notebooks
+            if (sys.stdout.fileno(), sys.stderr.fileno()) == (1, 2):
+                sys.stdout.flush()
+                copy = os.dup(1)
+                os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if copy is not None:
+            os.dup2(copy, 1)
+            os.close(copy)
+
+
+@contextmanager
+def _patience(source: PluginSource) -> Iterator[None]:
+    """Name a plugin on standard error while it takes very long to load, so that a hanging one can be disabled."""
+
+    def name() -> None:
+        plugin = printable(provider(source.name, source.distribution, source.version))
+        hint = f"stop with Ctrl-C and disable it with --disable-plugin {printable(source.name)}"
+        print(f"note: {plugin} has been loading for {PATIENCE:.0f} s ({hint})", file=sys.stderr, flush=True)
+
+    timer = threading.Timer(PATIENCE, name)
+    timer.daemon = True
+    if source.distribution != hookspec.PROJECT:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _register(source: PluginSource) -> tuple[tuple[Component, ...], tuple[Path, ...]]:
@@ -149,8 +193,10 @@ def _describe(error: BaseException) -> str:
         return _invalid(error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return message + where + other_janiform(error)
+    text = text_of(error)
+    if isinstance(error, BaseExceptionGroup):
+        text = f"{text}: {'; '.join(f'{type(one).__name__}: {text_of(one)}' for one in error.exceptions)}"
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + where + other_janiform(error)
 
 
 def _invalid(error: pluggy.PluginValidationError) -> str:

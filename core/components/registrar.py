@@ -149,7 +149,9 @@ def _config_problems(kind: str, config: object) -> Iterator[Problem]:
         return
     try:
         fields = config_fields(config)
-    except Exception as error:  # annotations are evaluated, so any exception is possible
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # annotations are evaluated, so any exception is possible
         yield Problem(
             f"the types of {config.__name__}'s fields cannot be read: {type(error).__name__}: {error}",
             hint="import them at run time, not only for type checkers",

@@ -34,7 +34,9 @@ def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], d
             path, f"{use.component.reference} does not fit: {mismatch}" + (f". {sources}" if sources else "")
         )
         return None
-    except Exception as error:  # a plugin may fail in any way, and the error must name it
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may fail in any way, and the error must name it
         diagnostics.add(path, f"{call} of {component} failed: {type(error).__name__}: {error}", "fix the plugin")
         return None
     if not isinstance(port, kind.gives):

@@ -41,7 +41,9 @@ def check_rows(
             rows = rows_of(part)
         except PortMismatch:  # reported already, with the part's port
             continue
-        except Exception as error:  # a plugin may fail in any way, and the error must name it
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may fail in any way, and the error must name it
             source = f"rows(hidden, codes) of {part.use.component.reference} of {part.use.component.provider}"
             diagnostics.add(path, f"{source} failed: {type(error).__name__}: {error}", "fix the plugin")
             continue

@@ -8,6 +8,7 @@ from .. import contracts
 from ..components.component import Component
 from ..components.kinds import KINDS
 from ..errors import ComponentError, JaniformError, Problem
+from ..untrusted_text import text_of
 
 
 def make(component: Component, *arguments: Any) -> Any:
@@ -20,10 +21,10 @@ def make(component: Component, *arguments: Any) -> Any:
     subject = f"the factory of {component.kind} {component.reference}, from {component.provider},"
     try:
         made = factory(*arguments)
-    except JaniformError:
+    except (JaniformError, KeyboardInterrupt):
         raise
-    except Exception as error:  # a plugin may fail in any way, and the error must name it
-        message = f"{subject} failed: {type(error).__name__}: {error}"
+    except BaseException as error:  # a plugin may fail in any way, and the error must name it
+        message = f"{subject} failed: {type(error).__name__}: {text_of(error)}"
         raise ComponentError(Problem(message, hint="change its settings or fix the plugin")) from error
     if violation := _violation(component.kind, made):
         raise ComponentError(Problem(f"{subject} gave {type(made).__name__}, {violation}", hint="fix the plugin"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..compose.plan import Plan
 from ..errors import UsageError
+from ..untrusted_text import storable
 from .mermaid import diagram_mermaid
 from .svg import diagram_svg
 
@@ -31,4 +32,4 @@ def write_diagram(plan: Plan, path: Path, costs: Costs | None = None) -> None:
         case suffix:
             ending = f"the suffix '{suffix}'" if suffix else "no suffix"
             raise UsageError(f"'{path}' has {ending}; a diagram needs .svg for a picture, or .mmd or .md for Mermaid")
-    path.write_text(text, encoding="utf-8")
+    path.write_text(storable(text), encoding="utf-8")

@@ -49,7 +49,7 @@ def free_on_cpu(weights: int = 0, root: Path = _ROOT) -> int:
 def _within_groups(root: Path) -> Iterator[int]:
     """The bytes that each control group above the process leaves free, in versions 1 and 2."""
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return
     for line in lines:
@@ -75,7 +75,8 @@ def _within_groups(root: Path) -> Iterator[int]:
 def _figure(file: Path, begin: str = "", unit: int = 1) -> int | None:
     """The number on the first line with this beginning; None where there is none, as where a limit is ``max``."""
     try:
-        line = next(line for line in file.read_text().splitlines() if line.startswith(begin))
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        line = next(line for line in lines if line.startswith(begin))
         return int(line.removeprefix(begin).split()[0]) * unit
     except (OSError, ValueError, IndexError, StopIteration):
         return None

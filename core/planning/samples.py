@@ -91,7 +91,9 @@ def _measured(use: Use) -> Sample | None:
     try:
         source: Any = use.component.load()(use.config)
         examples = [source.example(index) for index in range(EXAMPLES)]
-    except Exception:  # missing files, and whatever else a source raises for them
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # missing files, and whatever else a source raises for them
         return None
     measured = [_of(example) for example in examples]
     names = {name for sample in measured for name in sample.pictures}

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from ..components.registry import Registry
 from ..errors import Origin, Problem, RecipeError, UsageError
+from ..untrusted_text import text_fault
 from . import positions
 from .tree import Table, grow
 
@@ -97,6 +98,8 @@ def parse(text: str, label: str, folder: Path | None = None) -> Table:
 
 def load(text: str, origin: Callable[[int | None], Origin]) -> dict[str, Any]:
     """The values of a TOML text, checked first for what ``tomllib`` itself cannot process."""
+    if fault := text_fault(text):
+        raise RecipeError(Problem(fault, origin=origin(None), hint="write it in UTF-8"))
     if match := _ENDLESS_KEY.search(text):
         line = text.count("\n", 0, match.start()) + 1
         raise RecipeError(Problem(f"a key has more than {MAX_LEVELS} parts", origin=origin(line)))

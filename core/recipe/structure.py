@@ -67,14 +67,18 @@ def structure(cls: type[T], values: Mapping[str, Any], fixed: Mapping[str, Any] 
         raise Mistakes(mistakes)
     try:
         return cls(**arguments)
-    except Exception as error:  # the class is a plugin's code, so any exception is possible
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the class is a plugin's code, so any exception is possible
         raise Mistakes([Mistake((), _sentence(error, ""))]) from error
 
 
 def _fields(cls: type[Any]) -> list[ConfigField]:
     try:
         return config_fields(cls)
-    except Exception as error:  # annotations are evaluated, so any exception is possible
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # annotations are evaluated, so any exception is possible
         message = f"the types of {cls.__name__}'s fields cannot be read: {type(error).__name__}: {error}"
         raise Mistakes([Mistake((), message)]) from error
 
@@ -85,7 +89,9 @@ def _into(results: dict[Any, Any], step: Any, value: Any, expected: Any) -> list
         results[step] = _CONVERTER.structure(value, expected)
     except Mistakes as mistakes:
         return [mistake.under(step) for mistake in mistakes.items]
-    except Exception as error:  # from a type that only cattrs or the plugin can structure
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # from a type that only cattrs or the plugin can structure
         name = getattr(expected, "__name__", str(expected))
         return [Mistake((step,), f"expected {name}, got {got(value)}: {error}")]
     return []
@@ -109,12 +115,14 @@ def _refused(cls: type[Any], arguments: Mapping[str, Any]) -> list[Mistake]:
                 validator(instance, present[name], arguments[name])
         except AttributeError:  # it reads another field, which is itself missing or wrong
             continue
-        except Exception as error:  # validators are a plugin's code, so any exception is possible
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # validators are a plugin's code, so any exception is possible
             mistakes.append(Mistake((name,), _sentence(error, present[name].name)))
     return mistakes
 
 
-def _sentence(error: Exception, name: str) -> str:
+def _sentence(error: BaseException, name: str) -> str:
     """The message of a validator, without the field's name, which is in the path already."""
     message = str(error.args[0]) if error.args else type(error).__name__
     if not isinstance(error, ValueError | TypeError):

@@ -142,7 +142,7 @@ def _drawing(chart: Chart, lines: Sequence[Line], *, logarithmic: bool) -> Marku
 def _linear_axis(values: Sequence[float], *, zero: bool) -> tuple[float, float, list[float]]:
     low, high = min(values), max(values)
     marks = ticks(min(0.0, low) if zero else low, max(high, low + 1e-12), 4)
-    return marks[0], marks[-1] if marks[-1] > marks[0] else marks[0] + 1, marks
+    return marks[0], marks[-1] if marks[-1] > marks[0] else marks[0] + max(1, 1e-6 * abs(marks[0])), marks
 
 
 def _log_axis(values: Sequence[float]) -> tuple[float, float, list[float]]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import evolve, frozen
-from rich.console import Console
 
 from .. import __version__
+from ..console import SafeConsole
 from ..diagram.svg import diagram_svg
 from ..evaluate.benchmarks import SAMPLE, build_benchmark, groups_of
 from ..measure.costs import measure
@@ -133,7 +133,7 @@ class _Steps(Reporter):
     """Passes the steps of the short training to the demo's progress, and prints nothing."""
 
     def __init__(self, progress: Progress, steps: int) -> None:
-        super().__init__(Console(file=io.StringIO()))
+        super().__init__(SafeConsole(file=io.StringIO()))
         self._progress, self._steps, self._done = progress, steps, 0
 
     def advance(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,9 @@ from .toml import highlighted
 SHEETS = 4
 """Largest number of sample sheets per stage: the last one, and some earlier ones."""
 
+_LARGEST = 1e100
+"""Largest value in a chart: sums and spans of larger ones are beyond floats."""
+
 Metric = Callable[[dict[str, Any]], Any]
 _METRICS: tuple[tuple[str, Metric, str, bool], ...] = (
     ("learning rate", lambda line: line.get("learning_rate"), "", True),
@@ -36,14 +38,21 @@ _METRICS: tuple[tuple[str, Metric, str, bool], ...] = (
 """Charts of a run beside its losses: title, value in a line of the log, unit, whether the axis begins at zero."""
 
 
-def write_report(folders: Sequence[Path], out: Path) -> Path:
+def write_report(folders: Sequence[Path], out: Path, note: Callable[[str], None] | None = None) -> Path:
     """Read the folders of runs, write the page and return ``out``.
+
+    Args:
+        note: called with a sentence for each damaged file or part of one, which the page leaves out.
 
     Raises:
         UsageError: a folder is not a run.
         StorageError: the page cannot be written.
     """
-    write_text(out, report_html([read_run(folder) for folder in folders]))
+    runs = [read_run(folder) for folder in folders]
+    if note is not None:
+        for problem in (problem for run in runs for problem in run.problems):
+            note(problem)
+    write_text(out, report_html(runs))
     return out
 
 
@@ -55,6 +64,7 @@ def report_html(runs: Sequence[RunRecord]) -> str:
     lead = alone.description if alone else "Each chart shows the same metric of every run."
     sections = [
         header(title, lead, _facts(alone) if alone else ()),
+        *(tag("p", problem, class_="note") for run in runs for problem in run.problems),
         None if alone else _legend(runs, names),
         _switch(),
         *_learning(runs, names),
@@ -74,7 +84,7 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
     last = run.log[-1]
     tokens = sum(line.get("tokens") or 0 for line in run.log)
     samples = sum((run.model.get("samples") or {}).values())
-    facts = [(f"{last['total']:,}", "steps"), (duration(last.get("time", 0.0)), "of training")]
+    facts = [(f"{last['total']:,}", "steps"), (_time(last), "of training")]
     if skipped := sum(line.get("skipped_steps") or 0 for line in run.log):
         facts.append((f"{skipped:,}", "steps changed nothing" if skipped > 1 else "step changed nothing"))
     if samples:
@@ -85,6 +95,11 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
     if not run.model:
         facts.append((f"{last['step']}/{last['steps']}", f"of {last['stage']}, so far"))
     return facts
+
+
+def _time(entry: dict[str, Any]) -> str:
+    seconds = entry.get("time", 0.0)
+    return duration(seconds) if _drawable(seconds) else "–"
 
 
 def _legend(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup:
@@ -134,7 +149,7 @@ def _measured(lines: Sequence[list[dict[str, Any]]]) -> dict[str, str]:
 
 def _lines(lines: Sequence[list[dict[str, Any]]], names: Sequence[str], kind: str, what: str) -> Iterator[Line]:
     for number, (some, name) in enumerate(zip(lines, names, strict=True)):
-        points = [(line["step"], line[kind][what]) for line in some if _is_number(line.get(kind, {}).get(what))]
+        points = [(line["step"], line[kind][what]) for line in some if _drawable(line.get(kind, {}).get(what))]
         yield Line(name, number if len(names) > 1 else _colour(what), points)
 
 
@@ -167,7 +182,7 @@ def _running(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | None:
 
 def _series(run: RunRecord, metric: Metric) -> Series:
     points = ((line["total"], metric(line)) for line in run.log)
-    return [(x, y) for x, y in points if isinstance(y, int | float) and math.isfinite(y)]
+    return [(x, y) for x, y in points if _drawable(y)]
 
 
 def _differences(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup | None:
@@ -195,7 +210,7 @@ def _endings(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
         series: dict[str, list[tuple[float, float]]] = {}
         for line in run.log:
             for what, value in line["losses"].items():
-                if isinstance(value, int | float) and math.isfinite(value):
+                if _drawable(value):
                     series.setdefault(f"{line['stage']} · {what}", []).append((line["step"], value))
         for what, points in series.items():
             endings.setdefault(what, [None] * len(runs))[number] = smoothed_end(points)
@@ -281,10 +296,11 @@ def _provenance(run: RunRecord) -> dict[str, str]:
     """The provenance of a run, as text."""
     facts = {**run.facts, **run.model}
     git = facts.get("git") or {}
+    commit = str(git.get("commit", ""))[:12]
     provenance = {
         "command": facts.get("command"),
         "seed": facts.get("seed"),
-        "git commit": f"{git['commit'][:12]}{' with changes' if git.get('changed') else ''}" if "commit" in git else "",
+        "git commit": f"{commit}{' with changes' if git.get('changed') else ''}" if commit else "",
         **{str(name): version for name, version in (facts.get("versions") or {}).items()},
         "skipped steps": facts.get("skipped_steps"),
         "components": ", ".join(
@@ -307,6 +323,11 @@ def _provenances(runs: Sequence[RunRecord], names: Sequence[str]) -> Markup:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _drawable(value: Any) -> bool:
+    """Whether a value of a log is a number that a chart can show."""
+    return _is_number(value) and abs(value) <= _LARGEST
 
 
 def _percent(share: Any) -> float | None:

@@ -14,7 +14,7 @@ MAX_POINTS = 400
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round numbers that cover ``low`` to ``high``, in steps of 1, 2 or 5 times a power of ten."""
-    span = max(high - low, 1e-9)
+    span = max(high - low, 1e-9, 1e-9 * max(abs(low), abs(high)))  # less is below the precision of floats
     size = 10.0 ** math.floor(math.log10(span / most))
     step = next(factor * size for factor in (1, 2, 5, 10) if span / (factor * size) <= most)
     first, last = math.floor(low / step), math.ceil(high / step - 1e-9)

@@ -16,7 +16,13 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from ..errors import StorageError
+from ..untrusted_text import storable
 
 Writer = Callable[[Path], object]
 """Writes one file at a path."""
@@ -43,8 +49,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def text_writer(text: str) -> Writer:
-    """Writes a text as UTF-8."""
-    return lambda path: path.write_text(text, encoding="utf-8", newline="\n")
+    """Writes a text as UTF-8; what UTF-8 cannot hold is written as escapes."""
+    return lambda path: path.write_text(storable(text), encoding="utf-8", newline="\n")
 
 
 def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | None = None) -> None:
@@ -55,8 +61,7 @@ def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | 
     """
     with explained("write", folder):
         folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
-        try:
+        with _staging(folder) as staging:
             for name, write in writers.items():
                 write(staging / name)
                 _sync(staging / name)
@@ -66,8 +71,6 @@ def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | 
                 # A folder made by mkdtemp is private; the files in it get the user's usual permissions already.
                 (staging / name).replace(folder / name)
             _sync(folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -75,8 +78,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """A new folder, which gets the name ``path`` when the block ends without an error; an older one is replaced."""
     with explained("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))
-        try:
+        with _staging(path.parent) as staging:
             yield staging
             for file in sorted(staging.rglob("*")):
                 _sync(file)
@@ -86,19 +88,55 @@ def new_folder(path: Path) -> Iterator[Path]:
                 shutil.rmtree(path)
             staging.replace(path)
             _sync(path.parent)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
 
 def sweep(folder: Path) -> None:
-    """Delete the unfinished files and folders that killed processes left in a folder and those below it.
+    """Delete the unfinished folders that killed processes left in a folder; those of running processes stay."""
+    for leftover in folder.glob(PREFIX + "*"):
+        with contextlib.suppress(OSError), _locked(leftover) as unused:
+            if unused:
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
-    No other process may write into the folder meanwhile.
+
+@contextlib.contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """A new folder in ``folder`` for unfinished files, after those that killed processes left are deleted.
+
+    It is locked until it is deleted; the system releases the lock of a process that is killed.
     """
-    for place, folders, _ in os.walk(folder):
-        for name in [name for name in folders if name.startswith(PREFIX)]:
-            shutil.rmtree(Path(place) / name, ignore_errors=True)
-            folders.remove(name)
+    sweep(folder)
+    while True:
+        staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+        with _locked(staging) as locked:
+            if not locked or not staging.exists():  # another process swept it before it was locked
+                continue
+            try:
+                yield staging
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+            return
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock a folder among processes; whether that succeeded. Where the system cannot, it counts as locked."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield os.name == "nt"  # which cannot open folders
+        return
+    try:
+        locked = True
+        if fcntl is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                locked = False
+            except OSError:  # a file system without locks
+                locked = True
+        yield locked
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -12,7 +12,7 @@ from attrs import frozen
 from ..compose import compose
 from ..errors import Problem, UsageError
 from .adapters import read_adapters, with_adapters
-from .atomic import PREFIX, sweep
+from .atomic import sweep
 from .contents import left_out
 from .export import export_from
 from .formats import format_of, named_format
@@ -50,8 +50,7 @@ def convert(
         StorageError: the source or the adapters are damaged or do not fit, or the target cannot be written.
     """
     source, target = model_folder(name_or_folder), Path(target)
-    if target.is_dir() and all(entry.name.startswith(PREFIX) for entry in target.iterdir()):
-        sweep(target)  # a process that was killed while it wrote leaves unfinished files
+    sweep(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(Problem(f"'{target}' exists already", hint="give a new or empty folder"))
     target_format, source_format = named_format(to), format_of(source)

@@ -71,6 +71,8 @@ def _recognises(component: Component, folder: Path) -> bool:
         return bool(config.recognises(folder))
     except JaniformError:
         raise
-    except Exception as error:  # a plugin's own code; ignoring it would hide the directory
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's own code; ignoring it would hide the directory
         message = f"{component.reference} of {component.provider} failed on {folder}"
         raise StorageError(f"{message}: {type(error).__name__}: {error}") from error

@@ -8,8 +8,11 @@ from typing import Any
 from ..errors import StorageError
 from .atomic import explained
 from .digest import digest_of, file_digest
-from .json_files import read_json
+from .json_files import read_json, structured
 from .weight_files import WeightFiles
+
+_TYPES: dict[str, Any] = {"scores": dict[str, dict[str, Any]], "seconds": float, "samples": dict[str, int]}
+"""The types of facts that commands compute with."""
 
 _DIGESTED_BYTES = 256 << 20
 """Weights up to this size are checked by their digest; larger ones by size and header only."""
@@ -17,7 +20,15 @@ _DIGESTED_BYTES = 256 << 20
 
 def about(folder: Path) -> dict[str, Any]:
     """The contents of ``model.json``; empty where there is none. Raises ``StorageError`` where it is damaged."""
-    return read_json(folder / "model.json", missing_ok=True)
+    path = folder / "model.json"
+    facts = read_json(path, missing_ok=True)
+    for name, kind in _TYPES.items():
+        try:
+            if name in facts:
+                structured(facts[name], kind)
+        except ValueError as error:
+            raise StorageError(f"{path} is damaged: '{name}' {error}") from error
+    return facts
 
 
 def check_whole(files: WeightFiles, recorded: Any) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
+from janiform import StorageError, parse_json, read_bounded, read_json
 
 CONFIG = "config.json"
 
@@ -106,9 +106,11 @@ def read(path: Path, part: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     try:
         path = path.expanduser()
         file = path / CONFIG if path.is_dir() else path
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = parse_json(read_bounded(file))
     except OSError as error:
         raise ValueError(f"config {str(file)[:200]} cannot be read: {error.strerror}") from error
+    except StorageError as error:
+        raise ValueError(f"config {error}") from error
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"config {file} is not valid JSON: {error}") from error
     if not isinstance(config, dict):
@@ -130,10 +132,9 @@ def read_beside(config: str | Mapping[str, Any], name: str) -> dict[str, Any]:
         return {}
     try:
         path = Path(config).expanduser()
-        content = json.loads(((path if path.is_dir() else path.parent) / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RuntimeError):
+        return read_json((path if path.is_dir() else path.parent) / name)
+    except (StorageError, OSError, ValueError, RuntimeError):
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _without_nulls(value: Any) -> Any:

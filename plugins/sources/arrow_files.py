@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from janiform import Problem, UsageError
-
-from .strict_json import parse
+from janiform import Problem, UsageError, parse_json
 
 PARQUET = (b"PAR1", b"PARE")
 ARROW = (b"ARROW1", b"\xff\xff\xff\xff")
@@ -141,7 +139,7 @@ def _several(folder: Path, patterns: list[str]) -> UsageError:
 
 def _described(file: Path) -> dict[str, Any]:
     try:
-        value = parse(file.read_bytes())
+        value = parse_json(file.read_bytes(), unique_keys=True)
     except OSError as error:
         raise UsageError(f"'{file}' cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

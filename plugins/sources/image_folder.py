@@ -7,13 +7,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from janiform import Contents, Conversation, Epochs, Problem, UsageError, nearest, read_picture
+from janiform import (
+    Contents,
+    Conversation,
+    Epochs,
+    Problem,
+    StorageError,
+    UsageError,
+    nearest,
+    parse_json,
+    read_bounded,
+    read_picture,
+)
 from numpy.typing import NDArray
 
 from .config import ImageFolderConfig
 from .paths import data_path
 from .pictures import EXTENSIONS, captioned, choose
-from .strict_json import parse
+from .placeholders import checked_text
 
 
 class ImageFolder:
@@ -47,9 +58,14 @@ class ImageFolder:
         which = int(np.searchsorted(self._ends, number, side="right"))
         name = self._folders[which]
         row = number - (int(self._ends[which - 1]) if which else 0)
-        picture = read_picture(self.folder / name / os.fsdecode(bytes(self._files[name][row])))
+        place = self.folder / name
+        picture = read_picture(place / os.fsdecode(bytes(self._files[name][row])))
         caption = choose(self.config.captions, self.config.seed, index).replace("{name}", self.classes[name])
+        checked_text(caption, f"'{place}', whose name is the caption")
         return captioned(self.config, index, picture, caption)
+
+
+_MAX_NAMES_BYTES = 64 << 20
 
 
 def _pictures(folder: Path) -> NDArray[np.bytes_]:
@@ -75,10 +91,12 @@ def _named(folders: list[str], file: Path | None) -> dict[str, str]:
 
 def _read(file: Path) -> Mapping[str, str]:
     try:
-        text = file.read_text(encoding="utf-8-sig")
-        names = parse(text) if text.lstrip()[:1] == "{" else _lines(text, file)
+        text = read_bounded(file, _MAX_NAMES_BYTES).decode("utf-8-sig")
+        names = parse_json(text, unique_keys=True) if text.lstrip()[:1] == "{" else _lines(text, file)
     except OSError as error:
         raise UsageError(f"names: '{file}' cannot be read: {error.strerror}") from None
+    except StorageError as error:
+        raise UsageError(f"names: {error}") from None
     except ValueError as error:
         raise UsageError(f"names: '{file}' is neither JSON nor lines of UTF-8: {error}") from None
     wrong = [key for key, value in names.items() if not isinstance(value, str) or not value.strip(" ,")]

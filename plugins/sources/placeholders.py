@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from attrs import field, frozen
-from janiform import SampleError
+from janiform import SampleError, text_fault
 
 MARK = "<image>"
 
@@ -45,13 +45,22 @@ def split(text: str, where: str, placeholders: Placeholders) -> Iterator[str | S
     yield from _checked(text[start:], where, placeholders)
 
 
+def checked_text(text: str, where: str) -> str:
+    """The text, which a tokenizer can encode. Raises ``SampleError`` where it cannot."""
+    if fault := text_fault(text):
+        raise SampleError(f"{where}: a text {fault}", "invalid text")
+    return text
+
+
 def check_text(text: str, where: str, placeholders: Placeholders) -> None:
     """Raise ``SampleError`` for any placeholder in a text that has no pictures of its own: a caption, a system text."""
+    checked_text(text, where)
     if placeholders == "skip" and (mark := _READ.search(text) or _UNKNOWN.search(text)):
         raise _unknown(mark[0], where)
 
 
 def _checked(text: str, where: str, placeholders: Placeholders) -> Iterator[str]:
+    checked_text(text, where)
     if placeholders == "skip" and (mark := _UNKNOWN.search(text)):
         raise _unknown(mark[0], where)
     if text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from janiform import Problem, SampleError, UsageError, nearest
+from janiform import Problem, SampleError, UsageError, nearest, parse_json
 
 from .arrow_files import ARROW, PARQUET, ArrowFile, ParquetFile, dataset_files
 from .paths import files_of, raise_all
-from .strict_json import parse
+
+MAX_RECORD_BYTES = 16 << 20
+"""Size of a record; a tokenizer takes some 25 times as much memory for a text."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _BLANK = b" \t\r\n"
@@ -56,9 +57,14 @@ class JsonFile:
     def read(self, row: int) -> Any:
         """The value of a record."""
         start, stop = int(self._starts[row]), int(self._stops[row])
+        if stop - start > MAX_RECORD_BYTES:
+            size, limit = (stop - start) >> 20, MAX_RECORD_BYTES >> 20
+            raise SampleError(
+                f"{self.location(row)}: has {size} MiB; the limit of a record is {limit} MiB", "huge record"
+            )
         with self.path.open("rb") as stream:
             stream.seek(start)
-            return parse(stream.read(stop - start))
+            return parse_json(stream.read(stop - start), unique_keys=True)
 
 
 class Records:
@@ -154,9 +160,9 @@ def _in_lines(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, in
     while start < len(data):
         stop = data.find(b"\n", start)
         stop = len(data) if stop < 0 else stop
-        text = data[start:stop]
-        if text.strip(_BLANK):
-            if first and not _is_object(text):
+        huge = stop - start > MAX_RECORD_BYTES  # is not copied to be looked at, and refused when it is read
+        if huge or data[start:stop].strip(_BLANK):
+            if first and not huge and not _is_object(data[start:stop]):
                 hint = "a file is a list of objects, [{…}, {…}], or has one object per line"
                 raise UsageError(Problem(f"'{path}':{line} is not a JSON object", hint=hint))
             first = False
@@ -166,8 +172,8 @@ def _in_lines(data: mmap.mmap, start: int, path: Path) -> Iterator[tuple[int, in
 
 def _is_object(text: bytes) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
+        return isinstance(parse_json(text), dict)
+    except ValueError:
         return False
 
 

@@ -28,6 +28,9 @@ from .paths import raise_all
 from .unpacked import unpacked
 
 MAX_MEMBER_BYTES = 128 << 20
+_LARGEST = 1 << 62
+"""Size that is stored for larger ones, which headers may announce."""
+
 _CACHED_BYTES = 64 << 20
 """Minimum size of a shard whose index is cached; the headers of smaller ones are read faster than a cache."""
 
@@ -49,8 +52,9 @@ class Index:
     """The positions of the samples of one shard.
 
     ``firsts``: number of each sample's first member, then the number of members. ``offsets`` and ``sizes`` are in
-    bytes; ``endings`` are indices into ``names``. ``flaws`` are 0 for samples that can be used. ``damage``: byte from
-    which the shard cannot be read, -1 where it is intact; a last sample without members then stands for the lost ones.
+    bytes, and -1 is the size of a sparse file; ``endings`` are indices into ``names``. ``flaws`` are 0 for samples that
+    can be used. ``damage``: byte from which the shard cannot be read, -1 where it is intact; a last sample without
+    members then stands for the lost ones.
     """
 
     firsts: NDArray[np.int64]
@@ -83,6 +87,8 @@ class Member:
 
     def read(self) -> bytes:
         """The bytes. Raises ``SampleError`` where they are incomplete or too many."""
+        if self.size < 0:
+            raise SampleError(f"{self.name} is stored as a sparse file, in pieces that are not read", "sparse member")
         if self.size > MAX_MEMBER_BYTES:
             message = f"{self.name} has {self.size >> 20} MiB; the limit is {MAX_MEMBER_BYTES >> 20} MiB"
             raise SampleError(message, "huge member")
@@ -160,7 +166,7 @@ def cached_index(path: Path, split: Split = "first") -> Index:
     status = path.stat()
     if status.st_size < _CACHED_BYTES:
         return indexed(path, split)
-    key = f"2 {split} {path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    key = f"3 {split} {path.resolve()} {status.st_size} {status.st_mtime_ns}"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "janiform" / "shards"
     file = folder / f"{hashlib.sha256(os.fsencode(key)).hexdigest()}.npz"
     with contextlib.suppress(OSError, ValueError, KeyError, EOFError), np.load(file, allow_pickle=False) as kept:
@@ -203,7 +209,7 @@ def indexed(path: Path, split: Split = "first") -> Index:
             rows[key].append(len(firsts))
             firsts.append(len(offsets))
         offsets.append(member.offset_data)
-        sizes.append(member.size)
+        sizes.append(-1 if member.issparse() else min(member.size, _LARGEST))
         endings.append(names.setdefault(ending.lower(), len(names)))
     if damage >= 0:
         firsts.append(len(offsets))
@@ -252,8 +258,10 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
             tar.members.clear()  # tarfile would keep all of them in memory
             if member is None:
                 break
+            if tar.offset < member.offset_data or (member.size < 0 and not member.issparse()):
+                return min(position, size)
             yield member
-            if member.offset_data + member.size > size:
+            if not member.issparse() and member.offset_data + member.size > size:
                 return size
         # tarfile treats an unreadable header as the end; a real end is zeros, or the end of the file.
         stream.seek(position)

@@ -6,6 +6,7 @@ from janiform import Contents, Conversation, Epochs, Problem, SampleError
 
 from .config import TextConfig
 from .paths import sizes_of
+from .placeholders import checked_text
 from .records import Records, nearest_key, record_files
 
 
@@ -29,4 +30,4 @@ class Text:
         if not isinstance(text, str) or not text.strip():
             hint = "its value is empty, or not a text" if key in record else nearest_key(key, record)
             raise SampleError(Problem(f"{location}: there is no text in '{key}'", hint=hint), "no text")
-        return Conversation.document(text)
+        return Conversation.document(checked_text(text, location))

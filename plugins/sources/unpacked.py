@@ -57,6 +57,8 @@ def unpacked(path: Path, folder: Path | None) -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(target.with_suffix(".lock")):
+                for leftover in folder.glob(f"{target.stem}.*.part"):  # of a process that was killed
+                    leftover.unlink()
                 if not target.exists():
                     _decompress(path, opener, target)
         except OSError as error:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from attrs import frozen
-from janiform import Contents, Conversation, Epochs, SampleError, UsageError, nearest
+from janiform import Contents, Conversation, Epochs, SampleError, UsageError, nearest, parse_json
 from PIL import Image
 
 from .config import WebDatasetConfig
@@ -21,7 +21,6 @@ from .pictures import captioned, choose, is_picture, picture_of
 from .placeholders import check_text
 from .references import open_picture
 from .shards import Member, Shards
-from .strict_json import parse
 from .turns import AMBIGUOUS
 
 _NO_CAPTION = "no caption"
@@ -129,10 +128,10 @@ class WebDataset:
         """The captions in a member, or the turns of a conversation."""
         try:
             text = member.read().decode("utf-8-sig")
-            record: Any = parse(text) if member.extension.rpartition(".")[2] == "json" else text
+            record: Any = parse_json(text, unique_keys=True) if member.extension.rpartition(".")[2] == "json" else text
         except UnicodeDecodeError:
             raise SampleError(f"{member.name} is not UTF-8", _NO_CAPTION) from None
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise SampleError(f"{member.name} is not JSON: {error}", "no JSON") from None
         if isinstance(record, str):
             value: Any = record

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from janiform import ComponentError
+from janiform import ComponentError, StorageError, read_bounded
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from .config import BpeConfig
+from .tokenizer_file import MAX_BYTES, fault_of
 
 FILE = "tokenizer.json"
 
@@ -71,10 +72,22 @@ class BpeTokenizer:
         return lacking
 
     def encode(self, text: str) -> list[int]:
-        return list(self._ready.encode(text, add_special_tokens=False).ids)
+        ready = self._ready
+        try:
+            return list(ready.encode(text, add_special_tokens=False).ids)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # rules of the file can make the library panic
+            raise ComponentError(f"text 'bpe': the rules of its {FILE} fail on a text: {error}") from error
 
     def decode(self, ids: Sequence[int]) -> str:
-        return str(self._ready.decode(list(ids), skip_special_tokens=True))
+        ready = self._ready
+        try:
+            return str(ready.decode(list(ids), skip_special_tokens=True))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # as in encode
+            raise ComponentError(f"text 'bpe': the rules of its {FILE} fail on tokens: {error}") from error
 
     def id_of(self, token: str) -> int:
         ready = self._ready
@@ -84,7 +97,8 @@ class BpeTokenizer:
         return int(ready.token_to_id(token))
 
     def save(self, folder: Any) -> None:
-        self._ready.save(str(Path(folder) / FILE))
+        # The library writes only to paths that are UTF-8.
+        (Path(folder) / FILE).write_text(self._ready.to_str(pretty=True), encoding="utf-8", newline="\n")
 
     @property
     def _ready(self) -> Tokenizer:
@@ -125,8 +139,19 @@ def _file(config: BpeConfig, folder: Path | None) -> Path | None:
 
 def _read(file: Path) -> Tokenizer:
     try:
-        return Tokenizer.from_str(file.read_text(encoding="utf-8"))
+        data = read_bounded(file, MAX_BYTES)
+        fault = fault_of(data)
     except OSError as error:
         raise ComponentError(f"text 'bpe': {str(file)[:200]} cannot be read: {error.strerror}") from error
-    except Exception as error:  # the library raises bare Exception for all errors in the file
+    except StorageError as error:
+        raise ComponentError(f"text 'bpe': {error}") from error
+    except ValueError as error:
+        raise ComponentError(f"text 'bpe': {file} is not a valid tokenizer.json: {error}") from error
+    if fault:
+        raise ComponentError(f"text 'bpe': {file} is refused: {fault}")
+    try:
+        return Tokenizer.from_str(data.decode("utf-8-sig"))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the library raises bare Exception for errors in the file, and panics
         raise ComponentError(f"text 'bpe': {file} is not a valid tokenizer.json: {error}") from error

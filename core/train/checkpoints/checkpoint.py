@@ -16,7 +16,6 @@ from math import inf
 from pathlib import Path
 from typing import Any, cast
 
-import cattrs
 from attrs import asdict, field, frozen
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -30,6 +29,7 @@ from torch.distributed.checkpoint.state_dict_saver import save as save_shards
 from ...errors import Problem, StorageError
 from ...storage.atomic import explained, new_folder, sweep
 from ...storage.digest import file_digest
+from ...storage.json_files import read_json, structured
 from ..distributed.process_group import ALONE, ProcessGroup
 
 _STATE, _MANIFEST = "state.json", "manifest.json"
@@ -53,6 +53,14 @@ class Position:
     idle: int = 0
     skipped_in_a_row: int = 0
     seconds: float = 0.0
+
+
+@frozen
+class _ManifestEntry:
+    """The size and digest of a file of a checkpoint."""
+
+    bytes: int
+    sha256: str
 
 
 @frozen
@@ -125,12 +133,12 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, group: ProcessGroup = 
             else:
                 _write(staging_folder, checkpoint)
             state = {**asdict(checkpoint.position), "score": checkpoint.score}
-            (staging_folder / _STATE).write_text(json.dumps(state, indent=2))
+            (staging_folder / _STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")
             manifest = {
                 file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)}
                 for file in sorted(staging_folder.iterdir())
             }
-            (staging_folder / _MANIFEST).write_text(json.dumps(manifest, indent=2))
+            (staging_folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     finally:
         if not sent:
             group.from_main("", group.files)
@@ -180,10 +188,9 @@ def _score(path: Path, stage: object) -> float:
 
 def _state(path: Path) -> dict[str, Any]:
     try:
-        state = json.loads((path / _STATE).read_text())
-    except (OSError, ValueError):
+        return read_json(path / _STATE)
+    except StorageError:
         return {}
-    return state if isinstance(state, dict) else {}
 
 
 def load_newest(folder: Path, say: Callable[[str], None]) -> StoredCheckpoint | None:
@@ -198,7 +205,7 @@ def load_newest(folder: Path, say: Callable[[str], None]) -> StoredCheckpoint | 
         if fault is None:
             try:
                 return _opened(path)
-            except (StorageError, cattrs.BaseValidationError, ValueError) as error:
+            except (StorageError, ValueError) as error:
                 fault = f"cannot be read: {error}"
         faults.append(f"{path.name} {fault}")
         say(f"skipped checkpoint {path.name}: it {fault}")
@@ -227,28 +234,29 @@ def _number(path: Path) -> int:
 def _fault(path: Path) -> str | None:
     """What is wrong with a checkpoint's files, or None."""
     try:
-        manifest = json.loads((path / _MANIFEST).read_text())
-        expected = {str(name): (entry["bytes"], entry["sha256"]) for name, entry in manifest.items()}
-    except FileNotFoundError:
-        return f"has no {_MANIFEST}, so it is incomplete"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        expected = structured(read_json(path / _MANIFEST, missing_ok=True), dict[str, _ManifestEntry])
+    except (StorageError, ValueError) as error:
         return f"has an unreadable {_MANIFEST} ({error})"
+    if not expected and not (path / _MANIFEST).exists():
+        return f"has no {_MANIFEST}, so it is incomplete"
     if _STATE not in expected:
         return f"has an unreadable {_MANIFEST} (it does not list {_STATE})"
-    for name, (size, digest) in expected.items():
+    for name, entry in expected.items():
         file = path / name
+        if name != file.name:
+            return f"has an unreadable {_MANIFEST} ('{name}' is not the name of a file in it)"
         if not file.is_file():
             return f"lacks {name}"
-        if file.stat().st_size != size:
-            return f"has {file.stat().st_size} bytes of {name} instead of {size}"
-        if file_digest(file) != digest:
+        if file.stat().st_size != entry.bytes:
+            return f"has {file.stat().st_size} bytes of {name} instead of {entry.bytes}"
+        if file_digest(file) != entry.sha256:
             return f"has an altered {name}"
     return None
 
 
 def _opened(path: Path) -> StoredCheckpoint:
     with explained("read", path):
-        position = cattrs.structure(_state(path), Position)
+        position = structured(_state(path), Position)
         described = HuggingFaceStorageReader(str(path)).read_metadata().state_dict_metadata
         shapes = {name: tuple(cast(TensorStorageMetadata, about).size) for name, about in described.items()}
     return StoredCheckpoint(path, position, shapes)

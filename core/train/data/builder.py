@@ -21,8 +21,9 @@ from torch.utils.data import Dataset
 from ...contracts import Source
 from ...contracts.objective import Objective
 from ...errors import JaniformError, Problem
+from ...untrusted_text import text_of
 from ..progress.skipped_samples import SkippedSample
-from .sources import UNUSABLE
+from .sources import UNUSABLE, example_of
 from .specs import BatchSpec
 
 MAX_UNUSABLE = 64
@@ -69,8 +70,10 @@ class BatchBuilder(Dataset[PreparedBatch]):
             return PreparedBatch(spec, building.batch(), skipped=tuple(building.skipped))
         except JaniformError as error:
             problems = tuple(Problem(f"{building.doing}: {problem}") for problem in error.problems)
-        except Exception as error:  # sources and objectives are plugins
-            message = f"{building.doing} failed: {type(error).__name__}: {error}{_line_of(error)}"
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # sources and objectives are plugins, and may raise anything
+            message = f"{building.doing} failed: {type(error).__name__}: {text_of(error)}{_line_of(error)}"
             problems = (Problem(message),)
         return PreparedBatch(spec, problems=problems, skipped=tuple(building.skipped))
 
@@ -97,7 +100,7 @@ class _Building:
         for tried in range(index, index + MAX_UNUSABLE):
             self.doing = f"example {tried} of source '{source}'"
             try:
-                example = self.builder.sources[source].example(tried)
+                example = example_of(self.builder.sources[source], tried)
                 note = partial(self.note, source, tried, True)
                 return self.builder.objective.prepare_one(example, self.generator(position), note)
             except UNUSABLE as error:
@@ -123,7 +126,7 @@ class _Building:
         return np.random.default_rng(np.random.SeedSequence((*self.builder.entropy, self.spec.step, *position)))
 
 
-def _line_of(error: Exception) -> str:
+def _line_of(error: BaseException) -> str:
     """File and line at which an unexpected error arose, by which a plugin's author finds it."""
     trace = error.__traceback__
     if trace is None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import cattrs
 from attrs import asdict
 
 from ...contracts import Contents, Source
 from ...errors import Problem, StorageError, UsageError
-from ...storage.atomic import explained, write_text
+from ...storage.atomic import write_text
+from ...storage.json_files import read_json, structured
 
 FILE = "sources.json"
 
@@ -84,13 +83,7 @@ def _some(names: list[str]) -> str:
 
 
 def _stored(path: Path) -> dict[str, Contents]:
-    if not path.is_file():  # a run of an earlier version
-        return {}
-    with explained("read", path):
-        try:
-            contents: Any = json.loads(path.read_text(encoding="utf-8"))
-            return cattrs.structure(contents, dict[str, Contents])
-        except (ValueError, cattrs.BaseValidationError) as error:
-            raise StorageError(
-                f"{path} is damaged: {error}; delete it to resume without comparing the sources"
-            ) from error
+    try:  # a run of an earlier version lacks the file
+        return structured(read_json(path, missing_ok=True), dict[str, Contents])
+    except (StorageError, ValueError) as error:
+        raise StorageError(f"{path} is damaged: {error}; delete it to resume without comparing the sources") from error

@@ -11,6 +11,7 @@ from ...contracts.factories import make
 from ...errors import JaniformError, PictureError, Problem, RecipeError, SampleError
 from ...recipe import Recipe
 from ...sequence.conversation import Conversation
+from ...untrusted_text import printable, text_fault
 
 UNUSABLE = (SampleError, PictureError)
 """What a source or an objective raises where only the one example is to blame."""
@@ -36,11 +37,22 @@ def open_sources(recipe: Recipe, names: Iterable[str]) -> dict[str, Source]:
     return sources
 
 
+def example_of(source: Source, index: int) -> Conversation:
+    """An example of a source, whose texts can be encoded. Raises ``SampleError`` where one of them cannot be."""
+    example = source.example(index)
+    if isinstance(example, Conversation):
+        texts = (piece for turn in example.turns for piece in turn.content if isinstance(piece, str))
+        for text in (example.system or "", *texts):
+            if fault := text_fault(text):
+                raise SampleError(f"the text '{printable(text[:40])}…' {fault}", "invalid text")
+    return example
+
+
 def usable(source: Source, count: int) -> Iterator[Conversation]:
     """Yield the usable examples among the first ``count`` of a source, or of a shorter finite source all."""
     for index in range(count):
         try:
-            yield source.example(index)
+            yield example_of(source, index)
         except UNUSABLE:
             continue
         except IndexError:

@@ -7,13 +7,16 @@ earlier versions.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_type_hints
 
 from attrs import asdict, field, frozen
 
 from ...storage.atomic import explained, write_text
+from ...storage.json_files import json_lines, structured
 
 
 @frozen
@@ -68,7 +71,7 @@ class Log:
         if path.exists():
             write_text(path, "".join(line + "\n" for line in lines_until(path, total)))
         with explained("write", path):
-            self._file = path.open("a")
+            self._file = path.open("a", encoding="utf-8")
 
     def write(self, entry: LogEntry) -> None:
         with explained("write", self._path):
@@ -85,26 +88,44 @@ class Log:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of a log as dicts with today's keys, an incomplete last line left out."""
-    entries: list[dict[str, Any]] = []
-    for line in path.read_text().splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            entries.append({_RENAMED.get(str(key), str(key)): value for key, value in entry.items()})
-    return entries
+    """Return the entries of a log as dicts with today's keys, damaged lines and an incomplete last one left out."""
+    return [entry for entry in read_entries(path) if entry is not None]
+
+
+def read_entries(path: Path) -> Iterator[dict[str, Any] | None]:
+    """Yield the entries of a log, and None for each damaged line: no JSON, or a value of another type than the key has.
+
+    Raises ``StorageError`` where the file cannot be read.
+    """
+    for _, entry in json_lines(path):
+        yield None if entry is None else _checked({_RENAMED.get(key, key): value for key, value in entry.items()})
 
 
 def lines_until(path: Path, total: int) -> list[str]:
-    """The lines of a file of the first ``total`` steps of a run. Incomplete lines, which a kill leaves, are dropped."""
-    with explained("read", path):
-        return [line for line in path.read_text().splitlines() if _step_of(line) <= total]
+    """The lines of a file of the first ``total`` steps of a run; damaged and incomplete lines are dropped.
+
+    Raises ``StorageError`` where the file cannot be read.
+    """
+    return [line for line, entry in json_lines(path) if entry is not None and _step_of(entry) <= total]
 
 
-def _step_of(line: str) -> float:
+def _step_of(entry: dict[str, Any]) -> float:
+    total = entry.get("total")
+    return total if type(total) is int else float("inf")
+
+
+def _checked(entry: dict[str, Any]) -> dict[str, Any] | None:
+    """The entry, or None where a known key has a value of another type, or a count is negative."""
+    types = _types()
     try:
-        return int(json.loads(line)["total"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")
+        for key, value in entry.items():
+            if key in types:
+                structured(value, types[key])
+    except ValueError:
+        return None
+    return None if any(type(value) is int and value < 0 for value in entry.values()) else entry
+
+
+@cache
+def _types() -> dict[str, Any]:
+    return get_type_hints(LogEntry)

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ...console import SafeConsole
 from ...units import count
 from .dashboard import Dashboard, values
 from .log import LogEntry
@@ -28,7 +29,7 @@ class Reporter:
     """Shows stages, steps, losses and messages on the console (standard error by default)."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, soft_wrap=True, highlight=False)
+        self.console = console or SafeConsole(stderr=True)
         self._live: Live | None = None
         self._task: TaskID | None = None
         self._last_line = float("-inf")
@@ -47,7 +48,7 @@ class Reporter:
 
     def say(self, message: str) -> None:
         """Print a line that stays."""
-        self.console.print(message, markup=False)
+        self.console.print(message, markup=False, soft_wrap=True)
 
     def stage(self, name: str, done: int, steps: int) -> None:
         """Begin or resume a stage, of which ``done`` steps are done."""

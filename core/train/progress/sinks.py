@@ -14,6 +14,7 @@ from ...contracts.factories import make
 from ...contracts.showcase import Samples
 from ...errors import JaniformError, Problem, RecipeError
 from ...recipe import Recipe
+from ...untrusted_text import text_of
 from .log import LogEntry
 
 
@@ -49,10 +50,14 @@ class Sinks:
         for name, sink in list(self._sinks.items()):
             try:
                 call(sink)
-            except Exception as error:  # sinks are plugins, and many depend on a server
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # sinks are plugins, and many depend on a server
                 del self._sinks[name]
-                self._say(f"sink '{name}' failed and gets nothing from here on: {type(error).__name__}: {error}")
-                with suppress(Exception):
+                self._say(
+                    f"sink '{name}' failed and gets nothing from here on: {type(error).__name__}: {text_of(error)}"
+                )
+                with suppress(BaseException):
                     sink.close()
 
 

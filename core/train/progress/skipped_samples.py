@@ -9,13 +9,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from ...storage.atomic import explained, write_text
+from ...storage.json_files import parse_json
+from ...untrusted_text import storable
 from .log import lines_until
 
 MAX_LISTED = 10_000
 """Lines per kind, which bounds the file's size; all samples are counted."""
+
+
+MAX_REASON = 1000
+"""Characters of a reason that are listed; a reason may quote what is in a record."""
 
 
 @frozen
@@ -47,7 +53,7 @@ class SkippedSampleLog:
         if path is not None and path.exists():
             kept = lines_until(path, total)
             write_text(path, "".join(line + "\n" for line in kept))
-            self._listed.update(str(json.loads(line).get("kind")) for line in kept)
+            self._listed.update(str(parse_json(line).get("kind")) for line in kept)
 
     def add(self, total: int, samples: Iterable[SkippedSample]) -> None:
         """Record the samples skipped in step ``total`` of the run."""
@@ -58,8 +64,9 @@ class SkippedSampleLog:
             if self._path is None or self._listed[sample.kind] > MAX_LISTED:
                 continue
             with explained("write", self._path):
-                self._file = self._file or self._path.open("a")
-                self._file.write(json.dumps({"total": total, **asdict(sample)}, ensure_ascii=False) + "\n")
+                self._file = self._file or self._path.open("a", encoding="utf-8")
+                line = json.dumps({"total": total, **asdict(_short(sample))}, ensure_ascii=False)
+                self._file.write(storable(line) + "\n")
                 self._file.flush()
 
     def since(self) -> dict[str, int]:
@@ -75,3 +82,9 @@ class SkippedSampleLog:
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _short(sample: SkippedSample) -> SkippedSample:
+    """The sample with a reason of at most ``MAX_REASON`` characters."""
+    reason = sample.reason
+    return sample if len(reason) <= MAX_REASON else evolve(sample, reason=f"{reason[:MAX_REASON]}…")

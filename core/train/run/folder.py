@@ -12,7 +12,9 @@ from attrs import frozen
 from ...contracts import TextTokenizer
 from ...errors import Problem, RecipeError, StorageError, UsageError, nearest
 from ...recipe import Recipe, Side, diff, dumps, read_recipe
-from ...storage.atomic import PREFIX, explained, sweep, write_files, write_text
+from ...storage.atomic import explained, sweep, text_writer, write_files, write_text
+from ...storage.json_files import read_json, structured
+from ...untrusted_text import text_fault
 from ..checkpoints.checkpoint import newest_stage
 from . import provenance
 
@@ -52,13 +54,14 @@ class RunFolder:
             RecipeError: the recipe has no stages, or not the chosen ones.
         """
         chosen = _chosen(recipe, stages)
+        if fault := text_fault(str(path.absolute())):
+            raise UsageError(f"the path '{path}' {fault}, and files of weights need UTF-8; choose another --out")
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is a file; give --out a folder")
+        for written in (path, *(path / name for name in ("checkpoints", "samples", "adapters"))):
+            sweep(written)
         with explained("read", path):
             existing = {entry.name for entry in path.iterdir()} if path.exists() else set()
-            if "run.json" in existing or all(name.startswith(PREFIX) for name in existing):
-                sweep(path)  # a process that was killed while it wrote leaves unfinished files
-                existing = {name for name in existing if not name.startswith(PREFIX)}
             if "run.json" in existing and existing <= _BEFORE:
                 for name in ("tokenizer.json", "sources.json"):
                     (path / name).unlink(missing_ok=True)  # they may be another recipe's
@@ -83,12 +86,11 @@ class RunFolder:
 
     @classmethod
     def _resumed(cls, path: Path, recipe: Recipe, stages: tuple[str, ...] | None) -> RunFolder:
-        with explained("read", path):
-            try:
-                facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
-                own = tuple(str(name) for name in facts.pop("stages"))
-            except (ValueError, KeyError, TypeError) as error:
-                raise StorageError(f"{path / 'run.json'} is damaged: {error}") from error
+        facts = read_json(path / "run.json")
+        try:
+            own = tuple(structured(facts.pop("stages", None), list[str]))
+        except ValueError as error:
+            raise StorageError(f"{path / 'run.json'} is damaged: stages {error}") from error
         before = read_recipe(path / "recipe.toml")
         reached = newest_stage(path / "checkpoints")
         begun = own[: own.index(reached) + 1] if reached in own else ()
@@ -120,8 +122,8 @@ class RunFolder:
         write_files(
             self.path,
             {
-                "recipe.toml": lambda part: part.write_text(recipe_text, encoding="utf-8"),
-                "run.json": lambda part: part.write_text(facts_text, encoding="utf-8"),
+                "recipe.toml": text_writer(recipe_text),
+                "run.json": text_writer(facts_text),
             },
         )
 

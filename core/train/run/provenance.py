@@ -78,7 +78,8 @@ def git_state() -> dict[str, Any] | None:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10).stdout
+    ran = subprocess.run(["git", *arguments], capture_output=True, check=True, timeout=10)
+    return ran.stdout.decode("utf-8", "replace")
 
 
 def command() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Sequence
@@ -11,8 +10,28 @@ from typing import Any
 
 from attrs import frozen
 
-from ...errors import Problem, UsageError
-from ..progress.log import read_log
+from ...errors import Problem, StorageError, UsageError
+from ...storage.json_files import read_bounded, read_json, structured
+from ..progress.log import read_entries
+
+_EVERY_KEY = ("stage", "step", "steps", "total", "losses")
+"""Keys that every version of the log has."""
+
+_FACTS: dict[str, Any] = {
+    "answers": list[dict[str, str]],
+    "command": str,
+    "components": dict[str, dict[str, str]],
+    "data": dict[str, str],
+    "git": dict[str, Any],
+    "samples": dict[str, int],
+    "seed": int,
+    "skipped_steps": int,
+    "versions": dict[str, str],
+}
+"""The types of facts in JSON files of a run that the page shows."""
+
+_MAX_RECIPE_BYTES = 4 << 20
+_MAX_SHEET_BYTES = 64 << 20
 
 _SAMPLE = re.compile(r"(?P<stage>.+)-(?P<step>\d{6,})\.(png|json)")
 
@@ -31,6 +50,7 @@ class SampleFile:
 class RunRecord:
     """A run by its folder. ``recipe``: the text of its resolved recipe. ``facts``: how it was started. ``model``: the
     content of ``model.json``, empty before the run is done. ``log``: the entries of its log, oldest first.
+    ``problems``: sentences about what is damaged and left out.
     """
 
     folder: Path
@@ -41,6 +61,7 @@ class RunRecord:
     model: dict[str, Any]
     log: list[dict[str, Any]]
     samples: tuple[SampleFile, ...]
+    problems: tuple[str, ...] = ()
 
     @property
     def stages(self) -> list[str]:
@@ -59,20 +80,18 @@ def read_run(folder: Path) -> RunRecord:
         raise UsageError(Problem(f"there is no folder '{folder}'", hint=hint))
     if not (folder / "log.jsonl").is_file():
         raise UsageError(Problem(f"'{folder}' is not the folder of a run: it has no log.jsonl", hint=hint))
-    recipe = _text(folder / "recipe.toml")
-    try:
-        head = tomllib.loads(recipe)
-    except tomllib.TOMLDecodeError:
-        head = {}
+    problems: list[str] = []
+    recipe, head = _recipe(folder / "recipe.toml", problems)
     return RunRecord(
         folder,
         str(head.get("name") or folder.resolve().name),
         str(head.get("description", "")),
         recipe,
-        _object(folder / "run.json"),
-        _object(folder / "model.json"),
-        [entry for entry in read_log(folder / "log.jsonl") if _complete(entry)],
-        tuple(_samples(folder / "samples")),
+        _object(folder / "run.json", problems),
+        _object(folder / "model.json", problems),
+        _log(folder / "log.jsonl", problems),
+        tuple(_samples(folder / "samples", problems)),
+        tuple(problems),
     )
 
 
@@ -88,32 +107,57 @@ def labels(runs: Sequence[RunRecord]) -> list[str]:
 
 def _complete(entry: dict[str, Any]) -> bool:
     """Whether an entry has the keys of every log; others are ignored, as incomplete lines are."""
-    return "total" in entry and "stage" in entry and isinstance(entry.get("losses"), dict)
+    return all(key in entry for key in _EVERY_KEY)
 
 
-def _text(path: Path) -> str:
+def _log(path: Path, problems: list[str]) -> list[dict[str, Any]]:
+    entries = list(read_entries(path))
+    if damaged := sum(entry is None for entry in entries):
+        problems.append(f"{path}: {damaged} damaged {'lines are' if damaged > 1 else 'line is'} left out")
+    return [entry for entry in entries if entry is not None and _complete(entry)]
+
+
+def _recipe(path: Path, problems: list[str]) -> tuple[str, dict[str, Any]]:
+    """The text of a recipe and its tables; empty where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
+        text = read_bounded(path, _MAX_RECIPE_BYTES).decode("utf-8-sig")
+        return text, tomllib.loads(text)
+    except FileNotFoundError:
+        return "", {}
+    except (OSError, StorageError, ValueError, RecursionError) as error:
+        problems.append(f"{path} cannot be read: {error}")
+        return "", {}
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _object(path: Path, problems: list[str]) -> dict[str, Any]:
+    """The object in a file, without the facts that have another type than the page expects."""
     try:
-        content = json.loads(_text(path) or "{}")
-    except ValueError:
+        content = read_json(path, missing_ok=True)
+    except StorageError as error:
+        problems.append(str(error))
         return {}
-    return content if isinstance(content, dict) else {}
+    for name, kind in _FACTS.items():
+        try:
+            if content.get(name) is not None:
+                structured(content[name], kind)
+        except ValueError as error:
+            problems.append(f"{path}: '{name}' {error}; it is left out")
+            del content[name]
+    return content
 
 
-def _samples(folder: Path) -> list[SampleFile]:
+def _samples(folder: Path, problems: list[str]) -> list[SampleFile]:
     files: dict[tuple[str, int], SampleFile] = {}
     for path in sorted(folder.glob("*")) if folder.is_dir() else []:
         match = _SAMPLE.fullmatch(path.name)
         if match is None:
             continue
         key = (match["stage"], int(match["step"]))
-        sheet, answers = path.with_suffix(".png"), _object(path.with_suffix(".json")).get("answers", [])
+        sheet, answers = path.with_suffix(".png"), _object(path.with_suffix(".json"), problems).get("answers") or []
         rows = [(row.get("question", ""), row.get("answer", ""), row.get("expected", "")) for row in answers]
-        files[key] = SampleFile(*key, sheet if sheet.is_file() else None, tuple(rows))
+        files[key] = SampleFile(*key, sheet if _is_sheet(sheet) else None, tuple(rows))
     return list(files.values())
+
+
+def _is_sheet(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size <= _MAX_SHEET_BYTES

@@ -13,7 +13,7 @@ from ...contracts.objective import Objective
 from ...contracts.showcase import Samples
 from ...errors import JaniformError
 from ...model.unified_model import UnifiedModel
-from ...storage.atomic import Writer, write_files
+from ...storage.atomic import Writer, text_writer, write_files
 from ..checkpoints.checkpoint import Position
 from ..data.sources import usable
 
@@ -65,5 +65,5 @@ def _writers(stem: str, samples: Samples) -> dict[str, Writer]:
         names = ("question", "answer", "expected")
         answers = [dict(zip(names, row, strict=True)) for row in samples.answers]
         text = json.dumps({"answers": answers}, indent=2, ensure_ascii=False)
-        writers[f"{stem}.json"] = lambda part: part.write_text(text, encoding="utf-8")
+        writers[f"{stem}.json"] = text_writer(text)
     return writers

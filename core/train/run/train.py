@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from attrs import evolve
-from rich.console import Console
 
 from ...arguments import MAX_SEED, members, shown, text, whole_number
+from ...console import SafeConsole
 from ...errors import Problem, UsageError
 from ...model.lora import Learned, merge
 from ...recipe import Recipe, Stage
@@ -82,7 +82,7 @@ def train(
     with (
         join_processes(device) as (group, own_device),
         Interrupts() as interrupts,
-        reporter or Reporter(None if group.main else Console(quiet=True)) as reporter,
+        reporter or Reporter(None if group.main else SafeConsole(quiet=True)) as reporter,
     ):
         folder = group.on_main(lambda: RunFolder.open(Path(out), recipe, stages, resume=resume))
         prepared = prepare_run(recipe, folder, group, own_device, reporter, resume=resume)

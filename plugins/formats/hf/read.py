@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from janiform import Problem, Recipe
+from janiform import Problem, Recipe, StorageError, read_bounded
 
 from ...layouts.config import SYSTEM
 from ..janus.parts import janus, llama, not_quantized, preprocessing, tied
@@ -16,6 +16,9 @@ from ..janus.tokens import Tokenizer
 from .template import UnreadableTemplateError, read_template
 
 MAX_LEVELS = 12
+MAX_TEMPLATE_BYTES = 1 << 20
+"""Maximum size of a chat template."""
+
 CONTEXT = 2048
 """Default of ``max_position_embeddings`` in a ``LlamaConfig``."""
 
@@ -180,9 +183,11 @@ def _template(folder: Path, tokenizer: Settings) -> _Template | None:
     if file.exists():
         table = Settings({}, file, tokenizer.problems)
         try:
-            return _Template(file.read_text(encoding="utf-8"), table)
+            return _Template(read_bounded(file, MAX_TEMPLATE_BYTES).decode("utf-8-sig"), table)
         except OSError as error:
             table.wrong("", f"cannot be read: {error.strerror}")
+        except StorageError as error:
+            table.wrong("", str(error))
         except UnicodeDecodeError:
             table.wrong("", "is not a text in UTF-8")
         return None

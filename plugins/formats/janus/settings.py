@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from janiform import Origin, Problem, StorageError
+from janiform import Origin, Problem, StorageError, parse_json, read_bounded
 
 CONFIG = "config.json"
+
+MAX_BYTES = 128 << 20
+"""Maximum size of a file."""
 
 LARGEST = 1 << 24
 """Maximum of widths, sides and vocabularies; a config with a larger one is damaged."""
@@ -25,13 +28,13 @@ def model_type(folder: Path) -> str:
     A damaged file is searched for known types, so that the directory is recognised and the damage reported.
     """
     try:
-        text = (folder / CONFIG).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        data = read_bounded(folder / CONFIG)
+    except (OSError, StorageError):
         return ""
     try:
-        config = json.loads(text)
-    except (ValueError, RecursionError):
-        return next((name for name in ("multi_modality", "janus") if f'"{name}"' in text), "")
+        config = parse_json(data)
+    except ValueError:
+        return next((name for name in ("multi_modality", "janus") if f'"{name}"'.encode() in data), "")
     return str(config.get("model_type", "")) if isinstance(config, dict) else ""
 
 
@@ -48,11 +51,13 @@ class Settings:
         self.path = path
 
     @classmethod
-    def read(cls, file: Path, problems: list[Problem], *, optional: bool = False) -> Settings:
+    def read(
+        cls, file: Path, problems: list[Problem], *, optional: bool = False, max_bytes: int = MAX_BYTES
+    ) -> Settings:
         """The table of a file. A missing file gives an empty table, and a problem unless it is optional."""
         settings = cls({}, file, problems)
         try:
-            values = json.loads(file.read_text(encoding="utf-8"))
+            values = parse_json(read_bounded(file, max_bytes))
         except FileNotFoundError:
             if not optional:
                 settings.wrong(
@@ -62,7 +67,10 @@ class Settings:
         except OSError as error:
             settings.wrong("", f"cannot be read: {error.strerror}")
             return settings
-        except (ValueError, RecursionError) as error:
+        except StorageError as error:
+            problems.extend(error.problems)
+            return settings
+        except ValueError as error:
             settings.wrong("", f"is not valid JSON: {error}")
             return settings
         if not isinstance(values, dict):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from janiform import ComponentError, Registry
+from janiform.components import loading
 
 Install = Callable[..., Path]
 
@@ -154,3 +158,24 @@ def test_a_plugin_is_measured_and_its_distribution_recorded(install: Install) ->
     assert (good.distribution, good.version) == ("My-Plugins", "2.3")
     assert 0 < good.seconds < 10
     assert good.components[0].provider == "plugin 'good' (My-Plugins 2.3)"
+
+
+def test_a_plugin_that_hangs_is_named_while_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = threading.Event()
+
+    class Stream(io.StringIO):
+        def flush(self) -> None:
+            named.set()
+
+    stream = Stream()
+    monkeypatch.setattr(loading, "PATIENCE", 0.01)
+    monkeypatch.setattr(sys, "stderr", stream)
+
+    def hang() -> None:
+        assert named.wait(20)
+        raise RuntimeError("at last")
+
+    record = loading.load_plugin(loading.PluginSource("slow\x1b[2J", "acme", "1", hang))
+    assert "at last" in record.error
+    assert r"plugin 'slow\x1b[2J' (acme 1) has been loading for" in stream.getvalue()
+    assert "--disable-plugin" in stream.getvalue()

@@ -91,3 +91,28 @@ def test_leftovers_of_a_killed_process_are_swept(tmp_path: Path) -> None:
     assert [name.startswith(PREFIX) for name in names(tmp_path)] == [True]
     sweep(tmp_path)
     assert names(tmp_path) == []
+
+
+KILLED = (
+    "import os, signal, sys; from pathlib import Path; from janiform.storage.atomic import write_files\n"
+    "def write(part): part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    "write_files(Path(sys.argv[1]), {'x': write})\n"
+)
+
+
+def test_the_next_write_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env={**os.environ}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    (tmp_path / f"{PREFIX}empty").mkdir()
+    assert len(names(tmp_path)) == 2
+    write_text(tmp_path / "a.txt", "a")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_write_in_progress_is_not_removed_by_another(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "c") as staging:
+        (staging / "x").write_text("1")
+        sweep(tmp_path)
+        write_text(tmp_path / "a.txt", "a")
+        assert (staging / "x").exists()
+    assert names(tmp_path) == ["a.txt", "c"]
