@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from janiform import ComponentError, Registry
+from janiform.components import loading
 
 Install = Callable[..., Path]
 
@@ -156,9 +160,7 @@ def test_a_plugin_is_measured_and_its_distribution_recorded(install: Install) ->
     assert good.components[0].provider == "plugin 'good' (My-Plugins 2.3)"
 
 
-def test_a_plugin_that_hangs_is_named_while_it_loads(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_plugin_that_hangs_is_named_while_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     named = threading.Event()
 
     class Stream(io.StringIO):
