@@ -69,7 +69,12 @@ def _descriptor(stream: object) -> int | None:
 
 def echo(text: object = "", *, end: str = "\n", err: bool = False) -> None:
     """Print a text, whose control characters become escapes; line breaks and tabs stay."""
-    click.echo(printable(text, lines=True) + end, nl=False, file=sys.stderr if err else stdout())
+    safe, newline = printable(text, lines=True), end == "\n"
+    if err:
+        click.echo(safe, nl=newline, err=True)
+    else:
+        with contextlib.redirect_stdout(stdout()):
+            click.echo(safe, nl=newline)
 
 
 def print_json(value: Any) -> None:

@@ -14,8 +14,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 try:
     import fcntl
 except ImportError:  # Windows
@@ -36,7 +34,10 @@ def explained(action: str, path: Path) -> Iterator[None]:
     """Turn the system's errors during an ``action`` on ``path`` into a ``StorageError``."""
     try:
         yield
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except Exception as error:
+        # The class of safetensors is recognised by its name, without importing the library.
+        if not isinstance(error, OSError | RuntimeError) and type(error).__name__ != "SafetensorError":
+            raise
         cause = _system_error(error)
         if cause is None and isinstance(error, RuntimeError):
             raise

@@ -122,3 +122,11 @@ def test_a_tied_text_head_may_be_repeated(folder: Path) -> None:
     backbone = open_model(folder, parts=("backbone",)).backbone
     assert torch.equal(backbone.lm_head.weight, backbone.embed_tokens.weight)
     assert len(weight_files(folder).tensors) == len(tensors)
+
+
+def test_a_byte_order_mark_is_accepted(folder: Path) -> None:
+    expected = recipe(folder)
+    for file in folder.glob("*.json"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert recipe(folder) == expected
+    open_model(folder)

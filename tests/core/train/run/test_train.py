@@ -469,3 +469,12 @@ def test_a_run_refused_before_its_first_step_leaves_the_folder_free(recipe: Reci
     (out / "log.jsonl").write_text("")
     with pytest.raises(UsageError, match="already holds a run"):
         RunFolder.open(out, recipe, None, resume=False)
+
+
+def test_a_run_removes_what_a_killed_one_left_half_written(recipe: Recipe, tmp_path: Path) -> None:
+    for folder in (".", "checkpoints", "samples", "adapters"):
+        (tmp_path / folder / ".writing-abc").mkdir(parents=True)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(StorageError, match="run.json"):
+        RunFolder.open(tmp_path, recipe, None, resume=True)
+    assert not list(tmp_path.rglob(".writing-*"))
