@@ -50,9 +50,9 @@ class Position:
     taken: dict[str, int] = field(factory=dict)
     positions: dict[str, int] = field(factory=dict)
     skipped: int = 0
-    idle: int = 0
     skipped_in_a_row: int = 0
     seconds: float = 0.0
+    idle: int = 0
 
 
 @frozen
