@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from random import Random
 from typing import Any
 
@@ -68,6 +69,8 @@ def _similar(text: str, chance: Random) -> str:
     try:
         number = float(text)
     except ValueError:
+        return ""
+    if not math.isfinite(number):
         return ""
     changed = number * chance.choice((0, 0.5, 1, 1, 2, 3, 1000, -1)) + chance.choice((0, 0, 1, -1, 8))
     return repr(changed if "." in text or "e" in text else int(changed))

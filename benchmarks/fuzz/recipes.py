@@ -20,6 +20,9 @@ class Recipes:
     def __init__(self, folder: Path) -> None:
         files = registry().recipes()
         resolved = {name: dumps(read_recipe(name)) for name in files}
+        for name, text in resolved.items():
+            if '"transformers"' in text:
+                examine(read_recipe(name))  # the import of the library takes longer than an input may
         self._small = [text for name, text in resolved.items() if name.startswith("janus-mini")]
         self._all = [*(file.read_text() for file in files.values()), *resolved.values()]
 
