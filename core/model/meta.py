@@ -393,7 +393,7 @@ def _nll_loss(
 def _resized(tensor: Tensor, size: list[int], *_: Any) -> Tensor | None:
     if tensor.ndim != 4 or len(size) != 2 or min(size) < 1:
         raise RuntimeError(f"pictures of {list(tensor.shape)} cannot be resized to {size}")
-    _, channels, height, width = tensor.shape
+    channels, height, width = tensor.shape[1:]
     channels_last = tensor.stride() == (height * width * channels, 1, width * channels, channels)
     if not _floats(tensor) or 1 in tensor.shape[1:] or (_may_be_channels_last(tensor) and not channels_last):
         return None
