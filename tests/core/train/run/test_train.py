@@ -422,6 +422,6 @@ def test_a_run_removes_what_a_killed_one_left_half_written(recipe: Recipe, tmp_p
     for folder in (".", "checkpoints", "samples", "adapters"):
         (tmp_path / folder / ".writing-abc").mkdir(parents=True)
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(StorageError, match="run.json"):
+    with pytest.raises(StorageError, match=r"run\.json"):
         RunFolder.open(tmp_path, recipe, None, resume=True)
     assert not list(tmp_path.rglob(".writing-*"))
