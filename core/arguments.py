@@ -47,8 +47,10 @@ def choice(name: str, value: Any, choices: Iterable[str]) -> str:
     choices = list(choices)
     if isinstance(value, str) and value in choices:
         return value
-    hint = nearest(value, choices) if isinstance(value, str) else f"known: {', '.join(choices)}"
-    raise UsageError(Problem(f"{name} must be one of its names, not {shown(value)}", hint=hint))
+    listed = " or ".join(map(repr, choices))
+    hint = nearest(value, choices) if isinstance(value, str) else ""
+    hint = hint if hint.startswith("did") else ""
+    raise UsageError(Problem(f"{name} must be {listed}, got {shown(value)}", hint=hint))
 
 
 def text(name: str, value: Any) -> str:
