@@ -13,7 +13,7 @@ from .. import __version__
 from ..attention.kernels import choose
 from ..components.kernels import DEFAULT
 from ..contracts.kernels import AttentionRequest
-from ..errors import JaniformError
+from ..errors import JaniformError, Problem, UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,9 +53,13 @@ class DrawingRequest:
     def with_settings(self, provenance: Provenance, own: Mapping[str, Any]) -> tuple[DrawingRequest, list[str]]:
         """The request with the settings of the provenance that differ from the model's ``own``.
 
-        Also a sentence for each setting that the model's sampler does not have.
+        Also a sentence for each setting that the model's sampler does not have. Raises ``UsageError`` for one without a
+        value.
         """
         recorded = {name: value for name, value in provenance.settings.items() if name not in self.settings}
+        if empty := [name for name, value in recorded.items() if value is None and own.get(name) is not None]:
+            expected = {name: "a number" if isinstance(own[name], int | float) else "set" for name in empty}
+            raise UsageError([Problem(f"the picture's metadata: {name} must be {expected[name]}") for name in empty])
         changed = {name: value for name, value in recorded.items() if name in own and own[name] != value}
         notes = [
             f"the model's sampler has no setting '{name}', which was {value}"

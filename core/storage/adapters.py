@@ -25,9 +25,10 @@ from .adapter_layers import layers_of
 from .atomic import explained, write_files
 from .export import Export
 from .json_files import json_writer, read_json
+from .locate import ADAPTER_CONFIG
 from .stored import fault_of, type_name
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+WEIGHTS, CONFIG = "adapter_model.safetensors", ADAPTER_CONFIG
 
 _MOST_HINTS = 3
 """Adapters without a layer for which the most similar layer is searched, which takes long."""

@@ -8,10 +8,12 @@ from ..components.registry import registry
 from ..errors import Problem, UsageError, nearest
 from ..recipe.paths import is_folder
 from ..weights import shortened
-from .adapters import CONFIG as ADAPTERS
 from .formats import recognise, unknown_layout
 from .hub import cache_folder, cached, cached_models, hub_name, snapshot_in
 from .json_files import read_json
+
+ADAPTER_CONFIG = "adapter_config.json"
+"""The file that tells a folder of peft adapters."""
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf")
 """Suffixes of files that hold weights."""
@@ -58,8 +60,8 @@ def unusable(folder: Path) -> Problem:
         target = shortened(str(links[0].readlink()))
         message = f"{folder}: {links[0].name} is a link to {target}, which does not exist"
         return Problem(message, hint="the download may be incomplete, or was copied without the files that it links to")
-    if (folder / ADAPTERS).is_file():
-        base = read_json(folder / ADAPTERS).get("base_model_name_or_path")
+    if (folder / ADAPTER_CONFIG).is_file():
+        base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
         base = base if isinstance(base, str) and base else "MODEL"
         command = f"janiform convert {base} NEW --to FORMAT --adapters {folder}"
         return Problem(f"{folder} holds low-rank adapters, not a whole model", hint=f"merge them with: {command}")

@@ -101,7 +101,8 @@ def _gradients(case: Case, module: nn.Module, method: str, codes: Tensor) -> dic
     output: Tensor = call(case, module, method, codes)
     if not output.requires_grad:
         return {}
-    weights = torch.linspace(0.5, 1, output.numel()).view_as(output)
+    # Random weights, as a regular sequence is orthogonal to some rows of transforms such as a DCT.
+    weights = torch.rand(output.shape, generator=torch.Generator().manual_seed(case.seed)) + 0.5
     gradients = torch.autograd.grad((output * weights).sum(), list(named.values()), allow_unused=True)
     return {name: grad != 0 for name, grad in zip(named, gradients, strict=True) if grad is not None}
 

@@ -12,7 +12,7 @@ from attrs import frozen
 from ...contracts import TextTokenizer
 from ...errors import Problem, RecipeError, StorageError, UsageError, nearest
 from ...recipe import Recipe, Side, diff, dumps, read_recipe
-from ...storage.atomic import explained, sweep, text_writer, write_files, write_text
+from ...storage.atomic import PREFIX, explained, sweep, text_writer, write_files, write_text
 from ...storage.json_files import read_json, structured
 from ...untrusted_text import text_fault
 from ..checkpoints.checkpoint import newest_stage
@@ -58,10 +58,12 @@ class RunFolder:
             raise UsageError(f"the path '{path}' {fault}, and files of weights need UTF-8; choose another --out")
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is a file; give --out a folder")
-        for written in (path, *(path / name for name in ("checkpoints", "samples", "adapters"))):
-            sweep(written)
         with explained("read", path):
             existing = {entry.name for entry in path.iterdir()} if path.exists() else set()
+            if "run.json" in existing or all(name.startswith(PREFIX) for name in existing):
+                for written in (path, *(path / name for name in ("checkpoints", "samples", "adapters"))):
+                    sweep(written)  # a process that was killed while it wrote leaves unfinished files
+                existing = {name for name in existing if not name.startswith(PREFIX)}
             if "run.json" in existing and existing <= _BEFORE:
                 for name in ("tokenizer.json", "sources.json"):
                     (path / name).unlink(missing_ok=True)  # they may be another recipe's

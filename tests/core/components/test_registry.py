@@ -154,7 +154,7 @@ def test_of_two_plugins_that_bring_a_model_neither_wins(
     with pytest.raises(UsageError, match=f"model 'tiny' is registered by .*{DISABLE}=janiform-two"):
         found.model("tiny")
     assert len(found.conflicts()) == 1
-    monkeypatch.setattr("janiform.storage.open.registry", lambda: found)
+    monkeypatch.setattr("janiform.storage.locate.registry", lambda: found)
     with pytest.raises(UsageError, match="model 'tiny' is registered by"):
         model_folder("tiny")
     text = 'recipe = 1\nname = "x"\n[start]\n"." = "tiny"\n'

@@ -97,7 +97,7 @@ def test_a_record_with_half_a_surrogate_pair_is_named_by_its_line(value: str, tm
     assert caught.value.kind == "invalid text"
     turns = f'[{{"from": "human", "value": "hm"}}, {{"from": "gpt", "value": "{value}"}}]'
     (tmp_path / "b.jsonl").write_text(f'{{"conversations": {turns}}}\n')
-    with pytest.raises(SampleError, match=r"b\.jsonl:1: a text is not valid Unicode"):
+    with pytest.raises(SampleError, match=r"b\.jsonl:1: turn 2: a text is not valid Unicode"):
         Conversations(ConversationsConfig(files=["b.jsonl"], images=".")).example(0)
 
 

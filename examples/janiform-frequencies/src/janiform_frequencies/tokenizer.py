@@ -31,7 +31,8 @@ class DctVq(nn.Module):
         codes = self._nearest(latents)
         reach = torch.cdist(self.codebook.float(), latents.flatten(0, 1).float()).amin(dim=1)
         usage = torch.zeros(len(self.codebook), device=pixels.device).index_fill_(0, codes.flatten(), 1).mean()
-        losses = {"l2": _squares(self.decode(codes) - pixels), "reach": _squares(0.1 * reach)}
+        # `reach` counts once per picture, so that twice the pictures give twice the sum and the count.
+        losses = {"l2": _squares(self.decode(codes) - pixels), "reach": _squares(0.1 * reach.expand(len(pixels), -1))}
         return losses, {"usage": usage}
 
     def _nearest(self, latents: Tensor) -> Tensor:
