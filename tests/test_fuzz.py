@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it limits memory and makes named pipes")
 
-FEW = {"recipes": 40, "directories": 6, "pictures": 400, "records": 40, "runs": 6}
+FEW = {"recipes": 40, "directories": 6, "pictures": 400, "records": 40, "runs": 40}
 MEMORY = 4 * 2**30
 
 
