@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ..compose.plan import PartPlan, Plan
 
 
-MAX_MODULES = 100_000
-"""Most modules of a part: more than in any model that is known, and few enough to be made in seconds."""
+MAX_MODULES = 20_000
+"""Maximum number of modules of a part: more than known models have, and few enough to be made in seconds."""
 
 
 def build_modules(
