@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from ..errors import ComponentError, Problem
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -55,8 +57,16 @@ class Objective(nn.Module, ABC):
         return self.prepare(prepared, generator)
 
     def counts(self, batch: Any) -> dict[str, int]:
-        """Return the count of each loss that ``losses`` will give for a batch, before anything is computed."""
-        raise NotImplementedError(f"{type(self).__name__} is divisible and must define counts")
+        """Return the count of each loss that ``losses`` will give for a batch, before anything is computed.
+
+        A divisible objective must define it; the default raises ``ComponentError``.
+        """
+        raise ComponentError(
+            Problem(
+                f"the objective {type(self).__name__} declares that it is divisible, but does not define counts",
+                hint="fix the plugin: define counts(batch), or leave divisible at False",
+            )
+        )
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return the rows [n, …] of all processes in order, where several share a step; by default these rows.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from attrs import evolve, frozen
-from janiform import Component, Conversation, Loss, Objective, SampleError
+from janiform import Component, ComponentError, Conversation, Loss, Objective, SampleError
 from janiform.recipe import Recipe, Use
 from janiform.train.loop.objective import make_objective
 from janiform.train.progress.log import read_log
@@ -99,3 +99,17 @@ def test_a_plain_module_gets_the_defaults_of_the_base_class(tiny_model: Any, mon
     assert made.samples([]) is None
     assert made.collate([torch.zeros(2)], None).shape == (1, 2)
     assert {name.partition(".")[0] for name in made.state_dict()} == {"encoder", "probe"}
+
+
+def test_a_divisible_objective_without_counts_names_what_is_missing() -> None:
+    class Uncounted(Objective):
+        divisible = True
+
+        def prepare(self, examples: Sequence[Conversation], generator: Any) -> Tensor:
+            return torch.zeros(len(examples))
+
+        def losses(self, batch: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+            return {}, {}
+
+    with pytest.raises(ComponentError, match="Uncounted declares that it is divisible, but does not define counts"):
+        Uncounted().counts(torch.zeros(2))
