@@ -1,0 +1,197 @@
+"""From designs to cells: each recipe is resolved and composed before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve
+
+from ..components.registry import Registry
+from ..compose import compose
+from ..errors import CompositionError, JaniformError, Problem, RecipeError, nearest
+from ..recipe import Recipe, files
+from ..recipe.assemble import assemble
+from ..recipe.compare import values_of
+from ..recipe.part_reader import PartReader
+from ..recipe.problems import ProblemList
+from ..recipe.read import with_extended
+from ..recipe.tree import Table
+from .combine import Design
+from .file import StudyFile
+from .study import BASE, Cell, Change
+
+_COMPLETE = {"source": "use", "stage": "objective"}
+"""Tables that a cell may add, and the setting without which a new one is a misspelt name of another."""
+
+_FIXED = ("extends", "name", "description", "sink")
+"""Keys of a recipe that a cell cannot change: they do not make a design."""
+
+
+def cells_of(study: StudyFile, designs: Sequence[Design], registry: Registry) -> tuple[Cell, ...]:
+    """The cells of a study, the baseline first.
+
+    Raises:
+        RecipeError: recipes cannot be resolved, two cells are the same design, or the budget names an unknown stage;
+            with the problems of all cells.
+        CompositionError: recipes are valid, and parts do not fit together; with the problems of all cells.
+    """
+    faults = _Faults()
+    recipes: dict[str, Recipe] = {}
+    for design in designs:
+        with faults.of(design):
+            recipes[design.name] = _resolved(study, design, registry)
+    faults.items += _unused_budget(study, recipes.values()) if len(recipes) == len(designs) else []
+    faults.raise_as(RecipeError)
+    for design in designs:
+        with faults.of(design):
+            _check_stages(recipes[design.name], design)
+            compose(recipes[design.name])
+    faults.raise_as(CompositionError)
+    designed = {name: design_values(recipe) for name, recipe in recipes.items()}
+    if same := _same(designs, designed):
+        raise RecipeError(same)
+    baseline = designed[study.settings.baseline or BASE]
+    cells = tuple(
+        Cell(design.name, recipes[design.name], design.values, design.origin, _changes(baseline, designed[design.name]))
+        for design in designs
+    )
+    first = sorted(cells, key=lambda cell: cell.name != (study.settings.baseline or BASE))
+    return tuple(first)
+
+
+def design_values(recipe: Recipe) -> dict[str, Any]:
+    """What makes a design: every setting of what is built, and of the stages and sources that are trained on, by path.
+
+    Names, descriptions, seeds, sinks and folders of runs are not part of it.
+    """
+    stages = recipe.training.stages or tuple(recipe.stages)
+    sources = {name for stage in stages for name in recipe.stages[stage].sources}
+    values: dict[str, Any] = {}
+    for path, value in values_of(recipe):
+        section, *rest = path.split(".")
+        if section in ("name", "description", "sink", "training"):
+            continue
+        if (section == "stage" and rest[0] not in stages) or (section == "source" and rest[0] not in sources):
+            continue
+        if section == "stage" and rest[1] in ("sample_every", "log_every"):
+            continue
+        values[path] = value
+    values["training.stages"] = list(stages)
+    values["training.attention"] = recipe.training.attention
+    return values
+
+
+class _Faults:
+    """The problems of all cells. A problem of several cells is reported once, with the first of them."""
+
+    def __init__(self) -> None:
+        self.items: list[Problem] = []
+        self._design: Design | None = None
+        self._cells: dict[tuple[str, str, str], list[str]] = {}
+
+    def of(self, design: Design) -> _Faults:
+        self._design = design
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, JaniformError) or self._design is None:
+            return False
+        for problem in error.problems:
+            cells = self._cells.setdefault((str(problem.origin), problem.path, problem.message), [])
+            cells.append(self._design.name)
+            if len(cells) == 1:
+                self.items.append(evolve(problem, origin=problem.origin or self._design.origin))
+        return True
+
+    def raise_as(self, kind: type[JaniformError]) -> None:
+        if not self.items:
+            return
+        named = []
+        for problem in self.items:
+            cells = self._cells.get((str(problem.origin), problem.path, problem.message))
+            if cells is None:  # of no single cell, or with an origin that was added
+                cells = next((names for key, names in self._cells.items() if key[1:] == (problem.path, problem.message)), [])
+            of = f"cell {', '.join(cells[:4])}{f' and {len(cells) - 4} more' if len(cells) > 4 else ''}: " if cells else ""
+            named.append(evolve(problem, message=f"{of}{problem.message}"))
+        raise kind(named)
+
+
+def _resolved(study: StudyFile, design: Design, registry: Registry) -> Recipe:
+    problems = ProblemList()
+    file = files.locate(design.reference, registry, study.file.path.parent)
+    whole, merger = with_extended(files.read(file), registry, (file,), problems)
+    for layer in design.layers:
+        _check_targets(whole, layer, problems)
+        whole = merger.merge(whole, layer)
+    stages = whole.entries.get("stage")
+    present = stages.entries if isinstance(stages, Table) else {}
+    budget = {name: table for name, table in study.budget.entries.items() if name in present}
+    if budget:
+        origin = study.budget.origin
+        whole = merger.merge(whole, Table({"stage": Table(budget, origin)}, origin))
+    whole = whole.without("name", "description", "sink")
+    recipe = assemble(
+        whole, PartReader(registry, problems), problems, fallback_name=design.name, notes=merger.notes
+    )
+    if not recipe.stages:
+        raise RecipeError(Problem("the recipe has no stages to train", "stage", design.origin))
+    return recipe
+
+
+def _check_targets(below: Table, above: Table, problems: ProblemList) -> None:
+    """Add a problem for each table that a layer would add by a misspelt name."""
+    for name in _FIXED:
+        if name in above.entries:
+            problems.add("cannot be set by a cell", (name,), above.entries[name].origin)
+    for section, needed in _COMPLETE.items():
+        table, existing = above.entries.get(section), below.entries.get(section)
+        known = existing.entries if isinstance(existing, Table) else {}
+        for name, entry in table.entries.items() if isinstance(table, Table) else ():
+            if name not in known and not (isinstance(entry, Table) and needed in entry.entries):
+                hint = nearest(name, known)
+                problems.add(f"is not in the recipe, and has no `{needed}`", (section, name), entry.origin, hint)
+    for name, entry in above.entries.items():
+        if name not in below.entries and isinstance(entry, Table) and name not in (*_COMPLETE, "training", *_FIXED):
+            if not any(isinstance(part, Table) for part in entry.entries.values()) and "use" not in entry.entries:
+                problems.add("is not in the recipe", (name,), entry.origin, nearest(name, below.entries))
+
+
+def _check_stages(recipe: Recipe, design: Design) -> None:
+    if not (recipe.training.stages or recipe.stages):
+        raise RecipeError(Problem("trains no stage", "training.stages", design.origin))
+
+
+def _unused_budget(study: StudyFile, recipes: Iterable[Recipe]) -> list[Problem]:
+    """A problem for each stage of the budget that no cell trains."""
+    trained = {name for recipe in recipes for name in recipe.training.stages or recipe.stages}
+    return [
+        Problem("no cell trains this stage", f"budget.stage.{name}", table.origin, nearest(name, trained))
+        for name, table in study.budget.entries.items()
+        if name not in trained
+    ]
+
+
+def _same(designs: Sequence[Design], designed: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    """A problem for each cell that is the same design as an earlier one."""
+    problems = []
+    for number, design in enumerate(designs):
+        for earlier in designs[:number]:
+            if designed[earlier.name] == designed[design.name]:
+                message = f"the cells '{earlier.name}' and '{design.name}' are the same recipe"
+                hint = "its settings are those of the recipe already, or belong to stages that it does not train"
+                problems.append(Problem(message, f"cell {design.name}", design.origin, hint))
+                break
+    return problems
+
+
+def _changes(baseline: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Change, ...]:
+    paths = dict.fromkeys([*baseline, *own])
+    return tuple(
+        Change(path, baseline.get(path), own.get(path))
+        for path in paths
+        if (path in baseline) != (path in own) or baseline.get(path) != own.get(path)
+    )
