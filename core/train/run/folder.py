@@ -18,10 +18,10 @@ from ...untrusted_text import text_fault
 from ..checkpoints.checkpoint import newest_stage
 from . import provenance
 
-_HARMLESS = {"keep", "best", "checkpoint_every", "log_every", "sample_every", "workers", "strict"}
+HARMLESS = {"keep", "best", "checkpoint_every", "log_every", "sample_every", "workers", "strict"}
 """Settings of training or of a stage that do not change weights."""
 
-_ROUNDING = {"micro_batch", "checkpointing", "compile", "parallel", "shards"}
+ROUNDING = {"micro_batch", "checkpointing", "compile", "parallel", "shards"}
 """Settings that change how weights are computed, and so their rounding only."""
 
 _BEFORE = {"run.json", "recipe.toml", "sources.json", "tokenizer.json"}
@@ -155,8 +155,8 @@ def differences(before: Recipe, now: Recipe, begun: Sequence[str]) -> tuple[list
             remains = rest[0] in (now.stages if section == "stage" else now.sources)
             then = "the new settings apply" if remains else "it is removed"
             notes.append(f"{section}.{rest[0]}: not used so far; {then}")
-        elif name and name[0] in _HARMLESS | _ROUNDING:
-            effect = "weights change by rounding" if name[0] in _ROUNDING else "weights do not change"
+        elif name and name[0] in HARMLESS | ROUNDING:
+            effect = "weights change by rounding" if name[0] in ROUNDING else "weights do not change"
             notes.append(f"{change.path}: {left} before, {right} from here on; {effect}")
         else:
             problems.append(Problem(f"the run has {left}, the given recipe {right}", change.path))
