@@ -38,10 +38,13 @@ _LOCK, _STATUS = "study.lock.json", "status.json"
 
 @frozen
 class CellLock:
-    """What was planned of a cell. ``design``: the digest of its settings."""
+    """What was planned of a cell. ``design``: the digest of its settings. ``solved``: settings by path that make its
+    budget equal.
+    """
 
     design: str
     values: Mapping[str, str] = field(factory=dict)
+    solved: Mapping[str, int] = field(factory=dict)
 
 
 @frozen

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import evolve
 
 from ..components.registry import Registry
 from ..compose import compose
-from ..errors import CompositionError, JaniformError, Problem, RecipeError, nearest
+from ..errors import CompositionError, JaniformError, Origin, Problem, RecipeError, nearest
 from ..recipe import Recipe, files
 from ..recipe.assemble import assemble
 from ..recipe.compare import values_of
 from ..recipe.part_reader import PartReader
 from ..recipe.problems import ProblemList
 from ..recipe.read import with_extended
-from ..recipe.tree import Table
+from ..recipe.tree import Table, table_from
 from .combine import Design
 from .file import StudyFile
-from .study import BASE, Cell, Change
+from .study import BASE, Cell, Change, Study
 
 _COMPLETE = {"source": "use", "stage": "objective"}
 """Tables that a cell may add, and the setting without which a new one is a misspelt name of another."""
@@ -53,7 +54,14 @@ def cells_of(study: StudyFile, designs: Sequence[Design], registry: Registry) ->
         raise RecipeError(same)
     baseline = designed[study.settings.baseline or BASE]
     cells = tuple(
-        Cell(design.name, recipes[design.name], design.values, design.origin, _changes(baseline, designed[design.name]))
+        Cell(
+            design.name,
+            recipes[design.name],
+            design.values,
+            design.origin,
+            partial(_resolved, study, design, registry),
+            _changes(baseline, designed[design.name]),
+        )
         for design in designs
     )
     first = sorted(cells, key=lambda cell: cell.name != (study.settings.baseline or BASE))
@@ -120,7 +128,8 @@ class _Faults:
         raise kind(named)
 
 
-def _resolved(study: StudyFile, design: Design, registry: Registry) -> Recipe:
+def _resolved(study: StudyFile, design: Design, registry: Registry, solved: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a design: what it extends, its layers, the budget, and settings that were solved for it."""
     problems = ProblemList()
     file = files.locate(design.reference, registry, study.file.path.parent)
     whole, merger = with_extended(files.read(file), registry, (file,), problems)
@@ -133,6 +142,8 @@ def _resolved(study: StudyFile, design: Design, registry: Registry) -> Recipe:
     if budget:
         origin = study.budget.origin
         whole = merger.merge(whole, Table({"stage": Table(budget, origin)}, origin))
+    for path, value in (solved or {}).items():
+        whole = merger.merge(whole, _layer(path.split("."), value))
     whole = whole.without("name", "description", "sink")
     recipe = assemble(
         whole, PartReader(registry, problems), problems, fallback_name=design.name, notes=merger.notes
@@ -140,6 +151,14 @@ def _resolved(study: StudyFile, design: Design, registry: Registry) -> Recipe:
     if not recipe.stages:
         raise RecipeError(Problem("the recipe has no stages to train", "stage", design.origin))
     return recipe
+
+
+def _layer(path: Sequence[str], value: Any) -> Table:
+    """A table with one value."""
+    nested: Any = value
+    for name in reversed(path):
+        nested = {name: nested}
+    return table_from(nested, Origin("the study's budget"))
 
 
 def _check_targets(below: Table, above: Table, problems: ProblemList) -> None:
@@ -195,3 +214,14 @@ def _changes(baseline: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Chang
         for path in paths
         if (path in baseline) != (path in own) or baseline.get(path) != own.get(path)
     )
+
+
+def with_solved(study: Study, solved: Mapping[str, Mapping[str, Any]]) -> Study:
+    """The study whose cells have the settings that were solved for an equal budget, by cell and path."""
+    recipes = {cell.name: cell.resolve(solved[cell.name]) if solved.get(cell.name) else cell.recipe for cell in study.cells}
+    baseline = design_values(recipes[study.baseline.name])
+    cells = tuple(
+        evolve(cell, recipe=recipes[cell.name], changes=_changes(baseline, design_values(recipes[cell.name])))
+        for cell in study.cells
+    )
+    return evolve(study, cells=cells)

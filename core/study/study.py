@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,14 +119,16 @@ class Change:
 class Cell:
     """One design of a study.
 
-    ``values``: the value of each axis that made it, empty for a cell of its own table. ``changes``: against the
-    baseline, in what is built and trained. ``origin``: where it is written.
+    ``values``: the value of each axis that made it, empty for a cell of its own table. ``origin``: where it is written.
+    ``resolve``: its recipe with further settings by path, which a budget decides. ``changes``: against the baseline, in
+    what is built and trained.
     """
 
     name: str
     recipe: Recipe
     values: Mapping[str, str]
     origin: Origin
+    resolve: Callable[[Mapping[str, Any]], Recipe]
     changes: tuple[Change, ...] = ()
 
     @property
