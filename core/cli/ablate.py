@@ -1,0 +1,224 @@
+"""``janiform ablate``: train the cells of a study with several seeds, and compare them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..arguments import MAX_SEED
+from ..errors import Problem, UsageError
+from .output import console, echo, json_option, print_json
+
+if TYPE_CHECKING:
+    from ..study.prepare import Prepared
+
+
+@click.command()
+@click.argument("study")
+@click.argument("replayed", required=False, metavar="[CELL]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the study; new, empty, or with the study in it, which is continued.",
+)
+@click.option("--dry-run", is_flag=True, help="Show cells, changes, parameters, FLOPs, time and disk; train nothing.")
+@click.option(
+    "--slots",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Number of runs at a time, each on cores or a GPU of its own.",
+)
+@click.option("--device", metavar="NAME", help="Device to train on: cpu, cuda, …; by default a GPU where there is one.")
+@click.option("--retry", is_flag=True, help="Start failed runs again.")
+@click.option(
+    "--reuse",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of another study, whose finished stages are used where they are the same; may be repeated.",
+)
+@click.option("--strict-reuse", is_flag=True, help="Refuse stages that were trained by other versions or hardware.")
+@click.option("--commands", is_flag=True, help="Print one command per run instead of running them.")
+@click.option(
+    "--submit",
+    metavar="slurm|local",
+    help="Submit one job per run through submitit, to Slurm or as processes of this machine.",
+)
+@click.option(
+    "--submit-option",
+    "job_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Parameter of the jobs, as submitit names it: timeout_min=600; may be repeated.",
+)
+@click.option("--cell", metavar="NAME", help="Bring the run of one cell to its end; needs --seed.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="S", help="Seed of the run of --cell, or of a replay.")
+@json_option
+def command(
+    study: str,
+    replayed: str | None,
+    out: Path | None,
+    dry_run: bool,
+    slots: int,
+    device: str | None,
+    retry: bool,
+    reuse: tuple[Path, ...],
+    strict_reuse: bool,
+    commands: bool,
+    submit: str | None,
+    job_options: tuple[str, ...],
+    cell: str | None,
+    seed: int | None,
+    as_json: bool,
+) -> int:
+    """Train every cell of STUDY, a .toml file, with every seed, evaluate them, and write one page that compares them.
+
+    Run the command again to do what is missing: the folder is the state. Runs that failed are started again with
+    --retry only.
+
+    "janiform ablate replay CELL --seed S --out DIR" trains a finished run once more and tells whether it is equal.
+    """
+    if study == "replay":
+        return _replay(replayed, seed, out, device)
+    if replayed is not None:
+        raise UsageError(Problem(f"unexpected argument '{replayed}'", hint="one study per command"))
+    path = Path(study)
+    if dry_run:
+        return _dry_run(path, slots, as_json)
+    if out is None:
+        raise UsageError(Problem("--out is missing", hint="name the study's folder; --dry-run needs none"))
+    options = _worker_options(device, reuse, strict_reuse)
+    if cell is not None or seed is not None:
+        return _one(path, out, cell, seed, device, reuse, strict_reuse)
+    from ..study.prepare import prepare
+
+    prepared = prepare(path, out, lambda sentence: echo(sentence, err=True))
+    if commands:
+        for line in _commands(prepared, options):
+            echo(line)
+        return 0
+    if submit is not None:
+        from ..study.submit import submit_study
+
+        for line in submit_study(prepared, submit, job_options, options):
+            echo(line)
+        return 0
+    return _run(prepared, slots, device, retry, options, as_json)
+
+
+def _worker_options(device: str | None, reuse: Sequence[Path], strict: bool) -> list[str]:
+    options = ["--device", device] if device else []
+    for folder in reuse:
+        options += ["--reuse", str(folder.absolute())]
+    return [*options, *(["--strict-reuse"] if strict else [])]
+
+
+def _commands(prepared: Prepared, options: Sequence[str]) -> list[str]:
+    from ..study.schedule import worker_command
+
+    return [
+        shlex.join(["janiform", *worker_command(prepared.study.file, prepared.folder.path, cell.name, seed, options)])
+        for cell, seed in prepared.study.runs()
+    ]
+
+
+def _one(
+    path: Path,
+    out: Path,
+    cell: str | None,
+    seed: int | None,
+    device: str | None,
+    reuse: Sequence[Path],
+    strict: bool,
+) -> int:
+    from ..errors import nearest
+    from ..study.prepare import reopen
+    from ..study.worker import run_cell
+
+    if cell is None or seed is None:
+        raise UsageError("--cell and --seed belong together")
+    prepared = reopen(path, out)
+    names = [one.name for one in prepared.study.cells]
+    if cell not in names:
+        raise UsageError(Problem(f"the study has no cell '{cell}'", hint=nearest(cell, names)))
+    if seed not in prepared.study.settings.all_seeds:
+        raise UsageError(Problem(f"the study has no seed {seed}", hint="add it to `seeds`"))
+    status = run_cell(prepared, cell, seed, device=device, reuse=reuse, strict=strict)
+    echo(f"{cell}, seed {seed}: {status.state}")
+    return 0 if status.state == "done" else 1
+
+
+def _run(
+    prepared: Prepared, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool
+) -> int:
+    from ..study.page.write import write_page
+    from ..study.schedule import run_study, slots_of
+    from ..study.summary import results_of
+    from ..study.watch import Watch
+
+    study, folder = prepared.study, prepared.folder
+    chosen = slots_of(slots, _gpus(device))
+    try:
+        with Watch(prepared) as watch:
+            done = run_study(prepared, chosen, retry=retry, options=options, changed=watch.update, say=watch.say)
+    finally:
+        results = results_of(prepared)
+        write_page(results, folder.path)
+    if as_json:
+        from ..study.page.data import as_plain
+
+        print_json(as_plain(results))
+    else:
+        from ..study.page.conclusion import conclusion
+
+        for sentence in conclusion(results):
+            echo(sentence)
+        echo(f"the page is {folder.path / 'study.html'}")
+        if not done:
+            failed = [f"{cell.name} seed {seed}" for cell, seed in study.runs() if _state(prepared, cell.name, seed) == "failed"]
+            if failed:
+                echo(f"failed: {', '.join(failed)}; --retry starts them again", err=True)
+    return 0 if done else 1
+
+
+def _state(prepared: Prepared, cell: str, seed: int) -> str:
+    return prepared.folder.place(cell, seed).status().state
+
+
+def _gpus(device: str | None) -> int:
+    import torch
+
+    return 0 if device == "cpu" or not torch.cuda.is_available() else torch.cuda.device_count()
+
+
+def _dry_run(path: Path, slots: int, as_json: bool) -> int:
+    from ..study.dry_run import dry_run_rows, show_dry_run
+    from ..study.prepare import planned
+
+    study, budgets = planned(path, lambda sentence: echo(sentence, err=True))
+    rows = dry_run_rows(study, budgets, slots)
+    if as_json:
+        print_json(rows)
+    else:
+        show_dry_run(study, budgets, rows, console())
+    return 0
+
+
+def _replay(cell: str | None, seed: int | None, out: Path | None, device: str | None) -> int:
+    from ..study.replay import replay
+
+    if cell is None or seed is None or out is None:
+        raise UsageError(Problem("replay needs a cell, --seed and --out", hint="janiform ablate replay CELL --seed S --out DIR"))
+    outcome = replay(out, cell, seed, device=device)
+    for sentence in outcome.sentences:
+        echo(sentence)
+    return 0 if outcome.equal else 1
+
+
