@@ -1,7 +1,8 @@
 """The folder of a study, which is its state: what lies in it decides what is still to be done.
 
     OUT/study.toml, study.lock.json        the study's text; its cells with the digests of their designs, planned seeds
-    OUT/tokenizer/tokenizer.json           the text tokenizer that all cells share
+    OUT/tokenizers/DIGEST/tokenizer.json   the text tokenizer that cells share, one for each set of text settings
+    OUT/budgets.json                       what every cell takes, and what was solved for it
     OUT/nodes/KEY/                         finished stages, by what they read and do
     OUT/cells/NAME/seed-0/                 a run's folder; status.json, scores.json, items.jsonl, shown/, worker.log
     OUT/earlier/NAME-seed-0-DIGEST/        runs of designs that the study no longer has
@@ -20,6 +21,7 @@ from typing import Any
 from attrs import asdict, evolve, field, frozen
 
 from ..errors import Problem, StorageError, UsageError
+from ..recipe.write import plain_settings
 from ..storage.atomic import explained, sweep, text_writer, write_files
 from ..storage.json_files import json_writer, read_json, structured, write_json
 from .keys import digest_of
@@ -160,8 +162,8 @@ class StudyFolder:
         return self.path / "nodes"
 
     @property
-    def tokenizer(self) -> Path:
-        return self.path / "tokenizer"
+    def tokenizers(self) -> Path:
+        return self.path / "tokenizers"
 
     def place(self, cell: str, seed: int) -> RunPlace:
         return RunPlace(self.path / "cells" / cell / f"seed-{seed}", cell, seed)
@@ -207,6 +209,13 @@ class StudyFolder:
             raise UsageError([Problem(f"{path} holds another study, '{lock.name}'"), *problems])
         return cls(path, lock)
 
+    def with_solved(self, solved: Mapping[str, Mapping[str, int]]) -> StudyFolder:
+        """Record the settings that were solved for cells, by path, from which every run reads them."""
+        cells = {name: evolve(cell, solved=dict(solved.get(name, {}))) for name, cell in self.lock.cells.items()}
+        folder = evolve(self, lock=evolve(self.lock, cells=cells))
+        write_json(self.path / _LOCK, asdict(folder.lock))
+        return folder
+
     def _write(self, study: Study) -> None:
         files = {"study.toml": text_writer(study.text), _LOCK: json_writer(asdict(self.lock))}
         write_files(self.path, files)
@@ -223,6 +232,12 @@ def design_digest(cell: Cell) -> str:
     return digest_of(design_values(cell.recipe))
 
 
+def evaluation_digest(study: Study) -> str:
+    """The digest of all settings of a study's evaluations."""
+    uses = {name: [use.reference, plain_settings(use.config)] for name, use in study.evaluations.items()}
+    return digest_of(uses)
+
+
 def _read_lock(path: Path) -> StudyLock:
     try:
         lock = structured(read_json(path), StudyLock)
@@ -237,7 +252,7 @@ def _read_lock(path: Path) -> StudyLock:
 
 def _another_study(before: StudyLock, now: StudyLock) -> list[Problem]:
     """What differs, where the folder's study and the given one have no design in common."""
-    if any(now.cells.get(name) == cell for name, cell in before.cells.items()):
+    if any(name in now.cells and now.cells[name].design == cell.design for name, cell in before.cells.items()):
         return []
     problems = []
     if before.name != now.name:

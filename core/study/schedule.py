@@ -14,11 +14,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, frozen
 
-from ..errors import Problem, UsageError
-from .folder import RunPlace, Status, StudyFolder
+from ..errors import UsageError
+from .folder import RunPlace, Status, StudyFolder, evaluation_digest
+from .prepare import Prepared
+from .run_keys import keys_of_run
 from .study import Cell, Study
+from .worker import usable
 
 _POLL_SECONDS = 0.5
 _STOP_SECONDS = 120
@@ -63,12 +66,11 @@ class _Running:
 
 @frozen(eq=False)
 class Planned:
-    """A run with its state, as far as the scheduler decides about it. ``keys``: digests of its stages."""
+    """A run that is missing."""
 
     cell: Cell
     seed: int
     place: RunPlace
-    keys: tuple[str, ...] = field(default=())
 
 
 def worker_command(study: Path, out: Path, cell: str, seed: int, options: Sequence[str] = ()) -> list[str]:
@@ -77,11 +79,10 @@ def worker_command(study: Path, out: Path, cell: str, seed: int, options: Sequen
 
 
 def run_study(
-    study: Study,
-    folder: StudyFolder,
+    prepared: Prepared,
     slots: Sequence[Slot],
     *,
-    keys: Callable[[Cell, int], tuple[str, ...]],
+    device: str | None = None,
     retry: bool = False,
     options: Sequence[str] = (),
     changed: Callable[[], None] = lambda: None,
@@ -90,39 +91,47 @@ def run_study(
     """Run what is missing of a study, and return whether all of it is done.
 
     Args:
-        keys: the digests of a run's stages, by which runs that would wait for each other are started apart.
         retry: start failed runs again.
         options: of every run's command.
-        changed: called about twice a second, to show the states.
+        changed: called about twice per second, to show the states.
 
     Raises KeyboardInterrupt after SIGINT or SIGTERM, once all runs are stopped and saved.
     """
-    return _Scheduler(study, folder, slots, keys, retry, options, changed, say).run()
+    return _Scheduler(prepared, slots, device, retry, options, changed, say).run()
 
 
 class _Scheduler:
     def __init__(
         self,
-        study: Study,
-        folder: StudyFolder,
+        prepared: Prepared,
         slots: Sequence[Slot],
-        keys: Callable[[Cell, int], tuple[str, ...]],
+        device: str | None,
         retry: bool,
         options: Sequence[str],
         changed: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
-        self.study, self.folder, self.keys, self.options = study, folder, keys, options
+        self.prepared, self.study, self.folder, self.options = prepared, prepared.study, prepared.folder, options
         self.changed, self.say = changed, say
         self.free = list(slots)
         self.running: list[_Running] = []
         self.failures: list[str] = []
         self.missing = [
             Planned(cell, seed, place)
-            for cell, seed in study.runs()
-            if _is_missing(place := folder.place(cell.name, seed), study, retry)
+            for cell, seed in self.study.runs()
+            if _is_missing(place := self.folder.place(cell.name, seed), self.study, retry)
         ]
         self.stopped = False
+        on = usable(device)
+        self._run_keys = {cell.name: keys_of_run(prepared, cell, on) for cell in self.study.cells}
+        self._digests: dict[tuple[str, int], tuple[str, ...]] = {}
+
+    def keys(self, cell: str, seed: int) -> tuple[str, ...]:
+        """The digests of a run's stages, by which runs that would wait for each other are started apart."""
+        if (cell, seed) not in self._digests:
+            found = self._run_keys[cell].of_seed(seed)
+            self._digests[cell, seed] = tuple(key.digest for key in found.values())
+        return self._digests[cell, seed]
 
     def run(self) -> bool:
         with self._signals():
@@ -155,10 +164,10 @@ class _Scheduler:
 
     def _next(self) -> Planned | None:
         """The next run: the first that needs no stage that another process trains now, else the first."""
-        busy = {key for running in self.running for key in self._keys(running.place)}
+        busy = {key for running in self.running for key in self.keys(running.place.cell, running.place.seed)}
         ready = [planned for planned in self.missing if not planned.place.claimed()]
         for planned in ready:
-            needed = self.keys(planned.cell, planned.seed)
+            needed = self.keys(planned.cell.name, planned.seed)
             if not any(key in busy and not (self.folder.nodes / key).is_dir() for key in needed):
                 self.missing.remove(planned)
                 return planned
@@ -168,9 +177,6 @@ class _Scheduler:
         if not ready and self.missing and not self.running:  # other schedulers work on all that is left
             self.missing = [planned for planned in self.missing if _is_missing(planned.place, self.study, False)]
         return None
-
-    def _keys(self, place: RunPlace) -> tuple[str, ...]:
-        return self.keys(self.study.cell(place.cell), place.seed)
 
     def _start(self, planned: Planned) -> None:
         slot = self.free.pop(0)
@@ -232,8 +238,6 @@ class _Scheduler:
 
 
 def _is_missing(place: RunPlace, study: Study, retry: bool) -> bool:
-    from .worker import evaluation_digest
-
     status = place.status()
     if status.state == "failed":
         return retry
@@ -241,8 +245,6 @@ def _is_missing(place: RunPlace, study: Study, retry: bool) -> bool:
 
 
 def _failed(status: Status, reason: str) -> Status:
-    from attrs import evolve
-
     return evolve(status, state="failed", reason=reason, ended=time.time())
 
 

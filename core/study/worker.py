@@ -10,6 +10,7 @@ import platform
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +18,30 @@ import torch
 from attrs import asdict, evolve
 
 from .. import __version__
-from ..compose import compose
-from ..errors import JaniformError, Problem, StorageError, UsageError
+from ..errors import JaniformError, UsageError
 from ..evaluate.benchmarks import build_benchmark
 from ..evaluate.runner import Evaluation, evaluate
 from ..inference.api import load
 from ..measure.device import usable_device
-from ..model.modules import build_modules
 from ..recipe import Recipe
 from ..recipe.write import plain_settings
 from ..storage.atomic import text_writer, write_files
-from ..storage.digest import file_digest
 from ..storage.json_files import json_writer
-from ..train.data.contents import contents_of
-from ..train.data.sources import open_sources
-from ..train.loop.precision import arithmetic
 from ..train.progress.reporter import Reporter
 from ..train.run.interrupts import RunStoppedError
-from ..train.run.start_checks import start_digests
 from ..train.run.train import train
-from .folder import RunPlace, Status, StudyFolder, design_digest
-from .items import write_items
-from .keys import Inputs, StageKey, digest_of, stage_keys
+from .folder import RunPlace, Status, design_digest, evaluation_digest
+from .items import item_lines
+from .keys import StageKey
+from .prepare import Prepared
+from .run_keys import keys_of_run
 from .shown import write_shown
 from .stages import StudyNodes
-from .study import Cell, Study
 
 
 def run_cell(
-    study: Study,
-    folder: StudyFolder,
-    cell: Cell,
+    prepared: Prepared,
+    cell: str,
     seed: int,
     *,
     device: str | None = None,
@@ -58,8 +52,8 @@ def run_cell(
     """Bring a run to its end, and return its status.
 
     Args:
-        reuse: folders with nodes of other studies, in which finished stages are looked for as well.
-        strict: refuse nodes that were trained by other versions or on another kind of processor.
+        reuse: folders of other studies, in which finished stages are looked for as well.
+        strict: refuse stages that were trained by other versions or on another kind of processor.
         reporter: shows progress; by default on standard error.
 
     Raises:
@@ -67,15 +61,19 @@ def run_cell(
         JaniformError: it failed; the reason is in its status.
         RunStoppedError: it was stopped, with everything saved.
     """
-    place = folder.place(cell.name, seed)
+    place = prepared.folder.place(cell, seed)
     with place.claim() as claimed:
         if not claimed:
             raise UsageError(f"another process works on {place.path}")
         before = place.status()
-        if before.state == "done" and before.evaluation == evaluation_digest(study):
+        if before.state == "done" and before.evaluation == evaluation_digest(prepared.study):
             return before
-        run = _Run(study, folder, cell, place, device, reuse, strict, reporter, before)
-        return run.to_end()
+        return _Run(prepared, place, usable(device), reuse, strict, reporter, before).to_end()
+
+
+def usable(device: str | None) -> torch.device:
+    """The device that runs of a study compute on: as named, or a GPU where there is one."""
+    return usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def seeded(recipe: Recipe, seed: int) -> Recipe:
@@ -83,31 +81,7 @@ def seeded(recipe: Recipe, seed: int) -> Recipe:
     return evolve(recipe, training=evolve(recipe.training, seed=seed, data_seed=seed))
 
 
-def evaluation_digest(study: Study) -> str:
-    """The digest of all settings of a study's evaluations."""
-    uses = {name: [use.reference, plain_settings(use.config)] for name, use in study.evaluations.items()}
-    return digest_of(uses)
-
-
-def keys_of(recipe: Recipe, tokenizer: str, device: torch.device) -> dict[str, StageKey]:
-    """The keys of a run's stages. ``tokenizer``: SHA-256 of its text tokenizer."""
-    plan = compose(recipe)
-    modules = build_modules(plan, device="meta")
-    names = [f"{path}.{name}" for path, module in modules.items() for name, _ in module.named_parameters()]
-    stages = recipe.training.stages or tuple(recipe.stages)
-    sources = open_sources(recipe, [name for stage in stages for name in recipe.stages[stage].sources])
-    inputs = Inputs(
-        seed=recipe.training.seed,
-        data_seed=recipe.training.seed_of_data,
-        tokenizer=tokenizer,
-        contents=contents_of(sources),
-        started=start_digests(plan, modules, recipe.start),
-        precisions={name: str(arithmetic(recipe.stages[name].precision, device)) for name in stages},
-    )
-    return stage_keys(plan, stages, names, inputs)
-
-
-def beside(recipe: Recipe, device: torch.device) -> dict[str, Any]:
+def beside(device: torch.device) -> dict[str, Any]:
     """What may change rounding, and is recorded beside the keys: versions, processor, threads."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
@@ -125,22 +99,21 @@ class _Run:
 
     def __init__(
         self,
-        study: Study,
-        folder: StudyFolder,
-        cell: Cell,
+        prepared: Prepared,
         place: RunPlace,
-        device: str | None,
+        device: torch.device,
         reuse: Sequence[Path],
         strict: bool,
         reporter: Reporter | None,
         before: Status,
     ) -> None:
-        self.study, self.folder, self.cell, self.place = study, folder, cell, place
+        self.prepared, self.study, self.place = prepared, prepared.study, place
+        self.cell = prepared.study.cell(place.cell)
         self.device, self.reuse, self.strict, self.reporter = device, reuse, strict, reporter
         self.status = Status(
             state="running",
             stages=before.stages,
-            design=design_digest(cell),
+            design=design_digest(self.cell),
             resumes=before.resumes + (before.began > 0),
             seconds=before.seconds,
             began=before.began or time.time(),
@@ -179,13 +152,10 @@ class _Run:
 
     def _train(self) -> None:
         recipe = seeded(self.cell.recipe, self.place.seed)
-        tokenizer = None if "text" in recipe.start else self.folder.tokenizer
-        digest = start_text_digest(recipe) if tokenizer is None else file_digest(tokenizer / "tokenizer.json")
-        device = usable_device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         nodes = StudyNodes(
-            keys=keys_of(recipe, digest, device),
-            stores=[self.folder.nodes, *self.reuse],
-            beside=beside(recipe, device),
+            keys=keys_of_run(self.prepared, self.cell, self.device).of_seed(self.place.seed),
+            stores=[self.prepared.folder.nodes, *(folder / "nodes" for folder in self.reuse)],
+            beside=beside(self.device),
             strict=self.strict,
             waiting=lambda stage: self._set(evolve(self.status, state="waiting", reason=f"for the stage {stage}")),
             began=lambda stage, how: self._set(
@@ -193,16 +163,16 @@ class _Run:
             ),
         )
         self._write_keys(nodes.keys)
-        resume = (self.place.path / "run.json").is_file()
-        train(
-            recipe,
-            self.place.path,
-            resume=resume,
-            device=device,
-            reporter=self.reporter,
-            nodes=nodes,
-            tokenizer=tokenizer,
-        )
+        with closing(nodes):
+            train(
+                recipe,
+                self.place.path,
+                resume=(self.place.path / "run.json").is_file(),
+                device=self.device,
+                reporter=self.reporter,
+                nodes=nodes,
+                tokenizer=self.prepared.tokenizers.get(self.cell.name),
+            )
 
     def _write_keys(self, keys: Mapping[str, StageKey]) -> None:
         content = {name: {"key": key.digest, "content": key.content} for name, key in keys.items()}
@@ -210,7 +180,7 @@ class _Run:
 
     def _evaluate(self) -> None:
         self._set(evolve(self.status, state="running", reason="evaluating"))
-        model = load(self.place.path, device=self.device or "cpu")
+        model = load(self.place.path, device=self.device)
         evaluations: dict[str, Evaluation] = {}
         for name, use in self.study.evaluations.items():
             benchmark = build_benchmark(use.component, plain_settings(use.config))
@@ -238,13 +208,5 @@ class _Run:
         ]
         write_files(
             self.place.path,
-            {"items.jsonl": text_writer(write_items(items)), "scores.json": json_writer(content)},
+            {"items.jsonl": text_writer(item_lines(items)), "scores.json": json_writer(content)},
         )
-
-
-def start_text_digest(recipe: Recipe) -> str:
-    """SHA-256 of the text tokenizer that ``[start]`` names."""
-    path = Path(recipe.start["text"]) / "tokenizer.json"
-    if not path.is_file():
-        raise StorageError(Problem(f"there is no file {path}", "start.text", recipe.origins.get("start.text")))
-    return file_digest(path)
