@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -42,13 +43,14 @@ def cells_of(study: StudyFile, designs: Sequence[Design], registry: Registry) ->
     for design in designs:
         with faults.of(design):
             recipes[design.name] = _resolved(study, design, registry)
-    faults.items += _unused_budget(study, recipes.values()) if len(recipes) == len(designs) else []
-    faults.raise_as(RecipeError)
+    kind: type[JaniformError] = CompositionError if len(recipes) == len(designs) else RecipeError
+    if kind is CompositionError and (unused := _unused_budget(study, recipes.values())):
+        raise RecipeError(unused)
     for design in designs:
-        with faults.of(design):
-            _check_stages(recipes[design.name], design)
-            compose(recipes[design.name])
-    faults.raise_as(CompositionError)
+        if design.name in recipes:
+            with faults.of(design):
+                compose(recipes[design.name])
+    faults.raise_as(kind)
     designed = {name: design_values(recipe) for name, recipe in recipes.items()}
     if same := _same(designs, designed):
         raise RecipeError(same)
@@ -91,41 +93,34 @@ def design_values(recipe: Recipe) -> dict[str, Any]:
 
 
 class _Faults:
-    """The problems of all cells. A problem of several cells is reported once, with the first of them."""
+    """The problems of all cells. A problem of several cells is reported once, with the names of the cells."""
 
     def __init__(self) -> None:
-        self.items: list[Problem] = []
-        self._design: Design | None = None
-        self._cells: dict[tuple[str, str, str], list[str]] = {}
+        self._cells: dict[Problem, list[Design]] = {}
 
-    def of(self, design: Design) -> _Faults:
-        self._design = design
-        return self
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, JaniformError) or self._design is None:
-            return False
-        for problem in error.problems:
-            cells = self._cells.setdefault((str(problem.origin), problem.path, problem.message), [])
-            cells.append(self._design.name)
-            if len(cells) == 1:
-                self.items.append(evolve(problem, origin=problem.origin or self._design.origin))
-        return True
+    @contextmanager
+    def of(self, design: Design) -> Iterator[None]:
+        """Take in the problems that the block raises, as those of a design."""
+        try:
+            yield
+        except JaniformError as error:
+            for problem in error.problems:
+                self._cells.setdefault(problem, []).append(design)
 
     def raise_as(self, kind: type[JaniformError]) -> None:
-        if not self.items:
-            return
-        named = []
-        for problem in self.items:
-            cells = self._cells.get((str(problem.origin), problem.path, problem.message))
-            if cells is None:  # of no single cell, or with an origin that was added
-                cells = next((names for key, names in self._cells.items() if key[1:] == (problem.path, problem.message)), [])
-            of = f"cell {', '.join(cells[:4])}{f' and {len(cells) - 4} more' if len(cells) > 4 else ''}: " if cells else ""
-            named.append(evolve(problem, message=f"{of}{problem.message}"))
-        raise kind(named)
+        """Raise all problems, if there are any."""
+        if self._cells:
+            raise kind([_named(problem, designs) for problem, designs in self._cells.items()])
+
+
+def _named(problem: Problem, designs: Sequence[Design]) -> Problem:
+    """The problem with the cells that have it, and where the first of them is written."""
+    first = designs[0].origin
+    elsewhere = problem.origin is not None and problem.origin.source != first.source
+    place = f" ({first})" if elsewhere else ""
+    names = ", ".join(design.name for design in designs[:4])
+    more = f" and {len(designs) - 4} more" if len(designs) > 4 else ""
+    return evolve(problem, message=f"cell {names}{more}{place}: {problem.message}", origin=problem.origin or first)
 
 
 def _resolved(study: StudyFile, design: Design, registry: Registry, solved: Mapping[str, Any] | None = None) -> Recipe:
@@ -179,11 +174,6 @@ def _check_targets(below: Table, above: Table, problems: ProblemList) -> None:
                 problems.add("is not in the recipe", (name,), entry.origin, nearest(name, below.entries))
 
 
-def _check_stages(recipe: Recipe, design: Design) -> None:
-    if not (recipe.training.stages or recipe.stages):
-        raise RecipeError(Problem("trains no stage", "training.stages", design.origin))
-
-
 def _unused_budget(study: StudyFile, recipes: Iterable[Recipe]) -> list[Problem]:
     """A problem for each stage of the budget that no cell trains."""
     trained = {name for recipe in recipes for name in recipe.training.stages or recipe.stages}
@@ -201,7 +191,7 @@ def _same(designs: Sequence[Design], designed: Mapping[str, Mapping[str, Any]]) 
         for earlier in designs[:number]:
             if designed[earlier.name] == designed[design.name]:
                 message = f"the cells '{earlier.name}' and '{design.name}' are the same recipe"
-                hint = "its settings are those of the recipe already, or belong to stages that it does not train"
+                hint = "its settings are those of the recipe already, are set by the budget, or belong to untrained stages"
                 problems.append(Problem(message, f"cell {design.name}", design.origin, hint))
                 break
     return problems
