@@ -61,7 +61,7 @@ def prepare_run(
     torch.manual_seed(recipe.training.seed % 2**64)
     plan = compose(recipe)
     check_contracts(plan)
-    model = build_model(plan, device=device)
+    model = build_model(plan, device=device, seed=folder.seeds(recipe).weights)
     for note in folder.notes:
         reporter.say(note)
     stored = group.on_main(lambda: load_newest(folder.checkpoints, reporter.say)) if resume else None

@@ -41,6 +41,7 @@ def train(
     resume: bool = False,
     stages: Sequence[str] | None = None,
     seed: int | None = None,
+    data_seed: int | None = None,
     until: int | None = None,
     device: str | torch.device | None = None,
     reporter: Reporter | None = None,
@@ -53,6 +54,7 @@ def train(
         resume: continue from the newest complete checkpoint in ``out``, to the weights of an uninterrupted run.
         stages: train only these stages, in the recipe's order; None trains all.
         seed: random seed; overrides the recipe's.
+        data_seed: random seed of the order of the data and of its preparation; overrides the recipe's.
         until: stop after this many steps of all stages together; the model is written all the same.
         device: where to train; by default a GPU where there is one.
         reporter: shows progress; by default on standard error.
@@ -72,8 +74,7 @@ def train(
         raise UsageError(f"recipe must be a Recipe, as of read_recipe, not {shown(recipe)}")
     if not isinstance(out, str | Path):
         raise UsageError(f"out must be the path of a folder, not {shown(out)}")
-    if seed is not None:
-        recipe = evolve(recipe, training=evolve(recipe.training, seed=whole_number("seed", seed, high=MAX_SEED)))
+    recipe = _seeded(recipe, {"seed": seed, "data_seed": data_seed})
     if stages is not None:
         names = (stages,) if isinstance(stages, str) else members("stages", stages, "names of stages")
         stages = [text("the name of a stage", name) for name in names]
@@ -93,6 +94,12 @@ def train(
             last = run.train(prepared, until)
             run.report_skipped_steps(last.position)
         return run.save(last, prepared)
+
+
+def _seeded(recipe: Recipe, seeds: Mapping[str, int | None]) -> Recipe:
+    """The recipe with other seeds of training, where they are not None."""
+    given = {name: whole_number(name, seed, high=MAX_SEED) for name, seed in seeds.items() if seed is not None}
+    return evolve(recipe, training=evolve(recipe.training, **given)) if given else recipe
 
 
 class _Run:
@@ -130,8 +137,8 @@ class _Run:
             position = prepared.position
             if position.stage != name:
                 position = evolve(position, stage=name, step=0, taken={}, skipped_in_a_row=0)
-            entropy = (self.recipe.training.seed, list(self.recipe.stages).index(name))
-            run = StageRun(self.recipe.stages[name], prepared.model, position, entropy, self.group, prepared.mesh)
+            seeds = self.folder.seeds(self.recipe).stage(name)
+            run = StageRun(self.recipe.stages[name], prepared.model, position, seeds, self.group, prepared.mesh)
             if stored is not None and stored.position.stage == name:
                 self.group.run_everywhere(lambda run=run, stored=stored: run.restore(stored))  # type: ignore[misc]
             yield run
@@ -233,6 +240,7 @@ class _Run:
         position = last.position
         facts: dict[str, Any] = {
             "seed": self.recipe.training.seed,
+            "data_seed": self.recipe.training.seed_of_data,
             "stages": list(self.folder.stages),
             "stage": position.stage,
             "step": position.step,
