@@ -55,6 +55,11 @@ def _starting(given: str) -> str:
 @click.option("--stages", metavar="A,B", help="Train only these stages, in the recipe's order.")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Random seed; overrides the recipe's.")
 @click.option(
+    "--data-seed",
+    type=click.IntRange(0, MAX_SEED),
+    help="Random seed of the data's order; overrides the recipe's; by default the random seed.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(min=0),
     metavar="N",
@@ -73,6 +78,7 @@ def command(
     start: tuple[str, ...],
     stages: str | None,
     seed: int | None,
+    data_seed: int | None,
     workers: int | None,
     attention: str | None,
     device: str | None,
@@ -94,7 +100,7 @@ def command(
     added = [f'sink.{_bare(name)}.use = "{name}"' for name in sinks]
     resolved = read_recipe(recipe, [*added, *overrides, *map(_starting, start)])
     chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
-    folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)
+    folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, data_seed=data_seed, device=device)
     if os.environ.get("RANK", "0") != "0":  # one of several processes that torchrun started: only the first prints
         return
     _write_report(folder)

@@ -36,6 +36,10 @@ class Source(Protocol):
     raises ``SampleError`` where that one example cannot be used: it is counted, and the next one is used instead. For
     problems of the whole source the factory raises a ``JaniformError``.
 
+    A source that goes through its samples pass after pass has ``length``, the number of examples of a pass: a stage
+    begins with a pass of its own, whose number follows from the seed. Without it a stage begins at an index of its
+    own, or at 0 where the source is finite.
+
     A source that reads files may define ``contents() -> Contents``, which a resumed run compares; it must not open
     files.
     """

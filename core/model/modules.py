@@ -14,6 +14,7 @@ from ..components.kinds import KINDS
 from ..compose.diagnostics import Diagnostics
 from ..contracts.factories import make
 from ..errors import CompositionError, JaniformError, Problem, nearest
+from ..seeds import derived_seed
 from .meta import shapes_only
 
 if TYPE_CHECKING:
@@ -29,15 +30,23 @@ def build_modules(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     parts: Iterable[str] | None = None,
+    seed: int | None = None,
 ) -> dict[str, nn.Module]:
     """The modules of a plan by path, in the order of the data; a shared part is under its owner's path only.
 
-    ``parts`` limits them to some parts, by paths or by the first names of paths. Raises ``CompositionError`` with every
-    factory that fails, by component and plugin.
+    Args:
+        parts: limits them to some parts, by paths or by the first names of paths.
+        seed: the first weights of a part follow from it and the part's path alone, whatever other parts there are; None
+            takes the random numbers that come next.
+
+    Raises:
+        CompositionError: with every factory that fails, by component and plugin.
     """
     diagnostics = Diagnostics(plan.recipe)
     modules: dict[str, nn.Module] = {}
     for path in owners(plan, parts):
+        if seed is not None and torch.device(device).type != "meta":
+            torch.manual_seed(derived_seed("weights", seed, path))
         with torch.device(device), shapes_only(device):
             module = _make(plan.parts[path], diagnostics)
         if module is not None:

@@ -232,7 +232,12 @@ class Training:
         metadata=_help("Names of the stages in order; by default all, in the order of the file."),
     )
     seed: int = field(
-        default=0, validator=validators.ge(0), metadata=_help("Random seed of weights, data and sampling.")
+        default=0, validator=validators.ge(0), metadata=_help("Random seed of first weights and of training.")
+    )
+    data_seed: int | None = field(
+        default=None,
+        validator=validators.optional(validators.ge(0)),
+        metadata=_help("Random seed of the order of the data and of its preparation; by default `seed`."),
     )
     checkpoint_every: int = field(
         default=500, validator=validators.ge(1), metadata=_help("Steps between checkpoints within a stage.")
@@ -267,3 +272,8 @@ class Training:
         validator=validators.ge(0),
         metadata=_help("Processes per group where `parallel` is hybrid; 0 means those of one machine."),
     )
+
+    @property
+    def seed_of_data(self) -> int:
+        """``data_seed``, or ``seed`` where it is not given."""
+        return self.seed if self.data_seed is None else self.data_seed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ...storage.atomic import PREFIX, explained, sweep, text_writer, write_files
 from ...storage.json_files import read_json, structured
 from ...untrusted_text import text_fault
 from ..checkpoints.checkpoint import newest_stage
+from ..data import seeding
 from . import provenance
 
 HARMLESS = {"keep", "best", "checkpoint_every", "log_every", "sample_every", "workers", "strict"}
@@ -42,6 +43,10 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    def seeds(self, recipe: Recipe) -> seeding.RunSeeds:
+        """The seeds of the run, by the rules that it began with."""
+        return seeding.seeds_of(recipe, _version(self.facts))
 
     @classmethod
     def open(cls, path: Path, recipe: Recipe, stages: Sequence[str] | None, *, resume: bool) -> RunFolder:
@@ -81,6 +86,7 @@ class RunFolder:
             "versions": provenance.versions(),
             "components": provenance.components(recipe),
             "git": provenance.git_state(),
+            "seeding": seeding.VERSION,
         }
         folder = cls(path, chosen, facts)
         folder._write_all(recipe)
@@ -96,7 +102,9 @@ class RunFolder:
         before = read_recipe(path / "recipe.toml")
         reached = newest_stage(path / "checkpoints")
         begun = own[: own.index(reached) + 1] if reached in own else ()
-        problems, notes = differences(before, recipe, begun)
+        if (version := _version(facts)) > seeding.VERSION:
+            raise UsageError(f"{path} holds a run of a later version of janiform: resume it with that version")
+        problems, notes = differences(before, recipe, begun, by_order=version < seeding.VERSION)
         if problems:
             message = f"{path} holds a run of another recipe"
             raise UsageError([Problem(message, hint=f"resume it with {path / 'recipe.toml'}"), *problems])
@@ -138,10 +146,19 @@ class RunFolder:
             write_files(self.path, {"tokenizer.json": lambda part: text.save(part.parent)})
 
 
-def differences(before: Recipe, now: Recipe, begun: Sequence[str]) -> tuple[list[Problem], tuple[str, ...]]:
+def _version(facts: Mapping[str, Any]) -> int:
+    """The version of the rules by which a run's random numbers follow from its seeds; 1 for runs that lack it."""
+    version = facts.get("seeding", 1)
+    return version if type(version) is int else 1
+
+
+def differences(
+    before: Recipe, now: Recipe, begun: Sequence[str], *, by_order: bool = False
+) -> tuple[list[Problem], tuple[str, ...]]:
     """The differences of a run's recipe and another: problems, which forbid resuming, and notes on permitted changes.
 
     Stages that are not ``begun``, and sources that no begun stage takes samples from, may change in any way.
+    ``by_order``: the random numbers of a stage follow from its place among the stages, as in runs of earlier versions.
     """
     taken = {name for stage in begun for name in before.stages[stage].sources}
     problems, notes = [], []
@@ -168,7 +185,7 @@ def differences(before: Recipe, now: Recipe, begun: Sequence[str]) -> tuple[list
             hint="write the tables of new stages after it",
         )
         for name in begun
-        if name in other and order.index(name) != other.index(name)
+        if by_order and name in other and order.index(name) != other.index(name)
     ]
     return problems, tuple(dict.fromkeys(notes))
 

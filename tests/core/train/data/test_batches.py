@@ -54,7 +54,7 @@ def make(
     sources = sources or {"a": Numbers("a"), "b": Numbers("b")}
     builder = BatchBuilder(sources, Whole(), (1, 0))  # type: ignore[arg-type]
     mixture = Mixture(dict.fromkeys(sources, 1))
-    return list(batches(builder, batch_specs(mixture, 3, steps, start or {}, start or {}), ahead=ahead))
+    return list(batches(builder, batch_specs(mixture, 3, steps, start or {}, {}), ahead=ahead))
 
 
 def same(left: list[PreparedBatch], right: list[PreparedBatch]) -> bool:
@@ -83,13 +83,13 @@ def test_samples_follow_one_another_and_chance_differs_from_step_to_step() -> No
     made = make(0)
     read = [sample for prepared in made for sample in prepared.batch[0]]
     assert sorted(read) == [("a", index) for index in range(9)] + [("b", index) for index in range(9)]
-    assert made[-1].spec.positions == {"a": 9, "b": 9}
+    assert made[-1].spec.taken == {"a": 9, "b": 9}
     assert len({tuple(prepared.batch[1].tolist()) for prepared in made}) == len(made)
 
 
 def test_a_run_goes_on_where_it_stopped() -> None:
     whole = make(0)
-    middle = whole[2].spec.positions
+    middle = whole[2].spec.taken
     assert same(whole[3:], make(1, range(3, 6), middle))
 
 
@@ -215,7 +215,7 @@ def test_an_example_that_cannot_be_used_is_replaced_by_the_next_and_counted_once
     assert all((skip.kind == "no caption") == (skip.index in holes) for skip in skips)
     cuts = [skip for prepared in made for skip in prepared.skipped if skip.kept]
     assert sum(value % 5 == 0 for value in used) == len(cuts)
-    assert made[-1].spec.positions == {"a": 20}, "a hole moves no position"
+    assert made[-1].spec.taken == {"a": 20}, "a hole moves no position"
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -226,10 +226,10 @@ def test_workers_change_nothing_whatever_their_number(workers: int) -> None:
 
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
 def test_the_shards_of_all_processes_are_the_step(batch: int, processes: int, parts: int) -> None:
-    whole = next(batch_specs(Mixture({"a": 1, "b": 2}), batch, range(7, 8), {"a": 3, "b": 6}, {"a": 3, "b": 6}))
+    whole = next(batch_specs(Mixture({"a": 1, "b": 2}), batch, range(7, 8), {"a": 3, "b": 6}, {}))
     shards = [shard(whole, rank, processes) for rank in range(processes)]
     assert sum((part.samples for part in shards), ()) == whole.samples
-    assert all(part.positions == whole.positions and part.step == whole.step for part in shards)
+    assert all(part.taken == whole.taken and part.step == whole.step for part in shards)
     assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in shards)
     sizes = [len(part.samples) for part in shards]
     assert max(sizes) - min(sizes) <= 1
