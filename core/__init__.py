@@ -24,6 +24,10 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .compose.plan import Plan as Plan
     from .contracts import Backbone as Backbone
     from .contracts import Contents as Contents
+    from .contracts import Item as Item
+    from .contracts import Metric as Metric
+    from .contracts import Request as Request
+    from .contracts import Score as Score
     from .contracts import TextTokenizer as TextTokenizer
     from .contracts import Tokenizer as Tokenizer
     from .contracts.kernels import AttentionRequest as AttentionRequest
@@ -46,6 +50,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .errors import StorageError as StorageError
     from .errors import UsageError as UsageError
     from .errors import nearest as nearest
+    from .evaluate.intervals import mean_of_categories as mean_of_categories
+    from .evaluate.intervals import mean_score as mean_score
     from .inference.api import Model as Model
     from .inference.api import load as load
     from .inference.chat import Chat as Chat
@@ -132,6 +138,7 @@ _PUBLIC = {
     "Features": "ports",
     "Grid": "ports",
     "Hidden": "ports",
+    "Item": "contracts",
     "JaniformError": "errors",
     "KVCache": "sequence.cache",
     "KernelSupport": "contracts.kernels",
@@ -141,6 +148,7 @@ _PUBLIC = {
     "Loss": "loss",
     "Mask": "sequence.mask",
     "MemoryPlan": "inference.memory",
+    "Metric": "contracts",
     "Model": "inference.api",
     "Objective": "contracts.objective",
     "Origin": "errors",
@@ -158,11 +166,13 @@ _PUBLIC = {
     "Registrar": "components.registrar",
     "Registry": "components.registry",
     "Released": "weights",
+    "Request": "contracts",
     "ResourceError": "errors",
     "Runs": "sequence.runs",
     "SampleError": "errors",
     "Sequence": "sequence.spans",
     "Samples": "contracts.showcase",
+    "Score": "contracts",
     "Showcase": "contracts.showcase",
     "Span": "sequence.spans",
     "StorageError": "errors",
@@ -187,6 +197,8 @@ _PUBLIC = {
     "hookimpl": "components.hookspec",
     "left_out": "storage.contents",
     "load": "inference.api",
+    "mean_of_categories": "evaluate.intervals",
+    "mean_score": "evaluate.intervals",
     "nearest": "errors",
     "open_model": "storage.open",
     "own_keys": "storage.save",

@@ -29,6 +29,11 @@ def prompt_of(model: UnifiedModel, conversation: Conversation) -> SpanSequence:
 
     Raises ``UsageError`` where there is nothing to reply to, ``PictureError`` where a picture cannot be read.
     """
+    return model.processor.sequence(checked_conversation(model, conversation), answer=False)
+
+
+def checked_conversation(model: UnifiedModel, conversation: Conversation) -> Conversation:
+    """The conversation with its pictures as RGB; raises what ``prompt_of`` raises."""
     if not isinstance(conversation, Conversation):
         raise UsageError(f"a conversation must be a janiform.Conversation, not {shown(conversation)}")
     last = conversation.turns[-1]
@@ -40,7 +45,7 @@ def prompt_of(model: UnifiedModel, conversation: Conversation) -> SpanSequence:
     turns = [Turn(turn.role, [_ready(piece, context) for piece in turn.content]) for turn in conversation.turns]
     if conversation.system is not None:
         check_text(conversation.system, "system text", context)
-    return model.processor.sequence(evolve(conversation, turns=turns), answer=False)
+    return evolve(conversation, turns=turns)
 
 
 def check_text(text: str, what: str, context: int) -> str:

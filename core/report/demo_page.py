@@ -14,7 +14,7 @@ from .series import Series
 
 
 @frozen
-class Score:
+class ShownScore:
     """One score in [0, 1]: on the page's sample of ``count`` items, and in the full evaluation where it is known."""
 
     group: str
@@ -36,7 +36,7 @@ class DemoPage:
     description: str
     facts: tuple[tuple[str, str], ...] = ()
     showcase: Showcase = field(factory=Showcase)
-    scores: tuple[Score, ...] = ()
+    scores: tuple[ShownScore, ...] = ()
     curve: Mapping[str, Series] = field(factory=dict)
     curve_note: str = ""
     diagram: str = ""
