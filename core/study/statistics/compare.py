@@ -149,8 +149,7 @@ def _summary(name: str, scores: FloatArray, alpha: float) -> CellSummary:
 def _comparison(method: Method, cell: str, baseline: str, margin: float | None) -> Comparison:
     all_S = method.scores_of(cell) - method.scores_of(baseline)
     used = all_S[method.seeds_of(cell, baseline)]
-    used = used[np.isfinite(used)]  # a cell without any score is in no block
-    estimate = method.between(cell, baseline) if used.size else None
+    estimate = method.between(cell, baseline)
     scattered = estimate if estimate and estimate.se else None
     exact = estimate is not None and used.size <= MOST_SEEDS
     return Comparison(

@@ -65,12 +65,15 @@ def as_vector(values: Numbers) -> FloatArray:
     return vector
 
 
-def spread(values: FloatArray) -> float:
-    """The standard deviation of a sample, with n - 1; 0 where only rounding differs, or there is a single value."""
+def spread(values: FloatArray, scale: float = 0.0) -> float:
+    """The standard deviation of a sample, with n - 1; 0 where only rounding differs, or there is a single value.
+
+    scale: the largest number that the values were computed from, where it is larger than they are.
+    """
     if values.size < 2:
         return 0.0
     sd = float(values.std(ddof=1))
-    return sd if sd > ROUNDING * float(np.abs(values).max()) else 0.0
+    return sd if sd > ROUNDING * max(scale, float(np.abs(values).max())) else 0.0
 
 
 def t_quantile(probability: float, df: float) -> float:

@@ -42,9 +42,8 @@ class Method:
 
     def seeds_of(self, first: str, second: str) -> NDArray[np.bool_]:
         """The seeds that count for two cells."""
-        if self.blocks is not None:
-            return self.complete
-        return np.isfinite(self.scores_of(first)) & np.isfinite(self.scores_of(second))
+        both_S = np.isfinite(self.scores_of(first)) & np.isfinite(self.scores_of(second))
+        return both_S if self.blocks is None else both_S & self.complete
 
     def scores_of(self, cell: str) -> FloatArray:
         """The scores of a cell, NaN where a seed has none; all NaN for a cell without a score."""

@@ -21,11 +21,13 @@ def paired_difference(first: Numbers, second: Numbers, alpha: float = 0.05) -> D
 
     Raises ``ValueError`` where the lengths differ or there are fewer than 2 pairs.
     """
-    differences = _differences(first, second)
-    count = differences.size
+    a, b = as_vector(first), as_vector(second)
+    if a.size != b.size:
+        raise ValueError(f"pairs need equally many values, got {a.size} and {b.size}")
+    differences, count = a - b, a.size
     if count < 2:
         raise ValueError("an interval needs at least 2 pairs")
-    sd = spread(differences)
+    sd = spread(differences, scale=float(np.abs([a, b]).max()))
     return t_difference(float(differences.mean()), sd, sd / math.sqrt(count), count - 1, count, alpha)
 
 
@@ -79,13 +81,6 @@ def same_sign(differences: Numbers) -> int:
     """The number of differences that have the sign of their mean."""
     vector = as_vector(differences)
     return int((np.sign(vector) == np.sign(vector.mean())).sum()) if vector.mean() else 0
-
-
-def _differences(first: Numbers, second: Numbers) -> FloatArray:
-    a, b = as_vector(first), as_vector(second)
-    if a.size != b.size:
-        raise ValueError(f"pairs need equally many values, got {a.size} and {b.size}")
-    return a - b
 
 
 def _share_as_far(sums: FloatArray, observed: float, scale: float) -> float:
