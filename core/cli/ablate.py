@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..arguments import MAX_SEED
 from ..errors import Problem, UsageError
-from .output import console, echo, json_option, print_json
+from .output import console, echo, json_option, print_json, table
 
 if TYPE_CHECKING:
     from ..study.prepare import Prepared
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     help="Parameter of the jobs, as submitit names it: timeout_min=600; may be repeated.",
 )
 @click.option("--cell", metavar="NAME", help="Bring the run of one cell to its end; needs --seed.")
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="S", help="Seed of the run of --cell, or of a replay.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="S", help="Seed of the run of --cell or of a replay.")
 @json_option
 def command(
     study: str,
@@ -91,7 +91,7 @@ def command(
         raise UsageError(Problem(f"unexpected argument '{replayed}'", hint="one study per command"))
     path = Path(study)
     if dry_run:
-        return _dry_run(path, slots, as_json)
+        return _dry_run(path, as_json)
     if out is None:
         raise UsageError(Problem("--out is missing", hint="name the study's folder; --dry-run needs none"))
     options = _worker_options(device, reuse, strict_reuse)
@@ -155,9 +155,7 @@ def _one(
     return 0 if status.state == "done" else 1
 
 
-def _run(
-    prepared: Prepared, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool
-) -> int:
+def _run(prepared: Prepared, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool) -> int:
     from ..study.page.write import write_page
     from ..study.schedule import run_study, slots_of
     from ..study.summary import results_of
@@ -167,7 +165,9 @@ def _run(
     chosen = slots_of(slots, _gpus(device))
     try:
         with Watch(prepared) as watch:
-            done = run_study(prepared, chosen, retry=retry, options=options, changed=watch.update, say=watch.say)
+            done = run_study(
+                prepared, chosen, device=device, retry=retry, options=options, changed=watch.update, say=watch.say
+            )
     finally:
         results = results_of(prepared)
         write_page(results, folder.path)
@@ -182,14 +182,10 @@ def _run(
             echo(sentence)
         echo(f"the page is {folder.path / 'study.html'}")
         if not done:
-            failed = [f"{cell.name} seed {seed}" for cell, seed in study.runs() if _state(prepared, cell.name, seed) == "failed"]
-            if failed:
+            states = {(cell.name, seed): folder.place(cell.name, seed).status().state for cell, seed in study.runs()}
+            if failed := [f"{cell} seed {seed}" for (cell, seed), state in states.items() if state == "failed"]:
                 echo(f"failed: {', '.join(failed)}; --retry starts them again", err=True)
     return 0 if done else 1
-
-
-def _state(prepared: Prepared, cell: str, seed: int) -> str:
-    return prepared.folder.place(cell, seed).status().state
 
 
 def _gpus(device: str | None) -> int:
@@ -198,16 +194,16 @@ def _gpus(device: str | None) -> int:
     return 0 if device == "cpu" or not torch.cuda.is_available() else torch.cuda.device_count()
 
 
-def _dry_run(path: Path, slots: int, as_json: bool) -> int:
-    from ..study.dry_run import dry_run_rows, show_dry_run
+def _dry_run(path: Path, as_json: bool) -> int:
+    from ..study.dry_run import dry_run_facts, show_dry_run
     from ..study.prepare import planned
 
     study, budgets = planned(path, lambda sentence: echo(sentence, err=True))
-    rows = dry_run_rows(study, budgets, slots)
+    facts = dry_run_facts(study, budgets)
     if as_json:
-        print_json(rows)
+        print_json(facts)
     else:
-        show_dry_run(study, budgets, rows, console())
+        show_dry_run(facts, console(), table)
     return 0
 
 
@@ -215,10 +211,9 @@ def _replay(cell: str | None, seed: int | None, out: Path | None, device: str | 
     from ..study.replay import replay
 
     if cell is None or seed is None or out is None:
-        raise UsageError(Problem("replay needs a cell, --seed and --out", hint="janiform ablate replay CELL --seed S --out DIR"))
+        hint = "janiform ablate replay CELL --seed S --out DIR"
+        raise UsageError(Problem("replay needs a cell, --seed and --out", hint=hint))
     outcome = replay(out, cell, seed, device=device)
     for sentence in outcome.sentences:
         echo(sentence)
     return 0 if outcome.equal else 1
-
-

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from attrs import evolve, field, frozen
 
 from ..errors import JaniformError, Problem, RecipeError, UsageError, nearest
-from ..measure.design import DesignCosts
+from ..planning.design import DesignCosts
+from ..planning.solve import solve_width, with_steps
 from ..recipe import Recipe
 from ..units import count
 from .results import CellBudget, StageBudget
@@ -17,11 +17,6 @@ from .study import Cell, Equal, Study
 Measure = Callable[[Recipe], DesignCosts]
 Seconds = Callable[[Cell, str], float]
 """Seconds of a step of a stage of a cell on this machine."""
-
-_TRIES = 12
-"""Widths beyond a solution that are tried where one does not compose."""
-
-_WIDEST = 1 << 16
 
 
 @frozen
@@ -53,7 +48,7 @@ def budgets_of(study: Study, measure: Measure, seconds: Seconds) -> Budgets:
         if solve is None or cell.name == study.baseline.name:
             continue
         try:
-            values, residues[cell.name] = solve(_Target(study, equal, costs, measure, seconds), cell)
+            values, residues[cell.name] = solve(_Target(study, equal, costs, seconds), cell)
         except JaniformError as error:
             problems += [evolve(one, origin=one.origin or cell.origin) for one in error.problems]
             continue
@@ -73,19 +68,15 @@ class _Target:
     study: Study
     equal: Equal
     costs: Mapping[str, DesignCosts]
-    measure: Measure
     seconds: Seconds
-
-    @property
-    def baseline(self) -> DesignCosts:
-        return self.costs[self.study.baseline.name]
 
     def stage(self, cell: Cell) -> str:
         """The stage of a cell whose steps are solved. Raises ``UsageError`` where the cell does not train it."""
         name = self.equal.stage or cell.stages[-1]
         if name not in cell.stages:
             hint = nearest(name, cell.stages)
-            raise UsageError(Problem(f"the cell '{cell.name}' does not train the stage '{name}'", "equal.stage", hint=hint))
+            message = f"the cell '{cell.name}' does not train the stage '{name}'"
+            raise UsageError(Problem(message, "equal.stage", hint=hint))
         return name
 
 
@@ -110,9 +101,7 @@ def _by_steps(
     """Steps of a stage with which a cell takes as much as the baseline in all."""
 
     def total(cell: Cell, but: str = "") -> float:
-        return sum(
-            per_step(cell, name) * cell.recipe.stages[name].last for name in cell.stages if name != but
-        )
+        return sum(per_step(cell, name) * cell.recipe.stages[name].last for name in cell.stages if name != but)
 
     name = target.stage(cell)
     stage = cell.recipe.stages[name]
@@ -122,53 +111,21 @@ def _by_steps(
         needs = f"its other stages take {count(round(others))} of the {count(round(wanted))} {unit} of the baseline"
         message = f"the cell '{cell.name}' would train '{name}' for {max(0, steps)} steps: {needs}"
         raise RecipeError(Problem(message, "equal", hint="shorten its other stages, or name another stage"))
-    missed = (others + steps * each - wanted) / wanted
-    values = {f"stage.{name}.steps": steps}
-    if stage.stop:
-        values[f"stage.{name}.stop"] = 0
-    if steps == stage.last and not stage.stop:
-        values = {}
-    return values, f"{missed:+.2%} {unit}"
+    after = with_steps(cell.recipe, name, steps).stages[name]
+    settings = {"steps": after.steps, "stop": after.stop} if stage.stop else {"steps": after.steps}
+    values = {f"stage.{name}.{setting}": value for setting, value in settings.items() if steps != stage.last}
+    return values, f"{(others + steps * each - wanted) / wanted:+.2%} {unit}"
 
 
 def _by_parameters(target: _Target, cell: Cell) -> tuple[dict[str, int], str]:
     """The value of one setting with which a cell has as many parameters as the baseline."""
-    setting, multiple = target.equal.setting, target.equal.multiple
+    setting = target.equal.setting
     if not setting:
         hint = 'write equal = { currency = "parameters", setting = "backbone.width" }'
         raise UsageError(Problem("no setting is named that may change", "equal.setting", hint=hint))
-    wanted = target.baseline.parameters.total
-
-    def parameters(value: int) -> int | None:
-        try:
-            return target.measure(cell.resolve({setting: value})).parameters.total
-        except JaniformError as error:
-            failures.append(error.problems[0])
-            return None
-
-    def near(number: int) -> tuple[int, int]:
-        """The first value from a multiple on that composes, and its number of parameters."""
-        for tried in range(number, number + _TRIES):
-            found = parameters(tried * multiple)
-            if found is not None:
-                return tried, found
-        raise RecipeError(failures[-1])
-
-    failures: list[Problem] = []
-    low, high = 1, _WIDEST // multiple
-    sizes: dict[int, int] = {}
-    while low < high:  # the smallest multiple with at least as many parameters
-        middle, size = near((low + high) // 2)
-        sizes[middle] = size
-        low, high = (middle + 1, high) if size < wanted else (low, (low + high) // 2)
-    number, size = near(low)
-    sizes[number] = size
-    best = min(sizes, key=lambda tried: abs(sizes[tried] - wanted))
-    missed = (sizes[best] - wanted) / wanted
-    if abs(missed) > 0.5:
-        message = f"no value of {setting} gives the cell '{cell.name}' about {wanted:,} parameters"
-        raise RecipeError(Problem(message, "equal.setting", hint="name a setting that more parameters depend on"))
-    return {setting: best * multiple}, f"{missed:+.2%} parameters, with {setting} = {best * multiple}"
+    wanted = target.costs[target.study.baseline.name].parameters.total
+    width, missed = solve_width(lambda value: cell.resolve({setting: value}), wanted, target.equal.multiple)
+    return {setting: width}, f"{missed / wanted:+.2%} parameters, with {setting} = {width}"
 
 
 _SOLVERS: dict[str, Callable[[_Target, Cell], tuple[dict[str, int], str]]] = {
@@ -202,7 +159,7 @@ def _budget(costs: DesignCosts) -> CellBudget:
             steps=stage.steps,
             samples=stage.samples,
             samples_by_source=dict(stage.samples_by_source),
-            positions=_positions(stage.positions),
+            positions=_whole(stage.positions.as_dict()),
             flops=stage.flops,
         )
         for name, stage in costs.stages.items()
@@ -211,24 +168,18 @@ def _budget(costs: DesignCosts) -> CellBudget:
     for stage in stages.values():
         for kind, number in stage.positions.items():
             positions[kind] = positions.get(kind, 0) + number
-    parameters = costs.parameters
     return CellBudget(
         stages=stages,
         samples=sum(stage.samples for stage in stages.values()),
         positions=positions,
-        flops=costs.flops,
-        parameters={
-            "total": parameters.total,
-            "trained": parameters.trained,
-            "to_look": parameters.to_look,
-            "to_draw": parameters.to_draw,
-        },
-        disk=costs.bytes_bfloat16,
+        flops=None if costs.problems else costs.flops,
+        parameters=costs.parameters.as_dict(),
+        disk=costs.model_bytes["bfloat16"],
     )
 
 
-def _positions(positions: Any) -> dict[str, int]:
-    return {name: round(getattr(positions, name)) for name in ("text", "looked_at", "drawn")}
+def _whole(positions: Mapping[str, float]) -> dict[str, int]:
+    return {name: round(number) for name, number in positions.items()}
 
 
 def _sentence(equal: Equal, study: Study) -> str:

@@ -47,7 +47,7 @@ def collect(study: Study, folder: StudyFolder, budgets: Budgets, tokenizer: str)
             scores = _read(place.scores)
             runs.append(_run(place, cell, folder.path, scores))
             metrics |= _metrics(scores)
-            evaluations |= {name: value for name, value in (scores.get("settings") or {}).items()}
+            evaluations |= scores.get("settings") or {}
         changes = tuple(CellChange(change.path, _toml(change.baseline), _toml(change.value)) for change in cell.changes)
         cells.append(
             CellResult(cell.name, summary_of(cell), dict(cell.values), changes, budgets.of(cell.name), tuple(runs))

@@ -59,7 +59,8 @@ class _Combiner:
             self.problems.add(message, ("baseline",), self.study.origin("baseline"), nearest(baseline, self.found))
         elif len(self.found) == 1:
             hint = "add [cell.NAME], or an axis with `grid` or `one_at_a_time`"
-            self.problems.add("the study has one cell only, which is compared with nothing", (), self.study.tree.origin, hint)
+            message = "the study has one cell only, which is compared with nothing"
+            self.problems.add(message, (), self.study.tree.origin, hint)
         return list(self.found.values()), left_out
 
     def _check_axes(self) -> None:
@@ -100,7 +101,8 @@ class _Combiner:
                 if name not in self.found or self.found[name].values != values:
                     self._add(name, layers, values, layers[-1].origin)
             if not kept and all(axis in self.study.axes for axis in axes):
-                self.problems.add("nothing of the grid is left", ("grid",), self.study.origin("grid"), "shorten `except`")
+                hint = "shorten `except`"
+                self.problems.add("nothing of the grid is left", ("grid",), self.study.origin("grid"), hint)
         for number, rule in enumerate(self.settings.excluded):
             if number not in used:
                 message = f"the combination {dict(rule)} is not in the grid, so it leaves nothing out"

@@ -71,7 +71,8 @@ def show_dry_run(facts: dict[str, Any], console: Console, table: Any) -> None:
         )
     console.print(rows)
     seeds = ", ".join(map(str, facts["seeds"]))
-    console.print(f"{len(facts['cells'])} cells × seeds {seeds}: {facts['runs']} runs; baseline {facts['baseline']}, primary metric {facts['primary']}")
+    compared = f"baseline {facts['baseline']}, primary metric {facts['primary']}"
+    console.print(f"{len(facts['cells'])} cells × seeds {seeds}: {facts['runs']} runs; {compared}")
     console.print(facts["equal"])
     if facts["left_out"]:
         console.print(f"left out: {', '.join(facts['left_out'])}")

@@ -1,12 +1,12 @@
 """The folder of a study, which is its state: what lies in it decides what is still to be done.
 
-    OUT/study.toml, study.lock.json        the study's text; its cells with the digests of their designs, planned seeds
-    OUT/tokenizers/DIGEST/tokenizer.json   the text tokenizer that cells share, one for each set of text settings
-    OUT/budgets.json                       what every cell takes, and what was solved for it
-    OUT/nodes/KEY/                         finished stages, by what they read and do
-    OUT/cells/NAME/seed-0/                 a run's folder; status.json, scores.json, items.jsonl, shown/, worker.log
-    OUT/earlier/NAME-seed-0-DIGEST/        runs of designs that the study no longer has
-    OUT/study.html, study.json, …          the results
+OUT/study.toml, study.lock.json        the study's text; its cells with the digests of their designs, planned seeds
+OUT/tokenizers/DIGEST/tokenizer.json   the text tokenizer that cells share, one for each set of text settings
+OUT/budgets.json                       what every cell takes, and what was solved for it
+OUT/nodes/KEY/                         finished stages, by what they read and do
+OUT/cells/NAME/seed-0/                 a run's folder; status.json, scores.json, items.jsonl, shown/, worker.log
+OUT/earlier/NAME-seed-0-DIGEST/        runs of designs that the study no longer has
+OUT/study.html, study.json, …          the results
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from attrs import asdict, evolve, field, frozen
 
@@ -246,8 +245,6 @@ def _read_lock(path: Path) -> StudyLock:
     if lock.format != LOCK_FORMAT:
         raise StorageError(f"{path} has the format {lock.format}; this janiform reads {LOCK_FORMAT}")
     return lock
-
-
 
 
 def _another_study(before: StudyLock, now: StudyLock) -> list[Problem]:

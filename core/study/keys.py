@@ -87,7 +87,8 @@ def digest_of(content: Any) -> str:
     try:
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=True)
     except TypeError as error:
-        raise UsageError(Problem(f"a setting has no canonical form: {error}", hint="fix the plugin's config")) from error
+        problem = Problem(f"a setting has no canonical form: {error}", hint="fix the plugin's config")
+        raise UsageError(problem) from error
     return sha256(text.encode()).hexdigest()
 
 

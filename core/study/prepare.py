@@ -10,7 +10,7 @@ from attrs import asdict, field, frozen
 from ..errors import Problem, StorageError, UsageError, nearest
 from ..evaluate.benchmarks import build_benchmark
 from ..evaluate.losses import LOSS_METRICS
-from ..measure.design import design_costs
+from ..planning.design import design_costs
 from ..recipe.write import plain_settings
 from ..storage.json_files import read_json, structured, write_json
 from .budget import Budgets, budgets_of
@@ -121,5 +121,3 @@ def _stored(folder: StudyFolder, study: Study) -> Budgets | None:
         return structured(content, Budgets)
     except (StorageError, ValueError):
         return None
-
-

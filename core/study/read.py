@@ -1,6 +1,6 @@
 """Reading a study: one TOML file to cells, each composed. Torch-free.
 
-    file ─▶ settings, axes, cells, budget ─▶ layers of each cell ─▶ recipe ─▶ plan; all problems are reported together
+file ─▶ settings, axes, cells, budget ─▶ layers of each cell ─▶ recipe ─▶ plan; all problems are reported together
 """
 
 from __future__ import annotations

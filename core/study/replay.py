@@ -61,6 +61,7 @@ def first_difference(before: Path, after: Path) -> str:
     for total in sorted(logs[0].keys() & logs[1].keys()):
         left, right = (log[total] for log in logs)
         if left["losses"] != right["losses"]:
-            return f"the losses differ first at step {left['step']} of {left['stage']}: {left['losses']}, {right['losses']}"
+            losses = f"{left['losses']}, {right['losses']}"
+            return f"the losses differ first at step {left['step']} of {left['stage']}: {losses}"
     common = len(logs[0].keys() & logs[1].keys())
     return f"the losses of all {common} steps that both logged are equal"

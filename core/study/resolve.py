@@ -140,9 +140,7 @@ def _resolved(study: StudyFile, design: Design, registry: Registry, solved: Mapp
     for path, value in (solved or {}).items():
         whole = merger.merge(whole, _layer(path.split("."), value))
     whole = whole.without("name", "description", "sink")
-    recipe = assemble(
-        whole, PartReader(registry, problems), problems, fallback_name=design.name, notes=merger.notes
-    )
+    recipe = assemble(whole, PartReader(registry, problems), problems, fallback_name=design.name, notes=merger.notes)
     if not recipe.stages:
         raise RecipeError(Problem("the recipe has no stages to train", "stage", design.origin))
     return recipe
@@ -169,9 +167,10 @@ def _check_targets(below: Table, above: Table, problems: ProblemList) -> None:
                 hint = nearest(name, known)
                 problems.add(f"is not in the recipe, and has no `{needed}`", (section, name), entry.origin, hint)
     for name, entry in above.entries.items():
-        if name not in below.entries and isinstance(entry, Table) and name not in (*_COMPLETE, "training", *_FIXED):
-            if not any(isinstance(part, Table) for part in entry.entries.values()) and "use" not in entry.entries:
-                problems.add("is not in the recipe", (name,), entry.origin, nearest(name, below.entries))
+        if name in below.entries or name in (*_COMPLETE, "training", *_FIXED) or not isinstance(entry, Table):
+            continue
+        if "use" not in entry.entries and not any(isinstance(part, Table) for part in entry.entries.values()):
+            problems.add("is not in the recipe", (name,), entry.origin, nearest(name, below.entries))
 
 
 def _unused_budget(study: StudyFile, recipes: Iterable[Recipe]) -> list[Problem]:
@@ -191,7 +190,7 @@ def _same(designs: Sequence[Design], designed: Mapping[str, Mapping[str, Any]]) 
         for earlier in designs[:number]:
             if designed[earlier.name] == designed[design.name]:
                 message = f"the cells '{earlier.name}' and '{design.name}' are the same recipe"
-                hint = "its settings are those of the recipe already, are set by the budget, or belong to untrained stages"
+                hint = "its settings are the recipe's already, are set by the budget, or belong to untrained stages"
                 problems.append(Problem(message, f"cell {design.name}", design.origin, hint))
                 break
     return problems
@@ -208,7 +207,9 @@ def _changes(baseline: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Chang
 
 def with_solved(study: Study, solved: Mapping[str, Mapping[str, Any]]) -> Study:
     """The study whose cells have the settings that were solved for an equal budget, by cell and path."""
-    recipes = {cell.name: cell.resolve(solved[cell.name]) if solved.get(cell.name) else cell.recipe for cell in study.cells}
+    recipes = {
+        cell.name: cell.resolve(solved[cell.name]) if solved.get(cell.name) else cell.recipe for cell in study.cells
+    }
     baseline = design_values(recipes[study.baseline.name])
     cells = tuple(
         evolve(cell, recipe=recipes[cell.name], changes=_changes(baseline, design_values(recipes[cell.name])))

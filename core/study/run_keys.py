@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from attrs import frozen
+from torch import nn
 
 from ..compose import Plan, compose
 from ..contracts import Contents
@@ -18,8 +19,8 @@ from ..storage.digest import file_digest
 from ..train.data.contents import contents_of
 from ..train.data.sources import open_sources
 from ..train.loop.precision import arithmetic
-from ..train.run.start_checks import start_digests
-from .keys import Inputs, StageKey, stage_keys
+from ..train.run.start_checks import compared
+from .keys import Inputs, StageKey, digest_of, stage_keys
 from .prepare import Prepared
 from .study import Cell
 from .text import FILE
@@ -60,12 +61,19 @@ class RunKeys:
 
     @cached_property
     def _parameters(self) -> list[str]:
-        modules = build_modules(self.plan, device="meta")
-        return [f"{path}.{name}" for path, module in modules.items() for name, _ in module.named_parameters()]
+        return [f"{path}.{name}" for path, module in self._modules.items() for name, _ in module.named_parameters()]
+
+    @cached_property
+    def _modules(self) -> Mapping[str, nn.Module]:
+        return build_modules(self.plan, device="meta")
 
     @cached_property
     def _started(self) -> Mapping[str, str]:
-        return start_digests(self.plan) if self.recipe.start else {}
+        if not self.recipe.start:
+            return {}
+        placed, _ = compared(self.plan, self._modules, self.recipe.start)
+        files = {path: part.files.files for path, part in placed.items()}
+        return {path: digest_of({file.name: file_digest(file) for file in own}) for path, own in files.items()}
 
 
 def keys_of_run(prepared: Prepared, cell: Cell, device: torch.device) -> RunKeys:

@@ -182,9 +182,7 @@ class _Scheduler:
         slot = self.free.pop(0)
         path = planned.place.path
         path.mkdir(parents=True, exist_ok=True)
-        arguments = worker_command(
-            self.study.file, self.folder.path, planned.cell.name, planned.seed, self.options
-        )
+        arguments = worker_command(self.study.file, self.folder.path, planned.cell.name, planned.seed, self.options)
         with (path / "worker.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "janiform", *arguments],

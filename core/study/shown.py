@@ -36,9 +36,7 @@ def write_shown(folder: Path, name: str, model: Model, benchmark: Benchmark) -> 
 
         for number, drawn in enumerate(showcase.drawn):
             picture = file_of(drawn.picture)
-            items.append(
-                ShownItem(f"{name}/draw/{number}", drawn.prompt, drawn.verdict, "", drawn.correct, picture)
-            )
+            items.append(ShownItem(f"{name}/draw/{number}", drawn.prompt, drawn.verdict, "", drawn.correct, picture))
         for number, asked in enumerate(showcase.others):
             about = file_of(asked.picture)
             items.append(
@@ -50,12 +48,12 @@ def write_shown(folder: Path, name: str, model: Model, benchmark: Benchmark) -> 
 
 
 def read_shown(folder: Path, below: Path) -> tuple[ShownItem, ...]:
-    """The items of a run's ``shown`` folder, with paths of pictures relative to ``below``; damaged ones are left out."""
+    """The items of a run's ``shown`` folder, with pictures' paths relative to ``below``; damaged ones are left out."""
     items: list[ShownItem] = []
     for path in sorted(folder.glob("*/shown.json")):
         try:
             found: Any = structured(read_json(path).get("items", []), list[ShownItem])
-        except Exception:  # noqa: BLE001, S112 - a page is made of what can be read
+        except Exception:
             continue
         place = path.parent.relative_to(below).as_posix()
         items += [

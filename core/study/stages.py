@@ -60,7 +60,7 @@ class StudyNodes:
         self.began(stage, "trained")
         return None
 
-    def keep(self, stage: str, changed: Mapping[str, nn.Module], facts: NodeFacts) -> None:
+    def keep(self, stage: str, model: UnifiedModel, changed: Mapping[str, nn.Module], facts: NodeFacts) -> None:
         """Store what a stage left, unless it changed a part that its key does not say."""
         key = self.keys[stage]
         if set(changed) <= set(key.trained):
@@ -72,13 +72,12 @@ class StudyNodes:
         self._held.close()
 
     def _compare(self, stage: str, node: StoredNode) -> None:
-        different = {
-            name: (node.beside.get(name), value) for name, value in self.beside.items() if node.beside.get(name) != value
-        }
+        then = node.beside
+        different = {name: (then.get(name), now) for name, now in self.beside.items() if then.get(name) != now}
         if not different:
             return
         listed = ", ".join(f"{name} {old} there, {new} here" for name, (old, new) in different.items())
-        sentence = f"stage {stage} is taken from {node.folder}, which was trained with other versions or hardware: {listed}"
+        sentence = f"stage {stage} of {node.folder} was trained with other versions or hardware: {listed}"
         if self.strict:
             raise UsageError(Problem(sentence, hint="leave out --strict-reuse, or --reuse"))
         self.differences.append(sentence)

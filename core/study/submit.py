@@ -11,8 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from ..components.requirements import require
-from ..errors import Problem, UsageError
+from ..errors import ComponentError, Problem, UsageError
 from .prepare import Prepared
 from .schedule import worker_command
 
@@ -49,12 +48,15 @@ def submit_study(
 ) -> list[str]:
     """Submit the missing runs of a study as one array of jobs; a sentence for each.
 
-    Raises ``UsageError`` for an unknown cluster or option, and where submitit is not installed.
+    Raises ``UsageError`` for an unknown cluster or option, and ``ComponentError`` where submitit is not installed.
     """
     if cluster not in CLUSTERS:
         raise UsageError(Problem(f"--submit {cluster} is not known", hint=f"use {' or '.join(CLUSTERS)}"))
-    require("submitit", "study", "--submit")
-    import submitit
+    try:
+        import submitit
+    except ImportError as error:
+        hint = "pip install 'janiform[study]'"
+        raise ComponentError(Problem("--submit needs the package submitit", hint=hint)) from error
 
     jobs = jobs_of(prepared, options)
     if not jobs:
@@ -63,7 +65,8 @@ def submit_study(
     try:
         executor.update_parameters(name=f"janiform-{prepared.study.name}", **_parameters(job_options))
     except (NameError, TypeError, ValueError) as error:
-        raise UsageError(Problem(f"submitit refuses the options: {error}", hint="--submit-option timeout_min=600")) from error
+        problem = Problem(f"submitit refuses the options: {error}", hint="--submit-option timeout_min=600")
+        raise UsageError(problem) from error
     with executor.batch():
         submitted = [executor.submit(job) for job in jobs.values()]
     return [f"{cell}, seed {seed}: job {job.job_id}" for (cell, seed), job in zip(jobs, submitted, strict=True)]

@@ -46,7 +46,8 @@ def _digest(study: Study, cell: Cell) -> str:
     recipe = cell.recipe
     vocabulary = getattr(recipe.text.config, "vocabulary", 0) or compose(recipe).hidden.vocabulary
     learned_from = "" if study.settings.tokenizer else _sources(study)
-    return digest_of([part_table(recipe.text), part_table(recipe.layout), vocabulary, study.settings.tokenizer, learned_from])
+    named = study.settings.tokenizer
+    return digest_of([part_table(recipe.text), part_table(recipe.layout), vocabulary, named, learned_from])
 
 
 def _sources(study: Study) -> list[object]:

@@ -116,7 +116,7 @@ def _prepare_text(
         folder.record("tokenizer", {"folder": str(tokenizer), "sha256": file_digest(tokenizer / TOKENIZER)})
     text = model.processor.text
     if not text.fitted:
-        model.processor.fit(list(_texts(sources.values())))
+        model.processor.fit(list(texts_of(sources.values())))
     folder.save_text(text)
 
 
@@ -131,7 +131,8 @@ def _given_text(plan: Plan, folder: Path) -> Processor:
     return processor
 
 
-def _texts(sources: Iterable[Source]) -> Iterator[str]:
+def texts_of(sources: Iterable[Source]) -> Iterator[str]:
+    """The texts of the first examples of each source, from which a text tokenizer learns."""
     for source in sources:
         for conversation in usable(source, TEXTS_TO_FIT):
             yield from (turn.text for turn in conversation.turns if turn.text)

@@ -101,7 +101,11 @@ def test_the_budget_is_laid_over_every_cell_last_and_touches_only_stages_that_a_
     study: Callable[..., Study],
 ) -> None:
     budget = "[budget.stage.encoder]\nsteps = 70\n[budget.stage.stage-3]\nsteps = 9\n"
-    read = study(HEAD + '[cell.coupled]\nrecipe = "janus-mini-coupled"\n[cell.long.stage.stage-3]\nsteps = 500\nbatch = 64\n[cell.c]\ngeneration.head.depth = 3\n' + budget)
+    read = study(
+        HEAD
+        + '[cell.coupled]\nrecipe = "janus-mini-coupled"\n[cell.long.stage.stage-3]\nsteps = 500\nbatch = 64\n[cell.c]\ngeneration.head.depth = 3\n'
+        + budget
+    )
     by_name = {cell.name: cell.recipe for cell in read.cells} if names(read) else {}
     assert {recipe.stages["stage-3"].steps for recipe in by_name.values()} == {9}
     assert "encoder" not in by_name["coupled"].training.stages
@@ -114,7 +118,9 @@ def test_two_cells_that_are_the_same_are_refused_even_where_only_an_untrained_st
     problems = refused(HEAD + "[cell.same.generation.head]\ndepth = 2\n")
     assert len(problems) == 1 and "study.toml:4" in problems[0]
     assert "the cells 'base' and 'same' are the same recipe" in problems[0]
-    untrained = '[cell.a]\nrecipe = "janus-mini-coupled"\n[cell.b]\nrecipe = "janus-mini-coupled"\nstage.encoder.steps = 30\n'
+    untrained = (
+        '[cell.a]\nrecipe = "janus-mini-coupled"\n[cell.b]\nrecipe = "janus-mini-coupled"\nstage.encoder.steps = 30\n'
+    )
     assert any("'a' and 'b' are the same recipe" in problem for problem in refused(HEAD + untrained))
 
 
@@ -140,9 +146,7 @@ def test_two_cells_that_are_the_same_are_refused_even_where_only_an_untrained_st
         ("[evaluate.x]\nuse = 'no-such'\n[cell.a]\ngeneration.head.depth = 3\n", "no-such"),
     ],
 )
-def test_mistakes_are_named_with_their_place(
-    text: str, message: str, refused: Callable[[str], list[str]]
-) -> None:
+def test_mistakes_are_named_with_their_place(text: str, message: str, refused: Callable[[str], list[str]]) -> None:
     problems = refused(HEAD + text)
     assert any(message in problem and "study.toml" in problem for problem in problems), problems
 
@@ -152,7 +156,10 @@ def test_mistakes_are_named_with_their_place(
     [
         ('baseline = "nothing"', "there is no cell 'nothing'"),
         ('grid = ["encodr"]', "did you mean 'encoder'?"),
-        ('grid = ["encoder"]\nexcept = [{ encoder = ["own", "patches"] }]\nbaseline = "base"', "nothing of the grid is left"),
+        (
+            'grid = ["encoder"]\nexcept = [{ encoder = ["own", "patches"] }]\nbaseline = "base"',
+            "nothing of the grid is left",
+        ),
         ('grid = ["encoder", "head"]\nexcept = [{ encoder = "nope" }]\nbaseline = "own+wide"', "is not in the grid"),
         ("seeds = []", "at least one seed"),
         ("seeds = [1, 1]", "names the seed 1 twice"),
