@@ -1,0 +1,134 @@
+"""Parts of the charts of a study: axes, dots, intervals, and labels that do not cover each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from attrs import frozen
+
+from ...report.chart import Frame, log_axis, short_number
+from ...report.markup import Markup, join, tag
+from ...report.series import ticks
+
+LARGEST = 1e100
+"""Largest value in a chart: sums and spans of larger ones are beyond floats."""
+
+_SMALLEST = 1e-300
+_LETTER = 6.4
+_LINE = 13.0
+
+
+def drawable(value: float | None) -> bool:
+    """Whether a chart can show the value."""
+    return value is not None and math.isfinite(value) and abs(value) <= LARGEST
+
+
+@frozen
+class Axis:
+    """The range of an axis and its ticks."""
+
+    low: float
+    high: float
+    marks: tuple[float, ...]
+    logarithmic: bool = False
+    text: Callable[[float], str] = short_number
+
+    def share(self, value: float) -> float:
+        """Where a value lies between the ends, from 0 to 1; values beyond an end are drawn at it."""
+        value = min(max(value, self.low), self.high)
+        if self.logarithmic:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+
+def linear(values: Iterable[float], most: int = 5, text: Callable[[float], str] = short_number) -> Axis:
+    """An axis of round numbers around drawable values."""
+    shown = [value for value in values if drawable(value)] or [0.0, 1.0]
+    low, high = min(shown), max(shown)
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
+        room = 0.05 * abs(low) or 0.5
+        low, high = low - room, high + room
+    marks = ticks(low, high, most)
+    return Axis(marks[0], marks[-1], tuple(marks), text=text)
+
+
+def amounts(values: Iterable[float], text: Callable[[float], str] = short_number) -> Axis:
+    """An axis of amounts, logarithmic where the largest is over eight times the least."""
+    shown = [value for value in values if drawable(value)]
+    if shown and min(shown) > _SMALLEST and max(shown) > 8 * min(shown):
+        low, high, marks = log_axis(shown)
+        return Axis(low, high, tuple(marks[:: -(-len(marks) // 6)]), logarithmic=True, text=text)
+    return linear(shown, text=text)
+
+
+def grid(frame: Frame, x: Axis, y: Axis | None = None) -> Markup:
+    """The ticks of both axes, with vertical lines where there is no vertical axis."""
+    parts: list[Markup] = []
+    for mark in x.marks:
+        at = frame.at(x.share(mark), 0)[0]
+        parts.append(frame.x_tick(x.text(mark), at))
+        if y is None:
+            parts.append(tag("line", x1=at, x2=at, y1=frame.top, y2=frame.base, class_="grid"))
+    for mark in y.marks if y else ():
+        parts.append(frame.y_tick(y.text(mark) if y else "", frame.at(0, y.share(mark) if y else 0)[1], 7))
+    return join(parts)
+
+
+def drawing(frame: Frame, title: str, parts: Sequence[Markup], class_: str = "chart") -> Markup:
+    """The chart as an image with a description."""
+    return tag(
+        "svg",
+        join([tag("title", title), *parts]),
+        viewBox=f"0 0 {frame.width:.0f} {frame.height:.0f}",
+        role="img",
+        class_=class_,
+    )
+
+
+def dot(at: tuple[float, float], radius: float, title: str, class_: str, **data: str | int) -> Markup:
+    """A dot with a title that appears under the pointer."""
+    return tag("circle", tag("title", title), cx=at[0], cy=at[1], r=radius, class_=class_, **data)
+
+
+def segment(start: tuple[float, float], end: tuple[float, float], class_: str, **data: str | int) -> Markup:
+    return tag("line", x1=start[0], y1=start[1], x2=end[0], y2=end[1], class_=class_, **data)
+
+
+def path(points: Sequence[tuple[float, float]], class_: str, *, closed: bool = False, **data: str | int) -> Markup:
+    text = "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in points) + ("Z" if closed else "")
+    return tag("path", d=text, class_=class_, **data)
+
+
+def placed_labels(
+    frame: Frame, points: Mapping[str, tuple[float, float]], reserved: Sequence[tuple[float, float]] = ()
+) -> dict[str, tuple[float, float, str]]:
+    """For the label of each point its x, y and anchor, chosen so that labels cover neither points nor each other.
+
+    A point without room has no entry.
+    """
+    boxes = [(x - 5, y - 5, x + 5, y + 5) for x, y in [*points.values(), *reserved]]
+    result: dict[str, tuple[float, float, str]] = {}
+    for name, (x, y) in points.items():
+        width = _LETTER * len(name)
+        for left, middle, anchor in (
+            (x + 8, y, "start"),
+            (x - 8 - width, y, "end"),
+            (x + 8, y - _LINE, "start"),
+            (x + 8, y + _LINE, "start"),
+            (x - 8 - width, y - _LINE, "end"),
+            (x - 8 - width, y + _LINE, "end"),
+            (x - width / 2, y - 1.2 * _LINE, "middle"),
+            (x - width / 2, y + 1.3 * _LINE, "middle"),
+        ):
+            box = (left, middle - _LINE / 2, left + width, middle + _LINE / 2)
+            inside = box[0] >= frame.left and box[2] <= frame.width and box[1] >= 0 and box[3] <= frame.base
+            if inside and not any(_overlap(box, other) for other in boxes):
+                boxes.append(box)
+                result[name] = ({"start": left, "end": left + width, "middle": x}[anchor], middle + 4, anchor)
+                break
+    return result
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
