@@ -156,7 +156,8 @@ def _one(
 
 
 def _run(prepared: Prepared, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool) -> int:
-    from ..study.page.write import write_page
+    from ..study.page import conclusion, write_page, write_tables
+    from ..study.results_json import results_json, write_results
     from ..study.schedule import run_study, slots_of
     from ..study.summary import results_of
     from ..study.watch import Watch
@@ -170,14 +171,12 @@ def _run(prepared: Prepared, slots: int, device: str | None, retry: bool, option
             )
     finally:
         results = results_of(prepared)
+        write_results(results, folder.path / "study.json")
+        write_tables(results, folder.path)
         write_page(results, folder.path)
     if as_json:
-        from ..study.page.data import as_plain
-
-        print_json(as_plain(results))
+        print_json(results_json(results))
     else:
-        from ..study.page.conclusion import conclusion
-
         for sentence in conclusion(results):
             echo(sentence)
         echo(f"the page is {folder.path / 'study.html'}")
