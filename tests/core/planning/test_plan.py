@@ -18,7 +18,7 @@ from janiform.model.build import build_model
 from janiform.planning.memory import VALUE, Sizes, memory_of
 from janiform.planning.plan import PlanRequest, TrainingPlan, plan_training
 from janiform.planning.samples import samples_of
-from janiform.planning.trace import Trace, trace
+from janiform.planning.trace import Trace, stage_model, trace
 from janiform.planning.traffic import traffic_of
 from janiform.planning.typical import typical_batch
 from janiform.recipe import Lora, Recipe, read_recipe_text
@@ -83,13 +83,15 @@ def test_days_follow_from_arithmetic_and_the_stage_stops_early(planned: Training
     stage, other = found.stages
     assert stage.steps == 40
     assert stage.seconds == pytest.approx(stage.flops / (8 * 1e12 * 0.5))
-    assert found.days == pytest.approx(40 * stage.seconds / 86400)
-    assert found.mfu_of(found.days) == pytest.approx(0.5)
+    assert found.days == pytest.approx((40 * stage.seconds + 10 * other.seconds) / 86400)
+    assert evolve(found, stages=(stage,)).mfu_of(40 * stage.seconds / 86400) == pytest.approx(0.5)
     assert found.gpu_hours == pytest.approx(found.days * 24 * 8)
     assert stage.tokens == 16 * (500 + 200 + 2 * 90)
-    assert "reconstruction@1 makes its own kind of batches" in other.problem
-    assert not found.fits, "what is not known does not fit"
-    assert evolve(found, stages=(stage,)).fits
+    assert other.seconds == pytest.approx(other.flops / (1e12 * 0.5)), "one process trains a tokenizer alone"
+    assert other.memory is not None
+    assert not other.problem
+    assert found.fits
+    assert not evolve(found, stages=(stage, evolve(other, memory=None))).fits, "what is not known does not fit"
 
 
 def test_what_does_not_fit_is_said_with_what_would(recipe: Recipe, planned: TrainingPlan) -> None:
@@ -224,9 +226,8 @@ def test_memory_is_what_torch_measures(
     monkeypatch.setattr("janiform_plugins.kernels.sdpa.CALL_COST", 1 << 60)
     plan, stage = compose(recipe), recipe.stages["all"]
     batch = typical_batch(plan, stage, samples_of(plan, LENGTHS), 8)
-    chosen = select([name for name, _ in build_model(plan, "meta").named_parameters()], stage.train)
     stage = evolve(stage, precision="bfloat16" if half else "float32", checkpointing=checkpointing)
-    found = trace(plan, stage, batch, chosen)
+    found = trace(*stage_model(plan, stage), stage, batch)
     expected: Mapping[str, int] = found.whole
     taken = measured(recipe, real(batch), half=half, checkpointing=checkpointing)
     assert sum(expected.values()) == pytest.approx(taken, rel=0.05)
