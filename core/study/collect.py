@@ -118,7 +118,7 @@ def _other_seeds(study: Study, folder: StudyFolder) -> list[int]:
 
 def _run(place: RunPlace, cell: Cell, below: Path, scores: Mapping[str, Any]) -> RunResult:
     status = place.status()
-    model = _read(place.path / "model.json")
+    model = _read(place.run / "model.json")
     done = status.state == "done"
     weights = model.get("weights") if isinstance(model.get("weights"), dict) else {}
     return RunResult(
@@ -143,7 +143,7 @@ def _stages(cell: Cell, reached: Mapping[str, str]) -> dict[str, str]:
 
 def _curve(place: RunPlace, cell: Cell) -> tuple[CurvePoint, ...]:
     """The log of a run, thinned to at most ``_POINTS`` entries of each stage's share."""
-    path = place.path / "log.jsonl"
+    path = place.run / "log.jsonl"
     try:
         entries = read_log(path) if path.is_file() else []
     except StorageError:

@@ -4,7 +4,7 @@ OUT/study.toml, study.lock.json        the study's text; its cells with the dige
 OUT/tokenizers/DIGEST/tokenizer.json   the text tokenizer that cells share, one for each set of text settings
 OUT/budgets.json                       what every cell takes, and what was solved for it
 OUT/nodes/KEY/                         finished stages, by what they read and do
-OUT/cells/NAME/seed-0/                 a run's folder; status.json, scores.json, items.jsonl, shown/, worker.log
+OUT/cells/NAME/seed-0/                 run/ (as `train` writes it); status, keys, scores, items, shown, log
 OUT/earlier/NAME-seed-0-DIGEST/        runs of designs that the study no longer has
 OUT/study.html, study.json, …          the results
 """
@@ -98,9 +98,14 @@ class RunPlace:
         return self.path / "items.jsonl"
 
     @property
+    def run(self) -> Path:
+        """The run's folder, as ``janiform train`` writes it."""
+        return self.path / "run"
+
+    @property
     def trained(self) -> bool:
         """Whether its training is finished and the model is written."""
-        return (self.path / "model.json").is_file() and (self.path / "model.safetensors").is_file()
+        return (self.run / "model.json").is_file() and (self.run / "model.safetensors").is_file()
 
     def status(self) -> Status:
         """What the run's process wrote last; ``stopped`` where that process is gone without an end."""

@@ -38,18 +38,18 @@ def replay(out: Path, cell: str, seed: int, *, device: str | None = None, report
         cells = [path.name for path in (out / "cells").glob("*")] if (out / "cells").is_dir() else []
         hint = nearest(cell, cells) if cell not in cells else "run the study first"
         raise UsageError(Problem(f"{out} has no finished run of the cell '{cell}' with seed {seed}", hint=hint))
-    recipe = read_recipe(place.path / "recipe.toml")
+    recipe = read_recipe(place.run / "recipe.toml")
     folder = out / "replays" / f"{cell}-seed-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    tokenizer = place.path if (place.path / FILE).is_file() else None
+    tokenizer = place.run if (place.run / FILE).is_file() else None
     train(recipe, folder, device=device, tokenizer=tokenizer, reporter=reporter)
-    digests = [file_digest(path / _WEIGHTS) for path in (place.path, folder)]
+    digests = [file_digest(path / _WEIGHTS) for path in (place.run, folder)]
     if digests[0] == digests[1]:
         return Replay(True, (f"equal: both have the weights {digests[0][:16]}…", f"the new run is in {folder}"), folder)
     return Replay(
         False,
         (
-            f"not equal: the weights are {digests[0][:16]}… in {place.path} and {digests[1][:16]}… in {folder}",
-            first_difference(place.path, folder),
+            f"not equal: the weights are {digests[0][:16]}… in {place.run} and {digests[1][:16]}… in {folder}",
+            first_difference(place.run, folder),
         ),
         folder,
     )

@@ -209,7 +209,7 @@ class _Scheduler:
                 running.place.set(_failed(status, reason))
                 status = running.place.status()
             if status.state == "failed":
-                self.failures.append(status.reason)
+                self.failures.append(status.reason.replace(str(running.place.path), ""))
                 self.say(f"{running.place.cell}, seed {running.place.seed} failed: {status.reason}")
 
     def _hopeless(self) -> bool:

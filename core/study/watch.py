@@ -85,7 +85,7 @@ def _words(place: RunPlace, status: Status) -> str:
         return status.state if status.state != "failed" else f"failed: {status.reason[:40]}"
     if status.reason:
         return status.reason
-    entry = _last_entry(place.path / "log.jsonl")
+    entry = _last_entry(place.run / "log.jsonl")
     stage = next(reversed(status.stages), "")
     if entry.get("stage") == stage:
         return f"{stage} {entry.get('step', 0)}/{entry.get('steps', '?')}"

@@ -166,8 +166,8 @@ class _Run:
         with closing(nodes):
             train(
                 recipe,
-                self.place.path,
-                resume=(self.place.path / "run.json").is_file(),
+                self.place.run,
+                resume=(self.place.run / "run.json").is_file(),
                 device=self.device,
                 reporter=self.reporter,
                 nodes=nodes,
@@ -180,7 +180,7 @@ class _Run:
 
     def _evaluate(self) -> None:
         self._set(evolve(self.status, state="running", reason="evaluating"))
-        model = load(self.place.path, device=self.device)
+        model = load(self.place.run, device=self.device)
         evaluations: dict[str, Evaluation] = {}
         for name, use in self.study.evaluations.items():
             benchmark = build_benchmark(use.component, plain_settings(use.config))
