@@ -52,6 +52,9 @@ class ObjectiveConfig(Protocol):
 
     A field ``packed`` says that batches hold sequences, so that ``janiform plan`` can plan the stage: it is the number
     of positions of a row that holds several samples, or 0 where each sample has its own row.
+
+    A method ``reads(plan) -> tuple[str, ...]`` gives the paths of the parts whose weights, or whose text tokenizer, the
+    objective uses; without it, all of them. Designs that agree in these parts can share a stage that is trained once.
     """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -19,6 +19,7 @@ from ..contracts.showcase import Samples
 from ..errors import SampleError
 from ..loss import Loss
 from ..recipe import Use
+from ..storage.tensors import tensors_of
 from ..train.loop.objective import make_objective
 from .case import Case, require
 from .common import keeps_its_config_through_a_recipe
@@ -129,6 +130,42 @@ def gives_finite_gradients(case: Case) -> None:
     require(not broken, f"{case.name}: the gradient of {', '.join(broken)} is not finite")
 
 
+def reads_what_it_declares(case: Case) -> None:
+    """Where the config has ``reads``, the losses do not depend on the weights of any other part."""
+    if not hasattr(case.config, "reads"):
+        return
+    plan = small_model().plan
+    paths = case.config.reads(plan)
+    require(
+        isinstance(paths, tuple) and bool(paths) and all(path in plan.parts for path in paths),
+        f"{case.name}: `reads` gives {paths!r}, not a tuple of paths of parts, such as 'generation.tokenizer'",
+    )
+    own = {plan.owner(path) for path in paths}
+    expected, changed = _losses(case, set()), _losses(case, small_model().built_parts().keys() - own)
+    for name, loss in expected.items():
+        require(
+            name in changed and torch.equal(loss.total, changed[name].total),
+            f"{case.name}: `reads` gives {', '.join(paths)}, but the loss '{name}' depends on the weights of another "
+            "part; name all parts that the objective uses, or leave `reads` out",
+        )
+
+
+def _losses(case: Case, changed: Collection[str]) -> dict[str, Loss]:
+    """The losses of a model, the weights of some of whose parts are changed before the objective is made."""
+    model = copy.deepcopy(small_model())
+    with torch.no_grad():
+        for path in changed:
+            for weight in tensors_of(model.part(path)).values():
+                if weight.is_floating_point():
+                    weight += 0.125
+    torch.manual_seed(case.seed)
+    objective = make_objective(Use("objective", case.component, case.config), model)
+    batch = _batch(case, objective, _prepared(case, objective))
+    torch.manual_seed(case.seed)
+    with torch.no_grad():
+        return objective.losses(batch)[0]
+
+
 def shows_samples(case: Case) -> None:
     """``samples`` gives ``Samples``, a picture or nothing; it is called in eval mode, without gradients."""
     objective = _objective(case)
@@ -171,6 +208,7 @@ OBJECTIVE_CHECKS: tuple[Callable[[Case], None], ...] = (
     gives_sums_with_counts,
     adds_up_over_micro_batches,
     gives_finite_gradients,
+    reads_what_it_declares,
     shows_samples,
     keeps_its_config_through_a_recipe,
 )

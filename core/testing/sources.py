@@ -86,9 +86,29 @@ def accepts_large_indices(case: Case) -> None:
         _at(case, source, index)
 
 
+def goes_through_its_samples_pass_after_pass(case: Case) -> None:
+    """Where a source has ``length``, it is the number of examples of a pass, and passes never end."""
+    source = _source(case)
+    length = getattr(source, "length", None)
+    if length is None:
+        return
+    require(
+        type(length) is int and length >= 1,
+        f"{case.name}: its `length` is {length!r}, not the number of examples of a pass",
+    )
+    for number in (1, case.seed + 2, 2**20):
+        for index in (number * length, number * length + length - 1):
+            require(
+                _at(case, source, index) is not None,
+                f"{case.name}: its `length` is {length}, but it ends before example {index}; passes follow one another "
+                "without end, so leave `length` out of a finite source",
+            )
+
+
 SOURCE_CHECKS = (
     gives_conversations,
     depends_on_the_index_alone,
     accepts_large_indices,
+    goes_through_its_samples_pass_after_pass,
     keeps_its_config_through_a_recipe,
 )

@@ -75,6 +75,21 @@ class Ends(Sound):
         raise IndexError
 
 
+class EndsAfterAPass(Sound):
+    length = 41
+
+
+class HasNoLength(Sound):
+    length = 0
+
+
+class Repeats(Sound):
+    length = 7
+
+    def example(self, index: int) -> Any:
+        return super().example(index % 7)
+
+
 def case(source: type) -> Case:
     component = SimpleNamespace(kind="source", name="beast", config=Config, load=lambda: source)
     return Case(component, Config(), {}, 3)  # type: ignore[arg-type]
@@ -89,6 +104,8 @@ def case(source: type) -> Case:
         (Texts, sources.gives_conversations, "gave str, not a janiform.Conversation"),
         (Asks, sources.gives_conversations, "ends without an answer to learn"),
         (ShowsPaths, sources.gives_conversations, "a picture is str, neither a PIL image nor an array of uint8"),
+        (EndsAfterAPass, sources.goes_through_its_samples_pass_after_pass, "but it ends before example 41; passes"),
+        (HasNoLength, sources.goes_through_its_samples_pass_after_pass, "its `length` is 0, not the number"),
         (Ends, sources.gives_conversations, "none of its first 24 examples can be used"),
     ],
 )
@@ -100,3 +117,4 @@ def test_each_check_catches_what_it_is_for(source: type, check: Any, said: str) 
 def test_a_sound_source_passes() -> None:
     for check in sources.SOURCE_CHECKS:
         check(case(Sound))
+        check(case(Repeats))

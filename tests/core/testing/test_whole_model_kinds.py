@@ -379,6 +379,42 @@ def test_what_a_format_recognises_is_checked(config: Any, sentence: str) -> None
         run_check(formats.recognises_its_own_directories_only, case("format", config=config))
 
 
+def reading(paths: Any) -> type:
+    """A config of `autoregressive` that declares what it reads."""
+
+    @frozen(kw_only=True)
+    class Config(AutoregressiveConfig):
+        def reads(self, plan: Any) -> Any:
+            return paths
+
+    return Config
+
+
+EVERYTHING = ("backbone", "text", "understanding.encoder", "understanding.adapter", "generation.tokenizer",
+              "generation.embedding", "generation.adapter", "generation.head")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("paths", "sentence"),
+    [
+        (["backbone"], r"`reads` gives \['backbone'\], not a tuple of paths"),
+        (("backbone", "generation.hed"), r"`reads` gives .*'generation\.hed'\), not a tuple of paths"),
+        (
+            EVERYTHING[:-1],
+            "`reads` gives backbone, .*, but the loss 'generation' depends on the weights of another part",
+        ),
+        (EVERYTHING[1:], "the loss '(understanding|text|generation)' depends on the weights of another part"),
+    ],
+)
+def test_what_an_objective_reads_is_checked(paths: Any, sentence: str) -> None:
+    with pytest.raises(AssertionError, match=sentence):
+        run_check(objectives.reads_what_it_declares, case("objective", config=reading(paths)))
+
+
+def test_an_objective_may_read_everything() -> None:
+    run_check(objectives.reads_what_it_declares, case("objective", config=reading(EVERYTHING)))
+
+
 def test_a_damaged_directory_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     beast = case("format", ReadsCarelessly)
     monkeypatch.setattr(formats, "open_model", lambda folder: ReadsCarelessly(JaniformConfig()).recipe(folder))
@@ -397,6 +433,7 @@ def test_every_check_has_its_beast() -> None:
         "keeps_its_config_through_a_recipe",
         "recognises_its_own_directories_only",
         "explains_a_damaged_directory",
+        "reads_what_it_declares",
     }
     tested = {check.__name__ for _, _, check, _ in ZOO} | elsewhere
     assert tested == {check.__name__ for kind in SOUND for check in CHECKS[kind]}
