@@ -198,6 +198,15 @@ def test_pictures_are_written_and_named(tiny_model: UnifiedModel, tmp_path: Path
     assert provenance_of(tmp_path / predictions[0]).seed == 7
 
 
+def test_a_judge_that_fails_loses_no_picture(tiny_model: UnifiedModel, tmp_path: Path) -> None:
+    def fails(request: Request, output: Any) -> Any:
+        raise ConnectionError("the judge is away")
+
+    with pytest.raises(ComponentError, match="failed in judge of 'draw/0': ConnectionError: the judge is away"):
+        run(tiny_model, Simple(judge=fails), pictures=tmp_path / "drawn")
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["000000-draw-0.png"]
+
+
 def test_predictions_are_answers_and_verdicts(tiny_model: UnifiedModel) -> None:
     verdict = lambda request, picture: f"{request.item} at {picture.width}"  # noqa: E731
     evaluation = run(tiny_model, Simple(verdict=verdict))
