@@ -109,11 +109,12 @@ def _judged(
     items: list[list[Item]] = [[] for _ in requests]
     for done, (request, output) in enumerate(_outputs(model, requests, progress), start=1):
         number = numbers[request.item]
+        path = None
+        if pictures is not None and not isinstance(output, str):  # before it is judged, which may fail after hours
+            path = save_picture(output, pictures / _file_name(number, request.item)).relative_to(pictures.parent)
         items[number] = benchmark.judge(request, output)
-        if pictures is not None and not isinstance(output, str):
-            path = save_picture(output, pictures / _file_name(number, request.item))
-            written = path.relative_to(pictures.parent).as_posix()
-            items[number] = [evolve(item, prediction=written) for item in items[number]]
+        if path is not None:
+            items[number] = [evolve(item, prediction=path.as_posix()) for item in items[number]]
         progress("judging", done, len(requests))
     return [item for group in items for item in group]
 

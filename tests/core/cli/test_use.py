@@ -19,21 +19,25 @@ from PIL import Image
 Capture = pytest.CaptureFixture[str]
 
 BENCHMARK = """
+from janiform import Conversation, Metric, Request, Turn, mean_of_categories, mean_score
+
 @attrs.frozen
 class Settings:
     prompts: int = setting(3)
     name: str = setting("x")
 
 class Counting:
-    def __init__(self, config): self.config = config
+    metrics = {"drawing.overall": Metric(), "drawing.odd_ones": Metric(chance=0.5)}
+    def __init__(self, config):
+        self.config, self.settings = config, {"prompts": config.prompts}
     def show(self, model, drawings, answers, progress): raise NotImplementedError
-    def run(self, model, progress):
-        progress("counting", 1, self.config.prompts)
-        model.generate("a circle")
-        count = self.config.prompts
-        return {
-            "drawing": {"overall": 0.5}, "counts": {"drawing": {"overall": count}}, "settings": {"prompts": count}
-        }
+    def requests(self):
+        prompt = Conversation((Turn("user", "a circle"),))
+        return [Request(f"{n}", f"{n}", prompt, draws=True, seed=n) for n in range(self.config.prompts)]
+    def judge(self, request, output):
+        return {"drawing.odd_ones": request.seed % 2}
+    def aggregate(self, items):
+        return {"drawing.overall": mean_of_categories([items]), "drawing.odd_ones": mean_score(items)}
 
 @hookimpl
 def janiform_register(registrar):
@@ -198,17 +202,53 @@ def test_ask_has_the_options_of_loading(folder: str, capsys: Capture) -> None:
 
 def test_eval_prints_scores(folder: str, install: Callable[..., Path], tmp_path: Path, capsys: Capture) -> None:
     install("counting", BENCHMARK)
-    assert (
-        main(["eval", folder, "counting", "--set", "prompts=7", "--json", "--out", str(tmp_path / "scores.json")]) == 0
-    )
-    said = json.loads(capsys.readouterr().out)
-    assert said == json.loads((tmp_path / "scores.json").read_text())
-    assert said["drawing"] == {"overall": 0.5}
-    assert said["settings"]["prompts"] == 7
-    assert said["settings"]["benchmark"] == "counting@1"
-    assert said["settings"]["weights_sha256"]
+    arguments = ["eval", folder, "counting", "--set", "prompts=8"]
+    assert main([*arguments, "--json", "--out", str(tmp_path / "scores.json")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "scores.json").read_text())
+    assert set(printed) == {"scores", "metrics", "settings"}
+    # Wilson's interval of four in eight, from another program.
+    expected = {"value": 0.5, "count": 8, "low": 0.21521, "high": 0.78479}
+    assert printed["scores"]["drawing.odd_ones"] == pytest.approx(expected, abs=1e-5)
+    assert printed["metrics"]["drawing.odd_ones"] == {"direction": "up", "chance": 0.5}
+    assert printed["settings"]["prompts"] == 8
+    assert printed["settings"]["benchmark"] == "counting@1"
+    assert printed["settings"]["weights_sha256"]
+    assert main(arguments) == 0
+    table = " ".join(capsys.readouterr().out.split())
+    assert "odd ones 0.500 0.215 – 0.785 8" in table
+    assert "At chance, so these scores tell nothing of the model: drawing.odd_ones benchmark" in table
+
+
+def test_eval_says_which_scores_are_at_the_floor(folder: str, install: Callable[..., Path], capsys: Capture) -> None:
+    install("counting", BENCHMARK.replace("request.seed % 2", "0").replace("chance=0.5", ""))
     assert main(["eval", folder, "counting"]) == 0
-    assert "0.500" in capsys.readouterr().out
+    assert "At zero, so these scores cannot show a loss: drawing.overall, drawing.odd_ones" in capsys.readouterr().out
+
+
+def test_eval_writes_items_and_pictures(
+    folder: str, install: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    install("counting", BENCHMARK)
+    items, pictures = tmp_path / "items.jsonl", tmp_path / "pictures"
+    arguments = ["eval", folder, "counting", "--items", str(items), "--pictures", str(pictures)]
+    assert main(arguments) == 0
+    first = items.read_text()
+    rows = [json.loads(line) for line in first.splitlines()]
+    assert rows[1] == {
+        "metric": "drawing.odd_ones",
+        "item": "1",
+        "cluster": "1",
+        "value": 1.0,
+        "prediction": "pictures/000001-1.png",
+    }
+    assert [row["value"] for row in rows] == [0.0, 1.0, 0.0]
+    assert all((tmp_path / row["prediction"]).is_file() for row in rows)
+    assert main(arguments) == 0
+    assert items.read_text() == first
+    for option in ("--items", "--out", "--pictures"):
+        assert main(["eval", folder, "counting", option, str(tmp_path / "none" / "file")]) == 2
+        assert f"{option}: the folder" in capsys.readouterr().err
 
 
 def test_eval_records_scores_with_the_model(
@@ -218,7 +258,7 @@ def test_eval_records_scores_with_the_model(
     folder = save_model(tiny_model, tmp_path / "model")
     assert main(["eval", str(folder), "counting", "--record"]) == 0
     facts = janiform.load(folder).facts
-    assert facts["scores"]["counting"]["drawing"] == {"overall": 0.5}
+    assert facts["scores"]["counting"]["scores"]["drawing.overall"]["value"] == pytest.approx(1 / 3)
     assert facts["weights"]["sha256"]
 
 

@@ -10,7 +10,19 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from attrs import evolve, frozen
-from janiform import Grid, JaniformError, Loss, Sequence, Showcase, Tiles
+from janiform import (
+    Conversation,
+    Grid,
+    JaniformError,
+    Loss,
+    Metric,
+    Request,
+    Sequence,
+    Showcase,
+    Tiles,
+    Turn,
+    mean_score,
+)
 from janiform.testing import benchmarks, formats, layouts, objectives, samplers, sinks, texts, tilings
 from janiform.testing.case import Case
 from janiform.testing.suite import CHECKS, run_check
@@ -185,39 +197,63 @@ class BenchmarkConfig:
 
 
 class Benchmark:
-    scores: ClassVar[Any] = {"drawing": {"overall": 0.5}, "counts": {"drawing": {"overall": 4}}, "settings": {}}
+    metrics: ClassVar[Any] = {"drawing.red": Metric(), "answers.yes": Metric(chance=0.5)}
 
     def __init__(self, config: Any) -> None: ...
 
-    def run(self, model, progress):
-        progress("drawing", 1, 1)
-        return self.scores
+    def requests(self):
+        question = Conversation.asking("is it red?", Image.new("RGB", (9, 9), "red"))
+        drawing = Conversation((Turn("user", "a red circle"),))
+        return [Request("ask", "ask", question, reference="yes"), Request("draw", "draw", drawing, draws=True)]
+
+    def judge(self, request, output):
+        if isinstance(output, str):
+            return {"answers.yes": float(output == request.reference)}
+        return {"drawing.red": float(output.getpixel((0, 0))[0] > 100)}
+
+    def aggregate(self, items):
+        return {item.metric: mean_score([item]) for item in items}
 
     def show(self, model, drawings, answers, progress):
         return Showcase()
 
 
-class InPercent(Benchmark):
-    scores: ClassVar[Any] = Benchmark.scores | {"drawing": {"overall": 50.0}}
+class MisnamesAMetric(Benchmark):
+    def judge(self, request, output):
+        return {"answer.yes": 1.0}
 
 
-class WithoutCounts(Benchmark):
-    scores: ClassVar[Any] = Benchmark.scores | {"counts": {}}
+class ForgetsAMetric(Benchmark):
+    def aggregate(self, items):
+        return {item.metric: mean_score([item]) for item in items if item.item == "ask"}
 
 
-class WithTensors(Benchmark):
-    scores: ClassVar[Any] = Benchmark.scores | {"settings": {"seed": torch.tensor(1)}}
+class HoldsATensor(Benchmark):
+    settings: ClassVar[Any] = {"seed": torch.tensor(1)}
 
 
-class Varies(Benchmark):
-    def run(self, model, progress):
-        progress("drawing", 1, 1)
-        return self.scores | {"drawing": {"overall": random.random()}}
+class AsksAtRandom(Benchmark):
+    def requests(self):
+        asked, drawing = super().requests()
+        return [evolve(asked, seed=random.randrange(2**60)), drawing]
 
 
-class IsSilent(Benchmark):
-    def run(self, model, progress):
-        return self.scores
+class JudgesAtRandom(Benchmark):
+    def judge(self, request, output):
+        return {name: random.random() for name in super().judge(request, output)}
+
+
+class WantsWords(Benchmark):
+    def judge(self, request, output):
+        if isinstance(output, str):
+            return {"answers.yes": float(output.split()[0] == "yes")}
+        return super().judge(request, output)
+
+
+class WantsAll(Benchmark):
+    def aggregate(self, items):
+        by_metric = {item.metric: item for item in items}
+        return {name: mean_score([by_metric[name]]) for name in self.metrics}
 
 
 class ShowsATuple(Benchmark):
@@ -348,11 +384,13 @@ ZOO = [
     ("sink", CannotResume, sinks.takes_what_a_run_logs, "failed: FileExistsError"),
     ("sink", KnowsAllKeys, sinks.ignores_keys_that_it_does_not_know, "TypeError: unsupported operand"),
     ("sink", PopsAKey, sinks.leaves_an_entry_as_it_is, "changes the entry that it is given; copy it first"),
-    ("benchmark", InPercent, benchmarks.gives_scores_with_counts, r"drawing.overall is 50.0, expected .* 0 .. 1"),
-    ("benchmark", WithoutCounts, benchmarks.gives_scores_with_counts, "counts.drawing does not have the names"),
-    ("benchmark", WithTensors, benchmarks.gives_scores_with_counts, "cannot be written as JSON: Object of type Tensor"),
-    ("benchmark", Varies, benchmarks.repeats_its_scores, "gives other scores when it is run again"),
-    ("benchmark", IsSilent, benchmarks.reports_its_progress, "never calls `progress`"),
+    ("benchmark", MisnamesAMetric, benchmarks.scores_every_metric, "gives 'answer.yes' in `judge`, which is not one"),
+    ("benchmark", ForgetsAMetric, benchmarks.scores_every_metric, "`aggregate` gives no score of drawing.red"),
+    ("benchmark", HoldsATensor, benchmarks.scores_every_metric, "'seed' of type Tensor, which JSON cannot hold"),
+    ("benchmark", AsksAtRandom, benchmarks.repeats_its_requests, "`requests` gives other requests when it is called"),
+    ("benchmark", JudgesAtRandom, benchmarks.repeats_its_scores, "judges or aggregates otherwise when it is run again"),
+    ("benchmark", WantsWords, benchmarks.judges_any_output, "cannot judge '': the benchmark .* IndexError"),
+    ("benchmark", WantsAll, benchmarks.aggregates_a_part, "cannot aggregate the items of .* alone: .*KeyError"),
     ("benchmark", ShowsATuple, benchmarks.shows_examples, "`show` gives tuple, not a Showcase"),
     ("format", ForgetsAPart, formats.names_every_tensor, "`keys` has no names for the tensors of backbone"),
     ("format", ReadsAnotherRecipe, formats.reads_what_it_wrote, "the recipe that it reads has other parts"),
