@@ -7,7 +7,7 @@ import math
 import numpy as np
 from attrs import frozen
 
-from .intervals import ROUNDING, Difference, FloatArray, t_difference, t_quantile
+from .intervals import ROUNDING, FloatArray, MeanDifference, t_difference, t_quantile
 from .library import scipy_module
 
 
@@ -28,7 +28,7 @@ class Blocks:
     p: float | None
     alpha: float
 
-    def between(self, first: int, second: int) -> Difference:
+    def between(self, first: int, second: int) -> MeanDifference:
         """Cell ``first`` - cell ``second``, by their rows."""
         mean = float(self.means[first] - self.means[second])
         sd = math.sqrt(2 * self.mse)

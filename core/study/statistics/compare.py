@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from ...errors import UsageError, nearest
 from .adjust import benjamini_hochberg, holm
-from .intervals import Difference, FloatArray, Interval, mean_interval, spread
+from .intervals import FloatArray, Interval, MeanDifference, mean_interval, spread
 from .methods import FEWEST_SEEDS, Method, Scores, choose_method
 from .paired import MOST_SEEDS, same_sign, sign_flip_floor, sign_flip_p
 from .power import POWER, Equivalence, detectable_shift, equivalence
@@ -52,7 +52,7 @@ class Comparison:
     seeds: int
     left_out: int
     same_sign: int
-    estimate: Difference | None
+    estimate: MeanDifference | None
     p_adjusted: float | None
     sign_flip_p: float | None
     sign_flip_floor: float | None
@@ -171,7 +171,7 @@ def _comparison(method: Method, cell: str, baseline: str, margin: float | None) 
     )
 
 
-def _equivalence(estimate: Difference, margin: float | None, alpha: float) -> Equivalence | None:
+def _equivalence(estimate: MeanDifference, margin: float | None, alpha: float) -> Equivalence | None:
     return None if margin is None else equivalence(estimate.mean, estimate.se, estimate.df, margin, alpha)
 
 

@@ -58,7 +58,8 @@ def redrawn_variance(differences: FloatArray) -> float:
     rows_S, columns_I, rest_SI = _effects(differences)
     seeds, items = rest_SI.shape
     within = float(((columns_I + rest_SI) ** 2).mean()) / items
-    return (float((rows_S**2).mean()) + within) / seeds
+    between = float((rows_S**2).mean())
+    return float(between + within) / seeds
 
 
 def two_way_error(differences: FloatArray) -> TwoWayError:

@@ -33,7 +33,7 @@ class Interval:
 
 
 @frozen
-class Difference:
+class MeanDifference:
     """A mean difference, its interval, and the two-sided t test against 0.
 
     ``sd``: standard deviation of one difference; ``se``: standard error of the mean of ``count`` differences. Where
@@ -86,13 +86,13 @@ def normal_quantile(probability: float) -> float:
     return float(scipy_module("stats").norm.ppf(probability))
 
 
-def t_difference(mean: float, sd: float, se: float, df: int, count: int, alpha: float) -> Difference:
+def t_difference(mean: float, sd: float, se: float, df: int, count: int, alpha: float) -> MeanDifference:
     """The interval and test of a mean whose standard error has ``df`` degrees of freedom (Student 1908)."""
     if se == 0:
-        return Difference(mean, 0.0, 0.0, df, count, mean, mean, None, None)
+        return MeanDifference(mean, 0.0, 0.0, df, count, mean, mean, None, None)
     half, t = t_quantile(1 - alpha / 2, df) * se, mean / se
     p = 2 * float(scipy_module("stats").t.sf(abs(t), df))
-    return Difference(mean, sd, se, df, count, mean - half, mean + half, t, p)
+    return MeanDifference(mean, sd, se, df, count, mean - half, mean + half, t, p)
 
 
 def mean_interval(values: Numbers, alpha: float = 0.05) -> Interval:

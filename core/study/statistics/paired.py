@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .intervals import ROUNDING, Difference, FloatArray, Numbers, as_vector, spread, t_difference
+from .intervals import ROUNDING, FloatArray, MeanDifference, Numbers, as_vector, spread, t_difference
 
 MOST_SEEDS = 20
 """Differences up to this number have their signs enumerated: about a million sums."""
@@ -16,7 +16,7 @@ MOST_SPLITS = 200_000
 """Splits up to this number are enumerated: two designs with 10 seeds each have 184,756."""
 
 
-def paired_difference(first: Numbers, second: Numbers, alpha: float = 0.05) -> Difference:
+def paired_difference(first: Numbers, second: Numbers, alpha: float = 0.05) -> MeanDifference:
     """first - second, paired by seed: the t interval of the mean difference (Student 1908).
 
     Raises ``ValueError`` where the lengths differ or there are fewer than 2 pairs.

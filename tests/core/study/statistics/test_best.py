@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from janiform.study.statistics import Difference, choose_method, dominated_cells, dominates, indistinguishable_from_best
+from janiform.study.statistics import (
+    MeanDifference,
+    choose_method,
+    dominated_cells,
+    dominates,
+    indistinguishable_from_best,
+)
 
 PATTERN = np.array([-0.01, 0.0, 0.01, 0.005, -0.005])
 
@@ -14,8 +20,8 @@ def study(**means: float) -> dict[str, list[float | None]]:
     return {name: list(mean + rng.permutation(PATTERN)) for name, mean in means.items()}
 
 
-def interval(low: float, high: float) -> Difference:
-    return Difference((low + high) / 2, 0.1, 0.1, 4, 5, low, high, 1.0, 0.5)
+def interval(low: float, high: float) -> MeanDifference:
+    return MeanDifference((low + high) / 2, 0.1, 0.1, 4, 5, low, high, 1.0, 0.5)
 
 
 def test_all_cells_near_the_best_are_named() -> None:
