@@ -119,7 +119,7 @@ class CellChange:
 
 @frozen
 class CellResult:
-    """A cell with its runs. ``values``: the value of each axis that made it. ``summary``: what it changes, in a few words."""
+    """A cell with its runs. ``values``: of each axis that made it. ``summary``: what it changes, in a few words."""
 
     name: str
     summary: str
