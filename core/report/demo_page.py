@@ -62,8 +62,8 @@ def page_html(page: DemoPage) -> str:
     return document(page.name, [section for section in sections if section is not None], "page.css")
 
 
-def document(title: str, sections: list[Markup], *styles: str) -> str:
-    """Return an HTML file with these sections; ``styles`` are names of files in this package."""
+def document(title: str, sections: list[Markup], *styles: str, css: str = "") -> str:
+    """Return an HTML file with these sections; ``styles`` name files in this package, ``css`` is one more sheet."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -71,5 +71,6 @@ def document(title: str, sections: list[Markup], *styles: str) -> str:
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{title} · janiform"),
         *(Markup(f"<style>\n{files(__package__).joinpath(style).read_text('utf-8')}</style>") for style in styles),
+        Markup(f"<style>\n{css}\n</style>") if css else None,
     )
     return f'<!doctype html>\n<html lang="en">\n{head}\n{tag("body", tag("main", join(sections)))}\n</html>\n'

@@ -40,7 +40,9 @@ def conclude(summary: Summary) -> list[str]:
             "longer, or choose a metric that moves earlier, such as a held-out loss."
         ]
     if not metric.judged:
-        seeds = max(one.seeds for one in metric.comparisons.values())
+        seeds = max((one.seeds for one in metric.comparisons.values()), default=0)
+        if not seeds:
+            return [f"No conclusion: no other cell has a score of {name} with a seed of the baseline."]
         return [
             f"No conclusion: {plural(seeds, 'seed')} per difference; a verdict on a design takes {FEWEST_SEEDS}. The "
             "differences below are between these runs, not between their designs."
@@ -78,12 +80,14 @@ def _primary(metric: MetricSummary, name: str) -> Iterator[str]:
 def _difference(one: Comparison, metric: MetricSummary) -> str:
     """A cell that differs: by how much, how surely."""
     estimate, places = one.estimate, metric.places
-    assert estimate is not None and one.difference is not None and one.p_adjusted is not None
+    assert estimate is not None
+    assert one.difference is not None
+    assert one.p_adjusted is not None
     interval = f"[{signed(estimate.low, places)}, {signed(estimate.high, places)}]"
     p = probability(one.p_adjusted)
     return (
-        f"'{one.cell}' is {one.verdict} than the baseline by {figure(abs(one.difference), places)}: difference "
-        f"{signed(one.difference, places)}, 95 % interval {interval}, same sign in {one.same_sign} of {one.seeds} seeds, "
+        f"'{one.cell}' is {one.verdict} than the baseline: difference {signed(one.difference, places)}, "
+        f"95 % interval {interval}, same sign in {one.same_sign} of {one.seeds} seeds, "
         f"Holm-adjusted p {p if p.startswith('<') else f'= {p}'}"
     )
 
@@ -95,7 +99,11 @@ def _unclear(unclear: Sequence[Comparison], metric: MetricSummary) -> str:
     text = f"No difference from the baseline is shown for {_names([one.cell for one in unclear])}"
     if not values:
         return f"{text}."
-    span = f"±{sizes[0]}" if len(sizes) == 1 else f"±{figure(min(values), metric.places)} to ±{figure(max(values), metric.places)}"
+    span = (
+        f"±{sizes[0]}"
+        if len(sizes) == 1
+        else f"±{figure(min(values), metric.places)} to ±{figure(max(values), metric.places)}"
+    )
     return f"{text}; that is not a proof of no difference: this study sees {span} with a chance of 80 %."
 
 
@@ -112,6 +120,7 @@ def _best(metric: MetricSummary) -> Iterator[str]:
 def _exploratory(summary: Summary) -> Iterator[str]:
     comparisons = [(metric, one) for metric in summary.exploratory for one in metric.comparisons.values()]
     decided = [(metric, one) for metric, one in comparisons if one.verdict in ("better", "worse")]
+    decided.sort(key=lambda pair: 1.0 if pair[1].p_adjusted is None else pair[1].p_adjusted)
     if not comparisons:
         return
     if not decided:
@@ -119,8 +128,8 @@ def _exploratory(summary: Summary) -> Iterator[str]:
         return
     shown = [f"{metric_label(metric.name)} of '{one.cell}' ({one.verdict})" for metric, one in decided]
     yield (
-        f"Exploratory, and a question for another study: {len(decided)} of {len(comparisons)} comparisons on other metrics "
-        f"stand after adjustment: {listed(shown)}."
+        f"Exploratory, and a question for another study: {len(decided)} of {len(comparisons)} comparisons on other "
+        f"metrics stand after adjustment: {listed(shown)}."
     )
 
 

@@ -37,9 +37,7 @@ def cell_switch(summary: Summary) -> Markup | None:
 
 def rules(summary: Summary, seeds: Sequence[int]) -> str:
     """Style rules of the switches."""
-    lines = [
-        f"body:has(#axis-{name}:checked) .curves:not(.by-{name}) {{ display: none; }}" for name in AXES
-    ]
+    lines = [f"body:has(#axis-{name}:checked) .curves:not(.by-{name}) {{ display: none; }}" for name in AXES]
     lines += [f"body:has(#seed-{seed}:checked) .of-seed:not(.seed-{seed}) {{ display: none; }}" for seed in seeds]
     for cell in summary.cells:
         number = summary.number(cell.name)

@@ -12,9 +12,9 @@ from ...report.series import smoothed_by_length
 from ..results import CellResult, CurvePoint
 from .colours import cell_colour
 from .controls import AXES, axis_switch
-from .plot import amounts, drawable, drawing, grid, linear, path
+from .plot import amounts, drawing, grid, linear, path
 from .summary import Summary
-from .words import metric_label
+from .words import metric_label, usable
 
 _FRAME = Frame(420.0, 220.0, 50.0, 14.0, 10.0, 30.0)
 _MOST_POINTS = 4000
@@ -44,9 +44,9 @@ def learning_curves(summary: Summary) -> Markup | None:
     if not blocks:
         return None
     lead = (
-        "Lines: means over seeds of the smoothed losses. Bands: from the lowest to the highest seed. Samples and seconds "
-        "are those of the run, steps those of the stage. Losses of designs with different vocabularies or codes have "
-        "different units; held-out losses per picture and per answer compare."
+        "Lines: means over seeds of the smoothed losses. Bands: from the lowest to the highest seed. Samples and "
+        "seconds are those of the run, steps those of the stage. Losses of designs with different "
+        "vocabularies or codes have different units; held-out losses per picture and per answer compare."
     )
     return section("Learning curves", lead, axis_switch(), *blocks)
 
@@ -71,7 +71,7 @@ def _seed_lines(cell: CellResult, stage: str, loss: str, x: Callable[[CurvePoint
         points = {
             x(point): point.losses[loss]
             for point in run.curve
-            if point.stage == stage and drawable(point.losses.get(loss)) and drawable(x(point))
+            if point.stage == stage and usable(point.losses.get(loss)) and usable(x(point))
         }
         if points:
             lines.append((run.state == "done", smoothed_by_length(sorted(points.items()))))

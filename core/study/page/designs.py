@@ -69,9 +69,7 @@ def _stages(summary: Summary) -> Markup | None:
     heads = [head(title, class_=None) for title in ("cell", "stage")]
     heads += [head(title) for title in ("steps", "samples")]
     heads += [head("samples by source", class_=None), head("positions"), head("FLOPs"), head("runs", class_=None)]
-    rows = [
-        _stage(summary, cell, name, stage) for cell in summary.cells for name, stage in cell.budget.stages.items()
-    ]
+    rows = [_stage(summary, cell, name, stage) for cell in summary.cells for name, stage in cell.budget.stages.items()]
     return table(heads, [tag("tbody", join(rows))], "Budgets of stages", "study compact") if rows else None
 
 
@@ -84,9 +82,11 @@ def _stage(summary: Summary, cell: CellResult, name: str, stage: StageBudget) ->
         tag("td", name),
         number(f"{stage.steps:,}"),
         number(count_text(stage.samples)),
-        tag("td", ", ".join(f"{source} {count_text(many)}" for source, many in stage.samples_by_source.items()) or MISSING),
+        tag(
+            "td",
+            ", ".join(f"{source} {count_text(many)}" for source, many in stage.samples_by_source.items()) or MISSING,
+        ),
         number(count_text(sum(stage.positions.values()))),
         number(flops_text(stage.flops)),
         tag("td", counted or MISSING),
     )
-

@@ -70,9 +70,7 @@ def _numbers(one: Comparison | None, metric: MetricSummary) -> list[Markup]:
     if one is None or one.difference is None:
         return [number(MISSING) for _ in range(4)]
     estimate = one.estimate
-    seeds = ", ".join(
-        f"{MISSING if value is None else signed(value, metric.places)}" for value in one.by_seed
-    )
+    seeds = ", ".join(f"{MISSING if value is None else signed(value, metric.places)}" for value in one.by_seed)
     interval = MISSING
     if estimate is not None:
         interval = f"[{signed(estimate.low, metric.places)}, {signed(estimate.high, metric.places)}]"
@@ -124,8 +122,8 @@ def _exploratory(summary: Summary, metrics: list[MetricSummary]) -> Markup:
         bodies.append(tag("tbody", *rows))
     family = metrics[0].compared.family if metrics[0].compared else 0
     lead = (
-        f"Not what the study is about: {plural(family, 'comparison')} over {plural(len(metrics), 'metric')}. What stands "
-        "out here is a question for another study, not a finding."
+        f"Not what the study is about: {plural(family, 'comparison')} over {plural(len(metrics), 'metric')}. What "
+        "stands out here is a question for another study, not a finding."
     )
     shown = table(heads, bodies, "Exploratory differences", "study compact")
     return tag("details", tag("summary", "Exploratory metrics"), tag("p", lead, class_="note"), shown)
@@ -144,8 +142,8 @@ def _items(summary: Summary, metric: MetricSummary, folder: Path) -> list[Markup
         if cell.name in compared
     ]
     lead = (
-        "Difference ± half of its 95 % interval over items, which both models were asked alike. It judges the weights of "
-        "one seed, not the design: two seeds of one design differ as well."
+        "Difference ± half of its 95 % interval over items, which both models were asked alike. It judges the weights "
+        "of one seed, not the design: two seeds of one design differ as well."
     )
     shown = table(heads, [tag("tbody", join(rows))], "Differences paired by item", "study compact")
     return [tag("details", tag("summary", "Seed by seed, paired by item"), tag("p", lead, class_="note"), shown)]

@@ -54,16 +54,22 @@ def examples(summary: Summary, folder: Path) -> Markup | None:
         if kept:
             blocks.append(tag("h3", title))
             if len(kept) < len(kind):
-                text = f"{len(kept)} of {len(kind)} are shown, to keep the page small; the rest is in the runs' folders."
+                text = (
+                    f"{len(kept)} of {len(kind)} are shown, to keep the page small; the rest is in the runs' folders."
+                )
                 blocks.append(tag("p", text, class_="note"))
             blocks.append(_table(summary, folder, title, kept, seeds))
-    lead = "The same prompts and seeds of pictures for every cell, not selected. Those on which cells differ come first."
+    lead = (
+        "The same prompts and seeds of pictures for every cell, not selected. Those on which cells differ come first."
+    )
     return section("Side by side", lead, *blocks)
 
 
 def example_seeds(summary: Summary) -> list[int]:
     """The seeds that the switch chooses from."""
-    return [seed for seed in summary.seeds if any(run.seed == seed and run.shown for c in summary.cells for run in c.runs)]
+    return [
+        seed for seed in summary.seeds if any(run.seed == seed and run.shown for c in summary.cells for run in c.runs)
+    ]
 
 
 def _rows(summary: Summary) -> list[_Row]:
@@ -95,8 +101,7 @@ def _table(summary: Summary, folder: Path, title: str, rows: Sequence[_Row], see
     heads = [head("prompt" if title == "Pictures" else "question", class_=None)]
     heads += [tag("th", cell.name, scope="col", class_="example-head") for cell in cells]
     pictures: Mapping[str, str | None] = {
-        path: picture_uri(folder, path)
-        for path in dict.fromkeys(path for row in rows for path in _paths(row))
+        path: picture_uri(folder, path) for path in dict.fromkeys(path for row in rows for path in _paths(row))
     }
     body = []
     for row in rows:

@@ -6,9 +6,9 @@ from ...report.chart import Frame
 from ...report.markup import Markup, join, tag
 from ...report.sections import section
 from ..results import CellResult
-from .plot import Axis, dot, drawable, drawing, grid, linear, segment
+from .plot import Axis, dot, drawing, grid, linear, segment
 from .summary import MetricSummary, Summary
-from .words import arrow, better, figure, metric_label, shortened
+from .words import arrow, better, figure, metric_label, shortened, usable
 
 _ROW = 20.0
 _LETTERS = 22
@@ -20,11 +20,11 @@ def forests(summary: Summary) -> Markup | None:
     if not summary.metrics:
         return None
     main = [_panel(summary, metric) for metric in summary.headline]
-    blocks = [tag("div", join(main), class_="charts")]
+    blocks = [tag("div", join(main), class_="charts wide-charts")]
     for title, names in summary.metric_groups.items():
         rest = [summary.metrics[name] for name in names if summary.metrics[name] not in summary.headline]
         if rest:
-            panels = tag("div", join([_panel(summary, metric) for metric in rest]), class_="charts")
+            panels = tag("div", join([_panel(summary, metric) for metric in rest]), class_="charts wide-charts")
             text = f"{title}: {len(rest)} more metric{'s' * (len(rest) > 1)}, exploratory"
             blocks.append(tag("details", tag("summary", text), panels))
     lead = "Small dots: seeds. Large dot: their mean. Dashed line: the mean of the baseline."
@@ -43,13 +43,15 @@ def _panel(summary: Summary, metric: MetricSummary) -> Markup:
     axis = linear(_extent(summary, metric))
     base = metric.means.get(summary.results.baseline)
     parts = [grid(frame, axis)]
-    if base is not None and drawable(base):
+    if base is not None and usable(base):
         x = frame.at(axis.share(base), 0)[0]
         parts.append(segment((x, frame.top), (x, frame.base), "baseline-line"))
     chance = metric.facts.chance
-    if chance is not None and drawable(chance) and axis.low <= chance <= axis.high:
+    if chance is not None and usable(chance) and axis.low <= chance <= axis.high:
         x = frame.at(axis.share(chance), 0)[0]
-        parts.append(tag("g", tag("title", f"chance {chance:g}"), segment((x, frame.top), (x, frame.base), "mark-line")))
+        parts.append(
+            tag("g", tag("title", f"chance {chance:g}"), segment((x, frame.top), (x, frame.base), "mark-line"))
+        )
     for row, cell in enumerate(summary.cells):
         parts.append(_row(summary, metric, cell, names[cell.name], frame, axis, frame.top + _ROW * (row + 0.5)))
     svg = drawing(frame, _description(summary, metric), parts, "chart forest")
@@ -61,14 +63,14 @@ def _panel(summary: Summary, metric: MetricSummary) -> Markup:
 
 def _extent(summary: Summary, metric: MetricSummary) -> list[float]:
     """The values that the axis of a panel shows; chance where it is not far away."""
-    values = [value for value in metric.values if drawable(value)]
+    values = [value for value in metric.values if usable(value)]
     base = metric.means.get(summary.results.baseline)
     for one in metric.comparisons.values():
         if one.estimate is not None and base is not None:
             values += [base + one.estimate.low, base + one.estimate.high]
-    values = [value for value in values if drawable(value)]
+    values = [value for value in values if usable(value)]
     chance = metric.facts.chance
-    if values and chance is not None and drawable(chance):
+    if values and chance is not None and usable(chance):
         span = max(values) - min(values)
         if min(values) - span <= chance <= max(values) + span:
             values.append(chance)
@@ -80,7 +82,7 @@ def _row(
 ) -> Markup:
     number = summary.number(cell.name)
     text = tag("text", tag("title", cell.name), label, x=frame.left - 10, y=y + 4, class_="row", text_anchor="end")
-    scores = {seed: value for seed, value in metric.scores.get(cell.name, {}).items() if drawable(value)}
+    scores = {seed: value for seed, value in metric.scores.get(cell.name, {}).items() if usable(value)}
     parts = [text]
     if not scores:
         parts.append(tag("text", _reason(cell), x=frame.left + 6, y=y + 4, class_="tick"))
@@ -94,7 +96,7 @@ def _row(
         title = f"{cell.name}, seed {seed}: {figure(value, metric.places)}"
         parts.append(dot((frame.at(axis.share(value), 0)[0], y + offset), 2.6, title, "seed"))
     mean = metric.means[cell.name]
-    if len(scores) > 1 and drawable(mean):
+    if len(scores) > 1 and usable(mean):
         title = f"{cell.name}, mean of {len(scores)} seeds: {figure(mean, metric.places)}"
         parts.append(dot((frame.at(axis.share(mean), 0)[0], y), 4.6, title, "mean"))
     return tag("g", *parts, data_cell=number)

@@ -26,10 +26,8 @@ class _Value:
     value: float
 
 
-def compare_items(
-    results: StudyResults, metric: str, folder: Path
-) -> Mapping[str, Mapping[int, ItemComparison]]:
-    """Each cell - the baseline by seed, over the items of a metric; of an overall one, over those of all its categories.
+def compare_items(results: StudyResults, metric: str, folder: Path) -> Mapping[str, Mapping[int, ItemComparison]]:
+    """Each cell - the baseline by seed, over the items of a metric; of an overall one, over those of all categories.
 
     Runs without items, or with other items than the baseline's, are left out.
     """

@@ -28,18 +28,19 @@ def _runs(summary: Summary) -> Iterator[str]:
     if results.done < planned:
         states = [run.state for run in runs if run.state != "done"]
         counted = listed([f"{states.count(state)} {state}" for state in dict.fromkeys(states)])
-        yield f"{results.done} of {planned} runs are done{f'; {counted}' if counted else ''}: the numbers may still change."
+        more = f"; {counted}" if counted else ""
+        yield f"{results.done} of {planned} runs are done{more}: the numbers may still change."
     done = max((sum(run.state == "done" for run in cell.runs) for cell in results.cells), default=0)
     if 0 < done < FEWEST_SEEDS:
         yield (
-            f"{plural(done, 'seed')}: says nothing about the designs. Two seeds of one design differ as well; a verdict "
-            f"takes {FEWEST_SEEDS} seeds."
+            f"{plural(done, 'seed')}: says nothing about the designs. Two seeds of one design differ as well; a "
+            f"verdict takes {FEWEST_SEEDS} seeds."
         )
     extra = [seed for seed in summary.seeds if seed not in results.planned_seeds]
     if extra:
         yield (
-            f"{plural(len(results.planned_seeds), 'seed')} planned, {listed([str(seed) for seed in extra])} added: seeds "
-            "that are added after a look at results favour a finding."
+            f"{plural(len(results.planned_seeds), 'seed')} planned, {listed([str(seed) for seed in extra])} added: "
+            "seeds that are added after a look at results favour a finding."
         )
 
 
@@ -48,9 +49,9 @@ def _metrics(summary: Summary) -> Iterator[str]:
     if summary.results.done and primary is None:
         yield f"No finished run has the primary metric '{summary.results.primary}'."
     for metric in [*([primary] if primary else []), *summary.exploratory]:
-        if metric.not_finite:
-            values = "value is" if metric.not_finite == 1 else "values are"
-            yield f"{metric_label(metric.name)}: {metric.not_finite} {values} not finite, and left out."
+        if metric.unusable:
+            runs = plural(metric.unusable, "run")
+            yield f"{metric_label(metric.name)}: left out where it is not a finite number, in {runs}."
         if not summary.missing:
             yield from (_sentence(caution.message) for caution in _cautions(summary, metric))
 

@@ -10,8 +10,8 @@ from ...report.markup import Markup, tag
 from ...report.sections import header
 from ...storage.atomic import write_text
 from ...units import duration
+from ...untrusted_text import printable
 from ..results import StudyResults
-from .notices import notices
 from .cells import cell_table
 from .conclusion import conclude
 from .controls import cell_switch, rules
@@ -20,6 +20,7 @@ from .designs import budgets, changes
 from .differences import differences
 from .examples import example_seeds, examples
 from .forest import forests
+from .notices import notices
 from .pareto import paretos
 from .provenance import caption_section, provenance, study_text
 from .slopes import slopes
@@ -44,7 +45,6 @@ def page_html(results: StudyResults, folder: Path) -> str:
     summary = summarize(results)
     charts = [cell_switch(summary), forests(summary), paretos(summary), learning_curves(summary), slopes(summary)]
     sections = [
-        _styles(summary),
         header(results.name, results.description, _facts(summary)),
         _conclusion(summary),
         cell_table(summary),
@@ -57,12 +57,14 @@ def page_html(results: StudyResults, folder: Path) -> str:
         study_text(summary),
         provenance(summary),
     ]
-    return document(results.name, [part for part in sections if part is not None], "page.css", "report.css")
+    shown = [part for part in sections if part is not None]
+    html = document(results.name, shown, "page.css", "report.css", css=_styles(summary))
+    return printable(html, lines=True)  # names and answers may hold characters that reverse the text around them
 
 
-def _styles(summary: Summary) -> Markup:
+def _styles(summary: Summary) -> str:
     sheet = files(__package__).joinpath("study.css").read_text("utf-8")
-    return Markup(f"<style>\n{sheet}\n{rules(summary, example_seeds(summary))}\n</style>")
+    return f"{sheet}\n{rules(summary, example_seeds(summary))}"
 
 
 def _facts(summary: Summary) -> list[tuple[str, str]]:
@@ -84,7 +86,7 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
 
 def _conclusion(summary: Summary) -> Markup:
     """What may be concluded, and what to know before."""
-    sentences = [tag("p", sentence) for sentence in conclude(summary)]
+    sentences = [tag("p", sentence, class_="found") for sentence in conclude(summary)]
     found = notices(summary)
     shown = tag("ul", *(tag("li", text) for text in found[:12]), class_="warnings") if found else None
     rest = tag("p", f"{plural(len(found) - 12, 'more caution')}.", class_="note") if len(found) > 12 else None

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from ...report.chart import Frame
 from ...report.markup import Markup, join, tag
 from ...report.sections import section
 from ...units import count
 from ..statistics import Scores, dominated_cells
-from .plot import Axis, amounts, dot, drawable, drawing, grid, linear, placed_labels, segment
+from .plot import Axis, Box, amounts, dot, drawing, grid, linear, placed_labels, segment
 from .summary import MetricSummary, Summary
-from .words import arrow, figure, metric_label, shortened
+from .words import arrow, figure, metric_label, shortened, usable
 
-_FRAME = Frame(420.0, 320.0, 52.0, 16.0, 12.0, 46.0)
+_FRAME = Frame(420.0, 320.0, 52.0, 24.0, 12.0, 46.0)
 _LETTERS = 18
+
+Point: TypeAlias = tuple[float, float]
 _MOST_NAMES = 10
 """Cells up to this number are labelled with their names, more with their numbers."""
 
@@ -57,7 +60,7 @@ def _pair(summary: Summary) -> tuple[MetricSummary, MetricSummary] | None:
 
 def _against_flops(summary: Summary) -> Markup | None:
     metric = summary.primary
-    flops = {cell.name: cell.budget.flops for cell in summary.cells if cell.budget.flops and drawable(cell.budget.flops)}
+    flops = {cell.name: cell.budget.flops for cell in summary.cells if cell.budget.flops and usable(cell.budget.flops)}
     known = {name: value for name, value in flops.items() if value}
     if metric is None or len(known) < 2:
         return None
@@ -77,10 +80,8 @@ def _dominated(
 
 
 def _axis(metric: MetricSummary) -> Axis:
-    ends = [
-        metric.means[cell] + sign * metric.half_widths.get(cell, 0.0) for cell in metric.means for sign in (-1, 1)
-    ]
-    return linear([end for end in ends if drawable(end)])
+    ends = [metric.means[cell] + sign * metric.half_widths.get(cell, 0.0) for cell in metric.means for sign in (-1, 1)]
+    return linear([end for end in ends if usable(end)])
 
 
 def _title(metric: MetricSummary) -> str:
@@ -100,23 +101,25 @@ def _plot(
     points = {
         cell.name: _FRAME.at(x.share(across[cell.name]), y.share(metric.means[cell.name]))
         for cell in summary.cells
-        if drawable(across.get(cell.name)) and drawable(metric.means.get(cell.name))
+        if usable(across.get(cell.name)) and usable(metric.means.get(cell.name))
     }
     if len(points) < 2:
         return None
     parts = [grid(_FRAME, x, y), *_axis_titles(x_title, _title(metric))]
+    lines: list[Box] = []
     for name, at in points.items():
-        parts.append(_cross(summary, name, at, across[name], arms.get(name), metric, x, y, pale=name in dominated))
-    labels = {
-        (shortened(name, _LETTERS) if len(points) <= _MOST_NAMES else str(summary.number(name))): name for name in points
-    }
-    for label, (left, top, anchor) in placed_labels(_FRAME, {label: points[labels[label]] for label in labels}).items():
-        pale = " dominated" if labels[label] in dominated else ""
-        number = summary.number(labels[label])
-        parts.append(tag("text", label, x=left, y=top, text_anchor=anchor, class_=f"row{pale}", data_cell=number))
+        ends = _arms(across[name], arms.get(name), metric, name, at, x, y)
+        lines += [_box(start, end) for start, end in ends]
+        marks = [segment(start, end, "interval") for start, end in ends]
+        text = f"{name}: {figure(metric.means[name], metric.places)}"
+        marks.append(dot(at, 4.8, text, "mean baseline" if name == summary.results.baseline else "mean"))
+        pale = "dominated" if name in dominated else None
+        parts.append(tag("g", *marks, class_=pale, data_cell=summary.number(name)))
+    few = len(points) <= _MOST_NAMES
+    parts += _labels(summary, points, lines, dominated, few=few)
     title = f"{_title(metric)} against {x_title}"
     beaten = f"; dominated: {', '.join(sorted(dominated))}" if dominated else ""
-    svg = drawing(_FRAME, f"{title}, one point per cell{beaten}", parts, "chart pareto")
+    svg = drawing(_FRAME, f"{title}, one point per cell{beaten}", parts, "chart pareto" if few else "chart pareto many")
     return tag("figure", tag("figcaption", tag("span", title, class_="title")), svg, class_="small")
 
 
@@ -128,27 +131,42 @@ def _axis_titles(x_title: str, y_title: str) -> Sequence[Markup]:
     )
 
 
-def _cross(
-    summary: Summary,
-    name: str,
-    at: tuple[float, float],
-    across: float,
-    arm: float | None,
-    metric: MetricSummary,
-    x: Axis,
-    y: Axis,
-    *,
-    pale: bool,
-) -> Markup:
+def _arms(
+    across: float, arm: float | None, metric: MetricSummary, name: str, at: Point, x: Axis, y: Axis
+) -> list[tuple[Point, Point]]:
+    """The ends of a cell's intervals, as far as it has some."""
     mean, half = metric.means[name], metric.half_widths.get(name)
-    parts: list[Markup] = []
-    if arm is not None:
-        ends = [_FRAME.at(x.share(across + sign * arm), 0)[0] for sign in (-1, 1)]
-        parts.append(segment((ends[0], at[1]), (ends[1], at[1]), "interval"))
-    if half is not None:
-        ends = [_FRAME.at(0, y.share(mean + sign * half))[1] for sign in (-1, 1)]
-        parts.append(segment((at[0], ends[0]), (at[0], ends[1]), "interval"))
-    classes = ["mean", *(["baseline"] if name == summary.results.baseline else [])]
-    title = f"{name}: {figure(mean, metric.places)}"
-    parts.append(dot(at, 4.8, title, " ".join(classes)))
-    return tag("g", *parts, class_="dominated" if pale else None, data_cell=summary.number(name))
+    lines: list[tuple[Point, Point]] = []
+    if arm is not None and usable(arm):
+        left, right = (_FRAME.at(x.share(across + sign * arm), 0)[0] for sign in (-1, 1))
+        lines.append(((left, at[1]), (right, at[1])))
+    if half is not None and usable(half):
+        low, high = (_FRAME.at(0, y.share(mean + sign * half))[1] for sign in (-1, 1))
+        lines.append(((at[0], low), (at[0], high)))
+    return lines
+
+
+def _box(start: Point, end: Point) -> Box:
+    return min(start[0], end[0]) - 1, min(start[1], end[1]) - 1, max(start[0], end[0]) + 1, max(start[1], end[1]) + 1
+
+
+def _labels(
+    summary: Summary, points: Mapping[str, Point], lines: Sequence[Box], dominated: frozenset[str], *, few: bool
+) -> list[Markup]:
+    """Names of cells, or the numbers of their rows where there are many."""
+    texts = {name: shortened(name, _LETTERS) if few else str(summary.number(name)) for name in points}
+    by_text = {text: points[name] for name, text in texts.items()}
+    places = placed_labels(_FRAME, by_text, lines)
+    return [
+        tag(
+            "text",
+            text,
+            x=places[text][0],
+            y=places[text][1],
+            text_anchor=places[text][2],
+            class_="row dominated" if name in dominated else "row",
+            data_cell=summary.number(name),
+        )
+        for name, text in texts.items()
+        if text in places and by_text[text] == points[name]
+    ]

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from attrs import frozen
 
 from ...report.chart import Frame, log_axis, short_number
 from ...report.markup import Markup, join, tag
 from ...report.series import ticks
+from .words import usable
 
-LARGEST = 1e100
-"""Largest value in a chart: sums and spans of larger ones are beyond floats."""
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
 
 _SMALLEST = 1e-300
 _LETTER = 6.4
 _LINE = 13.0
-
-
-def drawable(value: float | None) -> bool:
-    """Whether a chart can show the value."""
-    return value is not None and math.isfinite(value) and abs(value) <= LARGEST
 
 
 @frozen
@@ -44,7 +41,7 @@ class Axis:
 
 def linear(values: Iterable[float], most: int = 5, text: Callable[[float], str] = short_number) -> Axis:
     """An axis of round numbers around drawable values."""
-    shown = [value for value in values if drawable(value)] or [0.0, 1.0]
+    shown = [value for value in values if usable(value)] or [0.0, 1.0]
     low, high = min(shown), max(shown)
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
         room = 0.05 * abs(low) or 0.5
@@ -55,7 +52,7 @@ def linear(values: Iterable[float], most: int = 5, text: Callable[[float], str] 
 
 def amounts(values: Iterable[float], text: Callable[[float], str] = short_number) -> Axis:
     """An axis of amounts, logarithmic where the largest is over eight times the least."""
-    shown = [value for value in values if drawable(value)]
+    shown = [value for value in values if usable(value)]
     if shown and min(shown) > _SMALLEST and max(shown) > 8 * min(shown):
         low, high, marks = log_axis(shown)
         return Axis(low, high, tuple(marks[:: -(-len(marks) // 6)]), logarithmic=True, text=text)
@@ -101,34 +98,43 @@ def path(points: Sequence[tuple[float, float]], class_: str, *, closed: bool = F
 
 
 def placed_labels(
-    frame: Frame, points: Mapping[str, tuple[float, float]], reserved: Sequence[tuple[float, float]] = ()
+    frame: Frame, points: Mapping[str, tuple[float, float]], lines: Sequence[Box] = ()
 ) -> dict[str, tuple[float, float, str]]:
-    """For the label of each point its x, y and anchor, chosen so that labels cover neither points nor each other.
+    """For the label of each point its x, y and anchor, chosen so that it covers no point, other label, or line.
 
-    A point without room has no entry.
+    A label without room may cover lines; it has no entry where it would cover more.
     """
-    boxes = [(x - 5, y - 5, x + 5, y + 5) for x, y in [*points.values(), *reserved]]
+    boxes = [(x - 5, y - 5, x + 5, y + 5) for x, y in points.values()]
     result: dict[str, tuple[float, float, str]] = {}
-    for name, (x, y) in points.items():
-        width = _LETTER * len(name)
-        for left, middle, anchor in (
-            (x + 8, y, "start"),
-            (x - 8 - width, y, "end"),
-            (x + 8, y - _LINE, "start"),
-            (x + 8, y + _LINE, "start"),
-            (x - 8 - width, y - _LINE, "end"),
-            (x - 8 - width, y + _LINE, "end"),
-            (x - width / 2, y - 1.2 * _LINE, "middle"),
-            (x - width / 2, y + 1.3 * _LINE, "middle"),
-        ):
-            box = (left, middle - _LINE / 2, left + width, middle + _LINE / 2)
-            inside = box[0] >= frame.left and box[2] <= frame.width and box[1] >= 0 and box[3] <= frame.base
-            if inside and not any(_overlap(box, other) for other in boxes):
-                boxes.append(box)
-                result[name] = ({"start": left, "end": left + width, "middle": x}[anchor], middle + 4, anchor)
-                break
+    for name, point in points.items():
+        free = [place for place in _places(name, point, frame) if not any(_overlap(place[0], box) for box in boxes)]
+        clear = [place for place in free if not any(_overlap(place[0], line) for line in lines)]
+        for box, anchor in [*clear, *free][:1]:
+            boxes.append(box)
+            x = {"start": box[0], "end": box[2], "middle": (box[0] + box[2]) / 2}[anchor]
+            result[name] = (x, (box[1] + box[3]) / 2 + 4, anchor)
     return result
 
 
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+def _places(name: str, point: tuple[float, float], frame: Frame) -> Iterator[tuple[Box, str]]:
+    """The boxes in which the label of a point may stand, with its anchor; the best first."""
+    (x, y), width = point, _LETTER * len(name)
+    for left, middle, anchor in (
+        (x + 7, y, "start"),
+        (x + 5, y - 0.8 * _LINE, "start"),
+        (x + 5, y + 0.8 * _LINE, "start"),
+        (x - 5 - width, y - 0.8 * _LINE, "end"),
+        (x - 5 - width, y + 0.8 * _LINE, "end"),
+        (x - 7 - width, y, "end"),
+        (x - width / 2, y - 1.2 * _LINE, "middle"),
+        (x - width / 2, y + 1.3 * _LINE, "middle"),
+        (x + 5, y - 1.8 * _LINE, "start"),
+        (x + 5, y + 1.8 * _LINE, "start"),
+    ):
+        box = (left, middle - _LINE / 2, left + width, middle + _LINE / 2)
+        if box[0] >= frame.left and box[2] <= frame.width and box[1] >= 0 and box[3] <= frame.base:
+            yield box, anchor
+
+
+def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

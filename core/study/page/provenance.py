@@ -82,7 +82,11 @@ def _caption(summary: Summary) -> Iterator[str]:
         yield f"Held equal: {results.equal.rstrip('.')}."
     if results.tokenizer:
         yield f"{results.tokenizer.rstrip('.')}."
-    made = [part for part in (results.written[:10], f"commit {commit(results.provenance)}" if commit(results.provenance) else "") if part]
+    made = [
+        part
+        for part in (results.written[:10], f"commit {commit(results.provenance)}" if commit(results.provenance) else "")
+        if part
+    ]
     if made:
         yield f"{', '.join(made)}."
 
@@ -113,8 +117,8 @@ def _intervals(summary: Summary) -> str:
     if pooled:
         names = "" if not own else f" of {listed([metric_label(metric.name) for metric in pooled])}"
         sentences.append(
-            f"±{names}: half of the 95 % interval of the difference of two cells, randomised blocks (cells × seeds); means "
-            "that are further apart are distinguishable."
+            f"±{names}: half of the 95 % interval of the difference of two cells, randomised blocks (cells × seeds); "
+            "means that are further apart are distinguishable."
         )
     if own:
         names = "" if not pooled else f" of {listed([metric_label(metric.name) for metric in own])}"

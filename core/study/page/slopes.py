@@ -6,9 +6,9 @@ from ...report.chart import Frame
 from ...report.markup import Markup, join, tag
 from ...report.sections import section
 from ..results import CellResult
-from .plot import Axis, dot, drawable, drawing, grid, linear, path
+from .plot import Axis, dot, drawing, grid, linear, path
 from .summary import MetricSummary, Summary
-from .words import better, figure, metric_label, shortened
+from .words import better, figure, metric_label, shortened, usable
 
 _FRAME = Frame(200.0, 170.0, 46.0, 14.0, 10.0, 28.0)
 
@@ -19,7 +19,7 @@ def slopes(summary: Summary) -> Markup | None:
     if metric is None:
         return None
     base = metric.scores.get(summary.results.baseline, {})
-    y = linear([value for value in metric.values if drawable(value)], most=4)
+    y = linear([value for value in metric.values if usable(value)], most=4)
     panels = [
         _panel(summary, metric, cell, y)
         for cell in summary.cells[1:]
@@ -42,7 +42,7 @@ def _panel(summary: Summary, metric: MetricSummary, cell: CellResult, y: Axis) -
         parts.append(_FRAME.x_tick(name, _FRAME.at(x.share(at), 0)[0]))
     texts = []
     for seed in (seed for seed in summary.seeds if seed in base and seed in own):
-        if not (drawable(base[seed]) and drawable(own[seed])):
+        if not (usable(base[seed]) and usable(own[seed])):
             continue
         ends = [_FRAME.at(x.share(at), y.share(value)) for at, value in ((0.0, base[seed]), (1.0, own[seed]))]
         change = own[seed] - base[seed]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
 
 from attrs import evolve, field, frozen
@@ -19,7 +19,7 @@ from ..statistics import (
     indistinguishable_from_best,
 )
 from ..statistics.methods import FEWEST_SEEDS
-from .words import decimals
+from .words import decimals, usable
 
 OTHER = "other"
 """Group of metrics that belong to none."""
@@ -35,8 +35,8 @@ class MetricSummary:
         places: decimals that its numbers are shown with.
         compared: the cells against the baseline; None where statistics need a package that is not installed.
         half_widths: the ± of each cell: of the difference of any two cells where ``pooled``, else of its own mean.
-        best: the cells that cannot be distinguished from the best; empty with fewer than three seeds.
-        not_finite: the number of runs whose value is not finite and left out.
+        best: the cells of at least three seeds that cannot be distinguished from the best.
+        unusable: the number of runs whose value is not finite, or too large for sums, and left out.
     """
 
     name: str
@@ -48,8 +48,8 @@ class MetricSummary:
     compared: Comparisons | None = None
     half_widths: Mapping[str, float] = field(factory=dict)
     pooled: bool = False
-    best: frozenset[str] = frozenset()
-    not_finite: int = 0
+    best: Set[str] = frozenset()
+    unusable: int = 0
 
     @property
     def values(self) -> list[float]:
@@ -129,11 +129,12 @@ def summarize(results: StudyResults) -> Summary:
 
 def _cells_by_axis(results: StudyResults) -> tuple[tuple[str, tuple[CellResult, ...]], ...]:
     """Cells by the axes that made them, the baseline first and by itself."""
-    groups: dict[str, list[CellResult]] = {"baseline": [results.cell(results.baseline)]}
+    groups: dict[str, list[CellResult]] = {}
     for cell in results.cells:
         if cell.name != results.baseline:
             groups.setdefault(" × ".join(cell.values) or "cells", []).append(cell)
-    return tuple((title, tuple(cells)) for title, cells in groups.items())
+    baseline = ("baseline", (results.cell(results.baseline),))
+    return (baseline, *((title, tuple(cells)) for title, cells in groups.items()))
 
 
 def _metric_groups(results: StudyResults, cells: Sequence[CellResult]) -> dict[str, tuple[str, ...]]:
@@ -145,15 +146,14 @@ def _metric_groups(results: StudyResults, cells: Sequence[CellResult]) -> dict[s
             groups[title] = present
             measured = {name: None for name in measured if name not in present}
     if measured:
-        groups[OTHER] = tuple([*groups.get(OTHER, ()), *measured])
+        groups[OTHER] = (*groups.get(OTHER, ()), *measured)
     return groups
 
 
 def _metric(results: StudyResults, cells: Sequence[CellResult], seeds: Sequence[int], name: str) -> MetricSummary:
     every = {cell.name: cell.scores(name) for cell in cells}
     scores = {
-        cell: {seed: value for seed, value in by_seed.items() if math.isfinite(value)}
-        for cell, by_seed in every.items()
+        cell: {seed: value for seed, value in by_seed.items() if usable(value)} for cell, by_seed in every.items()
     }
     scores = {cell: by_seed for cell, by_seed in scores.items() if by_seed}
     # A cell that is done and has no score is not trained for the metric; one whose runs failed belongs to the family.
@@ -170,7 +170,7 @@ def _metric(results: StudyResults, cells: Sequence[CellResult], seeds: Sequence[
         rows=rows,
         means=means,
         places=decimals(means.values()),
-        not_finite=sum(map(len, every.values())) - sum(map(len, scores.values())),
+        unusable=sum(map(len, every.values())) - sum(map(len, scores.values())),
     )
 
 
@@ -192,16 +192,16 @@ def _compared(results: StudyResults, metrics: Mapping[str, MetricSummary]) -> di
 def _with_intervals(metric: MetricSummary, compared: Comparisons) -> MetricSummary:
     method = choose_method(metric.rows)
     if method.blocks is not None:
-        half_widths = {cell: method.blocks.half_width for cell in method.cells}
+        half_widths = dict.fromkeys(method.cells, method.blocks.half_width)
     else:
         intervals = {cell.cell: cell.interval for cell in compared.cells}
         half_widths = {cell: (own.high - own.low) / 2 for cell, own in intervals.items() if own is not None}
-    enough = any(cell.seeds >= FEWEST_SEEDS for cell in compared.cells)
+    enough = {cell.cell for cell in compared.cells if cell.seeds >= FEWEST_SEEDS}
     best = indistinguishable_from_best(metric.rows, metric.facts.direction) if enough else ()
     return evolve(
         metric,
         compared=compared,
         half_widths=half_widths,
         pooled=method.blocks is not None,
-        best=frozenset(best),
+        best=enough.intersection(best),
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...storage.atomic import text_writer, write_files
+from ...untrusted_text import printable
 from ..results import CellResult, StudyResults
 from .cells import seeds_done
 from .provenance import caption
@@ -55,7 +56,20 @@ def csv_table(results: StudyResults) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(
-        ("cell", "seed", "state", "metric", "value", "low", "high", "items", "parameters", "flops", "samples", "seconds")
+        (
+            "cell",
+            "seed",
+            "state",
+            "metric",
+            "value",
+            "low",
+            "high",
+            "items",
+            "parameters",
+            "flops",
+            "samples",
+            "seconds",
+        )
     )
     for cell in results.cells:
         budget = (cell.budget.parameters.get("total", ""), cell.budget.flops or "", cell.budget.samples or "")
@@ -103,7 +117,7 @@ def _markdown(summary: Summary) -> str:
 
 def _plain(text: str) -> str:
     """Text in which Markdown finds no markup, on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&$-])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&$-])", r"\\\1", printable(" ".join(text.split())))
 
 
 def _latex(summary: Summary) -> str:
@@ -135,7 +149,7 @@ def _latex(summary: Summary) -> str:
 
 def latex_text(text: str) -> str:
     """Text in which LaTeX finds no command, on one line."""
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(_LATEX.get(letter, letter) for letter in printable(" ".join(text.split())))
 
 
 def _latex_score(metric: MetricSummary, cell: CellResult) -> str:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 from ...units import count, work
 from ..results import MetricFacts
 
 MISSING = "–"
 MINUS = "−"
+LARGEST = 1e100
+"""Largest value that is compared and drawn: sums and squares of much larger ones are beyond floats."""
+
 _LARGE = 1e6
+
+
+def usable(value: float | None) -> TypeGuard[float]:
+    """Whether a value is a number that can be summed and drawn."""
+    return value is not None and abs(value) <= LARGEST
 
 
 def metric_label(metric: str) -> str:

@@ -118,17 +118,26 @@ def _cell(
             run = evolve(run, scores=scores, shown=shown, seconds=60 + 5 * rng.random(), weights_sha256="ab" * 32)
         runs.append(run)
     axis = ("encoder", "tokenizer")[number % 2]
-    stage = StageBudget(400, 12_800, {"draw": 6400, "ask": 6400}, {"text": 9000, "looked_at": 2000, "drawn": 30_000}, 4e12)
+    stage = StageBudget(
+        400, 12_800, {"draw": 6400, "ask": 6400}, {"text": 9000, "looked_at": 2000, "drawn": 30_000}, 4e12
+    )
     budget = CellBudget(
         stages={"tokenizer": StageBudget(100, 3200), "stage-2": stage},
         samples=16_000,
         positions={"text": 9000, "looked_at": 2000, "drawn": 30_000},
         flops=4e12 * (1 + 0.3 * number),
-        parameters={"total": 3_154_515 - 9000 * number, "trained": 3_000_000, "to_look": 2_000_000, "to_draw": 2_500_000},
+        parameters={
+            "total": 3_154_515 - 9000 * number,
+            "trained": 3_000_000,
+            "to_look": 2_000_000,
+            "to_draw": 2_500_000,
+        },
         disk=12_600_000,
         residue="0.3 % more FLOPs" if number == 2 else "",
     )
-    changes = (CellChange("encoder.use", '"siglip@1"', f'"{text}"'), CellChange("encoder.depth", "", "4")) * (number > 0)
+    changes = (CellChange("encoder.use", '"siglip@1"', f'"{text}"'), CellChange("encoder.depth", "", "4")) * (
+        number > 0
+    )
     return CellResult(
         name, f"{axis} = {text}" if number else "", {axis: text} if number else {}, changes, budget, tuple(runs)
     )
@@ -159,7 +168,9 @@ def _shown(rng: np.random.Generator, run: str, text: str, folder: Path | None) -
             picture = f"pictures/{run}-{number}.png"
             (folder / "pictures").mkdir(exist_ok=True, parents=True)
             Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / picture)
-            items.append(ShownItem(f"draw/{number}", f"three {text}s", picture=picture, correct=right, answer="2 circles"))
+            items.append(
+                ShownItem(f"draw/{number}", f"three {text}s", picture=picture, correct=right, answer="2 circles")
+            )
         answer = "yes" if right else text
         items.append(ShownItem(f"ask/{number}", f"is it a {text}?", answer, "yes", right))
     return tuple(items)
