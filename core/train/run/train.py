@@ -158,15 +158,23 @@ class _Run:
         if facts.attention:
             self.kernels[name] = facts.attention
         self.events.say(f"stage {name}: taken from {facts.origin or 'the store'}")
-        taken = {**self.folder.facts.get("taken", {}), name: facts.origin}
-        self.group.on_main(lambda: self.folder.record("taken", taken))
+        self._record_taken(name, facts.origin)
         return True
+
+    def _record_taken(self, name: str, origin: str | None) -> None:
+        """Store in ``run.json`` where a stage was taken from; None for one that is trained here."""
+        before = self.folder.facts.get("taken", {})
+        taken = {stage: where for stage, where in before.items() if stage != name}
+        taken |= {} if origin is None else {name: origin}
+        if taken != before:
+            self.group.on_main(lambda: self.folder.record("taken", taken))
 
     def _begin(self, name: str, prepared: Prepared, *, resumes: bool) -> StageRun:
         """A stage at the run's position, ready to be trained."""
         position, model, stored = prepared.position, prepared.model, prepared.stored
         if self.nodes is not None and not resumes:
             self.group.on_main(lambda: self.memory.begin(position, model))
+            self._record_taken(name, None)  # it may have been taken before the run was killed
         seeds = self.folder.seeds(self.recipe).stage(name)
         run = StageRun(self.recipe.stages[name], model, position, seeds, self.group, prepared.mesh)
         if resumes and stored is not None:

@@ -439,7 +439,7 @@ EVERYTHING = ("backbone", "text", "understanding.encoder", "understanding.adapte
         (("backbone", "generation.hed"), r"`reads` gives .*'generation\.hed'\), not a tuple of paths"),
         (
             EVERYTHING[:-1],
-            "`reads` gives backbone, .*, but the loss 'generation' depends on the weights of another part",
+            "gives backbone, .*, but the loss 'generation' depends on the weights of another part",
         ),
         (EVERYTHING[1:], "the loss '(understanding|text|generation)' depends on the weights of another part"),
     ],

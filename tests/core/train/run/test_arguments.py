@@ -31,6 +31,8 @@ def test_wrong_arguments(recipe: Recipe, tmp_path: Path) -> None:
         ("seed must be a whole number from 0", {"seed": 1.5}),
         ("seed must be", {"seed": -1}),
         ("seed must be", {"seed": 2**64}),
+        ("data_seed must be a whole number from 0", {"data_seed": "1"}),
+        ("data_seed must be", {"data_seed": -1}),
         ("until must be", {"until": 2.5}),
         ("until must be at least 1, not 0", {"until": 0}),
         ("ahead must be", {"ahead": None}),
@@ -46,6 +48,18 @@ def test_wrong_arguments(recipe: Recipe, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="must be"):
             train(given, out)  # type: ignore[arg-type]
     assert not (tmp_path / "run").exists()
+
+
+def test_both_seeds_are_options_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def refused(recipe: Recipe, out: Path, **arguments: Any) -> Path:
+        given.update(arguments)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("janiform.train.run.train.train", refused)
+    assert main(["train", "janus-mini", "--out", str(tmp_path / "run"), "--seed", "5", "--data-seed", "6"]) == 2
+    assert (given["seed"], given["data_seed"]) == (5, 6)
 
 
 def test_numbers_of_numpy_and_one_stage_by_its_name(recipe: Recipe, tmp_path: Path, listener: Any) -> None:
