@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from attrs import evolve
-from janiform import UsageError
+from janiform import Component, UsageError
 from janiform.cli import main
 from janiform.compose import compose
 from janiform.compose.selectors import select
@@ -24,8 +24,10 @@ from janiform.planning.typical import typical_batch
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.sequence.batch import Batch
 from janiform.train.loop.blocks import prepare_blocks, recomputed
+from janiform.units import work
 from janiform_plugins.objectives.next_token import next_token_losses
 from tiny_recipes import tiny_recipe
+from tiny_stages import STAGES, Undecided
 from torch.profiler import ProfilerActivity, profile
 
 MODEL = tiny_recipe(
@@ -232,3 +234,61 @@ def test_memory_is_what_torch_measures(
     taken = measured(recipe, real(batch), half=half, checkpointing=checkpointing)
     assert sum(expected.values()) == pytest.approx(taken, rel=0.05)
     assert expected["logits"] > 0
+
+
+def test_a_whole_design_is_summed_in_table_and_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text(RECIPE)
+    small = dict.fromkeys(("casts", "activations", "logits", "gradients"), 10**6)
+    monkeypatch.setattr("janiform.planning.planner.trace", lambda *arguments, **named: Trace(small, small))
+    assert main(["plan", str(path), "--gpus", "2", "--gpu", "l40s"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (title,) = [number for number, line in enumerate(lines) if line.strip() == "Work"]
+    total = next(line for line in lines[title:] if line.strip().startswith("total"))
+    assert main(["plan", str(path), "--gpus", "2", "--gpu", "l40s", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    stages = {stage["name"]: stage for stage in found["stages"]}
+    assert work(round(found["flops"])) in total
+    assert found["flops"] == sum(stage["flops"] for stage in stages.values())
+    assert stages["tokenizer"]["flops"] == 10 * stages["tokenizer"]["flops_per_step"] > 0
+    assert stages["tokenizer"]["samples_by_source"] == {"shapes": 640}
+    assert stages["tokenizer"]["sent_per_step"]["seconds"] == 0, "one process trains a tokenizer alone"
+    assert found["positions"] == stages["all"]["positions"]
+    assert stages["all"]["samples"] == sum(stages["all"]["samples_by_source"].values()) == 40 * 64
+    pathways = compose(read_recipe_text(RECIPE)).pathways
+    assert stages["all"]["positions"]["drawn"] == 40 * 32 * pathways["generation"].tokens
+    assert stages["all"]["positions"]["looked_at"] == 40 * 16 * pathways["understanding"].tokens
+
+
+def test_a_stage_that_cannot_be_traced_is_named(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = recipe.stages["tokenizer"]
+    component = evolve(stage.objective.component, name="undecided")
+    load = Component.load
+    monkeypatch.setattr(Component, "load", lambda self: Undecided if self.name == "undecided" else load(self))
+    strange = evolve(stage, objective=evolve(stage.objective, component=component))
+    found = plan_training(evolve(recipe, stages={**recipe.stages, "tokenizer": strange}), order(), ["tokenizer"])
+    assert found.stages[0].problem.startswith("a step of objective undecided@1 cannot be traced: ")
+    assert found.stages[0].problem.endswith("; it is not planned, and totals are without it")
+    assert (found.flops, found.fits) == (0, False)
+
+
+@pytest.mark.parametrize(("name", "shared"), [("tokenizer", 1), ("encoder", 2)])
+def test_memory_of_stages_with_batches_of_their_own(name: str, shared: int) -> None:
+    recipe = read_recipe_text(tiny_recipe("small") + STAGES)
+    model = build_model(compose(recipe), "meta")
+    request = evolve(order(gpus=2), lengths={})
+    stage = plan_training(recipe, request, [name]).stages[0]
+    assert stage.memory is not None
+    assert stage.execution is not None
+    assert stage.execution.micro_batch == recipe.stages[name].batch // shared
+    selected = select([each for each, _ in model.named_parameters()], recipe.stages[name].train)
+    own = stage.trained - sum(p.numel() for each, p in model.named_parameters() if each in selected)
+    assert (own > 0) == (name == "encoder"), "a text tower is the objective's own"
+    assert stage.memory.optimizer == 2 * VALUE * stage.trained
+    assert stage.memory.activations > 0
+    double = evolve(recipe.stages[name], batch=2 * recipe.stages[name].batch)
+    grown = plan_training(evolve(recipe, stages={name: double}), request, [name]).stages[0]
+    assert grown.memory is not None
+    assert grown.memory.activations > 1.5 * stage.memory.activations
