@@ -51,8 +51,10 @@ class Positions:
 
 @frozen
 class StepWork:
-    """One step, on all devices. ``samples``: by source. A stage whose objective does not run the backbone has no
-    positions."""
+    """One step, on all devices. ``samples``: by source.
+
+    A stage whose objective makes batches of its own kind has no ``positions``.
+    """
 
     samples: Mapping[str, float]
     positions: Positions

@@ -6,26 +6,30 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from janiform import Component, UsageError
+from janiform import Component, Processor, UnifiedModel, UsageError
 from janiform.cli import main
 from janiform.compose import compose
 from janiform.compose.selectors import select
 from janiform.measure.gpus import GPUS, gpu_named
 from janiform.model.build import build_model
+from janiform.planning.examples import EstimatedText, Examples
 from janiform.planning.memory import VALUE, Sizes, memory_of
+from janiform.planning.objective_stage import ObjectiveStage
 from janiform.planning.plan import PlanRequest, TrainingPlan, plan_training
 from janiform.planning.samples import samples_of
 from janiform.planning.trace import Trace, stage_model, trace
 from janiform.planning.traffic import traffic_of
 from janiform.planning.typical import typical_batch
-from janiform.recipe import Lora, Recipe, read_recipe_text
+from janiform.recipe import Lora, Recipe, Stage, read_recipe, read_recipe_text
 from janiform.sequence.batch import Batch
 from janiform.train.loop.blocks import prepare_blocks, recomputed
+from janiform.train.loop.objective import make_objective
+from janiform.train.loop.trained import set_trained
 from janiform.units import work
-from janiform_plugins.objectives.next_token import next_token_losses
 from tiny_recipes import tiny_recipe
 from tiny_stages import STAGES, Undecided
 from torch.profiler import ProfilerActivity, profile
@@ -198,18 +202,14 @@ def real(batch: Batch) -> Batch:
     return batch.mapped(lambda tensor: torch.rand(tensor.shape) if tensor.is_meta else tensor)
 
 
-def measured(recipe: Recipe, batch: Batch, *, half: bool, checkpointing: bool) -> int:
+def measured(stage: Stage, model: UnifiedModel, batch: object, *, half: bool, checkpointing: bool) -> int:
     """The peak of what torch allocates in a forward and backward pass on the CPU, by its own profiler."""
-    stage = recipe.stages["all"]
-    torch.manual_seed(0)
-    model = build_model(compose(recipe))
-    chosen = select([name for name, _ in model.named_parameters()], stage.train)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in chosen)
+    objective = make_objective(stage.objective, model)
+    set_trained(model, objective, stage.train)
     prepare_blocks({}, recomputed(model, checkpointing))
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            losses = next_token_losses(model, batch)
+            losses, _ = objective.losses(batch)
             loss = torch.stack([loss.mean for loss in losses.values()]).sum()
         torch.autograd.backward(loss)
     now = most = 0
@@ -231,9 +231,22 @@ def test_memory_is_what_torch_measures(
     stage = evolve(stage, precision="bfloat16" if half else "float32", checkpointing=checkpointing)
     found = trace(*stage_model(plan, stage), stage, batch)
     expected: Mapping[str, int] = found.whole
-    taken = measured(recipe, real(batch), half=half, checkpointing=checkpointing)
+    taken = measured(stage, build_model(plan), real(batch), half=half, checkpointing=checkpointing)
     assert sum(expected.values()) == pytest.approx(taken, rel=0.05)
     assert expected["logits"] > 0
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("name", ["tokenizer", "encoder"])
+def test_memory_of_batches_of_their_own_is_what_torch_measures(name: str, half: bool) -> None:
+    recipe = read_recipe("janus-mini")
+    plan, stage = compose(recipe), evolve(recipe.stages[name], batch=8, precision="bfloat16" if half else "float32")
+    model, examples = build_model(plan), Examples(recipe.sources)
+    model.processor = Processor(plan, text=EstimatedText())
+    planned = ObjectiveStage(plan, stage, samples_of(plan, {}, examples, names=stage.sources), examples)
+    batch = make_objective(stage.objective, model).prepare(planned._prepared, np.random.default_rng(0))
+    taken = measured(stage, model, batch, half=half, checkpointing=False)
+    assert sum(planned.trace(8, False).whole.values()) == pytest.approx(taken, rel=0.05)
 
 
 def test_a_whole_design_is_summed_in_table_and_json(
