@@ -9,7 +9,7 @@ from PIL import Image
 
 from ..contracts.factories import make
 from ..recipe import Use
-from ..sequence.conversation import Conversation, Draw, Look, Turn
+from ..sequence.conversation import Content, Conversation, Draw, Look, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,8 +58,8 @@ def stand_in(sample: Sample, number: int) -> Conversation:
         drawn = sample.drawn.get(name, 0)
         looks += [Look(picture, name)] * whole(mean - drawn, number)
         draws += [Draw(picture, name)] * whole(drawn, number)
-    answered = (*draws, answer) if answer or not draws else tuple(draws)
-    asked = (*looks, words) if words else tuple(looks)
+    asked: list[Content] = [*looks, words] if words else [*looks]
+    answered: list[Content] = [*draws, answer] if answer or not draws else [*draws]
     return Conversation([*([Turn("user", asked)] if asked else []), Turn("assistant", answered)])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 
 from ..compose.plan import Plan
-from ..errors import Problem, UsageError, nearest
+from ..errors import JaniformError, Problem, UsageError, nearest
 from ..measure.content import BatchContent
 from ..recipe import Use
 from ..sequence.conversation import Conversation, Draw, Look
@@ -71,7 +71,7 @@ def samples_of(
     Args:
         lengths: positions of a sample by source; overrides what is measured or assumed.
         examples: those of the plan's sources, where they are used further.
-        processor: lays out the examples with its text tokenizer; without it, text is counted by its letters.
+        processor: lays out the examples; without it, their text is counted by its letters.
         names: of the sources; all by default.
 
     Raises:
@@ -104,7 +104,7 @@ def _measured(examples: list[Conversation] | None, processor: Processor | None) 
     """Means over examples; None where there are none."""
     if examples is None:
         return None
-    measured = [_of(example) if processor is None else _laid_out(example, processor) for example in examples]
+    measured = [_of(example, processor) for example in examples]
     names = {name for sample in measured for name in sample.pictures}
     drawing = {name for sample in measured for name in sample.drawn}
     return Sample(
@@ -116,7 +116,13 @@ def _measured(examples: list[Conversation] | None, processor: Processor | None) 
     )
 
 
-def _of(example: Conversation) -> Sample:
+def _of(example: Conversation, processor: Processor | None) -> Sample:
+    """The content of an example: in the sequence that the layout makes of it, or by its letters where it makes none."""
+    if processor is not None:
+        try:
+            return _laid_out(example, processor)
+        except JaniformError:  # such as a picture of a pathway that the recipe does not have
+            pass
     text = dict.fromkeys(("user", "assistant"), 0)
     pictures: dict[str, float] = {}
     drawn: dict[str, float] = {}

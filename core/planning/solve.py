@@ -123,14 +123,10 @@ class _Widths:
         Raises ``UsageError`` with the reason of the last where none of many composes.
         """
         for tried in range(factor, factor + TRIES):
-            if tried not in self._sizes:
-                try:
-                    self._sizes[tried] = parameters_of(self._read(tried * self._multiple))
-                except JaniformError as error:
-                    self._sizes[tried] = error
-            size = self._sizes[tried]
+            size = self._size(tried)
             if isinstance(size, int):
                 return tried, size
+            problems = size.problems
         widths = f"{factor * self._multiple} to {(factor + TRIES - 1) * self._multiple}"
         raise UsageError(
             [
@@ -138,9 +134,17 @@ class _Widths:
                     f"no width of {widths} in steps of {self._multiple} composes; the last one does not, because:",
                     hint="choose another multiple, or another setting to solve for",
                 ),
-                *size.problems,
+                *problems,
             ]
         )
+
+    def _size(self, factor: int) -> int | JaniformError:
+        if factor not in self._sizes:
+            try:
+                self._sizes[factor] = parameters_of(self._read(factor * self._multiple))
+            except JaniformError as error:
+                self._sizes[factor] = error
+        return self._sizes[factor]
 
 
 def _stage(recipe: Recipe, name: str) -> Stage:

@@ -9,11 +9,12 @@ from attrs import frozen
 
 from ..compose.plan import Plan
 from ..compose.selectors import select
+from ..errors import JaniformError
 from ..measure.content import BatchContent
 from ..measure.work import training_work
 from ..model.processor import Processor
 from ..recipe import Stage
-from .examples import Examples
+from .examples import EstimatedText, Examples
 from .objective_stage import ObjectiveStage
 from .samples import Sample, samples_of
 from .typical import has_sequences, packed_length
@@ -50,8 +51,10 @@ class Positions:
 
 @frozen
 class StepWork:
-    """One step, on all devices. ``samples``: by source. A stage whose objective does not run the backbone has no
-    positions."""
+    """One step, on all devices. ``samples``: by source.
+
+    A stage whose objective makes batches of its own kind has no ``positions``.
+    """
 
     samples: Mapping[str, float]
     positions: Positions
@@ -78,8 +81,7 @@ class StepCounter:
     ) -> None:
         self.plan, self.plain, self._text = plan, Weights.of(plan), text
         self._examples = Examples(plan.recipe.sources)
-        processor = None if text is None else Processor(plan, text=text)
-        self.samples: Mapping[str, Sample] = samples_of(plan, lengths, self._examples, processor, sources)
+        self.samples: Mapping[str, Sample] = samples_of(plan, lengths, self._examples, _processor(plan, text), sources)
         self._objectives: dict[str, ObjectiveStage] = {}
 
     def step(self, stage: Stage) -> StepWork:
@@ -129,3 +131,11 @@ class StepCounter:
         pictures = sum(count * sizes[name] for name, count in content.pictures.items())
         drawn = sum(count * sizes[name] for name, count in content.drawn.items())
         return Positions(content.tokens - pictures, pictures - drawn, drawn)
+
+
+def _processor(plan: Plan, text: TextTokenizer | None) -> Processor | None:
+    """What lays out examples; None where the layout needs a text tokenizer that is not there."""
+    try:
+        return Processor(plan, text=EstimatedText() if text is None else text)
+    except JaniformError:
+        return None

@@ -39,7 +39,7 @@ def replay(out: Path, cell: str, seed: int, *, device: str | None = None, report
         hint = nearest(cell, cells) if cell not in cells else "run the study first"
         raise UsageError(Problem(f"{out} has no finished run of the cell '{cell}' with seed {seed}", hint=hint))
     recipe = read_recipe(place.run / "recipe.toml")
-    folder = out / "replays" / f"{cell}-seed-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = _new(out / "replays" / f"{cell}-seed-{seed}-{time.strftime('%Y%m%d-%H%M%S')}")
     tokenizer = place.run if (place.run / FILE).is_file() else None
     train(recipe, folder, device=device, tokenizer=tokenizer, reporter=reporter)
     digests = [file_digest(path / _WEIGHTS) for path in (place.run, folder)]
@@ -53,6 +53,15 @@ def replay(out: Path, cell: str, seed: int, *, device: str | None = None, report
         ),
         folder,
     )
+
+
+def _new(path: Path) -> Path:
+    """The path, with a number where it is taken."""
+    number = 2
+    chosen = path
+    while chosen.exists():
+        chosen, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return chosen
 
 
 def first_difference(before: Path, after: Path) -> str:

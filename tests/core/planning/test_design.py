@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from attrs import evolve
-from janiform import Component, UsageError, build_model
+from janiform import Component, Processor, UsageError, build_model, registry
 from janiform.compose import compose
 from janiform.measure.gpus import gpu_named
 from janiform.planning.design import design_costs
@@ -81,6 +81,16 @@ def test_a_text_tokenizer_gives_the_positions_that_training_has(recipe: Recipe) 
     expected = sum(len(model.processor.sequence(example)) for example in examples)
     assert stage.work is not None
     assert stage.work.positions.total == pytest.approx(expected, abs=1)
+
+
+def test_positions_without_a_text_tokenizer_are_nearly_those_of_training() -> None:
+    recipe = read_recipe("janus-mini")
+    text = Processor(compose(recipe), registry().model("janus-mini")).text
+    for name in ("looking", "stage-3"):
+        estimated, exact = design_costs(recipe, [name]), design_costs(recipe, [name], text=text)
+        assert estimated.positions.total == pytest.approx(exact.positions.total, rel=0.04)
+        assert estimated.positions.drawn == exact.positions.drawn
+        assert estimated.flops == pytest.approx(exact.flops, rel=0.04)
 
 
 def test_parameters_are_those_of_the_model(recipe: Recipe) -> None:
