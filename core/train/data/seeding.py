@@ -43,9 +43,11 @@ class StageSeeds(Protocol):
 
 
 class RunSeeds(Protocol):
-    """The random numbers of a run. ``weights``: seed of the parts' first weights; None continues torch's generator."""
+    """The random numbers of a run."""
 
-    weights: int | None
+    @property
+    def weights(self) -> int | None:
+        """The seed of the parts' first weights; None continues torch's generator."""
 
     def stage(self, name: str) -> StageSeeds: ...
 

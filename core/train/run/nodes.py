@@ -128,5 +128,5 @@ def _digest(part: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors_of(part).items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\0".encode())
-        digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

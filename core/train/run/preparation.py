@@ -73,7 +73,8 @@ def prepare_run(
     torch.manual_seed(recipe.training.seed % 2**64)
     plan = compose(recipe)
     check_contracts(plan)
-    model = build_model(plan, device=device, seed=folder.seeds(recipe).weights)
+    seeds = folder.seeds(recipe)
+    model = build_model(plan, device=device, seed=seeds.weights)
     for note in folder.notes:
         reporter.say(note)
     stored = group.on_main(lambda: load_newest(folder.checkpoints, reporter.say)) if resume else None
@@ -82,7 +83,7 @@ def prepare_run(
         group.on_main(lambda: folder.record("start", facts))
     group.on_main(lambda: _prepare_text(model, folder, sources, tokenizer, resume=resume))
     group.run_everywhere(lambda: None if group.main else _prepare_text(model, folder, sources, None, resume=True))
-    for note in group.run_everywhere(lambda: dry_run(recipe, folder.stages, model, sources))[0]:
+    for note in group.run_everywhere(lambda: dry_run(recipe, folder.stages, model, sources, seeds))[0]:
         reporter.say(note)
     if mesh is not None and mesh.shape[1] > 1 and (note := unsharded(model)):
         reporter.say(note)

@@ -82,7 +82,11 @@ def train(
         raise UsageError(f"recipe must be a Recipe, as of read_recipe, not {shown(recipe)}")
     if not isinstance(out, str | Path):
         raise UsageError(f"out must be the path of a folder, not {shown(out)}")
-    recipe = _seeded(recipe, {"seed": seed, "data_seed": data_seed})
+    if seed is not None:
+        recipe = evolve(recipe, training=evolve(recipe.training, seed=whole_number("seed", seed, high=MAX_SEED)))
+    if data_seed is not None:
+        data_seed = whole_number("data_seed", data_seed, high=MAX_SEED)
+        recipe = evolve(recipe, training=evolve(recipe.training, data_seed=data_seed))
     if stages is not None:
         names = (stages,) if isinstance(stages, str) else members("stages", stages, "names of stages")
         stages = [text("the name of a stage", name) for name in names]
@@ -103,12 +107,6 @@ def train(
             run.train(prepared, until)
             run.report_skipped_steps(prepared.position)
         return run.save(prepared)
-
-
-def _seeded(recipe: Recipe, seeds: Mapping[str, int | None]) -> Recipe:
-    """The recipe with other seeds of training, where they are not None."""
-    given = {name: whole_number(name, seed, high=MAX_SEED) for name, seed in seeds.items() if seed is not None}
-    return evolve(recipe, training=evolve(recipe.training, **given)) if given else recipe
 
 
 class _Run:
