@@ -108,7 +108,7 @@ def _record(model: str, benchmark: str, result: Mapping[str, Any]) -> None:
 
 
 def _show(evaluation: Evaluation) -> None:
-    """Print the scores as a table, with what tells nothing and the settings below."""
+    """Print the scores as a table; below it those at chance or at the floor, and the settings."""
     from ..evaluate.runner import uninformative
 
     rows = table("", "Score", "95 % interval", "Items")
@@ -123,15 +123,10 @@ def _show(evaluation: Evaluation) -> None:
         rows.add_section()
     out = console()
     out.print(rows)
-    for where, sentence in {
-        "chance": "At chance, so these scores tell nothing of the model",
-        "floor": "At zero, so these scores cannot show a loss",
-    }.items():
-        names = [
-            name for name, score in evaluation.scores.items() if uninformative(score, evaluation.metrics[name]) == where
-        ]
-        if names:
-            out.print(f"{sentence}: {', '.join(names)}", soft_wrap=True)
+    levels = {name: uninformative(score, evaluation.metrics[name]) for name, score in evaluation.scores.items()}
+    for level, what in {"chance": "random answers", "floor": "zero"}.items():
+        if listed := ", ".join(name for name in levels if levels[name] == level):
+            out.print(f"Not distinguishable from {what}: {listed}", soft_wrap=True)
     facts = ", ".join(f"{name} {value}" for name, value in evaluation.settings.items() if value != "")
     out.print(facts, style="dim", soft_wrap=True)
 

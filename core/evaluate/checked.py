@@ -32,7 +32,7 @@ class CheckedBenchmark:
 
     def requests(self) -> list[Request]:
         """Everything to ask and to draw: at least one request, with ids that do not repeat."""
-        given = self._call("requests", lambda: list(self._benchmark.requests()))
+        given: list[Request] = self._call("requests", lambda: list(self._benchmark.requests()))
         if not given:
             self._fail("gives no requests")
         ids: set[str] = set()

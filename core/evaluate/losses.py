@@ -16,15 +16,15 @@ from torch import Tensor
 from ..contracts import Item, Metric, OnStep, Request
 from ..errors import JaniformError, PictureError, UsageError
 from ..inference.memory import memory_for_answers
-from ..inference.prompts import checked_conversation
+from ..inference.prompts import checked_conversation, checked_piece
 from ..loss import summed_cross_entropy
-from ..pictures.read import as_picture
 from ..sequence.conversation import Draw, Turn
 
 if TYPE_CHECKING:
     from ..inference.api import Model
     from ..model.unified_model import UnifiedModel
     from ..sequence.batch import Batch
+    from ..sequence.conversation import Content, Picture
     from ..sequence.spans import Sequence as SpanSequence
 
 LOSSES = {True: "loss.picture", False: "loss.answer"}
@@ -71,16 +71,16 @@ def held_out_losses(model: Model, requests: Sequence[Request], on_step: OnStep) 
 
 def _forced(model: Model, request: Request) -> _Forced:
     unified = model.model
+    context = unified.plan.hidden.context
     conversation = checked_conversation(unified, request.conversation)
     if request.draws:
         pathway = model.pathway("draw")
         prompt = unified.processor.drawing_prompt(conversation.turns[-1].text, pathway)
-        answer = Turn("assistant", Draw(_picture(request), pathway))
+        answer = Turn("assistant", _drawing(request, pathway, context))
     else:
         prompt = unified.processor.sequence(conversation, answer=False)
         answer = Turn("assistant", cast(str, request.reference))
     sequence = unified.processor.sequence(evolve(conversation, turns=(*conversation.turns, answer)))
-    context = unified.plan.hidden.context
     if len(sequence) > context:
         raise UsageError(
             f"'{request.item}' has {len(sequence)} positions with its reference; the model's context is {context}"
@@ -125,12 +125,9 @@ def _of_answers(model: UnifiedModel, batch: Batch, prompts: Sequence[int]) -> li
     return totals
 
 
-def _picture(request: Request) -> Any:
-    """The reference as a picture, or as the tensor or codes that it is."""
-    reference: Any = request.reference
-    if isinstance(reference, Tensor) or getattr(reference, "ndim", 0) == 2:
-        return reference
+def _drawing(request: Request, pathway: str, context: int) -> Content:
+    """The reference as the picture that the assistant draws."""
     try:
-        return as_picture(reference)
+        return checked_piece(Draw(cast("Picture", request.reference), pathway), context)
     except PictureError as error:
         raise PictureError(f"the reference of '{request.item}' cannot be used: {error}") from None

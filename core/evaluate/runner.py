@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..inference.api import Model
     from ..sequence.conversation import Content
 
+    _Outputs = list[tuple[Request, str | Image]]
+
 _AT_ONCE = 4096
 """The most drawings or answers of one call, which bounds the pictures in memory; batches are planned within a call."""
 
@@ -107,20 +109,32 @@ def _judged(
     """The items of all requests, in their order."""
     numbers = {request.item: number for number, request in enumerate(requests)}
     items: list[list[Item]] = [[] for _ in requests]
-    for done, (request, output) in enumerate(_outputs(model, requests, progress), start=1):
-        number = numbers[request.item]
-        path = None
-        if pictures is not None and not isinstance(output, str):  # before it is judged, which may fail after hours
-            path = save_picture(output, pictures / _file_name(number, request.item)).relative_to(pictures.parent)
-        items[number] = benchmark.judge(request, output)
-        if path is not None:
-            items[number] = [evolve(item, prediction=path.as_posix()) for item in items[number]]
-        progress("judging", done, len(requests))
+    done = 0
+    for outputs in _outputs(model, requests, progress):
+        # Drawings are written before any is judged, since a judge may fail after hours of drawing.
+        files = {} if pictures is None else _written(pictures, outputs, numbers)
+        for request, output in outputs:
+            judged = benchmark.judge(request, output)
+            if request.item in files:
+                judged = [evolve(item, prediction=files[request.item]) for item in judged]
+            items[numbers[request.item]] = judged
+            done += 1
+            progress("judging", done, len(requests))
     return [item for group in items for item in group]
 
 
-def _outputs(model: Model, requests: Sequence[Request], progress: Progress) -> Iterator[tuple[Request, str | Image]]:
-    """Every request with its drawing or answer: drawings first, and those with the same settings in one call.
+def _written(folder: Path, outputs: _Outputs, numbers: Mapping[str, int]) -> dict[str, str]:
+    """Write drawings; return their paths, relative to the folder that holds ``folder``, by the ids of their items."""
+    paths = {
+        request.item: save_picture(output, folder / _file_name(numbers[request.item], request.item))
+        for request, output in outputs
+        if not isinstance(output, str)
+    }
+    return {item: path.relative_to(folder.parent).as_posix() for item, path in paths.items()}
+
+
+def _outputs(model: Model, requests: Sequence[Request], progress: Progress) -> Iterator[_Outputs]:
+    """The requests of each call with their drawings or answers: drawings first, those with the same settings together.
 
     Calls are as large as possible, so that batches are as large as memory allows.
     """
@@ -131,7 +145,7 @@ def _outputs(model: Model, requests: Sequence[Request], progress: Progress) -> I
             for start in range(0, len(group), _AT_ONCE):
                 part = group[start : start + _AT_ONCE]
                 on_step = _overall(progress, "drawing" if draws else "asking", done, len(part), len(chosen))
-                yield from zip(part, (_drawn if draws else _answered)(model, part, on_step), strict=True)
+                yield list(zip(part, (_drawn if draws else _answered)(model, part, on_step), strict=True))
                 done += len(part)
 
 
@@ -185,8 +199,9 @@ def _aimed(model: Model, request: Request) -> Request:
     pathways = [name for name, shape in model.model.plan.pathways.items() if shape.mode == "look"]
 
     def aimed(piece: Content) -> Content:
-        foreign = isinstance(piece, Look) and piece.pathway not in pathways
-        return evolve(piece, pathway=pathways[0]) if foreign else piece
+        if isinstance(piece, Look) and piece.pathway not in pathways:
+            return evolve(piece, pathway=pathways[0])
+        return piece
 
     if not _looks(request):
         return request

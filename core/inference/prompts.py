@@ -42,7 +42,7 @@ def checked_conversation(model: UnifiedModel, conversation: Conversation) -> Con
     if not last.text.strip() and not any(isinstance(piece, Look) for piece in last.content):
         raise UsageError("the last turn is empty; give a question or a picture")
     context = model.plan.hidden.context
-    turns = [Turn(turn.role, [_ready(piece, context) for piece in turn.content]) for turn in conversation.turns]
+    turns = [Turn(turn.role, [checked_piece(piece, context) for piece in turn.content]) for turn in conversation.turns]
     if conversation.system is not None:
         check_text(conversation.system, "system text", context)
     return evolve(conversation, turns=turns)
@@ -61,7 +61,7 @@ def check_text(text: str, what: str, context: int) -> str:
     return text
 
 
-def _ready(piece: Content, context: int) -> Content:
+def checked_piece(piece: Content, context: int) -> Content:
     """A piece of a turn with its picture as RGB; tensors and codes stay as they are."""
     if isinstance(piece, str):
         return check_text(piece, "turn", context)

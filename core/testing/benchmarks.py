@@ -119,8 +119,8 @@ def _content(request: Request) -> tuple[Any, ...]:
         for turn in request.conversation.turns
         for piece in turn.content
     ]
-    reference = request.reference
-    reference = reference if reference is None or isinstance(reference, str) else np.asarray(reference).tobytes()
+    picture = None if isinstance(request.reference, str) else request.reference
+    reference = request.reference if picture is None else np.asarray(picture).tobytes()
     apart = attrs.filters.exclude(attrs.fields(Request).conversation, attrs.fields(Request).reference)
     plain = attrs.asdict(request, recurse=False, filter=apart)
     return plain, request.conversation.system, pieces, reference

@@ -217,13 +217,13 @@ def test_eval_prints_scores(folder: str, install: Callable[..., Path], tmp_path:
     assert main(arguments) == 0
     table = " ".join(capsys.readouterr().out.split())
     assert "odd ones 0.500 0.215 – 0.785 8" in table
-    assert "At chance, so these scores tell nothing of the model: drawing.odd_ones benchmark" in table
+    assert "Not distinguishable from random answers: drawing.odd_ones benchmark" in table
 
 
 def test_eval_says_which_scores_are_at_the_floor(folder: str, install: Callable[..., Path], capsys: Capture) -> None:
     install("counting", BENCHMARK.replace("request.seed % 2", "0").replace("chance=0.5", ""))
     assert main(["eval", folder, "counting"]) == 0
-    assert "At zero, so these scores cannot show a loss: drawing.overall, drawing.odd_ones" in capsys.readouterr().out
+    assert "Not distinguishable from zero: drawing.overall, drawing.odd_ones" in capsys.readouterr().out
 
 
 def test_eval_writes_items_and_pictures(

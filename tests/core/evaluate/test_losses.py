@@ -17,6 +17,7 @@ from janiform import (
     JaniformError,
     Look,
     Model,
+    PictureError,
     Request,
     Turn,
     UnifiedModel,
@@ -27,6 +28,7 @@ from janiform import (
 from janiform.evaluate.losses import held_out_losses
 from janiform.recipe import Pathway, Use
 from janiform_plugins.objectives.next_token import next_token_losses
+from PIL import Image
 from torch.nn.functional import log_softmax
 
 WORDS = ["a", "red", "circle", "is", "above", "the", "small", "blue", "square"]
@@ -176,6 +178,21 @@ def test_a_reference_that_does_not_fit_is_named(tiny_model: UnifiedModel) -> Non
     long = Request("mine", "mine", Conversation((Turn("user", "red?"),)), reference="circle " * 400)
     with pytest.raises(UsageError, match=r"'mine' has \d+ positions with its reference; the model's context is 256"):
         losses(tiny_model, [long])
+
+
+@torch.no_grad()
+def test_a_reference_may_be_a_picture_pixels_or_codes(tiny_model: UnifiedModel) -> None:
+    prompt = Conversation((Turn("user", "a red circle"),))
+    array = picture(3)
+    pixels = tiny_model.processor.pixels(array, "generation")
+    tokenizer: Any = tiny_model.part("generation.tokenizer")
+    forms = [array, Image.fromarray(array), pixels]
+    given = [losses(tiny_model, [Request("a", "a", prompt, draws=True, reference=form)])["a"] for form in forms]
+    codes = tokenizer.encode(pixels[None])[0]
+    given.append(losses(tiny_model, [Request("a", "a", prompt, draws=True, reference=codes)])["a"])
+    assert given == pytest.approx([given[0]] * 4, rel=1e-6)
+    with pytest.raises(PictureError, match="the reference of 'a' cannot be used"):
+        losses(tiny_model, [Request("a", "a", prompt, draws=True, reference=np.zeros((3, 3, 7), np.uint8))])
 
 
 def test_a_model_that_diverged_is_reported(tiny_model: UnifiedModel) -> None:

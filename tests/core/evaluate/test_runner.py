@@ -204,7 +204,7 @@ def test_a_judge_that_fails_loses_no_picture(tiny_model: UnifiedModel, tmp_path:
 
     with pytest.raises(ComponentError, match="failed in judge of 'draw/0': ConnectionError: the judge is away"):
         run(tiny_model, Simple(judge=fails), pictures=tmp_path / "drawn")
-    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["000000-draw-0.png"]
+    assert len([*(tmp_path / "drawn").iterdir()]) == 3
 
 
 def test_predictions_are_answers_and_verdicts(tiny_model: UnifiedModel) -> None:
