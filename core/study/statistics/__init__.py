@@ -6,7 +6,7 @@ C cells    S seeds    I items    alpha: level of tests; intervals are at 1 - alp
 from .best import dominated_cells, dominates, indistinguishable_from_best
 from .cautions import Caution, cautions
 from .compare import CellSummary, Comparison, Comparisons, Direction, Verdict, compare_cells, compare_exploratory
-from .intervals import Difference, Interval
+from .intervals import Interval, MeanDifference
 from .items import ItemComparison, McNemar, paired_items
 from .methods import Scores, choose_method
 from .power import (
@@ -22,12 +22,12 @@ __all__ = [
     "CellSummary",
     "Comparison",
     "Comparisons",
-    "Difference",
     "Direction",
     "Equivalence",
     "Interval",
     "ItemComparison",
     "McNemar",
+    "MeanDifference",
     "Scores",
     "Verdict",
     "cautions",

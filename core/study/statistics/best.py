@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from .compare import Direction
-from .intervals import Difference
+from .intervals import MeanDifference
 from .methods import Scores, choose_method
 
 
@@ -30,7 +30,7 @@ def indistinguishable_from_best(scores: Scores, direction: Direction = "up", alp
 
 
 def dominates(
-    first: Difference | None, second: Difference | None, directions: tuple[Direction, Direction] = ("up", "up")
+    first: MeanDifference | None, second: MeanDifference | None, directions: tuple[Direction, Direction] = ("up", "up")
 ) -> bool:
     """True where a cell a is better than b on both metrics, by the intervals of a - b on the first and the second.
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from attrs import frozen
 
-from .intervals import ROUNDING, Difference, FloatArray, t_difference, t_quantile
+from .intervals import ROUNDING, FloatArray, MeanDifference, t_difference, t_quantile
 from .library import scipy_module
 
 
@@ -28,7 +28,7 @@ class Blocks:
     p: float | None
     alpha: float
 
-    def between(self, first: int, second: int) -> Difference:
+    def between(self, first: int, second: int) -> MeanDifference:
         """Cell ``first`` - cell ``second``, by their rows."""
         mean = float(self.means[first] - self.means[second])
         sd = math.sqrt(2 * self.mse)
@@ -41,7 +41,7 @@ def block_analysis(scores: FloatArray, alpha: float = 0.05) -> Blocks:
 
     scores: C cells × S seeds, at least 2 × 2, all finite.
     """
-    scores_CS = np.asarray(scores, dtype=np.float64)
+    scores_CS = np.asarray(scores, dtype=np.float64, order="C")
     if scores_CS.ndim != 2 or min(scores_CS.shape) < 2 or not np.isfinite(scores_CS).all():
         raise ValueError("blocks need finite scores of at least 2 cells × 2 seeds")
     cells, seeds = scores_CS.shape

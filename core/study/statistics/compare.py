@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from attrs import evolve, frozen
 
-from ...errors import UsageError, nearest
+from ...errors import Problem, UsageError, nearest
 from .adjust import benjamini_hochberg, holm
-from .intervals import Difference, FloatArray, Interval, mean_interval, spread
+from .intervals import FloatArray, Interval, MeanDifference, mean_interval, spread
 from .methods import FEWEST_SEEDS, Method, Scores, choose_method
 from .paired import MOST_SEEDS, same_sign, sign_flip_floor, sign_flip_p
 from .power import POWER, Equivalence, detectable_shift, equivalence
@@ -52,7 +52,7 @@ class Comparison:
     seeds: int
     left_out: int
     same_sign: int
-    estimate: Difference | None
+    estimate: MeanDifference | None
     p_adjusted: float | None
     sign_flip_p: float | None
     sign_flip_floor: float | None
@@ -115,8 +115,9 @@ def compare_exploratory(
 def _compared(scores: Scores, baseline: str, direction: Direction, alpha: float, margin: float | None) -> Comparisons:
     """Everything but adjusted p values and verdicts."""
     if baseline not in scores:
-        hint = nearest(baseline, scores)
-        raise UsageError(f"the baseline '{baseline}' is not a cell of the study" + (f" ({hint})" if hint else ""))
+        raise UsageError(
+            Problem(f"the baseline '{baseline}' is not a cell of the study", hint=nearest(baseline, scores))
+        )
     if margin is not None and not margin > 0:
         raise UsageError(f"the margin must be positive, got {margin}")
     method = choose_method(scores, alpha)
@@ -149,8 +150,7 @@ def _summary(name: str, scores: FloatArray, alpha: float) -> CellSummary:
 def _comparison(method: Method, cell: str, baseline: str, margin: float | None) -> Comparison:
     all_S = method.scores_of(cell) - method.scores_of(baseline)
     used = all_S[method.seeds_of(cell, baseline)]
-    used = used[np.isfinite(used)]  # a cell without any score is in no block
-    estimate = method.between(cell, baseline) if used.size else None
+    estimate = method.between(cell, baseline)
     scattered = estimate if estimate and estimate.se else None
     exact = estimate is not None and used.size <= MOST_SEEDS
     return Comparison(
@@ -172,7 +172,7 @@ def _comparison(method: Method, cell: str, baseline: str, margin: float | None) 
     )
 
 
-def _equivalence(estimate: Difference, margin: float | None, alpha: float) -> Equivalence | None:
+def _equivalence(estimate: MeanDifference, margin: float | None, alpha: float) -> Equivalence | None:
     return None if margin is None else equivalence(estimate.mean, estimate.se, estimate.df, margin, alpha)
 
 

@@ -33,7 +33,7 @@ class Interval:
 
 
 @frozen
-class Difference:
+class MeanDifference:
     """A mean difference, its interval, and the two-sided t test against 0.
 
     ``sd``: standard deviation of one difference; ``se``: standard error of the mean of ``count`` differences. Where
@@ -65,12 +65,15 @@ def as_vector(values: Numbers) -> FloatArray:
     return vector
 
 
-def spread(values: FloatArray) -> float:
-    """The standard deviation of a sample, with n - 1; 0 where only rounding differs, or there is a single value."""
+def spread(values: FloatArray, scale: float = 0.0) -> float:
+    """The standard deviation of a sample, with n - 1; 0 where only rounding differs, or there is a single value.
+
+    scale: the largest number that the values were computed from, where it is larger than they are.
+    """
     if values.size < 2:
         return 0.0
     sd = float(values.std(ddof=1))
-    return sd if sd > ROUNDING * float(np.abs(values).max()) else 0.0
+    return sd if sd > ROUNDING * max(scale, float(np.abs(values).max())) else 0.0
 
 
 def t_quantile(probability: float, df: float) -> float:
@@ -83,13 +86,13 @@ def normal_quantile(probability: float) -> float:
     return float(scipy_module("stats").norm.ppf(probability))
 
 
-def t_difference(mean: float, sd: float, se: float, df: int, count: int, alpha: float) -> Difference:
+def t_difference(mean: float, sd: float, se: float, df: int, count: int, alpha: float) -> MeanDifference:
     """The interval and test of a mean whose standard error has ``df`` degrees of freedom (Student 1908)."""
     if se == 0:
-        return Difference(mean, 0.0, 0.0, df, count, mean, mean, None, None)
+        return MeanDifference(mean, 0.0, 0.0, df, count, mean, mean, None, None)
     half, t = t_quantile(1 - alpha / 2, df) * se, mean / se
     p = 2 * float(scipy_module("stats").t.sf(abs(t), df))
-    return Difference(mean, sd, se, df, count, mean - half, mean + half, t, p)
+    return MeanDifference(mean, sd, se, df, count, mean - half, mean + half, t, p)
 
 
 def mean_interval(values: Numbers, alpha: float = 0.05) -> Interval:

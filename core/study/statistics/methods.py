@@ -9,7 +9,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from .blocks import Blocks, block_analysis
-from .intervals import Difference, FloatArray, spread
+from .intervals import FloatArray, MeanDifference, spread
 from .paired import paired_difference
 
 Scores = Mapping[str, Sequence[float | None]]
@@ -42,17 +42,17 @@ class Method:
 
     def seeds_of(self, first: str, second: str) -> NDArray[np.bool_]:
         """The seeds that count for two cells."""
-        if self.blocks is not None:
-            return self.complete
-        return np.isfinite(self.scores_of(first)) & np.isfinite(self.scores_of(second))
+        both_S = np.isfinite(self.scores_of(first)) & np.isfinite(self.scores_of(second))
+        return both_S if self.blocks is None else both_S & self.complete
 
     def scores_of(self, cell: str) -> FloatArray:
         """The scores of a cell, NaN where a seed has none; all NaN for a cell without a score."""
         if cell not in self.cells:
             return np.full(self.scores.shape[1], np.nan)
-        return self.scores[self.cells.index(cell)]
+        row: FloatArray = self.scores[self.cells.index(cell)]
+        return row
 
-    def between(self, first: str, second: str) -> Difference | None:
+    def between(self, first: str, second: str) -> MeanDifference | None:
         """Cell ``first`` - cell ``second``; None for fewer than three seeds that both have."""
         used_S = self.seeds_of(first, second)
         if used_S.sum() < FEWEST_SEEDS:
@@ -69,7 +69,8 @@ def choose_method(scores: Scores, alpha: float = 0.05) -> Method:
     """
     cells, scores_CS = _table(scores)
     finite_CS = np.isfinite(scores_CS)
-    complete_S, most = finite_CS.all(axis=0), int(finite_CS.sum(axis=1).max(initial=0))
+    complete_S: NDArray[np.bool_] = np.logical_and.reduce(finite_CS, axis=0)
+    most = int(finite_CS.sum(axis=1).max(initial=0))
     poolable = len(cells) > 2 and most >= FEWEST_SEEDS  # of two cells, the block analysis is the paired t
     reason = _against_pooling(cells, scores_CS, complete_S, most) if poolable else ""
     pooled = poolable and not reason

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .intervals import ROUNDING, Difference, FloatArray, Numbers, as_vector, spread, t_difference
+from .intervals import ROUNDING, FloatArray, MeanDifference, Numbers, as_vector, spread, t_difference
 
 MOST_SEEDS = 20
 """Differences up to this number have their signs enumerated: about a million sums."""
@@ -16,16 +16,18 @@ MOST_SPLITS = 200_000
 """Splits up to this number are enumerated: two designs with 10 seeds each have 184,756."""
 
 
-def paired_difference(first: Numbers, second: Numbers, alpha: float = 0.05) -> Difference:
+def paired_difference(first: Numbers, second: Numbers, alpha: float = 0.05) -> MeanDifference:
     """first - second, paired by seed: the t interval of the mean difference (Student 1908).
 
     Raises ``ValueError`` where the lengths differ or there are fewer than 2 pairs.
     """
-    differences = _differences(first, second)
-    count = differences.size
+    a, b = as_vector(first), as_vector(second)
+    if a.size != b.size:
+        raise ValueError(f"pairs need equally many values, got {a.size} and {b.size}")
+    differences, count = a - b, a.size
     if count < 2:
         raise ValueError("an interval needs at least 2 pairs")
-    sd = spread(differences)
+    sd = spread(differences, scale=float(np.abs([a, b]).max()))
     return t_difference(float(differences.mean()), sd, sd / math.sqrt(count), count - 1, count, alpha)
 
 
@@ -79,13 +81,6 @@ def same_sign(differences: Numbers) -> int:
     """The number of differences that have the sign of their mean."""
     vector = as_vector(differences)
     return int((np.sign(vector) == np.sign(vector.mean())).sum()) if vector.mean() else 0
-
-
-def _differences(first: Numbers, second: Numbers) -> FloatArray:
-    a, b = as_vector(first), as_vector(second)
-    if a.size != b.size:
-        raise ValueError(f"pairs need equally many values, got {a.size} and {b.size}")
-    return a - b
 
 
 def _share_as_far(sums: FloatArray, observed: float, scale: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,5 +56,7 @@ def categories_error(categories: Sequence[Sequence[Numbers]]) -> float:
 def _sums(deviations: FloatArray, clusters: Sequence[str]) -> FloatArray:
     if len(clusters) != deviations.size:
         raise ValueError(f"expected one cluster per item ({deviations.size}), got {len(clusters)}")
-    numbers = np.unique(np.array(clusters), return_inverse=True)[1]
-    return np.bincount(numbers.ravel(), weights=deviations)
+    members: defaultdict[str, float] = defaultdict(float)
+    for deviation, cluster in zip(deviations, clusters, strict=True):
+        members[cluster] += float(deviation)
+    return np.array(list(members.values()))
