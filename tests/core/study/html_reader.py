@@ -71,4 +71,6 @@ class Reader(HTMLParser):
 
     def row(self, label: str, cell: str) -> list[str]:
         """The texts of the row of a cell, in the table with this label."""
-        return next(row for row in self.rows[label] if any(re.match(rf"\d+{re.escape(cell)}", text) for text in row[:2]))
+        return next(
+            row for row in self.rows[label] if any(re.match(rf"\d+{re.escape(cell)}", text) for text in row[:2])
+        )

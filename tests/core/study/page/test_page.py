@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+from html_reader import Reader
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from html_reader import Reader
 from janiform.study.page import page_html, write_page
 from janiform.study.results import MetricResult, RunResult, ShownItem, StudyResults
 from random_results import HOSTILE, random_results
@@ -129,8 +129,12 @@ def test_tables_hold_means_with_intervals_by_blocks() -> None:
     assert row[1:4] == [f"{mean:.3f}", f"[{mean - half:.3f}, {mean + half:.3f}]", "3 of 3"]
     t = [abs(np.mean(SCORES[name]) - 0.62) / half * stats.t.ppf(0.975, 6) for name in ("bee", "cee", "dee")]
     p = sorted(2 * stats.t.sf(t, 6))  # Holm: the least p times 3, the next times 2
-    assert page.row("Differences on drawing.overall", "dee")[4] == ("< 0.001" if 3 * p[0] < 0.001 else f"{3 * p[0]:.3f}")
-    assert page.row("Differences on drawing.overall", "bee")[4] == ("< 0.001" if 2 * p[1] < 0.001 else f"{2 * p[1]:.3f}")
+    assert page.row("Differences on drawing.overall", "dee")[4] == (
+        "< 0.001" if 3 * p[0] < 0.001 else f"{3 * p[0]:.3f}"
+    )
+    assert page.row("Differences on drawing.overall", "bee")[4] == (
+        "< 0.001" if 2 * p[1] < 0.001 else f"{2 * p[1]:.3f}"
+    )
 
 
 def test_what_cannot_be_distinguished_from_the_best_is_bold() -> None:
@@ -188,7 +192,15 @@ def test_only_pictures_of_the_folder_are_shown(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(picture.read_bytes())
     (folder / "text.png").write_text("not a picture")
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
-    paths = ["../secret.png", str(tmp_path / "secret.png"), "text.png", "link.png", "missing.png", "a\0b.png", "pictures"]
+    paths = [
+        "../secret.png",
+        str(tmp_path / "secret.png"),
+        "text.png",
+        "link.png",
+        "missing.png",
+        "a\0b.png",
+        "pictures",
+    ]
     items = [ShownItem(str(number), "p", picture=path) for number, path in enumerate(paths)]
     run = attrs.evolve(made.cells[0].runs[0], shown=(*items, made.cells[0].runs[0].shown[0]))
     made = attrs.evolve(made, cells=(attrs.evolve(made.cells[0], runs=(run,)),))
