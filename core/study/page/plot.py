@@ -35,7 +35,7 @@ class Axis:
         """Where a value lies between the ends, from 0 to 1; values beyond an end are drawn at it."""
         value = min(max(value, self.low), self.high)
         if self.logarithmic:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            return (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
         return (value - self.low) / (self.high - self.low)
 
 
