@@ -110,7 +110,10 @@ def band(seeds: Sequence[Series], most: int) -> list[tuple[float, float, float, 
     places = np.unique([x for line in seeds for x, _ in line])
     if len(places) > most:
         places = np.linspace(places[0], places[-1], most)
-    rows = [np.interp(places, *zip(*line, strict=True), left=np.nan, right=np.nan) for line in seeds]
+    rows = [
+        np.interp(places, [x for x, _ in line], [value for _, value in line], left=np.nan, right=np.nan)
+        for line in seeds
+    ]
     values = np.array(rows)[:, np.isfinite(rows).any(axis=0)]
     covered = places[np.isfinite(rows).any(axis=0)]
     columns = (covered, np.nanmin(values, axis=0), np.nanmean(values, axis=0), np.nanmax(values, axis=0))

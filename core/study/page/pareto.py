@@ -80,8 +80,8 @@ def _dominated(
         for cell in first
         if cell in second and all(any(value is not None for value in rows[cell]) for rows in (first, second))
     ]
-    pair = ({cell: rows[cell] for cell in both} for rows in (first, second))
-    return frozenset(dominated_cells(*pair, directions=(metric.facts.direction, direction)))
+    one, other = ({cell: rows[cell] for cell in both} for rows in (first, second))
+    return frozenset(dominated_cells(one, other, (metric.facts.direction, direction)))
 
 
 def _axis(metric: MetricSummary) -> Axis:
