@@ -50,17 +50,12 @@ class Source(Protocol):
 class ObjectiveConfig(Protocol):
     """Kind ``objective``: what a training stage minimises; factory(config, model: UnifiedModel) -> Objective.
 
-<<<<<<< HEAD
-    A field ``packed`` says that batches hold sequences, so that ``janiform plan`` can plan the stage: it is the number
-    of positions of a row that holds several samples, or 0 where each sample has its own row.
-
-    A method ``reads(plan) -> tuple[str, ...]`` gives the paths of the parts whose weights, or whose text tokenizer, the
-    objective uses; without it, all of them. Designs that agree in these parts can share a stage that is trained once.
-=======
     A field ``packed`` says that batches hold sequences: it is the number of positions of a row that holds several
     samples, or 0 where each sample has its own row. ``janiform plan`` computes such a stage from its content; of others
     it traces a step without values, so ``losses`` must not depend on any, as ``item()`` and ``bincount`` do.
->>>>>>> area-c
+
+    A method ``reads(plan) -> tuple[str, ...]`` gives the paths of the parts whose weights, or whose text tokenizer, the
+    objective uses; without it, all of them. Designs that agree in these parts can share a stage that is trained once.
     """
 
 

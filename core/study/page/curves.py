@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
+
+import numpy as np
 
 from ...report.chart import Frame
 from ...report.markup import Markup, join, tag
@@ -101,28 +103,18 @@ def _drawing(summary: Summary, lines: Mapping[str, list[Series]], title: str, ax
 
 
 def band(seeds: Sequence[Series], most: int) -> list[tuple[float, float, float, float]]:
-    """x, lowest, mean and highest value of the seeds that reach x, at up to ``most`` places along them."""
-    places = sorted({x for line in seeds for x, _ in line})
+    """x, lowest, mean and highest value of the seeds that reach x, at up to ``most`` places along them.
+
+    Between two points of a seed its values lie on a straight line.
+    """
+    places = np.unique([x for line in seeds for x, _ in line])
     if len(places) > most:
-        first, last = places[0], places[-1]
-        places = [first + (last - first) * index / (most - 1) for index in range(most)]
-    result = []
-    for x in places:
-        values = list(_values_at(seeds, x))
-        if values:
-            result.append((x, min(values), sum(values) / len(values), max(values)))
-    return result
-
-
-def _values_at(seeds: Iterable[Series], x: float) -> Iterable[float]:
-    """The values of lines at x, between two of their points where x is none of them."""
-    for line in seeds:
-        if not line[0][0] <= x <= line[-1][0]:
-            continue
-        index = next(number for number, (at, _) in enumerate(line) if at >= x)
-        at, value = line[index]
-        if at == x or index == 0:
-            yield value
-            continue
-        before, earlier = line[index - 1]
-        yield earlier + (value - earlier) * (x - before) / (at - before)
+        places = np.linspace(places[0], places[-1], most)
+    rows = [
+        np.interp(places, [x for x, _ in line], [value for _, value in line], left=np.nan, right=np.nan)
+        for line in seeds
+    ]
+    values = np.array(rows)[:, np.isfinite(rows).any(axis=0)]
+    covered = places[np.isfinite(rows).any(axis=0)]
+    columns = (covered, np.nanmin(values, axis=0), np.nanmean(values, axis=0), np.nanmax(values, axis=0))
+    return [(float(x), float(low), float(mean), float(high)) for x, low, mean, high in zip(*columns, strict=True)]

@@ -9,7 +9,7 @@ from ...report.chart import Frame
 from ...report.markup import Markup, join, tag
 from ...report.sections import section
 from ...units import count
-from ..statistics import Scores, dominated_cells
+from ..statistics import Direction, Scores, dominated_cells
 from .plot import Axis, Box, amounts, dot, drawing, grid, linear, placed_labels, segment
 from .summary import MetricSummary, Summary
 from .words import arrow, figure, metric_label, shortened, usable
@@ -71,12 +71,17 @@ def _against_flops(summary: Summary) -> Markup | None:
 
 
 def _dominated(
-    summary: Summary, first: Scores, second: Scores, metric: MetricSummary, direction: str
+    summary: Summary, first: Scores, second: Scores, metric: MetricSummary, direction: Direction
 ) -> frozenset[str]:
     if summary.missing:
         return frozenset()
-    other = "up" if direction == "up" else "down"
-    return frozenset(dominated_cells(first, second, (metric.facts.direction, other)))
+    both = [
+        cell
+        for cell in first
+        if cell in second and all(any(value is not None for value in rows[cell]) for rows in (first, second))
+    ]
+    one, other = ({cell: rows[cell] for cell in both} for rows in (first, second))
+    return frozenset(dominated_cells(one, other, (metric.facts.direction, direction)))
 
 
 def _axis(metric: MetricSummary) -> Axis:

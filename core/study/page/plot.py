@@ -35,7 +35,7 @@ class Axis:
         """Where a value lies between the ends, from 0 to 1; values beyond an end are drawn at it."""
         value = min(max(value, self.low), self.high)
         if self.logarithmic:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            return (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
         return (value - self.low) / (self.high - self.low)
 
 
@@ -43,8 +43,8 @@ def linear(values: Iterable[float], most: int = 5, text: Callable[[float], str] 
     """An axis of round numbers around drawable values."""
     shown = [value for value in values if usable(value)] or [0.0, 1.0]
     low, high = min(shown), max(shown)
-    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
-        room = 0.05 * abs(low) or 0.5
+    if high - low <= 1e-8 * max(1.0, abs(low), abs(high)):  # ticks have ten decimals
+        room = max(0.05 * abs(low), 1e-6) if abs(low) > 1e-6 else 0.5
         low, high = low - room, high + room
     marks = ticks(low, high, most)
     return Axis(marks[0], marks[-1], tuple(marks), text=text)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from attrs import evolve, frozen
 
-from ...errors import UsageError, nearest
+from ...errors import Problem, UsageError, nearest
 from .adjust import benjamini_hochberg, holm
 from .intervals import FloatArray, Interval, MeanDifference, mean_interval, spread
 from .methods import FEWEST_SEEDS, Method, Scores, choose_method
@@ -115,8 +115,9 @@ def compare_exploratory(
 def _compared(scores: Scores, baseline: str, direction: Direction, alpha: float, margin: float | None) -> Comparisons:
     """Everything but adjusted p values and verdicts."""
     if baseline not in scores:
-        hint = nearest(baseline, scores)
-        raise UsageError(f"the baseline '{baseline}' is not a cell of the study" + (f" ({hint})" if hint else ""))
+        raise UsageError(
+            Problem(f"the baseline '{baseline}' is not a cell of the study", hint=nearest(baseline, scores))
+        )
     if margin is not None and not margin > 0:
         raise UsageError(f"the margin must be positive, got {margin}")
     method = choose_method(scores, alpha)

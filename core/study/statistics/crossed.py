@@ -56,10 +56,8 @@ def crossed_variance(differences: FloatArray) -> CrossedVariance:
 def redrawn_variance(differences: FloatArray) -> float:
     """The exact variance of the bootstrap that draws seeds, and for each of them items anew."""
     rows_S, columns_I, rest_SI = _effects(differences)
-    seeds, items = rest_SI.shape
-    within = float(((columns_I + rest_SI) ** 2).mean()) / items
-    between = float((rows_S**2).mean())
-    return float(between + within) / seeds
+    within = float(((columns_I + rest_SI) ** 2).mean()) / columns_I.size
+    return (float((rows_S**2).mean()) + within) / rows_S.size
 
 
 def two_way_error(differences: FloatArray) -> TwoWayError:

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 """The study of ``tiny_study``, as files and as a finished study."""
 
 from __future__ import annotations
@@ -62,3 +63,13 @@ def rewrite(done: Path) -> Callable[[str, str], Path]:
         return path
 
     return change
+=======
+"""Helpers that tests of studies share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests of several folders can import random_results
+>>>>>>> area-h
