@@ -14,7 +14,7 @@ from ..errors import Problem, UsageError
 from .output import console, echo, json_option, print_json, table
 
 if TYPE_CHECKING:
-    from ..study.prepare import Prepared
+    from ..study.prepare import PreparedStudy
 
 
 @click.command()
@@ -120,7 +120,7 @@ def _worker_options(device: str | None, reuse: Sequence[Path], strict: bool) -> 
     return [*options, *(["--strict-reuse"] if strict else [])]
 
 
-def _commands(prepared: Prepared, options: Sequence[str]) -> list[str]:
+def _commands(prepared: PreparedStudy, options: Sequence[str]) -> list[str]:
     from ..study.schedule import worker_command
 
     return [
@@ -155,7 +155,9 @@ def _one(
     return 0 if status.state == "done" else 1
 
 
-def _run(prepared: Prepared, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool) -> int:
+def _run(
+    prepared: PreparedStudy, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool
+) -> int:
     from ..study.page import conclusion, write_page, write_tables
     from ..study.results_json import results_json, write_results
     from ..study.schedule import run_study, slots_of

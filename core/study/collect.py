@@ -120,7 +120,8 @@ def _run(place: RunPlace, cell: Cell, below: Path, scores: Mapping[str, Any]) ->
     status = place.status()
     model = _read(place.run / "model.json")
     done = status.state == "done"
-    weights = model.get("weights") if isinstance(model.get("weights"), dict) else {}
+    weights = model.get("weights")
+    digest = weights.get("sha256", "") if isinstance(weights, dict) else ""
     return RunResult(
         seed=place.seed,
         state=status.state,
@@ -131,7 +132,7 @@ def _run(place: RunPlace, cell: Cell, below: Path, scores: Mapping[str, Any]) ->
         stages=_stages(cell, status.stages),
         curve=_curve(place, cell),
         shown=read_shown(place.path / "shown", below) if done else (),
-        weights_sha256=str(weights.get("sha256", "")),
+        weights_sha256=str(digest),
         resumes=status.resumes,
         skipped_steps=model.get("skipped_steps", 0) if isinstance(model.get("skipped_steps", 0), int) else 0,
     )

@@ -92,8 +92,8 @@ class _Combiner:
             kept = 0
             for values in self._combinations(axes):
                 name = "+".join(values.values())
-                if (rule := self._excluded(values)) is not None:
-                    used.add(rule)
+                if (number := self._excluded(values)) is not None:
+                    used.add(number)
                     left_out[name] = None
                     continue
                 kept += 1

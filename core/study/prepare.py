@@ -25,7 +25,7 @@ BUDGETS = "budgets.json"
 
 
 @frozen(eq=False)
-class Prepared:
+class PreparedStudy:
     """A study that can be run. ``tokenizers``: the folder of each cell's text tokenizer, where they share one."""
 
     study: Study
@@ -59,7 +59,7 @@ def check_metric(study: Study) -> None:
         raise UsageError(Problem(message, "primary", hint=nearest(metric, known)))
 
 
-def prepare(path: Path, out: Path, say: Callable[[str], None]) -> Prepared:
+def prepare(path: Path, out: Path, say: Callable[[str], None]) -> PreparedStudy:
     """Prepare a study for running, in a new folder or in its own.
 
     Budgets that were solved before are kept while the designs are what they were, so that runs stay comparable.
@@ -77,10 +77,10 @@ def prepare(path: Path, out: Path, say: Callable[[str], None]) -> Prepared:
         write_json(out / BUDGETS, {"designs": _designs(study), **asdict(budgets)})
     folder = folder.with_solved(budgets.solved)
     study = with_solved(study, budgets.solved)
-    return Prepared(study, folder, budgets, prepare_text(study, folder.tokenizers, say))
+    return PreparedStudy(study, folder, budgets, prepare_text(study, folder.tokenizers, say))
 
 
-def reopen(path: Path, out: Path) -> Prepared:
+def reopen(path: Path, out: Path) -> PreparedStudy:
     """A prepared study as one of its runs sees it: nothing is solved or written.
 
     Raises ``UsageError`` where the folder is not prepared, or the study's file has changed since.
@@ -98,7 +98,7 @@ def reopen(path: Path, out: Path) -> Prepared:
     budgets = _stored(folder, study) or Budgets()
     study = with_solved(study, {name: cell.solved for name, cell in folder.lock.cells.items()})
     tokenizers = prepare_text(study, folder.tokenizers, lambda sentence: None)
-    return Prepared(study, folder, budgets, tokenizers)
+    return PreparedStudy(study, folder, budgets, tokenizers)
 
 
 def _designs(study: Study) -> dict[str, str]:

@@ -21,7 +21,7 @@ from ..train.data.sources import open_sources
 from ..train.loop.precision import arithmetic
 from ..train.run.start_checks import compared
 from .keys import Inputs, StageKey, digest_of, stage_keys
-from .prepare import Prepared
+from .prepare import PreparedStudy
 from .study import Cell
 from .text import FILE
 
@@ -76,7 +76,7 @@ class RunKeys:
         return {path: digest_of({file.name: file_digest(file) for file in own}) for path, own in files.items()}
 
 
-def keys_of_run(prepared: Prepared, cell: Cell, device: torch.device) -> RunKeys:
+def keys_of_run(prepared: PreparedStudy, cell: Cell, device: torch.device) -> RunKeys:
     """The keys of a cell of a prepared study."""
     folder = prepared.tokenizers.get(cell.name)
     path = None if folder is None else folder / FILE

@@ -1,4 +1,4 @@
-"""Running a study on one machine: a process for each run, so many at a time, each on cores or a GPU of its own.
+"""Running a study on one machine: a process for each run, several at a time, each on cores or a GPU of its own.
 
 The folder is the state. A scheduler starts what is missing, polls what the processes write, and may end at any time.
 """
@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from ..errors import UsageError
 from .folder import RunPlace, Status, StudyFolder, evaluation_digest
-from .prepare import Prepared
+from .prepare import PreparedStudy
 from .run_keys import keys_of_run
 from .study import Cell, Study
 from .worker import usable
@@ -79,7 +79,7 @@ def worker_command(study: Path, out: Path, cell: str, seed: int, options: Sequen
 
 
 def run_study(
-    prepared: Prepared,
+    prepared: PreparedStudy,
     slots: Sequence[Slot],
     *,
     device: str | None = None,
@@ -103,7 +103,7 @@ def run_study(
 class _Scheduler:
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: PreparedStudy,
         slots: Sequence[Slot],
         device: str | None,
         retry: bool,

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define, field
 
 from ..errors import ComponentError, Problem, UsageError
-from .prepare import Prepared
+from .prepare import PreparedStudy
 from .schedule import worker_command
 
 CLUSTERS = ("slurm", "local")
@@ -44,7 +44,7 @@ class Job:
 
 
 def submit_study(
-    prepared: Prepared, cluster: str, job_options: Sequence[str] = (), options: Sequence[str] = ()
+    prepared: PreparedStudy, cluster: str, job_options: Sequence[str] = (), options: Sequence[str] = ()
 ) -> list[str]:
     """Submit the missing runs of a study as one array of jobs; a sentence for each.
 
@@ -72,7 +72,7 @@ def submit_study(
     return [f"{cell}, seed {seed}: job {job.job_id}" for (cell, seed), job in zip(jobs, submitted, strict=True)]
 
 
-def jobs_of(prepared: Prepared, options: Sequence[str] = ()) -> dict[tuple[str, int], Job]:
+def jobs_of(prepared: PreparedStudy, options: Sequence[str] = ()) -> dict[tuple[str, int], Job]:
     """A job for each run that is not done, by cell and seed."""
     return {
         (cell.name, seed): Job(

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..console import SafeConsole
 from .folder import RunPlace, Status
-from .prepare import Prepared
+from .prepare import PreparedStudy
 from .study import Cell
 
 _STYLES = {"done": "green", "failed": "red", "running": "cyan", "waiting": "yellow", "stopped": "yellow"}
@@ -22,7 +22,7 @@ _STYLES = {"done": "green", "failed": "red", "running": "cyan", "waiting": "yell
 class Watch:
     """Shows the states of all runs on standard error: a live table on a terminal, else a line for each change."""
 
-    def __init__(self, prepared: Prepared, console: Console | None = None) -> None:
+    def __init__(self, prepared: PreparedStudy, console: Console | None = None) -> None:
         self.prepared = prepared
         self.console = console or SafeConsole(stderr=True)
         self._live = Live(console=self.console, refresh_per_second=2) if self.console.is_terminal else None
@@ -40,7 +40,7 @@ class Watch:
         for cell, seed in self.prepared.study.runs():
             place = self.prepared.folder.place(cell.name, seed)
             status = place.status()
-            stage = next(reversed(status.stages), "") if status.state == "running" else ""
+            stage = next(reversed(list(status.stages)), "") if status.state == "running" else ""
             now = (status.state, stage or status.reason)
             if self._last.get((cell.name, seed), ("planned", "")) != now:
                 self._last[cell.name, seed] = now
@@ -86,7 +86,7 @@ def _words(place: RunPlace, status: Status) -> str:
     if status.reason:
         return status.reason
     entry = _last_entry(place.run / "log.jsonl")
-    stage = next(reversed(status.stages), "")
+    stage = next(reversed(list(status.stages)), "")
     if entry.get("stage") == stage:
         return f"{stage} {entry.get('step', 0)}/{entry.get('steps', '?')}"
     return stage or "starting"

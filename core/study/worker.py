@@ -33,14 +33,14 @@ from ..train.run.train import train
 from .folder import RunPlace, Status, design_digest, evaluation_digest
 from .items import item_lines
 from .keys import StageKey
-from .prepare import Prepared
+from .prepare import PreparedStudy
 from .run_keys import keys_of_run
 from .shown import write_shown
 from .stages import StudyNodes
 
 
 def run_cell(
-    prepared: Prepared,
+    prepared: PreparedStudy,
     cell: str,
     seed: int,
     *,
@@ -68,7 +68,7 @@ def run_cell(
         before = place.status()
         if before.state == "done" and before.evaluation == evaluation_digest(prepared.study):
             return before
-        return _Run(prepared, place, usable(device), reuse, strict, reporter, before).to_end()
+        return _RunInProgress(prepared, place, usable(device), reuse, strict, reporter, before).to_end()
 
 
 def usable(device: str | None) -> torch.device:
@@ -94,12 +94,12 @@ def beside(device: torch.device) -> dict[str, Any]:
     }
 
 
-class _Run:
+class _RunInProgress:
     """The work of one process on one run."""
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: PreparedStudy,
         place: RunPlace,
         device: torch.device,
         reuse: Sequence[Path],

@@ -71,5 +71,3 @@ CELLS = ("base", "deep", "other")
 
 def silent(sentence: str) -> None:
     """Say nothing."""
-
-

@@ -57,11 +57,11 @@ def seeds_of(recipe: Recipe, version: int = VERSION) -> RunSeeds:
     training = recipe.training
     if version < VERSION:
         return _EarlierRun(training.seed, tuple(recipe.stages))
-    return _Run(training.seed, training.seed_of_data)
+    return _ByName(training.seed, training.seed_of_data)
 
 
 @frozen
-class _Run:
+class _ByName:
     seed: int
     data_seed: int
 
@@ -70,11 +70,11 @@ class _Run:
         return self.seed
 
     def stage(self, name: str) -> StageSeeds:
-        return _Stage(self.seed, self.data_seed, name)
+        return _StageByName(self.seed, self.data_seed, name)
 
 
 @frozen
-class _Stage:
+class _StageByName:
     seed: int
     data_seed: int
     name: str

@@ -1,18 +1,21 @@
-<<<<<<< HEAD
 """The study of ``tiny_study``, as files and as a finished study."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from janiform.study.prepare import Prepared, prepare
+from janiform.study.prepare import PreparedStudy, prepare
 from janiform.study.worker import run_cell
 from janiform.train.progress.reporter import Reporter
 from rich.console import Console
 from tiny_study import CELLS, RECIPE, STUDY, silent
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests of several folders can import random_results
+
 
 @pytest.fixture
 def quiet() -> Reporter:
@@ -46,7 +49,7 @@ def done(finished: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def prepared(done: Path) -> Prepared:
+def prepared(done: Path) -> PreparedStudy:
     """The copy, prepared once more."""
     return prepare(done / "study.toml", done / "out", silent)
 
@@ -63,13 +66,3 @@ def rewrite(done: Path) -> Callable[[str, str], Path]:
         return path
 
     return change
-=======
-"""Helpers that tests of studies share."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))  # so that tests of several folders can import random_results
->>>>>>> area-h

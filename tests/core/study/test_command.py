@@ -57,7 +57,8 @@ def test_killed_at_any_moment_the_study_ends_as_if_it_had_not_been(done: Path, q
         os.kill(pid, signal.SIGKILL)
     process.communicate()
     states = {cell: place(out, cell, 1).status().state for cell in CELLS}
-    assert "stopped" in states.values() and not {"running", "waiting", "failed"} & set(states.values())
+    assert "stopped" in states.values()
+    assert not {"running", "waiting", "failed"} & set(states.values())
 
     again = start(done, "--slots", "2")
     printed = again.communicate(timeout=240)[0]
@@ -84,7 +85,8 @@ def test_sigterm_stops_all_runs_with_everything_saved(done: Path) -> None:
     process.send_signal(signal.SIGTERM)
     printed = process.communicate(timeout=120)[0]
     assert process.returncode == 130, printed
-    assert "run the same command again" in printed and "Traceback" not in printed
+    assert "run the same command again" in printed
+    assert "Traceback" not in printed
     states = {place(done / "out", cell, 1).status().state for cell in CELLS}
     assert states <= {"stopped", "planned", "done"}
 
@@ -97,7 +99,8 @@ def test_a_killed_worker_is_a_failed_run_until_retry(done: Path) -> None:
     printed = process.communicate(timeout=240)[0]
     assert process.returncode == 1, printed
     status = place(done / "out", killed, 1).status()
-    assert status.state == "failed" and "SIGKILL" in status.reason
+    assert status.state == "failed"
+    assert "SIGKILL" in status.reason
     assert f"failed: {killed} seed 1; --retry starts them again" in printed
     others = [cell for cell in CELLS if cell != killed]
     assert all(place(done / "out", cell, 1).status().state == "done" for cell in others)
@@ -113,7 +116,17 @@ def test_commands_are_one_idempotent_line_per_run(done: Path, capsys: pytest.Cap
     assert main(["ablate", str(done / "study.toml"), "--out", str(out), "--commands"]) == 0
     lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == 6
-    assert lines[0] == ["janiform", "ablate", str(done / "study.toml"), "--out", str(out), "--cell", "base", "--seed", "0"]
+    assert lines[0] == [
+        "janiform",
+        "ablate",
+        str(done / "study.toml"),
+        "--out",
+        str(out),
+        "--cell",
+        "base",
+        "--seed",
+        "0",
+    ]
     before = place(out, "base", 0).scores.stat().st_mtime_ns
     assert main(lines[0][1:]) == 0
     assert "base, seed 0: done" in capsys.readouterr().out
@@ -127,7 +140,9 @@ def test_a_dry_run_shows_cells_and_costs_and_writes_nothing(
     assert main(["ablate", str(study_file), "--dry-run", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert [cell["name"] for cell in facts["cells"]] == ["base", "deep", "other"]
-    assert facts["runs"] == 6 and facts["flops"] > 0 and facts["disk"] > 0
+    assert facts["runs"] == 6
+    assert facts["flops"] > 0
+    assert facts["disk"] > 0
     assert facts["cells"][1]["changes"] == [{"path": "generation.head.depth", "baseline": 2, "value": 3}]
     assert sorted(study_file.parent.iterdir()) == before
     assert main(["ablate", str(study_file), "--dry-run"]) == 0

@@ -101,11 +101,11 @@ def test_the_budget_is_laid_over_every_cell_last_and_touches_only_stages_that_a_
     study: Callable[..., Study],
 ) -> None:
     budget = "[budget.stage.encoder]\nsteps = 70\n[budget.stage.stage-3]\nsteps = 9\n"
-    read = study(
-        HEAD
-        + '[cell.coupled]\nrecipe = "janus-mini-coupled"\n[cell.long.stage.stage-3]\nsteps = 500\nbatch = 64\n[cell.c]\ngeneration.head.depth = 3\n'
-        + budget
+    cells = (
+        '[cell.coupled]\nrecipe = "janus-mini-coupled"\n[cell.long.stage.stage-3]\nsteps = 500\nbatch = 64\n'
+        "[cell.c]\ngeneration.head.depth = 3\n"
     )
+    read = study(HEAD + cells + budget)
     by_name = {cell.name: cell.recipe for cell in read.cells} if names(read) else {}
     assert {recipe.stages["stage-3"].steps for recipe in by_name.values()} == {9}
     assert "encoder" not in by_name["coupled"].training.stages
@@ -116,7 +116,8 @@ def test_two_cells_that_are_the_same_are_refused_even_where_only_an_untrained_st
     refused: Callable[[str], list[str]],
 ) -> None:
     problems = refused(HEAD + "[cell.same.generation.head]\ndepth = 2\n")
-    assert len(problems) == 1 and "study.toml:4" in problems[0]
+    assert len(problems) == 1
+    assert "study.toml:4" in problems[0]
     assert "the cells 'base' and 'same' are the same recipe" in problems[0]
     untrained = (
         '[cell.a]\nrecipe = "janus-mini-coupled"\n[cell.b]\nrecipe = "janus-mini-coupled"\nstage.encoder.steps = 30\n'
@@ -178,7 +179,10 @@ def test_wrong_settings_are_named_with_their_place(
 
 
 def test_all_cells_that_do_not_fit_are_reported_together(refused: Callable[[str], list[str]]) -> None:
-    wrong = "[cell.a]\nbackbone.vocabulary = 100\n[cell.b]\ngeneration.tokenizer.image_size = 63\n[cell.c]\ngeneration.head.depth = 3\n"
+    wrong = (
+        "[cell.a]\nbackbone.vocabulary = 100\n[cell.b]\ngeneration.tokenizer.image_size = 63\n"
+        "[cell.c]\ngeneration.head.depth = 3\n"
+    )
     problems = refused(HEAD + wrong)
     assert any("cell a" in problem for problem in problems)
     assert any("cell b" in problem for problem in problems)
@@ -190,7 +194,8 @@ def test_a_base_that_does_not_fit_is_reported_once(refused: Callable[[str], list
     cells = "".join(f"[cell.c{number}]\ngeneration.head.depth = {number + 3}\n" for number in range(6))
     problems = refused(HEAD.replace('"janus-mini"', '"bad.toml"') + cells)
     assert len(problems) == 1
-    assert "bad.toml:4" in problems[0] and "cell base, c0, c1, c2 and 3 more" in problems[0]
+    assert "bad.toml:4" in problems[0]
+    assert "cell base, c0, c1, c2 and 3 more" in problems[0]
 
 
 def test_a_cell_that_only_sets_what_the_budget_sets_is_refused(refused: Callable[[str], list[str]]) -> None:
@@ -208,6 +213,7 @@ def test_files_that_are_no_studies(tmp_path: Path, refused: Callable[[str], list
 
 
 def test_a_cell_may_add_a_source_that_is_complete(study: Callable[..., Study]) -> None:
-    text = '[cell.more.source.extra]\nuse = "shapes"\ntask = "draw"\nseed = 77\n[cell.more.stage.stage-3.mixture]\nextra = 1\n'
+    text = '[cell.more.source.extra]\nuse = "shapes"\ntask = "draw"\nseed = 77\n'
+    text += "[cell.more.stage.stage-3.mixture]\nextra = 1\n"
     read = study(HEAD + text)
     assert "extra" in read.cell("more").recipe.stages["stage-3"].sources

@@ -13,7 +13,7 @@ import pytest
 from janiform.errors import JaniformError, StorageError, UsageError
 from janiform.storage.digest import file_digest
 from janiform.study.nodes import NodeStore
-from janiform.study.prepare import Prepared, prepare, reopen
+from janiform.study.prepare import PreparedStudy, prepare, reopen
 from janiform.study.replay import replay
 from janiform.study.results_json import read_results, write_results
 from janiform.study.run_keys import keys_of_run
@@ -29,7 +29,7 @@ def weights(folder: Path, cell: str, seed: int = 0) -> str:
 
 
 def test_a_run_that_took_shared_stages_equals_one_that_was_never_split(
-    prepared: Prepared, tmp_path: Path, quiet: Reporter
+    prepared: PreparedStudy, tmp_path: Path, quiet: Reporter
 ) -> None:
     status = prepared.folder.place("deep", 0).status()
     assert status.stages == {"tokenizer": "reused", "encoder": "reused", "all": "trained"}
@@ -43,7 +43,7 @@ def test_a_run_that_took_shared_stages_equals_one_that_was_never_split(
     assert file_digest(whole / "model.safetensors") == weights(prepared.folder.path, "deep")
 
 
-def test_cells_share_what_they_have_in_common_and_nothing_else(prepared: Prepared) -> None:
+def test_cells_share_what_they_have_in_common_and_nothing_else(prepared: PreparedStudy) -> None:
     stages = {cell: prepared.folder.place(cell, 0).status().stages for cell in CELLS}
     assert stages["base"] == dict.fromkeys(("tokenizer", "encoder", "all"), "trained")
     assert stages["other"] == {"tokenizer": "trained", "encoder": "reused", "all": "trained"}
@@ -51,21 +51,25 @@ def test_cells_share_what_they_have_in_common_and_nothing_else(prepared: Prepare
     assert len(set(prepared.tokenizers.values())) == 1
 
 
-def test_a_finished_run_is_left_as_it_is(prepared: Prepared, quiet: Reporter) -> None:
+def test_a_finished_run_is_left_as_it_is(prepared: PreparedStudy, quiet: Reporter) -> None:
     place = prepared.folder.place("base", 0)
     before = {path: path.stat().st_mtime_ns for path in place.path.rglob("*") if path.is_file()}
     assert run_cell(prepared, "base", 0, device="cpu", reporter=quiet).state == "done"
     assert {path: path.stat().st_mtime_ns for path in place.path.rglob("*") if path.is_file()} == before
 
 
-def test_a_later_study_reuses_stages_of_an_earlier_one(prepared: Prepared, study_file: Path, quiet: Reporter) -> None:
+def test_a_later_study_reuses_stages_of_an_earlier_one(
+    prepared: PreparedStudy, study_file: Path, quiet: Reporter
+) -> None:
     later = prepare(study_file, study_file.parent / "later", silent)
     run_cell(later, "base", 0, device="cpu", reuse=[prepared.folder.path], reporter=quiet)
     assert later.folder.place("base", 0).status().stages == dict.fromkeys(("tokenizer", "encoder", "all"), "reused")
     assert weights(later.folder.path, "base") == weights(prepared.folder.path, "base")
 
 
-def test_a_damaged_node_is_moved_aside_and_trained_again(prepared: Prepared, study_file: Path, quiet: Reporter) -> None:
+def test_a_damaged_node_is_moved_aside_and_trained_again(
+    prepared: PreparedStudy, study_file: Path, quiet: Reporter
+) -> None:
     key = keys_of_run(prepared, prepared.study.cell("base"), usable("cpu")).of_seed(0)["tokenizer"]
     node = prepared.folder.nodes / key.digest
     part = node / "generation.tokenizer.safetensors"
@@ -79,20 +83,20 @@ def test_a_damaged_node_is_moved_aside_and_trained_again(prepared: Prepared, stu
 
 
 def test_stages_of_other_versions_are_refused_where_reuse_is_strict(
-    prepared: Prepared, study_file: Path, quiet: Reporter
+    prepared: PreparedStudy, study_file: Path, quiet: Reporter
 ) -> None:
     for file in prepared.folder.nodes.glob("*/node.json"):
         content = json.loads(file.read_text(encoding="utf-8"))
         content["beside"]["torch"] = "1.0"
         file.write_text(json.dumps(content), encoding="utf-8")
     later = prepare(study_file, study_file.parent / "later", silent)
-    with pytest.raises(UsageError, match="torch 1.0 there"):
+    with pytest.raises(UsageError, match=r"torch 1\.0 there"):
         run_cell(later, "base", 0, device="cpu", reuse=[prepared.folder.path], strict=True, reporter=quiet)
     assert later.folder.place("base", 0).status().state == "failed"
     run_cell(later, "base", 0, device="cpu", reuse=[prepared.folder.path], reporter=quiet)
 
 
-def test_a_run_without_its_evaluation_is_evaluated_and_not_trained(prepared: Prepared, quiet: Reporter) -> None:
+def test_a_run_without_its_evaluation_is_evaluated_and_not_trained(prepared: PreparedStudy, quiet: Reporter) -> None:
     place = prepared.folder.place("base", 0)
     scores, log = place.scores.read_text(encoding="utf-8"), (place.run / "log.jsonl").stat().st_mtime_ns
     place.scores.unlink()
@@ -119,12 +123,13 @@ def test_a_cell_that_diverges_is_a_failed_run_with_its_reason(
     with pytest.raises(JaniformError):
         run_cell(study, "diverges", 0, device="cpu", reporter=quiet)
     status = study.folder.place("diverges", 0).status()
-    assert status.state == "failed" and "not finite" in status.reason
+    assert status.state == "failed"
+    assert "not finite" in status.reason
     assert results_of(study).cell("diverges").runs[0].state == "failed"
 
 
 def test_a_full_disk_is_the_reason_of_a_failed_run(
-    prepared: Prepared, quiet: Reporter, monkeypatch: pytest.MonkeyPatch
+    prepared: PreparedStudy, quiet: Reporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: Any, **named: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -137,15 +142,16 @@ def test_a_full_disk_is_the_reason_of_a_failed_run(
     assert run_cell(prepared, "base", 1, device="cpu", reporter=quiet).state == "done"
 
 
-def test_two_processes_never_work_on_one_run(prepared: Prepared, quiet: Reporter) -> None:
+def test_two_processes_never_work_on_one_run(prepared: PreparedStudy, quiet: Reporter) -> None:
     place = prepared.folder.place("base", 1)
     with place.claim() as claimed:
-        assert claimed and place.claimed()
+        assert claimed
+        assert place.claimed()
         with pytest.raises(UsageError, match="another process"):
             run_cell(prepared, "base", 1, device="cpu", reporter=quiet)
 
 
-def test_a_run_whose_process_is_gone_counts_as_stopped(prepared: Prepared) -> None:
+def test_a_run_whose_process_is_gone_counts_as_stopped(prepared: PreparedStudy) -> None:
     place = prepared.folder.place("base", 1)
     place.path.mkdir(parents=True)
     place.set(prepared.folder.place("base", 0).status().__class__(state="running", began=time.time()))
@@ -160,7 +166,8 @@ def test_an_edited_study_keeps_what_is_valid_and_moves_what_is_not(
     assert edited.folder.place("deep", 0).status().state == "planned"
     assert edited.folder.place("base", 0).status().state == "done"
     moved = list((done / "out" / "earlier").iterdir())
-    assert len(moved) == 1 and moved[0].name.startswith("deep-seed-0-")
+    assert len(moved) == 1
+    assert moved[0].name.startswith("deep-seed-0-")
     assert any("cell deep is another design now" in sentence and str(moved[0]) in sentence for sentence in said)
 
 
@@ -189,7 +196,9 @@ def test_the_folder_of_another_study_is_refused_with_what_differs(study_file: Pa
     with pytest.raises(UsageError) as raised:
         prepare(study_file, done / "out", silent)
     problems = "\n".join(str(problem) for problem in raised.value.problems)
-    assert "holds another study" in problems and "another" in problems and "base, deep, other" in problems
+    assert "holds another study" in problems
+    assert "another" in problems
+    assert "base, deep, other" in problems
     assert (done / "out" / "cells" / "base" / "seed-0" / "scores.json").is_file()
 
 
@@ -204,16 +213,16 @@ def test_folders_that_hold_something_else_are_refused(study_file: Path) -> None:
 
 
 def test_a_study_that_changed_under_its_runs_is_refused(rewrite: Callable[[str, str], Path], done: Path) -> None:
-    with pytest.raises(UsageError, match="has changed since .*: deep"):
+    with pytest.raises(UsageError, match=r"has changed since .*: deep"):
         reopen(rewrite("depth = 3", "depth = 4"), done / "out")
 
 
 def test_a_metric_that_no_evaluation_gives(rewrite: Callable[[str, str], Path], done: Path) -> None:
-    with pytest.raises(UsageError, match="no evaluation of the study gives the metric 'loss.pictur'.*loss.picture"):
+    with pytest.raises(UsageError, match=r"no evaluation of the study gives the metric 'loss.pictur'.*loss.picture"):
         prepare(rewrite("loss.picture", "loss.pictur"), done / "out", silent)
 
 
-def test_a_replay_is_equal_and_a_changed_run_is_not(prepared: Prepared, quiet: Reporter) -> None:
+def test_a_replay_is_equal_and_a_changed_run_is_not(prepared: PreparedStudy, quiet: Reporter) -> None:
     same = replay(prepared.folder.path, "deep", 0, device="cpu", reporter=quiet)
     assert same.equal, same.sentences
     recipe = prepared.folder.place("deep", 0).run / "recipe.toml"
@@ -221,11 +230,11 @@ def test_a_replay_is_equal_and_a_changed_run_is_not(prepared: Prepared, quiet: R
     other = replay(prepared.folder.path, "deep", 0, device="cpu", reporter=quiet)
     assert not other.equal
     assert any("differ first at step 1 of all" in sentence for sentence in other.sentences)
-    with pytest.raises(UsageError, match="no finished run of the cell 'depp'.*did you mean 'deep'"):
+    with pytest.raises(UsageError, match=r"no finished run of the cell 'depp'.*did you mean 'deep'"):
         replay(prepared.folder.path, "depp", 0)
 
 
-def test_results_hold_scores_curves_budgets_and_changes(prepared: Prepared, tmp_path: Path) -> None:
+def test_results_hold_scores_curves_budgets_and_changes(prepared: PreparedStudy, tmp_path: Path) -> None:
     results = results_of(prepared)
     write_results(results, tmp_path / "study.json")
     assert read_results(tmp_path / "study.json") == results
@@ -235,8 +244,11 @@ def test_results_hold_scores_curves_budgets_and_changes(prepared: Prepared, tmp_
     assert [(change.path, change.baseline, change.value) for change in deep.changes] == [
         ("generation.head.depth", "2", "3")
     ]
-    assert base.runs[0].curve[-1].samples == 36 and base.runs[0].curve[-1].total == 9
+    assert base.runs[0].curve[-1].samples == 36
+    assert base.runs[0].curve[-1].total == 9
     assert base.budget.parameters["total"] < deep.budget.parameters["total"]
-    assert base.budget.samples == 36 and base.budget.flops is not None
+    assert base.budget.samples == 36
+    assert base.budget.flops is not None
     assert "All cells share one text tokenizer" in results.tokenizer
-    assert base.runs[0].shown and (prepared.folder.path / base.runs[0].shown[0].picture).is_file()
+    assert base.runs[0].shown
+    assert (prepared.folder.path / base.runs[0].shown[0].picture).is_file()
