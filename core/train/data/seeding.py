@@ -56,12 +56,12 @@ def seeds_of(recipe: Recipe, version: int = VERSION) -> RunSeeds:
     """The seeds of a run of a recipe, by the rules of a version."""
     training = recipe.training
     if version < VERSION:
-        return _EarlierRun(training.seed, tuple(recipe.stages))
-    return _ByName(training.seed, training.seed_of_data)
+        return _RunByOrder(training.seed, tuple(recipe.stages))
+    return _RunByName(training.seed, training.seed_of_data)
 
 
 @frozen
-class _ByName:
+class _RunByName:
     seed: int
     data_seed: int
 
@@ -96,7 +96,7 @@ class _StageByName:
 
 
 @frozen
-class _EarlierRun:
+class _RunByOrder:
     """Rules before version 2: a stage's numbers follow from its place among the tables, samples from earlier stages."""
 
     seed: int
@@ -104,11 +104,11 @@ class _EarlierRun:
     weights: int | None = None
 
     def stage(self, name: str) -> StageSeeds:
-        return _EarlierStage(self.seed, self.stages.index(name))
+        return _StageByOrder(self.seed, self.stages.index(name))
 
 
 @frozen
-class _EarlierStage:
+class _StageByOrder:
     seed: int
     number: int
 
