@@ -28,10 +28,9 @@ def paretos(summary: Summary) -> Markup | None:
     shown = [chart for chart in charts if chart is not None]
     if not shown:
         return None
-    lead = (
-        "Better is up, and to the side that the arrow names. Arms: the ± of the table of cells. Pale: another cell is "
-        "better on both axes, by both intervals."
-    )
+    lead = "Better is up, and to the side that the arrow names."
+    if any(metric.judged for metric in summary.headline):
+        lead += " Arms: the ± of the table of cells. Pale: another cell is better on both axes, by both intervals."
     if len(summary.cells) > _MOST_NAMES:
         lead += " Numbers: rows of the table of cells."
     return section("What is traded for what", lead, tag("div", join(shown), class_="charts wide-charts"))
