@@ -13,6 +13,7 @@ from warnings import warn
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the table below once more, in the form that type checkers and editors follow
+    from .ablation.records import study as study
     from .attention.attend import attend as attend
     from .attention.attend import sdpa as sdpa
     from .components.component import Component as Component
@@ -216,6 +217,7 @@ _PUBLIC = {
     "save_model": "storage.save",
     "sdpa": "attention.attend",
     "share": "recipe",
+    "study": "ablation.records",
     "summed_cross_entropy": "loss",
     "text_fault": "untrusted_text",
     "to_pil": "pictures.sheet",

@@ -14,7 +14,7 @@ from ..errors import Problem, UsageError
 from .output import console, echo, json_option, print_json, table
 
 if TYPE_CHECKING:
-    from ..study.prepare import PreparedStudy
+    from ..ablation.prepare import PreparedStudy
 
 
 @click.command()
@@ -97,7 +97,7 @@ def command(
     options = _worker_options(device, reuse, strict_reuse)
     if cell is not None or seed is not None:
         return _one(path, out, cell, seed, device, reuse, strict_reuse)
-    from ..study.prepare import prepare
+    from ..ablation.prepare import prepare
 
     prepared = prepare(path, out, lambda sentence: echo(sentence, err=True))
     if commands:
@@ -105,7 +105,7 @@ def command(
             echo(line)
         return 0
     if submit is not None:
-        from ..study.submit import submit_study
+        from ..ablation.submit import submit_study
 
         for line in submit_study(prepared, submit, job_options, options):
             echo(line)
@@ -121,7 +121,7 @@ def _worker_options(device: str | None, reuse: Sequence[Path], strict: bool) -> 
 
 
 def _commands(prepared: PreparedStudy, options: Sequence[str]) -> list[str]:
-    from ..study.schedule import worker_command
+    from ..ablation.schedule import worker_command
 
     return [
         shlex.join(["janiform", *worker_command(prepared.study.file, prepared.folder.path, cell.name, seed, options)])
@@ -139,8 +139,8 @@ def _one(
     strict: bool,
 ) -> int:
     from ..errors import nearest
-    from ..study.prepare import reopen
-    from ..study.worker import run_cell
+    from ..ablation.prepare import reopen
+    from ..ablation.worker import run_cell
 
     if cell is None or seed is None:
         raise UsageError("--cell and --seed belong together")
@@ -158,11 +158,11 @@ def _one(
 def _run(
     prepared: PreparedStudy, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool
 ) -> int:
-    from ..study.page import conclusion, write_page, write_tables
-    from ..study.results_json import results_json, write_results
-    from ..study.schedule import run_study, slots_of
-    from ..study.summary import results_of
-    from ..study.watch import Watch
+    from ..ablation.page import conclusion, write_page, write_tables
+    from ..ablation.results_json import results_json, write_results
+    from ..ablation.schedule import run_study, slots_of
+    from ..ablation.summary import results_of
+    from ..ablation.watch import Watch
 
     study, folder = prepared.study, prepared.folder
     chosen = slots_of(slots, _gpus(device))
@@ -196,8 +196,8 @@ def _gpus(device: str | None) -> int:
 
 
 def _dry_run(path: Path, as_json: bool) -> int:
-    from ..study.dry_run import dry_run_facts, show_dry_run
-    from ..study.prepare import planned
+    from ..ablation.dry_run import dry_run_facts, show_dry_run
+    from ..ablation.prepare import planned
 
     study, budgets = planned(path, lambda sentence: echo(sentence, err=True))
     facts = dry_run_facts(study, budgets)
@@ -209,7 +209,7 @@ def _dry_run(path: Path, as_json: bool) -> int:
 
 
 def _replay(cell: str | None, seed: int | None, out: Path | None, device: str | None) -> int:
-    from ..study.replay import replay
+    from ..ablation.replay import replay
 
     if cell is None or seed is None or out is None:
         hint = "janiform ablate replay CELL --seed S --out DIR"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from janiform.study.statistics.power import (
+from janiform.ablation.statistics.power import (
     detectable_difference,
     detectable_shift,
     equivalence,

@@ -9,16 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import janiform
 import pytest
 from janiform.errors import JaniformError, StorageError, UsageError
 from janiform.storage.digest import file_digest
-from janiform.study.nodes import NodeStore
-from janiform.study.prepare import PreparedStudy, prepare, reopen
-from janiform.study.replay import replay
-from janiform.study.results_json import read_results, write_results
-from janiform.study.run_keys import keys_of_run
-from janiform.study.summary import results_of
-from janiform.study.worker import run_cell, seeded, usable
+from janiform.ablation.nodes import NodeStore
+from janiform.ablation.prepare import PreparedStudy, prepare, reopen
+from janiform.ablation.replay import replay
+from janiform.ablation.results_json import read_results, write_results
+from janiform.ablation.run_keys import keys_of_run
+from janiform.ablation.summary import results_of
+from janiform.ablation.worker import run_cell, seeded, usable
 from janiform.train.progress.reporter import Reporter
 from janiform.train.run.train import train
 from tiny_study import CELLS, silent
@@ -134,7 +135,7 @@ def test_a_full_disk_is_the_reason_of_a_failed_run(
     def full(*arguments: Any, **named: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("janiform.study.nodes.save_file", full)
+    monkeypatch.setattr("janiform.ablation.nodes.save_file", full)
     with pytest.raises(StorageError, match="the disk is full"):
         run_cell(prepared, "base", 1, device="cpu", reporter=quiet)
     assert "the disk is full" in prepared.folder.place("base", 1).status().reason
@@ -252,3 +253,22 @@ def test_results_hold_scores_curves_budgets_and_changes(prepared: PreparedStudy,
     assert "All cells share one text tokenizer" in results.tokenizer
     assert base.runs[0].shown
     assert (prepared.folder.path / base.runs[0].shown[0].picture).is_file()
+
+
+def test_the_table_of_a_study_is_plain_records(prepared: PreparedStudy) -> None:
+    out = prepared.folder.path
+    write_results(results_of(prepared), out / "study.json")
+    records = janiform.study(out)
+    assert [(record["cell"], record["seed"], record["state"]) for record in records] == [
+        (cell, seed, state) for cell in CELLS for seed, state in ((0, "done"), (1, "planned"))
+    ]
+    score = json.loads(prepared.folder.place("deep", 0).scores.read_text(encoding="utf-8"))["scores"]["loss.picture"]
+    deep = records[2]
+    assert (deep["loss.picture"], deep["loss.picture.low"]) == (score["value"], score["low"])
+    assert records[3]["loss.picture"] is None
+    assert {key for record in records for key in record} == set(deep)
+    assert janiform.study(out / "study.json") == records
+    with pytest.raises(UsageError, match="there is no file"):
+        janiform.study(out / "cells")
+    with pytest.raises(UsageError, match="must be the folder"):
+        janiform.study(3)  # type: ignore[arg-type]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from janiform.study.statistics.blocks import block_analysis
-from janiform.study.statistics.methods import BLOCK, PAIRED, Scores, choose_method
-from janiform.study.statistics.paired import paired_difference
+from janiform.ablation.statistics.blocks import block_analysis
+from janiform.ablation.statistics.methods import BLOCK, PAIRED, Scores, choose_method
+from janiform.ablation.statistics.paired import paired_difference
 
 NAMES = ["base", "clip", "patches", "coupled"]
 

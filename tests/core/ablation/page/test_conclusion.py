@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from janiform.study.page import conclusion
-from janiform.study.page.notices import notices
-from janiform.study.page.summary import summarize
-from janiform.study.results import MetricFacts, MetricResult, RunResult, StudyResults
+from janiform.ablation.page import conclusion
+from janiform.ablation.page.notices import notices
+from janiform.ablation.page.summary import summarize
+from janiform.ablation.results import MetricFacts, MetricResult, RunResult, StudyResults
 from random_results import random_results
 
 

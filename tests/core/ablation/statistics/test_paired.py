@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from janiform.study.statistics.intervals import mean_interval, t_quantile
-from janiform.study.statistics.paired import (
+from janiform.ablation.statistics.intervals import mean_interval, t_quantile
+from janiform.ablation.statistics.paired import (
     paired_difference,
     same_sign,
     sign_flip_floor,

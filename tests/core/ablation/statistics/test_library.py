@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from janiform import UsageError
-from janiform.study.statistics import compare_cells
+from janiform.ablation.statistics import compare_cells
 
 
 def test_a_missing_scipy_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,5 +17,5 @@ def test_a_missing_scipy_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_functions_are_imported_without_scipy_and_torch() -> None:
-    code = "import sys, janiform.study.statistics; print(sorted({'scipy', 'torch'} & set(sys.modules)))"
+    code = "import sys, janiform.ablation.statistics; print(sorted({'scipy', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

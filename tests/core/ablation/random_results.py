@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from attrs import evolve
-from janiform.study.results import (
+from janiform.ablation.results import (
     CellBudget,
     CellChange,
     CellResult,

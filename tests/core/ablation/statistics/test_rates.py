@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from janiform.study.statistics.rates import categories_error, clustered_error, wilson_interval
+from janiform.ablation.statistics.rates import categories_error, clustered_error, wilson_interval
 from scipy import stats
 
 

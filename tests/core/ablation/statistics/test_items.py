@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from attrs import frozen
 from janiform import UsageError
-from janiform.study.statistics.items import mcnemar, paired_items
-from janiform.study.statistics.paired import unpaired_error
+from janiform.ablation.statistics.items import mcnemar, paired_items
+from janiform.ablation.statistics.paired import unpaired_error
 from scipy import stats
 
 A, B = ([float(digit) for digit in digits] for digits in ("111010110110", "101010010111"))

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from janiform.study.prepare import PreparedStudy, prepare
-from janiform.study.worker import run_cell
+from janiform.ablation.prepare import PreparedStudy, prepare
+from janiform.ablation.worker import run_cell
 from janiform.train.progress.reporter import Reporter
 from rich.console import Console
 from tiny_study import CELLS, RECIPE, STUDY, silent

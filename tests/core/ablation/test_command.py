@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from janiform.cli import main
 from janiform.storage.digest import file_digest
-from janiform.study.folder import RunPlace
-from janiform.study.prepare import prepare
-from janiform.study.worker import run_cell
+from janiform.ablation.folder import RunPlace
+from janiform.ablation.prepare import prepare
+from janiform.ablation.worker import run_cell
 from janiform.train.progress.reporter import Reporter
 from tiny_study import CELLS, silent
 

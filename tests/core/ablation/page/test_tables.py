@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from janiform.study.page import csv_table, latex_table, markdown_table, write_tables
-from janiform.study.page.tables import latex_text
+from janiform.ablation.page import csv_table, latex_table, markdown_table, write_tables
+from janiform.ablation.page.tables import latex_text
 from random_results import random_results
 
 SHAPES = [

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from janiform.study.statistics.crossed import crossed_variance, redrawn_variance, two_way_error
+from janiform.ablation.statistics.crossed import crossed_variance, redrawn_variance, two_way_error
 
 PROBE = np.array([[1.0, 0, 1], [0, 0, 1]])
 

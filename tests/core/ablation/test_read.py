@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from janiform.errors import JaniformError
-from janiform.study.read import read_study
-from janiform.study.study import Study
+from janiform.ablation.read import read_study
+from janiform.ablation.study import Study
 
 HEAD = """study = 1
 base = "janus-mini"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from janiform.study.statistics import (
+from janiform.ablation.statistics import (
     MeanDifference,
     choose_method,
     dominated_cells,

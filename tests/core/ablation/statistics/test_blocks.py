@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from janiform.study.statistics.blocks import block_analysis
-from janiform.study.statistics.intervals import t_quantile
-from janiform.study.statistics.paired import paired_difference
+from janiform.ablation.statistics.blocks import block_analysis
+from janiform.ablation.statistics.intervals import t_quantile
+from janiform.ablation.statistics.paired import paired_difference
 from scipy import stats
 
 TABLE = np.array([[0.62, 0.58, 0.65], [0.57, 0.56, 0.58], [0.60, 0.59, 0.61], [0.55, 0.52, 0.56]])

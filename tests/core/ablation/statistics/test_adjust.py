@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from janiform.study.statistics.adjust import benjamini_hochberg, holm
+from janiform.ablation.statistics.adjust import benjamini_hochberg, holm
 from scipy import stats
 
 P = [0.01, 0.04, 0.03, 0.005, 0.2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from janiform.study.statistics import cautions
-from janiform.study.statistics.rates import wilson_interval
+from janiform.ablation.statistics import cautions
+from janiform.ablation.statistics.rates import wilson_interval
 
 
 def kinds(*args: Any, **settings: Any) -> list[str]:

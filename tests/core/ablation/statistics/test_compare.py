@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from attrs import asdict
 from janiform import UsageError
-from janiform.study.statistics import Comparison, Comparisons, compare_cells, compare_exploratory
-from janiform.study.statistics.adjust import benjamini_hochberg, holm
+from janiform.ablation.statistics import Comparison, Comparisons, compare_cells, compare_exploratory
+from janiform.ablation.statistics.adjust import benjamini_hochberg, holm
 from scipy import stats
 
 A, B = [0.62, 0.58, 0.65, 0.60, 0.61], [0.57, 0.56, 0.58, 0.59, 0.55]

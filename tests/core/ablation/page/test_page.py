@@ -14,8 +14,8 @@ import pytest
 from html_reader import Reader
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from janiform.study.page import page_html, write_page
-from janiform.study.results import MetricResult, RunResult, ShownItem, StudyResults
+from janiform.ablation.page import page_html, write_page
+from janiform.ablation.results import MetricResult, RunResult, ShownItem, StudyResults
 from random_results import HOSTILE, random_results
 from scipy import stats
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from janiform.study.statistics.summaries import (
+from janiform.ablation.statistics.summaries import (
     hedges_correction,
     hedges_g,
     interquartile_mean,
