@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +58,8 @@ def command(
                 hint="leave out --record",
             )
         )
+    if record:
+        _check_recordable(model)
     loaded = opened(model, **how)
     began = time.perf_counter()
     with progress_shown() as progress:
@@ -81,6 +84,22 @@ def command(
         print_json(scores)
     else:
         show_scores(scores)
+
+
+def _check_recordable(model: str) -> None:
+    """Raise ``UsageError`` where scores cannot be written into the folder of a model, before they are measured."""
+    from ..storage.hub import in_snapshot
+    from ..storage.locate import model_folder
+
+    folder = model_folder(model)
+    if in_snapshot(folder):
+        reason = "is a snapshot in the cache of the Hugging Face hub, which other programs share"
+    elif not os.access(folder, os.W_OK):
+        reason = "cannot be written to"
+    else:
+        return
+    hint = "write the scores to a file with --out scores.json"
+    raise UsageError(Problem(f"--record writes into the model's folder, but {folder} {reason}", hint=hint))
 
 
 def _record(model: str, benchmark: str, scores: Mapping[str, Any]) -> None:

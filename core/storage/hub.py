@@ -42,6 +42,12 @@ def cached(name: str) -> Path:
     return cache_folder() / f"models--{name.replace('/', '--')}"
 
 
+def in_snapshot(folder: Path) -> bool:
+    """Whether a folder is a snapshot in a cache of the hub, or lies in one; a link counts as what it points to."""
+    chain = (folder.resolve(), *folder.resolve().parents)
+    return any(path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--") for path in chain)
+
+
 def snapshot_in(folder: Path) -> Path:
     """The snapshot in a model's folder of the cache, or any other folder itself.
 
