@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..components.registry import registry
-from ..errors import Problem, UsageError, nearest
+from ..errors import Problem, StorageError, UsageError, nearest
 from ..recipe.paths import is_folder
 from ..weights import shortened
 from .formats import recognise, unknown_layout
@@ -72,6 +72,11 @@ def unusable(folder: Path) -> Problem:
     inside = [path for path in sorted(folder.iterdir())[:1000] if path.is_dir() and recognise(path) is not None]
     if inside:
         return Problem(f"{folder} is not a model, but holds some", hint=f"give one of them: {_listed(inside)}")
+    if (folder / "config.json").is_file():
+        try:
+            read_json(folder / "config.json")
+        except StorageError as error:
+            return error.problems[0]
     problem = unknown_layout(folder)
     if any(path.suffix in WEIGHTS for path in folder.iterdir()) and not (folder / "config.json").exists():
         return Problem(f"{problem.message}: it has files of weights, but no config.json", hint=problem.hint)

@@ -133,3 +133,10 @@ def test_a_folder_that_holds_models_names_them(official: Path, tmp_path: Path) -
 def test_weights_without_a_config_are_told(official: Path, tmp_path: Path) -> None:
     shutil.copy(official / "pytorch_model.bin", tmp_path)
     assert "it has files of weights, but no config.json" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", '{"model_type": "janus"}'.encode("utf-16"), b'{"a": "\xe9"}'])
+def test_a_config_that_cannot_be_read_is_the_reason_why_a_folder_is_not_a_model(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(UsageError, match=r"config\.json: is damaged"):
+        model_folder(tmp_path)
