@@ -14,7 +14,7 @@ from janiform.compose import compose
 from janiform.compose.bounds import MAX_REPEATS
 from janiform.model import modules
 from janiform.model.modules import build_modules
-from janiform.recipe import read_recipe_text
+from janiform.recipe import read_recipe, read_recipe_text
 from tiny_recipes import tiny_recipe
 from torch import nn
 
@@ -46,6 +46,19 @@ def test_numbers_beyond_their_bounds(settings: dict[str, Any], message: str) -> 
         compose(read_recipe_text(tiny_recipe("tiny", **settings)))
     assert message in str(caught.value)
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("stage.language.batch = 1_000_000_000_000", "stage.language.batch: must be <= 1048576: 1000000000000"),
+        ("training.workers = 100_000_000", "training.workers: must be <= 1024: 100000000"),
+    ],
+)
+def test_numbers_of_a_training_beyond_their_bounds(override: str, message: str) -> None:
+    with pytest.raises(JaniformError) as caught:
+        read_recipe("janus-mini", [override])
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("replaced", ["inf", "1e300", "nan", "-0.5", "2.0"])
@@ -121,7 +134,7 @@ def test_ports_of_third_parties(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_shipped_recipes_are_within_the_bounds() -> None:
-    from janiform import read_recipe, registry
+    from janiform import registry
 
     for name in registry().recipes():
         compose(read_recipe(name))
