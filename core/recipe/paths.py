@@ -17,13 +17,15 @@ from .tree import Leaf, Table
 PATH = "path"
 """Key in the metadata of a config's field whose string is a path, or empty."""
 
-_HUB_NAME = re.compile(r"(?:https?://(?:www\.)?huggingface\.co/|hf://)?([\w][\w.-]{0,95}/[\w][\w.-]{0,95})/?")
+_NAME = r"([\w][\w.-]{0,95}/[\w][\w.-]{0,95})"
+_HUB_NAME = re.compile(rf"(?:(?:https?://(?:www\.)?(?:huggingface|hf)\.co/|hf://){_NAME}(?:/tree/main)?|{_NAME})/?")
 
 
 def hub_name(text: str) -> str:
     """The name of a model on the hub, ``deepseek-ai/Janus-Pro-1B``, of a name or URL; empty for other texts."""
     match = _HUB_NAME.fullmatch(text)
-    return match[1] if match and not match[1].endswith((".toml", ".safetensors", ".bin", ".json")) else ""
+    name = (match[1] or match[2]) if match else ""
+    return "" if name.endswith((".toml", ".safetensors", ".bin", ".json")) else name
 
 
 def absolute_path(text: str, origin: Origin) -> str:
