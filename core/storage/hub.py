@@ -12,14 +12,6 @@ from pathlib import Path
 from ..errors import Problem, UsageError
 from ..recipe.paths import is_folder
 
-_NAME = re.compile(r"(?:https?://(?:www\.)?huggingface\.co/|hf://)?([\w][\w.-]{0,95}/[\w][\w.-]{0,95})/?")
-
-
-def hub_name(text: str) -> str:
-    """The name of a model on the hub, ``deepseek-ai/Janus-Pro-1B``, of a name or URL; empty for other texts."""
-    match = _NAME.fullmatch(text)
-    return match[1] if match and not match[1].endswith((".toml", ".safetensors", ".bin", ".json")) else ""
-
 
 def cache_folder() -> Path:
     """The folder of the cache: of ``HF_HUB_CACHE``, else below ``HF_HOME``, else below the user's cache."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ..components.registry import registry
 from ..errors import Problem, StorageError, UsageError, nearest
-from ..recipe.paths import is_folder
+from ..recipe.paths import hub_name, is_folder
 from ..weights import shortened
 from .formats import recognise, unknown_layout
-from .hub import cache_folder, cached, cached_models, hub_name, snapshot_in
+from .hub import cache_folder, cached, cached_models, snapshot_in
 from .json_files import read_json
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -99,18 +99,25 @@ def check_not_file(path: Path) -> None:
 
 
 def hub_model(text: str) -> Path:
-    """The cached snapshot of a model on the hub. Raises ``UsageError`` where it is not there, with how to fetch it."""
-    name = hub_name(text)
-    folder = cached(name)
-    fetch = f"if it is a model on huggingface.co, fetch it with: hf download {name}"
-    if not is_folder(folder):
-        message = f"there is no model '{text}': neither a folder of this name, nor {folder} in the hub's cache"
-        raise UsageError(Problem(message, hint=f"{fetch}; then it opens by this name"))
-    model = snapshot_in(folder)
+    """The cached snapshot of a model on the hub. Raises ``UsageError`` where there is none, with how to fetch it."""
+    model = hub_snapshot(text)
     if recognise(model) is None:
         problem = unusable(model)
-        raise UsageError(Problem(problem.message, hint="; ".join(filter(None, [problem.hint, fetch]))))
+        raise UsageError(Problem(problem.message, hint="; ".join(filter(None, [problem.hint, _fetch(text)]))))
     return model
+
+
+def hub_snapshot(text: str) -> Path:
+    """The cached snapshot of any repository on the hub, a model or not. Raises as ``hub_model``."""
+    folder = cached(hub_name(text))
+    if not is_folder(folder):
+        message = f"there is no model '{text}': neither a folder of this name, nor {folder} in the hub's cache"
+        raise UsageError(Problem(message, hint=f"{_fetch(text)}; then it opens by this name"))
+    return snapshot_in(folder)
+
+
+def _fetch(text: str) -> str:
+    return f"if it is a model on huggingface.co, fetch it with: hf download {hub_name(text)}"
 
 
 def _similar(name: str, models: dict[str, Path]) -> str:

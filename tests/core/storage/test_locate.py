@@ -49,7 +49,9 @@ def refused(name: str | Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("text", [NAME, f"https://huggingface.co/{NAME}", f"hf://{NAME}"])
+@pytest.mark.parametrize(
+    "text", [NAME, f"https://huggingface.co/{NAME}", f"https://hf.co/{NAME}/tree/main", f"hf://{NAME}"]
+)
 def test_a_cached_model_opens_by_its_name(model: Path, text: str) -> None:
     snapshot = model / "snapshots" / "0123abc"
     assert model_folder(text) == snapshot
