@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
@@ -73,6 +74,8 @@ def command(
                 hint="leave out --record",
             )
         )
+    if record:
+        _check_recordable(model)
     loaded = opened(model, **how)
 
     from ..evaluate.records import evaluation_json, write_items
@@ -94,6 +97,22 @@ def command(
         print_json(result)
     else:
         _show(evaluation)
+
+
+def _check_recordable(model: str) -> None:
+    """Raise ``UsageError`` where scores cannot be written into the folder of a model, before they are measured."""
+    from ..storage.hub import in_snapshot
+    from ..storage.locate import model_folder
+
+    folder = model_folder(model)
+    if in_snapshot(folder):
+        reason = "is a snapshot in the cache of the Hugging Face hub, which other programs share"
+    elif not os.access(folder, os.W_OK):
+        reason = "cannot be written to"
+    else:
+        return
+    hint = "write the scores to a file with --out scores.json"
+    raise UsageError(Problem(f"--record writes into the model's folder, but {folder} {reason}", hint=hint))
 
 
 def _record(model: str, benchmark: str, result: Mapping[str, Any]) -> None:

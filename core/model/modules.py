@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_module_registration_hook
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from ..components.kinds import KINDS
 from ..compose.diagnostics import Diagnostics
@@ -21,8 +25,11 @@ if TYPE_CHECKING:
     from ..compose.plan import PartPlan, Plan
 
 
-MAX_MODULES = 20_000
-"""Maximum number of modules of a part: more than known models have, and few enough to be made in seconds."""
+MAX_MODULES = 10_000
+"""Maximum number of modules of a part: more than known models have, and few enough to be made in about a second."""
+
+MAX_PARAMETERS = 2 * MAX_MODULES
+"""Maximum number of parameters of a part. A module is counted once it is in another, but its parameters at once."""
 
 
 def build_modules(
@@ -86,21 +93,28 @@ def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:
 
 @contextmanager
 def _bounded(part: PartPlan) -> Iterator[None]:
-    """Raise ``CompositionError`` within the context once a part makes more modules than ``MAX_MODULES``."""
-    modules = 0
+    """Raise ``CompositionError`` within the context once a part makes too many modules or parameters."""
+    counts = {"modules": 0, "parameters": 0}
 
-    def count(*_: Any) -> None:
-        nonlocal modules
-        modules += 1
-        if modules > MAX_MODULES:
-            message = f"{part.use.component.reference} makes more than {MAX_MODULES:,} modules with these settings"
+    def count(what: str) -> None:
+        counts[what] += 1
+        if counts[what] > (most := MAX_MODULES if what == "modules" else MAX_PARAMETERS):
+            message = f"{part.use.component.reference} makes more than {most:,} {what} with these settings"
             raise CompositionError(Problem(message, hint="give it fewer layers, blocks or levels"))
 
-    hook = register_module_module_registration_hook(count)
+    hooks = (
+        register_module_module_registration_hook(lambda *_: count("modules")),
+        register_module_parameter_registration_hook(lambda *_: count("parameters")),
+    )
+    collects = gc.isenabled()
+    gc.disable()  # modules that are being made are no garbage, and searching them takes a third of the time
     try:
         yield
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
+        if collects:
+            gc.enable()
 
 
 def _make(part: PartPlan, diagnostics: Diagnostics) -> nn.Module | None:

@@ -58,6 +58,8 @@ def read_recipe_text(
 
     Raises ``RecipeError``. Relative paths that it extends start at the working directory.
     """
+    if not isinstance(text, str):
+        raise UsageError(f"the text of a recipe must be a string, not {shown(text)}")
     return resolve(files.parse(text, source), overrides, registry or process_registry(), (), name)
 
 

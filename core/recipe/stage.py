@@ -10,6 +10,12 @@ from attrs import Attribute, field, frozen, validators
 
 from .part import Use
 
+MAX_BATCH = 2**20
+"""Largest number of samples per step, whose list must fit into memory."""
+
+MAX_WORKERS = 1024
+"""Largest number of processes that prepare the batches of one process."""
+
 
 def _help(sentence: str) -> dict[str, str]:
     return {"help": sentence}
@@ -124,7 +130,9 @@ class Stage:
         metadata=_help("Ratio of each source, or group of sources, in the samples of a step."),
     )
     steps: int = field(validator=validators.ge(1), metadata=_help("Optimizer steps."))
-    batch: int = field(validator=validators.ge(1), metadata=_help("Samples per optimizer step."))
+    batch: int = field(
+        validator=[validators.ge(1), validators.le(MAX_BATCH)], metadata=_help("Samples per optimizer step.")
+    )
     stop: int = field(
         default=0,
         validator=[validators.ge(0), _within_steps],
@@ -249,7 +257,7 @@ class Training:
     )
     workers: int = field(
         default=1,
-        validator=validators.ge(0),
+        validator=[validators.ge(0), validators.le(MAX_WORKERS)],
         metadata=_help("Processes that prepare batches ahead; 0 prepares them between steps."),
     )
     strict: bool = field(

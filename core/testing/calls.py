@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..sequence.mask import Mask
-from .case import Case, require
+from .case import Case, require, torch_randomness_only
 
 
 def call(case: Case, module: nn.Module, method: str, *tensors: Tensor, **others: Any) -> Any:
@@ -22,7 +22,8 @@ def call(case: Case, module: nn.Module, method: str, *tensors: Tensor, **others:
     copies = [tensor.clone() for tensor in tensors]  # a leaf that requires gradients refuses changes in place
     names = state_names(module)
     try:
-        return function(*copies, **others)
+        with torch_randomness_only(case.name, f"`{method}`"):
+            return function(*copies, **others)
     finally:
         made = state_names(module) - names
         require(

@@ -6,7 +6,9 @@ B rows or pictures    N tokens of a picture    d depth of a code    T positions 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -32,6 +34,21 @@ def require(condition: bool, message: str) -> None:
     __tracebackhide__ = True
     if not condition:
         raise Failure(message)
+
+
+@contextmanager
+def torch_randomness_only(name: str, what: str) -> Iterator[None]:
+    """Raise ``Failure`` where the context draws from Python's or NumPy's global generators, which no run restores."""
+    numpy: Any = sys.modules.get("numpy")
+    python_state, numpy_state = random.getstate(), numpy and str(numpy.random.get_state())
+    yield
+    advice = "which neither the seed of a run nor its checkpoints determine; draw with torch, as by torch.rand"
+    require(random.getstate() == python_state, f"{name}: {what} draws from Python's `random`, {advice}")
+    numpy = sys.modules.get("numpy") if numpy_state else None
+    require(
+        not numpy or str(numpy.random.get_state()) == numpy_state,
+        f"{name}: {what} draws from `numpy.random`, {advice}",
+    )
 
 
 @frozen
@@ -88,7 +105,7 @@ class Case:
         follow any contract.
         """
         torch.manual_seed(self.seed + 1000 * instance)
-        with torch.device(device):
+        with torch_randomness_only(self.name, "the factory"), torch.device(device):
             module = self.component.load()(self.config, *self.ports.values())
         require(
             isinstance(module, nn.Module),

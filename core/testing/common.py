@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import torch
+from torch import Tensor
 
 from ..components.kinds import KINDS
 from ..ports import Features, Hidden, Logits
@@ -97,6 +98,12 @@ def keeps_the_names_of_its_state(case: Case) -> None:
 
 def is_deterministic(case: Case) -> None:
     """In eval mode the same input gives the same output, and no random numbers are drawn."""
+    for output in repeated_outputs(case).values():
+        require(bool(torch.isfinite(output).all()), f"{case.name}: gives values that are not finite")
+
+
+def repeated_outputs(case: Case) -> dict[str, Tensor]:
+    """The outputs of all methods. Raises ``Failure`` unless they are the same twice, without random numbers."""
     module, inputs = case.build(), case.inputs()
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -104,8 +111,32 @@ def is_deterministic(case: Case) -> None:
     require(torch.equal(before, torch.get_rng_state()), f"{case.name}: draws random numbers in eval mode")
     second = outputs(case, module, inputs)
     for method, output in first.items():
-        require(torch.equal(output, second[method]), f"{case.name}: gives another output for the same input")
-        require(bool(torch.isfinite(output).all()), f"{case.name}: gives values that are not finite")
+        require(
+            output.shape == second[method].shape and torch.allclose(output, second[method], 0, 0, equal_nan=True),
+            f"{case.name}: `{method}` gives another output for the same input; it draws from a random generator of its "
+            "own, or keeps something from one call to the next",
+        )
+    return first
+
+
+def resumes_in_training(case: Case) -> None:
+    """In training, an instance with another's state dict and torch's random state computes the same loss.
+
+    A resumed run depends on it. A generator of the part's own, or of its module, is in neither.
+    """
+    first, second = case.build().train(), case.build(instance=1).train()
+    training_loss(case, first)
+    second.load_state_dict(first.state_dict())
+    losses = []
+    for module in (first, second):
+        torch.manual_seed(case.seed)
+        losses.append(training_loss(case, module).detach())
+    require(
+        torch.equal(*losses),
+        f"{case.name}: in training, an instance with another's state dict gives another loss for the same input and "
+        "random state of torch, so a resumed run differs; draw from torch's default generator instead of one of its "
+        "own, and keep what it collects in buffers",
+    )
 
 
 def gives_finite_outputs_for_flat_inputs(case: Case) -> None:
@@ -250,6 +281,7 @@ COMMON_CHECKS = (
     keeps_its_state,
     keeps_the_names_of_its_state,
     is_deterministic,
+    resumes_in_training,
     gives_finite_outputs_for_flat_inputs,
     treats_rows_independently,
     gives_gradients_to_every_parameter,

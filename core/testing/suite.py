@@ -18,7 +18,7 @@ from ..components.registry import registry
 from ..ports import PortMismatch
 from .benchmarks import BENCHMARK_CHECKS
 from .case import Case, Failure
-from .common import COMMON_CHECKS, registers_without_torch
+from .common import COMMON_CHECKS, registers_without_torch, repeated_outputs
 from .formats import FORMAT_CHECKS
 from .kernels import KERNEL_CHECKS, KernelCase, kernel_cases
 from .kinds import KIND_CHECKS
@@ -189,16 +189,31 @@ def _reported(check: Callable[..., None], try_it: Callable[[], None], refusals: 
 
 
 def run_check(check: Check, case: Case) -> None:
-    """Run one check of one case. Raises ``Failure`` with a message, whatever the part itself raises."""
+    """Run one check of one case. Raises ``Failure`` with a message, whatever the part itself raises.
+
+    A part that is not deterministic fails most checks, which compare two outputs; the message then says that.
+    """
     try:
         check(case)
     except AssertionError:
+        if check in COMMON_CHECKS or check in KIND_CHECKS.get(case.kind, ()):
+            _check_repeats(case)
         raise
     except (Exception, SystemExit) as error:
         claim = check.__name__.replace("_", " ")
         raise Failure(
             f"{case.name}: {type(error).__name__}: {error} ({_line_of(error)}), in the check that it {claim}"
         ) from error
+
+
+def _check_repeats(case: Case) -> None:
+    """Raise ``Failure`` where outputs differ from call to call; other errors of the part are not raised."""
+    try:
+        repeated_outputs(case)
+    except AssertionError:
+        raise
+    except (Exception, SystemExit):
+        return
 
 
 _LIBRARIES = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))

@@ -12,6 +12,7 @@ from attrs import frozen
 from ...contracts import TextTokenizer
 from ...errors import Problem, RecipeError, StorageError, UsageError, nearest
 from ...recipe import Recipe, Side, diff, dumps, read_recipe
+from ...recipe.paths import hub_name
 from ...storage.atomic import PREFIX, explained, sweep, text_writer, write_files, write_text
 from ...storage.json_files import read_json, structured
 from ...untrusted_text import text_fault
@@ -167,6 +168,8 @@ def differences(
         section, *rest = change.path.split(".")
         if section in ("sink", "description") or change.path.startswith("training.stages"):
             continue
+        if section == "start" and _same_folder(change.left, change.right):
+            continue
         name = {"training": rest[:1], "stage": rest[1:2]}.get(section, [])
         if section in ("stage", "source") and rest[0] not in (begun if section == "stage" else taken):
             remains = rest[0] in (now.stages if section == "stage" else now.sources)
@@ -188,6 +191,17 @@ def differences(
         if by_order and name in other and order.index(name) != other.index(name)
     ]
     return problems, tuple(dict.fromkeys(notes))
+
+
+def _same_folder(left: Side | None, right: Side | None) -> bool:
+    """Whether two entries of ``[start]`` name one folder, which may have been removed since the run began.
+
+    A path of two names is kept as it is written, as a name on the hub, while there is no such folder.
+    """
+    if left is None or right is None:
+        return False
+    shorter, longer = sorted((str(left.value), str(right.value)), key=len)
+    return bool(hub_name(shorter)) and longer.endswith(f"/{shorter}")
 
 
 def _shown(side: Side | None) -> str:

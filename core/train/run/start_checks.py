@@ -17,11 +17,11 @@ from ...errors import JaniformError, Origin, Problem, StorageError, UsageError
 from ...model.modules import build_modules, owners
 from ...recipe import Recipe, read_recipe
 from ...recipe.grammar import WHOLE
-from ...recipe.paths import is_folder, user_path
+from ...recipe.paths import hub_name, is_folder, user_path
 from ...storage.formats import format_of, recognise
 from ...storage.hub import snapshot_in
 from ...storage.json_files import read_json
-from ...storage.locate import unusable
+from ...storage.locate import hub_snapshot, unusable
 from ...storage.matching import PartComparison, match
 from ...storage.save import own_keys
 from ...storage.tensors import tensors_of
@@ -95,7 +95,8 @@ def _chosen(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> di
 
 def _folder(name: str) -> Path:
     """The folder of a model that ships with a recipe, or at a path; of one in the hub's cache, its snapshot."""
-    return snapshot_in(registry().models().get(name, user_path(name)))
+    folder = registry().models().get(name, user_path(name))
+    return hub_snapshot(name) if hub_name(name) and not is_folder(folder) else snapshot_in(folder)
 
 
 def _at_entry(plan: Plan, name: str, problem: Problem) -> Problem:

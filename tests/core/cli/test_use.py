@@ -6,6 +6,9 @@ import errno
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from typing import Any
 import janiform
 import pytest
 from janiform.cli import main, outputs
+from janiform.storage.atomic import PREFIX
 from janiform.storage.save import save_model
 from PIL import Image
 
@@ -130,12 +134,40 @@ def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, monkeypatch: pytest.
             super().write(data[:3])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "open", lambda path, mode: Full(path, mode))
+    monkeypatch.setattr(Path, "open", lambda path, mode, *_: Full(path, mode))
     with pytest.raises(OSError, match="No space") as caught:
         outputs.write_new(tmp_path, "a", "png", b"12345678")
     monkeypatch.undo()
     assert caught.value.filename == str(tmp_path / "a-001.png")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_files_are_new_where_the_system_has_no_hard_links_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links here")))
+    (tmp_path / "a-001.png").symlink_to("nowhere")
+    assert [outputs.write_new(tmp_path, "a", "png", data).name for data in (b"1", b"2")] == ["a-002.png", "a-003.png"]
+    assert (tmp_path / "a-002.png").read_bytes() == b"1"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+KILLED = (
+    "import os, signal, sys; from pathlib import Path\n"
+    "from janiform.cli import outputs; from janiform.storage import atomic\n"
+    "atomic._sync = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n"
+    "outputs.write_new(Path(sys.argv[1]), 'a-circle', 'png', b'half a picture')\n"
+)
+
+
+def test_what_a_killed_generate_left_is_removed_by_the_next(folder: str, tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env={**os.environ}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert [path.name.startswith(PREFIX) for path in tmp_path.iterdir()] == [True]
+    assert main(["generate", folder, "a circle", "--out", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a-circle-001.png"]
 
 
 def test_names_of_files_say_the_prompt() -> None:
@@ -260,6 +292,41 @@ def test_eval_records_scores_with_the_model(
     facts = janiform.load(folder).facts
     assert facts["scores"]["counting"]["scores"]["drawing.overall"]["value"] == pytest.approx(1 / 3)
     assert facts["weights"]["sha256"]
+
+
+@pytest.mark.parametrize("given", ["snapshot", "cache", "link", "name"])
+def test_eval_records_nothing_in_the_cache_of_the_hub(
+    tiny_model: janiform.UnifiedModel,
+    install: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+    given: str,
+) -> None:
+    install("counting", BENCHMARK)
+    cache = tmp_path / "models--acme--tiny"
+    snapshot = save_model(tiny_model, cache / "snapshots" / "0a1b")
+    (tmp_path / "link").symlink_to(snapshot)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    before = {path.name: path.read_bytes() for path in snapshot.iterdir()}
+    paths = {"snapshot": snapshot, "cache": cache, "link": tmp_path / "link", "name": "acme/tiny"}
+    assert main(["eval", str(paths[given]), "counting", "--record"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "is a snapshot in the cache of the Hugging Face hub" in said
+    assert "--out scores.json" in said
+    assert main(["eval", str(paths[given]), "counting"]) == 0
+    assert {path.name: path.read_bytes() for path in snapshot.iterdir()} == before
+
+
+def test_eval_tells_before_it_measures_that_a_model_cannot_be_written_to(
+    folder: str, install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    install("counting", BENCHMARK)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert main(["eval", folder, "counting", "--record"]) == 2
+    said = capsys.readouterr()
+    assert "cannot be written to" in " ".join(said.err.split())
+    assert said.out == ""
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from attrs import field, frozen
@@ -48,6 +50,52 @@ class OneTokenMore(Encoder):
     def forward(self, pixels):
         features = super().forward(pixels)
         return torch.cat((features, features[:, :1]), dim=1)
+
+
+class DrawsInPython(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels) * random.uniform(0.9, 1.1)
+
+
+class DropsInPython(Encoder):
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return features * 0.5 if self.training and random.random() < 1e-9 else features
+
+
+class DrawsInNumpy(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels) + float(np.random.normal()) / 10
+
+
+class DrawsItsWeightsInNumpy(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.patches.bias.data += torch.as_tensor(np.random.normal(size=config.width)).float()
+
+
+OF_THE_MODULE = torch.Generator().manual_seed(1)
+
+
+class HasAGenerator(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels) + torch.randn(1, generator=OF_THE_MODULE)
+
+
+class DropsByItsGenerator(Encoder):
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return features * torch.rand(1, generator=OF_THE_MODULE) if self.training else features
+
+
+class DropsByAnotherOfItsGenerators(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.chance = np.random.default_rng(3)
+
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return features * self.chance.uniform() if self.training else features
 
 
 class OnTheProcessor(Encoder):
@@ -654,6 +702,16 @@ ZOO = [
         "under autocast it gives torch.float64, expected bfloat16 or float32",
     ),
     ("encoder", AlwaysDrops, common.is_deterministic, "draws random numbers in eval mode"),
+    ("encoder", DrawsInPython, common.is_deterministic, "`forward` draws from Python's `random`, which neither"),
+    ("encoder", DrawsInPython, common.treats_rows_independently, "`forward` draws from Python's `random`"),
+    ("encoder", DrawsInNumpy, common.keeps_its_state, "`forward` draws from `numpy.random`, which neither"),
+    ("encoder", DrawsItsWeightsInNumpy, common.keeps_its_state, "the factory draws from `numpy.random`"),
+    ("encoder", HasAGenerator, common.is_deterministic, "`forward` gives another output .* a random generator of its"),
+    ("encoder", HasAGenerator, common.keeps_its_state, "`forward` gives another output .* a random generator of its"),
+    ("encoder", HasAGenerator, common.treats_rows_independently, "`forward` gives another output for the same input"),
+    ("encoder", DropsByItsGenerator, common.resumes_in_training, "so a resumed run differs; draw from torch's default"),
+    ("encoder", DropsByAnotherOfItsGenerators, common.resumes_in_training, "so a resumed run differs; draw from torch"),
+    ("encoder", DropsInPython, common.resumes_in_training, "`forward` draws from Python's `random`"),
     (
         "encoder",
         NormsTheBatch,

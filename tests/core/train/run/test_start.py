@@ -13,12 +13,14 @@ import attrs
 import pytest
 import torch
 import transformers
-from janiform import JaniformError, Mask, RecipeError, StorageError, read_recipe, read_recipe_text, registry
+from janiform import JaniformError, Mask, Problem, RecipeError, StorageError, read_recipe, read_recipe_text, registry
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.model.modules import build_modules
 from janiform.recipe import Use, dumps
 from janiform.storage.model_json import about
+from janiform.storage.save import save_model
+from janiform.train.run.folder import differences
 from janiform.train.run.start import begin
 from janiform.train.run.start_checks import compared
 from janiform.train.run.train import train
@@ -308,6 +310,47 @@ def test_a_name_that_no_directory_can_have_is_refused_where_it_is_written(
     assert str(problem.origin) == f"{file}:{line}"
     assert problem.message.startswith("there is no directory ")
     assert len(problem.message) < 300
+
+
+def test_a_name_on_the_hub_is_looked_up_in_its_cache(
+    recipe_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    file = tmp_path / "mine.toml"
+    snapshot = tmp_path / "hub" / "models--team--Tiny" / "snapshots" / "0123abc"
+
+    def problems_of(text: str) -> list[Problem]:
+        file.write_text(recipe_text + f"[start]\n{text}\n")
+        recipe = read_recipe(file)
+        plan = compose(recipe)
+        try:
+            compared(plan, build_modules(plan, device="meta"), recipe.start)
+        except StorageError as error:
+            return list(error.problems)
+        return []
+
+    for name in ("team/Tiny", "hf://team/Tiny", "https://huggingface.co/team/Tiny"):
+        for part in ('"."', "text", "backbone"):
+            (problem,) = problems_of(f'{part} = "{name}"')
+            where = f"neither a folder of this name, nor {snapshot.parents[1]} in the hub's cache"
+            assert problem.message == f"there is no model '{name}': {where}"
+            assert "fetch it with: hf download team/Tiny" in problem.hint
+            assert str(problem.origin).startswith(f"{file}:")
+    snapshot.mkdir(parents=True)
+    (problem,) = problems_of('backbone = "team/Tiny"')
+    assert str(snapshot) in problem.message
+    plan = compose(read_recipe_text(recipe_text))
+    model = build_model(plan)
+    model.processor.fit(["a red circle"])
+    save_model(model, snapshot)
+    assert problems_of('"." = "team/Tiny"') == []
+    assert read_recipe(file).start == {".": "team/Tiny"}  # the copy in a run's folder names the same model
+    (tmp_path / "team" / "Tiny").mkdir(parents=True)
+    problems_of('backbone = "team/Tiny"')
+    begun = read_recipe(file)
+    assert begun.start == {"backbone": str(tmp_path / "team" / "Tiny")}
+    (tmp_path / "team" / "Tiny").rmdir()
+    assert differences(begun, read_recipe(file), []) == ([], ())
 
 
 def test_a_run_begins_with_them_once(recipe_text: str, quiet: Any, tmp_path: Path, monkeypatch: Any) -> None:
