@@ -138,9 +138,9 @@ def _one(
     reuse: Sequence[Path],
     strict: bool,
 ) -> int:
-    from ..errors import nearest
     from ..ablation.prepare import reopen
     from ..ablation.worker import run_cell
+    from ..errors import nearest
 
     if cell is None or seed is None:
         raise UsageError("--cell and --seed belong together")

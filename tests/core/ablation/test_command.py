@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from janiform.cli import main
-from janiform.storage.digest import file_digest
 from janiform.ablation.folder import RunPlace
 from janiform.ablation.prepare import prepare
 from janiform.ablation.worker import run_cell
+from janiform.cli import main
+from janiform.storage.digest import file_digest
 from janiform.train.progress.reporter import Reporter
 from tiny_study import CELLS, silent
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from janiform.errors import JaniformError
 from janiform.ablation.read import read_study
 from janiform.ablation.study import Study
+from janiform.errors import JaniformError
 
 HEAD = """study = 1
 base = "janus-mini"

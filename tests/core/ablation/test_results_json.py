@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform.errors import StorageError
 from janiform.ablation.results import FORMAT, CellResult, StudyResults
 from janiform.ablation.results_json import read_results, results_json, write_results
+from janiform.errors import StorageError
 from random_results import random_results
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)

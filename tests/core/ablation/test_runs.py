@@ -11,8 +11,6 @@ from typing import Any
 
 import janiform
 import pytest
-from janiform.errors import JaniformError, StorageError, UsageError
-from janiform.storage.digest import file_digest
 from janiform.ablation.nodes import NodeStore
 from janiform.ablation.prepare import PreparedStudy, prepare, reopen
 from janiform.ablation.replay import replay
@@ -20,6 +18,8 @@ from janiform.ablation.results_json import read_results, write_results
 from janiform.ablation.run_keys import keys_of_run
 from janiform.ablation.summary import results_of
 from janiform.ablation.worker import run_cell, seeded, usable
+from janiform.errors import JaniformError, StorageError, UsageError
+from janiform.storage.digest import file_digest
 from janiform.train.progress.reporter import Reporter
 from janiform.train.run.train import train
 from tiny_study import CELLS, silent

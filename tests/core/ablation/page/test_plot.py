@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from janiform.report.chart import Frame
 from janiform.ablation.page.curves import band
 from janiform.ablation.page.plot import amounts, linear, placed_labels
+from janiform.report.chart import Frame
 
 VALUES = st.lists(st.floats(-1e100, 1e100), min_size=1, max_size=8)
 LINES = st.lists(
