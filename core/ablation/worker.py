@@ -20,18 +20,17 @@ from attrs import asdict, evolve
 from .. import __version__
 from ..errors import JaniformError, UsageError
 from ..evaluate.benchmarks import build_benchmark
+from ..evaluate.records import write_items
 from ..evaluate.runner import Evaluation, evaluate
 from ..inference.api import load
 from ..measure.device import usable_device
 from ..recipe import Recipe
 from ..recipe.write import plain_settings
-from ..storage.atomic import text_writer, write_files
-from ..storage.json_files import json_writer
+from ..storage.json_files import write_json
 from ..train.progress.reporter import Reporter
 from ..train.run.interrupts import RunStoppedError
 from ..train.run.train import train
 from .folder import RunPlace, Status, design_digest, evaluation_digest
-from .items import item_lines
 from .keys import StageKey
 from .prepare import PreparedStudy
 from .run_keys import keys_of_run
@@ -176,7 +175,7 @@ class _RunInProgress:
 
     def _write_keys(self, keys: Mapping[str, StageKey]) -> None:
         content = {name: {"key": key.digest, "content": key.content} for name, key in keys.items()}
-        write_files(self.place.path, {"keys.json": json_writer(content)})
+        write_json(self.place.path / "keys.json", content)
 
     def _evaluate(self) -> None:
         self._set(evolve(self.status, state="running", reason="evaluating"))
@@ -187,26 +186,16 @@ class _RunInProgress:
             evaluations[name] = evaluate(model, benchmark, lambda *_: None)
             write_shown(self.place.path / "shown", name, model, benchmark)
         several = len(evaluations) > 1
-        prefix = {name: f"{name}." if several else "" for name in evaluations}
-        content = {
+        named = {f"{name}." if several else "": evaluation for name, evaluation in evaluations.items()}
+        content: dict[str, Any] = {
             "scores": {
-                prefix[name] + metric: asdict(score)
-                for name, evaluation in evaluations.items()
-                for metric, score in evaluation.scores.items()
+                f"{at}{metric}": asdict(score) for at, one in named.items() for metric, score in one.scores.items()
             },
             "metrics": {
-                prefix[name] + metric: asdict(facts)
-                for name, evaluation in evaluations.items()
-                for metric, facts in evaluation.metrics.items()
+                f"{at}{metric}": asdict(how) for at, one in named.items() for metric, how in one.metrics.items()
             },
             "settings": {name: dict(evaluation.settings) for name, evaluation in evaluations.items()},
         }
-        items = [
-            evolve(item, metric=prefix[name] + item.metric)
-            for name, evaluation in evaluations.items()
-            for item in evaluation.items
-        ]
-        write_files(
-            self.place.path,
-            {"items.jsonl": text_writer(item_lines(items)), "scores.json": json_writer(content)},
-        )
+        items = [evolve(item, metric=f"{at}{item.metric}") for at, one in named.items() for item in one.items]
+        write_items(self.place.items, items)
+        write_json(self.place.scores, content)  # last: it says that the evaluation is done
