@@ -27,7 +27,6 @@ Progress = Callable[[str, int, int], None]
 
 _PROMPT_STRIDE, _CATEGORY_STRIDE, _RUN_STRIDE = 2**8, 2**20, 2**32
 
-_GROUPS = {"drawing": CATEGORIES, "understanding": QUESTION_TYPES}
 _CHANCE = {"understanding.yes_no": 0.5}
 
 
@@ -36,17 +35,23 @@ class ShapesBenchmark:
 
     def __init__(self, config: BenchmarkConfig) -> None:
         self.config = config
+        self._groups = {
+            "drawing": _chosen(CATEGORIES, config.categories),
+            "understanding": _chosen(QUESTION_TYPES, config.question_types),
+        }
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        names = [f"{group}.{name}" for group, members in _GROUPS.items() for name in ("overall", *members)]
+        names = [f"{group}.{name}" for group, members in self._groups.items() for name in ("overall", *members)]
         return {name: Metric(chance=_CHANCE.get(name)) for name in names}
 
     @property
     def settings(self) -> Mapping[str, Any]:
         config = self.config
         numbers = {"prompts": config.prompts, "pictures": config.pictures, "questions": config.questions}
-        return {**numbers, "seed": config.seed, "split": "held-out"}
+        chosen = {"categories": list(config.categories), "question_types": list(config.question_types)}
+        limited = {name: members for name, members in chosen.items() if members}
+        return {**numbers, **limited, "seed": config.seed, "split": "held-out"}
 
     def requests(self) -> Sequence[Request]:
         return [*self._drawings(), *self._questions()]
@@ -65,7 +70,7 @@ class ShapesBenchmark:
         for item in items:
             by_metric.setdefault(item.metric, []).append(item)
         scores = {name: mean_score(members) for name, members in by_metric.items()}
-        for group, names in _GROUPS.items():
+        for group, names in self._groups.items():
             if categories := [by_metric[name] for member in names if (name := f"{group}.{member}") in by_metric]:
                 scores[f"{group}.overall"] = mean_of_categories(categories)
         return scores
@@ -85,6 +90,8 @@ class ShapesBenchmark:
         config = self.config
         settings = {"guidance": config.guidance, "temperature": config.temperature, "top_k": config.top_k}
         for row, category in enumerate(CATEGORIES):
+            if category not in self._groups["drawing"]:
+                continue
             for number, prompt in enumerate(self._prompts[category]):
                 for copy in range(config.pictures):
                     seed = picture_seed(config.seed, row, number, copy)
@@ -100,10 +107,19 @@ class ShapesBenchmark:
 
     def _questions(self) -> Iterator[Request]:
         settings = {"max_new_tokens": ANSWER_TOKENS}
-        for index, (scene, question) in enumerate(understanding_questions(self.config.questions, self.config.seed)):
+        types = self._groups["understanding"]
+        asked = understanding_questions(self.config.questions, self.config.seed)
+        for index, (scene, question) in enumerate(asked):
+            if question.type not in types:
+                continue
             item = f"{question.type}/{index % self.config.questions}"
             conversation = Conversation.asking(question.text, render(scene))
             yield Request(item, item, conversation, reference=question.answer, settings=settings)
+
+
+def _chosen(names: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
+    """The names that are chosen, in their own order; all where none is."""
+    return tuple(name for name in names if not chosen or name in chosen)
 
 
 def picture_seed(seed: int, category: int, prompt: int, copy: int) -> int:

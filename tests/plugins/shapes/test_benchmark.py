@@ -224,3 +224,30 @@ def test_a_real_model_runs_through_it(tiny_model: UnifiedModel) -> None:
     shown = benchmark.show(Model(tiny_model), 2, 3, quiet)
     assert len(shown.drawn) == 2
     assert len(shown.own) + len(shown.others) == 3
+
+
+def test_a_part_of_the_benchmark_measures_the_same_items() -> None:
+    chosen = BenchmarkConfig(
+        prompts=3, pictures=1, questions=10, categories=("position", "one_object"), question_types=("where", "yes_no")
+    )
+    whole = {
+        request.item: request
+        for request in ShapesBenchmark(BenchmarkConfig(prompts=3, pictures=1, questions=10)).requests()
+    }
+    benchmark = ShapesBenchmark(chosen)
+    part = {request.item: request for request in benchmark.requests()}
+    assert {item.partition("/")[0] for item in part} == {"position", "one_object", "where", "yes_no"}
+    for item, request in part.items():
+        assert (request.conversation.turns[-1].text, request.seed) == (
+            whole[item].conversation.turns[-1].text,
+            whole[item].seed,
+        )
+    assert list(benchmark.metrics) == [
+        *("drawing.overall", "drawing.one_object", "drawing.position"),
+        *("understanding.overall", "understanding.yes_no", "understanding.where"),
+    ]
+    items = [
+        Item(f"drawing.{name}", f"{name}/0/0", f"{name}/0", value)
+        for name, value in (("one_object", 1), ("position", 0))
+    ]
+    assert benchmark.aggregate(items)["drawing.overall"].value == 0.5
