@@ -17,7 +17,6 @@ from . import backbones, tokenizers
 from .calls import call, near
 from .case import Case, require
 
-
 _LONG = (Grid(8, 8), Grid(24, 24))
 """Sizes of pictures that an adapter must map token by token too, beside the drawn size."""
 
