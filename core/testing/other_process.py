@@ -72,7 +72,7 @@ def _process() -> subprocess.Popen[bytes]:
 def _serve() -> None:
     """Answer cases from standard input, until it ends."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a part prints is no answer
+    os.dup2(2, 1)  # what a part prints goes to standard error
     torch.manual_seed(SEED)
     while True:
         try:
