@@ -14,7 +14,8 @@ from ..components.kinds import KINDS
 from ..ports import Features, Hidden, Logits
 from ..recipe.structure import structure
 from .calls import apart, call, near, outputs, run, training_loss
-from .case import ROWS, Case, require
+from .case import ROWS, Case, Failure, require
+from .other_process import outputs_elsewhere
 
 
 def expected_shape(case: Case, rows: int = ROWS) -> tuple[int, ...]:
@@ -64,20 +65,44 @@ def is_the_same_on_the_meta_device(case: Case) -> None:
 def keeps_its_state(case: Case) -> None:
     """Another instance, with other random numbers and the same state dict, gives the same outputs: all state is in it.
 
-    The first instance is trained on before its state is taken, since state may also be made there.
+    So does one in another process, without the globals and caches of this one, and in training mode the other instance
+    has the same losses. The first instance is trained on before its state is taken, since state may also be made there.
     """
     first, second = case.build(), case.build(instance=1)
     training_loss(case, first.train())
     first.eval()
     second.load_state_dict(first.state_dict())
     inputs = case.inputs()
-    copies = outputs(case, second, inputs)
-    for method, output in outputs(case, first, inputs).items():
-        off = f" by {apart(copies[method], output):.1e}" if copies[method].shape == output.shape else ""
+    given = outputs(case, first, inputs)
+    _require_same(case, "an instance with another's state dict", outputs(case, second, inputs), given)
+    try:
+        elsewhere = outputs_elsewhere(case, first.state_dict(), inputs)
+    except RuntimeError as error:
+        raise Failure(f"{case.name}: fails with its state dict in another process: {error}") from None
+    if elsewhere is not None:
+        _require_same(case, "an instance in another process with the same state dict", elsewhere, given, 1e-5)
+    torch.manual_seed(case.seed)
+    learned = training_loss(case, first.train()).detach()
+    torch.manual_seed(case.seed)
+    again = training_loss(case, second.train()).detach()
+    require(
+        torch.equal(learned, again),
+        f"{case.name}: an instance with another's state dict gives another loss in training mode by "
+        f"{apart(again, learned):.1e}, so a resumed run differs; register what it needs as a parameter or buffer, and "
+        "draw from torch's global generator",
+    )
+
+
+def _require_same(
+    case: Case, which: str, copies: dict[str, Tensor], given: dict[str, Tensor], tolerance: float = 0
+) -> None:
+    for method, output in given.items():
+        copy = copies[method]
+        off = f" by {apart(copy, output):.1e}" if copy.shape == output.shape else ""
         require(
-            torch.equal(copies[method], output),
-            f"{case.name}: an instance with another's state dict gives other outputs of `{method}`{off}; register what "
-            "it needs as a parameter or buffer",
+            torch.equal(copy, output) or (tolerance > 0 and near(copy, output, tolerance)),
+            f"{case.name}: {which} gives other outputs of `{method}`{off}; register what it needs as a parameter or "
+            "buffer",
         )
 
 

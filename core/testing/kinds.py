@@ -11,10 +11,14 @@ from torch.nn.functional import cross_entropy
 
 from ..components.kinds import KINDS
 from ..loss import Loss
-from ..ports import Features, Grid, PortMismatch
+from ..measure.mixing import mixing
+from ..ports import Features, Grid, Hidden, PortMismatch
 from . import backbones, tokenizers
 from .calls import call, near
 from .case import Case, require
+
+_LONG = (Grid(8, 8), Grid(24, 24))
+"""Sizes of pictures that an adapter must map token by token too, beside the drawn size."""
 
 
 def embeds_each_code_alone(case: Case) -> None:
@@ -33,26 +37,37 @@ def embeds_each_code_alone(case: Case) -> None:
 def maps_each_token_alone_where_one_is_accepted(case: Case) -> None:
     """An adapter whose config accepts a source of one token maps each token alone, so that pathways can draw with it.
 
-    An adapter that mixes tokens must refuse one token in ``adapt``.
+    An adapter that mixes tokens, at any length or in training mode, must refuse one token in ``adapt``.
     """
     source, hidden = case.ports["source"], case.ports["hidden"]
     assert isinstance(source, Features)
+    assert isinstance(hidden, Hidden)
     try:
         accepted = case.config.adapt(evolve(source, tokens=1, grid=source.grid and Grid(1, 1)), hidden)
     except PortMismatch:
         return
-    if accepted.tokens != 1 or case.gives.tokens != source.tokens:
+    if accepted.tokens != 1:
         return
-    module, inputs = case.build(), case.inputs()
-    whole = call(case, module, "forward", inputs)
-    for position in range(inputs.shape[1]):
-        alone = call(case, module, "forward", inputs[:, position : position + 1])
-        require(
-            near(alone, whole[:, position : position + 1], 1e-5),
-            f"{case.name}: accepts a source of one token, but its output for token {position} alone is not that among "
-            "all tokens; it mixes them, and codes are drawn one after the other: raise "
-            "PortMismatch in `adapt` for a source of one token, or map each token alone",
-        )
+    for longer in (source, *(evolve(source, tokens=grid.size, grid=source.grid and grid) for grid in _LONG)):
+        _maps_each_token_alone(evolve(case, ports={**case.ports, "source": longer}))
+
+
+def _maps_each_token_alone(case: Case) -> None:
+    source = case.ports["source"]
+    assert isinstance(source, Features)
+    try:
+        if case.gives.tokens != source.tokens:
+            return
+    except PortMismatch:
+        return
+    module, inputs = case.build(), case.inputs(1)
+    call(case, module, "forward", inputs)
+    clause = mixing(module, inputs, 1e-5, "token")
+    require(
+        not clause,
+        f"{case.name}: accepts a source of one token, but mixes tokens: of {source.tokens}, {clause}; codes are drawn "
+        "one after the other: raise PortMismatch in `adapt` for a source of one token, or map each token alone",
+    )
 
 
 def gives_the_cross_entropy_of_its_logits(case: Case) -> None:

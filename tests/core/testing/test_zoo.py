@@ -17,7 +17,7 @@ from janiform.testing import backbones, common, conforms, kinds, suite, tokenize
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 
 def to_pixels(picture: Any) -> torch.Tensor:
@@ -605,6 +605,30 @@ class MixesItsTokens(Adapter):
         return super().forward(features + features.mean(1, keepdim=True))
 
 
+class MixesLongPictures(Adapter):
+    """The sizes that are drawn have at most 16 tokens."""
+
+    def forward(self, features):
+        return super().forward(features + features.mean(1, keepdim=True) if features.shape[1] > 16 else features)
+
+
+class LooksFarBack(Adapter):
+    """A causal convolution with a large dilation: only later tokens have one to look back at."""
+
+    def forward(self, features):
+        earlier = pad(features, (0, 0, 20, 0))[:, : features.shape[1]]
+        return super().forward(features + earlier)
+
+
+class NormsTheBatchInTraining(Adapter):
+    def __init__(self, config, source, hidden):
+        super().__init__(config, source, hidden)
+        self.norm = nn.BatchNorm1d(source.width)
+
+    def forward(self, features):
+        return super().forward(self.norm(features.transpose(1, 2)).transpose(1, 2))
+
+
 @frozen(kw_only=True)
 class RefusesOneToken(AdapterConfig):
     def adapt(self, source: Features, hidden: Hidden) -> Features:
@@ -836,7 +860,25 @@ ZOO = [
         "adapter",
         MixesItsTokens,
         kinds.maps_each_token_alone_where_one_is_accepted,
-        "output for token 0 alone is not that among all tokens; it mixes them",
+        "mixes tokens: of [0-9]+, token 0 alone gives another vector than among all tokens",
+    ),
+    (
+        "adapter",
+        MixesLongPictures,
+        kinds.maps_each_token_alone_where_one_is_accepted,
+        "mixes tokens: of 64, token 0 alone gives another vector than among all tokens",
+    ),
+    (
+        "adapter",
+        LooksFarBack,
+        kinds.maps_each_token_alone_where_one_is_accepted,
+        "mixes tokens: of 64, token 20 alone gives another vector than among all tokens",
+    ),
+    (
+        "adapter",
+        NormsTheBatchInTraining,
+        kinds.maps_each_token_alone_where_one_is_accepted,
+        "in training mode the vector of token 0 depends on other tokens",
     ),
     ("adapter", DropsAChannel, common.gives_the_shape_it_declares, "the config declares features"),
     ("embedding", ForgetsTheDepth, common.gives_the_shape_it_declares, "the config declares features"),
