@@ -81,6 +81,18 @@ class ShapesConfig:
             "renamed_from": "wording",
         },
     )
+    noise: float = field(
+        default=0.0,
+        validator=[validators.ge(0), validators.le(1)],
+        metadata={
+            "help": "fraction of the pictures to draw whose caption describes another scene of the same split and "
+            "number of objects, as captions from the web often do; only for task draw"
+        },
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.noise and self.task != "draw":
+            raise ValueError(f"noise {self.noise} is for the captions of task draw, but task is {self.task}")
 
 
 def _setting(default: int, least: int, most: int, sentence: str) -> int:

@@ -13,6 +13,7 @@ from janiform_plugins.world.plans import plan
 from janiform_plugins.world.questions import questions, questions_of
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
+from janiform_plugins.world.scene import Scene
 from janiform_plugins.world.texts import texts_about
 from numpy.typing import NDArray
 
@@ -22,6 +23,10 @@ DESCRIBE = ("describe the picture", "describe what you see", "what is in the pic
 
 _TEXT_STREAM = 0x5EED
 """Separates the random stream of texts from that of scenes."""
+_NOISE_STREAM = 0x0DD
+"""Separates the choice of noisy captions from the other streams, so that noise changes no other caption."""
+_OTHER_SCENES = (2**32, 2**63)
+"""Range of the indices of the scenes that noisy captions describe, beyond those that any run reads."""
 
 
 class Shapes:
@@ -36,7 +41,8 @@ class Shapes:
         scene = sample_scene(config.seed, index, config.split, config.objects or None)
         rng = np.random.default_rng((config.seed, index, _TEXT_STREAM))
         if config.task == "draw":
-            words = description(scene) if config.caption_style == "full" else prompt(scene, rng)
+            named = self._described(index) or scene
+            words = description(named) if config.caption_style == "full" else prompt(named, rng)
             return Conversation.drawing(words, render(scene))
         if config.task == "ask":
             chosen = questions_of(scene, rng, config.question_types, config.questions) if config.question_types else []
@@ -62,6 +68,16 @@ class Shapes:
             return Conversation([Turn("user", (asked.text,)), Turn("assistant", asked.answer)])
         texts = texts_about(scene, rng)
         return Conversation.document(texts[int(rng.integers(len(texts)))])
+
+    def _described(self, index: int) -> Scene | None:
+        """Return the other scene that a noisy caption describes, or None where the caption is the picture's own."""
+        config = self.config
+        if not config.noise:
+            return None
+        rng = np.random.default_rng((config.seed, index, _NOISE_STREAM))
+        if not chance(config.noise, rng):
+            return None
+        return sample_scene(config.seed, int(rng.integers(*_OTHER_SCENES)), config.split, config.objects or None)
 
 
 def _asking(picture: NDArray[np.uint8], asked: Sequence[tuple[str, str]]) -> Conversation:

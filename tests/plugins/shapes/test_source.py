@@ -13,7 +13,7 @@ from janiform import Draw, Look
 from janiform_plugins.shapes.config import ShapesConfig
 from janiform_plugins.shapes.source import DESCRIBE, Shapes
 from janiform_plugins.world.captions import description
-from janiform_plugins.world.compositions import is_held_out
+from janiform_plugins.world.compositions import HELD_OUT_SINGLE, is_held_out
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
 from janiform_plugins.world.scene import SHAPES
@@ -146,6 +146,43 @@ def test_full_wording_describes_every_picture() -> None:
         *before, question, answer = asked.example(index).turns
         assert (question.text in DESCRIBE, answer.text) == (True, words)
         assert before == list(plain.example(index).turns)
+
+
+@pytest.mark.parametrize("split", ["train", "held-out"])
+@pytest.mark.parametrize("objects", [0, 1, 3])
+def test_noise_exchanges_a_fraction_of_the_captions_and_no_picture(split: Any, objects: int) -> None:
+    def captions_at(noise: float) -> list[str]:
+        source = Shapes(ShapesConfig(seed=9, split=split, objects=objects, noise=noise))
+        examples = [source.example(index) for index in range(300)]
+        for index in range(0, 300, 30):
+            draw = examples[index].turns[1].content[0]
+            assert isinstance(draw, Draw)
+            assert np.array_equal(draw.picture, render(sample_scene(9, index, split, objects or None)))
+        return [example.turns[0].text for example in examples]
+
+    clean, some, all_noisy = captions_at(0), captions_at(0.3), captions_at(1)
+    exchanged = [index for index in range(300) if some[index] != clean[index]]
+    assert 50 < len(exchanged) < 130  # 90 are expected, with a standard deviation of 8
+    assert all(some[index] == all_noisy[index] for index in exchanged), "more noise keeps the captions of less noise"
+    # Captions of different scenes may be equal: one object that is held out has one of six kinds.
+    assert sum(a == b for a, b in zip(clean, all_noisy, strict=True)) < 60
+
+
+def test_noisy_captions_describe_scenes_of_the_same_split_and_number_of_objects() -> None:
+    source = Shapes(ShapesConfig(seed=3, objects=1, caption_style="full", noise=1.0))
+    captions = [source.example(index).turns[0].text for index in range(400)]
+    named = {" ".join(caption.split()[1:4]) for caption in captions}  # "a large red circle in the top left"
+    assert len(named) > 35  # 42 of 48 sizes, colours and shapes are not held out
+    assert named.isdisjoint(" ".join(single) for single in HELD_OUT_SINGLE)
+
+
+def test_noise_is_for_captions_of_pictures_to_draw() -> None:
+    for task in ("ask", "list", "read", "plan"):
+        with pytest.raises(ValueError, match=f"noise 0.5 is for the captions of task draw, but task is {task}"):
+            ShapesConfig(task=task, noise=0.5)  # type: ignore[arg-type]
+    for noise in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="noise"):
+            ShapesConfig(noise=noise)
 
 
 def test_texts_have_no_picture() -> None:
