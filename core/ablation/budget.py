@@ -174,7 +174,7 @@ def _budget(costs: DesignCosts) -> CellBudget:
         positions=positions,
         flops=None if costs.problems else costs.flops,
         parameters=costs.parameters.as_dict(),
-        disk=costs.model_bytes["bfloat16"],
+        disk=costs.model_bytes["bfloat16"] + len(costs.stages) * costs.model_bytes["float32"],
     )
 
 

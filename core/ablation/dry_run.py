@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..units import count, size
-from .budget import Budgets
+from ..units import count, duration, size, work
+from .budget import Budgets, Seconds
 from .collect import summary_of
 from .study import Study
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_FLOAT32_OF_BFLOAT16 = 2
 
+def dry_run_facts(study: Study, budgets: Budgets, seconds: Seconds | None = None) -> dict[str, Any]:
+    """Everything that ``--dry-run`` shows, as data for JSON.
 
-def dry_run_facts(study: Study, budgets: Budgets) -> dict[str, Any]:
-    """Everything that ``--dry-run`` shows, as data for JSON."""
+    ``seconds`` measures a step of a stage of the baseline; the times of other cells follow by their FLOPs.
+    """
     runs = len(study.settings.all_seeds)
+    pace = None if seconds is None else _seconds_per_flop(study, budgets, seconds)
+    times = [_product(budgets.of(cell.name).flops, pace) for cell in study.cells]
     cells = []
-    for cell in study.cells:
+    for cell, time in zip(study.cells, times, strict=True):
         budget = budgets.of(cell.name)
         cells.append(
             {
@@ -33,6 +36,7 @@ def dry_run_facts(study: Study, budgets: Budgets) -> dict[str, Any]:
                 "samples": budget.samples,
                 "positions": dict(budget.positions),
                 "flops": budget.flops,
+                "seconds": time,
                 "parameters": dict(budget.parameters),
                 "residue": budget.residue,
                 "disk": budget.disk,
@@ -50,23 +54,39 @@ def dry_run_facts(study: Study, budgets: Budgets) -> dict[str, Any]:
         "cells": cells,
         "runs": runs * len(study.cells),
         "flops": None if None in flops else sum(filter(None, flops)) * runs,
-        "disk": disk * (1 + _FLOAT32_OF_BFLOAT16 * 2),
+        "disk": disk,
+        "seconds": None if None in times else sum(filter(None, times)) * runs,
     }
+
+
+def _seconds_per_flop(study: Study, budgets: Budgets, seconds: Seconds) -> float | None:
+    """Seconds of the baseline's training by its FLOPs; None where these are not known."""
+    baseline = study.baseline
+    flops = budgets.of(baseline.name).flops
+    if not flops:
+        return None
+    return sum(seconds(baseline, name) * baseline.recipe.stages[name].last for name in baseline.stages) / flops
+
+
+def _product(number: float | None, factor: float | None) -> float | None:
+    return None if number is None or factor is None else number * factor
 
 
 def show_dry_run(facts: dict[str, Any], console: Console, table: Any) -> None:
     """Print the facts of a dry run."""
-    rows = table("Cell", "Changes", "Parameters", "Samples", "FLOPs", "Against the baseline")
-    for column in rows.columns[2:5]:
+    timed = any(cell["seconds"] is not None for cell in facts["cells"])
+    rows = table("Cell", "Changes", "Parameters", "Samples", "FLOPs", *(["Time"] * timed), "Against the baseline")
+    for column in rows.columns[2:-1]:
         column.justify = "right"
     for cell in facts["cells"]:
-        flops = "–" if cell["flops"] is None else count(round(cell["flops"]))
+        flops = "–" if cell["flops"] is None else work(round(cell["flops"]))
         rows.add_row(
             cell["name"],
             cell["summary"],
             count(cell["parameters"].get("total", 0)),
             count(cell["samples"]),
             flops,
+            *([_duration(cell["seconds"])] * timed),
             cell["residue"],
         )
     console.print(rows)
@@ -76,5 +96,12 @@ def show_dry_run(facts: dict[str, Any], console: Console, table: Any) -> None:
     console.print(facts["equal"])
     if facts["left_out"]:
         console.print(f"left out: {', '.join(facts['left_out'])}")
-    total = "not known" if facts["flops"] is None else f"{count(round(facts['flops']))}, less what cells share"
-    console.print(f"training FLOPs of all runs: {total}; disk at most {size(facts['disk'])}")
+    total = "FLOPs not known" if facts["flops"] is None else work(round(facts["flops"]))
+    time = f", {_duration(facts['seconds'])} of training one after the other" if timed else ""
+    console.print(f"all runs, less what cells share: {total}{time}; disk: at most {size(facts['disk'])}")
+    if not timed:
+        console.print("--measure estimates the time, by short runs on this machine")
+
+
+def _duration(seconds: float | None) -> str:
+    return "–" if seconds is None else duration(seconds)

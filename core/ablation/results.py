@@ -94,7 +94,8 @@ class StageBudget:
 
 @frozen
 class CellBudget:
-    """What a cell takes and has. ``parameters``: total, trained, to_look, to_draw. ``disk``: bytes of its model.
+    """What a cell takes and has. ``parameters``: total, trained, to_look, to_draw. ``disk``: the most bytes that a
+    run leaves: its model, and its finished stages in float32.
 
     ``residue``: by how much it misses what is held equal, as a sentence; empty where nothing is missed.
     """

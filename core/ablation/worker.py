@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -139,6 +140,7 @@ class _RunInProgress:
             self._end("failed", reason, spent + time.perf_counter() - began)
             raise
         self._end("done", "", spent + time.perf_counter() - began)
+        shutil.rmtree(self.place.run / "checkpoints", ignore_errors=True)  # nodes have the weights in float32
         return self.status
 
     def _set(self, status: Status) -> None:

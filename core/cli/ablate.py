@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Show cells, changes, parameters, FLOPs, time and disk; train nothing.")
 @click.option(
+    "--measure", is_flag=True, help="With --dry-run: estimate the time by short runs of the baseline's stages."
+)
+@click.option(
     "--slots",
     type=click.IntRange(min=1),
     default=1,
@@ -66,6 +69,7 @@ def command(
     replayed: str | None,
     out: Path | None,
     dry_run: bool,
+    measure: bool,
     slots: int,
     device: str | None,
     retry: bool,
@@ -91,7 +95,7 @@ def command(
         raise UsageError(Problem(f"unexpected argument '{replayed}'", hint="one study per command"))
     path = Path(study)
     if dry_run:
-        return _dry_run(path, as_json)
+        return _dry_run(path, measure, as_json)
     if out is None:
         raise UsageError(Problem("--out is missing", hint="name the study's folder; --dry-run needs none"))
     options = _worker_options(device, reuse, strict_reuse)
@@ -195,12 +199,16 @@ def _gpus(device: str | None) -> int:
     return 0 if device == "cpu" or not torch.cuda.is_available() else torch.cuda.device_count()
 
 
-def _dry_run(path: Path, as_json: bool) -> int:
+def _dry_run(path: Path, measure: bool, as_json: bool) -> int:
     from ..ablation.dry_run import dry_run_facts, show_dry_run
     from ..ablation.prepare import planned
+    from ..ablation.seconds import measured_seconds
 
-    study, budgets = planned(path, lambda sentence: echo(sentence, err=True))
-    facts = dry_run_facts(study, budgets)
+    def say(sentence: str) -> None:
+        echo(sentence, err=True)
+
+    study, budgets = planned(path, say)
+    facts = dry_run_facts(study, budgets, measured_seconds(say) if measure else None)
     if as_json:
         print_json(facts)
     else:
