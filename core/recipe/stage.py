@@ -10,6 +10,9 @@ from attrs import Attribute, field, frozen, validators
 
 from .part import Use
 
+MAX_WORKERS = 256
+"""Processes that may prepare batches at most."""
+
 
 def _help(sentence: str) -> dict[str, str]:
     return {"help": sentence}
@@ -244,8 +247,10 @@ class Training:
     )
     workers: int = field(
         default=1,
-        validator=validators.ge(0),
-        metadata=_help("Processes that prepare batches ahead; 0 prepares them between steps."),
+        validator=[validators.ge(0), validators.le(MAX_WORKERS)],
+        metadata=_help(
+            "Processes that prepare batches ahead, at most two per CPU core or 8; 0 prepares them between steps."
+        ),
     )
     strict: bool = field(
         default=False,
