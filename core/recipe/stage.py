@@ -10,16 +10,11 @@ from attrs import Attribute, field, frozen, validators
 
 from .part import Use
 
-<<<<<<< HEAD
 MAX_BATCH = 2**20
 """Largest number of samples per step, whose list must fit into memory."""
 
-MAX_WORKERS = 1024
-"""Largest number of processes that prepare the batches of one process."""
-=======
 MAX_WORKERS = 256
-"""Processes that may prepare batches at most."""
->>>>>>> area-w
+"""Largest number of processes that prepare the batches of one process."""
 
 
 def _help(sentence: str) -> dict[str, str]:
@@ -258,13 +253,9 @@ class Training:
     workers: int = field(
         default=1,
         validator=[validators.ge(0), validators.le(MAX_WORKERS)],
-<<<<<<< HEAD
-        metadata=_help("Processes that prepare batches ahead; 0 prepares them between steps."),
-=======
         metadata=_help(
             "Processes that prepare batches ahead, at most two per CPU core or 8; 0 prepares them between steps."
         ),
->>>>>>> area-w
     )
     strict: bool = field(
         default=False,
