@@ -65,7 +65,7 @@ def _starting(given: str) -> str:
     "--workers",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Number of processes that prepare batches; overrides the recipe's.",
+    help="Number of processes that prepare batches, up to 256; overrides the recipe's.",
 )
 @click.option("--attention", metavar="NAME", help="Attention kernel, or auto; overrides the recipe's.")
 @click.option(

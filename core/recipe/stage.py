@@ -13,7 +13,7 @@ from .part import Use
 MAX_BATCH = 2**20
 """Largest number of samples per step, whose list must fit into memory."""
 
-MAX_WORKERS = 1024
+MAX_WORKERS = 256
 """Largest number of processes that prepare the batches of one process."""
 
 
@@ -258,7 +258,9 @@ class Training:
     workers: int = field(
         default=1,
         validator=[validators.ge(0), validators.le(MAX_WORKERS)],
-        metadata=_help("Processes that prepare batches ahead; 0 prepares them between steps."),
+        metadata=_help(
+            "Processes that prepare batches ahead, at most two per CPU core or 8; 0 prepares them between steps."
+        ),
     )
     strict: bool = field(
         default=False,

@@ -52,7 +52,7 @@ def test_numbers_beyond_their_bounds(settings: dict[str, Any], message: str) -> 
     ("override", "message"),
     [
         ("stage.language.batch = 1_000_000_000_000", "stage.language.batch: must be <= 1048576: 1000000000000"),
-        ("training.workers = 100_000_000", "training.workers: must be <= 1024: 100000000"),
+        ("training.workers = 100_000_000", "training.workers: must be <= 256: 100000000"),
     ],
 )
 def test_numbers_of_a_training_beyond_their_bounds(override: str, message: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import select
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -137,6 +140,64 @@ def test_a_worker_ends_when_its_parent_says_so() -> None:
     worker.join(30)
     assert not worker.is_alive()
     made.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the loader itself looks for its parent every 5 seconds")
+@pytest.mark.parametrize("started", [3, 2])
+def test_workers_end_when_their_parent_is_killed(started: int) -> None:
+    """Killed after all three were started, or in the middle of starting them."""
+    reading, writing = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        os.close(reading)
+        fork, forks = os.fork, 0
+
+        def counted() -> int:
+            nonlocal forks
+            if forks == started:
+                os.kill(os.getpid(), signal.SIGKILL)
+            forks += 1
+            return fork()
+
+        os.fork = counted
+        try:
+            builder = BatchBuilder({"a": Numbers("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
+            next(batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=3, workers=3))
+            os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    assert os.waitpid(parent, 0)[1] == signal.SIGKILL
+    # Every worker holds the other end of the pipe until it ends.
+    assert select.select([reading], [], [], 2)[0], "workers outlive their parent"
+    os.close(reading)
+
+
+def test_workers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "most_workers", lambda: 2)
+    builder = BatchBuilder({"a": Numbers("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
+    before = set(multiprocessing.active_children())
+    made = batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), workers=200)
+    next(made)
+    assert len(set(multiprocessing.active_children()) - before) == 2
+    made.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_that_cannot_be_started_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    forks = iter([os.fork])
+
+    def refusing() -> int:
+        for fork in forks:
+            return fork()
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refusing)
+    builder = BatchBuilder({"a": Numbers("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
+    before = set(multiprocessing.active_children())
+    with pytest.raises(DataError, match=r"training\.workers: 3 processes .* could not be started: Resource"):
+        next(batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), workers=3))
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_batches_are_made_before_they_are_asked_for() -> None:
