@@ -34,7 +34,7 @@ class PreparedStudy:
     tokenizers: Mapping[str, Path] = field(factory=dict)
 
 
-def planned(path: Path, say: Callable[[str], None] = lambda sentence: None) -> tuple[Study, Budgets]:
+def planned(path: str | Path, say: Callable[[str], None] = lambda sentence: None) -> tuple[Study, Budgets]:
     """A study with equal budgets, as a dry run shows it; nothing is written.
 
     Raises what ``read_study`` and ``budgets_of`` raise, and ``UsageError`` for a metric that no benchmark gives.
@@ -59,7 +59,7 @@ def check_metric(study: Study) -> None:
         raise UsageError(Problem(message, "primary", hint=nearest(metric, known)))
 
 
-def prepare(path: Path, out: Path, say: Callable[[str], None]) -> PreparedStudy:
+def prepare(path: str | Path, out: Path, say: Callable[[str], None]) -> PreparedStudy:
     """Prepare a study for running, in a new folder or in its own.
 
     Budgets that were solved before are kept while the designs are what they were, so that runs stay comparable.
@@ -80,7 +80,7 @@ def prepare(path: Path, out: Path, say: Callable[[str], None]) -> PreparedStudy:
     return PreparedStudy(study, folder, budgets, prepare_text(study, folder.tokenizers, say))
 
 
-def reopen(path: Path, out: Path) -> PreparedStudy:
+def reopen(path: str | Path, out: Path) -> PreparedStudy:
     """A prepared study as one of its runs sees it: nothing is solved or written.
 
     Raises ``UsageError`` where the folder is not prepared, or the study's file has changed since.

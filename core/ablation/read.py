@@ -20,7 +20,7 @@ from .study import Study
 
 
 def read_study(path: str | Path, registry: Registry | None = None) -> Study:
-    """The study of a file, with every cell resolved and composed.
+    """The study of a file, or of a name that a plugin has, with every cell resolved and composed.
 
     Raises:
         UsageError: there is no such file.
@@ -28,7 +28,7 @@ def read_study(path: str | Path, registry: Registry | None = None) -> Study:
         CompositionError: cells do not fit together; all of them are listed.
     """
     registry = registry or process_registry()
-    file = _file(path)
+    file = _file(path, registry)
     text = file.path.read_text(encoding="utf-8-sig", errors="replace")
     problems = ProblemList()
     study = read_file(file, files.read(file), PartReader(registry, problems), problems)
@@ -38,7 +38,11 @@ def read_study(path: str | Path, registry: Registry | None = None) -> Study:
     return Study(file.path, text, study.settings, cells, study.evaluations, left_out)
 
 
-def _file(path: str | Path) -> files.RecipeFile:
+def _file(path: str | Path, registry: Registry) -> files.RecipeFile:
+    if isinstance(path, str) and path in registry.studies():
+        return files.RecipeFile(registry.studies()[path], path)
+    if not files.looks_like_path(path) and not Path(path).exists():
+        registry.study(str(path))  # raises where no plugin, or more than one, has it
     path = Path(path)
     if path.is_dir():
         raise UsageError(Problem(f"'{path}' is a directory", hint="give the study's .toml file"))

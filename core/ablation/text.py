@@ -13,13 +13,14 @@ from ..model.processor import Processor
 from ..recipe.write import part_table
 from ..storage.atomic import new_folder, write_files
 from ..storage.digest import file_digest
+from ..storage.json_files import read_json, write_json
 from ..storage.locate import model_folder
 from ..train.data.sources import open_sources
 from ..train.run.preparation import texts_of
 from .keys import digest_of
 from .study import Cell, Study
 
-FILE = "tokenizer.json"
+FILE, SOURCES = "tokenizer.json", "learned.json"
 
 
 @frozen(eq=False)
@@ -45,9 +46,7 @@ def text_groups(study: Study) -> list[TextGroup]:
 def _digest(study: Study, cell: Cell) -> str:
     recipe = cell.recipe
     vocabulary = getattr(recipe.text.config, "vocabulary", 0) or compose(recipe).hidden.vocabulary
-    learned_from = "" if study.settings.tokenizer else _sources(study)
-    named = study.settings.tokenizer
-    return digest_of([part_table(recipe.text), part_table(recipe.layout), vocabulary, named, learned_from])
+    return digest_of([part_table(recipe.text), part_table(recipe.layout), vocabulary, study.settings.tokenizer])
 
 
 def _sources(study: Study) -> list[object]:
@@ -66,6 +65,8 @@ def _tables(study: Study) -> Iterator[tuple[str, object]]:
 def prepare_text(study: Study, tokenizers: Path, say: Callable[[str], None]) -> dict[str, Path]:
     """Make the tokenizers that are missing, and return the folder of each cell's.
 
+    A tokenizer that was learned stays as it is when cells are added, so that they compare with those that are done.
+
     Raises:
         UsageError: the study's ``tokenizer`` names no model with a text tokenizer.
         RecipeError: a source cannot be opened.
@@ -78,6 +79,8 @@ def prepare_text(study: Study, tokenizers: Path, say: Callable[[str], None]) -> 
                 _copy(study, folder)
             elif not _learn(study, group, folder, say):
                 continue
+        elif _read_sources(folder) not in (None, digest_of(_sources(study))):
+            say(f"the text tokenizer in {folder} stays as it was learned, from other sources than the study has now")
         folders |= {cell.name: folder for cell in group.cells}
     return folders
 
@@ -101,7 +104,13 @@ def _learn(study: Study, group: TextGroup, folder: Path, say: Callable[[str], No
     processor.fit(list(_texts(study)))
     with new_folder(folder) as staging:
         processor.text.save(staging)
+        write_json(staging / SOURCES, {"sources": digest_of(_sources(study))})
     return True
+
+
+def _read_sources(folder: Path) -> object:
+    """The digest of the sources that a tokenizer was learned from; None where it was not learned."""
+    return read_json(folder / SOURCES, missing_ok=True).get("sources")
 
 
 def _texts(study: Study) -> Iterator[str]:

@@ -82,7 +82,9 @@ def command(
     seed: int | None,
     as_json: bool,
 ) -> int:
-    """Train every cell of STUDY, a .toml file, with every seed, evaluate them, and write one page that compares them.
+    """Train every cell of STUDY with every seed, evaluate them, and write one page that compares them.
+
+    STUDY is a .toml file, or the name of a study that a plugin has.
 
     Run the command again to do what is missing: the folder is the state. Runs that failed are started again with
     --retry only.
@@ -93,17 +95,16 @@ def command(
         return _replay(replayed, seed, out, device)
     if replayed is not None:
         raise UsageError(Problem(f"unexpected argument '{replayed}'", hint="one study per command"))
-    path = Path(study)
     if dry_run:
-        return _dry_run(path, measure, as_json)
+        return _dry_run(study, measure, as_json)
     if out is None:
         raise UsageError(Problem("--out is missing", hint="name the study's folder; --dry-run needs none"))
     options = _worker_options(device, reuse, strict_reuse)
     if cell is not None or seed is not None:
-        return _one(path, out, cell, seed, device, reuse, strict_reuse)
+        return _one(study, out, cell, seed, device, reuse, strict_reuse)
     from ..ablation.prepare import prepare
 
-    prepared = prepare(path, out, lambda sentence: echo(sentence, err=True))
+    prepared = prepare(study, out, lambda sentence: echo(sentence, err=True))
     if commands:
         for line in _commands(prepared, options):
             echo(line)
@@ -134,7 +135,7 @@ def _commands(prepared: PreparedStudy, options: Sequence[str]) -> list[str]:
 
 
 def _one(
-    path: Path,
+    study: str,
     out: Path,
     cell: str | None,
     seed: int | None,
@@ -148,7 +149,7 @@ def _one(
 
     if cell is None or seed is None:
         raise UsageError("--cell and --seed belong together")
-    prepared = reopen(path, out)
+    prepared = reopen(study, out)
     names = [one.name for one in prepared.study.cells]
     if cell not in names:
         raise UsageError(Problem(f"the study has no cell '{cell}'", hint=nearest(cell, names)))
@@ -188,8 +189,12 @@ def _run(
         echo(f"the page is {folder.path / 'study.html'}")
         if not done:
             states = {(cell.name, seed): folder.place(cell.name, seed).status().state for cell, seed in study.runs()}
-            if failed := [f"{cell} seed {seed}" for (cell, seed), state in states.items() if state == "failed"]:
-                echo(f"failed: {', '.join(failed)}; --retry starts them again", err=True)
+            for state, remedy in (
+                ("failed", "--retry starts them again"),
+                ("stopped", "the same command resumes them"),
+            ):
+                if runs := [f"{cell} seed {seed}" for (cell, seed), found in states.items() if found == state]:
+                    echo(f"{state}: {', '.join(runs)}; {remedy}", err=True)
     return 0 if done else 1
 
 
@@ -199,7 +204,7 @@ def _gpus(device: str | None) -> int:
     return 0 if device == "cpu" or not torch.cuda.is_available() else torch.cuda.device_count()
 
 
-def _dry_run(path: Path, measure: bool, as_json: bool) -> int:
+def _dry_run(study: str, measure: bool, as_json: bool) -> int:
     from ..ablation.dry_run import dry_run_facts, show_dry_run
     from ..ablation.prepare import planned
     from ..ablation.seconds import measured_seconds
@@ -207,8 +212,8 @@ def _dry_run(path: Path, measure: bool, as_json: bool) -> int:
     def say(sentence: str) -> None:
         echo(sentence, err=True)
 
-    study, budgets = planned(path, say)
-    facts = dry_run_facts(study, budgets, measured_seconds(say) if measure else None)
+    designs, budgets = planned(study, say)
+    facts = dry_run_facts(designs, budgets, measured_seconds(say) if measure else None)
     if as_json:
         print_json(facts)
     else:

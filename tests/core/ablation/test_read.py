@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from janiform import registry
 from janiform.ablation.read import read_study
 from janiform.ablation.study import Study
-from janiform.errors import JaniformError
+from janiform.errors import JaniformError, UsageError
 
 HEAD = """study = 1
 base = "janus-mini"
@@ -217,3 +218,16 @@ def test_a_cell_may_add_a_source_that_is_complete(study: Callable[..., Study]) -
     text += "[cell.more.stage.stage-3.mixture]\nextra = 1\n"
     read = study(HEAD + text)
     assert "extra" in read.cell("more").recipe.stages["stage-3"].sources
+
+
+@pytest.mark.parametrize("name", sorted(registry().studies()))
+def test_shipped_studies_are_read(name: str) -> None:
+    read = read_study(name)
+    assert read.name == name
+    assert read.settings.description
+    assert len(read.settings.all_seeds) == 5
+
+
+def test_an_unknown_study_is_named_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="there is no study called 'nothing-like-it'"):
+        read_study("nothing-like-it")

@@ -180,6 +180,19 @@ def test_a_cell_that_left_the_study_keeps_its_runs(rewrite: Callable[[str, str],
     assert [cell.name for cell in results_of(edited).cells] == ["base", "other"]
 
 
+def test_cells_that_are_added_later_share_the_tokenizer_that_is_there(
+    rewrite: Callable[[str, str], Path], done: Path
+) -> None:
+    more = (
+        '[cell.more.source.read]\nuse = "shapes"\ntask = "read"\n[cell.more.stage.all.mixture]\nread = 1\n\n[cell.deep'
+    )
+    said: list[str] = []
+    edited = prepare(rewrite("[cell.deep", more), done / "out", said.append)
+    assert len(set(edited.tokenizers.values())) == 1
+    assert any("stays as it was learned" in sentence for sentence in said)
+    assert run_cell(edited, "base", 0, device="cpu").state == "done"
+
+
 def test_seeds_that_are_added_later_are_told_apart(rewrite: Callable[[str, str], Path], done: Path) -> None:
     said: list[str] = []
     edited = prepare(rewrite("seeds = [0, 1]", "seeds = [0, 1, 2]"), done / "out", said.append)
