@@ -1,8 +1,9 @@
 """The benchmark of coloured shapes: a verifier judges drawings, and answers are compared with the correct ones.
 
 Drawing follows GenEval (arXiv:2310.11513): six categories, each scored by the fraction of its correct pictures;
-overall is the mean of the six. Understanding is the fraction of correct answers by type of question, and their mean.
-All prompts, and all pictures in questions, show held-out compositions.
+overall is the mean of the six. Attributes are the fractions of all pictures that have the right number, colours and
+shapes. Understanding is the fraction of correct answers by type of question, and their mean. All prompts, and all
+pictures in questions, show held-out compositions.
 """
 
 from __future__ import annotations
@@ -12,11 +13,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from janiform import Conversation, Item, Metric, Request, Score, Turn, mean_of_categories, mean_score
-from janiform_plugins.world import CATEGORIES, QUESTION_TYPES, DrawingPrompt, prompts, render, understanding_questions
+from janiform_plugins.world import (
+    CATEGORIES,
+    QUESTION_TYPES,
+    DrawingPrompt,
+    judge,
+    prompts,
+    render,
+    understanding_questions,
+)
 
 from .config import BenchmarkConfig
 from .examples import ANSWER_TOKENS, showcase
-from .judging import detections_in, is_correct, matches, verdict
+from .judging import ATTRIBUTES, attributes, detections_in, matches, verdict
 from .references import fitting_scene
 
 if TYPE_CHECKING:
@@ -43,6 +52,7 @@ class ShapesBenchmark:
     @property
     def metrics(self) -> Mapping[str, Metric]:
         names = [f"{group}.{name}" for group, members in self._groups.items() for name in ("overall", *members)]
+        names += [f"attributes.{name}" for name in ATTRIBUTES]
         return {name: Metric(chance=_CHANCE.get(name)) for name in names}
 
     @property
@@ -60,7 +70,12 @@ class ShapesBenchmark:
         kind = request.item.partition("/")[0]
         if isinstance(output, str):
             return {f"understanding.{kind}": float(matches(output, str(request.reference)))}
-        return {f"drawing.{kind}": float(is_correct(self._prompt(request), output))}
+        prompt, detected = self._prompt(request), detections_in(output)
+        found = attributes(prompt.requirement, detected)
+        return {
+            f"drawing.{kind}": float(judge(prompt.requirement, detected)),
+            **{f"attributes.{name}": float(right) for name, right in found.items()},
+        }
 
     def verdict(self, request: Request, picture: Image.Image) -> str:
         return verdict(self._prompt(request), detections_in(picture))

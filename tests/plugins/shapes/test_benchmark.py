@@ -14,9 +14,10 @@ from janiform.evaluate.runner import evaluate
 from janiform_plugins.shapes.benchmark import ShapesBenchmark, picture_seed
 from janiform_plugins.shapes.config import BenchmarkConfig
 from janiform_plugins.shapes.examples import scene_of
-from janiform_plugins.shapes.judging import detections_in, is_correct, matches, verdict
+from janiform_plugins.shapes.judging import attributes, detections_in, is_correct, matches, verdict
 from janiform_plugins.world import (
     CATEGORIES,
+    Detection,
     DrawingPrompt,
     Phrase,
     Requirement,
@@ -94,8 +95,14 @@ def test_all_right_is_one_everywhere() -> None:
     assert set(scores) == set(ShapesBenchmark(SMALL).metrics)
     assert {score.value for score in scores.values()} == {1.0}
     assert scores["drawing.overall"].count == scores["understanding.overall"].count == 60
-    assert {score.count for name, score in scores.items() if "overall" not in name} == {10}
-    assert len(items) == 120
+    categories = {name: score.count for name, score in scores.items() if "overall" not in name}
+    assert {count for name, count in categories.items() if not name.startswith("attributes.")} == {10}
+    assert {count for name, count in categories.items() if name.startswith("attributes.")} == {60}
+    assert Counter(item.metric.partition(".")[0] for item in items) == {
+        "drawing": 60,
+        "attributes": 180,
+        "understanding": 60,
+    }
 
 
 def test_what_is_wrong_is_counted_where_it_is_wrong() -> None:
@@ -109,7 +116,7 @@ def test_what_is_wrong_is_counted_where_it_is_wrong() -> None:
 
 def test_pictures_of_a_prompt_are_a_cluster_and_questions_are_independent() -> None:
     scores, items = scored(spoil=lambda index: 10 <= index < 15)
-    clusters = Counter(item.cluster for item in items)
+    clusters = Counter(item.cluster for item in items if not item.metric.startswith("attributes."))
     assert Counter(clusters.values()) == {2: 30, 1: 60}
     how_many = scores["understanding.how_many"]
     assert (how_many.low, how_many.high) == pytest.approx((0.236593, 0.763407), abs=1e-6)  # Wilson, 5 of 10
@@ -162,7 +169,7 @@ def test_references_fit_their_prompts() -> None:
     drawings = [request for request in benchmark.requests() if request.draws]
     for request in drawings:
         picture = Image.fromarray(request.reference)  # type: ignore[arg-type]
-        assert list(benchmark.judge(request, picture).values()) == [1.0], request.item
+        assert set(benchmark.judge(request, picture).values()) == {1.0}, request.item
         assert benchmark.verdict(request, picture) == "as asked"
     assert len({request.reference.tobytes() for request in drawings}) == len(drawings)  # type: ignore[union-attr]
 
@@ -245,9 +252,24 @@ def test_a_part_of_the_benchmark_measures_the_same_items() -> None:
     assert list(benchmark.metrics) == [
         *("drawing.overall", "drawing.one_object", "drawing.position"),
         *("understanding.overall", "understanding.yes_no", "understanding.where"),
+        *("attributes.number", "attributes.colour", "attributes.shape"),
     ]
     items = [
         Item(f"drawing.{name}", f"{name}/0/0", f"{name}/0", value)
         for name, value in (("one_object", 1), ("position", 0))
     ]
     assert benchmark.aggregate(items)["drawing.overall"].value == 0.5
+
+
+def test_attributes_are_judged_each_for_itself() -> None:
+    def of(*kinds: tuple[str, str]) -> dict[str, bool]:
+        found = [
+            Detection(shape, colour, "small", 20 + 20 * number, 20, 0.9) for number, (colour, shape) in enumerate(kinds)
+        ]
+        return attributes(Requirement((Phrase("red", "circle"), Phrase("blue", "cross"))), found)
+
+    assert of(("blue", "cross"), ("red", "circle")) == {"number": True, "colour": True, "shape": True}
+    assert of(("red", "cross"), ("blue", "circle")) == {"number": True, "colour": True, "shape": True}
+    assert of(("red", "circle"), ("red", "cross")) == {"number": True, "colour": False, "shape": True}
+    assert of(("red", "circle")) == {"number": False, "colour": False, "shape": False}
+    assert attributes(Requirement((Phrase(None, "circle"),)), []) == {"number": False, "shape": False}
