@@ -9,7 +9,18 @@ from attrs import field, frozen
 
 from ..contracts.showcase import Showcase
 from .markup import Markup, join, tag
-from .sections import answers, colophon, curves, diagram, drawings, header, next_steps, recipe_text, score_table
+from .sections import (
+    answers,
+    colophon,
+    curves,
+    diagram,
+    drawings,
+    finished_studies,
+    header,
+    next_steps,
+    recipe_text,
+    score_table,
+)
 from .series import Series
 
 
@@ -29,7 +40,8 @@ class DemoPage:
     """Contents of the page. Empty ones are left out.
 
     ``facts``: (number, unit) below the title. ``diagram``: an SVG element. ``commands``: (command, description) to try.
-    ``settings``: name -> value of the settings behind the numbers, for the end of the page.
+    ``studies``: (file, description) of pages of finished studies. ``settings``: name -> value of the settings behind the
+    numbers, for the end of the page.
     """
 
     name: str
@@ -42,6 +54,7 @@ class DemoPage:
     diagram: str = ""
     recipe: str = ""
     commands: tuple[tuple[str, str], ...] = ()
+    studies: tuple[tuple[str, str], ...] = ()
     settings: Mapping[str, str] = field(factory=dict)
 
 
@@ -57,6 +70,7 @@ def page_html(page: DemoPage) -> str:
         diagram(Markup(page.diagram)) if page.diagram else None,
         recipe_text(page.name, page.recipe) if page.recipe else None,
         next_steps(page.commands) if page.commands else None,
+        finished_studies(page.studies) if page.studies else None,
         colophon(page.settings),
     ]
     return document(page.name, [section for section in sections if section is not None], "page.css")

@@ -109,6 +109,15 @@ def next_steps(commands: Iterable[tuple[str, str]]) -> Markup:
     return section("Try it", "", tag("ul", join(rows), class_="commands"))
 
 
+def finished_studies(studies: Iterable[tuple[str, str]]) -> Markup:
+    """Links to the pages of finished studies."""
+    rows = [tag("li", tag("a", description, href=file)) for file, description in studies]
+    lead = (
+        "Designs compared with equal budgets and several seeds, each by one command: `janiform ablate NAME --out DIR`"
+    )
+    return section("Finished studies", lead, tag("ul", join(rows), class_="commands"))
+
+
 def colophon(settings: Mapping[str, str]) -> Markup:
     """The settings behind the numbers, at the end of the page."""
     pairs = [tag("div", tag("dt", key), tag("dd", value)) for key, value in settings.items()]
