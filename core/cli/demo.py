@@ -52,7 +52,7 @@ def command(model: str, out: Path, benchmark: str | None, drawings: int, answers
 
 
 def _copied_studies(out: Path) -> tuple[tuple[str, str], ...]:
-    """Copy the pages of finished studies, which lie beside their files, to the demo; (file name, description) of each."""
+    """Copy the pages of finished studies, beside their files, to the demo; return (file name, description) of each."""
     copied = []
     for name, file in registry().studies().items():
         page = file.with_suffix(".html")

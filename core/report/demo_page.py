@@ -40,8 +40,8 @@ class DemoPage:
     """Contents of the page. Empty ones are left out.
 
     ``facts``: (number, unit) below the title. ``diagram``: an SVG element. ``commands``: (command, description) to try.
-    ``studies``: (file, description) of pages of finished studies. ``settings``: name -> value of the settings behind the
-    numbers, for the end of the page.
+    ``studies``: (file, description) of pages of finished studies. ``settings``: name -> value of the settings behind
+    the numbers, for the end of the page.
     """
 
     name: str

@@ -113,7 +113,7 @@ def finished_studies(studies: Iterable[tuple[str, str]]) -> Markup:
     """Links to the pages of finished studies."""
     rows = [tag("li", tag("a", description, href=file)) for file, description in studies]
     lead = (
-        "Designs compared with equal budgets and several seeds, each by one command: `janiform ablate NAME --out DIR`"
+        "Designs compared with equal budgets and several seeds, by one command each: `janiform ablate NAME --out DIR`"
     )
     return section("Finished studies", lead, tag("ul", join(rows), class_="commands"))
 
