@@ -19,6 +19,7 @@ from janiform_plugins.world import (
     Scene,
     Split,
     caption,
+    is_held_out,
     prompt,
     questions,
     sample_scene,
@@ -323,3 +324,28 @@ def test_the_benchmark_is_balanced_held_out_and_right() -> None:
         assert answers(question, scene) == {question.answer}
     assert asked == understanding_questions(50, seed=0)
     assert asked[:20] == understanding_questions(20, seed=0)[:20]
+
+
+@pytest.mark.parametrize("objects", [1, 2, 3, 4])
+def test_the_benchmark_can_be_about_scenes_of_one_number_of_objects(objects: int) -> None:
+    each = 2 * (objects + 1)
+    asked = understanding_questions(each, 7, ("how_many", "yes_no", "which_shape"), objects)
+
+    assert Counter(question.type for _, question in asked) == {"how_many": each, "yes_no": each, "which_shape": each}
+    assert Counter(q.answer for _, q in asked if q.type == "how_many") == dict.fromkeys(WORDS[: objects + 1], 2)
+    for scene, question in asked:
+        assert len(scene.objects) == objects
+        assert is_held_out(scene)
+        assert answers(question, scene) == {question.answer}
+
+
+def test_questions_of_a_type_do_not_depend_on_the_other_types() -> None:
+    asked = understanding_questions(10, seed=3)
+
+    for name in QUESTION_TYPES:
+        assert understanding_questions(10, 3, (name,)) == [pair for pair in asked if pair[1].type == name]
+
+
+def test_one_object_is_left_of_nothing() -> None:
+    with pytest.raises(ValueError, match="left_of need scenes of two objects or more, but objects is 1"):
+        understanding_questions(1, 0, objects=1)
