@@ -60,7 +60,7 @@ class ShapesBenchmark:
         config = self.config
         numbers = {"prompts": config.prompts, "pictures": config.pictures, "questions": config.questions}
         chosen = {"categories": list(config.categories), "question_types": list(config.question_types)}
-        limited = {name: members for name, members in chosen.items() if members}
+        limited = {name: members for name, members in (*chosen.items(), ("objects", config.objects)) if members}
         return {**numbers, **limited, "seed": config.seed, "split": "held-out"}
 
     def requests(self) -> Sequence[Request]:
@@ -122,11 +122,9 @@ class ShapesBenchmark:
 
     def _questions(self) -> Iterator[Request]:
         settings = {"max_new_tokens": ANSWER_TOKENS}
-        types = self._groups["understanding"]
-        asked = understanding_questions(self.config.questions, self.config.seed)
+        config, types = self.config, self._groups["understanding"]
+        asked = understanding_questions(config.questions, config.seed, types, config.objects or None)
         for index, (scene, question) in enumerate(asked):
-            if question.type not in types:
-                continue
             item = f"{question.type}/{index % self.config.questions}"
             conversation = Conversation.asking(question.text, render(scene))
             yield Request(item, item, conversation, reference=question.answer, settings=settings)

@@ -120,6 +120,7 @@ class BenchmarkConfig:
             metadata={"help": "types of questions that are measured, whose mean is overall; all six if empty"},
         )
     )
+    objects: int = _setting(0, 0, 4, "number of objects in the pictures of questions, 1 to 4; 0 mixes all numbers")
     prompts: int = _setting(100, 1, 4096, "number of prompts in each category")
     pictures: int = _setting(4, 1, 256, "number of pictures per prompt")
     questions: int = _setting(

@@ -273,3 +273,12 @@ def test_attributes_are_judged_each_for_itself() -> None:
     assert of(("red", "circle"), ("red", "cross")) == {"number": True, "colour": False, "shape": True}
     assert of(("red", "circle")) == {"number": False, "colour": False, "shape": False}
     assert attributes(Requirement((Phrase(None, "circle"),)), []) == {"number": False, "shape": False}
+
+
+def test_questions_can_be_about_scenes_of_one_number_of_objects() -> None:
+    benchmark = ShapesBenchmark(
+        BenchmarkConfig(prompts=1, pictures=1, questions=6, question_types=("how_many",), objects=2)
+    )
+    answers = [request.reference for request in benchmark.requests() if not request.draws]
+    assert Counter(map(str, answers)) == {"zero": 2, "one": 2, "two": 2}
+    assert benchmark.settings["objects"] == 2
