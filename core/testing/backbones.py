@@ -41,8 +41,7 @@ def attends_to_earlier_positions_only(case: Case) -> None:
     module, inputs = case.build(), case.inputs(1)
     positions = torch.arange(inputs.shape[1])[None]
     whole = call(case, module, "forward", inputs, positions, mask=Mask.causal())
-    changed = inputs.clone()
-    changed[:, -1] += 1
+    changed = _changed(inputs, -1)
     require(
         near(call(case, module, "forward", changed, positions, mask=Mask.causal())[:, :-1], whole[:, :-1], 1e-6),
         f"{case.name}: a position depends on a later one; pass the mask to janiform.attend",
@@ -80,8 +79,7 @@ def _sees_within_full_blocks(
     assert mask.blocks is not None
     start, *_, last = mask.blocks[0].nonzero().flatten().tolist()
     whole = outputs(inputs)
-    changed = inputs.clone()
-    changed[:, last] += 1
+    changed = _changed(inputs, last)
     moved = outputs(changed)
     require(
         near(moved[:, :start], whole[:, :start], 1e-6),
@@ -92,8 +90,7 @@ def _sees_within_full_blocks(
         f"{case.name}: the first position of a full block does not depend on its last{where}; pass the mask to "
         "janiform.attend, or say `full_blocks = False` in the class",
     )
-    changed = inputs.clone()
-    changed[:, -1] += 1
+    changed = _changed(inputs, -1)
     require(
         near(outputs(changed)[:, :-1], whole[:, :-1], 1e-6),
         f"{case.name}: with a full block, a position outside it depends on a later one{where}",
@@ -114,14 +111,20 @@ def _continues_after_full_blocks(case: Case, module: torch.nn.Module, inputs: Te
         f"{case.name}: with full blocks in its prompt its outputs with a cache differ by {apart(given, whole):.1e} "
         "from those without one; pass the mask to janiform.attend, or say `full_blocks = False` in the class",
     )
-    changed = inputs.clone()
-    changed[:, 4] += 1
+    changed = _changed(inputs, 4)
     moved = call(case, module, "forward", changed, positions, mask=Mask(documents, blocks))
     require(
         not near(moved[:, 3], whole[:, 3], 1e-7) and near(moved[:, :3], whole[:, :3], 1e-6),
         f"{case.name}: of two full blocks, the second is not full, or the first depends on it; pass the mask to "
         "janiform.attend, or say `full_blocks = False` in the class",
     )
+
+
+def _changed(inputs: Tensor, position: int) -> Tensor:
+    """Inputs of which one position is another. Its sign changes, as norms remove what is added or multiplied."""
+    changed = inputs.clone()
+    changed[:, position] *= -1
+    return changed
 
 
 def keeps_packed_documents_apart(case: Case) -> None:

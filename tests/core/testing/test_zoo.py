@@ -597,6 +597,14 @@ class SeesEverything(Backbone):
         return nn.functional.scaled_dot_product_attention(q, k, v)
 
 
+class SeesEverythingBehindANorm(SeesEverything):
+    """What is added to all elements of an embedding changes nothing behind a norm."""
+
+    def forward(self, embeddings, positions, mask, cache=None):
+        normed = nn.functional.layer_norm(embeddings, (8,))
+        return super().forward(normed, torch.zeros_like(positions), mask, cache)
+
+
 class IgnoresItsCache(Backbone):
     def forward(self, embeddings, positions, mask, cache=None):
         if cache is not None:
@@ -1065,6 +1073,7 @@ ZOO = [
     ("backbone", EmbedsInFloat64, backbones.embeds_ids_and_gives_logits, "in float32 `embed` gives torch.float64"),
     ("backbone", AddsToItsInput, backbones.runs_its_blocks, "`forward` changes its input in place"),
     ("backbone", SeesEverything, backbones.attends_to_earlier_positions_only, "depends on a later one"),
+    ("backbone", SeesEverythingBehindANorm, backbones.attends_to_earlier_positions_only, "depends on a later one"),
     ("backbone", IgnoresItsCache, backbones.continues_from_its_cache, "with a cache its outputs differ"),
     (
         "backbone",
