@@ -107,7 +107,7 @@ def _kernel_test(
     @_drawn(examples)
     @given(case=cases)
     def try_it(case: KernelCase) -> None:
-        check(case)
+        run_check(check, case)
 
     return _reported(check, try_it, [])
 
@@ -192,7 +192,7 @@ _CONTROL = (KeyboardInterrupt, pytest.skip.Exception, pytest.exit.Exception, Hyp
 """What pytest, hypothesis and a user stop a test with."""
 
 
-def run_check(check: Check, case: Case) -> None:
+def run_check(check: Callable[[Any], None], case: Case | KernelCase) -> None:
     """Run one check of one case. Raises ``Failure`` with a message, whatever the part itself raises.
 
     A part that is not deterministic fails most checks, which compare two outputs; the message then says that.
@@ -200,7 +200,7 @@ def run_check(check: Check, case: Case) -> None:
     try:
         check(case)
     except Failure:
-        if check in COMMON_CHECKS or check in KIND_CHECKS.get(case.kind, ()):
+        if isinstance(case, Case) and (check in COMMON_CHECKS or check in KIND_CHECKS.get(case.kind, ())):
             _check_repeats(case)
         raise
     except BaseException as error:  # any code of the part
