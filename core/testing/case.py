@@ -25,6 +25,9 @@ ROWS = 3
 """Rows of a batch; three, so that one row is neither the first nor the last."""
 
 
+_COLOURS = ("black", "white", "grey", "red", "lime", "blue", "cyan", "magenta", "yellow")
+
+
 class Failure(AssertionError):  # noqa: N818 - as pytest reports it
     """A contract that a part does not follow; the message is for its author."""
 
@@ -164,9 +167,11 @@ class Case:
             inputs = self.inputs(1)
             return [("vectors of zeros", torch.zeros_like(inputs))] if inputs.is_floating_point() else []
         transform = self.config.transform()
-        colours = {"black": (0, 0, 0), "white": (255, 255, 255), "grey": (128, 128, 128), "red": (255, 0, 0)}
+        halves = Image.new("RGB", (40, 30))
+        halves.paste((255, 255, 255), (0, 0, 20, 30))
         return [
-            *((f"a {name} picture", transform(Image.new("RGB", (40, 30), rgb))[None]) for name, rgb in colours.items()),
+            *((f"a {name} picture", transform(Image.new("RGB", (40, 30), name))[None]) for name in _COLOURS),
+            ("a picture half white, half black", transform(halves)[None]),
             ("a picture of noise", torch.randint(2, (1, *self.pixels)).float() * 2 - 1),
         ]
 

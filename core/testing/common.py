@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..components.kinds import KINDS
 from ..ports import Features, Hidden, Logits
@@ -39,9 +39,11 @@ def gives_the_shape_it_declares(case: Case) -> None:
         given == wanted,
         f"{case.name}: the config declares {case.gives}, hence {list(wanted)}, but the module gave {list(given)}",
     )
-    require(
-        output.dtype == torch.float32, f"{case.name}: in float32 it gives {output.dtype}; create tensors like its input"
-    )
+    for method, result in outputs(case, case.build(), case.inputs()).items():
+        require(
+            result.dtype == (torch.int64 if method == "encode" else torch.float32),
+            f"{case.name}: in float32 `{method}` gives {result.dtype}; create tensors like its input",
+        )
 
 
 def is_the_same_on_the_meta_device(case: Case) -> None:
@@ -50,7 +52,7 @@ def is_the_same_on_the_meta_device(case: Case) -> None:
     try:
         shell = case.build("meta")
     except Exception as error:
-        raise AssertionError(
+        raise Failure(
             f"{case.name}: cannot be built on the meta device ({type(error).__name__}: {error}); create tensors "
             "without "
             "reading their values, on torch's default device"
@@ -71,6 +73,7 @@ def keeps_its_state(case: Case) -> None:
     first, second = case.build(), case.build(instance=1)
     training_loss(case, first.train())
     first.eval()
+    _require_same_names(case, second, first)
     second.load_state_dict(first.state_dict())
     inputs = case.inputs()
     given = outputs(case, first, inputs)
@@ -90,6 +93,15 @@ def keeps_its_state(case: Case) -> None:
         f"{case.name}: an instance with another's state dict gives another loss in training mode by "
         f"{apart(again, learned):.1e}, so a resumed run differs; register what it needs as a parameter or buffer, and "
         "draw from torch's global generator",
+    )
+
+
+def _require_same_names(case: Case, new: nn.Module, trained: nn.Module) -> None:
+    changed = sorted({*new.state_dict()} ^ {*trained.state_dict()})
+    require(
+        not changed,
+        f"{case.name}: its state has other names in or after training mode ({', '.join(changed)}), so a checkpoint of "
+        "training cannot be loaded; keep one set of names",
     )
 
 
@@ -141,7 +153,29 @@ def repeated_outputs(case: Case) -> dict[str, Tensor]:
             f"{case.name}: `{method}` gives another output for the same input; it draws from a random generator of its "
             "own, or keeps something from one call to the next",
         )
+    _keeps_nothing_of_other_inputs(case, inputs, first)
     return first
+
+
+def _keeps_nothing_of_other_inputs(case: Case, inputs: Tensor, expected: dict[str, Tensor]) -> None:
+    """An instance that was first given other inputs, of another size where it may vary, gives the same outputs."""
+    module, others = case.build(), case.inputs(1).flip(1)
+    if case.kind == "backbone":
+        others = others[:, :3]
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    outputs(case, module, others * 2 if others.is_floating_point() else others)
+    changed = sorted(name for name, tensor in module.state_dict().items() if not torch.equal(tensor, before[name]))
+    require(
+        not changed,
+        f"{case.name}: a call in eval mode changes {', '.join(changed)} of its state, so that using a model changes "
+        "its weights; do so in training mode only",
+    )
+    for method, output in outputs(case, module, inputs).items():
+        require(
+            torch.equal(output, expected[method]),
+            f"{case.name}: `{method}` gives another output after a call with other inputs; keep nothing from one call "
+            "to the next",
+        )
 
 
 def resumes_in_training(case: Case) -> None:
@@ -151,6 +185,7 @@ def resumes_in_training(case: Case) -> None:
     """
     first, second = case.build().train(), case.build(instance=1).train()
     training_loss(case, first)
+    _require_same_names(case, second, first)
     second.load_state_dict(first.state_dict())
     losses = []
     for module in (first, second):
@@ -230,11 +265,13 @@ def computes_in_bfloat16(case: Case) -> None:
         "largest value",
     )
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = run(case, case.build(), inputs)
-    require(
-        mixed.dtype in (torch.bfloat16, torch.float32),
-        f"{case.name}: under autocast it gives {mixed.dtype}, expected bfloat16 or float32",
-    )
+        results = outputs(case, case.build(), inputs)
+    for method, result in results.items():
+        require(
+            result.dtype in (torch.bfloat16, torch.float32) or method == "encode",
+            f"{case.name}: under autocast `{method}` gives {result.dtype}, expected bfloat16 or float32",
+        )
+    mixed = next(iter(results.values()))
     require(near(mixed.float(), exact, 0.1), f"{case.name}: under autocast its output differs from float32")
 
 
@@ -255,7 +292,7 @@ def compiles_without_graph_breaks_where_declared(case: Case) -> None:
             given = run(case, torch.compile(module, fullgraph=True, backend="eager"), inputs)  # type: ignore[arg-type]
     except Exception as error:
         first = str(error).strip().partition("\n")[0]
-        raise AssertionError(f"{case.name}: declares that it compiles, but fails to: {first}") from error
+        raise Failure(f"{case.name}: declares that it compiles, but fails to: {first}") from error
     require(near(given, plain, 1e-5), f"{case.name}: gives other values when compiled")
 
 

@@ -10,11 +10,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ..components.kinds import KINDS
-from ..loss import Loss
 from ..measure.mixing import mixing
 from ..ports import Features, Grid, Hidden, PortMismatch
 from . import backbones, tokenizers
-from .calls import call, near
+from .calls import call, checked_loss, near
 from .case import Case, require
 
 _LONG = (Grid(8, 8), Grid(24, 24))
@@ -25,7 +24,7 @@ def embeds_each_code_alone(case: Case) -> None:
     """A code at a position has the same vector alone as among all codes of the picture: codes are drawn singly."""
     module, codes = case.build(), case.codes()
     whole = call(case, module, "forward", codes)
-    for position in range(codes.shape[1]):
+    for position in reversed(range(codes.shape[1])):  # the order must not matter
         alone = call(case, module, "forward", codes[:, position : position + 1], first=position)
         require(
             near(alone, whole[:, position : position + 1], 1e-6),
@@ -81,8 +80,7 @@ def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
     hidden = case.inputs(6).double()
     chance = torch.Generator().manual_seed(case.seed)
     codes = torch.randint(port.vocabulary, (6, port.depth), generator=chance)
-    loss = call(case, module, "loss", hidden, codes)
-    require(isinstance(loss, Loss), f"{case.name}: `loss` gives {type(loss).__name__}, not a janiform.Loss")
+    loss = checked_loss(case, "`loss`", call(case, module, "loss", hidden, codes))
     require(
         float(loss.count) == codes.numel(),
         f"{case.name}: `loss` counts {float(loss.count):g} codes instead of {codes.numel()}",

@@ -21,7 +21,8 @@ from ..loss import Loss
 from ..recipe import Use
 from ..storage.tensors import tensors_of
 from ..train.loop.objective import make_objective
-from .case import Case, require
+from .calls import checked_loss
+from .case import Case, require, torch_randomness_only
 from .common import keeps_its_config_through_a_recipe
 from .small_model import conversations, small_model
 
@@ -78,10 +79,10 @@ def gives_sums_with_counts(case: Case) -> None:
     losses, figures = objective.losses(batch)
     require(isinstance(losses, Mapping) and bool(losses), f"{case.name}: gives no loss for samples with pictures")
     for name, loss in losses.items():
-        require(isinstance(loss, Loss), f"{case.name}: the loss '{name}' is {type(loss).__name__}, not a janiform.Loss")
+        checked_loss(case, f"the loss '{name}'", loss)
         require(
-            loss.total.dim() == 0 and math.isfinite(float(loss.total.detach())),
-            f"{case.name}: the total of the loss '{name}' is not a finite scalar",
+            math.isfinite(float(loss.total.detach())),
+            f"{case.name}: the total of the loss '{name}' is not finite",
         )
         require(float(loss.count) > 0, f"{case.name}: the loss '{name}' counts nothing")
     for name, figure in figures.items():
@@ -94,17 +95,29 @@ def gives_sums_with_counts(case: Case) -> None:
         require(announced == counted, f"{case.name}: announces the counts {announced}, but its losses count {counted}")
 
 
+def _losses(case: Case, objective: Objective, prepared: list[Any]) -> Mapping[str, Loss]:
+    torch.manual_seed(case.seed)
+    with torch_randomness_only(case.name, "`losses`"):
+        losses: Mapping[str, Loss] = objective.losses(_batch(case, objective, prepared))[0]
+    return losses
+
+
 def adds_up_over_micro_batches(case: Case) -> None:
     """The losses of two halves of a step add up to those of the whole, where a step can be split."""
     objective = _objective(case)
     if not objective.divisible or objective.compares_samples:
         return
     prepared = _prepared(case, objective)
-    whole, _ = objective.losses(_batch(case, objective, prepared))
+    whole, again = (_losses(case, objective, prepared) for _ in range(2))
+    require(
+        all(torch.allclose(loss.total, again[name].total, equal_nan=True) for name, loss in whole.items()),
+        f"{case.name}: gives other losses for the same samples and random state of torch; draw with torch, and keep "
+        "nothing from one call to the next",
+    )
     sums: dict[str, Loss] = {}
     for half in (prepared[: len(prepared) // 2], prepared[len(prepared) // 2 :]):
         if half:
-            for name, loss in objective.losses(_batch(case, objective, half))[0].items():
+            for name, loss in _losses(case, objective, half).items():
                 sums[name] = sums[name] + loss if name in sums else loss
     for name, loss in whole.items():
         require(name in sums, f"{case.name}: the loss '{name}' is missing in both halves of a step")

@@ -12,6 +12,7 @@ import pickle
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import IO, Any
 
@@ -41,6 +42,20 @@ def outputs_elsewhere(case: Case, state: dict[str, Tensor], inputs: Tensor) -> d
         sent = pickle.dumps((evolve(case, component=component), _saved(state), inputs))
     except Exception:  # a local class or a lambda cannot be pickled, and says so by various exceptions
         return None
+    kind, content = _asked(sent)
+    return torch.load(io.BytesIO(content)) if kind == "outputs" else None
+
+
+def called_elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a function of the kit in the other process; None where its arguments cannot be imported there.
+
+    Raises ``RuntimeError`` with a sentence where the function fails there.
+    """
+    kind, content = _asked(pickle.dumps((function, arguments)))
+    return pickle.loads(content) if kind == "result" else None
+
+
+def _asked(sent: bytes) -> tuple[str, Any]:
     process = _process()
     assert process.stdin is not None
     assert process.stdout is not None
@@ -53,7 +68,7 @@ def outputs_elsewhere(case: Case, state: dict[str, Tensor], inputs: Tensor) -> d
     kind, content = pickle.loads(answer)
     if kind == "failed":
         raise RuntimeError(content)
-    return torch.load(io.BytesIO(content)) if kind == "outputs" else None
+    return kind, content
 
 
 @cache
@@ -86,7 +101,10 @@ def _serve() -> None:
 
 def _answer(sent: bytes) -> tuple[str, Any]:
     try:
-        case, state, inputs = pickle.loads(sent)
+        what, *arguments = pickle.loads(sent)
+        if not isinstance(what, Case):
+            return _called(what, *arguments)
+        case, (state, inputs) = what, arguments
         case.component.load()
     except Exception as error:  # any plugin's code runs here
         return "not importable", str(error)
@@ -94,6 +112,15 @@ def _answer(sent: bytes) -> tuple[str, Any]:
         module = case.build(instance=2)
         module.load_state_dict(torch.load(io.BytesIO(state)))
         return "outputs", _saved(outputs(case, module, inputs))
+    except Exception as error:
+        return "failed", f"{type(error).__name__}: {error}"
+
+
+def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any]:
+    try:
+        return "result", pickle.dumps(function(*arguments))
+    except (ImportError, AttributeError) as error:  # the part's module is not there
+        return "not importable", str(error)
     except Exception as error:
         return "failed", f"{type(error).__name__}: {error}"
 

@@ -79,6 +79,27 @@ class Detaches(Autoregressive):
         return {name: Loss(loss.total.detach(), loss.count) for name, loss in losses.items()}, figures
 
 
+class CountsItsSteps(Autoregressive):
+    steps = 0
+
+    def losses(self, batch):
+        self.steps += 1
+        losses, figures = super().losses(batch)
+        return {name: Loss(loss.total * self.steps, loss.count) for name, loss in losses.items()}, figures
+
+
+class DrawsInItsLosses(Autoregressive):
+    def losses(self, batch):
+        losses, figures = super().losses(batch)
+        return {name: Loss(loss.total * random.random(), loss.count) for name, loss in losses.items()}, figures
+
+
+class GivesTotalsByRow(Autoregressive):
+    def losses(self, batch):
+        losses, figures = super().losses(batch)
+        return {name: Loss(loss.total.expand(2), loss.count) for name, loss in losses.items()}, figures
+
+
 class ShowsText(Autoregressive):
     def samples(self, examples):
         return "a picture"
@@ -109,6 +130,16 @@ class AcceptsAll(AutoregressiveSampler):
         return super().draw(model, prompts, **others)
 
 
+class TakesNoOverrides(AutoregressiveSampler):
+    def draw(self, model, prompts, *, pathway="generation", seeds=None, on_step=None, on_codes=None):
+        return super().draw(model, prompts, pathway=pathway, seeds=seeds, on_step=on_step, on_codes=on_codes)
+
+
+class DrawsArrays(AutoregressiveSampler):
+    def draw(self, *arguments, **others):
+        return super().draw(*arguments, **others).numpy()
+
+
 class ChangesTheModel(AutoregressiveSampler):
     def draw(self, model, *arguments, **others):
         for module in list(model.modules())[-1:]:
@@ -127,6 +158,11 @@ class LearnsQuestions(JanusLayout):
     def render(self, conversation, *, answer=True):
         sequence = super().render(conversation, answer=answer)
         return Sequence(evolve(span, loss=answer) for span in sequence.spans)
+
+
+class LosesTheSystem(JanusLayout):
+    def render(self, conversation, *, answer=True):
+        return super().render(evolve(conversation, system=None), answer=answer)
 
 
 class NeverEnds(JanusLayout):
@@ -184,6 +220,22 @@ class CannotResume(Sink):
 class KnowsAllKeys(Sink):
     def entry(self, entry):
         float(sum(value for key, value in entry.items() if key not in sinks.entry(1)))
+
+
+class NeedsANorm(Sink):
+    def entry(self, entry):
+        float(entry["grad_norm"])
+
+
+class Insists(Sink):
+    def entry(self, entry):
+        assert entry["step"] > 3, "too early"
+
+
+class PaintsOverThePicture(Sink):
+    def samples(self, samples, stage, total):
+        if samples.picture:
+            samples.picture.paste(0, (0, 0, 4, 4))
 
 
 class PopsAKey(Sink):
@@ -276,6 +328,16 @@ class ForgetsAPart(JaniformFormat):
         return {path: keys for path, keys in super().keys(plan).items() if path != "backbone"}
 
 
+class KnowsNoShards(JaniformFormat):
+    def write(self, model, folder):
+        super().write(model, folder)
+
+
+class ReadsNoRecipe(JaniformFormat):
+    def recipe(self, folder):
+        return None
+
+
 class ReadsAnotherRecipe(JaniformFormat):
     def recipe(self, folder):
         recipe = super().recipe(folder)
@@ -366,16 +428,32 @@ ZOO = [
     ("objective", GivesMeans, objectives.gives_sums_with_counts, "is Tensor, not a janiform.Loss"),
     ("objective", AnnouncesOthers, objectives.gives_sums_with_counts, "announces the counts .*, but its losses count"),
     ("objective", AveragesTotals, objectives.adds_up_over_micro_batches, "sum over samples, or set divisible = False"),
+    (
+        "objective",
+        GivesTotalsByRow,
+        objectives.gives_sums_with_counts,
+        r"total of the loss .* is \[2\], expected a scalar",
+    ),
+    ("objective", CountsItsSteps, objectives.adds_up_over_micro_batches, "gives other losses for the same samples"),
+    ("objective", DrawsInItsLosses, objectives.adds_up_over_micro_batches, "`losses` draws from Python's `random`"),
     ("objective", Detaches, objectives.gives_finite_gradients, "its losses have no gradient"),
     ("objective", ShowsText, objectives.shows_samples, "`samples` gives str, not janiform.Samples"),
     ("sampler", DrawsCodesInTheMiddle, samplers.draws_codes_of_the_pathway, "drew codes .* 32, but the vocabulary has"),
-    ("sampler", DrawsFloats, samplers.draws_codes_of_the_pathway, "`draw` gave torch.float32 .* expected int64"),
+    (
+        "sampler",
+        DrawsFloats,
+        samplers.draws_codes_of_the_pathway,
+        "`draw` gave Tensor, torch.float32 .* expected a tensor, int64",
+    ),
     ("sampler", SeedsByRow, samplers.draws_the_same_for_a_seed, "draws other codes for a prompt alone"),
     ("sampler", SaysNothing, samplers.reports_its_progress, "never calls `on_step`"),
     ("sampler", AcceptsAll, samplers.refuses_unknown_overrides, "accepts an override 'no_such_setting'"),
+    ("sampler", TakesNoOverrides, samplers.refuses_unknown_overrides, "raises TypeError for an unknown setting"),
+    ("sampler", DrawsArrays, samplers.draws_codes_of_the_pathway, "`draw` gave ndarray, .* expected a tensor, int64"),
     ("sampler", ChangesTheModel, samplers.leaves_the_model_as_it_is, "leaves modules of the model in another mode"),
     ("layout", LosesAPicture, layouts.renders_every_picture, r"renders \[\] for pictures \[\('draw', 'generation'\)\]"),
     ("layout", LearnsQuestions, layouts.learns_answers_alone, "the user's text has a loss"),
+    ("layout", LosesTheSystem, layouts.learns_answers_alone, "does not render the system prompt"),
     ("layout", NeverEnds, layouts.learns_answers_alone, "has no stop id, so an answer never ends"),
     ("layout", AsksInAnotherWay, layouts.prompts_as_it_trains, r"`render\(answer=False\)` is not the beginning"),
     ("layout", DrawsInAnotherWay, layouts.prompts_as_it_trains, "`drawing_prompt` is not the beginning"),
@@ -383,6 +461,14 @@ ZOO = [
     ("sink", NeedsAPicture, sinks.takes_what_a_run_logs, "AttributeError: 'NoneType' object has no attribute"),
     ("sink", CannotResume, sinks.takes_what_a_run_logs, "failed: FileExistsError"),
     ("sink", KnowsAllKeys, sinks.ignores_keys_that_it_does_not_know, "TypeError: unsupported operand"),
+    ("sink", NeedsANorm, sinks.ignores_keys_that_it_does_not_know, r"TypeError: float\(\) argument"),
+    (
+        "sink",
+        Insists,
+        sinks.takes_what_a_run_logs,
+        r"AssertionError: too early(?s:.*)\(.*test_whole_model_kinds.py:\d+\)",
+    ),
+    ("sink", PaintsOverThePicture, sinks.leaves_an_entry_as_it_is, "changes the picture of the samples"),
     ("sink", PopsAKey, sinks.leaves_an_entry_as_it_is, "changes the entry that it is given; copy it first"),
     ("benchmark", MisnamesAMetric, benchmarks.scores_every_metric, "gives 'answer.yes' in `judge`, which is not one"),
     ("benchmark", ForgetsAMetric, benchmarks.scores_every_metric, "`aggregate` gives no score of drawing.red"),
@@ -393,6 +479,8 @@ ZOO = [
     ("benchmark", WantsAll, benchmarks.aggregates_a_part, "cannot aggregate the items of .* alone: .*KeyError"),
     ("benchmark", ShowsATuple, benchmarks.shows_examples, "`show` gives tuple, not a Showcase"),
     ("format", ForgetsAPart, formats.names_every_tensor, "`keys` has no names for the tensors of backbone"),
+    ("format", KnowsNoShards, formats.reads_what_it_wrote, "TypeError: KnowsNoShards.write"),
+    ("format", ReadsNoRecipe, formats.reads_what_it_wrote, "`recipe` gives NoneType, not a Recipe"),
     ("format", ReadsAnotherRecipe, formats.reads_what_it_wrote, "the recipe that it reads has other parts"),
 ]
 
