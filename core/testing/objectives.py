@@ -154,7 +154,7 @@ def reads_what_it_declares(case: Case) -> None:
         f"{case.name}: `reads` gives {paths!r}, not a tuple of paths of parts, such as 'generation.tokenizer'",
     )
     own = {plan.owner(path) for path in paths}
-    expected, changed = _losses(case, set()), _losses(case, small_model().built_parts().keys() - own)
+    expected, changed = _losses_with(case, set()), _losses_with(case, small_model().built_parts().keys() - own)
     for name, loss in expected.items():
         require(
             name in changed and torch.equal(loss.total, changed[name].total),
@@ -163,7 +163,7 @@ def reads_what_it_declares(case: Case) -> None:
         )
 
 
-def _losses(case: Case, changed: Collection[str]) -> dict[str, Loss]:
+def _losses_with(case: Case, changed: Collection[str]) -> dict[str, Loss]:
     """The losses of a model, the weights of some of whose parts are changed before the objective is made."""
     model = copy.deepcopy(small_model())
     with torch.no_grad():
