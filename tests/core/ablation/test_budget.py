@@ -57,7 +57,10 @@ def test_equal_flops_differ_by_less_than_a_step(budgets: Callable[..., Budgets],
 
 
 def test_equal_flops_of_another_stage_move_an_early_stop_with_its_schedule(budgets: Callable[..., Budgets]) -> None:
-    settings = 'equal = { currency = "flops", stage = "tokenizer" }\n[budget.stage.tokenizer]\nsteps = 400\nstop = 100\n[budget.stage.encoder]\nsteps = 90'
+    settings = (
+        'equal = { currency = "flops", stage = "tokenizer" }\n[budget.stage.tokenizer]\nsteps = 400\nstop = 100\n'
+        "[budget.stage.encoder]\nsteps = 90"
+    )
     solved = budgets(settings, "[cell.no-encoder.training]\nstages = ['tokenizer', 'all']\n").solved["no-encoder"]
     assert set(solved) == {"stage.tokenizer.steps", "stage.tokenizer.stop"}
     assert solved["stage.tokenizer.stop"] > 100
