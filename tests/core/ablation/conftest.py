@@ -66,3 +66,15 @@ def rewrite(done: Path) -> Callable[[str, str], Path]:
         return path
 
     return change
+
+
+@pytest.fixture
+def rewrite_in() -> Callable[[Path, str, str], None]:
+    """Replace a part of a file's text."""
+
+    def change(path: Path, old: str, new: str) -> None:
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    return change

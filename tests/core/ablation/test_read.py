@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -231,3 +232,13 @@ def test_shipped_studies_are_read(name: str) -> None:
 def test_an_unknown_study_is_named_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="there is no study called 'nothing-like-it'"):
         read_study("nothing-like-it")
+
+
+@pytest.mark.parametrize("page", ["docs/ablation.md", "README.md"])
+def test_the_studies_in_the_docs_are_read(page: str, study: Callable[..., Study]) -> None:
+    text = (Path(__file__).parents[3] / page).read_text(encoding="utf-8")
+    examples = re.findall(r"^( *)study = 1\n(.*?)^\1(?:TOML|```)$", text, re.DOTALL | re.MULTILINE)
+    assert examples
+    for indent, body in examples:
+        lines = ["study = 1", *(line.removeprefix(indent) for line in body.splitlines())]
+        assert len(study("\n".join(lines)).cells) >= 2
