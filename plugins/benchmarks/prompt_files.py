@@ -54,6 +54,8 @@ def read_prompt_file(path: Path) -> PromptFile:
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            if suffix == ".ipynb":  # a cell for the shell, or in another language
+                continue
             raise UsageError(f"'{path}' is not valid Python: {error}") from None
         texts += _texts(tree, "")
     return PromptFile(path, tuple(texts), record)
