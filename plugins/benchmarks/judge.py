@@ -54,9 +54,7 @@ class Judge:
     Raises ``ComponentError`` where the package openai is not installed and no client is given.
     """
 
-    def __init__(
-        self, config: JudgeConfig, client: Any = None, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, config: JudgeConfig, client: Any = None, sleep: Callable[[float], None] = time.sleep) -> None:
         if client is None and find_spec("openai") is None:
             hint = "pip install 'janiform[judge]', or leave the setting `judge` empty"
             raise ComponentError(Problem("a judge needs the package openai, which is not installed", hint=hint))
@@ -168,7 +166,7 @@ class Judge:
         if not isinstance(status, int):
             name = type(error).__name__
             return "did not answer in time" if "Timeout" in name else f"failed: {name}: {str(error)[:200]}"
-        if status not in _TRANSIENT and status < 500 or code == "insufficient_quota":
+        if (status not in _TRANSIENT and status < 500) or code == "insufficient_quota":
             # The endpoint's message about a key repeats parts of it.
             detail = "" if status in (401, 403) else f": {str(error)[:300]}"
             hints = {

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen, validators
 
+from .config import QuestionsConfig
+
 if TYPE_CHECKING:
     from attrs import Attribute
 
@@ -32,7 +34,8 @@ class JudgeConfig:
         metadata={"help": "URL of the OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1"},
     )
     judge_key: str = field(
-        default="OPENAI_API_KEY", metadata={"help": "environment variable that holds the endpoint's key, if it needs one"}
+        default="OPENAI_API_KEY",
+        metadata={"help": "environment variable with the endpoint's key, if it needs one"},
     )
     judge_prompt: str = field(
         default="", metadata={"help": "official file that holds the text of the judge's prompt; see the docs"}
@@ -64,3 +67,8 @@ class JudgeConfig:
             )
         if self.judge_url and not self.judge:
             raise ValueError("judge_url is set, but judge does not name a model of that endpoint")
+
+
+@frozen(kw_only=True)
+class JudgedConfig(QuestionsConfig, JudgeConfig):
+    """The data, the evaluator, and the judge of its answers."""

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve
-from janiform import Item, Metric, Problem, Request, Score, UsageError, mean_score
+from janiform import Item, Metric, Request, Score, mean_score
 
 from ..answers import inferred_option, lmms_option
 from ..choices import BY_LETTER, janus_prompt, option_lines, vlmevalkit_prompt
-from ..judge import Judge
-from ..matching import OptionMatcher
+from ..judged import OptionsBenchmark
 from ..predictions import Join
-from ..questions import Question, QuestionBenchmark
+from ..questions import Question
 from ..recognise import DataFiles
 from ..sheets import write_sheet
 from .config import MMBenchConfig
@@ -34,25 +33,17 @@ if TYPE_CHECKING:
 MODES = ("circular", "vanilla_0", "vanilla_all")
 
 _ROWS, _INFERRED = "mmbench.vanilla_all", "mmbench.read_by_rule"
-_BY_LETTER_CHINESE = "请直接回答选项字母。"  # noqa: RUF001
+_BY_LETTER_CHINESE = "请直接回答选项字母。"
 _NOTHING = ("none", "nan")
 _LMMS_LETTERS = "ABCDE"
 
 
-class MMBench(QuestionBenchmark):
+class MMBench(OptionsBenchmark):
     """The benchmark; see ``janiform.contracts.Benchmark``."""
 
     name: ClassVar[str] = "mmbench"
     title: ClassVar[str] = "MMBench"
     config: MMBenchConfig
-
-    def __init__(self, config: MMBenchConfig, judge: Judge | None = None) -> None:
-        super().__init__(config)
-        if config.judge and config.letter_rules is None:
-            message = f"the extraction '{config.evaluators['extraction']}' asks no judge, but judge is '{config.judge}'"
-            raise UsageError(Problem(message, hint='leave judge empty, or set extraction="vlmevalkit"'))
-        self.judge_model = judge or (Judge(config) if config.judge else None)
-        self.matcher = OptionMatcher(self.judge_model, config.judge_prompt, config.seed)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -64,21 +55,6 @@ class MMBench(QuestionBenchmark):
             if members
         }
         return {name: Metric(chance=chance) for name, chance in chances.items()} | {_INFERRED: Metric()}
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        facts = {**super().settings, "rules": self.config.letter_rules or "lmms-eval"}
-        judge = self.judge_model
-        return {
-            **facts,
-            "judge": None if judge is None else judge.settings,
-            **({} if judge is None else {"judge_prompt": self.matcher.record, "seed": self.config.seed}),
-        }
-
-    def requests(self) -> Sequence[Request]:
-        if self.judge_model is not None:
-            self.judge_model.check()
-        return super().requests()
 
     def read(self, data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
         return read(data)
@@ -111,12 +87,6 @@ class MMBench(QuestionBenchmark):
         if self.loaded.facts["answers"]:
             values[_ROWS] = float(self.is_correct(question, answer))
         return values
-
-    def judge_all(self, outputs: Sequence[tuple[Request, str]]) -> list[Mapping[str, float]]:
-        """``judge`` for many answers, with as many requests to the judge at a time as the settings allow."""
-        if self.judge_model is None:
-            return [self.judge(*pair) for pair in outputs]
-        return self.judge_model.map(lambda pair: self.judge(*pair), outputs)
 
     def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
         grouped = self._grouped([item for item in items if item.metric == _ROWS])
@@ -153,7 +123,7 @@ class MMBench(QuestionBenchmark):
 
     @cached_property
     def _has_rotations(self) -> bool:
-        return any(question.keys["index"] != question.keys["base"] for question in self.loaded.questions)
+        return any(map(self._is_rotation, self.by_item))
 
     def _letter(self, question: Question, answer: str) -> str | None:
         """The letter that counts as the answer, after the judge was asked where the rules need it."""
@@ -195,15 +165,17 @@ class MMBench(QuestionBenchmark):
         """The items of a mode: all rows, those that are not rotations, or one per question for all of its rotations."""
         if mode == "vanilla_all":
             return [evolve(item, metric=f"mmbench.{mode}") for item in rows]
+        if mode == "vanilla_0":
+            return [evolve(item, metric=f"mmbench.{mode}") for item in rows if not self._is_rotation(item.item)]
         groups: dict[str, list[Item]] = {}
         for item in rows:
             groups.setdefault(base_of(self.by_item[item.item]), []).append(item)
-        result = []
-        for members in groups.values():
-            base = min(members, key=lambda item: int(self.by_item[item.item].keys["index"]))
-            value = base.value if mode == "vanilla_0" else prod(item.value for item in members)
-            result.append(evolve(base, metric=f"mmbench.{mode}", value=value))
-        return result
+        values = {base: prod(item.value for item in members) for base, members in groups.items()}
+        return [evolve(groups[base][0], metric=f"mmbench.{mode}", value=value) for base, value in values.items()]
+
+    def _is_rotation(self, item: str) -> bool:
+        keys = self.by_item[item].keys
+        return keys["index"] != keys["base"]
 
 
 def _llava_prompt(question: str, options: Mapping[str, str], hint: str, language: str) -> str:

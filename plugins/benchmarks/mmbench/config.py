@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from attrs import frozen
 
 from ..options_config import OptionsConfig
@@ -11,6 +13,4 @@ from ..options_config import OptionsConfig
 class MMBenchConfig(OptionsConfig):
     """The table and the evaluator. The official evaluator is VLMEvalKit, which also reads the answers of LLaVA."""
 
-    @property
-    def evaluators_by_letters(self) -> tuple[str, ...]:
-        return ("official", "vlmevalkit", "llava", "janus")
+    by_letters: ClassVar[tuple[str, ...]] = ("official", "vlmevalkit", "llava", "janus")

@@ -5,178 +5,198 @@ The score is the accuracy over all questions; that of a discipline is over the q
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from janiform import Item, Metric, Problem, Request, Score, UsageError, mean_score
+from attrs import evolve
+from janiform import Item, Metric, Origin, Problem, Request, Score, UsageError, mean_score
 
-from ..answers import Rules
-from ..files import described
-from ..judge import Judge
-from ..matching import OptionMatcher, random_choice
-from .config import NEW_TOKENS, MmmuConfig
+from ..files import Record, read_json_list, read_json_value
+from ..judged import OptionsBenchmark
+from ..matching import random_choice
+from ..predictions import Join, read_answers
+from ..questions import Loaded, Question
+from .config import MMMUConfig
 from .extraction import lmms_open_matches, lmms_option, official_option, open_matches, open_values
-from .prompts import question_conversation
-from .readers import DISCIPLINES, SUBJECTS, Data, Question, read
+from .prompts import LAYOUTS, question_conversation, question_text
+from .readers import DISCIPLINES, SUBJECTS, MMMUQuestion, read
 
 if TYPE_CHECKING:
-    from janiform import Model, Showcase
-    from PIL import Image
+    from PIL.Image import Image
+
+    from ..recognise import DataFiles
 
 OVERALL, RANDOM = "mmmu.overall", "mmmu.random_options"
 
 _OTHER = "Other Answers"
 """The text of VLMEvalKit's option B of an open question; A is the correct answer."""
 
+_OUTPUT_FILE = "output.json"
 
-class Mmmu:
+
+class MMMU(OptionsBenchmark):
     """The benchmark; see ``janiform.contracts.Benchmark``."""
 
-    def __init__(self, config: MmmuConfig, judge: Judge | None = None) -> None:
-        self.config = config
-        self.protocol = config.protocol()
-        self.judge_model = judge or (Judge(config) if config.judge else None)
-        if self.judge_model and not self._by_vlmevalkit:
-            message = f"the extraction '{self.protocol['extraction']}' asks no judge, but judge is '{config.judge}'"
-            raise UsageError(Problem(message, hint="leave judge empty, or choose the profile vlmevalkit or janus"))
+    name: ClassVar[str] = "mmmu"
+    title: ClassVar[str] = "MMMU"
+    answer_lengths: ClassVar[Mapping[str, int]] = {"official": 128, "llava": 128, "lmms-eval": 128, "janus": 2048}
+    config: MMMUConfig
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        questions = self._data.questions
-        groups = {"mmmu.multiple_choice": [], "mmmu.open": []} | {
-            f"mmmu.{name}": [] for discipline, subjects in DISCIPLINES.items() for name in (discipline, *subjects)
-        }
-        for question in questions:
-            for name in _groups(question):
+        subjects = [name for discipline, names in DISCIPLINES.items() for name in (discipline, *names)]
+        names = ("overall", "multiple_choice", "open", *subjects)
+        groups: dict[str, list[MMMUQuestion]] = {f"mmmu.{name}": [] for name in names}
+        for question in self._questions:
+            for name in (OVERALL, *_groups(question)):
                 groups[name].append(question)
-        metrics = {OVERALL: Metric(chance=_chance(questions))}
-        metrics |= {name: Metric(chance=_chance(members)) for name, members in groups.items() if members}
+        metrics = {name: Metric(chance=_chance(members)) for name, members in groups.items() if members}
         return {**metrics, RANDOM: Metric("down")}
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        config, data = self.config, self._data
-        facts: dict[str, Any] = {
-            "benchmark": "mmmu",
-            "profile": config.profile,
-            **self.protocol,
-            "aggregation": "accuracy over questions",
-            "seed": config.seed,
-            "split": config.split,
-            "data": described(data.files),
-            "format": data.format,
-            "questions": len(data.questions),
-        }
-        if data.left_out:
-            facts["left_out_for_missing_pictures"] = data.left_out
-        if config.limit:
-            facts["limit"] = config.limit
-        if self._by_vlmevalkit:
-            facts["judge"] = None if self.judge_model is None else self.judge_model.settings
-            facts["judge_prompt"] = self._matcher.record if self.judge_model else None
-        return facts
+        config, extraction = self.config, self.config.evaluators["extraction"]
+        facts: dict[str, Any] = {"split": config.split, "layout": self._layout}
+        if config.letter_rules is None:
+            facts["fallback"] = config.fallback
+        if extraction == "lmms-eval":
+            facts["open_bug"] = config.open_bug
+        return {**super().settings, **facts}
 
-    def requests(self) -> Sequence[Request]:
-        if self.judge_model is not None:
-            self.judge_model.check()
-        tokens = self.config.max_new_tokens or NEW_TOKENS[self.config.profile]
-        return [
-            Request(
-                question.key,
-                question.pictures[0].key if question.pictures and question.pictures[0] else question.key,
-                question_conversation(question, self.protocol["prompt"], self.protocol["pictures"]),
-                settings={"max_new_tokens": tokens, "temperature": 0.0},
-            )
-            for question in self._data.questions
-        ]
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The questions whose pictures are there. Raises ``UsageError``."""
+        data, questions, facts = read(self.config)
+        return Loaded(data, tuple(self.limited(list(questions))), facts)
 
-    def judge(self, request: Request, output: str | Image.Image) -> Mapping[str, float]:
-        question = self.question(request.item)
+    def read(self, data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
+        raise NotImplementedError("questions with several pictures are read by `loaded`")
+
+    def wording(self, question: Question, prompt: str) -> str:
+        return question_text(cast(MMMUQuestion, question), prompt)
+
+    def request(self, question: Question, prompt: str, settings: Mapping[str, Any]) -> Request:
+        layout = "none" if self.config.without_pictures else self._layout
+        conversation = question_conversation(cast(MMMUQuestion, question), prompt, layout)
+        if prompt == "janus":
+            conversation = evolve(conversation, system="")
+        reference = question.answer if self.config.losses else None
+        return Request(question.item, question.image, conversation, reference=reference, settings=settings)
+
+    def is_correct(self, question: Question, answer: str) -> bool:
+        return self._judged(cast(MMMUQuestion, question), answer)[0]
+
+    def judge(self, request: Request, output: str | Image) -> Mapping[str, float]:
+        question = cast(MMMUQuestion, self.by_item[request.item])
         correct, drawn = self._judged(question, str(output))
         return {OVERALL: float(correct), **({RANDOM: float(drawn)} if question.options else {})}
-
-    def judge_all(self, outputs: Sequence[tuple[Request, str]]) -> list[Mapping[str, float]]:
-        """``judge`` for many answers, with as many requests to the judge at a time as the settings allow."""
-        if self.judge_model is None:
-            return [self.judge(*pair) for pair in outputs]
-        return self.judge_model.map(lambda pair: self.judge(*pair), outputs)
 
     def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
         groups: dict[str, list[Item]] = {}
         for item in items:
             groups.setdefault(item.metric, []).append(item)
             if item.metric == OVERALL:
-                for name in _groups(self.question(item.item)):
+                for name in _groups(cast(MMMUQuestion, self.by_item[item.item])):
                     groups.setdefault(name, []).append(item)
         return {name: mean_score(members) for name, members in groups.items()}
 
-    def show(self, model: Model, drawings: int, answers: int, progress: Callable[[str, int, int], None]) -> Showcase:
-        from ..showing import shown_answers
+    def joins(self, questions: Sequence[Question]) -> list[Join]:
+        by_id = {(question.item,): question.item for question in questions}
+        by_index = {(question.keys["index"],): question.item for question in questions}
+        return [Join(("id",), by_id, ("response", "prediction")), Join(("index",), by_index)]
 
-        return shown_answers(model, self.requests()[:answers], lambda request: self._gold(request.item), progress)
+    def prediction_records(self, path: Path) -> list[Record]:
+        """The records of a file or of the official ``output.json`` per subject in a folder; also ``{id: answer}``."""
+        if path.is_dir():
+            files = sorted(path.glob(f"*/{_OUTPUT_FILE}"))
+            if not files:
+                raise UsageError(f"'{path}' has no folders with {_OUTPUT_FILE}, one per subject")
+            return [record for file in files for record in read_json_list(file, read_json_value(file), {})]
+        if path.suffix.lower() != ".json":
+            return read_answers(path)
+        value = read_json_value(path)
+        if isinstance(value, dict):
+            return [
+                Record({"id": key, "response": answer}, Origin(f"{path}, '{key}'")) for key, answer in value.items()
+            ]
+        return read_json_list(path, value, {})
 
-    def question(self, item: str) -> Question:
-        """The question of an item."""
-        return self._by_key[item]
+    def write_official(self, folder: Path, outputs: Mapping[str, str]) -> list[Path]:
+        """Write ``{subject}/output.json`` as ``main_parse_and_eval.py`` reads it, and ``total_val_output.json``.
 
-    @cached_property
-    def _data(self) -> Data:
-        config = self.config
-        if config.data is None:
-            hint = "set data to the folder of MMMU's Parquet files, or to VLMEvalKit's MMMU_DEV_VAL.tsv"
-            raise UsageError(Problem("MMMU needs its data", hint=hint))
-        images = config.images.expanduser() if config.images else None
-        data = read(
-            config.data.expanduser(), config.split.split("+"), images, allow_missing=config.allow_missing
-        )
-        return Data(data.questions[: config.limit or None], data.files, data.format, data.left_out)
-
-    @cached_property
-    def _by_key(self) -> dict[str, Question]:
-        return {question.key: question for question in self._data.questions}
-
-    @cached_property
-    def _matcher(self) -> OptionMatcher:
-        return OptionMatcher(self.judge_model, self.config.judge_prompt, self.config.seed)
+        The latter holds letters, which ``main_eval_only.py`` does not read from answers.
+        """
+        by_subject: dict[str, list[dict[str, Any]]] = {}
+        letters = {}
+        for question in self._questions:
+            if question.item not in outputs:
+                continue
+            answer = outputs[question.item].strip()
+            kind = "multiple-choice" if question.options else "short-answer"
+            entry = {"id": question.item, "question_type": kind, "answer": _gold(question), "response": answer}
+            entry |= {"all_choices": list(question.options), "index2ans": dict(question.options)}
+            by_subject.setdefault(question.subject, []).append(entry)
+            letters[question.item] = answer if not question.options else self._letter(question, answer)[0] or ""
+        written = []
+        values = {f"{subject}/{_OUTPUT_FILE}": entries for subject, entries in by_subject.items()}
+        for name, value in {**values, "total_val_output.json": letters}.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            written.append(path)
+        return written
 
     @property
-    def _by_vlmevalkit(self) -> bool:
-        return self.protocol["extraction"][:2] == "20"
+    def _questions(self) -> Sequence[MMMUQuestion]:
+        return cast(Sequence[MMMUQuestion], self.loaded.questions)
 
-    def _gold(self, item: str) -> str:
-        return " or ".join(self.question(item).answers)
+    @property
+    def _layout(self) -> str:
+        return self.config.layout or LAYOUTS[self.config.evaluators["prompt"]]
 
-    def _judged(self, question: Question, output: str) -> tuple[bool, bool]:
+    def _judged(self, question: MMMUQuestion, output: str) -> tuple[bool, bool]:
         """Whether an answer is correct, and whether its option was drawn at random."""
-        extraction = self.protocol["extraction"]
-        if self._by_vlmevalkit:
-            return self._matched(question, output, cast(Rules, extraction)), False
+        if not question.answers:
+            raise UsageError(Problem(f"the question {question.item} has no answer", hint='set split="validation"'))
+        if question.options or self.config.letter_rules:
+            letter, drawn = self._letter(question, output)
+            return letter == self._gold_letter(question), drawn
+        bug = self.config.evaluators["extraction"] == "lmms-eval" and self.config.open_bug
+        compare = lmms_open_matches if bug else open_matches
+        return compare(open_values(output.strip()), question.answers), False
+
+    def _letter(self, question: MMMUQuestion, output: str) -> tuple[str | None, bool]:
+        """The letter of the option that counts as the answer, and whether it was drawn at random."""
+        rules = self.config.letter_rules
+        if rules:
+            options = question.options or {"A": _gold(question), "B": _OTHER}
+            return self.matcher.match(question.item, question.question, options, output, rules), False
+        rule = lmms_option if self.config.evaluators["extraction"] == "lmms-eval" else official_option
         # The official code and lmms-eval get outputs that were stripped when they were generated.
-        answer = output.strip()
-        if not question.options:
-            compare = lmms_open_matches if extraction == "lmms-eval" else open_matches
-            return compare(open_values(answer), question.answers), False
-        letter = (official_option if extraction == "official" else lmms_option)(answer, question.options)
-        drawn = letter is None and self.protocol["fallback"] == "random"
-        if drawn:
-            letter = random_choice(list(question.options), question.key, self.config.seed)
-        return letter in question.answers, drawn
+        letter = rule(output.strip(), question.options)
+        if letter is None and self.config.fallback == "random":
+            return random_choice(list(question.options), question.item, self.config.seed), True
+        return letter, False
 
-    def _matched(self, question: Question, output: str, rules: Rules) -> bool:
-        """Whether VLMEvalKit counts an answer as correct; open questions have two options there."""
-        options, gold = question.options, question.raw_answer
-        if not options:
-            options, gold = {"A": gold, "B": _OTHER}, gold if len(gold) == 1 and gold.isupper() else "A"
-        return self._matcher.match(question.key, question.text, options, output, rules) == gold
+    def _gold_letter(self, question: MMMUQuestion) -> str:
+        """The correct letter. VLMEvalKit makes the answer to an open question option A, unless it is a capital."""
+        gold = question.answers[0]
+        return gold if question.options or (len(gold) == 1 and gold.isupper()) else "A"
 
 
-def _groups(question: Question) -> tuple[str, str, str]:
+def _gold(question: MMMUQuestion) -> str:
+    """The correct answer as it stands in the data, where several are a list."""
+    return question.raw_answer
+
+
+def _groups(question: MMMUQuestion) -> tuple[str, str, str]:
     kind = "multiple_choice" if question.options else "open"
     return f"mmmu.{kind}", f"mmmu.{SUBJECTS[question.subject]}", f"mmmu.{question.subject}"
 
 
-def _chance(questions: Sequence[Question]) -> float:
+def _chance(questions: Sequence[MMMUQuestion]) -> float:
     """The expected accuracy of random options; random answers to open questions are wrong."""
     return sum(1 / len(question.options) for question in questions if question.options) / len(questions)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,15 @@ from janiform import Problem, UsageError
 from ..files import Record, shown, unique
 from ..parquet import read_parquet
 from ..pictures import PictureFolders
+from ..questions import Question
+from ..recognise import DataFiles, find_data
 from ..tables import read_table
+from .prompts import numbers_of_pictures
 
 if TYPE_CHECKING:
     from ..parquet import ParquetPicture
     from ..pictures import StoredPicture
+    from .config import MMMUConfig
 
 DISCIPLINES = {
     "art_and_design": ("Art", "Art_Theory", "Design", "Music"),
@@ -54,83 +57,75 @@ _PARQUET_COLUMNS = ("id", "question", "options", "answer", "question_type", *_PI
 _LITERAL_LENGTH = 1 << 16
 
 
-@frozen
-class Question:
-    """One question. ``options``: their texts by their letters, none of an open question. ``answers``: one or several
-    correct ones, none in the test split. ``pictures``: by their numbers in the text, from ``<image 1>`` on; None where
-    the data has none."""
+@frozen(kw_only=True)
+class MMMUQuestion(Question):
+    """A question with several pictures. ``options``: none of an open question.
 
-    key: str
-    index: str
+    ``answers``: one or several correct ones, none in the test split; ``raw_answer`` is how the data hold them.
+    ``pictures``: by their numbers in the text, from ``<image 1>`` on; None where the data have none.
+    """
+
     split: str
     subject: str
-    text: str
-    options: Mapping[str, str]
     answers: tuple[str, ...]
     raw_answer: str
     pictures: tuple[StoredPicture | ParquetPicture | None, ...]
 
 
-@frozen
-class Data:
-    """The questions, the files that hold them, the name of their format, and the number of those left out."""
-
-    questions: tuple[Question, ...]
-    files: tuple[Path, ...]
-    format: str
-    left_out: int = 0
-
-
-def read(data: Path, splits: Sequence[str], images: Path | None, *, allow_missing: bool) -> Data:
-    """The questions of some splits, in the order of the files. Raises ``UsageError``."""
-    files, is_table = _files(data, splits)
-    if is_table:
-        rows = [record for record in read_table(files[0], _TABLE_COLUMNS) if record["split"] in splits]
-        folders = PictureFolders([images or files[0].parent])
+def read(config: MMMUConfig) -> tuple[DataFiles, list[MMMUQuestion], dict[str, Any]]:
+    """The data, the questions in the order of the files, and facts to record. Raises ``UsageError``."""
+    splits = config.split.split("+")
+    data = _find(config, splits)
+    if data.format == "vlmevalkit":
+        rows = [record for record in read_table(data.files[0], _TABLE_COLUMNS) if record["split"] in splits]
+        folders = PictureFolders([config.images.expanduser() if config.images else data.folder])
         questions = [_of_table(record, folders) for record in rows]
     else:
-        folders = PictureFolders([files[0].parent])
-        rows = [record for path in files for record in read_parquet(path, _PARQUET_COLUMNS, _PICTURES)]
+        folders = PictureFolders([data.folder])
+        rows = [record for path in data.files for record in read_parquet(path, _PARQUET_COLUMNS, _PICTURES)]
         unique(rows, lambda record: _text(record, "id"), "id")
         questions = [question for record in rows if (question := _of_row(record)).split in splits]
     if not questions:
-        raise UsageError(f"'{data}' holds no questions of the split {' or '.join(splits)}")
-    missing = {question.key: number for question in questions if (number := _missing(question))}
-    folders.check([f"<image {number}> of {key}" for key, number in missing.items()], allowed=allow_missing)
-    kept = tuple(question for question in questions if question.key not in missing)
-    return Data(kept, tuple(files), "VLMEvalKit TSV" if is_table else "official Parquet", len(missing))
+        raise UsageError(f"'{config.data}' holds no questions of the split {' or '.join(splits)}")
+    facts: dict[str, Any] = {}
+    if config.without_pictures:
+        return data, questions, facts
+    missing = {question.item: number for question in questions if (number := _missing(question))}
+    folders.check([f"<image {number}> of {item}" for item, number in missing.items()], allowed=config.allow_missing)
+    if missing:
+        facts["left_out_for_missing_pictures"] = len(missing)
+    return data, [question for question in questions if question.item not in missing], facts
 
 
-def _missing(question: Question) -> int:
+def _missing(question: MMMUQuestion) -> int:
     """The number of the first picture that the question names and lacks; 0 where it lacks none."""
-    numbers = [1, *numbers_of_pictures("\n".join((question.text, *question.options.values())))]
+    numbers = [1, *numbers_of_pictures("\n".join((question.question, *question.options.values())))]
     stored = dict(enumerate(question.pictures, start=1))
     return next((number for number in numbers if stored.get(number) is None), 0)
 
 
-def _files(data: Path, splits: Sequence[str]) -> tuple[list[Path], bool]:
-    """The files to read, and whether they are a table."""
-    if data.is_file():
-        if data.suffix.lower() in (".tsv", ".csv", ".parquet"):
-            return [data], data.suffix.lower() != ".parquet"
-        raise UsageError(f"'{data}' is not data of MMMU: expected a Parquet file or VLMEvalKit's MMMU_DEV_VAL.tsv")
-    if not data.is_dir():
-        raise UsageError(f"there is no file or folder '{data}'")
+def _find(config: MMMUConfig, splits: Sequence[str]) -> DataFiles:
+    """The Parquet files of the splits, as the hub stores them, or VLMEvalKit's table."""
+    if config.data is None or config.format == "vlmevalkit":
+        return find_data("MMMU", config.data, config.format)
+    data = config.data.expanduser()
+    if data.suffix.lower() == ".parquet" and data.is_file():
+        return DataFiles("official", (data,), data.parent)
     # Files of the hub are named for their split, such as Accounting/validation-00000-of-00001.parquet.
     names = [f"{split}-*.parquet" for split in splits]
-    if parquet := sorted({path for name in names for path in (*data.glob(name), *data.glob(f"*/{name}"))}):
-        return parquet, False
-    tables = sorted(data.glob("MMMU*.tsv"))
-    if len(tables) == 1:
-        return tables, True
-    if tables:
-        listed = ", ".join(path.name for path in tables)
+    if data.is_dir() and (files := sorted({path for name in names for path in (*data.glob(name), *data.glob(f"*/{name}"))})):
+        return DataFiles("official", tuple(files), data)
+    found = find_data("MMMU", data, config.format)
+    if found.format != "vlmevalkit":
+        hint = f"set data to a folder with {' or '.join(names)}, or to VLMEvalKit's MMMU_DEV_VAL.tsv"
+        raise UsageError(Problem(f"'{data}' holds answers of MMMU, but no questions", hint=hint))
+    if len(found.files) > 1:
+        listed = ", ".join(path.name for path in found.files)
         raise UsageError(Problem(f"'{data}' holds several tables of MMMU: {listed}", hint="set data to one of them"))
-    message = f"'{data}' holds neither {' nor '.join(names)}, here or one folder below, nor MMMU*.tsv"
-    raise UsageError(Problem(message, hint="set data to the folder of MMMU's Parquet files, or to a TSV"))
+    return found
 
 
-def _of_table(record: Record, folders: PictureFolders) -> Question:
+def _of_table(record: Record, folders: PictureFolders) -> MMMUQuestion:
     pictures: tuple[StoredPicture | None, ...] = record.pictures
     if not pictures and record.get("image_path"):
         pictures = tuple(folders.find(name) for name in _several(record, "image_path"))
@@ -138,8 +133,8 @@ def _of_table(record: Record, folders: PictureFolders) -> Question:
     subject = record.one_of("category", SUBJECTS)
     return _question(
         record,
-        key=str(record.get("id") or f"{record['split']}/{record['index']}"),
-        index=record["index"],
+        item=str(record.get("id") or f"{record['split']}/{record['index']}"),
+        keys={"index": record["index"]},
         split=record["split"],
         subject=subject,
         options=options,
@@ -147,7 +142,7 @@ def _of_table(record: Record, folders: PictureFolders) -> Question:
     )
 
 
-def _of_row(record: Record) -> Question:
+def _of_row(record: Record) -> MMMUQuestion:
     key = _text(record, "id")
     match = _ID.fullmatch(key)
     if match is None or match[2] not in SUBJECTS:
@@ -159,8 +154,7 @@ def _of_row(record: Record) -> Question:
         record.fail(f"'options' is {shown(record['options'])}, expected a list of options")
     return _question(
         record,
-        key=key,
-        index="",
+        item=key,
         split=match[1],
         subject=match[2],
         options=dict(zip(ascii_uppercase, options, strict=False)),
@@ -168,7 +162,7 @@ def _of_row(record: Record) -> Question:
     )
 
 
-def _question(record: Record, **fields: Any) -> Question:
+def _question(record: Record, **fields: Any) -> MMMUQuestion:
     answer, options = _text(record, "answer").strip(), fields["options"]
     answers = _several(record, "answer") if answer.startswith("[") and not options else (answer,)
     if fields["split"] == "test" or not answer:
@@ -180,7 +174,16 @@ def _question(record: Record, **fields: Any) -> Question:
     text = _text(record, "question")
     if not text.strip():
         record.fail("'question' is empty, expected a text")
-    return Question(text=text, answers=answers, raw_answer=answer, **fields)
+    first = next((picture for picture in fields["pictures"] if picture is not None), None)
+    return MMMUQuestion(
+        image=fields["item"] if first is None else first.key,
+        question=text,
+        answer=" or ".join(answers),
+        answers=answers,
+        raw_answer=answer,
+        picture=first,
+        **fields,
+    )
 
 
 def _text(record: Record, name: str) -> str:
@@ -202,8 +205,3 @@ def _several(record: Record, name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         record.fail(f"'{name}' is {shown(text)}, expected a Python list of texts")
     return tuple(values)
-
-
-def numbers_of_pictures(text: str) -> list[int]:
-    """The numbers in ``<image 1>``, ``<image 2>``, … of a text, in their order."""
-    return [int(number) for number in re.findall(r"<image (\d+)>", text)]

@@ -35,7 +35,10 @@ def write_prompt(path: Path, form: str = "official") -> Path:
     """A file with the prompt: a Python file, a notebook or a text, by its name."""
     source = f'import openai\n\nprompt = """{prompt_text(form)}"""\n\n\ndef main():\n    print(f"{{prompt}} | x")\n'
     if path.suffix == ".ipynb":
-        code = [{"cell_type": "markdown", "source": ["# MM-Vet"]}, {"cell_type": "code", "source": ["!pip install x\n"]}]
+        code = [
+            {"cell_type": "markdown", "source": ["# MM-Vet"]},
+            {"cell_type": "code", "source": ["!pip install x\n"]},
+        ]
         code.append({"cell_type": "code", "source": source.splitlines(keepends=True)})
         source = json.dumps({"cells": code})
     path.write_text(source if path.suffix != ".txt" else prompt_text(form), "utf-8")

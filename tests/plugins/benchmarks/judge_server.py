@@ -55,8 +55,8 @@ def _handler(server: JudgeServer) -> type[BaseHTTPRequestHandler]:
                 return
             if fault is not None:
                 status, headers = fault if isinstance(fault, tuple) else (fault, {})
-                code = "insufficient_quota" if status == 402 else "fault"
-                self._send(status, json.dumps({"error": {"message": f"fault {status}", "code": code}}).encode(), headers)
+                error = {"error": {"message": f"fault {status}", "code": "fault"}}
+                self._send(status, json.dumps(error).encode(), headers)
                 return
             text = server.reply(request)
             choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}

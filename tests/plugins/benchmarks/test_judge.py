@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from email.utils import format_datetime
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from attrs import evolve
 from janiform import ComponentError, ResourceError, UsageError
 from janiform_plugins.benchmarks.judge import Judge
 from janiform_plugins.benchmarks.judge_config import JudgeConfig
-
-sys.path.insert(0, str(Path(__file__).parent))
 from judge_server import JudgeServer, judge_server
 
 openai = pytest.importorskip("openai")
@@ -190,13 +187,13 @@ def test_a_refusal_is_not_tried_again(status: int, message: str, server: JudgeSe
 
 
 def test_an_empty_account_is_not_tried_again(tmp_path: Path) -> None:
-    class Empty(Exception):
+    class EmptyError(Exception):
         status_code, code = 429, "insufficient_quota"
 
     class Client:
         @property
         def chat(self) -> Any:
-            raise Empty("You exceeded your current quota")
+            raise EmptyError("You exceeded your current quota")
 
     judge = Judge(JudgeConfig(judge="m", judge_url="http://localhost/v1", judge_cache=str(tmp_path)), Client())
     with pytest.raises(UsageError, match="refused with status 429: You exceeded"):

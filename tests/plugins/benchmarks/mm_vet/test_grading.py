@@ -46,7 +46,10 @@ def test_a_prediction_is_a_row_to_complete(tmp_path: Path) -> None:
         ("print('hello')", "holds no text with 'Ground truth"),
         ("x = (", "is not valid Python"),
         ("a = 'Ground truth | Prediction | Correctness'", "has 0 graded examples, expected 7"),
-        ("a = 'Ground truth | Prediction | Correctness'; b = a + 'x Ground truth | Prediction | Correctness'", "2 diff"),
+        (
+            "a = 'Ground truth | Prediction | Correctness'; b = a + 'x Ground truth | Prediction | Correctness'",
+            "2 diff",
+        ),
     ],
 )
 def test_another_file_is_refused(content: str, message: str, tmp_path: Path) -> None:
