@@ -25,7 +25,7 @@ from janiform import ComponentError, JaniformError, Problem, ResourceError, Stor
 from janiform import write_files as replace_files
 
 if TYPE_CHECKING:
-    from .judge_config import JudgeConfig
+    from .judge_config import JudgedConfig
 
 MAX_WAIT = 600.0
 """Most seconds between two tries, also where the endpoint asks for more."""
@@ -54,7 +54,7 @@ class Judge:
     Raises ``ComponentError`` where the package openai is not installed and no client is given.
     """
 
-    def __init__(self, config: JudgeConfig, client: Any = None, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, config: JudgedConfig, client: Any = None, sleep: Callable[[float], None] = time.sleep) -> None:
         if client is None and find_spec("openai") is None:
             hint = "pip install 'janiform[judge]', or leave the setting `judge` empty"
             raise ComponentError(Problem("a judge needs the package openai, which is not installed", hint=hint))

@@ -1,4 +1,4 @@
-"""The settings of a judge, which several benchmarks share. Torch-free."""
+"""The settings of benchmarks with a judge. Torch-free."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _endpoint(_: Any, attribute: Attribute[str], value: str) -> None:
 
 
 @frozen(kw_only=True)
-class JudgeConfig:
-    """An OpenAI-compatible endpoint that judges answers."""
+class JudgedConfig(QuestionsConfig):
+    """The data, the evaluator, and an OpenAI-compatible endpoint that judges answers."""
 
     judge: str = field(default="", metadata={"help": "name of the model that judges, at judge_url; empty for no judge"})
     judge_url: str = field(
@@ -67,8 +67,3 @@ class JudgeConfig:
             )
         if self.judge_url and not self.judge:
             raise ValueError("judge_url is set, but judge does not name a model of that endpoint")
-
-
-@frozen(kw_only=True)
-class JudgedConfig(QuestionsConfig, JudgeConfig):
-    """The data, the evaluator, and the judge of its answers."""

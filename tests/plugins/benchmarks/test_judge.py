@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 from janiform import ComponentError, ResourceError, UsageError
 from janiform_plugins.benchmarks.judge import Judge
-from janiform_plugins.benchmarks.judge_config import JudgeConfig
+from janiform_plugins.benchmarks.judge_config import JudgedConfig
 from judge_server import JudgeServer, judge_server
 
 openai = pytest.importorskip("openai")
@@ -34,7 +34,7 @@ class Waits(list[float]):
 
 def judge_of(server: JudgeServer, folder: Path, **settings: Any) -> tuple[Judge, Waits]:
     waits = Waits()
-    return Judge(JudgeConfig(**server.settings(folder, **settings)), sleep=waits), waits
+    return Judge(JudgedConfig(**server.settings(folder, **settings)), sleep=waits), waits
 
 
 def ask(judge: Judge, prompt: str = "how good?", **parameters: Any) -> str:
@@ -195,7 +195,7 @@ def test_an_empty_account_is_not_tried_again(tmp_path: Path) -> None:
         def chat(self) -> Any:
             raise EmptyError("You exceeded your current quota")
 
-    judge = Judge(JudgeConfig(judge="m", judge_url="http://localhost/v1", judge_cache=str(tmp_path)), Client())
+    judge = Judge(JudgedConfig(judge="m", judge_url="http://localhost/v1", judge_cache=str(tmp_path)), Client())
     with pytest.raises(UsageError, match="refused with status 429: You exceeded"):
         ask(judge)
 
@@ -225,17 +225,17 @@ def test_the_first_failure_stops_what_has_not_begun(server: JudgeServer, tmp_pat
 
 def test_settings_of_a_judge_are_checked() -> None:
     with pytest.raises(ValueError, match="judge is 'm', but judge_url names no endpoint"):
-        JudgeConfig(judge="m")
+        JudgedConfig(judge="m")
     with pytest.raises(ValueError, match="judge does not name a model"):
-        JudgeConfig(judge_url="http://localhost/v1")
+        JudgedConfig(judge_url="http://localhost/v1")
     with pytest.raises(ValueError, match="must be a URL such as"):
-        JudgeConfig(judge="m", judge_url="localhost")
+        JudgedConfig(judge="m", judge_url="localhost")
     with pytest.raises(ValueError, match="must not hold a key"):
-        JudgeConfig(judge="m", judge_url="https://me:sk-1@localhost/v1")
+        JudgedConfig(judge="m", judge_url="https://me:sk-1@localhost/v1")
 
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("janiform_plugins.benchmarks.judge.find_spec", lambda name: None)
-    config = evolve(JudgeConfig(), judge="m", judge_url="http://localhost/v1")
+    config = evolve(JudgedConfig(), judge="m", judge_url="http://localhost/v1")
     with pytest.raises(ComponentError, match=r"needs the package openai.*pip install 'janiform\[judge\]'"):
         Judge(config)
