@@ -7,6 +7,7 @@ that need exactly these capabilities. With several gradings a grade is their mea
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -84,11 +85,11 @@ class MMVet(JudgedBenchmark):
     def metrics(self) -> Mapping[str, Metric]:
         if self.judge_model is None:
             return {ANSWERED: Metric()}
-        needed = {name for question in self.loaded.questions for name in _groups(question)}
-        names = [TOTAL, *(f"mm_vet.{name}" for name in CAPABILITIES)]
-        integrations = sorted(needed - set(names))
+        groups = Counter(name for question in self.loaded.questions for name in _groups(question))
+        capabilities = [name for name in (f"mm_vet.{capability}" for capability in CAPABILITIES) if name in groups]
+        integrations = [name for name, _ in groups.most_common() if name not in capabilities]
         runs = [f"mm_vet.run_{number + 1}" for number in range(self.config.runs)] if self.config.runs > 1 else []
-        metrics = {name: Metric() for name in (*names, *integrations, *runs) if name in needed or name not in names[1:]}
+        metrics = {name: Metric() for name in (TOTAL, *capabilities, *integrations, *runs)}
         return {**metrics, **({STD: Metric("down")} if runs else {}), ANSWERED: Metric()}
 
     @property
@@ -186,6 +187,6 @@ class MMVet(JudgedBenchmark):
 
 
 def _groups(question: Question) -> list[str]:
-    """The metrics of a question's capabilities, and of their integration, if there are several or one alone."""
+    """The metrics of a question's capabilities, and that of exactly these."""
     capabilities = question.categories
     return [*(f"mm_vet.{name}" for name in capabilities), f"mm_vet.exactly.{'+'.join(capabilities)}"]

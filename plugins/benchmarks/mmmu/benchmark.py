@@ -105,7 +105,7 @@ class MMMU(OptionsBenchmark):
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
         by_id = {(question.item,): question.item for question in questions}
-        by_index = {(question.keys["index"],): question.item for question in questions}
+        by_index = {(question.keys["index"],): question.item for question in questions if "index" in question.keys}
         return [Join(("id",), by_id, ("response", "prediction")), Join(("index",), by_index)]
 
     def prediction_records(self, path: Path) -> list[Record]:
