@@ -12,6 +12,8 @@ from .config import QuestionsConfig
 if TYPE_CHECKING:
     from attrs import Attribute
 
+NO_JUDGE = "none"
+
 
 def _endpoint(_: Any, attribute: Attribute[str], value: str) -> None:
     if not value:
@@ -27,7 +29,7 @@ def _endpoint(_: Any, attribute: Attribute[str], value: str) -> None:
 class JudgedConfig(QuestionsConfig):
     """The data, the evaluator, and an OpenAI-compatible endpoint that judges answers."""
 
-    judge: str = field(default="", metadata={"help": "name of the model that judges, at judge_url; empty for no judge"})
+    judge: str = field(default="", metadata={"help": "name of the model that judges, at judge_url; none for no judge"})
     judge_url: str = field(
         default="",
         validator=_endpoint,
@@ -60,10 +62,15 @@ class JudgedConfig(QuestionsConfig):
         metadata={"help": "USD per million tokens of prompts and of answers, for the recorded cost; 0 if unknown"},
     )
 
+    @property
+    def has_judge(self) -> bool:
+        """Whether the settings name a judge."""
+        return self.judge not in ("", NO_JUDGE)
+
     def __attrs_post_init__(self) -> None:
-        if self.judge and not self.judge_url:
+        if self.has_judge and not self.judge_url:
             raise ValueError(
                 f"judge is '{self.judge}', but judge_url names no endpoint: set it, such as to http://127.0.0.1:8000/v1"
             )
-        if self.judge_url and not self.judge:
+        if self.judge_url and not self.has_judge:
             raise ValueError("judge_url is set, but judge does not name a model of that endpoint")

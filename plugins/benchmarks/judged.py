@@ -28,7 +28,7 @@ class JudgedBenchmark(QuestionBenchmark):
 
     def __init__(self, config: JudgedConfig, judge: Judge | None = None) -> None:
         super().__init__(config)
-        self.judge_model = judge or (Judge(config) if config.judge else None)
+        self.judge_model = judge or (Judge(config) if config.has_judge else None)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -65,7 +65,7 @@ class OptionsBenchmark(JudgedBenchmark):
     answer_lengths: ClassVar[Mapping[str, int]] = {"llava": 1024, "lmms-eval": 128, "janus": 2048}
 
     def __init__(self, config: OptionsConfig, judge: Judge | None = None) -> None:
-        if config.judge and config.letter_rules is None:
+        if config.has_judge and config.letter_rules is None:
             message = f"the extraction '{config.evaluators['extraction']}' asks no judge, but judge is '{config.judge}'"
             raise UsageError(Problem(message, hint='leave judge empty, or set extraction="vlmevalkit"'))
         super().__init__(config, judge)

@@ -19,11 +19,12 @@ from janiform import Conversation, Item, Metric, Origin, Problem, Request, Score
 
 from ..files import Record, read_json_value
 from ..judge import Judge
+from ..judge_config import NO_JUDGE
 from ..judged import JudgedBenchmark
 from ..predictions import Join, read_answers
 from ..questions import Question
 from ..recognise import DataFiles
-from .config import NO_JUDGE, MMVetConfig
+from .config import MMVetConfig
 from .grading import GRADERS, Form, GradingPrompt, grade, read_grading_prompt
 from .readers import CAPABILITIES, read
 
@@ -76,7 +77,7 @@ class MMVet(JudgedBenchmark):
             name = JUDGES[config.evaluators["extraction"]]
             hint = f'set judge="{name}", judge_url and judge_prompt, or judge="{NO_JUDGE}" to only collect answers'
             raise UsageError(Problem("MM-Vet is scored by a judge, and the settings name none", hint=hint))
-        super().__init__(evolve(config, judge="", judge_url="") if config.judge == NO_JUDGE else config, judge)
+        super().__init__(config, judge)
         if self.judge_model is not None and not config.judge_prompt:
             hint = "set judge_prompt to your copy of MM-Vet's mm-vet_evaluator.py, whose text the judge is asked with"
             raise UsageError(Problem("MM-Vet's judge needs the official prompt", hint=hint))

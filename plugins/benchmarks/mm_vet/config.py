@@ -6,10 +6,6 @@ from attrs import field, frozen, validators
 
 from ..judge_config import JudgedConfig
 
-NO_JUDGE = "none"
-"""The name of no judge, with which answers are only collected."""
-
-
 @frozen(kw_only=True)
 class MMVetConfig(JudgedConfig):
     """The questions, the evaluator and the number of gradings.

@@ -136,7 +136,8 @@ class MMMU(OptionsBenchmark):
                 continue
             answer = outputs[question.item].strip()
             kind = "multiple-choice" if question.options else "short-answer"
-            entry = {"id": question.item, "question_type": kind, "answer": _gold(question), "response": answer}
+            gold = list(question.answers) if len(question.answers) > 1 else question.raw_answer
+            entry: dict[str, Any] = {"id": question.item, "question_type": kind, "answer": gold, "response": answer}
             entry |= {"all_choices": list(question.options), "index2ans": dict(question.options)}
             by_subject.setdefault(question.subject, []).append(entry)
             letters[question.item] = answer if not question.options else self._letter(question, answer)[0] or ""
@@ -172,7 +173,7 @@ class MMMU(OptionsBenchmark):
         """The letter of the option that counts as the answer, and whether it was drawn at random."""
         rules = self.config.letter_rules
         if rules:
-            options = question.options or {"A": _gold(question), "B": _OTHER}
+            options = question.options or {"A": question.raw_answer, "B": _OTHER}
             return self.matcher.match(question.item, question.question, options, output, rules), False
         rule = lmms_option if self.config.evaluators["extraction"] == "lmms-eval" else official_option
         # The official code and lmms-eval get outputs that were stripped when they were generated.
@@ -183,13 +184,8 @@ class MMMU(OptionsBenchmark):
 
     def _gold_letter(self, question: MMMUQuestion) -> str:
         """The correct letter. VLMEvalKit makes the answer to an open question option A, unless it is a capital."""
-        gold = question.answers[0]
+        gold = question.raw_answer
         return gold if question.options or (len(gold) == 1 and gold.isupper()) else "A"
-
-
-def _gold(question: MMMUQuestion) -> str:
-    """The correct answer as it stands in the data, where several are a list."""
-    return question.raw_answer
 
 
 def _groups(question: MMMUQuestion) -> tuple[str, str, str]:
