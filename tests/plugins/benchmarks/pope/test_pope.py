@@ -108,9 +108,16 @@ def test_scores_equal_those_of_the_evaluators_loops(official: Path, outputs: lis
         if tp + fp + fn:
             precision, recall = (tp / n if n else 0.0 for n in (tp + fp, tp + fn))
             f1[group] = expected["f1"] = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-        found = {name.removeprefix(f"pope.{group}."): score.value for name, score in scores.items() if f".{group}." in name}
+        found = {
+            name.removeprefix(f"pope.{group}."): score.value for name, score in scores.items() if f".{group}." in name
+        }
         assert found == pytest.approx(expected)
-    overall = {"official": None, "vlmevalkit": f1.get("pooled"), "lmms-eval": f1.get("pooled"), "janus": f1.get("random")}
+    overall = {
+        "official": None,
+        "vlmevalkit": f1.get("pooled"),
+        "lmms-eval": f1.get("pooled"),
+        "janus": f1.get("random"),
+    }
     if len(f1) == 4:
         assert scores["pope.mean.f1"].value == pytest.approx(sum(f1[split] for split in data_pope.SPLITS) / 3)
         overall["official"] = scores["pope.mean.f1"].value
@@ -122,7 +129,11 @@ def test_scores_equal_those_of_the_evaluators_loops(official: Path, outputs: lis
 def test_an_unreadable_answer_is_wrong_but_counts_as_no_in_f1(official: Path) -> None:
     outputs = {"random/1": "yes", "random/2": "maybe", "random/3": "maybe", "random/4": "no"}
     values = values_of(pope(official, profile="vlmevalkit", limit=4), outputs)
-    assert (values["pope.random.accuracy"], values["pope.random.precision"], values["pope.random.recall"]) == (0.5, 1, 0.5)
+    assert (values["pope.random.accuracy"], values["pope.random.precision"], values["pope.random.recall"]) == (
+        0.5,
+        1,
+        0.5,
+    )
     values = values_of(pope(official, profile="lmms-eval", limit=4), outputs)
     assert values["pope.random.recall"] == 1.0
     assert "pope.mean.f1" not in values  # two splits are missing
@@ -162,18 +173,22 @@ def test_predictions_made_elsewhere_are_joined_by_keys(official: Path, tmp_path:
     assert benchmark.read_predictions(tmp_path / "each", requests) == answers
     own = [{"item": item, "prediction": answer} for item, answer in answers.items()]
     assert benchmark.read_predictions(write_json(tmp_path / "own.json", own), requests) == answers
-    with pytest.raises(UsageError, match=r"lack a key: .*all2.jsonl:1 has text; expected item and prediction; or split,"):
+    with pytest.raises(
+        UsageError, match=r"lack a key: .*all2.jsonl:1 has text; expected item and prediction; or split,"
+    ):
         benchmark.read_predictions(write_lines(tmp_path / "all2.jsonl", [{"text": "yes"}]), requests)
     write_lines(tmp_path / "all.jsonl", [*rows[1:], rows[2], {**rows[2], "question_id": 77}, {**rows[2], "text": "x"}])
     with pytest.raises(UsageError) as error:
         benchmark.read_predictions(tmp_path / "all.jsonl", requests)
-    assert "joined by split and question_id: 2 of 14 predictions repeat a question: adversarial/2 at" in str(error.value)
+    assert "joined by split and question_id: 2 of 14 predictions repeat a question: adversarial/2 at" in str(
+        error.value
+    )
     assert "1 of 14 predictions are for questions that the data do not have: adversarial/77" in str(error.value)
     assert "1 of 12 questions have no prediction: adversarial/4" in str(error.value)
     with pytest.raises(UsageError, match=r"all\.jsonl:1: 'text' is 5, expected a text"):
         benchmark.read_predictions(write_lines(tmp_path / "all.jsonl", [{**rows[0], "text": 5}]), requests)
+    write_lines(tmp_path / "each" / "random.json", rows)
     with pytest.raises(UsageError, match="has several files for random: expected one file"):
-        write_lines(tmp_path / "each" / "random.json", rows)
         benchmark.read_predictions(tmp_path / "each", requests)
 
 
@@ -182,7 +197,11 @@ def test_predictions_of_vlmevalkit_and_llava(tmp_path: Path) -> None:
     answers = {item: f"{item} yes" for item in table.by_item}
     rows = [{"index": item, "question": "q", "prediction": answer} for item, answer in answers.items()]
     write_sheet(tmp_path / "p.xlsx", ["index", "question", "prediction"], rows)
-    for path in (tmp_path / "p.xlsx", write_table(tmp_path / "p.tsv", rows), write_table(tmp_path / "p.csv", rows, ",")):
+    for path in (
+        tmp_path / "p.xlsx",
+        write_table(tmp_path / "p.tsv", rows),
+        write_table(tmp_path / "p.csv", rows, ","),
+    ):
         assert table.read_predictions(path, table.requests()) == answers
     llava = pope(data_pope.write_llava(tmp_path / "l"))
     lines = [
@@ -207,20 +226,22 @@ def test_the_official_scorer_gets_answers_and_labels_line_by_line(official: Path
 def test_missing_pictures_are_listed_or_counted(tmp_path: Path) -> None:
     data = data_pope.write_official(tmp_path)
     (data / "val2014" / data_pope.IMAGES[1]).unlink()
-    with pytest.raises(UsageError, match=rf"1 pictures are missing in .*: {data_pope.IMAGES[1]} \(set images to"):
+    with pytest.raises(UsageError, match=rf"1 picture is missing in .*: {data_pope.IMAGES[1]} \(set images to"):
         pope(data).requests()
     benchmark = pope(data, allow_missing=True)
     assert len(benchmark.requests()) == 6
     assert benchmark.settings["missing_pictures"] == 1
     assert benchmark.settings["left_out_for_missing_pictures"] == 6
-    with pytest.raises(UsageError, match="no question of POPE in .* has a picture"):
+    with pytest.raises(UsageError, match=r"no question of POPE in .* has a picture"):
         pope(data, allow_missing=True, images=tmp_path / "none").requests()
 
 
 def test_other_data_are_refused_by_name(tmp_path: Path) -> None:
     mme = data_mme.write_vlmevalkit(tmp_path / "m")
     renamed = mme.rename(tmp_path / "m" / "data.tsv")
-    with pytest.raises(UsageError, match=r"data\.tsv' looks like VLMEvalKit's table of MME, not like POPE \(set data to"):
+    with pytest.raises(
+        UsageError, match=r"data\.tsv' looks like VLMEvalKit's table of MME, not like POPE \(set data to"
+    ):
         pope(renamed).requests()
     with pytest.raises(UsageError, match="looks like the official data of MME, not like POPE"):
         pope(data_mme.write_official(tmp_path / "o")).requests()
@@ -233,7 +254,7 @@ def test_other_data_are_refused_by_name(tmp_path: Path) -> None:
         POPE(POPEConfig()).requests()
     both = data_pope.write_official(tmp_path / "both")
     data_pope.write_vlmevalkit(both)
-    with pytest.raises(UsageError, match="holds POPE in several formats: the official data .* and VLMEvalKit's table"):
+    with pytest.raises(UsageError, match=r"holds POPE in several formats: the official data .* and VLMEvalKit's table"):
         pope(both).requests()
     assert pope(both, format="vlmevalkit").loaded.data.format == "vlmevalkit"
     assert len(pope(both / "POPE.tsv").requests()) == 8
@@ -252,7 +273,9 @@ def test_faults_of_the_data_name_their_lines(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=message):
             pope(tmp_path).requests()
     write_lines(path, [data_pope.lines("random")[0]] * 2)
-    with pytest.raises(UsageError, match=r"random\.json:2: the question_id \"1\" repeats: it is also at .*random\.json:1"):
+    with pytest.raises(
+        UsageError, match=r"random\.json:2: the question_id \"1\" repeats: it is also at .*random\.json:1"
+    ):
         pope(tmp_path).requests()
     llava = data_pope.write_llava(tmp_path / "l")
     lines = data_pope.lines("random")
@@ -262,5 +285,7 @@ def test_faults_of_the_data_name_their_lines(tmp_path: Path) -> None:
     for file in (llava / "coco").iterdir():
         if file.suffix == ".json":
             file.unlink()
-    with pytest.raises(UsageError, match=r"without their answers \(put coco_pope_\*\.json of the official data beside it"):
+    with pytest.raises(
+        UsageError, match=r"without their answers \(put coco_pope_\*\.json of the official data beside it"
+    ):
         pope(llava).requests()
