@@ -5,7 +5,10 @@ from __future__ import annotations
 from janiform import Registrar, hookimpl
 
 from .gqa.config import GQAConfig
+from .mm_vet.config import MMVetConfig
+from .mmbench.config import MMBenchConfig
 from .mme.config import MMEConfig
+from .mmmu.config import MMMUConfig
 from .pope.config import POPEConfig
 from .seed_bench.config import SEEDBenchConfig
 
@@ -39,4 +42,25 @@ def janiform_register(registrar: Registrar) -> None:
         config=SEEDBenchConfig,
         factory="janiform_plugins.benchmarks.seed_bench.benchmark:SEEDBench",
         summary="SEED-Bench: questions with four options about pictures, in nine dimensions",
+    )
+    registrar.component(
+        "benchmark",
+        "mmbench",
+        config=MMBenchConfig,
+        factory="janiform_plugins.benchmarks.mmbench.benchmark:MMBench",
+        summary="MMBench: questions with two to four options in every rotation; circular and vanilla accuracy",
+    )
+    registrar.component(
+        "benchmark",
+        "mmmu",
+        config=MMMUConfig,
+        factory="janiform_plugins.benchmarks.mmmu.benchmark:MMMU",
+        summary="MMMU: college exams in 30 subjects with one or several pictures; choices and open questions",
+    )
+    registrar.component(
+        "benchmark",
+        "mm-vet",
+        config=MMVetConfig,
+        factory="janiform_plugins.benchmarks.mm_vet.benchmark:MMVet",
+        summary="MM-Vet: open questions that need several capabilities, graded by a judge",
     )

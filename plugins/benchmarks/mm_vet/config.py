@@ -6,6 +6,7 @@ from attrs import field, frozen, validators
 
 from ..judge_config import JudgedConfig
 
+
 @frozen(kw_only=True)
 class MMVetConfig(JudgedConfig):
     """The questions, the evaluator and the number of gradings.

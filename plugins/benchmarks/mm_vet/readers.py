@@ -21,7 +21,7 @@ from ..tables import read_table
 CAPABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
 
 _OFFICIAL = {"imagename": str, "question": str, "answer": str, "capability": list}
-_LLAVA = {"question_id": (int, str), "image": str, "text": str}
+_LLAVA: dict[str, type | tuple[type, ...]] = {"question_id": (int, str), "image": str, "text": str}
 _COLUMNS = ("index", "image", "question", "answer", "category")
 
 

@@ -20,7 +20,7 @@ from janiform import Item, Metric, Request, Score, mean_score
 from ..answers import inferred_option, lmms_option
 from ..choices import BY_LETTER, janus_prompt, option_lines, vlmevalkit_prompt
 from ..judged import OptionsBenchmark
-from ..predictions import Join
+from ..predictions import Join, Key
 from ..questions import Question
 from ..recognise import DataFiles
 from ..sheets import write_sheet
@@ -78,6 +78,10 @@ class MMBench(OptionsBenchmark):
             return f"\n{start} There are several options:\n{lines}\n{BY_LETTER}"
         return "\n" + vlmevalkit_prompt(text, options, hint)
 
+    def request(self, question: Question, prompt: str, settings: Mapping[str, Any]) -> Request:
+        request = super().request(question, prompt, settings)
+        return request if question.answer else evolve(request, reference=None)
+
     def is_correct(self, question: Question, answer: str) -> bool:
         return self._letter(question, answer) == question.answer
 
@@ -96,7 +100,7 @@ class MMBench(OptionsBenchmark):
         return scores
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
-        by_index = {(question.keys["index"],): question.item for question in questions}
+        by_index: dict[Key, str] = {(question.keys["index"],): question.item for question in questions}
         return [Join(("index",), by_index), Join(("question_id",), by_index, ("text", "prediction"))]
 
     def write_official(self, folder: Path, outputs: Mapping[str, str]) -> list[Path]:

@@ -113,7 +113,9 @@ def _find(config: MMMUConfig, splits: Sequence[str]) -> DataFiles:
         return DataFiles("official", (data,), data.parent)
     # Files of the hub are named for their split, such as Accounting/validation-00000-of-00001.parquet.
     names = [f"{split}-*.parquet" for split in splits]
-    if data.is_dir() and (files := sorted({path for name in names for path in (*data.glob(name), *data.glob(f"*/{name}"))})):
+    if data.is_dir() and (
+        files := sorted({path for name in names for path in (*data.glob(name), *data.glob(f"*/{name}"))})
+    ):
         return DataFiles("official", tuple(files), data)
     found = find_data("MMMU", data, config.format)
     if found.format != "vlmevalkit":

@@ -1,9 +1,9 @@
-"""A judge is asked for the option of an answer only where the rules find none, with the wording of a file or our own."""
+"""A judge is asked for the option of an answer only where the rules find none, with the wording of a file or ours."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import data_mmbench
 import data_mmmu
@@ -21,7 +21,7 @@ from scoring import values_of
 
 OPTIONS = {"A": "A dog", "B": "A cat", "C": "Two birds", "D": "horse"}
 
-OFFICIAL = '''
+OFFICIAL = """
 def build_prompt(question, options, prediction):
     tmpl = (
         'Match this. '
@@ -33,14 +33,14 @@ def build_prompt(question, options, prediction):
 def build_prompt_cn(question, options, prediction):
     tmpl = ('问题: {}?选项: {}答案: {}输出: ')
     return tmpl.format(question, options, prediction)
-'''
+"""
 """A file with the shape of VLMEvalKit's, in words of our own."""
 
 
 class FakeJudge:
     """Replies in turn, and keeps what it was asked."""
 
-    settings: dict[str, Any] = {}
+    settings: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, *replies: str) -> None:
         self.replies = list(replies)

@@ -216,7 +216,7 @@ def test_predictions_are_joined_by_index(table: Path, tmp_path: Path) -> None:
         ({"A": "", "B": " ", "C": "nan"}, ":2: the question has 1 options, expected at least A and B"),
         ({"question": ""}, ":2: 'question' is empty"),
         ({"image": "999"}, ":2: 'image' is \"999\", the index of the row with the picture, but there is no such row"),
-        ({"image": "?" * 90}, ":2: the picture of index \"241\" is not base64: character 1 is"),
+        ({"image": "?" * 90}, ':2: the picture of index "241" is not base64: character 1 is'),
     ],
 )
 def test_faults_are_named_with_their_line(change: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -227,7 +227,10 @@ def test_faults_are_named_with_their_line(change: dict[str, Any], message: str, 
 
 @pytest.mark.parametrize(
     ("index", "message"),
-    [("one", "'index' is 'one', expected a whole number"), (1000999, "is 1000999, a rotation of 999, which is missing")],
+    [
+        ("one", "'index' is 'one', expected a whole number"),
+        (1000999, "is 1000999, a rotation of 999, which is missing"),
+    ],
 )
 def test_indices_are_numbers_of_questions_or_of_their_rotations(index: Any, message: str, tmp_path: Path) -> None:
     *rows, last = data_mmbench.rows()

@@ -66,6 +66,7 @@ def test_both_formats_hold_the_same_questions(profile: str, official: Path, tabl
 
 ONE = "validation_Accounting_1"
 TWO = "validation_Accounting_2"
+COMPARE = "Compare <image 2> with <image 1>."
 OPEN = "validation_Math_1"
 BY_LETTER = "Answer with the option's letter from the given choices directly."
 SHORT = "Answer the question using a single word or phrase."
@@ -78,7 +79,11 @@ SHORT = "Answer the question using a single word or phrase."
         ("official", TWO, f"[1]\nCompare <image 2> with <image 1>.\n(A) less\n(B) it's more\n(C) equal\n\n{BY_LETTER}"),
         ("official", OPEN, f"[1]\n<image 1> What is x?\n{SHORT}"),
         ("lmms-eval", ONE, f"[1]\n<image 1> What is the price?\nA. $6\nB. $7\nC. $8\nD. $9\n\n{BY_LETTER}"),
-        ("lmms-eval", TWO, f"[1][2]\nCompare <image 2> with <image 1>.\nA. less\nB. it's more\nC. equal\n\n{BY_LETTER}"),
+        (
+            "lmms-eval",
+            TWO,
+            f"[1][2]\nCompare <image 2> with <image 1>.\nA. less\nB. it's more\nC. equal\n\n{BY_LETTER}",
+        ),
         ("lmms-eval", OPEN, f"[1]\n<image 1> What is x?\n\n{SHORT}"),
         (
             "vlmevalkit",
