@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from janiform import Problem, Request, UsageError
 
 from .judge import Judge
 from .matching import OptionMatcher
-from .questions import ANSWER_LENGTHS, QuestionBenchmark
+from .questions import ANSWER_LENGTHS, Question, QuestionBenchmark
+from .sheets import write_sheet
 
 if TYPE_CHECKING:
     from .judge_config import JudgedConfig
@@ -82,3 +84,27 @@ class OptionsBenchmark(JudgedBenchmark):
     def matcher(self) -> OptionMatcher:
         """What finds the option that an answer means."""
         return OptionMatcher(self.judge_model, self.config.judge_prompt, self.config.seed)
+
+
+def write_predictions(
+    path: Path, columns: Sequence[str], questions: Sequence[Question], outputs: Mapping[str, str]
+) -> Path:
+    """Write VLMEvalKit's table of some columns with a column ``prediction``, as an Excel file; return its path.
+
+    A question without an output is left out.
+    """
+    rows = [
+        {
+            "index": question.item,
+            "category": ",".join(question.categories),
+            "answer": question.answer,
+            **question.keys,
+            **question.options,
+            "question": question.question,
+            "prediction": outputs[question.item],
+        }
+        for question in questions
+        if question.item in outputs
+    ]
+    write_sheet(path, [*columns, "prediction"], rows)
+    return path

@@ -20,7 +20,7 @@ from janiform import Conversation, Item, Metric, Origin, Problem, Request, Score
 from ..files import Record, read_json_value
 from ..judge import Judge
 from ..judge_config import NO_JUDGE
-from ..judged import JudgedBenchmark
+from ..judged import JudgedBenchmark, write_predictions
 from ..predictions import Join, Key, read_answers
 from ..questions import Question
 from ..recognise import DataFiles
@@ -60,8 +60,6 @@ JUDGES = {
     "lmms-eval": "gpt-4o-2024-11-20",
 }
 """The judges that the evaluators use, for the hint where none is named."""
-
-_RESULT_FILE = "mm-vet_predictions.json"
 
 
 class MMVet(JudgedBenchmark):
@@ -169,8 +167,14 @@ class MMVet(JudgedBenchmark):
         return read_answers(path)
 
     def write_official(self, folder: Path, outputs: Mapping[str, str]) -> list[Path]:
-        """Write ``{"v1_0": answer}``, which the official evaluator reads, also that on the hub."""
-        path = folder / _RESULT_FILE
+        """Write ``{"v1_0": answer}``, which the official evaluator reads, also that on the hub.
+
+        VLMEvalKit's table lacks these keys; for it the table with a column ``prediction`` is written.
+        """
+        if self.loaded.data.format == "vlmevalkit":
+            columns = ["index", "question", "answer", "category"]
+            return [write_predictions(folder / "mm-vet_predictions.xlsx", columns, self.loaded.questions, outputs)]
+        path = folder / "mm-vet_predictions.json"
         answers = {
             question.item: outputs[question.item] for question in self.loaded.questions if question.item in outputs
         }

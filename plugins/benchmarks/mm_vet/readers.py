@@ -1,7 +1,7 @@
 """MM-Vet's questions in the official file, VLMEvalKit's table and LLaVA's questions.
 
-The official file has an object per question, from ``v1_0`` on; LLaVA's question with the number 0 is ``v1_0``. Both
-other formats lack the official keys, and LLaVA's lacks the answers, which come from the official file.
+The official file has an object per question, from ``v1_0`` on; LLaVA's question with the number 0 is ``v1_0``, and its
+answer comes from the official file. VLMEvalKit's table has indices instead of these keys.
 """
 
 from __future__ import annotations
@@ -59,13 +59,9 @@ def _of_object(key: str, record: Record) -> Question:
 
 
 def _of_row(record: Record) -> Question:
-    """A question of VLMEvalKit's table, whose rows have the order of the official file and no other key of it."""
     picture = record.pictures[0] if record.pictures else None
     image = picture.key if picture else record.get("image_path") or ""
-    index = record["index"].strip()
-    key = index if index.startswith("v1_") else f"v1_{index}"
-    question = _question(record, key, image, record["category"].split(","))
-    return evolve(question, picture=picture, keys={"index": index})
+    return evolve(_question(record, record["index"].strip(), image, record["category"].split(",")), picture=picture)
 
 
 def _question(record: Record, key: str, image: str, names: Sequence[str]) -> Question:

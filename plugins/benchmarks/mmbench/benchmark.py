@@ -19,11 +19,10 @@ from janiform import Item, Metric, Request, Score, mean_score
 
 from ..answers import inferred_option, lmms_option
 from ..choices import BY_LETTER, janus_prompt, option_lines, vlmevalkit_prompt
-from ..judged import OptionsBenchmark
+from ..judged import OptionsBenchmark, write_predictions
 from ..predictions import Join, Key
 from ..questions import Question
 from ..recognise import DataFiles
-from ..sheets import write_sheet
 from .config import MMBenchConfig
 from .readers import base_of, by_base, read
 
@@ -108,22 +107,8 @@ class MMBench(OptionsBenchmark):
         letters = sorted({letter for question in self.loaded.questions for letter in question.options})
         answered = self.loaded.facts["answers"]
         columns = ["index", "question", "hint", *letters, *(["answer"] if answered else []), "l2-category", "category"]
-        columns += [*(["split"] if self.loaded.facts["splits"] else []), "prediction"]
-        rows = [
-            {
-                **question.keys,
-                **question.options,
-                "question": question.question,
-                "answer": question.answer,
-                **dict(zip(("l2-category", "category"), question.categories, strict=True)),
-                "prediction": outputs[question.item],
-            }
-            for question in self.loaded.questions
-            if question.item in outputs
-        ]
-        path = folder / "mmbench_predictions.xlsx"
-        write_sheet(path, columns, rows)
-        return [path]
+        columns += ["split"] if self.loaded.facts["splits"] else []
+        return [write_predictions(folder / "mmbench_predictions.xlsx", columns, self.loaded.questions, outputs)]
 
     @cached_property
     def _has_rotations(self) -> bool:

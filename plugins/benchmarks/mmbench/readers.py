@@ -61,12 +61,12 @@ def _question(record: Record, answered: bool) -> Question:
     answer = record.one_of("answer", options) if answered else ""
     split = record.get("split").strip()
     hint = "" if is_empty(record.get("hint")) else record["hint"]
-    keys = {"index": index, "base": str(int(index) % ROTATION), "split": split, "hint": hint}
+    categories = {name: record.get(name).strip() for name in ("l2-category", "category")}
+    keys = {"index": index, "base": str(int(index) % ROTATION), "split": split, "hint": hint, **categories}
     picture = record.pictures[0] if record.pictures else None
     image = picture.key if picture else record.get("image_path") or ""
-    categories = tuple(record.get(name).strip() for name in ("l2-category", "category"))
     item = f"{split}/{index}" if split else index
-    return Question(item, image, record["question"], answer, categories, options, picture, keys=keys)
+    return Question(item, image, record["question"], answer, tuple(categories.values()), options, picture, keys=keys)
 
 
 def is_empty(cell: str) -> bool:

@@ -15,7 +15,7 @@ from attrs import evolve
 from janiform import Item, Metric, Origin, Problem, Request, Score, UsageError, mean_score
 
 from ..files import Record, read_json_list, read_json_value
-from ..judged import OptionsBenchmark
+from ..judged import OptionsBenchmark, write_predictions
 from ..matching import random_choice
 from ..predictions import Join, Key, read_answers
 from ..questions import Loaded, Question
@@ -128,8 +128,13 @@ class MMMU(OptionsBenchmark):
     def write_official(self, folder: Path, outputs: Mapping[str, str]) -> list[Path]:
         """Write ``{subject}/output.json`` as ``main_parse_and_eval.py`` reads it, and ``total_val_output.json``.
 
-        The latter holds letters, which ``main_eval_only.py`` does not read from answers.
+        The latter holds letters, which ``main_eval_only.py`` does not read from answers. VLMEvalKit's table without the
+        official ids is written with a column ``prediction`` instead.
         """
+        if any("/" in question.item for question in self._questions):
+            letters_of_options = sorted({letter for question in self._questions for letter in question.options})
+            columns = ["index", "question", *letters_of_options, "answer", "category", "split"]
+            return [write_predictions(folder / "mmmu_predictions.xlsx", columns, self._questions, outputs)]
         by_subject: dict[str, list[dict[str, Any]]] = {}
         letters = {}
         for question in self._questions:

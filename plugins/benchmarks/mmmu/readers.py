@@ -136,7 +136,7 @@ def _of_table(record: Record, folders: PictureFolders) -> MMMUQuestion:
     return _question(
         record,
         item=str(record.get("id") or f"{record['split']}/{record['index']}"),
-        keys={"index": record["index"]},
+        keys={"index": record["index"], "split": record["split"], "category": subject, "answer": record["answer"]},
         split=record["split"],
         subject=subject,
         options=options,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from janiform import Item, Look, UsageError
 from janiform_plugins.benchmarks.mm_vet.benchmark import JANUS_SYSTEM, MMVet
 from janiform_plugins.benchmarks.mm_vet.config import MMVetConfig
+from janiform_plugins.benchmarks.sheets import read_sheet
 from judge_server import judge_server
 from scoring import scores_of, values_of
 
@@ -70,7 +71,8 @@ def test_the_three_formats_hold_the_same_questions(official: Path, tmp_path: Pat
     benchmarks = [mm_vet(official), kit, mm_vet(llava)]
     assert [benchmark.settings["format"] for benchmark in benchmarks] == ["official", "vlmevalkit", "llava"]
     for benchmark in benchmarks:
-        assert [request.item for request in benchmark.requests()] == list(data_mm_vet.QUESTIONS)
+        keys = list("0123") if benchmark is kit else list(data_mm_vet.QUESTIONS)
+        assert [request.item for request in benchmark.requests()] == keys
         questions = benchmark.loaded.questions
         assert [question.answer for question in questions] == [q["answer"] for q in data_mm_vet.QUESTIONS.values()]
         assert [question.categories for question in questions] == [
@@ -208,7 +210,11 @@ def test_predictions_are_joined_by_key(official: Path, tmp_path: Path) -> None:
     assert benchmark.read_predictions(write_lines(tmp_path / "a.jsonl", lines), requests) == ANSWERS
     kit = mm_vet(data_mm_vet.write_vlmevalkit(tmp_path / "kit"))
     rows = [{"index": key[3:], "prediction": answer} for key, answer in ANSWERS.items()]
-    assert kit.read_predictions(write_table(tmp_path / "a.tsv", rows), kit.requests()) == ANSWERS
+    numbered = {key[3:]: answer for key, answer in ANSWERS.items()}
+    assert kit.read_predictions(write_table(tmp_path / "a.tsv", rows), kit.requests()) == numbered
+    (written,) = kit.write_official(tmp_path, numbered)
+    assert kit.read_predictions(written, kit.requests()) == numbered
+    assert read_sheet(written)[1]["category"] == "rec,know,gen"
     with pytest.raises(UsageError, match="1 of 4 questions have no prediction: v1_0"):
         benchmark.read_predictions(write_json(tmp_path / "b.json", dict(list(ANSWERS.items())[1:])), requests)
     with pytest.raises(UsageError, match=r"b\.json, 'v1_0': 'answer' is 5, expected a text"):
@@ -244,7 +250,7 @@ def test_llavas_questions_must_be_those_of_the_official_file(tmp_path: Path) -> 
 
 def test_missing_pictures_and_other_data_are_refused(official: Path, tmp_path: Path) -> None:
     (official / "images" / "c.jpg").unlink()
-    with pytest.raises(UsageError, match=r"1 pictures are missing in .*: c\.jpg"):
+    with pytest.raises(UsageError, match=r"1 picture is missing in .*: c\.jpg"):
         mm_vet(official).requests()
     benchmark = mm_vet(official, allow_missing=True)
     assert len(benchmark.requests()) == 2

@@ -18,6 +18,7 @@ from janiform_plugins.benchmarks.mmmu.config import MMMUConfig
 from janiform_plugins.benchmarks.mmmu.readers import DISCIPLINES, SUBJECTS, _of_row
 from janiform_plugins.benchmarks.questions import Loaded
 from janiform_plugins.benchmarks.recognise import DataFiles
+from janiform_plugins.benchmarks.sheets import read_sheet
 from scoring import scores_of, values_of
 
 PROFILES = ("official", "llava", "vlmevalkit", "lmms-eval", "janus")
@@ -220,6 +221,9 @@ def test_predictions_are_joined_by_id_and_by_index(official: Path, table: Path, 
     outputs = kit.read_predictions(write_table(tmp_path / "p.tsv", rows), kit.requests())
     assert list(outputs) == [f"validation/{number}" for number in range(1, 7)]
     assert values_of(kit, outputs)["mmmu.overall"] == 1.0
+    (written,) = kit.write_official(tmp_path, outputs)
+    assert kit.read_predictions(written, kit.requests()) == outputs
+    assert read_sheet(written)[2]["answer"] == "['Tampa', 'Florida']"
     with pytest.raises(UsageError, match="1 of 6 questions have no prediction: validation_Math_2"):
         benchmark.read_predictions(write_lines(tmp_path / "q.jsonl", lines[1:]), requests)
     with pytest.raises(UsageError, match="1 of 7 predictions repeat a question"):
@@ -241,7 +245,7 @@ def test_official_files_are_read_back(official: Path, tmp_path: Path) -> None:
 
 def test_missing_pictures_are_listed_or_left_out(tmp_path: Path) -> None:
     folder = data_mmmu.write_official(tmp_path / "hub", data_mmmu.hub_rows(image_1=None))
-    with pytest.raises(UsageError, match=r"1 pictures are missing in .*: <image 1> of validation_Accounting_1"):
+    with pytest.raises(UsageError, match=r"1 picture is missing in .*: <image 1> of validation_Accounting_1"):
         mmmu(folder).requests()
     benchmark = mmmu(folder, allow_missing=True)
     assert len(benchmark.requests()) == 5
