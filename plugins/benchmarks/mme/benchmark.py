@@ -60,7 +60,8 @@ class MME(QuestionBenchmark):
 
     def limited(self, questions: list[Question]) -> list[Question]:
         pictures = [list(group) for _, group in groupby(questions, key=lambda question: question.image)]
-        limit, kept = self.config.limit, []
+        limit = self.config.limit
+        kept: list[Question] = []
         for picture in pictures:
             if limit and kept and len(kept) + len(picture) > limit:
                 break
