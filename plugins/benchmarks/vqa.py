@@ -7,7 +7,6 @@ with it have another name.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -52,13 +51,3 @@ def normal_answer(text: str, variant: Literal["llava", "vlmevalkit"] = "llava") 
     words = _PERIODS[variant].sub("", without_signs(text), count=MAX_PERIODS).lower().split()
     words = [_NUMBERS.get(word, word) for word in words]
     return " ".join(_CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)
-
-
-def soft_accuracy(answer: str, given: Sequence[str]) -> float:
-    """VQA's accuracy of a normalised answer: min(1, matches / 3), averaged over all but one of the annotators.
-
-    ``given``: the normalised answers of at least two annotators.
-    """
-    matches = [answer == each for each in given]
-    total = sum(matches)
-    return sum(min(1.0, (total - match) / 3) for match in matches) / len(matches)
