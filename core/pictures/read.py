@@ -103,9 +103,7 @@ def as_picture(value: Any) -> Image.Image:
         return _to_rgb(value, "the picture", depth)
     if isinstance(value, np.ndarray):
         return Image.fromarray(check_array(value))
-    if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview):
-        return read_picture(value)
-    if callable(getattr(value, "read", None)):
+    if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview) or callable(getattr(value, "read", None)):
         name = getattr(value, "name", None)
         return read_picture(value, name=name if isinstance(name, str) else "the picture")
     raise PictureError(

@@ -26,6 +26,19 @@ class Ratio:
         return self.weight * sum(self.numerator.values()) / sum(self.denominator.values())
 
 
+def by_metric(items: Iterable[Item]) -> dict[str, list[Item]]:
+    """The items of each metric."""
+    result: dict[str, list[Item]] = {}
+    for item in items:
+        result.setdefault(item.metric, []).append(item)
+    return result
+
+
+def means(items: Iterable[Item]) -> dict[str, Score]:
+    """The mean of each metric."""
+    return {name: mean_score(members) for name, members in by_metric(items).items()}
+
+
 def sums(items: Iterable[Item], factor: float = 1.0) -> dict[str, float]:
     """The sums of the values of items by cluster, times a factor."""
     result: defaultdict[str, float] = defaultdict(float)

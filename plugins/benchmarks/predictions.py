@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 from janiform import Problem, UsageError
@@ -15,19 +16,17 @@ from .tables import read_table
 _SHOWN = 5
 """The most keys that an error lists."""
 
-Key = tuple[str, ...]
-
 
 @frozen
 class Join:
     """A way to find the question of a prediction: the names of the fields that form its key.
 
-    ``items``: ids of the requests by their keys. ``answers``: names of the answer, of which the first that is there is
-    used. ``normal``: what is done to a field before it is compared.
+    ``items``: ids of the requests by their keys, tuples of texts. ``answers``: names of the answer, of which the first
+    that is there is used. ``normal``: what is done to a field before it is compared.
     """
 
     fields: tuple[str, ...]
-    items: Mapping[Key, str]
+    items: Mapping[Any, str]
     answers: tuple[str, ...] = ("prediction",)
     normal: Callable[[str], str] = str.strip
 

@@ -158,12 +158,11 @@ class QuestionBenchmark(ABC):
     @property
     def settings(self) -> Mapping[str, Any]:
         config, loaded = self.config, self.loaded
-        files = {*loaded.data.files, *loaded.data.official}
         return {
             "profile": config.profile,
             **config.evaluators,
             "format": loaded.data.format,
-            "data": described(sorted(path for path in files if path.is_file())),
+            "data": self._described,
             "questions": len(loaded.questions),
             **({"limit": config.limit} if config.limit else {}),
             **({"without_pictures": True} if config.without_pictures else {}),
@@ -213,6 +212,11 @@ class QuestionBenchmark(ABC):
             correct = self.is_correct(question, output)
             answered.append(Answered(picture, question.question, output, question.answer, correct))
         return Showcase(others=tuple(answered))
+
+    @cached_property
+    def _described(self) -> list[dict[str, Any]]:
+        data = self.loaded.data
+        return described(sorted(path for path in {*data.files, *data.official} if path.is_file()))
 
     def _placed(self, question: Question, folders: PictureFolders) -> Question:
         if question.picture is not None or not question.image:

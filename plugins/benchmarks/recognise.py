@@ -6,7 +6,8 @@ questions of LLaVA's evaluation, which lack the answers, so that the official fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,10 @@ NAMES = {
 }
 
 
+_Listing = tuple[Path, list[str], list[str]]
+"""A folder with the names of its files and of its folders."""
+
+
 @frozen
 class DataFiles:
     """The files of a benchmark's data in one format. ``official``: the files with the answers to LLaVA's questions.
@@ -80,7 +85,7 @@ def find_data(benchmark: str, data: Path | None, format: str = "auto") -> DataFi
     path = data.expanduser()
     if not path.exists():
         raise UsageError(Problem(f"there is no file or folder '{path}'", hint=f"set data to {_expected(benchmark)}"))
-    found = _in_folder(benchmark, path) if path.is_dir() else _of_file(benchmark, path)
+    found = _in_folder(benchmark, _tree(path)) if path.is_dir() else _of_file(benchmark, path)
     folder = path if path.is_dir() else path.parent
     if not found or format not in ("auto", *found):
         raise UsageError(_absent(benchmark, path, format))
@@ -91,7 +96,7 @@ def find_data(benchmark: str, data: Path | None, format: str = "auto") -> DataFi
         raise UsageError(Problem(f"'{path}' holds {benchmark} in several formats: {listed}", hint=hint))
     if names != ["llava"]:
         return DataFiles(names[0], found[names[0]], folder)
-    official = found.get("official") or _in_folder(benchmark, folder).get("official")
+    official = found.get("official") or _in_folder(benchmark, _tree(folder)).get("official")
     if not official:
         message = f"'{found['llava'][0]}' holds LLaVA's questions of {benchmark} without their answers"
         hint = f"put {' or '.join(FORMATS[benchmark]['official'][:3])} of the official data beside it"
@@ -102,13 +107,12 @@ def find_data(benchmark: str, data: Path | None, format: str = "auto") -> DataFi
 def looks_like(path: Path) -> tuple[str, str] | None:
     """The benchmark and the format that a file, or what a folder holds, looks like; None where nothing is known."""
     if path.is_dir():
-        for benchmark in FORMATS:
-            for format in _in_folder(benchmark, path):
-                return benchmark, format
-        return None
+        tree = _tree(path)
+        found = ((benchmark, format) for benchmark in FORMATS for format in _in_folder(benchmark, tree))
+        return next(found, None)
     for benchmark, formats in FORMATS.items():
         for format, patterns in formats.items():
-            if (benchmark, format) != ("MME", "official") and _matches(path, patterns):
+            if (benchmark, format) != ("MME", "official") and _matches(path.name, patterns):
                 return benchmark, format
     return _by_content(path)
 
@@ -120,35 +124,47 @@ def _of_file(benchmark: str, path: Path) -> dict[str, tuple[Path, ...]]:
     return {match[1]: (path,)}
 
 
-def _in_folder(benchmark: str, folder: Path) -> dict[str, tuple[Path, ...]]:
-    """The files of each format in the folder, or else in the first of its folders that has any."""
+def _in_folder(benchmark: str, tree: Sequence[_Listing]) -> dict[str, tuple[Path, ...]]:
+    """The files of each format in the first folder that has any."""
     found: dict[str, tuple[Path, ...]] = {}
     for format, patterns in FORMATS[benchmark].items():
-        folders = benchmark == "MME" and format == "official"
-        for place in _folders(folder):
-            matches = sorted(
-                path
-                for path in place.iterdir()
-                if any(fnmatch(path.name.lower(), pattern.lower()) for pattern in patterns) and path.is_dir() == folders
-            )
-            if matches:
-                found[format] = tuple(sorted(matches))
+        tasks = benchmark == "MME" and format == "official"
+        for folder, files, folders in tree:
+            names = [name for name in (folders if tasks else files) if _matches(name, patterns)]
+            paths = [folder / name for name in sorted(names)]
+            if matches := [path for path in paths if not tasks or _holds_texts(path)]:
+                found[format] = tuple(matches)
                 break
     return found
 
 
-def _folders(folder: Path) -> Iterator[Path]:
-    """The folder, its folders and theirs, which the archives of some benchmarks add."""
-    yield folder
-    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    yield from inner
-    for path in inner:
-        # Folders of pictures have thousands of files, and no folders.
-        yield from sorted(child for child in path.iterdir() if child.is_dir())
+def _tree(folder: Path) -> list[_Listing]:
+    """The folder, its folders and theirs, which the archives of some benchmarks add, with the names in each."""
+    top = _listing(folder)
+    inner = [_listing(folder / name) for name in top[2]]
+    return [top, *inner, *(_listing(parent / name) for parent, _, folders in inner for name in folders)]
 
 
-def _matches(path: Path, patterns: Sequence[str]) -> bool:
-    return any(fnmatch(path.name.lower(), pattern.lower()) for pattern in patterns)
+def _listing(folder: Path) -> _Listing:
+    """The names in a folder, without hidden folders; none where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:  # which, unlike iterdir, asks nothing of the thousands of pictures
+            kinds = {entry.name: entry.is_dir() for entry in entries}
+    except OSError:
+        kinds = {}
+    names = sorted(kinds)
+    folders = [name for name in names if kinds[name] and not name.startswith(".")]
+    return folder, [name for name in names if not kinds[name]], folders
+
+
+def _holds_texts(folder: Path) -> bool:
+    """Whether a folder is that of a subtask of MME: with texts, or a folder of them."""
+    _, files, folders = _listing(folder)
+    return any(name.lower().endswith(".txt") for name in files) or "questions_answers_YN" in folders
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(name.lower(), pattern.lower()) for pattern in patterns)
 
 
 def _absent(benchmark: str, path: Path, format: str) -> Problem:

@@ -1,7 +1,8 @@
 """GQA (arXiv:1902.09506): the share of answers that equal the expected one, by the rules of four evaluators.
 
-All four are measured always; ``accuracy`` is that of the chosen one, also for open and binary questions and for the
-semantic types, where the data name them.
+All four are measured always, and the match of texts that are normalised as for VQA, which no evaluator of GQA uses.
+``accuracy`` is that of the chosen one, also for open and binary questions and for the semantic types, where the data
+name them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from janiform import Item, Metric, Request, Score, mean_score
+from janiform import Item, Metric, Request, Score
 
+from ..estimates import means
 from ..predictions import Join
 from ..questions import Question, QuestionBenchmark
 from ..recognise import DataFiles
+from ..vqa import normal_answer
 from .readers import SHORT_ANSWER, read
 
 if TYPE_CHECKING:
@@ -74,7 +77,7 @@ class GQA(QuestionBenchmark):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        names = ["accuracy", *(_metric(rule) for rule in RULES if rule != "janus"), *KINDS]
+        names = ["accuracy", *(_metric(rule) for rule in RULES if rule != "janus"), "vqa_normalised", *KINDS]
         return {f"gqa.{name}": Metric() for name in names}
 
     def read(self, data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
@@ -96,14 +99,12 @@ class GQA(QuestionBenchmark):
         values = {
             _metric(name): float(rule(answer, question.answer)) for name, rule in RULES.items() if name != "janus"
         }
+        values["vqa_normalised"] = float(normal_answer(answer) == normal_answer(question.answer))
         values |= dict.fromkeys(("accuracy", *(kind for kind in question.categories if kind in KINDS)), correct)
         return {f"gqa.{name}": value for name, value in values.items()}
 
     def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
-        by_metric: dict[str, list[Item]] = {}
-        for item in items:
-            by_metric.setdefault(item.metric, []).append(item)
-        return {name: mean_score(members) for name, members in by_metric.items()}
+        return means(items)
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
         items = {(question.item,): question.item for question in questions}

@@ -8,15 +8,15 @@ from typing import Any
 
 from attrs import evolve
 
-from ..files import Record, read_json_lines, read_json_objects, shown, unique
+from ..files import Fields, Record, read_json_lines, read_json_objects, shown, unique
 from ..questions import Question
 from ..recognise import DataFiles
 from ..tables import read_table
 
 SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
 
-_OFFICIAL = {"question": str, "answer": str, "imageId": str}
-_LLAVA = {"question_id": (int, str), "image": str, "text": str}
+_OFFICIAL: Fields = {"question": str, "answer": str, "imageId": str}
+_LLAVA: Fields = {"question_id": (int, str), "image": str, "text": str}
 
 
 def read(data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
@@ -38,7 +38,7 @@ def _official(key: str, record: Record) -> Question:
     if not isinstance(types, Mapping):
         record.fail(f"'types' is {shown(types)}, expected an object")
     structural, semantic = (types.get(name) for name in ("structural", "semantic"))
-    kinds = () if structural is None else ("open" if structural == "query" else "binary",)
+    kinds: tuple[str, ...] = () if structural is None else ("open" if structural == "query" else "binary",)
     kinds += (str(semantic),) if isinstance(semantic, str) else ()
     return Question(key, f"{record['imageId']}.jpg", record["question"], record["answer"], kinds)
 

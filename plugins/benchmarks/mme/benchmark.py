@@ -6,8 +6,8 @@ perception (10 subtasks) 2000, and cognition (4 subtasks) 800. Answers that cann
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -59,13 +59,16 @@ class MME(QuestionBenchmark):
         return read(data)
 
     def limited(self, questions: list[Question]) -> list[Question]:
-        pictures = [list(group) for _, group in groupby(questions, key=lambda question: question.image)]
-        limit, kept = self.config.limit, []
-        for picture in pictures:
-            if limit and kept and len(kept) + len(picture) > limit:
+        if not self.config.limit:
+            return questions
+        numbers = Counter(question.image for question in questions)
+        kept, total = set(), 0
+        for image, number in numbers.items():
+            total += number
+            if kept and total > self.config.limit:
                 break
-            kept += picture
-        return kept
+            kept.add(image)
+        return [question for question in questions if question.image in kept]
 
     def wording(self, question: Question, prompt: str) -> str:
         if prompt in ("official", "vlmevalkit"):

@@ -14,7 +14,7 @@ from typing import Any
 from attrs import evolve
 from janiform import JaniformError, Origin, Problem, UsageError, read_bounded
 
-from ..files import Record, read_json_lines, shown
+from ..files import Fields, Record, read_json_lines, shown
 from ..pictures import StoredPicture
 from ..questions import Question
 from ..recognise import MME_TASKS, DataFiles
@@ -26,7 +26,7 @@ SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
 _TEXTS, _IMAGES = "questions_answers_YN", "images"
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _MAX_BYTES = 1 << 20
-_LLAVA = {"question_id": str, "image": str, "text": str}
+_LLAVA: Fields = {"question_id": str, "image": str, "text": str}
 
 
 def read(data: DataFiles) -> tuple[list[Question], dict[str, Any]]:

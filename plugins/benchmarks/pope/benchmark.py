@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve
-from janiform import Item, Metric, Request, Score, UsageError, mean_score
+from janiform import Item, Metric, Request, Score, UsageError
 
 from ..answers import OTHER, YES, YES_NO
-from ..estimates import Ratio, added, counts, sum_of_ratios, sums
+from ..estimates import Ratio, added, by_metric, counts, means, sum_of_ratios, sums
 from ..files import Record
 from ..predictions import Join, read_answers
 from ..questions import Question, QuestionBenchmark
@@ -57,7 +57,7 @@ class POPE(QuestionBenchmark):
     def metrics(self) -> Mapping[str, Metric]:
         names = [f"{group}.{name}" for group in (*POPE_SPLITS, "pooled") for name in ("f1", *_MEANS)]
         names = ["overall", *names, "mean.f1", "mean.accuracy"]
-        return {f"pope.{name}": Metric(chance=0.5) for name in names}
+        return {f"pope.{name}": Metric(chance=None if name.endswith("yes_ratio") else 0.5) for name in names}
 
     def read(self, data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
         return read(data)
@@ -86,20 +86,18 @@ class POPE(QuestionBenchmark):
         return {f"pope.{split}.{name}": value for split in question.categories for name, value in values.items()}
 
     def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
-        by_metric: dict[str, list[Item]] = {}
-        for item in items:
-            by_metric.setdefault(item.metric, []).append(item)
-            by_metric.setdefault(f"pope.pooled.{item.metric.rpartition('.')[2]}", []).append(item)
-        scores = {name: mean_score(members) for name, members in by_metric.items()}
-        splits = [split for split in POPE_SPLITS if f"pope.{split}.accuracy" in by_metric]
-        f1 = {group: _f1(by_metric, group) for group in (*splits, "pooled")} if splits else {}
+        pooled = [evolve(item, metric=f"pope.pooled.{item.metric.rpartition('.')[2]}") for item in items]
+        scores = means([*items, *pooled])
+        groups = by_metric([*items, *pooled])
+        splits = [split for split in POPE_SPLITS if f"pope.{split}.accuracy" in groups]
+        f1 = {group: _f1(groups, group) for group in (*splits, "pooled")} if splits else {}
         scores |= {f"pope.{group}.f1": score for group, score in f1.items() if score is not None}
         if len(splits) == len(POPE_SPLITS):
-            count = len(by_metric["pope.pooled.accuracy"])
-            accuracies = [_accuracy_ratio(by_metric, split, 1 / 3) for split in splits]
+            count = len(groups["pope.pooled.accuracy"])
+            accuracies = [_accuracy_ratio(groups, split, 1 / 3) for split in splits]
             scores["pope.mean.accuracy"] = sum_of_ratios(accuracies, count)
             if None not in f1.values():
-                scores["pope.mean.f1"] = sum_of_ratios([_f1_ratio(by_metric, split, 1 / 3) for split in splits], count)
+                scores["pope.mean.f1"] = sum_of_ratios([_f1_ratio(groups, split, 1 / 3) for split in splits], count)
         overall = _OVERALL[self.config.evaluators["aggregation"]]
         return {**scores, **({"pope.overall": scores[overall]} if overall in scores else {})}
 
@@ -164,20 +162,20 @@ class POPE(QuestionBenchmark):
         return YES_NO[_EXTRACTIONS[self.config.evaluators["extraction"]]](answer)
 
 
-def _f1(by_metric: Mapping[str, Sequence[Item]], group: str) -> Score | None:
+def _f1(groups: Mapping[str, Sequence[Item]], group: str) -> Score | None:
     """F1 of a split or of all, or None where no answer is yes and none should be."""
-    ratio = _f1_ratio(by_metric, group)
-    return sum_of_ratios([ratio], len(by_metric[f"pope.{group}.accuracy"])) if ratio.denominator else None
+    ratio = _f1_ratio(groups, group)
+    return sum_of_ratios([ratio], len(groups[f"pope.{group}.accuracy"])) if ratio.denominator else None
 
 
-def _f1_ratio(by_metric: Mapping[str, Sequence[Item]], group: str, weight: float = 1.0) -> Ratio:
+def _f1_ratio(groups: Mapping[str, Sequence[Item]], group: str, weight: float = 1.0) -> Ratio:
     """F1 = 2 TP / (answered with yes + should be yes), which equals 2 P R / (P + R)."""
-    precision, recall = (by_metric.get(f"pope.{group}.{name}", ()) for name in ("precision", "recall"))
+    precision, recall = (groups.get(f"pope.{group}.{name}", ()) for name in ("precision", "recall"))
     return Ratio(sums(precision, 2), added(counts(precision), counts(recall)), weight)
 
 
-def _accuracy_ratio(by_metric: Mapping[str, Sequence[Item]], group: str, weight: float) -> Ratio:
-    items = by_metric[f"pope.{group}.accuracy"]
+def _accuracy_ratio(groups: Mapping[str, Sequence[Item]], group: str, weight: float) -> Ratio:
+    items = groups[f"pope.{group}.accuracy"]
     return Ratio(sums(items), counts(items), weight)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from attrs import evolve
 from janiform import Problem, UsageError
 
-from ..files import Record, read_json_lines, unique
+from ..files import Fields, Record, read_json_lines, unique
 from ..questions import Question
 from ..recognise import POPE_SPLITS, DataFiles, split_of
 from ..tables import read_table
@@ -22,8 +22,8 @@ from ..tables import read_table
 ASKS_YES_OR_NO = " Please answer yes or no."
 SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
 
-_OFFICIAL = {"question_id": (int, str), "image": str, "text": str, "label": str}
-_LLAVA = {"question_id": (int, str), "image": str, "text": str, "category": str}
+_OFFICIAL: Fields = {"question_id": (int, str), "image": str, "text": str, "label": str}
+_LLAVA: Fields = {"question_id": (int, str), "image": str, "text": str, "category": str}
 
 
 def read(data: DataFiles) -> tuple[list[Question], dict[str, Any]]:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve
-from janiform import Item, Metric, Request, Score, mean_score
+from janiform import Item, Metric, Request, Score
 
 from ..answers import exact_letter, first_letter, inferred_option
+from ..estimates import means
 from ..predictions import Join
 from ..questions import Question, QuestionBenchmark
 from ..recognise import SEED_DIMENSIONS, DataFiles
@@ -95,10 +96,7 @@ class SEEDBench(QuestionBenchmark):
         return {f"seed.{name}": value for name, value in values.items()}
 
     def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
-        by_metric: dict[str, list[Item]] = {}
-        for item in items:
-            by_metric.setdefault(item.metric, []).append(item)
-        return {name: mean_score(members) for name, members in by_metric.items()}
+        return means(items)
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
         items = {(question.item,): question.item for question in questions}

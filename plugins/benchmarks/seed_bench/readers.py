@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve
 from janiform import UsageError
 
-from ..files import Record, read_json_lines, read_json_list, read_json_value, shown, unique
+from ..files import Fields, Record, read_json_lines, read_json_list, read_json_value, shown, unique
 from ..questions import Question
 from ..recognise import SEED_DIMENSIONS, DataFiles
 from ..tables import read_table
@@ -20,11 +20,11 @@ from ..tables import read_table
 LETTERS = "ABCD"
 LETTER_INSTRUCTION = "Answer with the option's letter from the given choices directly."
 
-_OFFICIAL = {
+_OFFICIAL: Fields = {
     "question_id": (int, str), "question": str, "answer": str, "data_type": str, "question_type_id": int,
     "data_id": (int, str), **{f"choice_{letter.lower()}": (int, str, float) for letter in LETTERS},
 }  # fmt: skip
-_LLAVA = {"question_id": (int, str), "image": str, "text": str, "category": str}
+_LLAVA: Fields = {"question_id": (int, str), "image": str, "text": str, "category": str}
 
 
 def read(data: DataFiles) -> tuple[list[Question], dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from janiform_plugins.benchmarks.vqa import _CONTRACTIONS, normal_answer, soft_accuracy
+from janiform_plugins.benchmarks.vqa import _CONTRACTIONS, normal_answer
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,6 @@ def test_the_table_of_contractions_is_complete() -> None:
     assert len(_CONTRACTIONS) == 116  # of 120, of which four with capitals never match
     assert _CONTRACTIONS["somebody'd"] == "somebodyd"
     assert not {"were", "well", "shell", "wed", "ill", "id"} & set(_CONTRACTIONS)
-
-
-def test_soft_accuracy_leaves_one_annotator_out() -> None:
-    given = ["red"] * 3 + ["blue"] * 7
-    assert soft_accuracy("red", given) == pytest.approx((3 * 2 / 3 + 7 * 1) / 10)
-    assert (soft_accuracy("blue", given), soft_accuracy("green", given)) == (1.0, 0.0)
 
 
 @given(st.text())

@@ -64,7 +64,7 @@ def test_all_rules_are_measured_and_the_chosen_one_by_type(tmp_path: Path) -> No
     third = 1 / 3
     assert values == pytest.approx({
         "gqa.accuracy": 2 * third, "gqa.exact_official": third, "gqa.exact_llava": 2 * third,
-        "gqa.exact_lmms_eval": 1, "gqa.exact_vlmevalkit": third,
+        "gqa.exact_lmms_eval": 1, "gqa.exact_vlmevalkit": third, "gqa.vqa_normalised": 2 * third,
         "gqa.open": 0.5, "gqa.binary": 1, "gqa.attr": 1, "gqa.rel": 0, "gqa.global": 1,
     })  # fmt: skip
     assert values_of(gqa(data, profile="lmms-eval"), answers)["gqa.accuracy"] == 1
