@@ -21,7 +21,7 @@ from ..files import Record, read_json_value
 from ..judge import Judge
 from ..judge_config import NO_JUDGE
 from ..judged import JudgedBenchmark, write_predictions
-from ..predictions import Join, Key, read_answers
+from ..predictions import Join, read_answers
 from ..questions import Question
 from ..recognise import DataFiles
 from .config import MMVetConfig
@@ -145,16 +145,11 @@ class MMVet(JudgedBenchmark):
         return scores
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
-        by_key: dict[Key, str] = {(question.item,): question.item for question in questions}
-        by_number: dict[Key, str] = {(question.item.removeprefix("v1_"),): question.item for question in questions}
-        by_index: dict[Key, str] = {
-            (question.keys.get("index", question.item),): question.item for question in questions
-        }
-        return [
-            Join(("key",), by_key, ("answer",)),
-            Join(("index",), by_index),
-            Join(("question_id",), by_number, ("text", "prediction")),
-        ]
+        by_key = {(question.item,): question.item for question in questions}
+        by_number = {(question.item.removeprefix("v1_"),): question.item for question in questions}
+        if self.loaded.data.format == "vlmevalkit":
+            return [Join(("index",), by_key)]
+        return [Join(("key",), by_key, ("answer",)), Join(("question_id",), by_number, ("text", "prediction"))]
 
     def prediction_records(self, path: Path) -> list[Record]:
         """The records of a file; the official one is ``{"v1_0": answer}``."""

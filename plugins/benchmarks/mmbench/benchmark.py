@@ -20,7 +20,7 @@ from janiform import Item, Metric, Request, Score, mean_score
 from ..answers import inferred_option, lmms_option
 from ..choices import BY_LETTER, janus_prompt, option_lines, vlmevalkit_prompt
 from ..judged import OptionsBenchmark, write_predictions
-from ..predictions import Join, Key
+from ..predictions import Join
 from ..questions import Question
 from ..recognise import DataFiles
 from .config import MMBenchConfig
@@ -99,7 +99,7 @@ class MMBench(OptionsBenchmark):
         return scores
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
-        by_index: dict[Key, str] = {(question.keys["index"],): question.item for question in questions}
+        by_index = {(question.keys["index"],): question.item for question in questions}
         return [Join(("index",), by_index), Join(("question_id",), by_index, ("text", "prediction"))]
 
     def write_official(self, folder: Path, outputs: Mapping[str, str]) -> list[Path]:

@@ -17,7 +17,7 @@ from janiform import Item, Metric, Origin, Problem, Request, Score, UsageError, 
 from ..files import Record, read_json_list, read_json_value
 from ..judged import OptionsBenchmark, write_predictions
 from ..matching import random_choice
-from ..predictions import Join, Key, read_answers
+from ..predictions import Join, read_answers
 from ..questions import Loaded, Question
 from .config import MMMUConfig
 from .extraction import lmms_open_matches, lmms_option, official_option, open_matches, open_values
@@ -104,9 +104,9 @@ class MMMU(OptionsBenchmark):
         return {name: mean_score(members) for name, members in groups.items()}
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
-        by_id: dict[Key, str] = {(question.item,): question.item for question in questions}
+        by_id = {(question.item,): question.item for question in questions}
         indexed = [question for question in questions if "index" in question.keys]
-        by_index: dict[Key, str] = {(question.keys["index"],): question.item for question in indexed}
+        by_index = {(question.keys["index"],): question.item for question in indexed}
         return [Join(("id",), by_id, ("response", "prediction")), Join(("index",), by_index)]
 
     def prediction_records(self, path: Path) -> list[Record]:
