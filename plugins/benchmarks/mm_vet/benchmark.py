@@ -88,8 +88,8 @@ class MMVet(JudgedBenchmark):
         capabilities = [name for name in (f"mm_vet.{capability}" for capability in CAPABILITIES) if name in groups]
         integrations = [name for name, _ in groups.most_common() if name not in capabilities]
         runs = [f"mm_vet.run_{number + 1}" for number in range(self.config.runs)] if self.config.runs > 1 else []
-        metrics = {name: Metric() for name in (TOTAL, *capabilities, *integrations, *runs)}
-        return {**metrics, **({STD: Metric("down")} if runs else {}), ANSWERED: Metric()}
+        metrics = {name: Metric() for name in (TOTAL, *runs)} | ({STD: Metric("down")} if runs else {})
+        return metrics | {name: Metric() for name in (*capabilities, ANSWERED, *integrations)}
 
     @property
     def settings(self) -> Mapping[str, Any]:

@@ -53,7 +53,9 @@ class MMBench(OptionsBenchmark):
             for name, members in self._grouped(self._chances()).items()
             if members
         }
-        return {name: Metric(chance=chance) for name, chance in chances.items()} | {_INFERRED: Metric()}
+        metrics = {name: Metric(chance=chance) for name, chance in chances.items()}
+        whole = {name: metric for name, metric in metrics.items() if name.count(".") == 1}
+        return {**whole, _INFERRED: Metric(), **metrics}
 
     def read(self, data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
         return read(data)

@@ -115,7 +115,7 @@ def test_scores_of_capabilities_and_their_integrations(official: Path, prompt: s
         "mm_vet.exactly.rec": (0.5, 1),
         "mm_vet.answered": (1.0, 4),
     }
-    assert list(scores)[6] == "mm_vet.exactly.rec+know+gen", "the most frequent integration first"
+    assert list(scores)[7] == "mm_vet.exactly.rec+know+gen", "the most frequent integration first"
     row = "What is x? | -1 <AND> -5 | answer v1_0 | "
     assert judge.prompts[0] == f"{data_mm_vet.prompt_text()}\n{row}"
     assert benchmark.settings["judge_prompt"]["form"] == "official"
