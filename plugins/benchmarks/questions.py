@@ -27,6 +27,7 @@ from .config import QuestionsConfig
 from .files import Record, described
 from .pictures import PictureFolders, StoredPicture
 from .predictions import Join, joined, read_answers
+from .published import PUBLISHED, Published
 from .recognise import DataFiles, find_data
 
 if TYPE_CHECKING:
@@ -154,6 +155,11 @@ class QuestionBenchmark(ABC):
     def by_item(self) -> Mapping[str, Question]:
         """The questions by the ids of their requests."""
         return {question.item: question for question in self.loaded.questions}
+
+    @property
+    def published(self) -> tuple[Published, ...]:
+        """Published scores of Janus and Janus-Pro, to show beside those that are measured."""
+        return PUBLISHED.get(self.title, ())
 
     @property
     def settings(self) -> Mapping[str, Any]:
