@@ -187,7 +187,9 @@ class QuestionBenchmark(ABC):
         content = (text,) if self.config.without_pictures else (Look(cast("Any", question.picture)), text)
         conversation = Conversation((Turn("user", content),), "" if prompt == "janus" else None)
         reference = question.answer if self.config.losses else None
-        return Request(question.item, question.image, conversation, reference=reference, settings=settings)
+        return Request(
+            question.item, question.image or question.item, conversation, reference=reference, settings=settings
+        )
 
     def read_predictions(self, path: Path, requests: Iterable[Request]) -> dict[str, str]:
         """The outputs for requests in a file of predictions. Raises ``UsageError`` unless they are those of all."""
