@@ -27,6 +27,7 @@ from .config import QuestionsConfig
 from .files import Record, described
 from .pictures import PictureFolders, StoredPicture
 from .predictions import Join, joined, read_answers
+from .published import PUBLISHED, Published
 from .recognise import DataFiles, find_data
 
 if TYPE_CHECKING:
@@ -156,6 +157,11 @@ class QuestionBenchmark(ABC):
         return {question.item: question for question in self.loaded.questions}
 
     @property
+    def published(self) -> tuple[Published, ...]:
+        """Published scores of Janus and Janus-Pro, to show beside those that are measured."""
+        return PUBLISHED.get(self.title, ())
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         config, loaded = self.config, self.loaded
         return {
@@ -181,7 +187,9 @@ class QuestionBenchmark(ABC):
         content = (text,) if self.config.without_pictures else (Look(cast("Any", question.picture)), text)
         conversation = Conversation((Turn("user", content),), "" if prompt == "janus" else None)
         reference = question.answer if self.config.losses else None
-        return Request(question.item, question.image, conversation, reference=reference, settings=settings)
+        return Request(
+            question.item, question.image or question.item, conversation, reference=reference, settings=settings
+        )
 
     def read_predictions(self, path: Path, requests: Iterable[Request]) -> dict[str, str]:
         """The outputs for requests in a file of predictions. Raises ``UsageError`` unless they are those of all."""
