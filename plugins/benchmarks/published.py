@@ -18,6 +18,8 @@ RERUN = "VLMEvalKit #1570"
 
 _UNDOCUMENTED = "not documented"
 _AS_BEFORE = "as documented for Janus-1.3B"
+_NOT_CIRCULAR = "dev, English, not circular"
+_VANILLA = f"profile janus, {_AS_BEFORE}; {_NOT_CIRCULAR}"
 
 
 @frozen
@@ -58,6 +60,28 @@ PUBLISHED: Mapping[str, tuple[Published, ...]] = {
         Published("janus-pro-1b", "seed.accuracy", 0.683, f"profile janus, {_AS_BEFORE}; pictures only", REPORT),
         Published("janus-pro-1b", "seed.accuracy", 0.6728, "profile janus; pictures only", RERUN),
         Published("janus-pro-7b", "seed.accuracy", 0.721, f"profile janus, {_AS_BEFORE}; pictures only", REPORT),
+    ),
+    "MMBench": (
+        Published("janus-1.3b", "mmbench.vanilla_all", 0.694, f"profile janus; {_NOT_CIRCULAR}", REPORT),
+        Published("janus-1.3b", "mmbench.vanilla_all", 0.698, f"profile janus; {_NOT_CIRCULAR}", PULL_REQUEST),
+        Published("janus-pro-1b", "mmbench.vanilla_all", 0.755, _VANILLA, REPORT),
+        Published("janus-pro-1b", "mmbench.vanilla_all", 0.742, f"{_UNDOCUMENTED}: circular or not", RERUN),
+        Published("janus-pro-7b", "mmbench.vanilla_all", 0.792, _VANILLA, REPORT),
+        Published("janus-pro-7b", "mmbench.circular", 0.658, "profile lmms-eval; dev, English, circular", "Janus #205"),
+    ),
+    "MMMU": (
+        Published("janus-1.3b", "mmmu.overall", 0.305, "profile janus; validation", REPORT),
+        Published("janus-1.3b", "mmmu.overall", 0.312, "profile janus; validation", PULL_REQUEST),
+        Published("janus-pro-1b", "mmmu.overall", 0.363, f"profile janus, {_AS_BEFORE}; validation", REPORT),
+        Published("janus-pro-1b", "mmmu.overall", 0.349, "profile janus; validation", RERUN),
+        Published("janus-pro-7b", "mmmu.overall", 0.410, f"profile janus, {_AS_BEFORE}; validation", REPORT),
+    ),
+    "MM-Vet": (
+        Published("janus-1.3b", "mm_vet.total", 0.343, "profile janus; the official evaluator on the hub", REPORT),
+        Published("janus-1.3b", "mm_vet.total", 0.368, "profile janus, extraction vlmevalkit", PULL_REQUEST),
+        Published("janus-pro-1b", "mm_vet.total", 0.398, f"profile janus; {_UNDOCUMENTED}: which judge", REPORT),
+        Published("janus-pro-1b", "mm_vet.total", 0.353, "profile janus, extraction vlmevalkit", RERUN),
+        Published("janus-pro-7b", "mm_vet.total", 0.500, f"profile janus; {_UNDOCUMENTED}: which judge", REPORT),
     ),
 }
 """The published scores by benchmark."""

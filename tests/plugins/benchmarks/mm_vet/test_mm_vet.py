@@ -266,3 +266,9 @@ def test_items_alone_give_the_scores(official: Path, prompt: str) -> None:
     assert {name: score.value for name, score in scores.items()} == {
         "mm_vet.total": 0.7, "mm_vet.rec": 0.7, "mm_vet.exactly.rec": 0.7,
     }  # fmt: skip
+
+
+def test_published_scores_belong_to_metrics(official: Path, prompt: str) -> None:
+    benchmark = mm_vet(official, FakeJudge(), judge_prompt=prompt)
+    assert len(benchmark.published) == 5
+    assert all(published.metric in benchmark.metrics and published.value < 1 for published in benchmark.published)

@@ -255,3 +255,9 @@ def test_missing_pictures_are_listed_or_left_out(tmp_path: Path) -> None:
         mmbench(path).requests()
     assert len(mmbench(path, allow_missing=True).requests()) == 6
     assert mmbench(path, allow_missing=True).settings["left_out_for_missing_pictures"] == 3
+
+
+def test_published_scores_belong_to_metrics(table: Path) -> None:
+    benchmark = mmbench(table)
+    assert len(benchmark.published) == 6
+    assert all(published.metric in benchmark.metrics and published.value < 1 for published in benchmark.published)

@@ -323,3 +323,9 @@ def test_the_protocol_is_in_the_settings(official: Path) -> None:
     assert (settings["questions"], settings["limit"], settings["seed"], settings["judge"]) == (3, 3, 42, None)
     assert mmmu(official, profile="janus").settings["rules"] == "2024-10"
     assert mmmu(official, profile="vlmevalkit", rules="2025-08").settings["rules"] == "2025-08"
+
+
+def test_published_scores_belong_to_metrics(official: Path) -> None:
+    benchmark = mmmu(official)
+    assert len(benchmark.published) == 5
+    assert all(published.metric in benchmark.metrics and published.value < 1 for published in benchmark.published)
