@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .errors import StorageError as StorageError
     from .errors import UsageError as UsageError
     from .errors import nearest as nearest
+    from .evaluate.clip import ClipEmbedder as ClipEmbedder
     from .evaluate.intervals import mean_of_categories as mean_of_categories
     from .evaluate.intervals import mean_score as mean_score
     from .inference.api import Model as Model
@@ -105,6 +106,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.tiles import Tiles as Tiles
     from .storage.atomic import write_files as write_files
     from .storage.contents import left_out as left_out
+    from .storage.digest import files_digest as files_digest
     from .storage.export import Export as Export
     from .storage.json_files import parse_json as parse_json
     from .storage.json_files import read_bounded as read_bounded
@@ -125,6 +127,7 @@ _PUBLIC = {
     "Backbone": "contracts",
     "Batch": "sequence.batch",
     "Chat": "inference.chat",
+    "ClipEmbedder": "evaluate.clip",
     "Codes": "ports",
     "Component": "components.component",
     "ComponentError": "errors",
@@ -193,6 +196,7 @@ _PUBLIC = {
     "decode_codes": "inference.generate",
     "diff": "recipe",
     "dumps": "recipe",
+    "files_digest": "storage.digest",
     "generate_codes": "inference.generate",
     "generate_text": "inference.generate",
     "hookimpl": "components.hookspec",

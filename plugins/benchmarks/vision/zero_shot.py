@@ -1,0 +1,63 @@
+"""Detectors of transformers that find the objects which texts name: OWL-ViT, OWLv2, Grounding DINO.
+
+They give boxes without masks, and their scores are not those of GenEval's detector: its thresholds 0.3 and 0.9 mean
+something else for them, so scores are comparable only with one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from .interfaces import Detection
+from .loading import facts, loaded, model_type, usable_device
+
+TYPES = ("owlvit", "owlv2", "grounding-dino")
+
+_LEAST_SCORE = 0.05
+"""Objects with lower scores are not reported; the benchmarks' thresholds are higher."""
+
+
+class ZeroShotDetector:
+    """A model of ``TYPES`` with its processor, from its folder. Raises ``UsageError`` where it holds none."""
+
+    def __init__(self, folder: Path, device: str = "auto") -> None:
+        self.folder, self.device = folder, usable_device(device)
+        self._kind = model_type(folder, "detector 'zero-shot'", TYPES)
+        self.model = loaded("AutoModelForZeroShotObjectDetection", folder, self.device)
+        self.processor = loaded("AutoProcessor", folder, self.device)
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        return facts(self.folder, self._kind, self.device)
+
+    def unknown(self, classes: Sequence[str]) -> Sequence[str]:
+        return ()
+
+    def detect(self, picture: Image.Image, classes: Sequence[str]) -> Mapping[str, Sequence[Detection]]:
+        return {name: self._found(picture, name) for name in classes}
+
+    def _found(self, picture: Image.Image, name: str) -> list[Detection]:
+        """The objects that one text names: each class is a call, so that classes do not compete."""
+        if self._kind == "grounding-dino":  # its texts are lower-case and end with a full stop
+            inputs = self.processor(images=picture, text=f"{name.lower()}.", return_tensors="pt").to(self.device)
+        else:
+            inputs = self.processor(text=[[f"a photo of a {name}"]], images=picture, return_tensors="pt").to(self.device)
+        with torch.inference_mode():
+            outputs = self.model(**inputs)
+        sizes = [(picture.height, picture.width)]
+        if self._kind == "grounding-dino":
+            results = self.processor.post_process_grounded_object_detection(
+                outputs, inputs.input_ids, threshold=_LEAST_SCORE, text_threshold=_LEAST_SCORE, target_sizes=sizes
+            )
+        else:
+            results = self.processor.post_process_grounded_object_detection(
+                outputs, threshold=_LEAST_SCORE, target_sizes=torch.tensor(sizes)
+            )
+        boxes, scores = results[0]["boxes"].tolist(), results[0]["scores"].tolist()
+        return [Detection((a, b, c, d), score) for (a, b, c, d), score in zip(boxes, scores, strict=True)]
