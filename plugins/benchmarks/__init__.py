@@ -1,0 +1,1 @@
+"""The benchmarks of published papers, as components."""
