@@ -44,7 +44,9 @@ def load_inception(path: Path, device: str = "cpu") -> InceptionV3:
         reason = str(error).strip().partition("\n")[0]
         raise StorageError(f"'{path}' is damaged or not a file of weights: {reason}") from error
     if not isinstance(state, dict) or not isinstance(classes := state.get("fc.weight"), Tensor):
-        raise StorageError(f"'{path}' has no tensor 'fc.weight', as Inception's weights of pytorch-fid or torchvision have")
+        raise StorageError(
+            f"'{path}' has no tensor 'fc.weight', as Inception's weights of pytorch-fid or torchvision have"
+        )
     released = {1008: "pytorch-fid", 1000: "torchvision"}
     if len(classes) not in released:
         raise StorageError(

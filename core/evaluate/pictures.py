@@ -132,9 +132,7 @@ def fid(first: Path, second: Path, weights: Path, *, device: str = "cpu", on_ste
     return FolderScore(Score(frechet_distance(*statistics), total), settings)
 
 
-def clip_score(
-    pictures: Path, others: Path, embedder: Embedder, *, on_step: OnStep | None = None
-) -> FolderScore:
+def clip_score(pictures: Path, others: Path, embedder: Embedder, *, on_step: OnStep | None = None) -> FolderScore:
     """The CLIP score: the mean of 100 · max(0, cosine) over pairs of a picture and its text, or its other picture.
 
     ``others`` is a folder of pictures, or of texts in ``.txt`` files, with the same names without their extensions.

@@ -1,4 +1,4 @@
-"""GenEval's rules: which detections count, and whether they are what a prompt asks for (Ghosh et al., arXiv:2310.11513).
+"""GenEval's rules (arXiv:2310.11513): which detections count, and whether they are what a prompt asks for.
 
 Torch-free. Boxes are left, top, right and bottom in pixels, so y grows downwards.
 """

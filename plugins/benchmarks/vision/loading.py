@@ -1,4 +1,4 @@
-"""Models of transformers from a folder that the user names: nothing is downloaded, and no code beside weights is run."""
+"""Models of transformers from folders that users name: nothing is downloaded, and no code beside weights is run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def model_type(folder: Path, what: str, types: Sequence[str]) -> str:
     ``what`` names the model in errors, such as "detector".
     """
     if not folder.is_dir():
-        raise UsageError(f"there is no folder '{folder}', expected the folder of the {what}, with config.json and weights")
+        raise UsageError(
+            f"there is no folder '{folder}', expected the folder of the {what}, with config.json and weights"
+        )
     if not (folder / "config.json").is_file():
         raise UsageError(f"'{folder}' has no config.json, expected the folder of a model of transformers as the {what}")
     stated = read_json(folder / "config.json").get("model_type")

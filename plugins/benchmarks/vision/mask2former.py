@@ -36,9 +36,7 @@ class Mask2FormerDetector:
     Raises ``UsageError`` where the folder does not hold such a model.
     """
 
-    def __init__(
-        self, folder: Path, device: str = "auto", limits: tuple[int, int] = (SHORT_SIDE, LONG_SIDE)
-    ) -> None:
+    def __init__(self, folder: Path, device: str = "auto", limits: tuple[int, int] = (SHORT_SIDE, LONG_SIDE)) -> None:
         self.folder, self.device, self.limits = folder, usable_device(device), limits
         kind = model_type(folder, "detector 'mask2former'", ("mask2former",))
         self.model = loaded("Mask2FormerForUniversalSegmentation", folder, self.device)
@@ -83,13 +81,13 @@ def network_input(picture: Image.Image, limits: tuple[int, int]) -> tuple[Tensor
     return (pixels - mean) / deviation, size
 
 
-def instances(classes_QC: Tensor, masks_Qhw: Tensor, names: Sequence[str]) -> dict[str, list[Detection]]:
-    """The objects of the named classes, from the logits of classes, of which the last means "no object", and of masks.
+def instances(classes: Tensor, masks: Tensor, names: Sequence[str]) -> dict[str, list[Detection]]:
+    """The objects of the named classes, from logits of classes [Q, C + 1], the last for "no object", and masks [Q, h, w].
 
     The score is the probability of the class times the mean probability of the pixels in the mask; the box is the tight
     one of the mask.
     """
-    probabilities = classes_QC.softmax(-1)[:, :-1]
+    probabilities = classes.softmax(-1)[:, :-1]
     count = probabilities.shape[1]
     chosen = probabilities.flatten().topk(min(MOST, probabilities.numel()))
     found: dict[str, list[Detection]] = {name: [] for name in names}
@@ -97,7 +95,7 @@ def instances(classes_QC: Tensor, masks_Qhw: Tensor, names: Sequence[str]) -> di
         name = CLASSES[index % count]
         if name not in found:
             continue
-        logits = masks_Qhw[index // count]
+        logits = masks[index // count]
         inside = logits > 0
         certainty = float((logits.sigmoid() * inside).sum() / (inside.sum() + 1e-6))
         found[name].append(Detection(tight_box(inside), probability * certainty, inside.cpu().numpy()))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from janiform import Turn, UsageError, load, Conversation, Look
+from janiform import UsageError, load
 from PIL import Image
 
 from .loading import facts, loaded, model_type, usable_device

@@ -47,7 +47,9 @@ class ZeroShotDetector:
         if self._kind == "grounding-dino":  # its texts are lower-case and end with a full stop
             inputs = self.processor(images=picture, text=f"{name.lower()}.", return_tensors="pt").to(self.device)
         else:
-            inputs = self.processor(text=[[f"a photo of a {name}"]], images=picture, return_tensors="pt").to(self.device)
+            inputs = self.processor(text=[[f"a photo of a {name}"]], images=picture, return_tensors="pt").to(
+                self.device
+            )
         with torch.inference_mode():
             outputs = self.model(**inputs)
         sizes = [(picture.height, picture.width)]
