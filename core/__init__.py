@@ -54,6 +54,9 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .evaluate.clip import ClipEmbedder as ClipEmbedder
     from .evaluate.intervals import mean_of_categories as mean_of_categories
     from .evaluate.intervals import mean_score as mean_score
+    from .evaluate.pretrained import load_pretrained as load_pretrained
+    from .evaluate.pretrained import pretrained_facts as pretrained_facts
+    from .evaluate.pretrained import pretrained_type as pretrained_type
     from .inference.api import Model as Model
     from .inference.api import load as load
     from .inference.chat import Chat as Chat
@@ -106,7 +109,6 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.tiles import Tiles as Tiles
     from .storage.atomic import write_files as write_files
     from .storage.contents import left_out as left_out
-    from .storage.digest import files_digest as files_digest
     from .storage.export import Export as Export
     from .storage.json_files import parse_json as parse_json
     from .storage.json_files import read_bounded as read_bounded
@@ -196,12 +198,12 @@ _PUBLIC = {
     "decode_codes": "inference.generate",
     "diff": "recipe",
     "dumps": "recipe",
-    "files_digest": "storage.digest",
     "generate_codes": "inference.generate",
     "generate_text": "inference.generate",
     "hookimpl": "components.hookspec",
     "left_out": "storage.contents",
     "load": "inference.api",
+    "load_pretrained": "evaluate.pretrained",
     "mean_of_categories": "evaluate.intervals",
     "mean_score": "evaluate.intervals",
     "nearest": "errors",
@@ -209,6 +211,8 @@ _PUBLIC = {
     "own_keys": "storage.save",
     "pack": "sequence.batch",
     "parse_json": "storage.json_files",
+    "pretrained_facts": "evaluate.pretrained",
+    "pretrained_type": "evaluate.pretrained",
     "provenance_of": "pictures.provenance",
     "read_bounded": "storage.json_files",
     "read_json": "storage.json_files",

@@ -11,9 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import ComponentError, Problem, UsageError
-from ..storage.digest import files_digest
-from ..storage.json_files import read_json
+from .pretrained import load_pretrained, pretrained_facts, pretrained_type
 
 _AT_ONCE = 32
 
@@ -30,30 +28,16 @@ class ClipEmbedder:
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         self.folder, self.device = Path(folder), device
-        config = self.folder / "config.json"
-        kind = read_json(config).get("model_type") if config.is_file() else None
-        if kind != "clip":
-            reason = "has no config.json" if kind is None else f"holds a model of type '{kind}'"
-            raise UsageError(f"'{self.folder}' {reason}, expected the folder of a CLIP model of transformers")
-        try:
-            from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
-        except ImportError as error:
-            hint = "install it with: pip install 'janiform[transformers]'"
-            message = f"the library transformers cannot be imported: {error}"
-            raise ComponentError(Problem(message, hint=hint)) from error
-        try:
-            self._model: Any = CLIPModel.from_pretrained(self.folder, local_files_only=True).eval().to(device)
-            self._processor: Any = AutoImageProcessor.from_pretrained(self.folder, local_files_only=True)
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-        except Exception as error:  # the library raises errors of any type for files that are missing or damaged
-            reason = str(error).strip().partition("\n")[0]
-            raise UsageError(f"the CLIP model in '{self.folder}' cannot be read: {reason}") from error
+        pretrained_type(self.folder, "CLIP model", ("clip",))
+        self._model: Any = load_pretrained("CLIPModel", self.folder, device)
+        # Pillow resizes pictures as for CLIP's training; the processor that uses torchvision differs in digits.
+        self._processor: Any = load_pretrained(("CLIPImageProcessorPil", "CLIPImageProcessor"), self.folder, device)
+        self._tokenizer: Any = load_pretrained("AutoTokenizer", self.folder, device)
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
         """What identifies the model: its folder's name, and the digest of its weights."""
-        weights = sorted(path for path in self.folder.iterdir() if path.suffix in (".safetensors", ".bin"))
-        return {"model": "clip", "folder": self.folder.resolve().name, "weights_sha256": files_digest(weights)}
+        return pretrained_facts(self.folder, "clip", self.device)
 
     def pictures(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Directions of RGB pictures, float32 [n, width] of length 1, on the CPU."""

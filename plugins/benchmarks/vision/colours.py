@@ -11,7 +11,7 @@ from janiform import ClipEmbedder
 from PIL import Image
 from torch import Tensor
 
-from .loading import usable_device
+from .devices import usable_device
 
 TEMPLATES = ("a photo of a {colour} {noun}", "a photo of a {colour}-colored {noun}", "a photo of a {colour} object")
 

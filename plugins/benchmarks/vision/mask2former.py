@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from janiform import UsageError
+from janiform import UsageError, load_pretrained, pretrained_facts, pretrained_type
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from .coco import CLASSES
+from .devices import usable_device
 from .interfaces import Detection
-from .loading import facts, loaded, model_type, usable_device
 
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 SHORT_SIDE, LONG_SIDE = 800, 1333
@@ -38,8 +38,8 @@ class Mask2FormerDetector:
 
     def __init__(self, folder: Path, device: str = "auto", limits: tuple[int, int] = (SHORT_SIDE, LONG_SIDE)) -> None:
         self.folder, self.device, self.limits = folder, usable_device(device), limits
-        kind = model_type(folder, "detector 'mask2former'", ("mask2former",))
-        self.model = loaded("Mask2FormerForUniversalSegmentation", folder, self.device)
+        kind = pretrained_type(folder, "detector 'mask2former'", ("mask2former",))
+        self.model = load_pretrained("Mask2FormerForUniversalSegmentation", folder, self.device)
         self._kind = kind
         labels = [str(name) for _, name in sorted(self.model.config.id2label.items())]
         if len(labels) != len(CLASSES) or labels[0] != CLASSES[0] or labels[-1] != CLASSES[-1]:
@@ -50,7 +50,7 @@ class Mask2FormerDetector:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        return facts(self.folder, self._kind, self.device)
+        return pretrained_facts(self.folder, self._kind, self.device)
 
     def unknown(self, classes: Sequence[str]) -> Sequence[str]:
         return [name for name in classes if name not in CLASSES]
@@ -82,7 +82,7 @@ def network_input(picture: Image.Image, limits: tuple[int, int]) -> tuple[Tensor
 
 
 def instances(classes: Tensor, masks: Tensor, names: Sequence[str]) -> dict[str, list[Detection]]:
-    """The objects of the named classes, from logits of classes [Q, C + 1], the last for "no object", and masks [Q, h, w].
+    """The objects of the named classes, from logits of classes [Q, C + 1], the last for none, and of masks [Q, h, w].
 
     The score is the probability of the class times the mean probability of the pixels in the mask; the box is the tight
     one of the mask.

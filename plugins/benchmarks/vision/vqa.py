@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from janiform import UsageError, load
+from janiform import UsageError, load, load_pretrained, pretrained_facts, pretrained_type
 from PIL import Image
 
-from .loading import facts, loaded, model_type, usable_device
+from .devices import usable_device
 
 MOST_TOKENS = 25
 """Questions are cut after this many tokens, as by the official judge, where the model is BLIP."""
@@ -28,26 +28,35 @@ class BlipAnswers:
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         self.folder, self.device = folder, usable_device(device)
-        model_type(folder, "VQA model 'blip'", ("blip",))
-        self.model = loaded("BlipForQuestionAnswering", folder, self.device)
-        self.processor = loaded("AutoProcessor", folder, self.device)
+        pretrained_type(folder, "VQA model 'blip'", ("blip",))
+        self.model = load_pretrained("BlipForQuestionAnswering", folder, self.device)
+        self.processor = load_pretrained("AutoProcessor", folder, self.device)
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        return {**facts(self.folder, "blip", self.device), "question_tokens": MOST_TOKENS, "beams": 5}
+        return {**pretrained_facts(self.folder, "blip", self.device), "question_tokens": MOST_TOKENS, "beams": 5}
 
     def answer(self, picture: Image.Image, questions: Sequence[str]) -> Sequence[str]:
-        answers: list[str] = []
-        for start in range(0, len(questions), _AT_ONCE):
-            texts = [question.lower() for question in questions[start : start + _AT_ONCE]]
-            inputs = self.processor(
-                images=[picture] * len(texts), text=texts, padding=True, truncation=True, max_length=MOST_TOKENS,
-                return_tensors="pt",
-            ).to(self.device)  # fmt: skip
-            with torch.inference_mode():
-                ids = self.model.generate(**inputs, num_beams=5, max_new_tokens=10, do_sample=False)
-            answers += self.processor.batch_decode(ids, skip_special_tokens=True)
-        return [answer.strip() for answer in answers]
+        texts = [question.lower() for question in questions]
+        ids = self.processor.tokenizer(texts, truncation=True, max_length=MOST_TOKENS)["input_ids"]
+        answers = dict.fromkeys(texts, "")
+        # The model attends to padding, so only questions of one length are asked together.
+        for length in sorted({len(some) for some in ids}):
+            same = list(dict.fromkeys(text for text, some in zip(texts, ids, strict=True) if len(some) == length))
+            for start in range(0, len(same), _AT_ONCE):
+                part = same[start : start + _AT_ONCE]
+                answers |= zip(part, self._answers(picture, part), strict=True)
+        return [answers[text] for text in texts]
+
+    def _answers(self, picture: Image.Image, texts: Sequence[str]) -> list[str]:
+        """Answers to questions of one length."""
+        pictures = [picture] * len(texts)
+        inputs = self.processor(
+            images=pictures, text=list(texts), truncation=True, max_length=MOST_TOKENS, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            ids = self.model.generate(**inputs.to(self.device), num_beams=5, max_new_tokens=10, do_sample=False)
+        return [answer.strip() for answer in self.processor.batch_decode(ids, skip_special_tokens=True)]
 
 
 class ViltAnswers:
@@ -55,16 +64,16 @@ class ViltAnswers:
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         self.folder, self.device = folder, usable_device(device)
-        model_type(folder, "VQA model 'vilt'", ("vilt",))
-        self.model = loaded("ViltForQuestionAnswering", folder, self.device)
-        self.processor = loaded("AutoProcessor", folder, self.device)
+        pretrained_type(folder, "VQA model 'vilt'", ("vilt",))
+        self.model = load_pretrained("ViltForQuestionAnswering", folder, self.device)
+        self.processor = load_pretrained("AutoProcessor", folder, self.device)
         labels = self.model.config.id2label
         if "yes" not in labels.values():
             raise UsageError(f"the VQA model in '{folder}' never answers 'yes': its config lists {len(labels)} answers")
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        return facts(self.folder, "vilt", self.device)
+        return pretrained_facts(self.folder, "vilt", self.device)
 
     def answer(self, picture: Image.Image, questions: Sequence[str]) -> Sequence[str]:
         answers: list[str] = []

@@ -12,29 +12,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from janiform import load_pretrained, pretrained_facts, pretrained_type
 from PIL import Image
 
+from .devices import usable_device
 from .interfaces import Detection
-from .loading import facts, loaded, model_type, usable_device
 
 TYPES = ("owlvit", "owlv2", "grounding-dino")
 
-_LEAST_SCORE = 0.05
+LEAST_SCORE = 0.05
 """Objects with lower scores are not reported; the benchmarks' thresholds are higher."""
 
 
 class ZeroShotDetector:
     """A model of ``TYPES`` with its processor, from its folder. Raises ``UsageError`` where it holds none."""
 
-    def __init__(self, folder: Path, device: str = "auto") -> None:
-        self.folder, self.device = folder, usable_device(device)
-        self._kind = model_type(folder, "detector 'zero-shot'", TYPES)
-        self.model = loaded("AutoModelForZeroShotObjectDetection", folder, self.device)
-        self.processor = loaded("AutoProcessor", folder, self.device)
+    def __init__(self, folder: Path, device: str = "auto", least_score: float = LEAST_SCORE) -> None:
+        self.folder, self.device, self._least = folder, usable_device(device), least_score
+        self._kind = pretrained_type(folder, "detector 'zero-shot'", TYPES)
+        self.model = load_pretrained("AutoModelForZeroShotObjectDetection", folder, self.device)
+        self.processor = load_pretrained("AutoProcessor", folder, self.device)
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        return facts(self.folder, self._kind, self.device)
+        return pretrained_facts(self.folder, self._kind, self.device)
 
     def unknown(self, classes: Sequence[str]) -> Sequence[str]:
         return ()
@@ -55,11 +56,11 @@ class ZeroShotDetector:
         sizes = [(picture.height, picture.width)]
         if self._kind == "grounding-dino":
             results = self.processor.post_process_grounded_object_detection(
-                outputs, inputs.input_ids, threshold=_LEAST_SCORE, text_threshold=_LEAST_SCORE, target_sizes=sizes
+                outputs, inputs.input_ids, threshold=self._least, text_threshold=self._least, target_sizes=sizes
             )
         else:
             results = self.processor.post_process_grounded_object_detection(
-                outputs, threshold=_LEAST_SCORE, target_sizes=torch.tensor(sizes)
+                outputs, threshold=self._least, target_sizes=torch.tensor(sizes)
             )
         boxes, scores = results[0]["boxes"].tolist(), results[0]["scores"].tolist()
         return [Detection((a, b, c, d), score) for (a, b, c, d), score in zip(boxes, scores, strict=True)]
