@@ -58,10 +58,11 @@ def grounding_dino(folder: Path) -> Path:
 def mask2former(folder: Path, classes: tuple[str, ...] = CLASSES) -> Path:
     import transformers as t
 
+    swin = t.SwinConfig(**SWIN, out_features=["stage1", "stage2", "stage3", "stage4"])
+    widths = dict.fromkeys(("feature_size", "mask_feature_size", "hidden_dim", "encoder_feedforward_dim"), 32)
     config = t.Mask2FormerConfig(
-        backbone_config=t.SwinConfig(**SWIN, out_features=["stage1", "stage2", "stage3", "stage4"]), feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=32,
-        encoder_layers=1, decoder_layers=2, num_attention_heads=2, dim_feedforward=16, num_queries=7,
-        id2label=dict(enumerate(classes)),
+        backbone_config=swin, **widths, encoder_layers=1, decoder_layers=2, num_attention_heads=2, dim_feedforward=16,
+        num_queries=7, id2label=dict(enumerate(classes)),
     )  # fmt: skip
     return _written(folder, t.Mask2FormerForUniversalSegmentation, config)
 
