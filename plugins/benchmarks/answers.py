@@ -21,7 +21,7 @@ UNANSWERED = "Z"
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _DIGIT_COMMA = re.compile(r"\d,\d")
 _PERIOD = re.compile(r"(?<!\d)\.(?!\d)")
-_PERIODS = 32
+MAX_PERIODS = 32
 """The most periods that are deleted: VLMEvalKit passes ``re.UNICODE``, which is 32, as the count."""
 
 _REFUSALS = (
@@ -87,17 +87,22 @@ YES_NO: Mapping[str, Callable[[str], str]] = {
 """The rules for yes and no by their names in settings."""
 
 
-def without_punctuation(text: str) -> str:
-    """VLMEvalKit's punctuation step, which its yes-or-no rule and the VQA normaliser share.
+def without_signs(text: str) -> str:
+    """The text without punctuation except periods, as in VQA's normaliser.
 
     A sign is deleted where the text has it next to a space, or has a comma between two digits anywhere; else it becomes
-    a space. Then periods with no digit on either side are deleted.
+    a space.
     """
     result, numbers = text, _DIGIT_COMMA.search(text) is not None
     for sign in _PUNCTUATION:
         spaced = f"{sign} " in text or f" {sign}" in text
         result = result.replace(sign, "" if spaced or numbers else " ")
-    return _PERIOD.sub("", result, count=_PERIODS)
+    return result
+
+
+def without_punctuation(text: str) -> str:
+    """VLMEvalKit's punctuation step: ``without_signs``, and without periods that have no digit on either side."""
+    return _PERIOD.sub("", without_signs(text), count=MAX_PERIODS)
 
 
 def inferred_option(answer: str, options: Mapping[str, str], rules: Rules = "2026-06") -> str | None:

@@ -10,6 +10,8 @@ from attrs import frozen
 from janiform import Conversation, Drawn, Problem, Request, Showcase, Turn, UsageError, read_picture
 from PIL import Image
 
+from .recognise import DataFiles
+
 if TYPE_CHECKING:
     from janiform import Model
 
@@ -44,6 +46,15 @@ def key_and_copy(item: str) -> tuple[str, int]:
     """The prompt's key and the number of the picture in the id of a request."""
     key, _, copy = item.rpartition("/")
     return key, int(copy)
+
+
+def only_file(data: DataFiles, name: str) -> Path:
+    """The only file of the data, or among several the one with its published name. Raises ``UsageError``."""
+    named = [file for file in data.files if file.name == name] or list(data.files)
+    if len(named) > 1:
+        listed = ", ".join(file.name for file in named)
+        raise UsageError(Problem(f"'{data.folder}' holds {listed}", hint="set data to one of these files"))
+    return named[0]
 
 
 @frozen

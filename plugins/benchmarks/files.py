@@ -23,6 +23,9 @@ _CHUNK = 1 << 22
 
 Key = TypeVar("Key")
 
+Fields = Mapping[str, type | tuple[type, ...]]
+"""Types of the keys that every object of a file must have."""
+
 
 @frozen
 class Record:
@@ -62,7 +65,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def read_json_lines(path: Path, fields: Mapping[str, type | tuple[type, ...]]) -> list[Record]:
+def read_json_lines(path: Path, fields: Fields) -> list[Record]:
     """The objects of a file with one JSON object per line; blank lines are allowed.
 
     ``fields``: the types of the keys that every object must have; others are kept as they are. Where text and numbers
@@ -79,7 +82,7 @@ def read_json_lines(path: Path, fields: Mapping[str, type | tuple[type, ...]]) -
     return records
 
 
-def read_json_objects(path: Path, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Record]:
+def read_json_objects(path: Path, fields: Fields) -> dict[str, Record]:
     """The objects that a JSON object holds, by their keys: ``{"201": {"question": …}}``; see ``read_json_lines``."""
     value = read_json_value(path)
     if not isinstance(value, dict) or not value:
@@ -91,7 +94,7 @@ def read_json_objects(path: Path, fields: Mapping[str, type | tuple[type, ...]])
     return records
 
 
-def read_json_list(path: Path, value: Any, fields: Mapping[str, type | tuple[type, ...]]) -> list[Record]:
+def read_json_list(path: Path, value: Any, fields: Fields) -> list[Record]:
     """The objects of a list in a JSON file that was read; see ``read_json_lines``."""
     if not isinstance(value, list) or not value:
         raise UsageError(f"'{path}': expected a list of JSON objects, got {shown(value)}")
@@ -135,7 +138,7 @@ def missing_fields(names: Iterable[str], required: Iterable[str], what: str) -> 
     return f"lacks the {what}{'s' if len(missing) > 1 else ''} {', '.join(missing)}; it has {listed}{hint}"
 
 
-def _checked(value: Any, fields: Mapping[str, type | tuple[type, ...]], origin: Origin) -> dict[str, Any]:
+def _checked(value: Any, fields: Fields, origin: Origin) -> dict[str, Any]:
     """The object with its fields of the right types. Raises ``UsageError``."""
     if not isinstance(value, dict):
         raise UsageError(Problem(f"expected a JSON object, got {shown(value)}", origin=origin))

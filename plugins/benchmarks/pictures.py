@@ -81,8 +81,9 @@ class PictureFolders:
         if names and not allowed:
             listed = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
             where = " or ".join(f"'{folder}'" for folder in self._asked)
+            count = "1 picture is" if len(names) == 1 else f"{len(names)} pictures are"
             hint = "set images to their folder, or allow_missing=true to leave their questions out"
-            raise UsageError(Problem(f"{len(names)} pictures are missing in {where}: {listed}", hint=hint))
+            raise UsageError(Problem(f"{count} missing in {where}: {listed}", hint=hint))
         return len(names)
 
     def _search(self, name: str) -> StoredPicture | None:

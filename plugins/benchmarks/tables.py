@@ -65,6 +65,24 @@ def read_table(path: Path, required: Sequence[str] = (), *, pictures: bool = Tru
     return records
 
 
+def first_row(path: Path) -> dict[str, str]:
+    """The first row of a table without its pictures; empty where there is none, or the file is not a table."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            reader = _Reader(path, data)
+            rows = reader.rows()
+            (line, header), (_, cells) = next(rows), next(rows)
+            names = [reader.text(cell, "the header", Origin(str(path), line)) for cell in header]
+            short = [cell if cell.stop - cell.start <= MAX_TEXT_BYTES else _Cell(0, 0) for cell in cells]
+            return {
+                name: reader.text(cell, name, Origin(str(path), line))
+                for name, cell in zip(names, short, strict=True)
+                if name != "image"
+            }
+    except (OSError, ValueError, StopIteration, UsageError):
+        return {}
+
+
 class _Reader:
     """The cells of a table in a mapped file."""
 
@@ -130,10 +148,10 @@ def _records(reader: _Reader, required: Sequence[str], pictures: bool) -> list[R
         if len(records) == MAX_ROWS:
             raise UsageError(f"'{reader.path}' has more than {MAX_ROWS:,} rows, which is the limit")
         by_name = dict(zip(names, cells, strict=True))
-        image = by_name.pop("image", None) if pictures else None
+        image = by_name.pop("image", None)
         values = {name: reader.text(cell, name, origin) for name, cell in by_name.items()}
         stored: tuple[StoredPicture, ...] = ()
-        if image is not None:
+        if image is not None and pictures:
             if image.stop - image.start <= _REFERENCE_LENGTH:
                 values["image"] = reader.text(image, "image", origin).strip()
             else:

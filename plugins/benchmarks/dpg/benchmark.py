@@ -7,11 +7,11 @@ takes all rows and all pictures. The published ones are ``faithful``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from janiform import Item, Metric, Problem, Request, Score, UsageError
+from janiform import Item, Metric, Request, Score, UsageError
 from janiform_plugins.benchmarks.drawings import (
     Output,
     Outputs,
@@ -45,9 +45,6 @@ class DpgBench:
     """
 
     def __init__(self, config: DpgBenchConfig, *, vqa: VisualQuestionAnswering | None = None) -> None:
-        if config.data is None:
-            hint = "set data to the folder with dpg_bench.csv and the folder prompts"
-            raise UsageError(Problem("DPG-Bench needs its prompts and questions", hint=hint))
         items, files = read_items(config.data)
         self.config = config
         self._items = {item.key: item for item in (items[: config.limit] if config.limit else items)}
@@ -78,6 +75,7 @@ class DpgBench:
             "data": self._data,
             "prompt_texts": self._prompt_source,
             "prompts": len(self._items),
+            **({"limit": config.limit} if config.limit else {}),
             "questions": sum(len(item.questions) for item in self._items.values()),
             "pictures": config.pictures,
             "seed": config.seed,
@@ -158,12 +156,12 @@ class DpgBench:
 
         return showcase(model, self.requests(), drawings, judged, progress)
 
-    def read_predictions(self, path: Path, requests: Sequence[Request]) -> Mapping[str, Output]:
+    def read_predictions(self, path: Path, requests: Iterable[Request]) -> Mapping[str, Output]:
         """Outputs made elsewhere: a folder of grids, or the detail file of answers that the official script writes.
 
         Raises ``UsageError`` for pictures that are missing, repeated, or of other items.
         """
-        config = self.config
+        config, requests = self.config, list(requests)
         if path.is_dir():
             pictures, self._missing = read_folder(
                 path, config.pictures, config.resolution, requests, allow_missing=config.allow_missing
@@ -176,10 +174,12 @@ class DpgBench:
         )
         return Outputs(answers)
 
-    def write_official(self, folder: Path, outputs: Mapping[str, Image.Image | Path]) -> None:
-        """Write pictures, given by the items of their requests, as the grids that the official script reads."""
+    def write_official(self, folder: Path, outputs: Mapping[str, Image.Image | Path]) -> list[Path]:
+        """Write pictures, given by the items of their requests, as grids for the official script; return the files."""
+        files = []
         for item, output in outputs.items():
-            write_cell(folder, *key_and_copy(item), self.config.pictures, picture_of(output))
+            files.append(write_cell(folder, *key_and_copy(item), self.config.pictures, picture_of(output)))
+        return list(dict.fromkeys(files))
 
     def _answers(self, request: Request, picture: Image.Image) -> tuple[str, ...]:
         assert self._vqa is not None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 from janiform import Problem, UsageError, read_bounded
+from janiform_plugins.benchmarks.drawings import only_file
 from janiform_plugins.benchmarks.files import Record, shown
-from janiform_plugins.benchmarks.other_data import find_file
+from janiform_plugins.benchmarks.recognise import find_data
 from janiform_plugins.benchmarks.tables import read_table
 
 FILE = "dpg_bench.csv"
@@ -40,13 +41,13 @@ class DpgItem:
     questions: tuple[Question, ...]
 
 
-def read_items(data: Path) -> tuple[list[DpgItem], list[Path]]:
+def read_items(data: Path | None) -> tuple[list[DpgItem], list[Path]]:
     """The items in the order of the CSV, and the files that were read.
 
     Prompts are those of the folder ``prompts`` beside the CSV, without white space at their ends, where there is one;
     else the column ``text``. Raises ``UsageError`` for the data of another benchmark, and for rows that are not valid.
     """
-    file = find_file(data, "DPG-Bench", FILE, (FILE, f"dpg_bench/{FILE}"))
+    file = only_file(find_data("DPG-Bench", data), FILE)
     items = _items(read_table(file, COLUMNS, pictures=False, key=""))
     folder = file.parent / "prompts"
     if not folder.is_dir():

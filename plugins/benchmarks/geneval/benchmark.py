@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
-from janiform import Item, Metric, Problem, Request, Score, UsageError, mean_of_categories, mean_score
+from janiform import Item, Metric, Request, Score, UsageError, mean_of_categories, mean_score
 from janiform_plugins.benchmarks.drawings import (
     Output,
     Outputs,
@@ -59,9 +59,6 @@ class GenEval:
         detector: Detector | None = None,
         colours: ColourClassifier | None = None,
     ) -> None:
-        if config.data is None:
-            hint = "set data to GenEval's evaluation_metadata.jsonl or to the folder with it"
-            raise UsageError(Problem("GenEval needs its prompts", hint=hint))
         prompts, self._file = read_prompts(config.data)
         self.config = config
         self._prompts = {prompt.key: prompt for prompt in chosen(prompts, config.limit)}
@@ -90,6 +87,7 @@ class GenEval:
         return {
             "data": described([self._file]),
             "prompts": len(self._prompts),
+            **({"limit": config.limit} if config.limit else {}),
             "pictures": config.pictures,
             "seed": config.seed,
             "extraction": "official",
@@ -144,12 +142,12 @@ class GenEval:
 
         return showcase(model, self.requests(), drawings, judged, progress)
 
-    def read_predictions(self, path: Path, requests: Sequence[Request]) -> Mapping[str, Output]:
+    def read_predictions(self, path: Path, requests: Iterable[Request]) -> Mapping[str, Output]:
         """Outputs made elsewhere: a folder of pictures as the official scorer reads it, or the file that it writes.
 
         Raises ``UsageError`` for pictures that are missing, repeated, or of another file of prompts.
         """
-        allow = self.config.allow_missing
+        requests, allow = list(requests), self.config.allow_missing
         if path.is_dir():
             pictures, self._missing = read_folder(path, self._prompts, requests, allow_missing=allow)
             return Outputs(pictures)
@@ -158,11 +156,13 @@ class GenEval:
         judgements, self._missing = read_results(path, self._prompts, requests, allow_missing=allow)
         return Outputs(judgements)
 
-    def write_official(self, folder: Path, outputs: Mapping[str, Image.Image | Path]) -> None:
-        """Write pictures, given by the items of their requests, as the official scorer reads them."""
+    def write_official(self, folder: Path, outputs: Mapping[str, Image.Image | Path]) -> list[Path]:
+        """Write pictures, given by the items of their requests, as the official scorer reads them; return the files."""
+        files = []
         for item, output in outputs.items():
             key, copy = key_and_copy(item)
-            write_sample(folder, self._prompts[key], copy, picture_of(output))
+            files.append(write_sample(folder, self._prompts[key], copy, picture_of(output)))
+        return files
 
     def _faults(self, request: Request, picture: Image.Image) -> Sequence[str]:
         last = self._last

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
-from janiform import UsageError
+from janiform_plugins.benchmarks.drawings import only_file
 from janiform_plugins.benchmarks.files import Record, read_json_lines, shown, unique
-from janiform_plugins.benchmarks.other_data import find_file
+from janiform_plugins.benchmarks.recognise import find_data
 
 from .rules import COLOURS, RELATIONS, TAGS, Requirement, Unwanted, Wanted
 
@@ -30,12 +30,12 @@ class Prompt:
     metadata: Mapping[str, Any] = field(repr=False)
 
 
-def read_prompts(data: Path) -> tuple[list[Prompt], Path]:
+def read_prompts(data: Path | None) -> tuple[list[Prompt], Path]:
     """The prompts in a file, or in the ``evaluation_metadata.jsonl`` of a folder, and the file.
 
     Raises ``UsageError`` for the data of another benchmark, and for a line that is not valid.
     """
-    file = find_file(data, "GenEval", FILE, (FILE, f"prompts/{FILE}"))
+    file = only_file(find_data("GenEval", data), FILE)
     records = read_json_lines(file, {"tag": str, "include": list, "prompt": str})
     unique(records, lambda record: str(record["prompt"]), "prompt")
     return [_prompt(number, record) for number, record in enumerate(records)], file
@@ -82,6 +82,4 @@ def _noun_and_count(record: Record, key: str, entry: Any) -> tuple[str, int]:
 
 def chosen(prompts: Sequence[Prompt], limit: int) -> list[Prompt]:
     """The first prompts; all where the limit is 0."""
-    if not prompts:
-        raise UsageError("there are no prompts")
     return list(prompts[:limit] if limit else prompts)

@@ -27,13 +27,13 @@ _SAMPLE = re.compile(r"[0-9]+\.png")
 _IN_RESULTS = re.compile(r"(?P<key>[0-9]+)[/\\]samples[/\\](?P<copy>[0-9]+)\.png$")
 
 
-def write_sample(folder: Path, prompt: Prompt, copy: int, picture: Image.Image) -> None:
+def write_sample(folder: Path, prompt: Prompt, copy: int, picture: Image.Image) -> Path:
     """Write a picture where the official scorer reads it, with the metadata of its prompt; its PNG keeps the seed."""
     line = json.dumps(prompt.metadata, ensure_ascii=False) + "\n"
     metadata = folder / prompt.key / "metadata.jsonl"
     if not metadata.is_file() or metadata.read_text(encoding="utf-8") != line:
         write_files(metadata.parent, {metadata.name: lambda path: path.write_text(line, encoding="utf-8")})
-    save_picture(picture, metadata.parent / "samples" / f"{copy:04d}.png")
+    return save_picture(picture, metadata.parent / "samples" / f"{copy:04d}.png")
 
 
 def read_folder(

@@ -86,7 +86,7 @@ def vilt(folder: Path, answers: tuple[str, ...] = ("yes", "no", "red")) -> Path:
     config = t.ViltConfig(
         **BERT, vocab_size=len(tokenizer), image_size=32, patch_size=8, id2label=dict(enumerate(answers))
     )
-    pictures = t.ViltImageProcessorPil(size={"shortest_edge": 32}, size_divisor=8)
+    pictures = t.ViltImageProcessorPil(size={"shortest_edge": 64}, size_divisor=8)
     return _written(folder, t.ViltForQuestionAnswering, config, t.ViltProcessor(pictures, tokenizer))
 
 

@@ -80,7 +80,8 @@ def test_only_the_newest_rules_look_for_the_words_before_an_answer() -> None:
     ("answer", "letter"),
     [
         ("B", "B"), ("B.", "B"), ("(B)", "B"), ("(B).", "B"), ("it is :B", "B"), ("B: A cat", "A"), ("B: cat", "B"),
-        ("**B**", None), ("A", "A"), ("A fine day indeed", None), ("A dog", "A"), ("two birds", "C"), ("A cat or a horse", None),
+        ("**B**", None), ("A", "A"), ("A fine day indeed", None), ("A dog", "A"), ("two birds", "C"),
+        ("A cat or a horse", None),
     ],
 )  # fmt: skip
 def test_options_are_read_as_by_lmms_eval(answer: str, letter: str | None) -> None:

@@ -338,9 +338,9 @@ def test_a_missing_column_and_other_data_are_named(tmp_path):
         made(write_table(tmp_path / "dpg_bench.csv", rows, ","))
     (tmp_path / "other").mkdir()
     write_geneval(tmp_path / "other")
-    with pytest.raises(UsageError, match=r"has no dpg_bench.csv.*it looks like the data of GenEval"):
+    with pytest.raises(UsageError, match="looks like the official data of GenEval, not like DPG-Bench"):
         made(tmp_path / "other")
-    with pytest.raises(UsageError, match="DPG-Bench needs its prompts and questions"):
+    with pytest.raises(UsageError, match="DPG-Bench needs its data"):
         DpgBench(DpgBenchConfig())
     with pytest.raises(UsageError, match="there is no folder"):
         DpgBench(DpgBenchConfig(data=write_dpg(tmp_path), vqa_weights=tmp_path / "none"))

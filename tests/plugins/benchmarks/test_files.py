@@ -108,7 +108,7 @@ def test_objects_by_their_keys(tmp_path: Path) -> None:
     for value in ([], {}, 5):
         with pytest.raises(UsageError, match="is not a JSON object with one object per question"):
             read_json_objects(write_json(path, value), {"question": str})
-    with pytest.raises(UsageError, match="q.json, '02': 'question' is 3, expected a text"):
+    with pytest.raises(UsageError, match=r"q\.json, '02': 'question' is 3, expected a text"):
         read_json_objects(write_json(path, {"02": {"question": 3}}), {"question": str})
 
 

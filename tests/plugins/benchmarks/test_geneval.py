@@ -227,14 +227,14 @@ def test_lines_that_are_not_valid_are_named(tmp_path, line, message):
 
 def test_the_data_of_other_benchmarks_are_named(tmp_path):
     write_dpg(tmp_path)
-    with pytest.raises(UsageError, match=r"has no evaluation_metadata.jsonl.*looks like the data of DPG-Bench"):
+    with pytest.raises(UsageError, match="looks like the official data of DPG-Bench, not like GenEval"):
         made(tmp_path)
     (tmp_path / "POPE.tsv").touch()
-    with pytest.raises(UsageError, match="it looks like the data of POPE"):
+    with pytest.raises(UsageError, match="looks like VLMEvalKit's table of POPE, not like GenEval"):
         made(tmp_path / "POPE.tsv")
     with pytest.raises(UsageError, match="there is no file or folder"):
         made(tmp_path / "none")
-    with pytest.raises(UsageError, match="GenEval needs its prompts"):
+    with pytest.raises(UsageError, match="GenEval needs its data"):
         GenEval(GenEvalConfig())
 
 
