@@ -7,6 +7,7 @@ takes all rows and all pictures. The published ones are ``faithful``.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ class DpgBench:
         table, *prompts = files
         self._data = described([table])
         self._prompt_source = f"{len(prompts)} files" if prompts else f"column text of {table.name}"
+        texts = "".join(f"{item.key}\0{item.text}\0" for item in items)
+        self._prompts_digest = hashlib.sha256(texts.encode()).hexdigest()
         self._scored = {
             FAITHFUL: {item.key: item for item in dropped_first(list(self._items.values()))},
             FIXED: self._items,
@@ -72,8 +75,10 @@ class DpgBench:
     def settings(self) -> Mapping[str, Any]:
         config = self.config
         return {
+            "profile": "official",
             "data": self._data,
             "prompt_texts": self._prompt_source,
+            "prompts_sha256": self._prompts_digest,
             "prompts": len(self._items),
             **({"limit": config.limit} if config.limit else {}),
             "questions": sum(len(item.questions) for item in self._items.values()),

@@ -82,8 +82,8 @@ def pooled(parts: Sequence[tuple[Item, int]]) -> Score:
 
 
 def percent(score: Score) -> Score:
-    """A score as a percentage."""
-    low, high = (None if limit is None else 100 * limit for limit in (score.low, score.high))
+    """A fraction as a percentage; the limits of its interval stay between 0 and 100."""
+    low, high = (None if limit is None else 100 * min(1.0, max(0.0, limit)) for limit in (score.low, score.high))
     return Score(100 * score.value, score.count, low, high)
 
 

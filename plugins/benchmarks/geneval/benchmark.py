@@ -85,6 +85,7 @@ class GenEval:
         judged = {} if self._detector is None else {"detector": dict(self._detector.settings)}
         named = {} if self._colours is None else {"colours": dict(self._colours.settings)}
         return {
+            "profile": "official",
             "data": described([self._file]),
             "prompts": len(self._prompts),
             **({"limit": config.limit} if config.limit else {}),

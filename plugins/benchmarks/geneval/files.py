@@ -23,6 +23,7 @@ CORRECT, INCORRECT = "correct", "incorrect"
 """How a judgement of the official scorer is written as an output; the reasons follow the second after a colon."""
 
 _MOST_METADATA = 1 << 20
+_RESULT = {"filename": (str,), "tag": (str,), "prompt": (str,), "correct": (bool, float), "reason": (str,)}
 _SAMPLE = re.compile(r"[0-9]+\.png")
 _IN_RESULTS = re.compile(r"(?P<key>[0-9]+)[/\\]samples[/\\](?P<copy>[0-9]+)\.png$")
 
@@ -71,8 +72,7 @@ def read_results(
     Joined by the number of the prompt's folder and of the picture in ``filename``; the prompts must be the same.
     """
     found: dict[str, str] = {}
-    fields = {"filename": str, "tag": str, "prompt": str, "correct": (bool, int, float), "reason": str}
-    for record in read_json_lines(file, fields):
+    for record in read_json_lines(file, _RESULT):
         match = _IN_RESULTS.search(record["filename"])
         if match is None:
             record.fail(f"'filename' is {record['filename']!r}, expected a path that ends with 00000/samples/0000.png")

@@ -60,7 +60,8 @@ class Requirement:
     @property
     def nouns(self) -> tuple[str, ...]:
         """The classes that matter, each once."""
-        return tuple(dict.fromkeys(entry.noun for entry in (*self.include, *self.exclude)))
+        nouns = [*(wanted.noun for wanted in self.include), *(unwanted.noun for unwanted in self.exclude)]
+        return tuple(dict.fromkeys(nouns))
 
 
 def counted(

@@ -96,6 +96,7 @@ def test_items_are_read_with_their_prompts(data):
     assert without == items
     benchmark = made(data)
     assert benchmark.settings["prompt_texts"] == "2 files"
+    assert benchmark.settings["prompts_sha256"] == made(data / "dpg_bench.csv").settings["prompts_sha256"]
     assert [request.conversation.turns[0].text for request in benchmark.requests()[::4]] == [
         "a red cube",
         "a dog, a bench",
