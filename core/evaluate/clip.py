@@ -19,15 +19,16 @@ _AT_ONCE = 32
 class ClipEmbedder:
     """A CLIP model with its picture processor and its tokenizer. Nothing is downloaded.
 
-    On a GPU it computes in mixed precision, as GenEval does.
+    ``mixed``: compute directions of pictures in mixed precision on a GPU, as GenEval does.
 
     Raises:
         UsageError: the folder does not hold such a model.
         ComponentError: transformers is not installed.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, device: str = "cpu", *, mixed: bool = False) -> None:
         self.folder, self.device = Path(folder), device
+        self._mixed = mixed and torch.device(device).type == "cuda"
         pretrained_type(self.folder, "CLIP model", ("clip",))
         self._model: Any = load_pretrained("CLIPModel", self.folder, device)
         # Pillow resizes pictures as for CLIP's training; the processor that uses torchvision differs in digits.
@@ -47,7 +48,8 @@ class ClipEmbedder:
             directions: Tensor = self._model.visual_projection(self._model.vision_model(pixel_values=pixels)[1])
             return directions
 
-        return self._directions(pictures, of)
+        with torch.autocast("cuda", torch.float16, enabled=self._mixed):
+            return self._directions(pictures, of)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Directions of texts, float32 [n, width] of length 1, on the CPU. Texts are cut at CLIP's 77 tokens."""
@@ -63,9 +65,8 @@ class ClipEmbedder:
         return self._directions(texts, of)
 
     def _directions(self, inputs: Sequence[Any], of: Callable[[Sequence[Any]], Tensor]) -> Tensor:
-        cuda = torch.device(self.device).type == "cuda"
         parts = []
-        with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=cuda):
+        with torch.inference_mode():
             for start in range(0, len(inputs), _AT_ONCE):
                 parts.append(torch.nn.functional.normalize(of(inputs[start : start + _AT_ONCE]).float(), dim=-1).cpu())
         return torch.cat(parts) if parts else torch.empty(0, self._model.config.projection_dim)

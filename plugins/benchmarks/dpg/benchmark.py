@@ -28,7 +28,7 @@ from PIL import Image
 
 from .config import DpgBenchConfig
 from .data import dropped_first, read_items
-from .files import read_answers, read_folder, write_cell
+from .files import read_answers, read_folder, write_grid
 from .scoring import categories, category_means, picture_score, pooled, question_counts, total
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class DpgBench:
                 )
         else:
             if self.config.official is not None:
-                write_cell(self.config.official, key, copy, self.config.pictures, output)
+                write_grid(self.config.official, key, self.config.pictures, {copy: output})
             if self._vqa is None:
                 return {}
             answers = self._answers(request, output)
@@ -181,10 +181,19 @@ class DpgBench:
 
     def write_official(self, folder: Path, outputs: Mapping[str, Image.Image | Path]) -> list[Path]:
         """Write pictures, given by the items of their requests, as grids for the official script; return the files."""
-        files = []
-        for item, output in outputs.items():
-            files.append(write_cell(folder, *key_and_copy(item), self.config.pictures, picture_of(output)))
-        return list(dict.fromkeys(files))
+        copies: dict[str, dict[int, str]] = {}
+        for item in outputs:
+            key, copy = key_and_copy(item)
+            copies.setdefault(key, {})[copy] = item
+        return [
+            write_grid(
+                folder,
+                key,
+                self.config.pictures,
+                {copy: picture_of(outputs[item]) for copy, item in sorted(items.items())},
+            )
+            for key, items in copies.items()
+        ]
 
     def _answers(self, request: Request, picture: Image.Image) -> tuple[str, ...]:
         assert self._vqa is not None

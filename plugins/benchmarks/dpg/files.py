@@ -34,22 +34,26 @@ _MOST_DETAIL = 512 << 20
 _BOX = re.compile(r", \((?P<left>\d+), (?P<top>\d+), (?P<right>\d+), (?P<bottom>\d+)\), ")
 
 
-def write_cell(folder: Path, key: str, copy: int, pictures: int, picture: Image.Image) -> Path:
-    """Write one picture of a prompt into its grid, which keeps the others; a single picture is the whole file."""
+def write_grid(folder: Path, key: str, pictures: int, drawn: Mapping[int, Image.Image]) -> Path:
+    """Write pictures of a prompt, given by their numbers, into its grid, which keeps the others.
+
+    Where there is one picture per prompt it is the whole file.
+    """
     path = folder / f"{key}.png"
     if pictures == 1:
-        return save_picture(picture, path)
-    width, height = picture.size
+        return save_picture(drawn[0], path)
+    width, height = next(iter(drawn.values())).size
     grid = Image.new("RGB", (GRID * width, GRID * height))
-    if path.is_file():
+    if len(drawn) < pictures and path.is_file():
         try:
             before = read_picture(path)
         except JaniformError:  # a damaged grid is written anew
             before = grid
         if before.size == grid.size:
             grid = before
-    grid.paste(picture, (copy % GRID * width, copy // GRID * height))
-    _keep_seeds(grid, picture, copy)
+    for copy, picture in drawn.items():
+        grid.paste(picture, (copy % GRID * width, copy // GRID * height))
+        _keep_seeds(grid, picture, copy)
     return save_picture(grid, path)
 
 

@@ -111,6 +111,8 @@ class GenEval:
         prompt, copy = self._prompt(request)
         metric = f"geneval.{prompt.tag}"
         if isinstance(output, str):
+            if output != CORRECT and not output.startswith(INCORRECT):
+                raise UsageError(f"'{request.item}' has the judgement {output[:60]!r}, expected correct or incorrect")
             return {metric: float(output == CORRECT)}
         if self.config.official is not None:
             write_sample(self.config.official, prompt, copy, output)

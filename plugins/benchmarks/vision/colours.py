@@ -20,7 +20,7 @@ class ClipColours:
     """A CLIP model from its folder; GenEval uses ViT-L/14 of OpenAI. Raises ``UsageError`` where it holds none."""
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
-        self.clip = ClipEmbedder(folder, usable_device(device))
+        self.clip = ClipEmbedder(folder, usable_device(device), mixed=True)
         self._captions: dict[tuple[str, tuple[str, ...]], Tensor] = {}
 
     @property

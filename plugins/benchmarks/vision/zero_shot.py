@@ -53,14 +53,13 @@ class ZeroShotDetector:
             )
         with torch.inference_mode():
             outputs = self.model(**inputs)
+        post_process = self.processor.post_process_grounded_object_detection
         sizes = [(picture.height, picture.width)]
         if self._kind == "grounding-dino":
-            results = self.processor.post_process_grounded_object_detection(
+            results = post_process(
                 outputs, inputs.input_ids, threshold=self._least, text_threshold=self._least, target_sizes=sizes
             )
         else:
-            results = self.processor.post_process_grounded_object_detection(
-                outputs, threshold=self._least, target_sizes=torch.tensor(sizes)
-            )
+            results = post_process(outputs, threshold=self._least, target_sizes=sizes)
         boxes, scores = results[0]["boxes"].tolist(), results[0]["scores"].tolist()
         return [Detection((a, b, c, d), score) for (a, b, c, d), score in zip(boxes, scores, strict=True)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "plugins" / "benchmarks"))
 
-import data_models
+import tiny_transformers
 from data_drawing import write_dpg, write_geneval
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="janiform-drawing-")
@@ -34,15 +34,15 @@ DRAWING = {
         "data": write_geneval(ROOT / "geneval"),
         "pictures": 1,
         "detector": "zero-shot",
-        "detector_weights": _made(data_models.owlvit),
-        "colour_weights": _made(data_models.clip),
+        "detector_weights": _made(tiny_transformers.owlvit),
+        "colour_weights": _made(tiny_transformers.clip),
         "judge_device": "cpu",
     },
     "dpg-bench": {
         "data": write_dpg(ROOT / "dpg"),
         "pictures": st.sampled_from((1, 4)),
         "vqa": "vilt",
-        "vqa_weights": _made(data_models.vilt),
+        "vqa_weights": _made(tiny_transformers.vilt),
         "judge_device": "cpu",
     },
 }

@@ -179,6 +179,22 @@ def test_results_of_the_official_scorer_are_scored_alike(data, tmp_path):
     assert outputs["00001/2"] == "incorrect: expected dog>=1, found 0; expected bench>=1, found 0"
 
 
+def test_other_texts_are_not_judgements(data):
+    benchmark = GenEval(GenEvalConfig(data=data))
+    assert benchmark.judge(benchmark.requests()[0], "incorrect") == {"geneval.single_object": 0.0}
+    with pytest.raises(UsageError, match="'00000/0' has the judgement 'yes', expected correct or incorrect"):
+        benchmark.judge(benchmark.requests()[0], "yes")
+
+
+def test_the_file_with_the_published_name_is_used(data):
+    write_lines(data / "evaluation_metadata_long.jsonl", [{**line, "prompt": f"{line['prompt']}!"} for line in GENEVAL])
+    assert made(data).settings["data"][0]["file"] == "evaluation_metadata.jsonl"
+    assert made(data / "evaluation_metadata_long.jsonl").requests()[0].conversation.turns[0].text.endswith("!")
+    (data / "evaluation_metadata.jsonl").rename(data / "evaluation_metadata_rewritten.jsonl")
+    with pytest.raises(UsageError, match=r"holds evaluation_metadata_long.jsonl, evaluation_metadata_rewritten.jsonl"):
+        made(data)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-import data_models
+import tiny_transformers
 import numpy as np
 import pytest
 import torch
@@ -37,12 +37,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clip(folder):
-    return data_models.clip(folder / "clip")
+    return tiny_transformers.clip(folder / "clip")
 
 
 @pytest.fixture(scope="module")
 def mask2former(folder):
-    return data_models.mask2former(folder / "mask2former")
+    return tiny_transformers.mask2former(folder / "mask2former")
 
 
 def test_the_classes_are_those_of_coco_with_three_other_names():
@@ -134,12 +134,12 @@ def test_mask2former_detects_with_the_outputs_of_its_model(mask2former):
 
 
 def test_a_detector_of_other_classes_is_refused(folder):
-    data_models.mask2former(folder / "panoptic", ("person", "sky"))
+    tiny_transformers.mask2former(folder / "panoptic", ("person", "sky"))
     with pytest.raises(UsageError, match="has 2 classes from 'person' to 'sky', expected COCO's 80"):
         Mask2FormerDetector(folder / "panoptic")
 
 
-@pytest.mark.parametrize("family", [data_models.owlvit, data_models.grounding_dino])
+@pytest.mark.parametrize("family", [tiny_transformers.owlvit, tiny_transformers.grounding_dino])
 def test_zero_shot_detectors_give_boxes_in_pixels(folder, family):
     detector = ZeroShotDetector(family(folder / family.__name__), "cpu", least_score=0.0)
     found = detector.detect(noise(), ("dog", "wine glass"))
@@ -170,7 +170,7 @@ def test_colours_are_the_nearest_mean_of_their_captions(clip):
 
 
 def test_blip_answers_in_words_and_cuts_long_questions(folder):
-    model = BlipAnswers(data_models.blip(folder / "blip"), "cpu")
+    model = BlipAnswers(tiny_transformers.blip(folder / "blip"), "cpu")
     question = "is there a dog? " * 20
     answers = model.answer(noise(), ["Is there a DOG?", "is there a dog?", question, question + "red"])
     assert all(isinstance(answer, str) for answer in answers)
@@ -181,9 +181,9 @@ def test_blip_answers_in_words_and_cuts_long_questions(folder):
 
 
 def test_vilt_chooses_one_of_its_answers(folder):
-    model = ViltAnswers(data_models.vilt(folder / "vilt"), "cpu")
+    model = ViltAnswers(tiny_transformers.vilt(folder / "vilt"), "cpu")
     assert set(model.answer(noise(), ["is it red?"] * 40)) <= {"yes", "no", "red"}
-    data_models.vilt(folder / "silent", ("red", "blue"))
+    tiny_transformers.vilt(folder / "silent", ("red", "blue"))
     with pytest.raises(UsageError, match="never answers 'yes': its config lists 2 answers"):
         ViltAnswers(folder / "silent")
 
