@@ -93,14 +93,14 @@ def picture_of(output: Output | Path) -> Image.Image:
 
 
 def checked_items(
-    found: Iterable[str], requests: Sequence[Request], what: str, where: Path, *, allow_missing: bool
+    items: Iterable[str], requests: Sequence[Request], what: str, where: Path, *, allow_missing: bool
 ) -> int:
-    """The number of requests that nothing was found for. ``what`` names the items, such as "pictures".
+    """The number of requests that none of the items belongs to. ``what`` names the items, such as "pictures".
 
     Raises ``UsageError`` with counts and the first ones for items that are unknown, and for those that are missing
     unless they may be.
     """
-    given, wanted = list(dict.fromkeys(found)), [request.item for request in requests]
+    given, wanted = list(dict.fromkeys(items)), [request.item for request in requests]
     unknown = [item for item in given if item not in set(wanted)]
     missing = [item for item in wanted if item not in set(given)]
     problems = []

@@ -108,7 +108,7 @@ class DpgBench:
                 )
         else:
             if self.config.official is not None:
-                write_grid(self.config.official, key, self.config.pictures, {copy: output})
+                write_grid(self.config.official.expanduser(), key, self.config.pictures, {copy: output})
             if self._vqa is None:
                 return {}
             answers = self._answers(request, output)
@@ -215,5 +215,5 @@ def _vqa_of(config: DpgBenchConfig) -> VisualQuestionAnswering | None:
         "vilt": vqa.ViltAnswers,
         "janiform": vqa.JaniformAnswers,
     }
-    answering: VisualQuestionAnswering = made[config.vqa](config.vqa_weights, config.judge_device)
+    answering: VisualQuestionAnswering = made[config.vqa](config.vqa_weights.expanduser(), config.judge_device)
     return answering

@@ -75,15 +75,15 @@ def read_folder(
     Files are joined by their names without extensions. Raises ``UsageError`` for unknown, missing or repeated pictures,
     and for a grid that does not consist of squares where no resolution is given.
     """
-    found: dict[str, PictureFile] = {}
+    crops: dict[str, PictureFile] = {}
     files: dict[str, Path] = {}
     for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES):
         if path.stem in files:
             raise UsageError(f"'{folder}' holds {files[path.stem].name} and {path.name}, which are the same item")
         files[path.stem] = path
         for copy, box in enumerate(_boxes(path, pictures, resolution)):
-            found[f"{path.stem}/{copy}"] = PictureFile(path, box)
-    return found, checked_items(found, requests, "pictures", folder, allow_missing=allow_missing)
+            crops[f"{path.stem}/{copy}"] = PictureFile(path, box)
+    return crops, checked_items(crops, requests, "pictures", folder, allow_missing=allow_missing)
 
 
 def _boxes(path: Path, pictures: int, resolution: int) -> list[tuple[int, int, int, int] | None]:

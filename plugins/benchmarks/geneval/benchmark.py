@@ -115,7 +115,7 @@ class GenEval:
                 raise UsageError(f"'{request.item}' has the judgement {output[:60]!r}, expected correct or incorrect")
             return {metric: float(output == CORRECT)}
         if self.config.official is not None:
-            write_sample(self.config.official, prompt, copy, output)
+            write_sample(self.config.official.expanduser(), prompt, copy, output)
         return {} if self._detector is None else {metric: float(not self._faults(request, output))}
 
     def verdict(self, request: Request, picture: Image.Image) -> str:
@@ -171,10 +171,10 @@ class GenEval:
         last = self._last
         if last is None or last.request != request.item or last.picture is not picture:
             # The verdict follows the judgement of the same picture, which takes a second.
-            last = self._last = _Judgement(request.item, picture, tuple(self._found(request, picture)))
+            last = self._last = _Judgement(request.item, picture, tuple(self._judged(request, picture)))
         return last.faults
 
-    def _found(self, request: Request, picture: Image.Image) -> list[str]:
+    def _judged(self, request: Request, picture: Image.Image) -> list[str]:
         prompt, _ = self._prompt(request)
         assert self._detector is not None
         rgb = picture.convert("RGB")
@@ -232,10 +232,10 @@ def _detector_of(config: GenEvalConfig) -> Detector | None:
     if config.detector == "zero-shot":
         from janiform_plugins.benchmarks.vision.zero_shot import ZeroShotDetector
 
-        return ZeroShotDetector(config.detector_weights, config.judge_device)
+        return ZeroShotDetector(config.detector_weights.expanduser(), config.judge_device)
     from janiform_plugins.benchmarks.vision.mask2former import Mask2FormerDetector
 
-    return Mask2FormerDetector(config.detector_weights, config.judge_device)
+    return Mask2FormerDetector(config.detector_weights.expanduser(), config.judge_device)
 
 
 def _colours_of(config: GenEvalConfig) -> ColourClassifier | None:
@@ -243,4 +243,4 @@ def _colours_of(config: GenEvalConfig) -> ColourClassifier | None:
         return None
     from janiform_plugins.benchmarks.vision.colours import ClipColours
 
-    return ClipColours(config.colour_weights, config.judge_device)
+    return ClipColours(config.colour_weights.expanduser(), config.judge_device)

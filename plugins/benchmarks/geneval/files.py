@@ -45,7 +45,7 @@ def read_folder(
     Folders whose names are not numbers are ignored, as the official scorer does. Raises ``UsageError`` where the
     metadata of a folder are not those of the prompt with its number, and for unknown, missing or repeated pictures.
     """
-    found: dict[str, PictureFile] = {}
+    pictures: dict[str, PictureFile] = {}
     problems: list[Problem] = []
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit()):
         key = f"{int(subfolder.name):05d}"
@@ -55,13 +55,13 @@ def read_folder(
             if not _SAMPLE.fullmatch(path.name):
                 continue
             item = f"{key}/{int(path.stem)}"
-            if item in found:
-                problems.append(Problem(f"'{path}' and '{found[item].path}' are the same picture of a prompt"))
-            found[item] = PictureFile(path)
+            if item in pictures:
+                problems.append(Problem(f"'{path}' and '{pictures[item].path}' are the same picture of a prompt"))
+            pictures[item] = PictureFile(path)
     if problems:
         more = [Problem(f"'{folder}' has {len(problems) - 5} more such faults")] if len(problems) > 5 else []
         raise UsageError([*problems[:5], *more])
-    return found, checked_items(found, requests, "pictures", folder, allow_missing=allow_missing)
+    return pictures, checked_items(pictures, requests, "pictures", folder, allow_missing=allow_missing)
 
 
 def read_results(
@@ -71,19 +71,19 @@ def read_results(
 
     Joined by the number of the prompt's folder and of the picture in ``filename``; the prompts must be the same.
     """
-    found: dict[str, str] = {}
+    judgements: dict[str, str] = {}
     for record in read_json_lines(file, _RESULT):
         match = _IN_RESULTS.search(record["filename"])
         if match is None:
             record.fail(f"'filename' is {record['filename']!r}, expected a path that ends with 00000/samples/0000.png")
         key, item = f"{int(match['key']):05d}", f"{int(match['key']):05d}/{int(match['copy'])}"
-        if item in found:
+        if item in judgements:
             record.fail(f"the picture {item} repeats")
         if key in prompts:
             _check_same_prompt(record, prompts[key])
         right = bool(record["correct"])
-        found[item] = CORRECT if right else f"{INCORRECT}: {'; '.join(record['reason'].splitlines())}"
-    return found, checked_items(found, requests, "judgements", file, allow_missing=allow_missing)
+        judgements[item] = CORRECT if right else f"{INCORRECT}: {'; '.join(record['reason'].splitlines())}"
+    return judgements, checked_items(judgements, requests, "judgements", file, allow_missing=allow_missing)
 
 
 def _check_same_prompt(record: Record, prompt: Prompt) -> None:

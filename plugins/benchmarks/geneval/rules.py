@@ -90,25 +90,25 @@ def faults(requirement: Requirement, objects: Mapping[str, Sequence[Detection]],
     ``objects`` are those that count, the most certain first.
     """
     matched: list[Sequence[Detection] | None] = []
-    found: list[str] = []
+    reasons: list[str] = []
     for wanted in requirement.include:
         chosen = objects.get(wanted.noun, ())[: wanted.count]
         wrong = list(_unmet(wanted, chosen, matched, classify))
         matched.append(None if wrong else chosen)
-        found += wrong
+        reasons += wrong
     for unwanted in requirement.exclude:
         if (count := len(objects.get(unwanted.noun, ()))) >= unwanted.count:
-            found.append(f"expected {unwanted.noun}<{unwanted.count}, found {count}")
-    return found
+            reasons.append(f"expected {unwanted.noun}<{unwanted.count}, found {count}")
+    return reasons
 
 
 def relations(first: Detection, second: Detection, overlap_allowed: float = _OVERLAP) -> set[str]:
     """The relations of the first object to the second: none, one, or two where it lies diagonally."""
     (centre, size), (other_centre, other_size) = (_centre_and_size(some.box) for some in (first, second))
-    offset = [mine - theirs for mine, theirs in zip(centre, other_centre, strict=True)]
+    offset = [first - second for first, second in zip(centre, other_centre, strict=True)]
     shrunk = [
-        copysign(max(abs(distance) - overlap_allowed * (mine + theirs), 0.0), distance)
-        for distance, mine, theirs in zip(offset, size, other_size, strict=True)
+        copysign(max(abs(distance) - overlap_allowed * (side + other_side), 0.0), distance)
+        for distance, side, other_side in zip(offset, size, other_size, strict=True)
     ]
     if all(abs(distance) < 1e-3 for distance in shrunk):
         return set()

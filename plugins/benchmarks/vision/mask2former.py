@@ -90,16 +90,16 @@ def instances(classes: Tensor, masks: Tensor, names: Sequence[str]) -> dict[str,
     probabilities = classes.softmax(-1)[:, :-1]
     count = probabilities.shape[1]
     chosen = probabilities.flatten().topk(min(MOST, probabilities.numel()))
-    found: dict[str, list[Detection]] = {name: [] for name in names}
+    objects: dict[str, list[Detection]] = {name: [] for name in names}
     for probability, index in zip(chosen.values.tolist(), chosen.indices.tolist(), strict=True):
         name = CLASSES[index % count]
-        if name not in found:
+        if name not in objects:
             continue
         logits = masks[index // count]
         inside = logits > 0
         certainty = float((logits.sigmoid() * inside).sum() / (inside.sum() + 1e-6))
-        found[name].append(Detection(tight_box(inside), probability * certainty, inside.cpu().numpy()))
-    return found
+        objects[name].append(Detection(tight_box(inside), probability * certainty, inside.cpu().numpy()))
+    return objects
 
 
 def tight_box(mask_hw: Tensor) -> tuple[float, float, float, float]:

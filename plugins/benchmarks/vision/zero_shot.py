@@ -41,9 +41,9 @@ class ZeroShotDetector:
         return ()
 
     def detect(self, picture: Image.Image, classes: Sequence[str]) -> Mapping[str, Sequence[Detection]]:
-        return {name: self._found(picture, name) for name in classes}
+        return {name: self._objects(picture, name) for name in classes}
 
-    def _found(self, picture: Image.Image, name: str) -> list[Detection]:
+    def _objects(self, picture: Image.Image, name: str) -> list[Detection]:
         """The objects that one text names: each class is a call, so that classes do not compete."""
         if self._kind == "grounding-dino":  # its texts are lower-case and end with a full stop
             inputs = self.processor(images=picture, text=f"{name.lower()}.", return_tensors="pt").to(self.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ def asked(*parents):
 
 
 def made(folder, answers=YES, **settings):
-    return DpgBench(DpgBenchConfig(data=folder, **settings), vqa=FakeAnswers(answers))
+    settings = {name: Path(value) if name == "official" else value for name, value in settings.items()}
+    return DpgBench(DpgBenchConfig(data=Path(folder), **settings), vqa=FakeAnswers(answers))
 
 
 @pytest.fixture
@@ -345,6 +347,15 @@ def test_a_missing_column_and_other_data_are_named(tmp_path):
         DpgBench(DpgBenchConfig())
     with pytest.raises(UsageError, match="there is no folder"):
         DpgBench(DpgBenchConfig(data=write_dpg(tmp_path), vqa_weights=tmp_path / "none"))
+
+
+def test_a_home_folder_is_meant_by_its_sign(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    benchmark = made("~/data", official="~/images", pictures=1)
+    benchmark.judge(benchmark.requests()[0], picture())
+    assert (tmp_path / "images" / "0.png").is_file()
+    with pytest.raises(UsageError, match=f"there is no folder '{tmp_path}/none'"):
+        DpgBench(DpgBenchConfig(data=data, vqa_weights=Path("~/none")))
 
 
 def test_a_model_is_evaluated_and_its_grids_are_written(data, tmp_path, tiny_model):

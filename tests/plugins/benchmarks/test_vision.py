@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 
-import tiny_transformers
 import numpy as np
 import pytest
+import tiny_transformers
 import torch
 from janiform import ComponentError, UsageError
 from janiform_plugins.benchmarks.vision.coco import CLASSES
