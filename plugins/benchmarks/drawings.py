@@ -100,9 +100,9 @@ def checked_items(
     Raises ``UsageError`` with counts and the first ones for items that are unknown, and for those that are missing
     unless they may be.
     """
-    given, wanted = list(dict.fromkeys(items)), [request.item for request in requests]
-    unknown = [item for item in given if item not in set(wanted)]
-    missing = [item for item in wanted if item not in set(given)]
+    given, wanted = dict.fromkeys(items), dict.fromkeys(request.item for request in requests)
+    unknown = [item for item in given if item not in wanted]
+    missing = [item for item in wanted if item not in given]
     problems = []
     if unknown:
         problems.append(

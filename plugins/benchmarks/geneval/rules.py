@@ -105,7 +105,7 @@ def faults(requirement: Requirement, objects: Mapping[str, Sequence[Detection]],
 def relations(first: Detection, second: Detection, overlap_allowed: float = _OVERLAP) -> set[str]:
     """The relations of the first object to the second: none, one, or two where it lies diagonally."""
     (centre, size), (other_centre, other_size) = (_centre_and_size(some.box) for some in (first, second))
-    offset = [first - second for first, second in zip(centre, other_centre, strict=True)]
+    offset = [at - other_at for at, other_at in zip(centre, other_centre, strict=True)]
     shrunk = [
         copysign(max(abs(distance) - overlap_allowed * (side + other_side), 0.0), distance)
         for distance, side, other_side in zip(offset, size, other_size, strict=True)
