@@ -51,8 +51,12 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .errors import StorageError as StorageError
     from .errors import UsageError as UsageError
     from .errors import nearest as nearest
+    from .evaluate.clip import ClipEmbedder as ClipEmbedder
     from .evaluate.intervals import mean_of_categories as mean_of_categories
     from .evaluate.intervals import mean_score as mean_score
+    from .evaluate.pretrained import load_pretrained as load_pretrained
+    from .evaluate.pretrained import pretrained_facts as pretrained_facts
+    from .evaluate.pretrained import pretrained_type as pretrained_type
     from .inference.api import Model as Model
     from .inference.api import load as load
     from .inference.chat import Chat as Chat
@@ -125,6 +129,7 @@ _PUBLIC = {
     "Backbone": "contracts",
     "Batch": "sequence.batch",
     "Chat": "inference.chat",
+    "ClipEmbedder": "evaluate.clip",
     "Codes": "ports",
     "Component": "components.component",
     "ComponentError": "errors",
@@ -198,6 +203,7 @@ _PUBLIC = {
     "hookimpl": "components.hookspec",
     "left_out": "storage.contents",
     "load": "inference.api",
+    "load_pretrained": "evaluate.pretrained",
     "mean_of_categories": "evaluate.intervals",
     "mean_score": "evaluate.intervals",
     "nearest": "errors",
@@ -205,6 +211,8 @@ _PUBLIC = {
     "own_keys": "storage.save",
     "pack": "sequence.batch",
     "parse_json": "storage.json_files",
+    "pretrained_facts": "evaluate.pretrained",
+    "pretrained_type": "evaluate.pretrained",
     "provenance_of": "pictures.provenance",
     "read_bounded": "storage.json_files",
     "read_json": "storage.json_files",

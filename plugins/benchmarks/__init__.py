@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
+from .dpg.config import DpgBenchConfig
+from .geneval.config import GenEvalConfig
 from .gqa.config import GQAConfig
 from .mm_vet.config import MMVetConfig
 from .mmbench.config import MMBenchConfig
@@ -63,4 +65,18 @@ def janiform_register(registrar: Registrar) -> None:
         config=MMVetConfig,
         factory="janiform_plugins.benchmarks.mm_vet.benchmark:MMVet",
         summary="MM-Vet: open questions that need several capabilities, graded by a judge",
+    )
+    registrar.component(
+        "benchmark",
+        "geneval",
+        config=GenEvalConfig,
+        factory="janiform_plugins.benchmarks.geneval.benchmark:GenEval",
+        summary="GenEval: drawings of objects, their number, colours and positions, judged by a detector",
+    )
+    registrar.component(
+        "benchmark",
+        "dpg-bench",
+        config=DpgBenchConfig,
+        factory="janiform_plugins.benchmarks.dpg.benchmark:DpgBench",
+        summary="DPG-Bench: drawings of long prompts, judged by questions about them",
     )

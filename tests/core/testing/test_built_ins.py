@@ -12,6 +12,7 @@ from janiform.testing import conforms
 from janiform.testing.suite import TESTED_KINDS
 
 from .data_on_disk import FILES
+from .drawing_on_disk import DRAWING
 
 
 def tables(**fields):
@@ -100,6 +101,7 @@ TESTED = {
     ("sink", "tensorboard"): tables(),
     ("sink", "wandb"): tables(),
     ("benchmark", "shapes"): tables(prompts=1, pictures=1, questions=2),
+    **{("benchmark", name): tables(**settings) for name, settings in DRAWING.items()},
     ("format", "janiform"): tables(),
     ("format", "official"): tables(),
     ("format", "hf"): tables(),

@@ -1,0 +1,1 @@
+"""DPG-Bench: long prompts, judged by questions about each picture."""

@@ -1,0 +1,1 @@
+"""GenEval: six tasks of drawing objects, judged by a detector."""
