@@ -26,6 +26,7 @@ from janiform import read_recipe
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.data.seeding import seeds_of
 from janiform.train.loop.loop import Loading, train_steps
 from janiform.train.loop.precision import arithmetic
 from janiform.train.loop.stage import StageRun
@@ -87,7 +88,7 @@ def main() -> None:
         micro_batch=options.micro_batch,
         log_every=1,
     )
-    run = StageRun(stage, model, Position(stage.name), (0, 0))
+    run = StageRun(stage, model, Position(stage.name), seeds_of(recipe).stage(stage.name))
     look, draw = (recipe.part(path).config.image_size for path in ("understanding.encoder", "generation.tokenizer"))
     codes = plan.pathways["generation"].codes.tokens
     dtype = arithmetic(stage.precision, model.device)

@@ -27,6 +27,7 @@ from janiform import Conversation, read_recipe
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.data.seeding import seeds_of
 from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
 from numpy.typing import NDArray
@@ -91,7 +92,7 @@ def stage_run(recipe: Any, mixture: dict[str, float], samples: int, packed: int,
     stage = evolve(
         stage, mixture=mixture, batch=samples, muon=(), log_every=1, objective=evolve(stage.objective, config=config)
     )
-    run = StageRun(stage, model, Position(stage.name), (0, 0))
+    run = StageRun(stage, model, Position(stage.name), seeds_of(recipe).stage(stage.name))
     return train_steps(run, sources, stage.steps)
 
 

@@ -27,6 +27,7 @@ from janiform.model.build import build_model
 from janiform.planning.plan import plan_training
 from janiform.planning.stage_plan import PlanRequest
 from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.data.seeding import seeds_of
 from janiform.train.distributed.process_group import ProcessGroup, join_processes, mesh_of
 from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
@@ -65,7 +66,7 @@ def steps_of(recipe: Any, name: str, steps: int, group: ProcessGroup) -> int:
     torch.manual_seed(0)
     model = build_model(compose(recipe))
     model.processor.fit(texts)
-    run = StageRun(stage, model, Position(name), (0, 0), group, mesh)
+    run = StageRun(stage, model, Position(name), seeds_of(recipe).stage(stage.name), group, mesh)
     del model
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
     for _ in train_steps(run, sources, steps):

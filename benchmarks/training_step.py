@@ -25,6 +25,7 @@ from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.data.builder import BatchBuilder
+from janiform.train.data.seeding import seeds_of
 from janiform.train.data.specs import batch_specs
 from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
@@ -35,7 +36,7 @@ def bare(run: StageRun, sources: dict[str, Any]) -> Iterator[None]:
     """The shortest loop that trains: batch, forward, backward, clip, update."""
     parameters = list(run.trained.values())
     optimizer = torch.optim.AdamW(parameters, lr=run.stage.learning_rate, betas=run.stage.betas, fused=True)
-    builder = BatchBuilder(sources, run.objective, run.entropy)
+    builder = BatchBuilder(sources, run.objective, run.seeds.batches)
     for spec in batch_specs(run.mixture, run.stage.batch, range(run.stage.steps), {}, {}):
         batch = builder[spec].batch
         with torch.autocast("cpu", torch.bfloat16, enabled=run.stage.precision == "bfloat16"):
@@ -57,7 +58,7 @@ def stage_run(recipe: Any, name: str) -> tuple[StageRun, dict[str, Any]]:
     }
     examples = [sources[source].example(index) for source in sources for index in range(300)]
     model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
-    return StageRun(stage, model, Position(name), (0, 0)), sources
+    return StageRun(stage, model, Position(name), seeds_of(recipe).stage(stage.name)), sources
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from warnings import warn
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the table below once more, in the form that type checkers and editors follow
+    from .ablation.records import study as study
     from .attention.attend import attend as attend
     from .attention.attend import sdpa as sdpa
     from .components.component import Component as Component
@@ -24,6 +25,10 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .compose.plan import Plan as Plan
     from .contracts import Backbone as Backbone
     from .contracts import Contents as Contents
+    from .contracts import Item as Item
+    from .contracts import Metric as Metric
+    from .contracts import Request as Request
+    from .contracts import Score as Score
     from .contracts import TextTokenizer as TextTokenizer
     from .contracts import Tokenizer as Tokenizer
     from .contracts.kernels import AttentionRequest as AttentionRequest
@@ -46,6 +51,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .errors import StorageError as StorageError
     from .errors import UsageError as UsageError
     from .errors import nearest as nearest
+    from .evaluate.intervals import mean_of_categories as mean_of_categories
+    from .evaluate.intervals import mean_score as mean_score
     from .inference.api import Model as Model
     from .inference.api import load as load
     from .inference.chat import Chat as Chat
@@ -132,6 +139,7 @@ _PUBLIC = {
     "Features": "ports",
     "Grid": "ports",
     "Hidden": "ports",
+    "Item": "contracts",
     "JaniformError": "errors",
     "KVCache": "sequence.cache",
     "KernelSupport": "contracts.kernels",
@@ -141,6 +149,7 @@ _PUBLIC = {
     "Loss": "loss",
     "Mask": "sequence.mask",
     "MemoryPlan": "inference.memory",
+    "Metric": "contracts",
     "Model": "inference.api",
     "Objective": "contracts.objective",
     "Origin": "errors",
@@ -158,11 +167,13 @@ _PUBLIC = {
     "Registrar": "components.registrar",
     "Registry": "components.registry",
     "Released": "weights",
+    "Request": "contracts",
     "ResourceError": "errors",
     "Runs": "sequence.runs",
     "SampleError": "errors",
     "Sequence": "sequence.spans",
     "Samples": "contracts.showcase",
+    "Score": "contracts",
     "Showcase": "contracts.showcase",
     "Span": "sequence.spans",
     "StorageError": "errors",
@@ -187,6 +198,8 @@ _PUBLIC = {
     "hookimpl": "components.hookspec",
     "left_out": "storage.contents",
     "load": "inference.api",
+    "mean_of_categories": "evaluate.intervals",
+    "mean_score": "evaluate.intervals",
     "nearest": "errors",
     "open_model": "storage.open",
     "own_keys": "storage.save",
@@ -204,6 +217,7 @@ _PUBLIC = {
     "save_model": "storage.save",
     "sdpa": "attention.attend",
     "share": "recipe",
+    "study": "ablation.records",
     "summed_cross_entropy": "loss",
     "text_fault": "untrusted_text",
     "to_pil": "pictures.sheet",

@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
             if not _encodes(stream.encoding):
                 stream.reconfigure(encoding="ascii", errors="backslashreplace")
+    if hasattr(sys.stdin, "reconfigure") and not _decodes(sys.stdin.encoding):
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -50,6 +52,15 @@ def _encodes(encoding: str) -> bool:
     """Whether an encoding, which PYTHONIOENCODING may name, can write every text."""
     try:
         "a…\udcff. ".encode(encoding, "backslashreplace")
+    except (LookupError, UnicodeError):
+        return False
+    return True
+
+
+def _decodes(encoding: str) -> bool:
+    """Whether an encoding, which PYTHONIOENCODING may name, can read any bytes."""
+    try:
+        b"h\xc3\xbc\xff\n".decode(encoding, "surrogateescape")
     except (LookupError, UnicodeError):
         return False
     return True

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
+import attrs
 import click
 
+from ..components.registry import registry
 from ..evaluate.benchmarks import find_benchmark
 from ..untrusted_text import storable
 from .options import device_option
@@ -43,5 +46,18 @@ def command(model: str, out: Path, benchmark: str | None, drawings: int, answers
     loaded = load(model, device=device)
     with progress_shown() as progress:
         page = demo_page(loaded, component, Amounts(drawings, answers, steps), progress)
+    page = attrs.evolve(page, studies=_copied_studies(out))
     path = write_new(out, "index", "html", storable(page_html(page)).encode(), numbered=False)
     echo(f"The page is {path.resolve()}")
+
+
+def _copied_studies(out: Path) -> tuple[tuple[str, str], ...]:
+    """Copy the pages of finished studies, beside their files, to the demo; return (file name, description) of each."""
+    copied = []
+    for name, file in registry().studies().items():
+        page = file.with_suffix(".html")
+        if page.is_file():
+            written = write_new(out, f"study-{name}", "html", page.read_bytes(), numbered=False)
+            description = tomllib.loads(file.read_text(encoding="utf-8")).get("description", "")
+            copied.append((written.name, str(description) or name))
+    return tuple(copied)

@@ -22,6 +22,7 @@ COMMANDS = {
     "ask": "Answer a question about pictures.",
     "chat": "Converse with a model in the terminal.",
     "train": "Train the stages of a recipe.",
+    "ablate": "Train the cells of a study with several seeds, and compare them on one page.",
     "report": "Write one page about runs: curves, samples, recipes and provenance, compared.",
     "eval": "Measure a model with a benchmark.",
     "convert": "Write a model directory in another format.",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import tempfile
 from pathlib import Path
 
 from ..errors import UsageError
+from ..storage import atomic
 
 _LONGEST_STEM = 60
 
@@ -23,6 +23,7 @@ def ready_folder(path: Path) -> Path:
         raise UsageError(f"--out must be a folder, but '{path}' is a file or below one") from None
     with tempfile.TemporaryFile(dir=path):
         pass
+    atomic.sweep(path)  # a process that was killed while it wrote leaves unfinished files
     return path
 
 
@@ -35,24 +36,18 @@ def stem_of(text: str) -> str:
 def write_new(folder: Path, stem: str, suffix: str, data: bytes, *, numbered: bool = True) -> Path:
     """Write the bytes to ``STEM-NUMBER.SUFFIX`` with the first free number, and return the path.
 
-    Without ``numbered`` the first one has no number. A file that cannot be written completely is removed.
+    Without ``numbered`` the first one has no number. A file appears whole or not at all.
     """
     number = 1
     while True:
         name = stem if number == 1 and not numbered else f"{stem}-{number:03d}"
         path = folder / f"{name}.{suffix}"
         try:
-            file = path.open("xb")
+            atomic.write_new(path, data)
         except FileExistsError:
             number += 1
             continue
-        try:
-            with file:
-                file.write(data)
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                path.unlink()
-            if isinstance(error, OSError) and error.filename is None:
-                error.filename = str(path)  # for the error message
+        except OSError as error:
+            error.filename, error.filename2 = str(path), None  # for the error message
             raise
         return path

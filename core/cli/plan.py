@@ -13,9 +13,11 @@ from .output import console, json_option, print_json, table
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..planning.memory import Memory
     from ..planning.plan import TrainingPlan
     from ..planning.samples import Sample
     from ..planning.stage_plan import Execution, StagePlan
+    from ..planning.step_work import Positions
 
 
 @click.command()
@@ -57,7 +59,7 @@ def command(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Plan memory, communication, speed and days of every training stage of RECIPE, a recipe's name or file.
+    """Plan memory, FLOPs, communication, speed and days of every training stage of RECIPE, a recipe's name or file.
 
     Nothing is trained and no weights are made. Exits with 1 where a stage does not fit, and shows what would.
     """
@@ -94,6 +96,8 @@ def _as_json(plan: TrainingPlan, days: float | None) -> dict[str, Any]:
         "memory_for_training": plan.available,
         "fits": plan.fits,
         "stages": [_stage_as_json(stage, plan.available) for stage in plan.stages],
+        "positions": plan.positions.as_dict(),
+        "flops": plan.flops,
         "days": plan.days,
         "gpu_hours": plan.gpu_hours,
         **({} if days is None else {"mfu_of_days": {"days": days, "mfu": plan.mfu_of(days)}}),
@@ -110,36 +114,49 @@ def _as_json(plan: TrainingPlan, days: float | None) -> dict[str, Any]:
 
 
 def _stage_as_json(stage: StagePlan, available: int) -> dict[str, Any]:
-    if stage.memory is None or stage.execution is None or stage.traffic is None:
-        return {"name": stage.name, "steps": stage.steps, "problem": stage.problem}
-    return {
-        "name": stage.name,
-        "steps": stage.steps,
-        "samples_per_step": stage.samples,
+    data: dict[str, Any] = {"name": stage.name, "steps": stage.steps, "samples_per_step": stage.samples}
+    if stage.problem:
+        data["problem"] = stage.problem
+    if stage.work is None:
+        return data
+    samples = {name: round(count * stage.steps) for name, count in stage.work.samples.items()}
+    data |= {
         "tokens_per_step": stage.tokens,
         "flops_per_step": stage.flops,
+        "samples": stage.steps * stage.samples,
+        "samples_by_source": samples,
+        "positions": stage.work.positions.times(stage.steps).as_dict(),
+        "flops": stage.steps * stage.flops,
         "trained_parameters": stage.trained,
-        **_execution_as_json(stage.execution),
-        "memory": {**stage.memory.as_dict(), "total": stage.memory.total},
-        "fits": stage.memory.total <= available,
-        "would_fit": [
-            {
-                "set": list(other.changes),
-                **_execution_as_json(other),
-                "total": memory.total,
-                "fits": memory.total <= available,
-            }
-            for other, memory in stage.alternatives
-        ],
-        "sent_per_step": {
+        "seconds_per_step": stage.seconds,
+        "tokens_per_second": stage.tokens / stage.seconds,
+        "days": stage.days,
+    }
+    if stage.execution is not None:
+        data |= _execution_as_json(stage.execution)
+    if stage.traffic is not None:
+        data["sent_per_step"] = {
             "weights_gathered": stage.traffic.gathered,
             "gradients_scattered": stage.traffic.scattered,
             "gradients_reduced": stage.traffic.reduced,
             "seconds": stage.traffic.seconds,
-        },
-        "seconds_per_step": stage.seconds,
-        "tokens_per_second": stage.tokens / stage.seconds,
-        "days": stage.days,
+        }
+    return data | ({} if stage.memory is None else _memory_as_json(stage, stage.memory, available))
+
+
+def _memory_as_json(stage: StagePlan, memory: Memory, available: int) -> dict[str, Any]:
+    return {
+        "memory": {**memory.as_dict(), "total": memory.total},
+        "fits": memory.total <= available,
+        "would_fit": [
+            {
+                "set": list(other.changes),
+                **_execution_as_json(other),
+                "total": total.total,
+                "fits": total.total <= available,
+            }
+            for other, total in stage.alternatives
+        ],
     }
 
 
@@ -166,9 +183,11 @@ def _show(plan: TrainingPlan, days: float | None, out: Console) -> None:
             f"of which {size(plan.available)} are available",
         )
     )
-    planned = [stage for stage in plan.stages if stage.memory is not None]
+    planned = [stage for stage in plan.stages if stage.work is not None]
+    if in_memory := [stage for stage in planned if stage.memory is not None]:
+        _show_memory(in_memory, plan.available, out)
     if planned:
-        _show_memory(planned, plan.available, out)
+        _show_work(plan, planned, out)
         _show_time(planned, out)
     for stage in plan.stages:
         if stage.problem:
@@ -229,6 +248,28 @@ _KINDS = {
 }
 
 
+def _show_work(plan: TrainingPlan, stages: list[StagePlan], out: Console) -> None:
+    from ..units import count, work
+
+    rows = table("Stage", "Samples", "Text", "Looked at", "Drawn", "FLOP/step", "FLOP", title="Work")
+    rows.columns[0].no_wrap = True
+    for column in rows.columns[1:]:
+        column.justify = "right"
+
+    def add(name: str, samples: int, positions: Positions, per_step: str, flops: float, style: str | None) -> None:
+        numbers = (positions.text, positions.looked_at, positions.drawn)
+        shown = [count(round(number)) if number else "–" for number in numbers]
+        rows.add_row(name, count(samples), *shown, per_step, work(round(flops)), style=style)
+
+    for stage in stages:
+        if stage.work is not None:
+            positions, flops = stage.work.positions.times(stage.steps), stage.steps * stage.flops
+            add(stage.name, stage.steps * stage.samples, positions, work(round(stage.flops)), flops, None)
+    total = sum(stage.steps * stage.samples for stage in stages)
+    add("total", total, plan.positions, "", plan.flops, "bold")
+    out.print(rows)
+
+
 def _show_time(stages: list[StagePlan], out: Console) -> None:
     from ..units import count, duration, size
 
@@ -243,8 +284,8 @@ def _show_time(stages: list[StagePlan], out: Console) -> None:
         rows.add_row(
             stage.name,
             f"{stage.steps:,}",
-            count(stage.tokens),
-            count(round(stage.tokens / stage.seconds)),
+            count(stage.tokens) if stage.tokens else "–",
+            count(round(stage.tokens / stage.seconds)) if stage.tokens else "–",
             duration(stage.seconds) if stage.seconds >= 10 else f"{stage.seconds:.2f} s",
             f"{size(sent)}, {stage.traffic.seconds:.2f} s" if sent else "–",
             f"{stage.days:.2f}",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -55,10 +57,15 @@ def _starting(given: str) -> str:
 @click.option("--stages", metavar="A,B", help="Train only these stages, in the recipe's order.")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Random seed; overrides the recipe's.")
 @click.option(
+    "--data-seed",
+    type=click.IntRange(0, MAX_SEED),
+    help="Random seed of the data's order; overrides the recipe's; by default the random seed.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Number of processes that prepare batches; overrides the recipe's.",
+    help="Number of processes that prepare batches, up to 256; overrides the recipe's.",
 )
 @click.option("--attention", metavar="NAME", help="Attention kernel, or auto; overrides the recipe's.")
 @click.option(
@@ -73,6 +80,7 @@ def command(
     start: tuple[str, ...],
     stages: str | None,
     seed: int | None,
+    data_seed: int | None,
     workers: int | None,
     attention: str | None,
     device: str | None,
@@ -92,9 +100,10 @@ def command(
     if attention is not None:
         overrides = (*overrides, f"training.attention = {json.dumps(attention)}")
     added = [f'sink.{_bare(name)}.use = "{name}"' for name in sinks]
-    resolved = read_recipe(recipe, [*added, *overrides, *map(_starting, start)])
-    chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
-    folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, device=device)
+    with _reported_once():
+        resolved = read_recipe(recipe, [*added, *overrides, *map(_starting, start)])
+        chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
+        folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, data_seed=data_seed, device=device)
     if os.environ.get("RANK", "0") != "0":  # one of several processes that torchrun started: only the first prints
         return
     _write_report(folder)
@@ -105,6 +114,20 @@ def command(
         echo(f'  janiform generate {folder} "…" --out pictures')
     if looks:
         echo(f'  janiform ask {folder} picture.png "…"')
+
+
+@contextmanager
+def _reported_once() -> Iterator[None]:
+    """Let the first process of each machine alone report an error of the recipe, the arguments or the device.
+
+    All processes of a machine find the same errors before they join each other; later ones are reported by the first.
+    """
+    try:
+        yield
+    except JaniformError as error:
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            raise SystemExit(error.exit_code) from error
+        raise
 
 
 def _write_report(folder: Path) -> None:

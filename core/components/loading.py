@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
 from importlib.metadata import entry_points
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TextIO, cast
 
 import pluggy
 from attrs import field, frozen
@@ -145,12 +146,26 @@ def _stdout_to_stderr() -> Iterator[None]:
                 copy = os.dup(1)
                 os.dup2(2, 1)
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(None if sys.stderr is None else cast(TextIO, _Unclosable(sys.stderr))):
             yield
     finally:
         if copy is not None:
             os.dup2(copy, 1)
             os.close(copy)
+
+
+class _Unclosable:
+    """A stream that a plugin cannot close."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def close(self) -> None:
+        """Flush what was written."""
+        self.flush()
 
 
 @contextmanager
@@ -195,8 +210,19 @@ def _describe(error: BaseException) -> str:
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     text = text_of(error)
     if isinstance(error, BaseExceptionGroup):
-        text = f"{text}: {'; '.join(f'{type(one).__name__}: {text_of(one)}' for one in error.exceptions)}"
+        text = f"{text}: {'; '.join(f'{type(one).__name__}: {text_of(one)}' for one in islice(_leaves(error), 10))}"
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + where + other_janiform(error)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors of a group and of the groups in it."""
+    stack = [error]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, BaseExceptionGroup):
+            stack.extend(reversed(one.exceptions))
+        else:
+            yield one
 
 
 def _invalid(error: pluggy.PluginValidationError) -> str:

@@ -144,6 +144,20 @@ class Registry:
             raise UsageError(Problem(f"there is no recipe called '{name}'", hint=hint))
         return files[0][1]
 
+    def studies(self) -> dict[str, Path]:
+        """The files of the studies of plugins, in ``studies`` beside their recipes, by name; without contested ones."""
+        return {name: files[0][1] for name, files in self._recipe_files("studies/*.toml").items() if len(files) == 1}
+
+    def study(self, name: str) -> Path:
+        """The file of a study. Raises ``UsageError`` where no plugin, or more than one, has it."""
+        found = self._recipe_files("studies/*.toml")
+        files = found.get(name, [])
+        if len(files) > 1:
+            raise UsageError(_contested_files(f"study '{name}'", files))
+        if not files:
+            raise UsageError(Problem(f"there is no study called '{name}'", hint=nearest(name, found)))
+        return files[0][1]
+
     def models(self) -> dict[str, Path]:
         """The folders beside the recipes of plugins that hold weights, by name, without those that two plugins have."""
         return {name: folders[0][1] for name, folders in self._model_folders().items() if len(folders) == 1}
@@ -163,12 +177,12 @@ class Registry:
                 folders.setdefault(holder.name, []).append((record, holder))
         return folders
 
-    def _recipe_files(self) -> dict[str, list[tuple[PluginRecord, Path]]]:
+    def _recipe_files(self, pattern: str = "*.toml") -> dict[str, list[tuple[PluginRecord, Path]]]:
         files = sorted(
             (path.stem, record.distribution, record.name, path, record)
             for record in self.plugins
             for folder in record.recipe_folders
-            for path in folder.glob("*.toml")
+            for path in folder.glob(pattern)
         )
         return {
             name: [(record, path) for *_, path, record in group] for name, group in groupby(files, lambda file: file[0])

@@ -15,8 +15,11 @@ from .diagnostics import Diagnostics
 if TYPE_CHECKING:
     from ..recipe import Recipe
 
-MAX_REPEATS = 4096
-"""Largest number of layers, blocks, heads or levels of a part, and of members of a list among its settings."""
+MAX_REPEATS = 1024
+"""Largest number of layers, blocks, heads, levels or experts of a part: more than known models have."""
+
+MAX_MEMBERS = 4096
+"""Largest number of members of a list among the settings of a part."""
 
 MAX_WHOLE = 2**31 - 1
 """Largest whole number among the settings of a part; a vocabulary of that size is far beyond any."""
@@ -64,8 +67,8 @@ def _faults(name: str, value: Any) -> Iterator[str]:
         if not math.isfinite(value) or abs(value) > MAX_FLOAT:
             yield f"must be a finite number from -{MAX_FLOAT:g} to {MAX_FLOAT:g}, not {value:g}"
     elif isinstance(value, tuple | list | set | frozenset | Mapping):
-        if len(value) > MAX_REPEATS:
-            yield f"must have at most {MAX_REPEATS:,} members, not {len(value):,}"
+        if len(value) > MAX_MEMBERS:
+            yield f"must have at most {MAX_MEMBERS:,} members, not {len(value):,}"
             return
         for member in value.values() if isinstance(value, Mapping) else value:
             if faults := list(_faults(name, member)):

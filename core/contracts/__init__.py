@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .parts import *  # noqa: F403 - its `__all__` lists the contracts, which need no second list here
+from .evaluation import *  # noqa: F403 - its `__all__` lists the contracts, which need no second list here
+from .parts import *  # noqa: F403
 from .text import *  # noqa: F403
 from .training import *  # noqa: F403
 from .use import *  # noqa: F403

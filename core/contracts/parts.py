@@ -179,7 +179,7 @@ class Layered(Protocol):
 
         Each is a submodule whose ``forward`` runs in every forward pass of the part, and is within no other block; its
         weights are used by that ``forward`` only. They may be of several classes. Of a part without this method the
-        members of its outermost ``nn.ModuleList``s are used.
+        members of its outermost ``nn.ModuleList``s are used; of a member without a ``forward``, its own members.
         """
 
 

@@ -36,6 +36,10 @@ class Source(Protocol):
     raises ``SampleError`` where that one example cannot be used: it is counted, and the next one is used instead. For
     problems of the whole source the factory raises a ``JaniformError``.
 
+    A source that goes through its samples pass after pass has ``length``, the number of examples of a pass: a stage
+    begins with a pass of its own, whose number follows from the seed. Without it a stage begins at an index of its
+    own, or at 0 where the source is finite.
+
     A source that reads files may define ``contents() -> Contents``, which a resumed run compares; it must not open
     files.
     """
@@ -46,8 +50,12 @@ class Source(Protocol):
 class ObjectiveConfig(Protocol):
     """Kind ``objective``: what a training stage minimises; factory(config, model: UnifiedModel) -> Objective.
 
-    A field ``packed`` says that batches hold sequences, so that ``janiform plan`` can plan the stage: it is the number
-    of positions of a row that holds several samples, or 0 where each sample has its own row.
+    A field ``packed`` says that batches hold sequences: it is the number of positions of a row that holds several
+    samples, or 0 where each sample has its own row. ``janiform plan`` computes such a stage from its content; of others
+    it traces a step without values, so ``losses`` must not depend on any, as ``item()`` and ``bincount`` do.
+
+    A method ``reads(plan) -> tuple[str, ...]`` gives the paths of the parts whose weights, or whose text tokenizer, the
+    objective uses; without it, all of them. Designs that agree in these parts can share a stage that is trained once.
     """
 
 

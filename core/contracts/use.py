@@ -1,4 +1,4 @@
-"""Contracts of what works with whole models: samplers, benchmarks, attention kernels and formats."""
+"""Contracts of what works with whole models: samplers, attention kernels and formats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..compose import Plan
-    from ..inference.api import Model
     from ..model.unified_model import UnifiedModel
     from ..recipe import Recipe
     from ..sequence.mask import Mask
@@ -21,11 +20,8 @@ if TYPE_CHECKING:
     from ..storage.export import Export
     from ..storage.weight_files import WeightFiles
     from ..weights import KeyMap
-    from .showcase import Showcase
 
 __all__ = [
-    "Benchmark",
-    "BenchmarkConfig",
     "Format",
     "FormatConfig",
     "Kernel",
@@ -72,24 +68,6 @@ class Sampler(Protocol):
 
         Raises ``UsageError`` for an override that the config does not declare.
         """
-
-
-class BenchmarkConfig(Protocol):
-    """Kind ``benchmark``; factory(config) -> Benchmark."""
-
-
-class Benchmark(Protocol):
-    """Measures a model, and calls ``progress(activity, done, total)`` while it works."""
-
-    def run(self, model: Model, progress: Progress) -> Mapping[str, Any]:
-        """Scores as data for JSON, with their counts and settings.
-
-        Every key but ``counts`` and ``settings`` is a group: name -> score in 0 .. 1. ``counts`` has the same groups
-        and names: the number of predictions behind each score. ``settings`` suffice to reproduce the scores.
-        """
-
-    def show(self, model: Model, drawings: int, answers: int, progress: Progress) -> Showcase:
-        """Examples: ``drawings`` pictures, drawn and judged, and ``answers`` questions with their answers."""
 
 
 class KernelConfig(Protocol):

@@ -12,9 +12,6 @@ from ..contracts import Benchmark
 from ..contracts.factories import make
 from ..errors import Origin, Problem, UsageError
 
-FACTS = ("counts", "settings")
-"""Keys of a benchmark's result that are not groups of scores."""
-
 SAMPLE = "sample"
 """Name of the preset with which a benchmark takes seconds."""
 
@@ -60,13 +57,3 @@ def settings_of(lines: Sequence[str]) -> dict[str, Any]:
                 Problem(f"'{line}' is not valid TOML: {error}", origin=_SET, hint='write prompts=20 or name="text"')
             ) from None
     return values
-
-
-def groups_of(scores: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, int]]]:
-    """A benchmark's scores with their counts: group -> name -> (score, count)."""
-    counts = scores.get("counts", {})
-    return {
-        group: {name: (score, counts.get(group, {}).get(name, 0)) for name, score in members.items()}
-        for group, members in scores.items()
-        if group not in FACTS and isinstance(members, Mapping)
-    }

@@ -29,6 +29,11 @@ def prompt_of(model: UnifiedModel, conversation: Conversation) -> SpanSequence:
 
     Raises ``UsageError`` where there is nothing to reply to, ``PictureError`` where a picture cannot be read.
     """
+    return model.processor.sequence(checked_conversation(model, conversation), answer=False)
+
+
+def checked_conversation(model: UnifiedModel, conversation: Conversation) -> Conversation:
+    """The conversation with its pictures as RGB; raises what ``prompt_of`` raises."""
     if not isinstance(conversation, Conversation):
         raise UsageError(f"a conversation must be a janiform.Conversation, not {shown(conversation)}")
     last = conversation.turns[-1]
@@ -37,10 +42,10 @@ def prompt_of(model: UnifiedModel, conversation: Conversation) -> SpanSequence:
     if not last.text.strip() and not any(isinstance(piece, Look) for piece in last.content):
         raise UsageError("the last turn is empty; give a question or a picture")
     context = model.plan.hidden.context
-    turns = [Turn(turn.role, [_ready(piece, context) for piece in turn.content]) for turn in conversation.turns]
+    turns = [Turn(turn.role, [checked_piece(piece, context) for piece in turn.content]) for turn in conversation.turns]
     if conversation.system is not None:
         check_text(conversation.system, "system text", context)
-    return model.processor.sequence(evolve(conversation, turns=turns), answer=False)
+    return evolve(conversation, turns=turns)
 
 
 def check_text(text: str, what: str, context: int) -> str:
@@ -56,7 +61,7 @@ def check_text(text: str, what: str, context: int) -> str:
     return text
 
 
-def _ready(piece: Content, context: int) -> Content:
+def checked_piece(piece: Content, context: int) -> Content:
     """A piece of a turn with its picture as RGB; tensors and codes stay as they are."""
     if isinstance(piece, str):
         return check_text(piece, "turn", context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,12 +18,16 @@ from ..model.modules import build_modules
 from ..ports import Codes, Features, Hidden, Logits
 from ..sequence.mask import Mask
 from .costs import pixels_of
+from .mixing import mixing
 
 _POSITIONS = 3
 """Length of texts and states in the checks, where the part does not set it."""
 
 _LARGEST = 1 << 26
 """Parameters of a part that is built on the CPU to be checked with values; those of every projection there is."""
+
+_MIXED = 1e-4
+"""The smallest difference, relative to the largest value, between the vectors of a code alone and among others."""
 
 Trial = tuple[str, Callable[[], Any], tuple[int, ...]]
 """Name of a method, a call of it, and the shape that its result must have."""
@@ -90,34 +95,33 @@ def _line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
+def _drawing_adapters(plan: Plan) -> set[str]:
+    """The paths of the adapters that pathways draw with; of a shared one, that of its owner."""
+    drawing = [name for name, pathway in plan.pathways.items() if pathway.mode == "draw"]
+    return {plan.owner(f"{name}.adapter") for name in drawing if f"{name}.adapter" in plan.parts}
+
+
 def _mixing(plan: Plan, part: PartPlan, module: nn.Module, source: str) -> str:
-    """The sentence about an adapter of a pathway that draws and mixes its codes; empty for all others."""
+    """The sentence about an adapter that draws and mixes its codes; empty for all others."""
     given = part.inputs.get("source")
-    pathway = plan.pathways.get(part.path.partition(".")[0])
-    if part.use.kind != "adapter" or pathway is None or pathway.mode != "draw" or not isinstance(given, Features):
+    if part.path not in _drawing_adapters(plan) or not isinstance(given, Features):
         return ""
     real = _on_cpu(plan, part, module)
     if real is None:
         return ""
-    count = min(given.tokens, _POSITIONS)
     # Positions of the whole picture, since an adapter may add to each what depends on its number.
     inputs = torch.randn(1, given.tokens, given.width, generator=torch.Generator().manual_seed(0))
     try:
-        with torch.no_grad():
-            whole = real(inputs)
-            alone = [real(inputs[:, position : position + 1]) for position in range(count)]
+        with torch.random.fork_rng([]), warnings.catch_warnings(action="ignore"):
+            clause = mixing(real, inputs, _MIXED, "code")
     except Exception as error:  # any plugin's code runs here
         return f"{source} cannot map one code alone, as drawing does: {type(error).__name__}: {_line(error)}"
-    for position, output in enumerate(alone):
-        expected = whole[:, position : position + 1]
-        tolerance = 1e-4 * float(expected.abs().max().clamp(min=1e-6))
-        if output.shape != expected.shape or float((output - expected).abs().max()) > tolerance:
-            return (
-                f"{source} mixes the codes of a picture: code {position} alone gives another vector than among all "
-                "codes. They are drawn one after the other, so use an adapter that maps each code alone; one that "
-                "mixes them must refuse a source of one token"
-            )
-    return ""
+    if not clause:
+        return ""
+    return (
+        f"{source} mixes the codes of a picture: {clause}. They are drawn one after the other, so use an adapter that "
+        "maps each code alone; one that mixes them must refuse a source of one token"
+    )
 
 
 def _on_cpu(plan: Plan, part: PartPlan, module: nn.Module) -> nn.Module | None:

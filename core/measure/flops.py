@@ -1,4 +1,4 @@
-"""Floating-point operations of a module's forward, counted on the meta device; a multiply-add is two.
+"""Floating-point operations of a forward, or of a step, counted on the meta device; a multiply-add is two.
 
 Counted are matrix products, convolutions and attention. Norms, activations and softmax are not: they are below a
 hundredth of the whole.
@@ -6,6 +6,7 @@ hundredth of the whole.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,6 +29,42 @@ def count(call: Callable[[], Any]) -> int | None:
     return counter.total
 
 
+def of_step(minimised: Callable[[], Tensor]) -> int:
+    """FLOPs of a forward pass, and of the backward pass from the scalar that it returns, on meta tensors.
+
+    Raises whatever the code raises on tensors without values.
+    """
+    counter = _Counter()
+    with torch.device("meta"), counter:
+        loss = minimised()
+        if loss.requires_grad:
+            torch.autograd.backward(loss)
+    return counter.total
+
+
+def of_operation(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> int:
+    """FLOPs of an operation and its result; 0 for those that are not counted."""
+    formula = _FORMULAS.get(func.overloadpacket)
+    return 0 if formula is None else int(formula(*args, **kwargs, out_val=result))
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
+    """Attention on a CPU, which torch has no formula for: queries by keys, and scores by values."""
+    return 2 * math.prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+
+
+def _fused_backward(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
+    """Its backward, in which every product becomes two; the scores that it recomputes are not counted."""
+    return 2 * _fused(query, key, value)
+
+
+_FORMULAS: Mapping[Any, Callable[..., Any]] = {
+    **flop_registry,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _fused_backward,
+}
+
+
 class _Counter(MetaShapes):  # type: ignore[no-untyped-call]  # torch's own class has no types
     """Sum torch's own formulas over the operations that have one."""
 
@@ -36,9 +73,7 @@ class _Counter(MetaShapes):  # type: ignore[no-untyped-call]  # torch's own clas
         self.total = 0
 
     def after(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
-            self.total += int(formula(*args, **kwargs, out_val=result))
+        self.total += of_operation(func, args, kwargs, result)
 
 
 def by_weights(module: nn.Module, tokens: int) -> int:

@@ -19,6 +19,10 @@ def build_model(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     parts: Iterable[str] | None = None,
+    seed: int | None = None,
 ) -> UnifiedModel:
-    """Build the model of a plan; ``parts`` limits it to some paths, see ``build_modules``."""
-    return UnifiedModel(plan, build_modules(plan, device, dtype, parts))
+    """Build the model of a plan; ``parts`` limits it to some paths, and ``seed`` decides its weights.
+
+    See ``build_modules``.
+    """
+    return UnifiedModel(plan, build_modules(plan, device, dtype, parts, seed))

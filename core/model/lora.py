@@ -12,7 +12,7 @@ r rank    m outputs    n inputs
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import sqrt
 from typing import Any
 
@@ -124,9 +124,10 @@ def adaptable(
     return chosen
 
 
-def attach(layers: Mapping[str, nn.Linear], lora: Lora) -> None:
-    """Add adapters to layers; their updates are zero until they are trained."""
-    for layer in layers.values():
+def attach(layers: Mapping[str, nn.Linear], lora: Lora, begin: Callable[[str], None] = lambda path: None) -> None:
+    """Add adapters to layers; their updates are zero until they are trained. ``begin`` is called before each."""
+    for path, layer in layers.items():
+        begin(path)
         layer.add_module(CHILD, LowRank(layer, lora.rank, lora.alpha, lora.dropout))
 
 

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_module_registration_hook
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from ..components.kinds import KINDS
 from ..compose.diagnostics import Diagnostics
 from ..contracts.factories import make
 from ..errors import CompositionError, JaniformError, Problem, nearest
+from ..seeds import derived_seed
 from .meta import shapes_only
 
 if TYPE_CHECKING:
     from ..compose.plan import PartPlan, Plan
 
 
-MAX_MODULES = 20_000
-"""Maximum number of modules of a part: more than known models have, and few enough to be made in seconds."""
+MAX_MODULES = 10_000
+"""Maximum number of modules of a part: more than known models have, and few enough to be made in about a second."""
+
+MAX_PARAMETERS = 2 * MAX_MODULES
+"""Maximum number of parameters of a part. A module is counted once it is in another, but its parameters at once."""
 
 
 def build_modules(
@@ -29,15 +37,23 @@ def build_modules(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     parts: Iterable[str] | None = None,
+    seed: int | None = None,
 ) -> dict[str, nn.Module]:
     """The modules of a plan by path, in the order of the data; a shared part is under its owner's path only.
 
-    ``parts`` limits them to some parts, by paths or by the first names of paths. Raises ``CompositionError`` with every
-    factory that fails, by component and plugin.
+    Args:
+        parts: limits them to some parts, by paths or by the first names of paths.
+        seed: the first weights of a part follow from it and the part's path alone, whatever other parts there are; None
+            takes the random numbers that come next.
+
+    Raises:
+        CompositionError: with every factory that fails, by component and plugin.
     """
     diagnostics = Diagnostics(plan.recipe)
     modules: dict[str, nn.Module] = {}
     for path in owners(plan, parts):
+        if seed is not None and torch.device(device).type != "meta":
+            torch.manual_seed(derived_seed("weights", seed, path))
         with torch.device(device), shapes_only(device):
             module = _make(plan.parts[path], diagnostics)
         if module is not None:
@@ -77,21 +93,28 @@ def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:
 
 @contextmanager
 def _bounded(part: PartPlan) -> Iterator[None]:
-    """Raise ``CompositionError`` within the context once a part makes more modules than ``MAX_MODULES``."""
-    modules = 0
+    """Raise ``CompositionError`` within the context once a part makes too many modules or parameters."""
+    counts = {"modules": 0, "parameters": 0}
 
-    def count(*_: Any) -> None:
-        nonlocal modules
-        modules += 1
-        if modules > MAX_MODULES:
-            message = f"{part.use.component.reference} makes more than {MAX_MODULES:,} modules with these settings"
+    def count(what: str) -> None:
+        counts[what] += 1
+        if counts[what] > (most := MAX_MODULES if what == "modules" else MAX_PARAMETERS):
+            message = f"{part.use.component.reference} makes more than {most:,} {what} with these settings"
             raise CompositionError(Problem(message, hint="give it fewer layers, blocks or levels"))
 
-    hook = register_module_module_registration_hook(count)
+    hooks = (
+        register_module_module_registration_hook(lambda *_: count("modules")),
+        register_module_parameter_registration_hook(lambda *_: count("parameters")),
+    )
+    collects = gc.isenabled()
+    gc.disable()  # modules that are being made are no garbage, and searching them takes a third of the time
     try:
         yield
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
+        if collects:
+            gc.enable()
 
 
 def _make(part: PartPlan, diagnostics: Diagnostics) -> nn.Module | None:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..arguments import members, text, whole_number
+from ..errors import UsageError
+from .read import as_picture
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+MAX_CELL = 4096
+"""The largest side of a picture on a sheet, in pixels."""
 
 _MARGIN = 16
 _INK = (38, 38, 43)
@@ -32,29 +39,37 @@ def contact_sheet(
     """All pictures on one sheet, each scaled into a square of ``cell`` pixels with its caption below.
 
     Small pictures are enlarged by whole factors without smoothing, so that a sheet shows the pixels that were drawn.
-    ``columns`` defaults to a nearly square sheet.
+    ``columns`` defaults to a nearly square sheet. Raises ``UsageError`` for arguments that do not make a sheet, and
+    ``PictureError`` for a picture that cannot be read.
     """
-    captions = list(captions) if captions is not None else [""] * len(pictures)
+    pictures = [as_picture(picture) for picture in members("pictures", pictures, "a list of pictures")]
+    captions = [""] * len(pictures) if captions is None else members("captions", captions, "a list of texts")
+    for caption in captions:
+        text("a caption", caption)
     if len(captions) != len(pictures):
-        raise ValueError(f"{len(pictures)} pictures but {len(captions)} captions")
+        raise UsageError(
+            f"there must be one caption per picture; got {len(captions)} captions for {len(pictures)} pictures"
+        )
     if not pictures:
-        raise ValueError("a contact sheet needs at least one picture")
+        raise UsageError("a contact sheet needs at least one picture")
+    columns = None if columns is None else whole_number("columns", columns, low=1)
+    cell = whole_number("cell", cell, low=1, high=MAX_CELL)
     columns = min(len(pictures), columns or round(len(pictures) ** 0.5 + 0.49))
     rows = -(-len(pictures) // columns)
     font = _font(max(12, cell // 17))
     lines = [_wrap(caption, font, cell) for caption in captions]
     leading = int(font.getbbox("Ag")[3] * 1.3)
-    heights = [leading * max(len(text) for text in lines[row * columns : (row + 1) * columns]) for row in range(rows)]
+    heights = [leading * max(map(len, lines[row * columns : (row + 1) * columns])) for row in range(rows)]
     gaps = [_MARGIN + (8 + height if height else 0) for height in heights]
     sheet = Image.new("RGB", (columns * (cell + _MARGIN) + _MARGIN, rows * cell + sum(gaps) + _MARGIN), _PAPER)
     pen = ImageDraw.Draw(sheet)
-    for index, (picture, text) in enumerate(zip(pictures, lines, strict=True)):
+    for index, (picture, wrapped) in enumerate(zip(pictures, lines, strict=True)):
         row, column = divmod(index, columns)
         left = _MARGIN + column * (cell + _MARGIN)
         top = _MARGIN + row * cell + sum(gaps[:row])
         scaled = _fitted(picture, cell)
         sheet.paste(scaled, (left + (cell - scaled.width) // 2, top + (cell - scaled.height) // 2))
-        for line, words in enumerate(text):
+        for line, words in enumerate(wrapped):
             pen.text((left, top + cell + 8 + line * leading), words, font=font, fill=_INK)
     return sheet
 

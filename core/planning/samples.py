@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
 from ..compose.plan import Plan
-from ..errors import Problem, UsageError, nearest
+from ..errors import JaniformError, Problem, UsageError, nearest
 from ..measure.content import BatchContent
 from ..recipe import Use
 from ..sequence.conversation import Conversation, Draw, Look
+from .examples import LETTERS, Examples
+
+if TYPE_CHECKING:
+    from ..model.processor import Processor
 
 EXAMPLES = 32
 """Examples of a source that are measured."""
-
-LETTERS = 4
-"""Letters per token of text, approximately."""
 
 FRAME = 8
 """Tokens that a layout adds to a conversation, approximately: roles, the marks of a picture, the end."""
@@ -58,11 +59,20 @@ class Sample:
         )
 
 
-def samples_of(plan: Plan, lengths: Mapping[str, int]) -> dict[str, Sample]:
-    """The average sample of every source of a plan's recipe.
+def samples_of(
+    plan: Plan,
+    lengths: Mapping[str, int],
+    examples: Examples | None = None,
+    processor: Processor | None = None,
+    names: Iterable[str] | None = None,
+) -> dict[str, Sample]:
+    """The average sample of sources of a plan's recipe.
 
     Args:
         lengths: positions of a sample by source; overrides what is measured or assumed.
+        examples: those of the plan's sources, where they are used further.
+        processor: lays out the examples; without it, their text is counted by its letters.
+        names: of the sources; all by default.
 
     Raises:
         UsageError: a length is given for an unknown source, or is too short for its pictures.
@@ -73,7 +83,11 @@ def samples_of(plan: Plan, lengths: Mapping[str, int]) -> dict[str, Sample]:
     ]
     if problems:
         raise UsageError(problems)
-    samples = {name: _measured(use) or _assumed(plan, use) for name, use in sources.items()}
+    examples = Examples(sources) if examples is None else examples
+    samples = {
+        name: _measured(examples.first(name, EXAMPLES), processor) or _assumed(plan, sources[name])
+        for name in (sources if names is None else dict.fromkeys([*names, *lengths]))
+    }
     for name, length in lengths.items():
         sample = samples[name]
         text = length - (sample.tokens(plan) - sample.text)
@@ -86,16 +100,11 @@ def samples_of(plan: Plan, lengths: Mapping[str, int]) -> dict[str, Sample]:
     return samples
 
 
-def _measured(use: Use) -> Sample | None:
-    """Means over the first examples; None where the data is not available."""
-    try:
-        source: Any = use.component.load()(use.config)
-        examples = [source.example(index) for index in range(EXAMPLES)]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # missing files, and whatever else a source raises for them
+def _measured(examples: list[Conversation] | None, processor: Processor | None) -> Sample | None:
+    """Means over examples; None where there are none."""
+    if examples is None:
         return None
-    measured = [_of(example) for example in examples]
+    measured = [_of(example, processor) for example in examples]
     names = {name for sample in measured for name in sample.pictures}
     drawing = {name for sample in measured for name in sample.drawn}
     return Sample(
@@ -107,7 +116,13 @@ def _measured(use: Use) -> Sample | None:
     )
 
 
-def _of(example: Conversation) -> Sample:
+def _of(example: Conversation, processor: Processor | None) -> Sample:
+    """The content of an example: in the sequence that the layout makes of it, or by its letters where it makes none."""
+    if processor is not None:
+        try:
+            return _laid_out(example, processor)
+        except JaniformError:  # such as a picture of a pathway that the recipe does not have
+            pass
     text = dict.fromkeys(("user", "assistant"), 0)
     pictures: dict[str, float] = {}
     drawn: dict[str, float] = {}
@@ -119,6 +134,22 @@ def _of(example: Conversation) -> Sample:
             if isinstance(piece, Draw):
                 drawn[piece.pathway] = drawn.get(piece.pathway, 0) + 1
     return Sample(sum(text.values()), text["assistant"], pictures, drawn)
+
+
+def _laid_out(example: Conversation, processor: Processor) -> Sample:
+    """The content of an example in the sequence that a layout makes of it."""
+    text, predicted = -FRAME, 0
+    pictures: dict[str, float] = {}
+    drawn: dict[str, float] = {}
+    for span in processor.sequence(example).spans:
+        if span.kind == "text" or span.pathway is None:
+            text += span.length
+            predicted += span.length if span.loss else 0
+            continue
+        pictures[span.pathway] = pictures.get(span.pathway, 0) + 1
+        if span.loss:
+            drawn[span.pathway] = drawn.get(span.pathway, 0) + 1
+    return Sample(text, predicted, pictures, drawn)
 
 
 def _assumed(plan: Plan, use: Use) -> Sample:

@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from ..measure.gpus import Gpu
 from .memory import Memory
+from .step_work import StepWork
 from .traffic import Traffic
 
 
@@ -36,15 +37,15 @@ class Execution:
 class StagePlan:
     """One stage.
 
-    ``tokens``: per step, without padding; ``flops``: per step, on all GPUs; ``seconds``: per step. ``alternatives``:
-    what would fit where the stage does not, with its memory. ``problem``: why there is no plan.
+    ``samples``: per step. ``work``: of a step, on all GPUs; None where it is not known. ``trained``: parameters, those
+    that only the objective has among them. ``seconds``: per step. ``alternatives``: what would fit where the stage does
+    not, with its memory. ``problem``: why something is not planned.
     """
 
     name: str
     steps: int = 0
     samples: int = 0
-    tokens: int = 0
-    flops: float = 0.0
+    work: StepWork | None = None
     trained: int = 0
     execution: Execution | None = None
     memory: Memory | None = None
@@ -52,6 +53,16 @@ class StagePlan:
     seconds: float = 0.0
     alternatives: tuple[tuple[Execution, Memory], ...] = ()
     problem: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """Positions per step, without padding."""
+        return 0 if self.work is None else round(self.work.positions.total)
+
+    @property
+    def flops(self) -> float:
+        """FLOPs per step."""
+        return 0.0 if self.work is None else self.work.flops
 
     @property
     def days(self) -> float:

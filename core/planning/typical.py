@@ -13,6 +13,7 @@ from ..recipe import Stage
 from ..sequence.batch import Batch, collate, pack
 from ..sequence.spans import Sequence, Span
 from ..train.data.mixture import Mixture
+from .examples import whole
 from .samples import FRAME, Sample
 
 
@@ -47,7 +48,7 @@ def _sequence(plan: Plan, sample: Sample, number: int, longest: int) -> Sequence
     free = longest or plan.hidden.context
     for name, mean in sample.pictures.items():
         shape = plan.pathways[name]
-        for _ in range(_whole(mean, number)):
+        for _ in range(whole(mean, number)):
             drawn = sample.drawn.get(name, 0) > 0
             picture = torch.empty(3, *pixels_of(shape), device="meta")
             spans.append(Span("draw" if drawn else "look", (0,) * shape.tokens, name, picture, loss=drawn))
@@ -56,8 +57,3 @@ def _sequence(plan: Plan, sample: Sample, number: int, longest: int) -> Sequence
     before = max(1, min(round(sample.text) + FRAME - predicted, free - predicted))
     answer = [Span("text", (0,) * predicted, loss=True)] if predicted else []
     return Sequence([Span("text", (0,) * before), *spans, *answer])
-
-
-def _whole(mean: float, number: int) -> int:
-    """The ``number``-th of a sequence of whole numbers with a mean, counted from 0."""
-    return int(mean * (number + 1) + 1e-6) - int(mean * number + 1e-6)

@@ -13,7 +13,7 @@ from ..errors import JaniformError, Origin, UsageError, nearest
 from .grammar import PROVIDERS, WHOLE
 from .part import Use
 from .part_reader import DEFAULT, PartReader
-from .paths import absolute_path
+from .paths import folder_or_hub_name
 from .pathways import NAME, Pathways
 from .positions import KeyPath
 from .problems import ProblemList
@@ -129,7 +129,7 @@ class _UseReader:
                 except UsageError as error:
                     self.problems.add(error.problems[0].message, full_path, leaf.origin, error.problems[0].hint)
                     continue
-                start[name] = value if shipped else absolute_path(value, leaf.origin)
+                start[name] = value if shipped else folder_or_hub_name(value, leaf.origin)
                 self.parts.origins[dotted(("start", name))] = leaf.origin
         return start
 

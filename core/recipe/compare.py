@@ -32,7 +32,7 @@ class Difference:
 
 def diff(left: Recipe, right: Recipe) -> list[Difference]:
     """Every value that differs, in the order of the left recipe, then the values that only the right one has."""
-    values = [dict(_values(left)), dict(_values(right))]
+    values = [dict(values_of(left)), dict(values_of(right))]
     return [
         Difference(path, _side(left, values[0], path), _side(right, values[1], path))
         for path in dict.fromkeys([*values[0], *values[1]])
@@ -40,7 +40,8 @@ def diff(left: Recipe, right: Recipe) -> list[Difference]:
     ]
 
 
-def _values(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+def values_of(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    """Yield every setting of a recipe with its path, in the order in which it is written."""
     for path, table in tables(recipe).items():
         yield from _flat(path, table)
 

@@ -5,6 +5,7 @@ Paths are made absolute when a recipe is read, so that the copy in a run's folde
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,27 @@ from .tree import Leaf, Table
 PATH = "path"
 """Key in the metadata of a config's field whose string is a path, or empty."""
 
+_NAME = r"([\w][\w.-]{0,95}/[\w][\w.-]{0,95})"
+_HUB_NAME = re.compile(rf"(?:(?:https?://(?:www\.)?(?:huggingface|hf)\.co/|hf://){_NAME}(?:/tree/main)?|{_NAME})/?")
+
+
+def hub_name(text: str) -> str:
+    """The name of a model on the hub, ``deepseek-ai/Janus-Pro-1B``, of a name or URL; empty for other texts."""
+    match = _HUB_NAME.fullmatch(text)
+    name = (match[1] or match[2]) if match else ""
+    return "" if name.endswith((".toml", ".safetensors", ".bin", ".json")) else name
+
 
 def absolute_path(text: str, origin: Origin) -> str:
     """The absolute path of a path that was written at an origin."""
     absolute = text.startswith("~") or Path(text).is_absolute()
     return text if origin.folder is None or absolute or not text.strip() else str((origin.folder / text).absolute())
+
+
+def folder_or_hub_name(text: str, origin: Origin) -> str:
+    """As ``absolute_path``; a name of a model on the hub is kept where no folder has that path."""
+    path = absolute_path(text, origin)
+    return text if hub_name(text) and not is_folder(Path(path)) else path
 
 
 def user_path(text: str) -> Path:

@@ -58,6 +58,8 @@ def read_recipe_text(
 
     Raises ``RecipeError``. Relative paths that it extends start at the working directory.
     """
+    if not isinstance(text, str):
+        raise UsageError(f"the text of a recipe must be a string, not {shown(text)}")
     return resolve(files.parse(text, source), overrides, registry or process_registry(), (), name)
 
 
@@ -66,6 +68,15 @@ def resolve(
 ) -> Recipe:
     """A tree, with everything that it extends and its overrides, to a recipe. All ways of reading a recipe end here."""
     problems = ProblemList()
+    whole, merger = with_extended(tree, registry, chain, problems)
+    whole = apply_overrides(whole, lines, merger, problems)
+    return assemble(whole, PartReader(registry, problems), problems, fallback_name=fallback_name, notes=merger.notes)
+
+
+def with_extended(
+    tree: Table, registry: Registry, chain: tuple[files.RecipeFile, ...], problems: ProblemList
+) -> tuple[Table, Merger]:
+    """A tree laid over everything that it extends, and the merger that further layers go through."""
 
     def canonical(kind: str, reference: str) -> str:
         try:
@@ -77,5 +88,4 @@ def resolve(
     whole = Table({}, tree.origin)
     for layer in Extends(registry, problems).layers(tree, chain):
         whole = merger.merge(whole, layer)
-    whole = apply_overrides(whole, lines, merger, problems)
-    return assemble(whole, PartReader(registry, problems), problems, fallback_name=fallback_name, notes=merger.notes)
+    return whole, merger

@@ -10,6 +10,12 @@ from attrs import Attribute, field, frozen, validators
 
 from .part import Use
 
+MAX_BATCH = 2**20
+"""Largest number of samples per step, whose list must fit into memory."""
+
+MAX_WORKERS = 256
+"""Largest number of processes that prepare the batches of one process."""
+
 
 def _help(sentence: str) -> dict[str, str]:
     return {"help": sentence}
@@ -124,7 +130,9 @@ class Stage:
         metadata=_help("Ratio of each source, or group of sources, in the samples of a step."),
     )
     steps: int = field(validator=validators.ge(1), metadata=_help("Optimizer steps."))
-    batch: int = field(validator=validators.ge(1), metadata=_help("Samples per optimizer step."))
+    batch: int = field(
+        validator=[validators.ge(1), validators.le(MAX_BATCH)], metadata=_help("Samples per optimizer step.")
+    )
     stop: int = field(
         default=0,
         validator=[validators.ge(0), _within_steps],
@@ -232,7 +240,12 @@ class Training:
         metadata=_help("Names of the stages in order; by default all, in the order of the file."),
     )
     seed: int = field(
-        default=0, validator=validators.ge(0), metadata=_help("Random seed of weights, data and sampling.")
+        default=0, validator=validators.ge(0), metadata=_help("Random seed of first weights and of training.")
+    )
+    data_seed: int | None = field(
+        default=None,
+        validator=validators.optional(validators.ge(0)),
+        metadata=_help("Random seed of the order of the data and of its preparation; by default `seed`."),
     )
     checkpoint_every: int = field(
         default=500, validator=validators.ge(1), metadata=_help("Steps between checkpoints within a stage.")
@@ -244,8 +257,10 @@ class Training:
     )
     workers: int = field(
         default=1,
-        validator=validators.ge(0),
-        metadata=_help("Processes that prepare batches ahead; 0 prepares them between steps."),
+        validator=[validators.ge(0), validators.le(MAX_WORKERS)],
+        metadata=_help(
+            "Processes that prepare batches ahead, at most two per CPU core or 8; 0 prepares them between steps."
+        ),
     )
     strict: bool = field(
         default=False,
@@ -267,3 +282,8 @@ class Training:
         validator=validators.ge(0),
         metadata=_help("Processes per group where `parallel` is hybrid; 0 means those of one machine."),
     )
+
+    @property
+    def seed_of_data(self) -> int:
+        """``data_seed``, or ``seed`` where it is not given."""
+        return self.seed if self.data_seed is None else self.data_seed

@@ -106,7 +106,7 @@ def _drawing(chart: Chart, lines: Sequence[Line], *, logarithmic: bool) -> Marku
     steps = [x for line in lines for x, _ in line.points]
     values = [y for line in lines for _, y in line.points]
     left, right = min(steps), max(max(steps), min(steps) + 1)
-    low, high, marks = _log_axis(values) if logarithmic else _linear_axis(values, zero=chart.zero)
+    low, high, marks = log_axis(values) if logarithmic else _linear_axis(values, zero=chart.zero)
 
     def position(x: float, y: float) -> tuple[float, float]:
         share = (math.log10(y / low) / math.log10(high / low)) if logarithmic else (y - low) / (high - low)
@@ -114,9 +114,9 @@ def _drawing(chart: Chart, lines: Sequence[Line], *, logarithmic: bool) -> Marku
 
     parts: list[Markup] = []
     for mark in marks:
-        parts.append(SMALL.y_tick(_short(mark), position(left, mark)[1], 7))
+        parts.append(SMALL.y_tick(short_number(mark), position(left, mark)[1], 7))
     for mark in (mark for mark in ticks(left, right, 5) if left <= mark <= right):
-        parts.append(SMALL.x_tick(_short(mark), position(mark, marks[0])[0]))
+        parts.append(SMALL.x_tick(short_number(mark), position(mark, marks[0])[0]))
     for name, at in chart.marks.items():
         if left < at < right:
             x = position(at, marks[0])[0]
@@ -145,7 +145,7 @@ def _linear_axis(values: Sequence[float], *, zero: bool) -> tuple[float, float, 
     return marks[0], marks[-1] if marks[-1] > marks[0] else marks[0] + max(1, 1e-6 * abs(marks[0])), marks
 
 
-def _log_axis(values: Sequence[float]) -> tuple[float, float, list[float]]:
+def log_axis(values: Sequence[float]) -> tuple[float, float, list[float]]:
     """The range of the axis and its ticks, at 1, 2 and 5 times a power of ten."""
     first, last = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     every = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in (1, 2, 5)]
@@ -161,7 +161,7 @@ def _two(points: Series) -> Series:
     return points if len(points) > 1 else [points[0], (points[0][0] + 1e-9, points[0][1])]
 
 
-def _short(value: float) -> str:
+def short_number(value: float) -> str:
     """A tick: 2000 as 2k, 1500000 as 1.5M, small ones with an exponent."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:

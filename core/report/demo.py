@@ -16,7 +16,9 @@ from attrs import evolve, frozen
 from .. import __version__
 from ..console import SafeConsole
 from ..diagram.svg import diagram_svg
-from ..evaluate.benchmarks import SAMPLE, build_benchmark, groups_of
+from ..evaluate.benchmarks import SAMPLE, build_benchmark
+from ..evaluate.records import scores_of
+from ..evaluate.runner import evaluate
 from ..measure.costs import measure
 from ..recipe import dumps
 from ..train.progress.log import read_log
@@ -24,7 +26,7 @@ from ..train.progress.reporter import Reporter
 from ..train.run.interrupts import RunStoppedError
 from ..train.run.train import train
 from ..units import count
-from .demo_page import DemoPage, Score
+from .demo_page import DemoPage, ShownScore
 from .series import Series
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 _BATCH = 32
 """Largest batch of the short training; with larger ones it would take minutes on a laptop."""
+
+_SAID_ELSEWHERE = ("model", "weights_sha256", "quantize", "attention", "seconds")
+"""Settings of the evaluation of the sample that the page gives for everything on it."""
 
 
 @frozen
@@ -77,18 +82,21 @@ def recipe_text(recipe: Recipe) -> str:
     return dumps(recipe) if path is None else path.read_text(encoding="utf-8")
 
 
-def _sampled(model: Model, benchmark: Component, progress: Progress) -> tuple[tuple[Score, ...], Mapping[str, Any]]:
+def _sampled(
+    model: Model, benchmark: Component, progress: Progress
+) -> tuple[tuple[ShownScore, ...], Mapping[str, Any]]:
     """Scores on the benchmark's sample, with the full scores that are stored with the weights."""
     if SAMPLE not in benchmark.presets:
         return (), {}
-    measured = build_benchmark(benchmark, benchmark.presets[SAMPLE]).run(model, progress)
-    recorded = groups_of(model.facts.get("scores", {}).get(benchmark.name, {}))
-    scores = [
-        Score(group, name, score, number, recorded.get(group, {}).get(name, (None, 0))[0])
-        for group, members in groups_of(measured).items()
-        for name, (score, number) in members.items()
-    ]
-    return tuple(scores), measured.get("settings", {})
+    measured = evaluate(model, build_benchmark(benchmark, benchmark.presets[SAMPLE]), progress)
+    recorded = scores_of((model.facts.get("scores") or {}).get(benchmark.name, {}))
+    scores = []
+    for name, score in measured.scores.items():
+        if measured.metrics[name].direction == "up" and 0 <= score.value <= 1:  # the page has bars from 0 to 1
+            group, _, last = name.rpartition(".")
+            full = recorded.get(name)
+            scores.append(ShownScore(group, last, score.value, score.count, None if full is None else full.value))
+    return tuple(scores), {name: value for name, value in measured.settings.items() if name not in _SAID_ELSEWHERE}
 
 
 def _trained(recipe: Recipe, steps: int, progress: Progress) -> tuple[dict[str, Series], str]:
@@ -141,7 +149,9 @@ class _Steps(Reporter):
         self._progress("training", min(self._done, self._steps), self._steps)
 
 
-def _facts(model: Model, parameters: str, scores: tuple[Score, ...], seconds: float) -> tuple[tuple[str, str], ...]:
+def _facts(
+    model: Model, parameters: str, scores: tuple[ShownScore, ...], seconds: float
+) -> tuple[tuple[str, str], ...]:
     facts = [(parameters, "parameters")]
     overall = next((score for score in scores if score.name == "overall"), None)
     if overall is not None and overall.full is not None:

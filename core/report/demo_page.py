@@ -9,12 +9,23 @@ from attrs import field, frozen
 
 from ..contracts.showcase import Showcase
 from .markup import Markup, join, tag
-from .sections import answers, colophon, curves, diagram, drawings, header, next_steps, recipe_text, score_table
+from .sections import (
+    answers,
+    colophon,
+    curves,
+    diagram,
+    drawings,
+    finished_studies,
+    header,
+    next_steps,
+    recipe_text,
+    score_table,
+)
 from .series import Series
 
 
 @frozen
-class Score:
+class ShownScore:
     """One score in [0, 1]: on the page's sample of ``count`` items, and in the full evaluation where it is known."""
 
     group: str
@@ -29,19 +40,21 @@ class DemoPage:
     """Contents of the page. Empty ones are left out.
 
     ``facts``: (number, unit) below the title. ``diagram``: an SVG element. ``commands``: (command, description) to try.
-    ``settings``: name -> value of the settings behind the numbers, for the end of the page.
+    ``studies``: (file, description) of pages of finished studies. ``settings``: name -> value of the settings behind
+    the numbers, for the end of the page.
     """
 
     name: str
     description: str
     facts: tuple[tuple[str, str], ...] = ()
     showcase: Showcase = field(factory=Showcase)
-    scores: tuple[Score, ...] = ()
+    scores: tuple[ShownScore, ...] = ()
     curve: Mapping[str, Series] = field(factory=dict)
     curve_note: str = ""
     diagram: str = ""
     recipe: str = ""
     commands: tuple[tuple[str, str], ...] = ()
+    studies: tuple[tuple[str, str], ...] = ()
     settings: Mapping[str, str] = field(factory=dict)
 
 
@@ -57,13 +70,14 @@ def page_html(page: DemoPage) -> str:
         diagram(Markup(page.diagram)) if page.diagram else None,
         recipe_text(page.name, page.recipe) if page.recipe else None,
         next_steps(page.commands) if page.commands else None,
+        finished_studies(page.studies) if page.studies else None,
         colophon(page.settings),
     ]
     return document(page.name, [section for section in sections if section is not None], "page.css")
 
 
-def document(title: str, sections: list[Markup], *styles: str) -> str:
-    """Return an HTML file with these sections; ``styles`` are names of files in this package."""
+def document(title: str, sections: list[Markup], *styles: str, css: str = "") -> str:
+    """Return an HTML file with these sections; ``styles`` name files in this package, ``css`` is one more sheet."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -71,5 +85,6 @@ def document(title: str, sections: list[Markup], *styles: str) -> str:
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{title} · janiform"),
         *(Markup(f"<style>\n{files(__package__).joinpath(style).read_text('utf-8')}</style>") for style in styles),
+        Markup(f"<style>\n{css}\n</style>") if css else None,
     )
     return f'<!doctype html>\n<html lang="en">\n{head}\n{tag("body", tag("main", join(sections)))}\n</html>\n'

@@ -27,7 +27,7 @@ def tag(name: str, /, *children: str | None, **attributes: str | float | None) -
         for key, value in attributes.items()
         if value is not None
     )
-    if name in ("img", "meta", "line", "circle", "path", "rect") and not inner:
+    if name in ("img", "meta", "input", "line", "circle", "path", "rect") and not inner:
         return Markup(f"<{name}{settings}/>" if name != "meta" else f"<{name}{settings}>")
     return Markup(f"<{name}{settings}>{inner}</{name}>")
 

@@ -13,7 +13,7 @@ from .series import Series
 from .toml import highlighted
 
 if TYPE_CHECKING:
-    from .demo_page import Score
+    from .demo_page import ShownScore
 
 _MARK = Markup(
     '<svg class="mark" viewBox="0 0 64 64" aria-hidden="true">'
@@ -68,7 +68,7 @@ def answers(own: Sequence[Answered], others: Sequence[Answered]) -> Markup:
     return section("It looks", lead, *blocks)
 
 
-def score_table(scores: Sequence[Score]) -> Markup:
+def score_table(scores: Sequence[ShownScore]) -> Markup:
     """Scores on the sample, beside those of the full evaluation."""
     full = any(score.full is not None for score in scores)
     heads = [tag("th", "", scope="col"), tag("th", "this sample", scope="col", class_="number")]
@@ -109,6 +109,15 @@ def next_steps(commands: Iterable[tuple[str, str]]) -> Markup:
     return section("Try it", "", tag("ul", join(rows), class_="commands"))
 
 
+def finished_studies(studies: Iterable[tuple[str, str]]) -> Markup:
+    """Links to the pages of finished studies."""
+    rows = [tag("li", tag("a", description, href=file)) for file, description in studies]
+    lead = (
+        "Designs compared with equal budgets and several seeds, by one command each: `janiform ablate NAME --out DIR`"
+    )
+    return section("Finished studies", lead, tag("ul", join(rows), class_="commands"))
+
+
 def colophon(settings: Mapping[str, str]) -> Markup:
     """The settings behind the numbers, at the end of the page."""
     pairs = [tag("div", tag("dt", key), tag("dd", value)) for key, value in settings.items()]
@@ -142,7 +151,7 @@ def _card(items: Sequence[Answered]) -> Markup:
     return tag("div", picture, tag("dl", join(lines)), class_="card")
 
 
-def _score_row(score: Score, full: bool, colour: str) -> Markup:
+def _score_row(score: ShownScore, full: bool, colour: str) -> Markup:
     marks = [tag("span", class_=f"bar {colour}", style=f"width:{100 * score.sample:.1f}%")]
     if score.full is not None:
         marks.append(tag("span", class_="target", style=f"left:{100 * score.full:.1f}%"))

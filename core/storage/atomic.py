@@ -74,6 +74,23 @@ def write_files(folder: Path, writers: Mapping[str, Writer], *, withdraw: str | 
             _sync(folder)
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that appears whole or not at all. Raises ``FileExistsError`` where there is one, and ``OSError``."""
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    with _staging(path.parent) as staging:
+        part = staging / "file"
+        part.write_bytes(data)
+        _sync(part)
+        try:
+            os.link(part, path)  # in contrast to renaming, this never replaces a file
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            with path.open("xb"):
+                part.replace(path)
+
+
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A new folder, which gets the name ``path`` when the block ends without an error; an older one is replaced."""

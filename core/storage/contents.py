@@ -11,9 +11,9 @@ from attrs import evolve, frozen
 from ..components.registry import registry
 from ..errors import UsageError
 from ..recipe import Recipe, dumps, read_recipe, read_recipe_text
-from ..recipe.paths import is_folder
+from ..recipe.paths import hub_name, is_folder
 from .formats import format_of, recognise
-from .hub import hub_name, snapshot_in
+from .hub import snapshot_in
 from .locate import WEIGHTS, model_folder, unusable
 
 if TYPE_CHECKING:

@@ -12,14 +12,6 @@ from pathlib import Path
 from ..errors import Problem, UsageError
 from ..recipe.paths import is_folder
 
-_NAME = re.compile(r"(?:https?://(?:www\.)?huggingface\.co/|hf://)?([\w][\w.-]{0,95}/[\w][\w.-]{0,95})/?")
-
-
-def hub_name(text: str) -> str:
-    """The name of a model on the hub, ``deepseek-ai/Janus-Pro-1B``, of a name or URL; empty for other texts."""
-    match = _NAME.fullmatch(text)
-    return match[1] if match and not match[1].endswith((".toml", ".safetensors", ".bin", ".json")) else ""
-
 
 def cache_folder() -> Path:
     """The folder of the cache: of ``HF_HUB_CACHE``, else below ``HF_HOME``, else below the user's cache."""
@@ -40,6 +32,12 @@ def cached_models(cache: Path) -> list[str]:
 def cached(name: str) -> Path:
     """The folder in which the cache keeps a model, if it is there."""
     return cache_folder() / f"models--{name.replace('/', '--')}"
+
+
+def in_snapshot(folder: Path) -> bool:
+    """Whether a folder is a snapshot in a cache of the hub, or lies in one; a link counts as what it points to."""
+    chain = (folder.resolve(), *folder.resolve().parents)
+    return any(path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--") for path in chain)
 
 
 def snapshot_in(folder: Path) -> Path:

@@ -200,15 +200,21 @@ def _strict() -> cattrs.Converter:
     def sequence(value: Any, kind: Any) -> Any:
         if not isinstance(value, list):
             raise ValueError(f"must be a list, not {type(value).__name__}")
-        return [converter.structure(item, kind.__args__[0]) for item in value]
+        return kind.__origin__(converter.structure(item, kind.__args__[0]) for item in value)
 
     converter.register_structure_hook(int, exact(int))
     converter.register_structure_hook(float, exact(float, int))
     converter.register_structure_hook(str, exact(str))
     converter.register_structure_hook(bool, exact(bool))
     converter.register_structure_hook_func(lambda kind: getattr(kind, "__origin__", None) in (dict, Mapping), mapping)
-    converter.register_structure_hook_func(lambda kind: getattr(kind, "__origin__", None) is list, sequence)
+    converter.register_structure_hook_func(_is_sequence, sequence)
     return converter
+
+
+def _is_sequence(kind: Any) -> bool:
+    """Whether a type is a list, or a tuple of any length with items of one type."""
+    origin = getattr(kind, "__origin__", None)
+    return origin is list or (origin is tuple and len(kind.__args__) == 2 and kind.__args__[1] is ...)
 
 
 _STRICT = _strict()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..components.registry import registry
-from ..errors import Problem, UsageError, nearest
-from ..recipe.paths import is_folder
+from ..errors import Problem, StorageError, UsageError, nearest
+from ..recipe.paths import hub_name, is_folder
 from ..weights import shortened
 from .formats import recognise, unknown_layout
-from .hub import cache_folder, cached, cached_models, hub_name, snapshot_in
+from .hub import cache_folder, cached, cached_models, snapshot_in
 from .json_files import read_json
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -72,6 +72,11 @@ def unusable(folder: Path) -> Problem:
     inside = [path for path in sorted(folder.iterdir())[:1000] if path.is_dir() and recognise(path) is not None]
     if inside:
         return Problem(f"{folder} is not a model, but holds some", hint=f"give one of them: {_listed(inside)}")
+    if (folder / "config.json").is_file():
+        try:
+            read_json(folder / "config.json")
+        except StorageError as error:
+            return error.problems[0]
     problem = unknown_layout(folder)
     if any(path.suffix in WEIGHTS for path in folder.iterdir()) and not (folder / "config.json").exists():
         return Problem(f"{problem.message}: it has files of weights, but no config.json", hint=problem.hint)
@@ -94,18 +99,25 @@ def check_not_file(path: Path) -> None:
 
 
 def hub_model(text: str) -> Path:
-    """The cached snapshot of a model on the hub. Raises ``UsageError`` where it is not there, with how to fetch it."""
-    name = hub_name(text)
-    folder = cached(name)
-    fetch = f"if it is a model on huggingface.co, fetch it with: hf download {name}"
-    if not is_folder(folder):
-        message = f"there is no model '{text}': neither a folder of this name, nor {folder} in the hub's cache"
-        raise UsageError(Problem(message, hint=f"{fetch}; then it opens by this name"))
-    model = snapshot_in(folder)
+    """The cached snapshot of a model on the hub. Raises ``UsageError`` where there is none, with how to fetch it."""
+    model = hub_snapshot(text)
     if recognise(model) is None:
         problem = unusable(model)
-        raise UsageError(Problem(problem.message, hint="; ".join(filter(None, [problem.hint, fetch]))))
+        raise UsageError(Problem(problem.message, hint="; ".join(filter(None, [problem.hint, _fetch(text)]))))
     return model
+
+
+def hub_snapshot(text: str) -> Path:
+    """The cached snapshot of any repository on the hub, a model or not. Raises as ``hub_model``."""
+    folder = cached(hub_name(text))
+    if not is_folder(folder):
+        message = f"there is no model '{text}': neither a folder of this name, nor {folder} in the hub's cache"
+        raise UsageError(Problem(message, hint=f"{_fetch(text)}; then it opens by this name"))
+    return snapshot_in(folder)
+
+
+def _fetch(text: str) -> str:
+    return f"if it is a model on huggingface.co, fetch it with: hf download {hub_name(text)}"
 
 
 def _similar(name: str, models: dict[str, Path]) -> str:

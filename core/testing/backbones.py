@@ -24,6 +24,7 @@ def embeds_ids_and_gives_logits(case: Case) -> None:
     module, port = case.build(), case.gives
     ids = torch.arange(min(6, port.vocabulary))[None]
     embedded = call(case, module, "embed", ids)
+    require(embedded.dtype == torch.float32, f"{case.name}: in float32 `embed` gives {embedded.dtype}")
     require(
         list(embedded.shape) == [1, ids.shape[1], port.width],
         f"{case.name}: embed gives {list(embedded.shape)}, not {[1, ids.shape[1], port.width]}",
@@ -40,8 +41,7 @@ def attends_to_earlier_positions_only(case: Case) -> None:
     module, inputs = case.build(), case.inputs(1)
     positions = torch.arange(inputs.shape[1])[None]
     whole = call(case, module, "forward", inputs, positions, mask=Mask.causal())
-    changed = inputs.clone()
-    changed[:, -1] += 1
+    changed = _changed(inputs, -1)
     require(
         near(call(case, module, "forward", changed, positions, mask=Mask.causal())[:, :-1], whole[:, :-1], 1e-6),
         f"{case.name}: a position depends on a later one; pass the mask to janiform.attend",
@@ -58,30 +58,73 @@ def attends_within_full_blocks(case: Case) -> None:
     if not getattr(type(module), "full_blocks", True):
         return
     length = inputs.shape[1]
-    positions, documents = torch.arange(length)[None], torch.zeros(1, length, dtype=torch.int64)
-    blocks = torch.tensor([[0, 1, 1, 1, *[0] * (length - 4)]])
+    one = torch.zeros(1, length, dtype=torch.int64)
+    first = torch.tensor([[0, 1, 1, 1, *[0] * (length - 4)]])
+    _sees_within_full_blocks(case, module, inputs, torch.arange(length)[None], Mask(one, first))
+    positions = torch.tensor([[0, 1, 2, *range(length - 3)]])
+    two = torch.tensor([[0] * 3 + [1] * (length - 3)])
+    second = torch.tensor([[0, 0, 0, 0, 2, 2, *[0] * (length - 6)]])
+    _sees_within_full_blocks(case, module, inputs, positions, Mask(two, second), ", in the second document of a row")
+    _continues_after_full_blocks(case, module, inputs)
+
+
+def _sees_within_full_blocks(
+    case: Case, module: torch.nn.Module, inputs: Tensor, positions: Tensor, mask: Mask, where: str = ""
+) -> None:
+    """Checks of a row with one full block that neither begins nor ends it."""
 
     def outputs(embeddings: Tensor) -> Tensor:
-        return call(case, module, "forward", embeddings, positions, mask=Mask(documents, blocks))  # type: ignore[no-any-return]
+        return call(case, module, "forward", embeddings, positions, mask=mask)  # type: ignore[no-any-return]
 
+    assert mask.blocks is not None
+    start, *_, last = mask.blocks[0].nonzero().flatten().tolist()
     whole = outputs(inputs)
-    changed = inputs.clone()
-    changed[:, 3] += 1
+    changed = _changed(inputs, last)
     moved = outputs(changed)
     require(
-        near(moved[:, :1], whole[:, :1], 1e-6), f"{case.name}: a position before a full block depends on what is in it"
+        near(moved[:, :start], whole[:, :start], 1e-6),
+        f"{case.name}: a position before a full block depends on what is in it{where}",
     )
     require(
-        not near(moved[:, 1], whole[:, 1], 1e-7),
-        f"{case.name}: the first position of a full block does not depend on its last; pass the mask to "
+        not near(moved[:, start], whole[:, start], 1e-7),
+        f"{case.name}: the first position of a full block does not depend on its last{where}; pass the mask to "
         "janiform.attend, or say `full_blocks = False` in the class",
     )
-    changed = inputs.clone()
-    changed[:, -1] += 1
+    changed = _changed(inputs, -1)
     require(
         near(outputs(changed)[:, :-1], whole[:, :-1], 1e-6),
-        f"{case.name}: with a full block, a position outside it depends on a later one",
+        f"{case.name}: with a full block, a position outside it depends on a later one{where}",
     )
+
+
+def _continues_after_full_blocks(case: Case, module: torch.nn.Module, inputs: Tensor) -> None:
+    """A prompt with two full blocks, as with two pictures, gives the same with a cache as without one."""
+    length = inputs.shape[1]
+    positions = torch.arange(length)[None]
+    documents, blocks = torch.zeros_like(positions), torch.tensor([[0, 1, 1, 2, 2, *[0] * (length - 5)]])
+    whole = call(case, module, "forward", inputs, positions, mask=Mask(documents, blocks))
+    prompt = length - 1
+    mask = Mask.decoding(documents[:, :prompt], blocks[:, :prompt], length=length)
+    given = _decoded(case, module, inputs, positions, mask, first=prompt)
+    require(
+        near(given, whole, 1e-5),
+        f"{case.name}: with full blocks in its prompt its outputs with a cache differ by {apart(given, whole):.1e} "
+        "from those without one; pass the mask to janiform.attend, or say `full_blocks = False` in the class",
+    )
+    changed = _changed(inputs, 4)
+    moved = call(case, module, "forward", changed, positions, mask=Mask(documents, blocks))
+    require(
+        not near(moved[:, 3], whole[:, 3], 1e-7) and near(moved[:, :3], whole[:, :3], 1e-6),
+        f"{case.name}: of two full blocks, the second is not full, or the first depends on it; pass the mask to "
+        "janiform.attend, or say `full_blocks = False` in the class",
+    )
+
+
+def _changed(inputs: Tensor, position: int) -> Tensor:
+    """Inputs of which one position is another. Its sign changes, as norms remove what is added or multiplied."""
+    changed = inputs.clone()
+    changed[:, position] *= -1
+    return changed
 
 
 def keeps_packed_documents_apart(case: Case) -> None:
@@ -111,6 +154,12 @@ def continues_from_its_cache(case: Case) -> None:
     require(
         near(given, whole, 1e-5),
         f"{case.name}: with a cache its outputs differ by {apart(given, whole):.1e} from those without one",
+    )
+    given = _decoded(case, module, inputs, positions, Mask.causal(), interrupted=True)
+    require(
+        near(given, whole, 1e-5),
+        f"{case.name}: its outputs differ by {apart(given, whole):.1e} where another conversation, with a cache of its "
+        "own, is continued in between; keep nothing from one call to the next outside of the cache",
     )
 
 
@@ -152,9 +201,18 @@ def ignores_padding(case: Case) -> None:
 
 
 def _decoded(
-    case: Case, module: torch.nn.Module, inputs: Tensor, positions: Tensor, mask: Mask, first: int = 2
+    case: Case,
+    module: torch.nn.Module,
+    inputs: Tensor,
+    positions: Tensor,
+    mask: Mask,
+    first: int = 2,
+    interrupted: bool = False,
 ) -> Tensor:
-    """The outputs of a prompt, then one position, then two at once, then one by one, with a cache."""
+    """The outputs of a prompt, then one position, then two at once, then one by one, with a cache.
+
+    ``interrupted``: other inputs, with another cache, are given between the calls.
+    """
     (rows, length), port = inputs.shape[:2], case.gives
     cache = KVCache(port.layers, rows, port.kv_heads, length + 2, port.head_width)
     starts = sorted({0, first, min(first + 1, length), *range(min(first + 3, length), length + 1), length})
@@ -162,7 +220,16 @@ def _decoded(
     for start, stop in pairwise(starts):
         step = slice(start, stop)
         pieces.append(call(case, module, "forward", inputs[:, step], positions[:, step], mask=mask, cache=cache))
-    require(cache.filled == length, f"{case.name}: advanced its cache to {cache.filled} positions instead of {length}")
+        require(
+            cache.filled == stop,
+            f"{case.name}: its cache has {cache.filled} positions after {stop} were given; call `cache.advance(T)` "
+            "once in a forward, after the last layer",
+        )
+        if interrupted:  # another conversation, with a cache of its own
+            other = inputs[:, step].flip(-1) * 2
+            own = KVCache(port.layers, rows, port.kv_heads, length + 2, port.head_width)
+            places = torch.arange(stop - start).expand(rows, -1)
+            call(case, module, "forward", other, places, mask=Mask.causal(), cache=own)
     return torch.cat(pieces, dim=1)
 
 
@@ -177,7 +244,7 @@ def runs_its_blocks(case: Case) -> None:
 
     def learned() -> list[Tensor]:
         module.zero_grad()
-        output = module(inputs, positions, Mask.causal())
+        output = call(case, module, "forward", inputs, positions, mask=Mask.causal())
         output.square().sum().backward()
         gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
         return [output.detach(), *(gradient.clone() for gradient in gradients)]

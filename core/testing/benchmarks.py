@@ -3,70 +3,96 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+import attrs
+import numpy as np
 from PIL import Image
 
+from ..contracts import Item, Request
 from ..contracts.factories import make
 from ..contracts.showcase import Showcase
-from ..evaluate.benchmarks import FACTS
+from ..errors import ComponentError
+from ..evaluate.checked import CheckedBenchmark
+from ..evaluate.records import evaluation_json
+from ..evaluate.runner import Evaluation, evaluate
 from ..inference.api import Model
+from ..sequence.conversation import Look
 from .case import Case, require
 from .common import keeps_its_config_through_a_recipe
 from .small_model import small_model
 
-Call = tuple[str, int, int]
+_ANSWERS = ("", " ", "yes", "A", "…", "\ud800\x1b[2J\0", "no " * 2000)
+_PICTURES = (Image.new("RGB", (1, 1)), Image.new("RGB", (300, 40), (9, 200, 90)), Image.new("RGB", (64, 64), "white"))
 
 
-def _run(case: Case) -> tuple[Any, list[Call]]:
-    calls: list[Call] = []
+def _evaluated(case: Case) -> Evaluation:
     benchmark = make(case.component, case.config)
-    scores = benchmark.run(Model(small_model()), lambda activity, done, of: calls.append((activity, done, of)))
-    return scores, calls
-
-
-def gives_scores_with_counts(case: Case) -> None:
-    """``run`` gives groups of scores in 0 .. 1, counts of the same names, and settings, as data for JSON."""
-    scores, _ = _run(case)
-    require(isinstance(scores, Mapping), f"{case.name}: `run` gives {type(scores).__name__}, not a mapping")
-    for key in FACTS:
-        require(isinstance(scores.get(key), Mapping), f"{case.name}: `run` gives no table '{key}'")
     try:
-        json.dumps(scores, allow_nan=False)
+        return evaluate(Model(small_model()), benchmark, lambda activity, done, of: None)
+    except ComponentError as error:  # a broken contract, in the words that a user would read
+        require(False, f"{case.name}: {error}")
+        raise
+
+
+def scores_every_metric(case: Case) -> None:
+    """A model is evaluated without an error, every metric gets a score, and JSON can hold all of it."""
+    evaluation = _evaluated(case)
+    missing = [name for name in make(case.component, case.config).metrics if name not in evaluation.scores]
+    require(not missing, f"{case.name}: `aggregate` gives no score of {', '.join(missing)}, which is in `metrics`")
+    try:
+        json.dumps(evaluation_json(evaluation), allow_nan=False)
     except (TypeError, ValueError) as error:
-        require(False, f"{case.name}: what `run` gives cannot be written as JSON: {error}")
-    groups = {group: table for group, table in scores.items() if group not in FACTS}
-    require(bool(groups), f"{case.name}: `run` gives no group of scores beside {' and '.join(FACTS)}")
-    for group, table in groups.items():
-        require(isinstance(table, Mapping) and bool(table), f"{case.name}: the group '{group}' is not a table")
-        counts = scores["counts"].get(group, {})
-        require(
-            isinstance(counts, Mapping) and set(counts) == set(table),
-            f"{case.name}: counts.{group} does not have the names of '{group}' ({', '.join(table)})",
-        )
-        for name, score in table.items():
-            require(
-                isinstance(score, int | float) and 0 <= score <= 1,
-                f"{case.name}: {group}.{name} is {score!r}, expected a number in 0 .. 1",
-            )
-            require(
-                isinstance(counts[name], int) and counts[name] > 0,
-                f"{case.name}: counts.{group}.{name} is {counts[name]!r}, expected the number of predictions",
-            )
+        require(False, f"{case.name}: its settings cannot be written as JSON: {error}")
+
+
+def repeats_its_requests(case: Case) -> None:
+    """The same settings give the same requests in the same order, also where a benchmark is made again."""
+    benchmark = make(case.component, case.config)
+    first, again, other = (
+        [_content(request) for request in given.requests()]
+        for given in (benchmark, benchmark, make(case.component, case.config))
+    )
+    require(first == again == other, f"{case.name}: `requests` gives other requests when it is called again")
 
 
 def repeats_its_scores(case: Case) -> None:
-    """The same settings give the same scores."""
-    require(_run(case)[0] == _run(case)[0], f"{case.name}: gives other scores when it is run again with its settings")
+    """The same settings give the same items and scores."""
+    first, again = _evaluated(case), _evaluated(case)
+    require(
+        first.items == again.items and first.scores == again.scores,
+        f"{case.name}: judges or aggregates otherwise when it is run again with its settings",
+    )
 
 
-def reports_its_progress(case: Case) -> None:
-    """``progress`` is called with an activity, and how much of it is done of how much."""
-    _, calls = _run(case)
-    require(bool(calls), f"{case.name}: never calls `progress`, so a user sees nothing for as long as it takes")
-    wrong = [call for call in calls if not isinstance(call[0], str) or not 0 <= call[1] <= call[2]]
-    require(not wrong, f"{case.name}: calls `progress` with {wrong[:1]}, expected an activity and a part of a total")
+def judges_any_output(case: Case) -> None:
+    """``judge`` gives finite values for empty, long and strange answers, and for pictures of any size."""
+    benchmark = CheckedBenchmark(make(case.component, case.config))
+    requests = benchmark.requests()
+    for draws, outputs in ((False, _ANSWERS), (True, _PICTURES)):
+        for request in [request for request in requests if request.draws == draws][:3]:
+            for output in outputs:
+                try:
+                    benchmark.judge(request, output)
+                except ComponentError as error:
+                    shown = repr(output[:20]) if isinstance(output, str) else f"a picture of {output.size}"
+                    require(False, f"{case.name}: cannot judge {shown}: {error}")
+
+
+def aggregates_a_part(case: Case) -> None:
+    """``aggregate`` scores what it is given, such as drawings alone of a model that does not look."""
+    benchmark = CheckedBenchmark(make(case.component, case.config))
+    items: dict[bool, list[Item]] = {False: [], True: []}
+    for request in benchmark.requests():
+        items[request.draws] += benchmark.judge(request, _PICTURES[-1] if request.draws else "yes")
+    for part in filter(None, items.values()):
+        names = {item.metric for item in part}
+        try:
+            scores = benchmark.aggregate(part)
+        except ComponentError as error:
+            require(False, f"{case.name}: cannot aggregate the items of {', '.join(sorted(names))} alone: {error}")
+        require(bool(scores), f"{case.name}: aggregates the items of {', '.join(sorted(names))} alone to no score")
 
 
 def shows_examples(case: Case) -> None:
@@ -86,10 +112,26 @@ def shows_examples(case: Case) -> None:
             )
 
 
+def _content(request: Request) -> tuple[Any, ...]:
+    """Everything in a request, in a form that can be compared."""
+    pieces = [
+        (turn.role, (np.asarray(piece.picture).tobytes(), piece.pathway) if isinstance(piece, Look) else piece)
+        for turn in request.conversation.turns
+        for piece in turn.content
+    ]
+    picture = None if isinstance(request.reference, str) else request.reference
+    reference = request.reference if picture is None else np.asarray(picture).tobytes()
+    apart = attrs.filters.exclude(attrs.fields(Request).conversation, attrs.fields(Request).reference)
+    plain = attrs.asdict(request, recurse=False, filter=apart)
+    return plain, request.conversation.system, pieces, reference
+
+
 BENCHMARK_CHECKS: tuple[Callable[[Case], None], ...] = (
-    gives_scores_with_counts,
+    scores_every_metric,
+    repeats_its_requests,
     repeats_its_scores,
-    reports_its_progress,
+    judges_any_output,
+    aggregates_a_part,
     shows_examples,
     keeps_its_config_through_a_recipe,
 )

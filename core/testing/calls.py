@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..loss import Loss
 from ..sequence.mask import Mask
-from .case import Case, require
+from .case import Case, require, torch_randomness_only
 
 
 def call(case: Case, module: nn.Module, method: str, *tensors: Tensor, **others: Any) -> Any:
@@ -22,7 +23,8 @@ def call(case: Case, module: nn.Module, method: str, *tensors: Tensor, **others:
     copies = [tensor.clone() for tensor in tensors]  # a leaf that requires gradients refuses changes in place
     names = state_names(module)
     try:
-        return function(*copies, **others)
+        with torch_randomness_only(case.name, f"`{method}`"):
+            return function(*copies, **others)
     finally:
         made = state_names(module) - names
         require(
@@ -71,7 +73,7 @@ def outputs(case: Case, module: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
         results["logits"] = call(case, module, "logits", results["forward"])
     elif case.kind == "head":
         codes = case.codes(1)[0, :1].expand(len(inputs), -1)
-        results["loss"] = call(case, module, "loss", inputs, codes).total
+        results["loss"] = checked_loss(case, "`loss`", call(case, module, "loss", inputs, codes)).total
     return results
 
 
@@ -79,18 +81,53 @@ def training_loss(case: Case, module: nn.Module) -> Tensor:
     """A scalar that depends on every parameter of the part."""
     inputs = case.inputs()
     if case.kind == "tokenizer":
-        losses, _ = call(case, module, "losses", inputs)
+        losses, _ = losses_of(case, module, inputs)
         return torch.stack([loss.mean for loss in losses.values()]).sum()
     if inputs.is_floating_point():
         inputs.requires_grad_(True)  # so that gradients flow through a part without parameters
     if case.kind == "head":
-        return call(case, module, "loss", inputs, case.codes(1)[0, :1].expand(len(inputs), -1)).mean  # type: ignore[no-any-return]
+        codes = case.codes(1)[0, :1].expand(len(inputs), -1)
+        return checked_loss(case, "`loss`", call(case, module, "loss", inputs, codes)).mean
     output = run(case, module, inputs).float()
     if case.kind == "backbone":
         embedded = call(case, module, "embed", torch.arange(4)[None])
         logits = call(case, module, "logits", run(case, module, embedded))
         output = torch.cat((output.flatten(), logits.flatten()))
     return (output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum()
+
+
+def losses_of(case: Case, module: nn.Module, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+    """The losses and figures of a tokenizer. Raises ``Failure`` where their types are others."""
+    given = call(case, module, "losses", pixels)
+    require(
+        isinstance(given, tuple) and len(given) == 2 and all(isinstance(table, dict) for table in given),
+        f"{case.name}: `losses` gives {type(given).__name__}, expected a tuple of two dicts: losses and figures",
+    )
+    losses, figures = given
+    require(bool(losses), f"{case.name}: gives no losses to train with")
+    for name, loss in losses.items():
+        checked_loss(case, f"the loss '{name}'", loss)
+    for name, figure in figures.items():
+        require(
+            isinstance(figure, Tensor) and figure.numel() == 1,
+            f"{case.name}: the figure '{name}' is not a scalar tensor",
+        )
+    return losses, figures
+
+
+def checked_loss(case: Case, what: str, loss: Any) -> Loss:
+    """The loss itself. Raises ``Failure`` unless it is a ``Loss`` of two scalar tensors."""
+    require(isinstance(loss, Loss), f"{case.name}: {what} is {type(loss).__name__}, not a janiform.Loss")
+    for field, value in (("total", loss.total), ("count", loss.count)):
+        require(
+            isinstance(value, Tensor),
+            f"{case.name}: the {field} of {what} is {type(value).__name__}, expected a scalar tensor",
+        )
+        require(
+            value.dim() == 0,
+            f"{case.name}: the {field} of {what} is {list(value.shape)}, expected a scalar; sum over the batch",
+        )
+    return loss  # type: ignore[no-any-return]
 
 
 def near(given: Tensor, exact: Tensor, tolerance: float) -> bool:

@@ -6,7 +6,9 @@ B rows or pictures    N tokens of a picture    d depth of a code    T positions 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,6 +25,9 @@ ROWS = 3
 """Rows of a batch; three, so that one row is neither the first nor the last."""
 
 
+_COLOURS = ("black", "white", "grey", "red", "lime", "blue", "cyan", "magenta", "yellow")
+
+
 class Failure(AssertionError):  # noqa: N818 - as pytest reports it
     """A contract that a part does not follow; the message is for its author."""
 
@@ -32,6 +37,21 @@ def require(condition: bool, message: str) -> None:
     __tracebackhide__ = True
     if not condition:
         raise Failure(message)
+
+
+@contextmanager
+def torch_randomness_only(name: str, what: str) -> Iterator[None]:
+    """Raise ``Failure`` where the context draws from Python's or NumPy's global generators, which no run restores."""
+    numpy: Any = sys.modules.get("numpy")
+    python_state, numpy_state = random.getstate(), numpy and str(numpy.random.get_state())
+    yield
+    advice = "which neither the seed of a run nor its checkpoints determine; draw with torch, as by torch.rand"
+    require(random.getstate() == python_state, f"{name}: {what} draws from Python's `random`, {advice}")
+    numpy = sys.modules.get("numpy") if numpy_state else None
+    require(
+        not numpy or str(numpy.random.get_state()) == numpy_state,
+        f"{name}: {what} draws from `numpy.random`, {advice}",
+    )
 
 
 @frozen
@@ -88,7 +108,7 @@ class Case:
         follow any contract.
         """
         torch.manual_seed(self.seed + 1000 * instance)
-        with torch.device(device):
+        with torch_randomness_only(self.name, "the factory"), torch.device(device):
             module = self.component.load()(self.config, *self.ports.values())
         require(
             isinstance(module, nn.Module),
@@ -147,9 +167,11 @@ class Case:
             inputs = self.inputs(1)
             return [("vectors of zeros", torch.zeros_like(inputs))] if inputs.is_floating_point() else []
         transform = self.config.transform()
-        colours = {"black": (0, 0, 0), "white": (255, 255, 255), "grey": (128, 128, 128), "red": (255, 0, 0)}
+        halves = Image.new("RGB", (40, 30))
+        halves.paste((255, 255, 255), (0, 0, 20, 30))
         return [
-            *((f"a {name} picture", transform(Image.new("RGB", (40, 30), rgb))[None]) for name, rgb in colours.items()),
+            *((f"a {name} picture", transform(Image.new("RGB", (40, 30), name))[None]) for name in _COLOURS),
+            ("a picture half white, half black", transform(halves)[None]),
             ("a picture of noise", torch.randint(2, (1, *self.pixels)).float() * 2 - 1),
         ]
 

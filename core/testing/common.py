@@ -8,12 +8,14 @@ from typing import Any
 
 import attrs
 import torch
+from torch import Tensor, nn
 
 from ..components.kinds import KINDS
 from ..ports import Features, Hidden, Logits
 from ..recipe.structure import structure
 from .calls import apart, call, near, outputs, run, training_loss
-from .case import ROWS, Case, require
+from .case import ROWS, Case, Failure, require
+from .other_process import outputs_elsewhere
 
 
 def expected_shape(case: Case, rows: int = ROWS) -> tuple[int, ...]:
@@ -37,9 +39,11 @@ def gives_the_shape_it_declares(case: Case) -> None:
         given == wanted,
         f"{case.name}: the config declares {case.gives}, hence {list(wanted)}, but the module gave {list(given)}",
     )
-    require(
-        output.dtype == torch.float32, f"{case.name}: in float32 it gives {output.dtype}; create tensors like its input"
-    )
+    for method, result in outputs(case, case.build(), case.inputs()).items():
+        require(
+            result.dtype == (torch.int64 if method == "encode" else torch.float32),
+            f"{case.name}: in float32 `{method}` gives {result.dtype}; create tensors like its input",
+        )
 
 
 def is_the_same_on_the_meta_device(case: Case) -> None:
@@ -48,7 +52,7 @@ def is_the_same_on_the_meta_device(case: Case) -> None:
     try:
         shell = case.build("meta")
     except Exception as error:
-        raise AssertionError(
+        raise Failure(
             f"{case.name}: cannot be built on the meta device ({type(error).__name__}: {error}); create tensors "
             "without "
             "reading their values, on torch's default device"
@@ -63,20 +67,54 @@ def is_the_same_on_the_meta_device(case: Case) -> None:
 def keeps_its_state(case: Case) -> None:
     """Another instance, with other random numbers and the same state dict, gives the same outputs: all state is in it.
 
-    The first instance is trained on before its state is taken, since state may also be made there.
+    So does one in another process, without the globals and caches of this one, and in training mode the other instance
+    has the same losses. The first instance is trained on before its state is taken, since state may also be made there.
     """
     first, second = case.build(), case.build(instance=1)
     training_loss(case, first.train())
     first.eval()
+    _require_same_names(case, second, first)
     second.load_state_dict(first.state_dict())
     inputs = case.inputs()
-    copies = outputs(case, second, inputs)
-    for method, output in outputs(case, first, inputs).items():
-        off = f" by {apart(copies[method], output):.1e}" if copies[method].shape == output.shape else ""
+    given = outputs(case, first, inputs)
+    _require_same(case, "an instance with another's state dict", outputs(case, second, inputs), given)
+    try:
+        elsewhere = outputs_elsewhere(case, first.state_dict(), inputs)
+    except RuntimeError as error:
+        raise Failure(f"{case.name}: fails with its state dict in another process: {error}") from None
+    if elsewhere is not None:
+        _require_same(case, "an instance in another process with the same state dict", elsewhere, given, 1e-5)
+    torch.manual_seed(case.seed)
+    learned = training_loss(case, first.train()).detach()
+    torch.manual_seed(case.seed)
+    again = training_loss(case, second.train()).detach()
+    require(
+        torch.equal(learned, again),
+        f"{case.name}: an instance with another's state dict gives another loss in training mode by "
+        f"{apart(again, learned):.1e}, so a resumed run differs; register what it needs as a parameter or buffer, and "
+        "draw from torch's global generator",
+    )
+
+
+def _require_same_names(case: Case, new: nn.Module, trained: nn.Module) -> None:
+    changed = sorted({*new.state_dict()} ^ {*trained.state_dict()})
+    require(
+        not changed,
+        f"{case.name}: its state has other names in or after training mode ({', '.join(changed)}), so a checkpoint of "
+        "training cannot be loaded; keep one set of names",
+    )
+
+
+def _require_same(
+    case: Case, which: str, copies: dict[str, Tensor], given: dict[str, Tensor], tolerance: float = 0
+) -> None:
+    for method, output in given.items():
+        copy = copies[method]
+        off = f" by {apart(copy, output):.1e}" if copy.shape == output.shape else ""
         require(
-            torch.equal(copies[method], output),
-            f"{case.name}: an instance with another's state dict gives other outputs of `{method}`{off}; register what "
-            "it needs as a parameter or buffer",
+            torch.equal(copy, output) or (tolerance > 0 and near(copy, output, tolerance)),
+            f"{case.name}: {which} gives other outputs of `{method}`{off}; register what it needs as a parameter or "
+            "buffer",
         )
 
 
@@ -97,6 +135,12 @@ def keeps_the_names_of_its_state(case: Case) -> None:
 
 def is_deterministic(case: Case) -> None:
     """In eval mode the same input gives the same output, and no random numbers are drawn."""
+    for output in repeated_outputs(case).values():
+        require(bool(torch.isfinite(output).all()), f"{case.name}: gives values that are not finite")
+
+
+def repeated_outputs(case: Case) -> dict[str, Tensor]:
+    """The outputs of all methods. Raises ``Failure`` unless they are the same twice, without random numbers."""
     module, inputs = case.build(), case.inputs()
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -104,8 +148,55 @@ def is_deterministic(case: Case) -> None:
     require(torch.equal(before, torch.get_rng_state()), f"{case.name}: draws random numbers in eval mode")
     second = outputs(case, module, inputs)
     for method, output in first.items():
-        require(torch.equal(output, second[method]), f"{case.name}: gives another output for the same input")
-        require(bool(torch.isfinite(output).all()), f"{case.name}: gives values that are not finite")
+        require(
+            output.shape == second[method].shape and torch.allclose(output, second[method], 0, 0, equal_nan=True),
+            f"{case.name}: `{method}` gives another output for the same input; it draws from a random generator of its "
+            "own, or keeps something from one call to the next",
+        )
+    _keeps_nothing_of_other_inputs(case, inputs, first)
+    return first
+
+
+def _keeps_nothing_of_other_inputs(case: Case, inputs: Tensor, expected: dict[str, Tensor]) -> None:
+    """An instance that was first given other inputs, of another size where it may vary, gives the same outputs."""
+    module, others = case.build(), case.inputs(1).flip(1)
+    if case.kind == "backbone":
+        others = others[:, :3]
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    outputs(case, module, others * 2 if others.is_floating_point() else others)
+    changed = sorted(name for name, tensor in module.state_dict().items() if not torch.equal(tensor, before[name]))
+    require(
+        not changed,
+        f"{case.name}: a call in eval mode changes {', '.join(changed)} of its state, so that using a model changes "
+        "its weights; do so in training mode only",
+    )
+    for method, output in outputs(case, module, inputs).items():
+        require(
+            torch.equal(output, expected[method]),
+            f"{case.name}: `{method}` gives another output after a call with other inputs; keep nothing from one call "
+            "to the next",
+        )
+
+
+def resumes_in_training(case: Case) -> None:
+    """In training, an instance with another's state dict and torch's random state computes the same loss.
+
+    A resumed run depends on it. A generator of the part's own, or of its module, is in neither.
+    """
+    first, second = case.build().train(), case.build(instance=1).train()
+    training_loss(case, first)
+    _require_same_names(case, second, first)
+    second.load_state_dict(first.state_dict())
+    losses = []
+    for module in (first, second):
+        torch.manual_seed(case.seed)
+        losses.append(training_loss(case, module).detach())
+    require(
+        torch.equal(*losses),
+        f"{case.name}: in training, an instance with another's state dict gives another loss for the same input and "
+        "random state of torch, so a resumed run differs; draw from torch's default generator instead of one of its "
+        "own, and keep what it collects in buffers",
+    )
 
 
 def gives_finite_outputs_for_flat_inputs(case: Case) -> None:
@@ -174,11 +265,13 @@ def computes_in_bfloat16(case: Case) -> None:
         "largest value",
     )
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = run(case, case.build(), inputs)
-    require(
-        mixed.dtype in (torch.bfloat16, torch.float32),
-        f"{case.name}: under autocast it gives {mixed.dtype}, expected bfloat16 or float32",
-    )
+        results = outputs(case, case.build(), inputs)
+    for method, result in results.items():
+        require(
+            result.dtype in (torch.bfloat16, torch.float32) or method == "encode",
+            f"{case.name}: under autocast `{method}` gives {result.dtype}, expected bfloat16 or float32",
+        )
+    mixed = next(iter(results.values()))
     require(near(mixed.float(), exact, 0.1), f"{case.name}: under autocast its output differs from float32")
 
 
@@ -199,7 +292,7 @@ def compiles_without_graph_breaks_where_declared(case: Case) -> None:
             given = run(case, torch.compile(module, fullgraph=True, backend="eager"), inputs)  # type: ignore[arg-type]
     except Exception as error:
         first = str(error).strip().partition("\n")[0]
-        raise AssertionError(f"{case.name}: declares that it compiles, but fails to: {first}") from error
+        raise Failure(f"{case.name}: declares that it compiles, but fails to: {first}") from error
     require(near(given, plain, 1e-5), f"{case.name}: gives other values when compiled")
 
 
@@ -250,6 +343,7 @@ COMMON_CHECKS = (
     keeps_its_state,
     keeps_the_names_of_its_state,
     is_deterministic,
+    resumes_in_training,
     gives_finite_outputs_for_flat_inputs,
     treats_rows_independently,
     gives_gradients_to_every_parameter,

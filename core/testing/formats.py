@@ -13,10 +13,10 @@ import torch
 from ..compose import compose
 from ..contracts.factories import make
 from ..errors import CompositionError, JaniformError
-from ..recipe import dumps
+from ..recipe import Recipe, dumps
 from ..storage.export import Export
 from ..storage.open import open_model
-from .case import Case, require
+from .case import Case, Failure, require
 from .common import keeps_its_config_through_a_recipe
 from .small_model import small_model
 
@@ -34,7 +34,7 @@ def recognises_its_own_directories_only(case: Case) -> None:
             try:
                 recognised = case.config.recognises(root / folder)
             except Exception as error:  # any code of the plugin
-                raise AssertionError(
+                raise Failure(
                     f"{case.name}: `recognises` raises {type(error).__name__} for a path of kind '{folder}': {error}; "
                     "it must give False"
                 ) from error
@@ -63,6 +63,7 @@ def reads_what_it_wrote(case: Case) -> None:
         )
         model = small_model()
         recipe = form.recipe(folder)
+        require(isinstance(recipe, Recipe), f"{case.name}: `recipe` gives {type(recipe).__name__}, not a Recipe")
         lines = dumps(recipe).splitlines(), dumps(model.plan.recipe).splitlines()
         plan = compose(recipe)
         require(
@@ -95,7 +96,7 @@ def explains_a_damaged_directory(case: Case) -> None:
             except JaniformError:
                 pass
             except Exception as error:  # any code of the plugin
-                raise AssertionError(
+                raise Failure(
                     f"{case.name}: raises {type(error).__name__} where {file.name} is cut off: {error}; raise "
                     "StorageError or RecipeError with what is wrong"
                 ) from error
@@ -113,7 +114,7 @@ def _written(case: Case) -> Iterator[tuple[Path, Any]]:
         except CompositionError:
             yield folder, None
             return
-        form.write(Export.of(model), folder)
+        form.write(Export.of(model), folder, None)  # as a conversion calls it
         yield folder, form
 
 

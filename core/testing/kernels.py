@@ -166,7 +166,10 @@ def reference(q: Tensor, k: Tensor, v: Tensor, documents: Tensor, blocks: Tensor
 def attends_as_the_mask_says(case: KernelCase) -> None:
     """Outputs for packed documents, full blocks, padding and grouped heads equal the definition in float64."""
     q, k, v = case.inputs()
+    copies = q.clone(), k.clone(), v.clone()
     given = attend(q, k, v, case.mask())
+    for what, tensor, copied in zip(("queries", "keys", "values"), (q, k, v), copies, strict=True):
+        require(torch.equal(tensor, copied), f"{case.name}: changes the {what} in place; compute a new tensor")
     require(
         tuple(given.shape) == tuple(q.shape) and given.dtype == q.dtype,
         f"{case.name}: gave {list(given.shape)} in {given.dtype}, not {list(q.shape)} in {q.dtype}",

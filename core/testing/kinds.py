@@ -10,18 +10,21 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ..components.kinds import KINDS
-from ..loss import Loss
-from ..ports import Features, Grid, PortMismatch
+from ..measure.mixing import mixing
+from ..ports import Features, Grid, Hidden, PortMismatch
 from . import backbones, tokenizers
-from .calls import call, near
+from .calls import call, checked_loss, near
 from .case import Case, require
+
+_LONG = (Grid(8, 8), Grid(24, 24))
+"""Sizes of pictures that an adapter must map token by token too, beside the drawn size."""
 
 
 def embeds_each_code_alone(case: Case) -> None:
     """A code at a position has the same vector alone as among all codes of the picture: codes are drawn singly."""
     module, codes = case.build(), case.codes()
     whole = call(case, module, "forward", codes)
-    for position in range(codes.shape[1]):
+    for position in reversed(range(codes.shape[1])):  # the order must not matter
         alone = call(case, module, "forward", codes[:, position : position + 1], first=position)
         require(
             near(alone, whole[:, position : position + 1], 1e-6),
@@ -33,26 +36,37 @@ def embeds_each_code_alone(case: Case) -> None:
 def maps_each_token_alone_where_one_is_accepted(case: Case) -> None:
     """An adapter whose config accepts a source of one token maps each token alone, so that pathways can draw with it.
 
-    An adapter that mixes tokens must refuse one token in ``adapt``.
+    An adapter that mixes tokens, at any length or in training mode, must refuse one token in ``adapt``.
     """
     source, hidden = case.ports["source"], case.ports["hidden"]
     assert isinstance(source, Features)
+    assert isinstance(hidden, Hidden)
     try:
         accepted = case.config.adapt(evolve(source, tokens=1, grid=source.grid and Grid(1, 1)), hidden)
     except PortMismatch:
         return
-    if accepted.tokens != 1 or case.gives.tokens != source.tokens:
+    if accepted.tokens != 1:
         return
-    module, inputs = case.build(), case.inputs()
-    whole = call(case, module, "forward", inputs)
-    for position in range(inputs.shape[1]):
-        alone = call(case, module, "forward", inputs[:, position : position + 1])
-        require(
-            near(alone, whole[:, position : position + 1], 1e-5),
-            f"{case.name}: accepts a source of one token, but its output for token {position} alone is not that among "
-            "all tokens; it mixes them, and codes are drawn one after the other: raise "
-            "PortMismatch in `adapt` for a source of one token, or map each token alone",
-        )
+    for longer in (source, *(evolve(source, tokens=grid.size, grid=source.grid and grid) for grid in _LONG)):
+        _maps_each_token_alone(evolve(case, ports={**case.ports, "source": longer}))
+
+
+def _maps_each_token_alone(case: Case) -> None:
+    source = case.ports["source"]
+    assert isinstance(source, Features)
+    try:
+        if case.gives.tokens != source.tokens:
+            return
+    except PortMismatch:
+        return
+    module, inputs = case.build(), case.inputs(1)
+    call(case, module, "forward", inputs)
+    clause = mixing(module, inputs, 1e-5, "token")
+    require(
+        not clause,
+        f"{case.name}: accepts a source of one token, but mixes tokens: of {source.tokens}, {clause}; codes are drawn "
+        "one after the other: raise PortMismatch in `adapt` for a source of one token, or map each token alone",
+    )
 
 
 def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
@@ -66,8 +80,7 @@ def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
     hidden = case.inputs(6).double()
     chance = torch.Generator().manual_seed(case.seed)
     codes = torch.randint(port.vocabulary, (6, port.depth), generator=chance)
-    loss = call(case, module, "loss", hidden, codes)
-    require(isinstance(loss, Loss), f"{case.name}: `loss` gives {type(loss).__name__}, not a janiform.Loss")
+    loss = checked_loss(case, "`loss`", call(case, module, "loss", hidden, codes))
     require(
         float(loss.count) == codes.numel(),
         f"{case.name}: `loss` counts {float(loss.count):g} codes instead of {codes.numel()}",

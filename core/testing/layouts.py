@@ -91,6 +91,12 @@ def learns_answers_alone(case: Case) -> None:
         learned[-1] in tuple(layout.stop_ids),
         f"{case.name}: an answer does not end with a stop id that has a loss, so a model does not learn to end one",
     )
+    instructed = layout.render(Conversation(Conversation.asking(question, answer=answer).turns, "be terse"))
+    shown = [id for span in instructed.spans if not span.loss for id in span.ids]
+    require(
+        "be terse" in text.decode(shown),
+        f"{case.name}: does not render the system prompt of a conversation, or gives it a loss",
+    )
     for example in conversations(case.seed):
         if example.draws:
             spans = [span for span in layout.render(example).spans if span.kind == "draw"]

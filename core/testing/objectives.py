@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -19,8 +19,10 @@ from ..contracts.showcase import Samples
 from ..errors import SampleError
 from ..loss import Loss
 from ..recipe import Use
+from ..storage.tensors import tensors_of
 from ..train.loop.objective import make_objective
-from .case import Case, require
+from .calls import checked_loss
+from .case import Case, require, torch_randomness_only
 from .common import keeps_its_config_through_a_recipe
 from .small_model import conversations, small_model
 
@@ -77,10 +79,10 @@ def gives_sums_with_counts(case: Case) -> None:
     losses, figures = objective.losses(batch)
     require(isinstance(losses, Mapping) and bool(losses), f"{case.name}: gives no loss for samples with pictures")
     for name, loss in losses.items():
-        require(isinstance(loss, Loss), f"{case.name}: the loss '{name}' is {type(loss).__name__}, not a janiform.Loss")
+        checked_loss(case, f"the loss '{name}'", loss)
         require(
-            loss.total.dim() == 0 and math.isfinite(float(loss.total.detach())),
-            f"{case.name}: the total of the loss '{name}' is not a finite scalar",
+            math.isfinite(float(loss.total.detach())),
+            f"{case.name}: the total of the loss '{name}' is not finite",
         )
         require(float(loss.count) > 0, f"{case.name}: the loss '{name}' counts nothing")
     for name, figure in figures.items():
@@ -93,17 +95,29 @@ def gives_sums_with_counts(case: Case) -> None:
         require(announced == counted, f"{case.name}: announces the counts {announced}, but its losses count {counted}")
 
 
+def _losses(case: Case, objective: Objective, prepared: list[Any]) -> Mapping[str, Loss]:
+    torch.manual_seed(case.seed)
+    with torch_randomness_only(case.name, "`losses`"):
+        losses: Mapping[str, Loss] = objective.losses(_batch(case, objective, prepared))[0]
+    return losses
+
+
 def adds_up_over_micro_batches(case: Case) -> None:
     """The losses of two halves of a step add up to those of the whole, where a step can be split."""
     objective = _objective(case)
     if not objective.divisible or objective.compares_samples:
         return
     prepared = _prepared(case, objective)
-    whole, _ = objective.losses(_batch(case, objective, prepared))
+    whole, again = (_losses(case, objective, prepared) for _ in range(2))
+    require(
+        all(torch.allclose(loss.total, again[name].total, equal_nan=True) for name, loss in whole.items()),
+        f"{case.name}: gives other losses for the same samples and random state of torch; draw with torch, and keep "
+        "nothing from one call to the next",
+    )
     sums: dict[str, Loss] = {}
     for half in (prepared[: len(prepared) // 2], prepared[len(prepared) // 2 :]):
         if half:
-            for name, loss in objective.losses(_batch(case, objective, half))[0].items():
+            for name, loss in _losses(case, objective, half).items():
                 sums[name] = sums[name] + loss if name in sums else loss
     for name, loss in whole.items():
         require(name in sums, f"{case.name}: the loss '{name}' is missing in both halves of a step")
@@ -127,6 +141,42 @@ def gives_finite_gradients(case: Case) -> None:
     require(bool(gradients), f"{case.name}: no gradient reaches the model, nor a part of the objective")
     broken = [name for name, gradient in gradients.items() if not torch.isfinite(gradient).all()]
     require(not broken, f"{case.name}: the gradient of {', '.join(broken)} is not finite")
+
+
+def reads_what_it_declares(case: Case) -> None:
+    """Where the config has ``reads``, the losses do not depend on the weights of any other part."""
+    if not hasattr(case.config, "reads"):
+        return
+    plan = small_model().plan
+    paths = case.config.reads(plan)
+    require(
+        isinstance(paths, tuple) and bool(paths) and all(path in plan.parts for path in paths),
+        f"{case.name}: `reads` gives {paths!r}, not a tuple of paths of parts, such as 'generation.tokenizer'",
+    )
+    own = {plan.owner(path) for path in paths}
+    expected, changed = _losses_with(case, set()), _losses_with(case, small_model().built_parts().keys() - own)
+    for name, loss in expected.items():
+        require(
+            name in changed and torch.equal(loss.total, changed[name].total),
+            f"{case.name}: `reads` gives {', '.join(paths)}, but the loss '{name}' depends on the weights of another "
+            "part; name all parts that the objective uses, or leave `reads` out",
+        )
+
+
+def _losses_with(case: Case, changed: Collection[str]) -> dict[str, Loss]:
+    """The losses of a model, the weights of some of whose parts are changed before the objective is made."""
+    model = copy.deepcopy(small_model())
+    with torch.no_grad():
+        for path in changed:
+            for weight in tensors_of(model.part(path)).values():
+                if weight.is_floating_point():
+                    weight += 0.125
+    torch.manual_seed(case.seed)
+    objective = make_objective(Use("objective", case.component, case.config), model)
+    batch = _batch(case, objective, _prepared(case, objective))
+    torch.manual_seed(case.seed)
+    with torch.no_grad():
+        return objective.losses(batch)[0]
 
 
 def shows_samples(case: Case) -> None:
@@ -171,6 +221,7 @@ OBJECTIVE_CHECKS: tuple[Callable[[Case], None], ...] = (
     gives_sums_with_counts,
     adds_up_over_micro_batches,
     gives_finite_gradients,
+    reads_what_it_declares,
     shows_samples,
     keeps_its_config_through_a_recipe,
 )

@@ -37,8 +37,8 @@ def draws_codes_of_the_pathway(case: Case) -> None:
         wanted = [3, codes_port.tokens, codes_port.depth]
         require(
             isinstance(codes, Tensor) and codes.dtype == torch.int64 and list(codes.shape) == wanted,
-            f"{case.name}: `draw` gave {getattr(codes, 'dtype', type(codes).__name__)} "
-            f"{list(getattr(codes, 'shape', ()))}, expected int64 {wanted}",
+            f"{case.name}: `draw` gave {type(codes).__name__}, {getattr(codes, 'dtype', 'without a type')} "
+            f"{list(getattr(codes, 'shape', ()))}, expected a tensor, int64 {wanted}",
         )
         low, high = int(codes.min()), int(codes.max())
         require(
@@ -88,6 +88,13 @@ def refuses_unknown_overrides(case: Case) -> None:
         _draw(case, no_such_setting=1)
     except UsageError:
         return
+    except TypeError as error:
+        require(
+            "no_such_setting" not in str(error),
+            f"{case.name}: raises TypeError for an unknown setting, expected "
+            "UsageError; take `**overrides` and compare their names with those of the config",
+        )
+        raise
     require(False, f"{case.name}: accepts an override 'no_such_setting' that its config does not have")
 
 

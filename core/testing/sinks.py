@@ -75,20 +75,26 @@ def takes_what_a_run_logs(case: Case) -> None:
 
 
 def ignores_keys_that_it_does_not_know(case: Case) -> None:
-    """Keys that later versions add, and figures that a stage does not have, change nothing."""
+    """Keys that later versions add, and figures that a stage or its steps do not have, change nothing."""
     with tempfile.TemporaryDirectory() as folder, _sink(case, Path(folder)) as sink:
         later: Mapping[str, Any] = entry(1) | {"a_later_key": {"nested": [1, None]}, "another": "text"}
         sink.entry(later)
-        sink.entry(entry(2) | {"losses": {}, "figures": {}, "tokens": None, "mfu": None})
+        sink.entry(entry(2) | {"losses": {}, "figures": {}, "predictions": {}, "grad_norm": None})
 
 
 def leaves_an_entry_as_it_is(case: Case) -> None:
-    """An entry belongs to the log and to other sinks, so a sink must not change it."""
+    """Entries and samples belong to the log and to other sinks, so a sink must not change them."""
     with tempfile.TemporaryDirectory() as folder, _sink(case, Path(folder)) as sink:
         line = entry(1)
         before = copy.deepcopy(line)
         sink.entry(line)
         require(line == before, f"{case.name}: changes the entry that it is given; copy it first")
+        picture = Image.new("RGB", (8, 8), (255, 0, 0))
+        sink.samples(Samples(picture, (("how many?", "two", "three"),)), STAGE, 1)
+        require(
+            picture == Image.new("RGB", (8, 8), (255, 0, 0)),
+            f"{case.name}: changes the picture of the samples that it is given; copy it first",
+        )
 
 
 SINK_CHECKS: tuple[Callable[[Case], None], ...] = (

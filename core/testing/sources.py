@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,9 @@ from PIL import Image
 
 from ..errors import PictureError, SampleError
 from ..sequence.conversation import Conversation, Draw, Look
-from .case import Case, require
+from .case import Case, Failure, require
 from .common import keeps_its_config_through_a_recipe
+from .other_process import called_elsewhere
 
 _SOME = 24
 """Number of examples that are checked."""
@@ -24,13 +27,20 @@ def _source(case: Case) -> Any:
 def _at(case: Case, source: Any, index: int) -> Any:
     """An example; the error that refused it; or None after the end of a finite source."""
     try:
-        return source.example(index)
+        example = source.example(index)
+        require(
+            isinstance(example, Conversation),
+            f"{case.name}: example {index} is {type(example).__name__}, not a janiform.Conversation",
+        )
+        return example
     except (SampleError, PictureError) as error:
         return type(error), error.kind, str(error)
     except IndexError:
         return None
+    except Failure:
+        raise
     except Exception as error:
-        raise AssertionError(
+        raise Failure(
             f"{case.name}: example {index} failed with {type(error).__name__}: {error}; raise SampleError where one "
             "example cannot be used, and IndexError after the last one of a finite source"
         ) from error
@@ -40,11 +50,6 @@ def gives_conversations(case: Case) -> None:
     """Examples are conversations that end with a turn to learn, and their pictures have a supported type."""
     source = _source(case)
     examples = [example for index in range(_SOME) if not isinstance(example := _at(case, source, index), tuple | None)]
-    for example in examples:
-        require(
-            isinstance(example, Conversation),
-            f"{case.name}: gave {type(example).__name__}, not a janiform.Conversation",
-        )
     require(bool(examples), f"{case.name}: none of its first {_SOME} examples can be used")
     for example in examples:
         require(example.turns[-1].role == "assistant", f"{case.name}: an example ends without an answer to learn")
@@ -62,21 +67,46 @@ def depends_on_the_index_alone(case: Case) -> None:
     """An example depends on settings and index alone: in any order, in another instance and in another process."""
     first, second = _source(case), _source(case)
     indices = [index * 7919 % (case.seed + _SOME) for index in range(_SOME)]
-    expected = {index: _at(case, first, index) for index in indices}
+    given = {}
+    expected = {}
+    for index in indices:
+        given[index] = _at(case, first, index)
+        expected[index] = copy.deepcopy(given[index])
+    for index in indices:
+        require(
+            given[index] == expected[index],
+            f"{case.name}: example {index} changes when others are read; make a new picture for each",
+        )
     try:
-        copy = pickle.loads(pickle.dumps(second))
+        sent = pickle.dumps(second)
+        copied = pickle.loads(sent)
     except Exception as error:
-        raise AssertionError(
+        raise Failure(
             f"{case.name}: cannot be sent to another process: {type(error).__name__}: {error}; open files when "
             "they are read, not when the source is created"
         ) from error
     for index in reversed(indices):
-        for other in (first, second, copy):
+        for other in (first, second, copied):
             require(
                 _at(case, other, index) == expected[index],
                 f"{case.name}: example {index} differs when it is read again; it must depend on settings and index "
                 "alone",
             )
+    try:
+        elsewhere = called_elsewhere(_examples, case.name, sent, indices)
+    except RuntimeError as error:
+        raise Failure(f"{case.name}: fails in another process: {error}") from None
+    for index in indices if elsewhere else ():
+        require(
+            elsewhere[index] == expected[index],
+            f"{case.name}: example {index} differs in another process; it must not depend on the process, as the hash "
+            "of a text or the order of a set does",
+        )
+
+
+def _examples(name: str, sent: bytes, indices: list[int]) -> dict[int, Any]:
+    source = pickle.loads(sent)
+    return {index: _at(SimpleNamespace(name=name), source, index) for index in indices}  # type: ignore[arg-type]
 
 
 def accepts_large_indices(case: Case) -> None:
@@ -86,9 +116,29 @@ def accepts_large_indices(case: Case) -> None:
         _at(case, source, index)
 
 
+def goes_through_its_samples_pass_after_pass(case: Case) -> None:
+    """Where a source has ``length``, it is the number of examples of a pass, and passes never end."""
+    source = _source(case)
+    length = getattr(source, "length", None)
+    if length is None:
+        return
+    require(
+        type(length) is int and length >= 1,
+        f"{case.name}: its `length` is {length!r}, not the number of examples of a pass",
+    )
+    for number in (1, case.seed + 2, 2**20):
+        for index in (number * length, number * length + length - 1):
+            require(
+                _at(case, source, index) is not None,
+                f"{case.name}: its `length` is {length}, but it ends before example {index}; passes follow one another "
+                "without end, so leave `length` out of a finite source",
+            )
+
+
 SOURCE_CHECKS = (
     gives_conversations,
     depends_on_the_index_alone,
     accepts_large_indices,
+    goes_through_its_samples_pass_after_pass,
     keeps_its_config_through_a_recipe,
 )

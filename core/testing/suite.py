@@ -11,14 +11,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Unsatisfiable
+from hypothesis.errors import HypothesisException, StopTest, Unsatisfiable
 
 from ..components.kinds import KINDS
 from ..components.registry import registry
 from ..ports import PortMismatch
 from .benchmarks import BENCHMARK_CHECKS
 from .case import Case, Failure
-from .common import COMMON_CHECKS, registers_without_torch
+from .common import COMMON_CHECKS, registers_without_torch, repeated_outputs
 from .formats import FORMAT_CHECKS
 from .kernels import KERNEL_CHECKS, KernelCase, kernel_cases
 from .kinds import KIND_CHECKS
@@ -107,7 +107,7 @@ def _kernel_test(
     @_drawn(examples)
     @given(case=cases)
     def try_it(case: KernelCase) -> None:
-        check(case)
+        run_check(check, case)
 
     return _reported(check, try_it, [])
 
@@ -188,17 +188,39 @@ def _reported(check: Callable[..., None], try_it: Callable[[], None], refusals: 
     return test
 
 
-def run_check(check: Check, case: Case) -> None:
-    """Run one check of one case. Raises ``Failure`` with a message, whatever the part itself raises."""
+_CONTROL = (KeyboardInterrupt, pytest.skip.Exception, pytest.exit.Exception, HypothesisException, StopTest)
+"""What pytest, hypothesis and a user stop a test with."""
+
+
+def run_check(check: Callable[[Any], None], case: Case | KernelCase) -> None:
+    """Run one check of one case. Raises ``Failure`` with a message, whatever the part itself raises.
+
+    A part that is not deterministic fails most checks, which compare two outputs; the message then says that.
+    """
     try:
         check(case)
-    except AssertionError:
+    except Failure:
+        if isinstance(case, Case) and (check in COMMON_CHECKS or check in KIND_CHECKS.get(case.kind, ())):
+            _check_repeats(case)
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # any code of the part
+        if isinstance(error, _CONTROL):
+            raise
         claim = check.__name__.replace("_", " ")
         raise Failure(
             f"{case.name}: {type(error).__name__}: {error} ({_line_of(error)}), in the check that it {claim}"
         ) from error
+
+
+def _check_repeats(case: Case) -> None:
+    """Raise ``Failure`` where outputs differ from call to call; other errors of the part are not raised."""
+    try:
+        repeated_outputs(case)
+    except Failure:
+        raise
+    except BaseException as error:  # any code of the part
+        if isinstance(error, _CONTROL):
+            raise
 
 
 _LIBRARIES = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))

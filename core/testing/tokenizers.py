@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..loss import Loss
-from .calls import apart, call
+from .calls import apart, call, losses_of
 from .case import ROWS, Case, require
 
 
@@ -110,17 +109,10 @@ def _gradients(case: Case, module: nn.Module, method: str, codes: Tensor) -> dic
 def gives_losses_as_sums_and_counts(case: Case) -> None:
     """The losses of a tokenizer are finite sums with counts: twice the pictures give twice both."""
     module, pixels = case.build(), case.inputs(4)
-    whole, figures = call(case, module, "losses", pixels)
-    require(bool(whole), f"{case.name}: gives no losses to train with")
+    whole, _ = losses_of(case, module, pixels)
     for name, loss in whole.items():
-        require(isinstance(loss, Loss), f"{case.name}: the loss '{name}' is {type(loss).__name__}, not a janiform.Loss")
-        require(math.isfinite(float(loss.mean)), f"{case.name}: the loss '{name}' is not finite")
-    for name, figure in figures.items():
-        require(
-            isinstance(figure, Tensor) and figure.numel() == 1,
-            f"{case.name}: the figure '{name}' is not a scalar tensor",
-        )
-    twice, _ = call(case, module, "losses", torch.cat((pixels, pixels)))
+        require(math.isfinite(float(loss.mean.detach())), f"{case.name}: the loss '{name}' is not finite")
+    twice, _ = losses_of(case, module, torch.cat((pixels, pixels)))
     for name, loss in whole.items():
         total, count = float(twice[name].total.detach()), float(twice[name].count)
         require(
@@ -134,7 +126,7 @@ def gives_losses_as_sums_and_counts(case: Case) -> None:
             f"{2 * float(loss.count):g}; count pictures, pixels or codes",
         )
     for what, inputs in case.extremes():
-        for name, loss in call(case, module, "losses", inputs)[0].items():
+        for name, loss in losses_of(case, module, inputs)[0].items():
             require(
                 math.isfinite(float(loss.mean.detach())), f"{case.name}: the loss '{name}' is not finite for {what}"
             )

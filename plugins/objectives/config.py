@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen, validators
+
+if TYPE_CHECKING:
+    from janiform import Plan
 
 
 @frozen(kw_only=True)
@@ -12,6 +15,10 @@ class ReconstructionConfig:
     """Which tokenizer is trained. Its losses and their weights are settings of the tokenizer."""
 
     pathway: str = field(default="generation", metadata={"help": "pathway whose tokenizer is trained"})
+
+    def reads(self, plan: Plan) -> tuple[str, ...]:
+        """The parts that the objective uses."""
+        return (f"{self.pathway}.tokenizer",)
 
 
 @frozen(kw_only=True)
@@ -53,6 +60,10 @@ class ContrastiveConfig:
     def __attrs_post_init__(self) -> None:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+
+    def reads(self, plan: Plan) -> tuple[str, ...]:
+        """The parts that the objective uses."""
+        return f"{self.pathway}.encoder", "text"
 
 
 @frozen(kw_only=True)

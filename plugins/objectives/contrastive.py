@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,7 +118,9 @@ class Contrastive(Objective):
             raise UsageError(FEW)
         own = F.pad(batch.ids, (0, self.length - batch.ids.shape[1]))
         ids = self.gather(own)
-        with torch.autocast(batch.pixels.device.type, enabled=False):
+        kind = batch.pixels.device.type
+        # The meta device, on which steps are counted, has no autocast.
+        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
             scores = self.log_temperature.exp() * pictures @ captions.T + self.bias
             same = (own[:, None] == ids[None]).all(-1)
             total = -F.logsigmoid(torch.where(same, scores, -scores)).sum()

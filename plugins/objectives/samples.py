@@ -32,17 +32,20 @@ ANSWER_TOKENS = 24
 
 
 GIVEN = "given"
-"""The caption of a picture that another is drawn from."""
+"""The caption of a picture that another is drawn from, or that a question is about beside another."""
 
 
 def samples(model: UnifiedModel, examples: Sequence[Conversation]) -> Samples | None:
     """Draw pictures for the first examples that draw, and answer the first questions about pictures.
 
     All are on one sheet, and the answers also as text, with the expected ones. A picture follows those that it is drawn
-    from. None where the examples neither draw nor look. Examples that the context has no room for are left out.
+    from, and a question stands under the last of its pictures. None where the examples neither draw nor look. Examples
+    that the context has no room for are left out.
     """
     drawn, answered = list(_drawn(model, examples)), list(_answered(model, examples))
-    shown = drawn + [(picture, f"{question} {answer}") for picture, question, answer, _ in answered]
+    shown = drawn + [
+        pair for pictures, question, answer, _ in answered for pair in _captioned(pictures, question, answer)
+    ]
     if not shown:
         return None
     pictures, captions = zip(*shown, strict=True)
@@ -94,35 +97,60 @@ def _drawing(model: UnifiedModel, example: Conversation) -> _Drawing | None:
     return None
 
 
-def _answered(model: UnifiedModel, examples: Sequence[Conversation]) -> Iterator[tuple[Image.Image, str, str, str]]:
-    """Yield picture, question, answer, and expected answer."""
+def _captioned(pictures: Sequence[Image.Image], question: str, answer: str) -> list[tuple[Image.Image, str]]:
+    captions = [GIVEN] * (len(pictures) - 1) + [f"{question} {answer}"]
+    return list(zip(pictures, captions, strict=True))
+
+
+@frozen(eq=False)
+class _Question:
+    """A conversation cut before an answer, the question, the pictures that can be shown, and the expected answer."""
+
+    conversation: Conversation
+    text: str
+    pictures: tuple[Image.Image, ...]
+    expected: str
+
+
+def _answered(
+    model: UnifiedModel, examples: Sequence[Conversation]
+) -> Iterator[tuple[tuple[Image.Image, ...], str, str, str]]:
+    """Yield pictures, question, answer, and expected answer."""
     room = model.plan.hidden.context - ANSWER_TOKENS
     asked = [
-        (conversation, picture, expected, prompt)
-        for conversation, picture, expected in filter(None, map(_question, examples))
-        if len(prompt := model.processor.sequence(conversation, answer=False)) <= room
+        (question, prompt)
+        for question in filter(None, map(_question, examples))
+        if len(prompt := model.processor.sequence(question.conversation, answer=False)) <= room
     ][:COUNT]
     if not asked:
         return
-    answers = generate_text(model, [prompt for *_, prompt in asked], max_new_tokens=ANSWER_TOKENS)
-    for (conversation, picture, expected, _), answer in zip(asked, answers, strict=True):
-        yield picture, conversation.turns[-1].text.strip(), answer, expected
+    answers = generate_text(model, [prompt for _, prompt in asked], max_new_tokens=ANSWER_TOKENS)
+    for (question, _), answer in zip(asked, answers, strict=True):
+        yield question.pictures, question.text, answer, question.expected
 
 
-def _question(example: Conversation) -> tuple[Conversation, Image.Image, str] | None:
-    """A conversation cut to its first question about a picture; the picture; and the expected answer.
+def _question(example: Conversation) -> _Question | None:
+    """The first question with pictures of its own that is answered by text, or not at all.
 
-    A turn that is answered by a picture is not a question.
+    It may take several turns of the user. What is answered by a picture is not a question.
     """
-    for number, turn in enumerate(example.turns):
-        pictures = [_shown(piece.picture) for piece in turn.content if isinstance(piece, Look)]
-        if turn.role != "user" or not pictures:
+    turns, first = example.turns, 0
+    for number in range(len(turns) + 1):
+        answer = turns[number] if number < len(turns) else None
+        if answer is not None and answer.role == "user":
             continue
-        answer = example.turns[number + 1] if number + 1 < len(example.turns) else None
-        if pictures[0] is None or (answer is not None and any(isinstance(piece, Draw) for piece in answer.content)):
+        asking, first = turns[first:number], number + 1
+        looks = any(isinstance(piece, Look) for turn in asking for piece in turn.content)
+        if not looks or (answer is not None and any(isinstance(piece, Draw) for piece in answer.content)):
+            continue
+        before = [piece for turn in turns[:number] for piece in turn.content]
+        shown = [_shown(piece.picture) for piece in before if isinstance(piece, Look)]
+        pictures = tuple(picture for picture in shown if picture is not None)
+        if not pictures:
             return None
+        text = " ".join(stripped for turn in asking if (stripped := turn.text.strip()))
         expected = "" if answer is None else answer.text.strip()
-        return Conversation(example.turns[: number + 1], example.system), pictures[0], expected
+        return _Question(Conversation(turns[:number], example.system), text, pictures, expected)
     return None
 
 

@@ -106,10 +106,25 @@ def _setting(default: int, least: int, most: int, sentence: str) -> int:
 class BenchmarkConfig:
     """The numbers of drawings and questions, and the sampling settings, which are the recipe's by default."""
 
-    prompts: int = _setting(100, 1, 4096, "number of prompts in each of the six categories")
+    categories: tuple[
+        Literal["one_object", "two_objects", "counting", "colours", "position", "colour_attribution"], ...
+    ] = field(
+        default=(),
+        validator=_distinct,
+        metadata={"help": "categories of drawing prompts that are measured, whose mean is overall; all six if empty"},
+    )
+    question_types: tuple[Literal["yes_no", "how_many", "which_colour", "which_shape", "where", "left_of"], ...] = (
+        field(
+            default=(),
+            validator=_distinct,
+            metadata={"help": "types of questions that are measured, whose mean is overall; all six if empty"},
+        )
+    )
+    objects: int = _setting(0, 0, 4, "number of objects in the pictures of questions, 1 to 4; 0 mixes all numbers")
+    prompts: int = _setting(100, 1, 4096, "number of prompts in each category")
     pictures: int = _setting(4, 1, 256, "number of pictures per prompt")
     questions: int = _setting(
-        200, 1, 100_000, "number of questions of each of the six types; answers are balanced for multiples of ten"
+        200, 1, 100_000, "number of questions of each type; answers are balanced for multiples of ten"
     )
     seed: int = _setting(0, 0, 2**30, "random seed of prompts, pictures and questions")
     guidance: float | None = field(default=None, metadata={"help": "guidance scale; overrides the recipe's"})

@@ -39,7 +39,7 @@ _QUESTIONS_PER_PICTURE = 3
 
 def showcase(model: Model, config: BenchmarkConfig, drawings: int, answers: int, progress: Progress) -> Showcase:
     """Draw prompts of all categories in turn, then ask questions, half about these and half about rendered pictures."""
-    asked = _prompts(drawings, config.seed + 1)
+    asked = _prompts(drawings, config.seed + 1, config.categories or CATEGORIES)
     pictures = model.generate(
         [prompt.text for prompt in asked],
         seed=[config.seed + number for number in range(len(asked))],
@@ -75,9 +75,9 @@ def scene_of(detected: Sequence[Detection]) -> Scene | None:
     return Scene(objects, "white")  # no question is about the background
 
 
-def _prompts(count: int, seed: int) -> list[DrawingPrompt]:
-    each = -(-count // len(CATEGORIES))
-    columns = [prompts(category, each, seed) for category in CATEGORIES]
+def _prompts(count: int, seed: int, categories: Sequence[str]) -> list[DrawingPrompt]:
+    each = -(-count // len(categories))
+    columns = [prompts(category, each, seed) for category in categories]
     return [column[row] for row in range(each) for column in columns][:count]
 
 

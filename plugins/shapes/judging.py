@@ -6,7 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from janiform_plugins.world import PICTURE_SIZE, Detection, DrawingPrompt, detect_objects, judge, relation_of
+from janiform_plugins.world import (
+    PICTURE_SIZE,
+    Detection,
+    DrawingPrompt,
+    Requirement,
+    detect_objects,
+    judge,
+    relation_of,
+)
 from janiform_plugins.world.geneval import MIN_CONFIDENCE
 from janiform_plugins.world.phrases import NUMBER_WORDS, Phrase, listed, with_article
 from PIL import Image
@@ -22,6 +30,23 @@ def detections_in(picture: Image.Image) -> Sequence[Detection]:
 def is_correct(prompt: DrawingPrompt, picture: Image.Image) -> bool:
     """Whether the verifier detects exactly the objects that the prompt asks for."""
     return judge(prompt.requirement, detections_in(picture))
+
+
+ATTRIBUTES = ("number", "colour", "shape")
+"""What ``attributes`` compares: parts of a picture, which tell models apart that draw no picture correctly."""
+
+
+def attributes(requirement: Requirement, detected: Sequence[Detection]) -> dict[str, bool]:
+    """Whether a picture has as many objects as required, their colours, and their shapes, each for itself.
+
+    Colours and shapes are compared where every required object has one; positions and what belongs together are not.
+    """
+    result = {"number": len(detected) == len(requirement.objects)}
+    for name in ATTRIBUTES[1:]:
+        required = Counter(getattr(phrase, name) for phrase in requirement.objects)
+        if None not in required:
+            result[name] = required == Counter(getattr(item, name) for item in detected)
+    return result
 
 
 def verdict(prompt: DrawingPrompt, detected: Sequence[Detection]) -> str:

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ MAX_GROUP_BYTES = 1 << 30
 """The largest row group of a Parquet file: a record is read with all of its group."""
 
 _SPLIT = re.compile(r"(.+?)-\d+-of-\d+")
+_NAMED_SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?![^\W\d_]).*", re.IGNORECASE)
 
 
 class ParquetFile:
@@ -120,16 +120,21 @@ def dataset_files(folder: Path) -> list[Path]:
             raise UsageError(f"'{file}' does not list the files of the data set")
         return [folder / name for name in names]
     files = sorted(path for path in folder.rglob("*.parquet") if path.is_file())
-    splits = {key: list(group) for key, group in groupby(files, _split_of)}
+    splits = sorted({_split_of(path) for path in files})
     if len(splits) > 1:
         raise _several(folder, [f"{pattern}*.parquet" for pattern in splits])
     return files
 
 
 def _split_of(path: Path) -> str:
-    """The beginning of the paths of a split: ``data/train-`` of ``data/train-00000-of-00002.parquet``."""
-    match = _SPLIT.fullmatch(path.stem)
-    return f"{path.parent}/{match[1]}-" if match else f"{path.parent}/"
+    """The beginning of the paths of a split: ``data/train-`` of ``data/train-00000-of-00002.parquet``.
+
+    It is ``data/test`` of ``data/test.parquet``, and ``data/`` of files that are not named for a split.
+    """
+    if match := _SPLIT.fullmatch(path.stem):
+        return f"{path.parent}/{match[1]}-"
+    named = _NAMED_SPLIT.fullmatch(path.stem)
+    return f"{path.parent}/{named[1]}" if named else f"{path.parent}/"
 
 
 def _several(folder: Path, patterns: list[str]) -> UsageError:

@@ -28,6 +28,7 @@ class Captions:
             raise UsageError(f"images: there is no folder '{self.folder}'")
         self.records = Records(record_files(config.files))
         self.epochs = Epochs(len(self.records), config.seed, config.shuffle, config.limit)
+        self.length = self.epochs.length
 
     def contents(self) -> Contents:
         """The number of records, and the sizes of their files."""

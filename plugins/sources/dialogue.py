@@ -11,7 +11,17 @@ from janiform import Conversation, Draw, Look, SampleError, Turn
 from PIL import Image
 
 from .placeholders import Placeholders, Slot, check_text
-from .turns import AMBIGUOUS, NO_CONVERSATION, SYSTEM_KEYS, Message, check_media, differ, messages_of, only_value
+from .turns import (
+    AMBIGUOUS,
+    NO_CONVERSATION,
+    Message,
+    check_media,
+    check_picture_keys,
+    differ,
+    messages_of,
+    only_value,
+    system_texts,
+)
 
 
 def conversation_of(
@@ -36,6 +46,8 @@ def conversation_of(
     messages = messages_of(turns, location, placeholders)
     system = _system(record, messages, location, placeholders)
     messages = _alternating(messages, location)
+    if not listed and not any(message.slots for message in messages):
+        check_picture_keys(record, location)
     if max_unmarked is not None and len(listed) > max_unmarked and not any(message.slots for message in messages):
         raise SampleError(f"{location}: {len(listed)} pictures, and no <image> that places them", AMBIGUOUS)
     messages = _with_listed(messages, listed, location)
@@ -60,7 +72,7 @@ def _system(
     record: Mapping[str, Any], messages: Sequence[Message], location: str, placeholders: Placeholders
 ) -> str | None:
     """The system text beside the turns, or in the first one."""
-    texts = {key: record[key] for key in SYSTEM_KEYS if record.get(key) is not None}
+    texts = system_texts(record)
     if messages[0].role == "system":
         if messages[0].slots:
             raise SampleError(f"{location}: the system text holds a placeholder of a picture", "unknown placeholder")

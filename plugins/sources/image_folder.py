@@ -47,6 +47,7 @@ class ImageFolder:
         self._ends = np.cumsum([len(files) for files in self._files.values()])
         self._folders = list(self._files)
         self.epochs = Epochs(int(self._ends[-1]), config.seed, config.shuffle, config.limit)
+        self.length = self.epochs.length
 
     def contents(self) -> Contents:
         """The number of pictures, in total and per class."""

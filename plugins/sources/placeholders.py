@@ -17,9 +17,9 @@ _READ = re.compile(r"<image>|<image_placeholder>|<img>([^<>\n]{1,4096})</img>")
 """The marks of LLaVA and Janus for the next picture, and Qwen's mark, which holds the path of its picture."""
 
 _UNKNOWN = re.compile(
-    r"(?i:<\|?(?:(?:start|end|begin)_of_)?(?:images?|imgs?|videos?|audios?|speech|vision)"
-    r"(?:[_-][a-z0-9]++|here|pad|token| ?\d++){0,3}+\|?>)"
-    r"|\[(?:IMG|IMAGE|VIDEO|AUDIO)(?:_\w+)?\]|<ref-object>|<bbox>"
+    r"(?i:< ?\|?(?:(?:start|end|begin)_of_)?(?:images?|imgs?|videos?|audios?|speech|vision|visual|media)"
+    r"(?:[_:-][a-z0-9]++|here|pad|token| ?\d++){0,3}+\|? ?/?>)"
+    r"|</images?>|<im_(?:patch|start|end)>|\[(?:IMG|IMAGE|VIDEO|AUDIO)(?:_\w+)?\]|<ref-object>|<bbox>"
 )
 """Marks of other media and other formats. Tags of HTML with attributes are not among them."""
 

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from attrs import evolve, frozen
@@ -33,6 +33,9 @@ _LARGEST = 1 << 62
 
 _CACHED_BYTES = 64 << 20
 """Minimum size of a shard whose index is cached; the headers of smaller ones are read faster than a cache."""
+
+_NAME_BLOCKS = 12
+"""Number of blocks before a member's content in which the header of its name is looked for."""
 
 _DAMAGED = "damaged shard"
 
@@ -80,9 +83,12 @@ class Member:
         """The shard and the member's name, which is read from its header, for messages."""
         with contextlib.suppress(OSError, tarfile.TarError):
             with self.path.open("rb") as stream:
-                stream.seek(self.offset - tarfile.BLOCKSIZE)
-                header = tarfile.TarInfo.frombuf(stream.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
-            return f"{self.path}: {header.name}"
+                name = _extended_name(stream, self.offset)
+                if name is None:
+                    stream.seek(self.offset - tarfile.BLOCKSIZE)
+                    header = stream.read(tarfile.BLOCKSIZE)
+                    name = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape").name
+            return f"{self.path}: {name}"
         return f"{self.path}: a .{self.extension}"
 
     def read(self) -> bytes:
@@ -236,6 +242,26 @@ def _flaws(firsts: Sequence[int], endings: Sequence[int], rows: Iterable[Sequenc
         if len(numbers) > 1 and len({frozenset(extensions[number]) for number in numbers}) > 1:
             flaws[list(numbers)] = np.maximum(flaws[list(numbers)], _SCATTERED)
     return flaws
+
+
+def _extended_name(stream: BinaryIO, offset: int) -> str | None:
+    """The name of the member whose content begins at ``offset``, if headers before its own hold it.
+
+    Names that are long or not ASCII stand there (PAX, GNU); its own header has them cut or with question marks.
+    """
+    for blocks in range(3, _NAME_BLOCKS + 1):  # the header of the name, the name, the member's own header
+        start = offset - blocks * tarfile.BLOCKSIZE
+        if start < 0:
+            break
+        stream.seek(start)
+        with contextlib.suppress(tarfile.TarError, ValueError):
+            header = tarfile.TarInfo.frombuf(stream.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+            stream.seek(start)
+            if header.type in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME):
+                member = tarfile.open(fileobj=stream, mode="r:").next()  # noqa: SIM115 - the stream is closed elsewhere
+                if member is not None and member.offset_data == offset:
+                    return member.name
+    return None
 
 
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:

@@ -17,6 +17,7 @@ class Text:
         self.config = config
         self.records = Records(record_files(config.files))
         self.epochs = Epochs(len(self.records), config.seed, config.shuffle, config.limit)
+        self.length = self.epochs.length
 
     def contents(self) -> Contents:
         """The number of records, and the sizes of their files."""

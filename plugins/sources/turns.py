@@ -9,6 +9,7 @@ ms-swift            {"query": "<image>What is it?", "response": "A cat.", "histo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -27,8 +28,13 @@ TURN_KEYS = ("conversations", "messages", "conversation")
 """Keys of the list of turns in a record."""
 
 PICTURE_KEYS = ("image", "images")
-SYSTEM_KEYS = ("system", "system_prompt")
+_SYSTEM_KEY = re.compile(r"(?i:sys(?:tem)?[ _-]?(?:prompts?|messages?|texts?|instructions?)?)")
 _OTHER_MEDIA = ("video", "videos", "audio", "audios")
+
+_UNREAD_PICTURE_KEY = re.compile(
+    r"(?i:(?:img|image|picture|photo)s?(?:[ _-]?(?:paths?|files?|filenames?|names?|urls?|bytes|base64))?)"
+)
+"""Keys under which other formats keep pictures. Beside turns without pictures they would be lost unnoticed."""
 
 _ROLES: dict[str, Role] = {
     "human": "user",
@@ -93,12 +99,26 @@ def only_value(values: Mapping[str, Any], location: str) -> Any:
     return value
 
 
+def system_texts(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The system texts beside the turns of a record: ``system``, ``system_prompt``, ``systemMessage``, …"""
+    return {key: value for key, value in record.items() if value is not None and _SYSTEM_KEY.fullmatch(key)}
+
+
 def check_media(record: Mapping[str, Any], location: str) -> None:
     """Raise ``SampleError`` for a record with a video or sound."""
     for key in _OTHER_MEDIA:
         value = record.get(key)
         if not is_blank(value) and value not in ([], ""):
             raise SampleError(f"{location}: the record has '{key}'; text and pictures are read", "unsupported medium")
+
+
+def check_picture_keys(record: Mapping[str, Any], location: str) -> None:
+    """Raise ``SampleError`` for a record that keeps pictures under a key that is not read."""
+    for key, value in record.items():
+        unread = key not in PICTURE_KEYS and _UNREAD_PICTURE_KEY.fullmatch(key)
+        if unread and not is_blank(value) and value not in ([], ""):
+            reason = f"the record has '{key}', which is not read: pictures stand under 'image' or 'images'"
+            raise SampleError(f"{location}: {reason}", "missing picture")
 
 
 def messages_of(turns: Any, location: str, placeholders: Placeholders) -> list[Message]:
@@ -131,6 +151,9 @@ def _message(turn: Any, where: str, placeholders: Placeholders) -> Message:
         value = turn.get(key)
         if not is_blank(value) and value not in neutral:
             raise SampleError(f"{where} has '{key}', which is not supported", "unsupported turn")
+    if role is None and names:
+        unknown = next(str(turn[key])[:80] for key in names)
+        raise SampleError(f"{where} has the role '{unknown}'; user, assistant and system are read", "unsupported turn")
     if role is None or not isinstance(content, str | list | Mapping):
         raise SampleError(f'{where} lacks "from" ("human" or "gpt") and "value", a text', NO_CONVERSATION)
     if isinstance(content, str):

@@ -47,6 +47,7 @@ class WebDataset:
         folder = data_path(config.unpacked) if config.unpacked else None
         self.shards = Shards(files_of(config.files), folder, config.split)
         self.epochs = Epochs(len(self.shards), config.seed, config.shuffle, config.limit)
+        self.length = self.epochs.length
         self._caption = config.caption.lower().lstrip(".")
         self._picture = config.picture.lower().lstrip(".")
         extensions = self.shards.extensions

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 COMMITMENT_HELP = {"help": "weight of the loss that moves vectors towards their codes"}
 ENTROPY_HELP = {"help": "weight of the loss for confident single choices and an even use of all codes"}
 
+MAX_LEVELS, MAX_BLOCKS = 16, 64
+"""Maximum number of levels, and of blocks per level; their product bounds the number of modules, which take time."""
+
 
 @frozen(kw_only=True)
 class ConvolutionalConfig:
@@ -34,12 +37,12 @@ class ConvolutionalConfig:
     multipliers: tuple[int, ...] = field(
         default=(1, 1, 2, 2, 4),
         converter=tuple,
-        validator=[validators.min_len(1), validators.deep_iterable(validators.gt(0))],
+        validator=[validators.min_len(1), validators.max_len(MAX_LEVELS), validators.deep_iterable(validators.gt(0))],
         metadata={"help": "width of each level, in multiples of channels; each level halves the side of the last"},
     )
     blocks: int = field(
         default=2,
-        validator=validators.ge(1),
+        validator=[validators.ge(1), validators.le(MAX_BLOCKS)],
         metadata={"help": "number of residual blocks per level of the encoder; the decoder has one more"},
     )
     latent: int = field(

@@ -101,9 +101,10 @@ class ConvolutionalTokenizer(nn.Module, ABC):
         figures = {"l1": l1.detach(), "l2": l2.detach()}
         for level, codes_R in enumerate(codes_Rd.unbind(-1), start=1):
             suffix = "" if self.depth == 1 else f"_{level}"
-            counts_V = codes_R.bincount(minlength=self.vocabulary)
+            # The size of a bincount's result, and checks of a distribution, would wait for the device.
+            counts_V = codes_R.new_zeros(self.vocabulary).index_add_(0, codes_R, torch.ones_like(codes_R))
             figures[f"usage{suffix}"] = (counts_V > 0).float().mean()
-            probabilities = torch.distributions.Categorical(probs=counts_V.float())
+            probabilities = torch.distributions.Categorical(probs=counts_V.float(), validate_args=False)
             figures[f"perplexity{suffix}"] = probabilities.entropy().exp()
         return losses, figures
 

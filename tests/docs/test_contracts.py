@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-from janiform import Batch, UnifiedModel, contracts
+from janiform import Batch, UnifiedModel, contracts, ports
 from janiform.components import hookspec
 from janiform.components.kinds import KINDS
 from janiform.components.registrar import Registrar
@@ -80,6 +80,16 @@ def test_the_guide_names_what_parts_are_given() -> None:
     keys = text.partition("## What a sink gets")[2].partition("\n## ")[0]
     for field in attrs.fields(LogEntry):
         assert f"`{field.name}`" in keys, field.name
+
+
+def test_the_guide_names_the_fields_of_ports() -> None:
+    text = GUIDE.read_text(encoding="utf-8").partition("## Ports")[2].partition("\n## ")[0]
+    for port in (ports.Grid, ports.Features, ports.Codes, ports.Hidden, ports.Logits):
+        fields = [
+            field.name if field.default is attrs.NOTHING else f"{field.name}={field.default}"
+            for field in attrs.fields(port)
+        ]
+        assert f"`{port.__name__}({', '.join(fields)})`" in text, port.__name__
 
 
 def test_the_guide_names_the_kinds_of_packages_and_tests() -> None:

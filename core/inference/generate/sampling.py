@@ -19,10 +19,14 @@ from ...errors import UsageError
 MAX_GUIDANCE = 1e6
 """Larger scales of guidance overflow where logits are float32 numbers of usual size."""
 
+SMALLEST = 1e-30
+"""Smallest temperature above 0. At lower ones the most likely id has all probability, as at 0."""
+
 
 def sampling_temperature(value: Any) -> float:
-    """The value. Raise ``UsageError`` unless it is a temperature."""
-    return number("temperature", value, "a finite number of at least 0 (0 is greedy)", lambda value: value >= 0)
+    """The value, or 0 below ``SMALLEST``. Raise ``UsageError`` unless it is a temperature."""
+    checked = number("temperature", value, "a finite number of at least 0 (0 is greedy)", lambda value: value >= 0)
+    return checked if checked >= SMALLEST else 0.0
 
 
 def sampling_top_p(value: Any) -> float:

@@ -31,8 +31,7 @@ from ...storage.atomic import explained, new_folder, sweep
 from ...storage.digest import file_digest
 from ...storage.json_files import read_json, structured
 from ..distributed.process_group import ALONE, ProcessGroup
-
-_STATE, _MANIFEST = "state.json", "manifest.json"
+from .files import MANIFEST, STATE
 
 
 @frozen
@@ -133,12 +132,12 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, group: ProcessGroup = 
             else:
                 _write(staging_folder, checkpoint)
             state = {**asdict(checkpoint.position), "score": checkpoint.score}
-            (staging_folder / _STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")
+            (staging_folder / STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")
             manifest = {
                 file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)}
                 for file in sorted(staging_folder.iterdir())
             }
-            (staging_folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+            (staging_folder / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     finally:
         if not sent:
             group.from_main("", group.files)
@@ -188,7 +187,7 @@ def _score(path: Path, stage: object) -> float:
 
 def _state(path: Path) -> dict[str, Any]:
     try:
-        return read_json(path / _STATE)
+        return read_json(path / STATE)
     except StorageError:
         return {}
 
@@ -234,17 +233,17 @@ def _number(path: Path) -> int:
 def _fault(path: Path) -> str | None:
     """What is wrong with a checkpoint's files, or None."""
     try:
-        expected = structured(read_json(path / _MANIFEST, missing_ok=True), dict[str, _ManifestEntry])
+        expected = structured(read_json(path / MANIFEST, missing_ok=True), dict[str, _ManifestEntry])
     except (StorageError, ValueError) as error:
-        return f"has an unreadable {_MANIFEST} ({error})"
-    if not expected and not (path / _MANIFEST).exists():
-        return f"has no {_MANIFEST}, so it is incomplete"
-    if _STATE not in expected:
-        return f"has an unreadable {_MANIFEST} (it does not list {_STATE})"
+        return f"has an unreadable {MANIFEST} ({error})"
+    if not expected and not (path / MANIFEST).exists():
+        return f"has no {MANIFEST}, so it is incomplete"
+    if STATE not in expected:
+        return f"has an unreadable {MANIFEST} (it does not list {STATE})"
     for name, entry in expected.items():
         file = path / name
         if name != file.name:
-            return f"has an unreadable {_MANIFEST} ('{name}' is not the name of a file in it)"
+            return f"has an unreadable {MANIFEST} ('{name}' is not the name of a file in it)"
         if not file.is_file():
             return f"lacks {name}"
         if file.stat().st_size != entry.bytes:

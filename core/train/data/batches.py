@@ -19,11 +19,14 @@ from functools import partial
 import torch
 from torch.utils.data import DataLoader
 
+from ...errors import Problem
 from .builder import BatchBuilder, DataError, PreparedBatch
 from .specs import BatchSpec
 
 AHEAD = 4
 """Batches that wait ready at most."""
+PARENT_CHECK_SECONDS = 0.25
+"""Seconds between two checks of a worker whether its parent, which may have been killed, is still there."""
 
 
 def batches(
@@ -34,15 +37,16 @@ def batches(
     Args:
         ahead: batches that may wait ready, at least one for each worker; 0 makes each when it is needed.
         pin: put the tensors in page-locked memory, for asynchronous copies to a GPU.
-        workers: the number of processes; each makes whole batches. 0 is the same as ``ahead=0``.
+        workers: the number of processes, at most ``most_workers()``; each makes whole batches. 0 is the same as
+            ``ahead=0``.
 
     Raises:
-        DataError: a source or the preparation failed, or a worker died.
+        DataError: a source or the preparation failed, or a worker died or could not be started.
     """
     if ahead == 0 or workers == 0:
         made: Generator[PreparedBatch] = (builder[spec] for spec in specs)
     elif "fork" in multiprocessing.get_all_start_methods():
-        made = _in_processes(builder, specs, ahead, pin, workers)
+        made = _in_processes(builder, specs, ahead, pin, min(workers, most_workers()))
     else:
         made = _in_thread(builder, specs, ahead)
     with contextlib.closing(made):
@@ -50,6 +54,12 @@ def batches(
             if prepared.problems:
                 raise DataError(prepared.problems)
             yield prepared
+
+
+def most_workers() -> int:
+    """Processes that prepare batches at most: more than two per CPU core take memory and save no time."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(8, 2 * cores)
 
 
 def _in_processes(
@@ -61,20 +71,34 @@ def _in_processes(
         sampler=_Once(specs),
         num_workers=workers,
         prefetch_factor=-(-ahead // workers),
-        worker_init_fn=_start_worker,
+        worker_init_fn=partial(_start_worker, os.getpid()),
         multiprocessing_context="fork",
         pin_memory=pin,
         # A generator of its own: without one, a loader that starts draws a number from the training's.
         generator=torch.Generator(),
     )
     try:
-        yield from loader
+        yield from _started(loader)
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
         # The error's frames hold the loader, which ends the other workers once it is released.
         traceback.clear_frames(error.__traceback__)
         raise DataError(f"the process that prepares batches ended: {error}") from error
+
+
+def _started(loader: DataLoader[PreparedBatch]) -> Iterator[PreparedBatch]:
+    try:
+        return iter(loader)
+    except OSError as error:
+        traceback.clear_frames(error.__traceback__)
+        raise DataError(
+            Problem(
+                f"{loader.num_workers} processes that prepare batches could not be started: {error.strerror or error}",
+                "training.workers",
+                hint="set a lower number, or 0 to prepare batches between steps",
+            )
+        ) from error
 
 
 class _Once:
@@ -87,19 +111,21 @@ class _Once:
         return self._specs
 
 
-def _start_worker(_: int) -> None:
+def _start_worker(parent: int, _: int) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # Ctrl-C and a job's SIGTERM reach all its processes; the run decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True, name="end").start()
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True, name="end").start()
 
 
 def _end_with_parent(parent: int) -> None:
-    """End this process at a SIGTERM from its parent; ignore those from other processes."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
-        pass
+    """End this process at a SIGTERM from its parent, or soon after the parent has ended; ignore other processes."""
+    while os.getppid() == parent:
+        received = signal.sigtimedwait({signal.SIGTERM}, PARENT_CHECK_SECONDS)
+        if received is not None and received.si_pid == parent:
+            break
     os._exit(0)
 
 

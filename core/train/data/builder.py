@@ -1,6 +1,6 @@
 """The batch of a spec: reading its examples and preparing them.
 
-The content of a batch follows from the seed, the stage, the step and the positions of the sources alone.
+The content of a batch follows from the seed of the data, the stage, the step and the positions of the sources alone.
 
 An example that cannot be used is replaced by the next usable one of its source, for this one position in the step only:
 positions advance as if it had been used, so that they do not depend on the state of any file, and neither batches nor a
@@ -52,7 +52,7 @@ class PreparedBatch:
 class BatchBuilder(Dataset[PreparedBatch]):
     """Makes the batch of a spec: the examples of ``sources``, prepared by ``objective``.
 
-    Each example is prepared with a random generator seeded by ``entropy`` (seed and stage), the step and its position
+    Each example is prepared with a random generator seeded by ``entropy`` (of the stage), the step and its position
     in the step.
 
     Args:

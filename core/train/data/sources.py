@@ -48,6 +48,17 @@ def example_of(source: Source, index: int) -> Conversation:
     return example
 
 
+def ends_before(source: Source, index: int) -> bool:
+    """Whether a source is finite and has no example at an index."""
+    try:
+        source.example(index)
+    except IndexError:
+        return True
+    except Exception:  # it is reported when a batch needs it
+        return False
+    return False
+
+
 def usable(source: Source, count: int) -> Iterator[Conversation]:
     """Yield the usable examples among the first ``count`` of a source, or of a shorter finite source all."""
     for index in range(count):

@@ -14,33 +14,32 @@ from .mixture import Mixture
 class BatchSpec:
     """The samples of a step, or of a part of it: indices by source, in order.
 
-    ``positions``: the sources' positions after the whole step. ``first``: the position within the step of the first
-    sample here, which is above 0 in a later part of a step.
+    ``taken``: samples taken from each source since the stage began, this step included. ``first``: the position within
+    the step of the first sample here, which is above 0 in a later part of a step.
     """
 
     step: int
     samples: tuple[tuple[str, int], ...]
-    positions: dict[str, int]
+    taken: dict[str, int]
     first: int = 0
 
 
 def batch_specs(
-    mixture: Mixture, batch: int, steps: range, taken: Mapping[str, int], positions: Mapping[str, int]
+    mixture: Mixture, batch: int, steps: range, taken: Mapping[str, int], begin: Mapping[str, int]
 ) -> Iterator[BatchSpec]:
     """Yield the specs of whole steps of a stage, whatever the number of processes.
 
     Args:
         taken: samples taken from each source since the stage began, from which the mixture continues.
-        positions: samples taken from each source since the run began, which is the index of its next sample.
+        begin: the index of each source's first sample in the stage; 0 where it is not given.
     """
-    taken, positions = dict(taken), dict(positions)
+    taken = dict(taken)
     for step in steps:
         samples = []
         for name in mixture.order(taken, batch):
-            samples.append((name, positions.get(name, 0)))
-            positions[name] = positions.get(name, 0) + 1
+            samples.append((name, begin.get(name, 0) + taken.get(name, 0)))
             taken[name] = taken.get(name, 0) + 1
-        yield BatchSpec(step, tuple(samples), dict(positions))
+        yield BatchSpec(step, tuple(samples), dict(taken))
 
 
 def shard(spec: BatchSpec, rank: int, processes: int) -> BatchSpec:

@@ -22,16 +22,16 @@ class Step:
     """One step.
 
     ``batches``: the micro-batches of this process, and ``specs`` what they hold. ``counts``: of each loss over the
-    whole step, None where a single batch is the step and computes them itself. ``positions`` of the sources after the
-    step. ``skipped``: the samples that could not be used, or not whole, on all processes. ``waited``: seconds until the
-    batches were there.
+    whole step, None where a single batch is the step and computes them itself. ``taken``: samples taken from each
+    source since the stage began. ``skipped``: the samples that could not be used, or not whole, on all processes.
+    ``waited``: seconds until the batches were there.
     """
 
     number: int
     batches: list[Any]
     specs: tuple[BatchSpec, ...]
     counts: dict[str, int] | None
-    positions: dict[str, int]
+    taken: dict[str, int]
     skipped: list[SkippedSample]
     waited: float
 
@@ -79,7 +79,7 @@ def steps(
                 batches=[part.batch for part in prepared],
                 specs=tuple(part.spec for part in prepared),
                 counts=add_counts(counts for counts, _ in results) if divided else None,
-                positions=prepared[0].spec.positions,
+                taken=prepared[0].spec.taken,
                 skipped=[sample for _, samples in results for sample in samples],
                 waited=time.perf_counter() - began,
             )

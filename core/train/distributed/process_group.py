@@ -142,7 +142,7 @@ ALONE = ProcessGroup()
 def join_processes(device: str | torch.device | None) -> Iterator[tuple[ProcessGroup, torch.device]]:
     """Join the other processes, if there are any, until the context ends. Yields the group and this process' device.
 
-    Raises ``UsageError`` where several processes would share one GPU.
+    Raises ``UsageError`` where several processes would share one GPU, on all processes of that machine.
     """
     size = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
     # Several processes must not all make a context on the first GPU.
@@ -153,12 +153,13 @@ def join_processes(device: str | torch.device | None) -> Iterator[tuple[ProcessG
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if chosen.type == "cuda":
-        if chosen.index is not None or local >= torch.cuda.device_count():
+        processes, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", local + 1)), torch.cuda.device_count()
+        if chosen.index is not None or processes > gpus:
+            message = f"{processes} processes of this machine need a GPU each: there are {gpus}"
+            if chosen.index is not None:
+                message = f"{size} processes cannot share the device '{chosen}'"
             raise UsageError(
-                Problem(
-                    f"process {local} of this machine has no GPU of its own: there are {torch.cuda.device_count()}",
-                    hint="start at most as many processes as there are GPUs, with --device cuda",
-                )
+                Problem(message, hint="start at most as many processes as there are GPUs, with --device cuda")
             )
         chosen = torch.device("cuda", local)
         torch.cuda.set_device(chosen)

@@ -34,22 +34,32 @@ def blocks_of(model: UnifiedModel) -> dict[str, nn.Module]:
 def part_blocks(part: nn.Module) -> dict[str, nn.Module]:
     """The blocks of a part by their names in it: those that its method ``blocks`` declares (``Layered``).
 
-    For a part without the method they are the members of its outermost module lists, of whatever classes.
+    For a part without the method they are the members of its outermost module lists, of whatever classes; of a member
+    without a ``forward``, such as a list or a dict of modules, its own members.
 
-    Raises ``ValueError`` with a sentence where the method gives something else than modules in the part, each once and
-    none within another.
+    Raises ``ValueError`` with a sentence where the method fails, or gives something else than modules with a
+    ``forward`` in the part, each once and none within another.
     """
     declare = getattr(part, "blocks", None)
-    if not callable(declare) or isinstance(declare, nn.Module):
-        return dict(_listed(part))
-    names = {module: name for name, module in part.named_modules() if name}
     declared = f"blocks() of {type(part).__name__}"
+    if not callable(declare) or isinstance(declare, nn.Module):
+        if isinstance(declare, list | tuple) and any(isinstance(member, nn.Module) for member in declare):
+            raise ValueError(f"blocks of {type(part).__name__} is a {type(declare).__name__}, expected a method")
+        return dict(_listed(part))
+    try:
+        given = list(declare())
+    except Exception as error:  # any plugin's code runs here
+        line = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{declared} gives no sequence of modules ({type(error).__name__}: {line})") from error
+    names = {module: name for name, module in part.named_modules() if name}
     blocks: dict[str, nn.Module] = {}
-    for block in declare():
-        if block not in names:
+    for block in given:
+        if not isinstance(block, nn.Module) or block not in names:
             raise ValueError(f"{declared} gives a {type(block).__name__} that is not a module in it")
         if names[block] in blocks:
             raise ValueError(f"{declared} gives {names[block]} twice")
+        if not _has_forward(block):
+            raise ValueError(f"{declared} gives {names[block]}, a {type(block).__name__}, which has no forward")
         blocks[names[block]] = block
     for name in blocks:
         if outer := next((other for other in blocks if name.startswith(f"{other}.")), None):
@@ -60,9 +70,23 @@ def part_blocks(part: nn.Module) -> dict[str, nn.Module]:
 def _listed(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     for name, child in module.named_children():
         if isinstance(child, nn.ModuleList):
-            yield from ((f"{prefix}{name}.{index}", block) for index, block in enumerate(child))
+            yield from _with_forward(child, f"{prefix}{name}")
         else:
             yield from _listed(child, f"{prefix}{name}.")
+
+
+def _with_forward(container: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    for key, member in container._modules.items():  # named_children() leaves out a member that is listed again
+        if member is None:
+            continue
+        if _has_forward(member):
+            yield f"{name}.{key}", member
+        else:
+            yield from _with_forward(member, f"{name}.{key}")
+
+
+def _has_forward(module: nn.Module) -> bool:
+    return getattr(module.forward, "__func__", None) is not nn.Module.forward
 
 
 def without_blocks(model: UnifiedModel, stage: Stage, *, attends: bool) -> str:

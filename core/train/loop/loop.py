@@ -56,7 +56,7 @@ def train_steps(
     """
     events = events or Events()
     device, parameters = run.model.device, list(run.trained.values())
-    builder = BatchBuilder(sources, run.objective, run.entropy, strict=loading.strict)
+    builder = BatchBuilder(sources, run.objective, run.seeds.batches, strict=loading.strict)
     throughput = Throughput.of(run.model, run.trained, arithmetic(run.stage.precision, device))
     metrics = StepMetrics(throughput, run.group)
     before, began = run.position.seconds, time.perf_counter()
@@ -88,7 +88,7 @@ def train_steps(
                 run.average.update(step.number, clipped.skipped)
             metrics.add(losses, figures, clipped, samples=run.stage.batch, waited=step.waited)
             run.skipped_steps.add(clipped)
-            run.advance(step.positions, before + time.perf_counter() - began)
+            run.advance(step.taken, before + time.perf_counter() - began)
             logged = run.position.step % run.stage.log_every == 0 or run.position.step == until
             if logged or device.type == "cpu":
                 # On a GPU the host may run ahead until the next log line; on the CPU reading costs nothing.
@@ -98,7 +98,9 @@ def train_steps(
 
 def _steps(run: StageRun, builder: BatchBuilder, until: int, loading: Loading) -> Generator[Step]:
     position, stage = run.position, run.stage
-    specs = batch_specs(run.mixture, stage.batch, range(position.step, until), position.taken, position.positions)
+    before = {name: count - position.taken.get(name, 0) for name, count in position.positions.items()}
+    begin = run.seeds.first(builder.sources, run.mixture.sources, before)
+    specs = batch_specs(run.mixture, stage.batch, range(position.step, until), position.taken, begin)
     return steps(
         builder,
         specs,

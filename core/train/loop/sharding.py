@@ -31,7 +31,8 @@ class Sharded:
         self.model = model
         self.forward = forward
         forward.scale = group.size  # FSDP2 gives the mean of gradients over the processes; the sum is wanted
-        blocks = [block for path, block in blocks_of(model).items() if path.startswith("backbone.")]
+        named = blocks_of(model)  # a block that runs several times has several names
+        blocks = list(dict.fromkeys(block for path, block in named.items() if path.startswith("backbone.")))
         in_blocks = {id(parameter) for block in blocks for parameter in block.parameters()}
         rest = [parameter for parameter in forward.parameters() if id(parameter) not in in_blocks]
         self.loose = [parameter for parameter in rest if parameter.requires_grad and parameter.ndim == 0]

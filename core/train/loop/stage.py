@@ -16,6 +16,7 @@ from ...recipe import Stage
 from ...storage.tensors import tensors_of
 from ..checkpoints.checkpoint import Checkpoint, Position, StoredCheckpoint
 from ..data.mixture import Mixture
+from ..data.seeding import StageSeeds
 from ..distributed.process_group import ALONE, ProcessGroup
 from .bad_samples import SkippedSteps
 from .blocks import blocks_of, prepare_blocks, recomputed, release_blocks
@@ -36,7 +37,7 @@ class StageRun:
     model. An objective that is not divisible is trained by the first process ``alone``.
 
     Args:
-        entropy: run seed and stage number, from which all random numbers of the stage follow.
+        seeds: of all random numbers of the stage.
         everyone: all processes of the run.
     """
 
@@ -45,19 +46,22 @@ class StageRun:
         stage: Stage,
         model: UnifiedModel,
         position: Position,
-        entropy: tuple[int, int],
+        seeds: StageSeeds,
         everyone: ProcessGroup = ALONE,
         mesh: DeviceMesh | None = None,
     ) -> None:
-        self.stage, self.model, self.position, self.entropy, self.everyone = stage, model, position, entropy, everyone
-        self._seed(0)
+        self.stage, self.model, self.position, self.seeds, self.everyone = stage, model, position, seeds, everyone
+        # Each of these begins with numbers of its own, equal on all processes: what one draws changes no other.
+        seeds.begin("stage")
         if stage.lora is not None:
-            attach(adapted_layers(stage, model), stage.lora)
+            attach(adapted_layers(stage, model), stage.lora, lambda path: seeds.begin("adapter", path))
+        seeds.begin("objective")
         self.objective = make_objective(stage.objective, model).to(model.device)
         self.alone = everyone.size > 1 and not self.objective.divisible
         set_trained(model, self.objective, stage.train)
         prepare_blocks(blocks_of(model) if stage.compile else {}, recomputed(model, stage.checkpointing))
         self.weights = LossWeights(stage, model.plan.pathways)
+        seeds.begin("training")
         self.sharded: Sharded | None = None
         if mesh is None or self.alone:
             self.forward = LossModule(None, self.objective, self.weights)
@@ -65,7 +69,7 @@ class StageRun:
             self.objective.gather = everyone.gather_rows  # type: ignore[method-assign]
             self.forward = LossModule(model, self.objective, self.weights)
             self.sharded = Sharded(self.forward, model, mesh, everyone)
-            self._seed(everyone.rank)
+            seeds.begin("process", everyone.rank)
         self.trained = trained_parameters(model, self.objective, stage.train)
         self.optimizers = make_optimizers(
             self.trained,
@@ -80,10 +84,6 @@ class StageRun:
         self.skipped_steps = SkippedSteps(position, model.device)
         self.attention = attention_of(stage, model, self.objective)
         self.learned: dict[str, Learned] = {}
-
-    def _seed(self, rank: int) -> None:
-        """Seed the stage's random numbers: equal on all processes while weights are made, one each in training."""
-        torch.manual_seed((self.entropy[0] * 1_000_003 + self.entropy[1] + rank * 7_368_787) % 2**64)
 
     @property
     def group(self) -> ProcessGroup:
@@ -110,18 +110,17 @@ class StageRun:
                 group["lr"] = rate
         return rate
 
-    def advance(self, positions: Mapping[str, int], seconds: float) -> None:
-        """Count a step, after which the sources are at ``positions`` and the run has trained for ``seconds``."""
+    def advance(self, taken: Mapping[str, int], seconds: float) -> None:
+        """Count a step, after which the stage has ``taken`` samples and the run has trained for ``seconds``."""
         before = self.position
-        taken = {
-            name: before.taken.get(name, 0) + count - before.positions.get(name, 0) for name, count in positions.items()
-        }
+        new = {name: count - before.taken.get(name, 0) for name, count in taken.items()}
+        positions = {**before.positions, **{name: before.positions.get(name, 0) + new[name] for name in new}}
         self.position = evolve(
             before,
             step=before.step + 1,
             total=before.total + 1,
-            taken=taken,
-            positions=dict(positions),
+            taken=dict(taken),
+            positions=positions,
             seconds=seconds,
         )
 

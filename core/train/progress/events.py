@@ -51,6 +51,9 @@ class Events:
                 log = files.enter_context(Log(folder / "log.jsonl", total))
             path = folder / "skipped.jsonl"
             skipped = files.enter_context(SkippedSampleLog(path if writes else None, total))
+            for damage in ("" if log is None else log.damage, skipped.damage):
+                if damage:
+                    reporter.say(damage)
             yield cls(reporter, log, sinks, skipped)
             if skipped.counts:
                 counts = ", ".join(f"{count} × {kind}" for kind, count in skipped.counts.most_common())

@@ -7,7 +7,8 @@ earlier versions.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import Any, get_type_hints
 
 from attrs import asdict, field, frozen
 
-from ...storage.atomic import explained, write_text
+from ...storage.atomic import explained, write_files, write_text
 from ...storage.json_files import json_lines, structured
 
 
@@ -64,12 +65,16 @@ _RENAMED = {"skipped": "skipped_steps", "passed_over": "skipped_samples"}
 
 
 class Log:
-    """Appends entries to a file as they come. A resumed run first drops the lines after the step it resumes from."""
+    """Appends entries to a file as they come. A resumed run first drops the lines after the step it resumes from.
+
+    ``damage`` is a sentence about the damaged lines of the file; empty where there were none.
+    """
 
     def __init__(self, path: Path, total: int) -> None:
         self._path = path
+        self.damage = ""
         if path.exists():
-            write_text(path, "".join(line + "\n" for line in lines_until(path, total)))
+            _, self.damage = rewind(path, total)
         with explained("write", path):
             self._file = path.open("a", encoding="utf-8")
 
@@ -98,20 +103,48 @@ def read_entries(path: Path) -> Iterator[dict[str, Any] | None]:
     Raises ``StorageError`` where the file cannot be read.
     """
     for _, entry in json_lines(path):
-        yield None if entry is None else _checked({_RENAMED.get(key, key): value for key, value in entry.items()})
+        yield None if entry is None else _checked(_renamed(entry))
 
 
-def lines_until(path: Path, total: int) -> list[str]:
-    """The lines of a file of the first ``total`` steps of a run; damaged and incomplete lines are dropped.
+def rewind(path: Path, total: int) -> tuple[list[str], str]:
+    """Keep only the lines of the first ``total`` steps of a run in a file, and return them.
 
-    Raises ``StorageError`` where the file cannot be read.
+    Damaged lines are dropped as well; the file as it was then stays beside it, and the second value is a sentence that
+    tells so. An incomplete last line, as a killed process leaves it, is dropped. Raises ``StorageError``.
     """
-    return [line for line, entry in json_lines(path) if entry is not None and _step_of(entry) <= total]
+    kept: list[str] = []
+    damaged: list[int] = []
+    for number, (line, entry) in enumerate(json_lines(path), start=1):
+        if entry is None or type(entry.get("total")) is not int or _checked(_renamed(entry)) is None:
+            damaged.append(number)
+        elif entry["total"] <= total:
+            kept.append(line)
+    damage = ""
+    if damaged:
+        copy = _free_name(path)
+        write_files(path.parent, {copy.name: lambda part: shutil.copyfile(path, part)})
+        damage = f"{damage_of(path, damaged)}; the file as it was is kept as {copy.name}"
+    write_text(path, "".join(line + "\n" for line in kept))
+    return kept, damage
 
 
-def _step_of(entry: dict[str, Any]) -> float:
-    total = entry.get("total")
-    return total if type(total) is int else float("inf")
+def damage_of(path: Path, lines: Sequence[int]) -> str:
+    """A sentence about the damaged lines of a file, by their numbers."""
+    numbers = ", ".join(map(str, lines[:10])) + (f" and {len(lines) - 10:,} more" if len(lines) > 10 else "")
+    subject = f"lines {numbers} are" if len(lines) > 1 else f"line {numbers} is"
+    return f"{path}: {subject} damaged and left out"
+
+
+def _free_name(path: Path) -> Path:
+    """A path beside a file, ``log.damaged-1.jsonl``, with the first number that is free."""
+    number = 1
+    while (free := path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")).exists():
+        number += 1
+    return free
+
+
+def _renamed(entry: dict[str, Any]) -> dict[str, Any]:
+    return {_RENAMED.get(key, key): value for key, value in entry.items()}
 
 
 def _checked(entry: dict[str, Any]) -> dict[str, Any] | None:

@@ -11,10 +11,10 @@ from typing import TextIO
 
 from attrs import asdict, evolve, frozen
 
-from ...storage.atomic import explained, write_text
+from ...storage.atomic import explained
 from ...storage.json_files import parse_json
 from ...untrusted_text import storable
-from .log import lines_until
+from .log import rewind
 
 MAX_LISTED = 10_000
 """Lines per kind, which bounds the file's size; all samples are counted."""
@@ -42,17 +42,19 @@ class SkippedSampleLog:
     Args:
         path: the file; None only counts.
         total: steps of the run that are done.
+
+    ``damage`` is a sentence about the damaged lines of the file; empty where there were none.
     """
 
     def __init__(self, path: Path | None = None, total: int = 0) -> None:
         self._path = path
+        self.damage = ""
         self._file: TextIO | None = None
         self._listed: Counter[str] = Counter()
         self._since: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         if path is not None and path.exists():
-            kept = lines_until(path, total)
-            write_text(path, "".join(line + "\n" for line in kept))
+            kept, self.damage = rewind(path, total)
             self._listed.update(str(parse_json(line).get("kind")) for line in kept)
 
     def add(self, total: int, samples: Iterable[SkippedSample]) -> None:

@@ -15,6 +15,7 @@ from ...model.unified_model import UnifiedModel
 from ...recipe import Recipe, Stage
 from ..data.builder import BatchBuilder
 from ..data.mixture import Mixture
+from ..data.seeding import RunSeeds, StageSeeds, seeds_of
 from ..data.specs import batch_specs
 from ..loop.blocks import recomputed, without_blocks
 from ..loop.losses import unknown_weights
@@ -24,9 +25,16 @@ from .reach import idle_samples
 
 
 def dry_run(
-    recipe: Recipe, stages: Sequence[str], model: UnifiedModel, sources: Mapping[str, Source]
+    recipe: Recipe,
+    stages: Sequence[str],
+    model: UnifiedModel,
+    sources: Mapping[str, Source],
+    seeds: RunSeeds | None = None,
 ) -> tuple[str, ...]:
-    """Select what each stage trains, make its objective and prepare a first batch; all of it is dropped again.
+    """Select what each stage trains, make its objective and prepare its first batch; all of it is dropped again.
+
+    Args:
+        seeds: of the run; by default those of a new run of the recipe.
 
     Returns:
         Sentences about what will be without effect.
@@ -37,7 +45,7 @@ def dry_run(
     problems: list[Problem] = []
     notes: list[str] = []
     for name in stages:
-        stage = _StageDryRun(recipe, recipe.stages[name], model)
+        stage = _StageDryRun(recipe, recipe.stages[name], model, (seeds or seeds_of(recipe)).stage(name))
         stage.run(sources)
         problems += stage.problems
         notes += stage.notes
@@ -49,8 +57,8 @@ def dry_run(
 
 
 class _StageDryRun:
-    def __init__(self, recipe: Recipe, stage: Stage, model: UnifiedModel) -> None:
-        self.recipe, self.stage, self.model = recipe, stage, model
+    def __init__(self, recipe: Recipe, stage: Stage, model: UnifiedModel, seeds: StageSeeds) -> None:
+        self.recipe, self.stage, self.model, self.seeds = recipe, stage, model, seeds
         self.path = f"stage.{stage.name}"
         self.problems: list[Problem] = []
         self.notes: list[str] = []
@@ -81,8 +89,9 @@ class _StageDryRun:
                 for problem in error.problems
             ]
         training = self.recipe.training
-        spec = next(batch_specs(Mixture(stage.mixture), stage.batch, range(1), {}, {}))
-        prepared = BatchBuilder(sources, objective, (training.seed,), strict=training.strict)[spec]
+        begin = self.seeds.first(sources, stage.sources, {})
+        spec = next(batch_specs(Mixture(stage.mixture), stage.batch, range(1), {}, begin))
+        prepared = BatchBuilder(sources, objective, self.seeds.batches, strict=training.strict)[spec]
         self._add("mixture", prepared.problems)
         if objective.divisible and not prepared.problems:
             # Without counts, the names of losses are known only when they are computed, as the stage begins.

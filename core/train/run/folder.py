@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ from attrs import frozen
 from ...contracts import TextTokenizer
 from ...errors import Problem, RecipeError, StorageError, UsageError, nearest
 from ...recipe import Recipe, Side, diff, dumps, read_recipe
+from ...recipe.paths import hub_name
 from ...storage.atomic import PREFIX, explained, sweep, text_writer, write_files, write_text
 from ...storage.json_files import read_json, structured
 from ...untrusted_text import text_fault
 from ..checkpoints.checkpoint import newest_stage
+from ..data import seeding
 from . import provenance
 
-_HARMLESS = {"keep", "best", "checkpoint_every", "log_every", "sample_every", "workers", "strict"}
+HARMLESS = {"keep", "best", "checkpoint_every", "log_every", "sample_every", "workers", "strict"}
 """Settings of training or of a stage that do not change weights."""
 
-_ROUNDING = {"micro_batch", "checkpointing", "compile", "parallel", "shards"}
+ROUNDING = {"micro_batch", "checkpointing", "compile", "parallel", "shards"}
 """Settings that change how weights are computed, and so their rounding only."""
 
 _BEFORE = {"run.json", "recipe.toml", "sources.json", "tokenizer.json"}
@@ -42,6 +44,10 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    def seeds(self, recipe: Recipe) -> seeding.RunSeeds:
+        """The seeds of the run, by the rules that it began with."""
+        return seeding.seeds_of(recipe, _version(self.facts))
 
     @classmethod
     def open(cls, path: Path, recipe: Recipe, stages: Sequence[str] | None, *, resume: bool) -> RunFolder:
@@ -81,6 +87,7 @@ class RunFolder:
             "versions": provenance.versions(),
             "components": provenance.components(recipe),
             "git": provenance.git_state(),
+            "seeding": seeding.VERSION,
         }
         folder = cls(path, chosen, facts)
         folder._write_all(recipe)
@@ -96,7 +103,9 @@ class RunFolder:
         before = read_recipe(path / "recipe.toml")
         reached = newest_stage(path / "checkpoints")
         begun = own[: own.index(reached) + 1] if reached in own else ()
-        problems, notes = differences(before, recipe, begun)
+        if (version := _version(facts)) > seeding.VERSION:
+            raise UsageError(f"{path} holds a run of a later version of janiform: resume it with that version")
+        problems, notes = differences(before, recipe, begun, by_order=version < seeding.VERSION)
         if problems:
             message = f"{path} holds a run of another recipe"
             raise UsageError([Problem(message, hint=f"resume it with {path / 'recipe.toml'}"), *problems])
@@ -138,10 +147,19 @@ class RunFolder:
             write_files(self.path, {"tokenizer.json": lambda part: text.save(part.parent)})
 
 
-def differences(before: Recipe, now: Recipe, begun: Sequence[str]) -> tuple[list[Problem], tuple[str, ...]]:
+def _version(facts: Mapping[str, Any]) -> int:
+    """The version of the rules by which a run's random numbers follow from its seeds; 1 for runs that lack it."""
+    version = facts.get("seeding", 1)
+    return version if type(version) is int else 1
+
+
+def differences(
+    before: Recipe, now: Recipe, begun: Sequence[str], *, by_order: bool = False
+) -> tuple[list[Problem], tuple[str, ...]]:
     """The differences of a run's recipe and another: problems, which forbid resuming, and notes on permitted changes.
 
     Stages that are not ``begun``, and sources that no begun stage takes samples from, may change in any way.
+    ``by_order``: the random numbers of a stage follow from its place among the stages, as in runs of earlier versions.
     """
     taken = {name for stage in begun for name in before.stages[stage].sources}
     problems, notes = [], []
@@ -150,13 +168,15 @@ def differences(before: Recipe, now: Recipe, begun: Sequence[str]) -> tuple[list
         section, *rest = change.path.split(".")
         if section in ("sink", "description") or change.path.startswith("training.stages"):
             continue
+        if section == "start" and _same_folder(change.left, change.right):
+            continue
         name = {"training": rest[:1], "stage": rest[1:2]}.get(section, [])
         if section in ("stage", "source") and rest[0] not in (begun if section == "stage" else taken):
             remains = rest[0] in (now.stages if section == "stage" else now.sources)
             then = "the new settings apply" if remains else "it is removed"
             notes.append(f"{section}.{rest[0]}: not used so far; {then}")
-        elif name and name[0] in _HARMLESS | _ROUNDING:
-            effect = "weights change by rounding" if name[0] in _ROUNDING else "weights do not change"
+        elif name and name[0] in HARMLESS | ROUNDING:
+            effect = "weights change by rounding" if name[0] in ROUNDING else "weights do not change"
             notes.append(f"{change.path}: {left} before, {right} from here on; {effect}")
         else:
             problems.append(Problem(f"the run has {left}, the given recipe {right}", change.path))
@@ -168,9 +188,20 @@ def differences(before: Recipe, now: Recipe, begun: Sequence[str]) -> tuple[list
             hint="write the tables of new stages after it",
         )
         for name in begun
-        if name in other and order.index(name) != other.index(name)
+        if by_order and name in other and order.index(name) != other.index(name)
     ]
     return problems, tuple(dict.fromkeys(notes))
+
+
+def _same_folder(left: Side | None, right: Side | None) -> bool:
+    """Whether two entries of ``[start]`` name one folder, which may have been removed since the run began.
+
+    A path of two names is kept as it is written, as a name on the hub, while there is no such folder.
+    """
+    if left is None or right is None:
+        return False
+    shorter, longer = sorted((str(left.value), str(right.value)), key=len)
+    return bool(hub_name(shorter)) and longer.endswith(f"/{shorter}")
 
 
 def _shown(side: Side | None) -> str:

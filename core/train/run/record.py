@@ -12,7 +12,7 @@ from attrs import frozen
 
 from ...errors import Problem, StorageError, UsageError
 from ...storage.json_files import read_bounded, read_json, structured
-from ..progress.log import read_entries
+from ..progress.log import damage_of, read_entries
 
 _EVERY_KEY = ("stage", "step", "steps", "total", "losses")
 """Keys that every version of the log has."""
@@ -112,8 +112,8 @@ def _complete(entry: dict[str, Any]) -> bool:
 
 def _log(path: Path, problems: list[str]) -> list[dict[str, Any]]:
     entries = list(read_entries(path))
-    if damaged := sum(entry is None for entry in entries):
-        problems.append(f"{path}: {damaged} damaged {'lines are' if damaged > 1 else 'line is'} left out")
+    if damaged := [number for number, entry in enumerate(entries, start=1) if entry is None]:
+        problems.append(damage_of(path, damaged))
     return [entry for entry in entries if entry is not None and _complete(entry)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -31,9 +32,11 @@ def write_samples(
 ) -> Samples | None:
     """Let the objective show what the model makes of a few examples, and write ``STAGE-STEP.png`` and ``.json``.
 
+    The examples come from the sources in turn, since an objective shows only the first ones of a kind.
     Modes and random states are restored, so training is not affected. None where the objective shows nothing.
     """
-    examples = [example for source in sources.values() for example in usable(source, COUNT)]
+    of_sources = zip_longest(*(usable(source, COUNT) for source in sources.values()))
+    examples = [example for row in of_sources for example in row if example is not None]
     modes = {module: module.training for root in (objective, model) for module in root.modules()}
     devices = [model.device] if model.device.type == "cuda" else []
     try:

@@ -15,16 +15,19 @@ from ...compose import Plan, compose
 from ...contracts import TextTokenizer
 from ...errors import JaniformError, Origin, Problem, StorageError, UsageError
 from ...model.modules import build_modules, owners
+from ...recipe import Recipe, read_recipe
 from ...recipe.grammar import WHOLE
-from ...recipe.paths import is_folder, user_path
+from ...recipe.paths import hub_name, is_folder, user_path
 from ...storage.formats import format_of, recognise
 from ...storage.hub import snapshot_in
 from ...storage.json_files import read_json
-from ...storage.locate import unusable
+from ...storage.locate import hub_snapshot, unusable
 from ...storage.matching import PartComparison, match
+from ...storage.save import own_keys
 from ...storage.tensors import tensors_of
 from ...storage.weight_files import WeightFiles, weight_files
 from ...weights import KeyMap, Piece, listed, shortened
+from ..checkpoints.files import is_checkpoint, run_of
 
 STEMS = ("model", "pytorch_model", "diffusion_pytorch_model", "open_clip_model")
 
@@ -92,7 +95,8 @@ def _chosen(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> di
 
 def _folder(name: str) -> Path:
     """The folder of a model that ships with a recipe, or at a path; of one in the hub's cache, its snapshot."""
-    return snapshot_in(registry().models().get(name, user_path(name)))
+    folder = registry().models().get(name, user_path(name))
+    return hub_snapshot(name) if hub_name(name) and not is_folder(folder) else snapshot_in(folder)
 
 
 def _at_entry(plan: Plan, name: str, problem: Problem) -> Problem:
@@ -105,7 +109,12 @@ def _at_entry(plan: Plan, name: str, problem: Problem) -> Problem:
 
 def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool) -> Placed:
     if recognise(folder) is not None:
-        return _of_model(plan, path, part, folder)
+        layout = format_of(folder).format
+        stored = compose(layout.recipe(folder))
+        return _of_model(plan, path, part, folder, stored, layout.keys(stored), layout.weights(folder))
+    if is_checkpoint(folder):
+        stored = compose(_recipe_of(folder))
+        return _of_model(plan, path, part, folder, stored, own_keys(stored), _weights_of(folder))
     component = plan.parts[path].use.component
     released = component.released_weights()
     if released is None or not alone:
@@ -150,11 +159,34 @@ def _check_config(path: str, folder: Path, differences: Any, config: Any) -> Non
         )  # fmt: skip
 
 
-def _of_model(plan: Plan, path: str, part: nn.Module, folder: Path) -> Placed:
-    """The tensors of the part of the same path in a whole model."""
-    layout = format_of(folder).format
-    stored = compose(layout.recipe(folder))
-    keys, files = layout.keys(stored), layout.weights(folder)
+def _recipe_of(checkpoint: Path) -> Recipe:
+    """The recipe of a checkpoint's run. Raises ``StorageError`` where the checkpoint is no longer in its run."""
+    recipe = run_of(checkpoint) / "recipe.toml"
+    if not recipe.is_file():
+        message = f"{checkpoint} is a checkpoint outside of its run: there is no {recipe}"
+        raise StorageError(Problem(message, hint="give it in its run, as RUN/checkpoints/step-N"))
+    return read_recipe(recipe)
+
+
+def _weights_of(checkpoint: Path) -> WeightFiles:
+    """The weights of a checkpoint, in float32. Raises ``StorageError`` for one with the shards of several processes."""
+    if not (checkpoint / "model.safetensors").is_file():
+        message = f"{checkpoint} holds the shards of several processes, and no whole weights"
+        hint = "resume its run with one process, or start from the folder of the finished run"
+        raise StorageError(Problem(message, hint=hint))
+    return weight_files(checkpoint, ("model",))
+
+
+def _of_model(
+    plan: Plan,
+    path: str,
+    part: nn.Module,
+    folder: Path,
+    stored: Plan,
+    keys: Mapping[str, KeyMap],
+    files: WeightFiles,
+) -> Placed:
+    """The tensors of the part of the same path in a whole model, whose plan is ``stored``."""
     other = stored.owner(path) if path in stored.parts else None
     if other is None or other not in keys:
         paths = ", ".join(owners(stored, None))
@@ -228,6 +260,8 @@ def _text(plan: Plan, start: Mapping[str, str], problems: list[Problem]) -> Text
         return None
     if not is_folder(folder):
         return None
+    if is_checkpoint(folder):
+        folder = run_of(folder)
     if not (folder / TOKENIZER).is_file():
         if name == "text":
             problems.append(_at_entry(plan, name, Problem(f"{folder} has no {TOKENIZER}")))

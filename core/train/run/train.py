@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ...recipe import Recipe, Stage
 from ...recipe.grammar import WHOLE
 from ...storage.adapters import save_adapters
 from ...storage.save import save_model
+from ...storage.tensors import tensors_of
 from ...weights import listed
 from ..checkpoints.checkpoint import Position
 from ..checkpoints.saver import Saver
@@ -30,6 +31,7 @@ from . import provenance
 from .checkpointing import Checkpointing
 from .folder import RunFolder
 from .interrupts import Interrupts, RunStoppedError
+from .nodes import StageMemory, StageNodes, after
 from .preparation import Prepared, prepare_run
 from .sample_sheets import write_samples
 
@@ -41,10 +43,13 @@ def train(
     resume: bool = False,
     stages: Sequence[str] | None = None,
     seed: int | None = None,
+    data_seed: int | None = None,
     until: int | None = None,
     device: str | torch.device | None = None,
     reporter: Reporter | None = None,
     ahead: int = 4,
+    nodes: StageNodes | None = None,
+    tokenizer: str | Path | None = None,
 ) -> Path:
     """Train a recipe and write the model, with everything that belongs to the run, into a folder.
 
@@ -53,10 +58,15 @@ def train(
         resume: continue from the newest complete checkpoint in ``out``, to the weights of an uninterrupted run.
         stages: train only these stages, in the recipe's order; None trains all.
         seed: random seed; overrides the recipe's.
+        data_seed: random seed of the order of the data and of its preparation; overrides the recipe's.
         until: stop after this many steps of all stages together; the model is written all the same.
         device: where to train; by default a GPU where there is one.
         reporter: shows progress; by default on standard error.
         ahead: batches that the recipe's ``training.workers`` prepare ahead; 0 prepares them in this process.
+        nodes: a store of finished stages: those that it has are taken from it instead of being trained, and those that
+            are trained are stored in it.
+        tokenizer: folder with the tokenizer.json of the run, which otherwise learns its text tokenizer from the sources
+            or reads the one that the recipe names.
 
     Returns:
         ``out``, which is now a model folder.
@@ -74,6 +84,9 @@ def train(
         raise UsageError(f"out must be the path of a folder, not {shown(out)}")
     if seed is not None:
         recipe = evolve(recipe, training=evolve(recipe.training, seed=whole_number("seed", seed, high=MAX_SEED)))
+    if data_seed is not None:
+        data_seed = whole_number("data_seed", data_seed, high=MAX_SEED)
+        recipe = evolve(recipe, training=evolve(recipe.training, data_seed=data_seed))
     if stages is not None:
         names = (stages,) if isinstance(stages, str) else members("stages", stages, "names of stages")
         stages = [text("the name of a stage", name) for name in names]
@@ -85,14 +98,15 @@ def train(
         reporter or Reporter(None if group.main else SafeConsole(quiet=True)) as reporter,
     ):
         folder = group.on_main(lambda: RunFolder.open(Path(out), recipe, stages, resume=resume))
-        prepared = prepare_run(recipe, folder, group, own_device, reporter, resume=resume)
+        given = None if tokenizer is None else Path(tokenizer)
+        prepared = prepare_run(recipe, folder, group, own_device, reporter, resume=resume, tokenizer=given)
         total = prepared.position.total
         with Events.of_run(reporter, recipe, folder.path, total=total, writes=group.main) as events:
             loading = Loading(ahead, recipe.training.workers, recipe.training.strict)
-            run = _Run(recipe, folder, group, events, interrupts, loading)
-            last = run.train(prepared, until)
-            run.report_skipped_steps(last.position)
-        return run.save(last, prepared)
+            run = _Run(recipe, folder, group, events, interrupts, loading, nodes)
+            run.train(prepared, until)
+            run.report_skipped_steps(prepared.position)
+        return run.save(prepared)
 
 
 class _Run:
@@ -106,36 +120,64 @@ class _Run:
         events: Events,
         interrupts: Interrupts,
         loading: Loading,
+        nodes: StageNodes | None,
     ) -> None:
         self.recipe, self.folder, self.group, self.events = recipe, folder, group, events
-        self.interrupts, self.loading = interrupts, loading
+        self.interrupts, self.loading, self.nodes = interrupts, loading, nodes
         saver = Saver(folder.checkpoints, recipe.training.keep, group)
         self.checkpoints = Checkpointing(saver, recipe.training, events)
         self.kernels: dict[str, str] = {}
+        self.memory = StageMemory(folder.path)
 
-    def train(self, prepared: Prepared, until: int | None) -> StageRun:
-        """Train all stages, or ``until`` steps of the run; returns the last stage that was trained."""
-        for run in self._stages(prepared):  # at least the stage of the run's position
-            last = run.stage.last
-            steps = last if until is None else min(last, run.position.step + until - run.position.total)
-            self._train_stage(run, prepared, steps)
-            if until is not None and run.position.total >= until:
-                break
-        return run
-
-    def _stages(self, prepared: Prepared) -> Iterator[StageRun]:
-        """The stages from the run's position on, each ready to be trained."""
+    def train(self, prepared: Prepared, until: int | None) -> None:
+        """Train all stages from the run's position on, or ``until`` steps of the run; at least one stage is begun."""
         names, stored = self.folder.stages, prepared.stored
         for name in names[names.index(prepared.position.stage) :]:
-            position = prepared.position
-            if position.stage != name:
-                position = evolve(position, stage=name, step=0, taken={}, skipped_in_a_row=0)
-            entropy = (self.recipe.training.seed, list(self.recipe.stages).index(name))
-            run = StageRun(self.recipe.stages[name], prepared.model, position, entropy, self.group, prepared.mesh)
-            if stored is not None and stored.position.stage == name:
-                self.group.run_everywhere(lambda run=run, stored=stored: run.restore(stored))  # type: ignore[misc]
-            yield run
-            prepared.model, prepared.position = run.model, run.position
+            if prepared.position.stage != name:
+                prepared.position = evolve(prepared.position, stage=name, step=0, taken={}, skipped_in_a_row=0)
+            last, total = self.recipe.stages[name].last, prepared.position.total
+            begun = stored is not None and stored.position.stage == name
+            if begun or (until is not None and total + last > until) or not self._take(name, prepared):
+                steps = last if until is None else min(last, prepared.position.step + until - total)
+                self._train_stage(self._begin(name, prepared, resumes=begun), prepared, steps)
+            if until is not None and prepared.position.total >= until:
+                break
+
+    def _take(self, name: str, prepared: Prepared) -> bool:
+        """Take a finished stage from the store, as if it had been trained; whether the store has it."""
+        nodes, model = self.nodes, prepared.model
+        if nodes is None:
+            return False
+        facts = self.group.on_main(lambda: nodes.take(name, model))
+        if facts is None:
+            return False
+        self.group.broadcast(list(tensors_of(model).values()))
+        prepared.position = after(prepared.position, facts)
+        if facts.attention:
+            self.kernels[name] = facts.attention
+        self.events.say(f"stage {name}: taken from {facts.origin or 'the store'}")
+        self._record_taken(name, facts.origin)
+        return True
+
+    def _record_taken(self, name: str, origin: str | None) -> None:
+        """Store in ``run.json`` where a stage was taken from; None for one that is trained here."""
+        before = self.folder.facts.get("taken", {})
+        taken = {stage: where for stage, where in before.items() if stage != name}
+        taken |= {} if origin is None else {name: origin}
+        if taken != before:
+            self.group.on_main(lambda: self.folder.record("taken", taken))
+
+    def _begin(self, name: str, prepared: Prepared, *, resumes: bool) -> StageRun:
+        """A stage at the run's position, ready to be trained."""
+        position, model, stored = prepared.position, prepared.model, prepared.stored
+        if self.nodes is not None and not resumes:
+            self.group.on_main(lambda: self.memory.begin(position, model))
+            self._record_taken(name, None)  # it may have been taken before the run was killed
+        seeds = self.folder.seeds(self.recipe).stage(name)
+        run = StageRun(self.recipe.stages[name], model, position, seeds, self.group, prepared.mesh)
+        if resumes and stored is not None:
+            self.group.run_everywhere(lambda: run.restore(stored))
+        return run
 
     def _train_stage(self, run: StageRun, prepared: Prepared, until: int) -> None:
         """Train a stage to step ``until``, and finish it where that is its last."""
@@ -158,6 +200,26 @@ class _Run:
         if run.position.step == stage.last:
             run.finish()
             self._save_adapters(stage, run.learned)
+            self._keep(run)
+        else:  # the run ends before the stage does
+            run.model, _ = run.whole()
+            self._save_adapters(stage, merge(run.model))
+        prepared.model, prepared.position = run.model, run.position
+
+    def _keep(self, run: StageRun) -> None:
+        """Store a finished stage."""
+        nodes, name = self.nodes, run.stage.name
+        if nodes is None:
+            return
+
+        def keep() -> None:
+            changes = self.memory.changes(run.position, run.model, self.kernels.get(name, ""))
+            if changes is None:
+                self.events.say(f"stage {name}: not stored, since the run does not know how the stage began")
+            else:
+                nodes.keep(name, run.model, *changes)
+
+        self.group.on_main(keep)
 
     def _train_steps(self, run: StageRun, prepared: Prepared, until: int) -> None:
         stage = run.stage
@@ -228,11 +290,12 @@ class _Run:
         folder = self.folder.path / "adapters" / stage.name
         self.group.on_main(lambda: save_adapters(learned, lora, self.recipe.start.get(WHOLE, ""), folder))
 
-    def save(self, last: StageRun, prepared: Prepared) -> Path:
+    def save(self, prepared: Prepared) -> Path:
         """Write the model of the last stage, with its provenance, into the run's folder."""
-        position = last.position
+        model, position = prepared.model, prepared.position
         facts: dict[str, Any] = {
             "seed": self.recipe.training.seed,
+            "data_seed": self.recipe.training.seed_of_data,
             "stages": list(self.folder.stages),
             "stage": position.stage,
             "step": position.step,
@@ -245,8 +308,6 @@ class _Run:
             "processes": self.group.size,
             "data": provenance.data_digests(prepared.sources),
         }
-        model, _ = last.whole()
-        self._save_adapters(last.stage, merge(model))  # where the run ends before the stage does
         return self.group.on_main(
             lambda: save_model(model, self.folder.path, dtype=torch.bfloat16, facts=self.folder.facts | facts)
         )

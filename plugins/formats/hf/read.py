@@ -10,17 +10,14 @@ from attrs import frozen
 from janiform import Problem, Recipe, StorageError, read_bounded
 
 from ...layouts.config import SYSTEM
-from ..janus.parts import janus, llama, not_quantized, preprocessing, tied
-from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
+from ..janus.parts import janus, preprocessing, read_backbone
+from ..janus.settings import MAX_LAYERS, Settings, finish
 from ..janus.tokens import Tokenizer
 from .template import UnreadableTemplateError, read_template
 
 MAX_LEVELS = 12
 MAX_TEMPLATE_BYTES = 1 << 20
 """Maximum size of a chat template."""
-
-CONTEXT = 2048
-"""Default of ``max_position_embeddings`` in a ``LlamaConfig``."""
 
 _VARIABLES = {
     "bos_token": "begin",
@@ -47,14 +44,8 @@ def read(folder: Path, has_head: bool | None) -> Recipe:
 
     ``has_head``: whether the weights hold a text head; None where they cannot be read.
     """
-    problems: list[Problem] = []
-    config = Settings.read(folder / CONFIG, problems)
-    if not config.values:
-        finish(problems)
-    not_quantized(config)
-    backbone = llama(config.table("text_config"), CONTEXT)
-    backbone["tied"] = tied(config, has_head)
-    width = backbone["width"]
+    config, backbone = read_backbone(folder, "text_config", has_head, tied_in_table=False)
+    problems, width = config.problems, backbone["width"]
     vision, vq = config.table("vision_config"), config.table("vq_config")
     encoder = _tower(vision)
     side = encoder["image_size"] // encoder["patch_size"]

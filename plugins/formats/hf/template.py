@@ -20,7 +20,17 @@ LARGEST = 1 << 18
 SECONDS = 60
 """Seconds of the clock until rendering is given up; the renderer itself has few seconds of the processor."""
 
-QUESTION, ANSWER, NEXT, SYSTEM = (f"probe {word} 7" for word in ("question", "answer", "request", "instruction"))
+QUESTION, ANSWER, NEXT, SYSTEM, REPLY, LAST = (
+    f"probe {word} 7" for word in ("question", "answer", "request", "instruction", "reply", "demand")
+)
+_CONVERSATIONS = (
+    (QUESTION, ANSWER, NEXT),
+    (SYSTEM, QUESTION),
+    (QUESTION,),
+    (QUESTION, ANSWER, NEXT, REPLY, LAST),
+    (SYSTEM, QUESTION, ANSWER, NEXT),
+)
+"""The form is read from the first two; the others must have it as well."""
 
 DEEPSEEK = {"after_role": ":", "before_content": " ", "after_user": "\n\n", "before_role": "", "after_answer": ""}
 """Form of the ``deepseek`` template of Janus, in which a system text always stands as in the reference."""
@@ -44,24 +54,49 @@ def read_template(template: str, tokens: Mapping[str, str], special: Sequence[st
     context = json.dumps(dict(sorted(tokens.items())))
     texts = _rendered(template, context)
     plain = all(probe in texts[0].get("text", "") for probe in (QUESTION, ANSWER, NEXT))
-    if not plain and "'type'" not in texts[2].get("text", ""):
-        texts = texts[2:] if "text" in texts[2] or "error" not in texts[0] else texts
-    return _settings(texts[0], texts[1], tokens, special)
+    parts = texts[len(_CONVERSATIONS) :]
+    if not plain and "'type'" not in parts[0].get("text", ""):
+        texts = parts if "text" in parts[0] or "error" not in texts[0] else texts
+    settings = _settings(texts[0], texts[1], tokens, special)
+    for conversation, text in zip(_CONVERSATIONS, texts, strict=False):
+        _check_form(settings, conversation, text.get("text", ""), tokens)
+    return settings
+
+
+def _check_form(settings: Mapping[str, Any], conversation: Sequence[str], text: str, tokens: Mapping[str, str]) -> None:
+    """Raise ``UnreadableTemplateError`` where the settings give another text for a conversation than the template."""
+    with_system = conversation[0] == SYSTEM
+    if with_system and "before_system" not in settings:
+        return
+    end = settings.get("end", tokens.get("eos_token", ""))
+    expected = f"{settings['before_system']}{SYSTEM}{settings['after_system']}" if with_system else settings["start"]
+    turns = conversation[1:] if with_system else conversation
+    roles = [f"{settings['before_role']}{role}{settings['after_role']}" for role in settings["roles"]]
+    after = (settings["after_user"], settings["after_answer"] or end)
+    for number, turn in enumerate(turns):
+        expected += f"{roles[number % 2]}{settings['before_content']}{turn}{after[number % 2]}"
+    expected += roles[1]
+    actual = text.removeprefix(tokens.get("bos_token", ""))
+    # A template may end a prompt with the white space that stands before an answer.
+    if actual not in (expected, expected + settings["before_content"]):
+        kind = f"{len(conversation)} turn{'s' if len(conversation) > 1 else ''}"
+        same = next((at for at, pair in enumerate(zip(expected, actual, strict=False)) if pair[0] != pair[1]), 0)
+        raise UnreadableTemplateError(
+            f"it does not write all conversations in one form: of {kind}, {_shown(actual[same:])} stands where "
+            f"{_shown(expected[same:])} follows from others"
+        )
 
 
 @lru_cache(maxsize=64)
 def _rendered(template: str, context: str) -> Sequence[Mapping[str, str]]:
     """Conversations, each as ``{"text": …}`` or ``{"error": …}``.
 
-    Some questions and an answer, then a system text and a question; the same again with contents that are lists of
-    parts, as the processors of transformers give them. A template of texts writes such lists as Python would.
+    Those of ``_CONVERSATIONS``, and the same again with contents that are lists of parts, as the processors of
+    transformers give them. A template of texts writes such lists as Python would.
     """
 
-    def turns(*texts: str) -> list[dict[str, str]]:
-        roles = {ANSWER: "assistant", SYSTEM: "system"}
-        return [{"role": roles.get(text, "user"), "content": text} for text in texts]
-
-    plain = [turns(QUESTION, ANSWER, NEXT), turns(SYSTEM, QUESTION)]
+    roles = {ANSWER: "assistant", REPLY: "assistant", SYSTEM: "system"}
+    plain = [[{"role": roles.get(text, "user"), "content": text} for text in some] for some in _CONVERSATIONS]
     parts = [[{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in some] for some in plain]
     request = {
         "path": [entry for entry in sys.path if entry],

@@ -19,7 +19,7 @@ from janiform import (
     weight_files,
 )
 
-from .settings import CONFIG, MAX_LAYERS, Settings
+from .settings import CONFIG, MAX_LAYERS, Settings, finish
 
 PARTS = {
     "backbone": "llama",
@@ -37,6 +37,9 @@ PARTS = {
 
 PREPROCESSING = ("mean", "std", "min_size")
 """Settings of the encoder that the image processor's config states."""
+
+CONTEXT = 2048
+"""Default of ``max_position_embeddings`` in a ``LlamaConfig``."""
 
 
 def janus(description: str, folder: Path, parts: dict[str, dict[str, Any]]) -> Recipe:
@@ -84,11 +87,31 @@ def configs(plan: Plan, format_name: str) -> dict[str, Any]:
     return {path: plan.parts[path].use.config for path in PARTS}
 
 
-def llama(table: Settings, context: int) -> dict[str, Any]:
+def read_backbone(
+    folder: Path, table: str, has_head: bool | None, *, tied_in_table: bool
+) -> tuple[Settings, dict[str, Any]]:
+    """The config of a directory, and the settings of the backbone in its table ``table``.
+
+    Args:
+        has_head: whether the weights hold a text head; None where they cannot be read.
+        tied_in_table: whether ``tie_word_embeddings`` stands in that table, instead of in the config itself.
+
+    Raises ``StorageError`` where the config cannot be read; other errors are added to its ``problems``.
+    """
+    config = Settings.read(folder / CONFIG, [])
+    if not config.values:
+        finish(config.problems)
+    not_quantized(config)
+    language = config.table(table)
+    backbone = llama(language)
+    backbone["tied"] = tied(language if tied_in_table else config, has_head)
+    return config, backbone
+
+
+def llama(table: Settings) -> dict[str, Any]:
     """Settings of the backbone, except ``tied``, from the table of a ``LlamaConfig`` of transformers.
 
-    Missing settings have the defaults of that class, as in the released config of Janus-Pro-7B; ``context`` is the
-    default of ``max_position_embeddings``.
+    Missing settings have the defaults of that class, as in the released config of Janus-Pro-7B.
     """
     table.only("model_type", "llama", default="llama")
     table.only("hidden_act", "silu", default="silu")
@@ -113,7 +136,7 @@ def llama(table: Settings, context: int) -> dict[str, Any]:
         "heads": heads,
         "kv_heads": kv_heads,
         "vocabulary": table.count("vocab_size", 32_000),
-        "context": table.count("max_position_embeddings", context),
+        "context": table.count("max_position_embeddings", CONTEXT),
         "rope_theta": (rope if "rope_theta" in rope else table).number("rope_theta", 10_000.0),
         "eps": table.number("rms_norm_eps", 1e-6),
     }

@@ -7,8 +7,8 @@ from typing import Any
 
 from janiform import Problem, Recipe
 
-from ..janus.parts import janus, llama, not_quantized, preprocessing, tied
-from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
+from ..janus.parts import janus, preprocessing, read_backbone
+from ..janus.settings import MAX_LAYERS, Settings, finish
 from ..janus.tokens import Tokenizer
 
 TOWERS = {
@@ -23,8 +23,6 @@ TOKENIZERS = {
 """``gen_vision_config.cls`` -> sizes, which ``params`` override."""
 
 MAX_LEVELS = 12
-CONTEXT = 2048
-"""Default of ``max_position_embeddings`` in a ``LlamaConfig``."""
 
 
 def read(folder: Path, has_head: bool | None) -> Recipe:
@@ -32,15 +30,8 @@ def read(folder: Path, has_head: bool | None) -> Recipe:
 
     ``has_head``: whether the weights hold a text head; None where they cannot be read.
     """
-    problems: list[Problem] = []
-    config = Settings.read(folder / CONFIG, problems)
-    if not config.values:
-        finish(problems)
-    not_quantized(config)
-    language = config.table("language_config")
-    backbone = llama(language, CONTEXT)
-    backbone["tied"] = tied(language, has_head)
-    width = backbone["width"]
+    config, backbone = read_backbone(folder, "language_config", has_head, tied_in_table=True)
+    problems, width = config.problems, backbone["width"]
     encoder = _tower(config.table("vision_config"))
     tokenizer = _tokenizer(config.table("gen_vision_config"), encoder["image_size"])
     parts: dict[str, dict[str, Any]] = {

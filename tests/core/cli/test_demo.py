@@ -17,7 +17,7 @@ from janiform.storage.save import save_model
 from janiform.train.run.interrupts import RunStoppedError
 
 BENCHMARK = """
-from janiform import Answered, Drawn, Showcase
+from janiform import Answered, Conversation, Drawn, Metric, Request, Showcase, Turn, mean_score
 
 @attrs.frozen
 class Settings:
@@ -25,9 +25,16 @@ class Settings:
 
 class Looking:
     def __init__(self, config): self.config = config
-    def run(self, model, progress):
-        counts = {"drawing": {"overall": self.config.prompts}}
-        return {"drawing": {"overall": 0.25}, "counts": counts, "settings": {"prompts": self.config.prompts}}
+    metrics = {"drawing.overall": Metric(), "drawing.beauty": Metric()}
+    @property
+    def settings(self): return {"prompts": self.config.prompts}
+    def requests(self):
+        prompt = Conversation((Turn("user", "a circle"),))
+        return [Request(f"{n}", f"{n}", prompt, draws=True, seed=n) for n in range(self.config.prompts)]
+    def judge(self, request, output):
+        return {"drawing.overall": request.seed == 0, "drawing.beauty": output.width}
+    def aggregate(self, items):
+        return {name: mean_score([item for item in items if item.metric == name]) for name in self.metrics}
     def show(self, model, drawings, answers, progress):
         pictures = model.generate(["the <b>circle</b>"] * drawings)
         drawn = tuple(Drawn("the <b>circle</b>", picture, True, "as asked") for picture in pictures)
@@ -37,7 +44,7 @@ class Looking:
 @hookimpl
 def janiform_register(registrar):
     factory = "fake_plugin_looking:Looking"
-    presets = {"sample": {"prompts": 2}}
+    presets = {"sample": {"prompts": 4}}
     registrar.component(
         "benchmark", "looking", config=Settings, presets=presets, factory=factory, summary="Looks."
     )
@@ -48,7 +55,8 @@ def janiform_register(registrar):
 def folder(tiny_model: janiform.UnifiedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = save_model(tiny_model, tmp_path_factory.mktemp("models") / "tiny")
     about = json.loads((folder / "model.json").read_text())
-    about["scores"] = {"looking": {"drawing": {"overall": 0.875}, "counts": {"drawing": {"overall": 600}}}}
+    full = {"value": 0.875, "count": 600, "low": 0.8, "high": 0.9}
+    about["scores"] = {"looking": {"scores": {"drawing.overall": full}}}
     (folder / "model.json").write_text(json.dumps(about))
     return folder
 
@@ -64,6 +72,7 @@ def test_the_page_holds_everything_and_is_never_overwritten(
     page = (out / "index.html").read_text()
     for expected in ("the &lt;b&gt;circle", "is it blue?", "0.25", "0.875", "88 %", "[backbone]", "<svg", "looking@1"):
         assert expected in page
+    assert "beauty" not in page  # which is not from 0 to 1, so that no bar can show it
     assert main(arguments) == 0
     assert {path.name for path in out.iterdir()} == {"index.html", "index-002.html"}
 

@@ -124,3 +124,11 @@ def test_all_output_goes_through_the_safe_functions() -> None:
         if file not in own and file.parts[-2] not in ("testing", "kit"):
             code = re.sub(r'""".*?"""', "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
             assert not unsafe.search(code), f"{file}: print through janiform.cli.output or janiform.console"
+
+
+@pytest.mark.parametrize("encoding", ["idna", "undefined"])
+def test_an_encoding_that_cannot_read_every_line_is_replaced(encoding: str) -> None:
+    result = shell("echo /nothing | janiform chat janus-mini --device cpu", PYTHONIOENCODING=encoding)
+    assert result.returncode == 0
+    assert "/nothing" in result.stderr
+    assert "a bug" not in result.stderr

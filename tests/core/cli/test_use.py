@@ -6,6 +6,9 @@ import errno
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,27 +16,32 @@ from typing import Any
 import janiform
 import pytest
 from janiform.cli import main, outputs
+from janiform.storage.atomic import PREFIX
 from janiform.storage.save import save_model
 from PIL import Image
 
 Capture = pytest.CaptureFixture[str]
 
 BENCHMARK = """
+from janiform import Conversation, Metric, Request, Turn, mean_of_categories, mean_score
+
 @attrs.frozen
 class Settings:
     prompts: int = setting(3)
     name: str = setting("x")
 
 class Counting:
-    def __init__(self, config): self.config = config
+    metrics = {"drawing.overall": Metric(), "drawing.odd_ones": Metric(chance=0.5)}
+    def __init__(self, config):
+        self.config, self.settings = config, {"prompts": config.prompts}
     def show(self, model, drawings, answers, progress): raise NotImplementedError
-    def run(self, model, progress):
-        progress("counting", 1, self.config.prompts)
-        model.generate("a circle")
-        count = self.config.prompts
-        return {
-            "drawing": {"overall": 0.5}, "counts": {"drawing": {"overall": count}}, "settings": {"prompts": count}
-        }
+    def requests(self):
+        prompt = Conversation((Turn("user", "a circle"),))
+        return [Request(f"{n}", f"{n}", prompt, draws=True, seed=n) for n in range(self.config.prompts)]
+    def judge(self, request, output):
+        return {"drawing.odd_ones": request.seed % 2}
+    def aggregate(self, items):
+        return {"drawing.overall": mean_of_categories([items]), "drawing.odd_ones": mean_score(items)}
 
 @hookimpl
 def janiform_register(registrar):
@@ -126,12 +134,40 @@ def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, monkeypatch: pytest.
             super().write(data[:3])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "open", lambda path, mode: Full(path, mode))
+    monkeypatch.setattr(Path, "open", lambda path, mode, *_: Full(path, mode))
     with pytest.raises(OSError, match="No space") as caught:
         outputs.write_new(tmp_path, "a", "png", b"12345678")
     monkeypatch.undo()
     assert caught.value.filename == str(tmp_path / "a-001.png")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_files_are_new_where_the_system_has_no_hard_links_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links here")))
+    (tmp_path / "a-001.png").symlink_to("nowhere")
+    assert [outputs.write_new(tmp_path, "a", "png", data).name for data in (b"1", b"2")] == ["a-002.png", "a-003.png"]
+    assert (tmp_path / "a-002.png").read_bytes() == b"1"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+KILLED = (
+    "import os, signal, sys; from pathlib import Path\n"
+    "from janiform.cli import outputs; from janiform.storage import atomic\n"
+    "atomic._sync = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n"
+    "outputs.write_new(Path(sys.argv[1]), 'a-circle', 'png', b'half a picture')\n"
+)
+
+
+def test_what_a_killed_generate_left_is_removed_by_the_next(folder: str, tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env={**os.environ}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert [path.name.startswith(PREFIX) for path in tmp_path.iterdir()] == [True]
+    assert main(["generate", folder, "a circle", "--out", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a-circle-001.png"]
 
 
 def test_names_of_files_say_the_prompt() -> None:
@@ -198,17 +234,53 @@ def test_ask_has_the_options_of_loading(folder: str, capsys: Capture) -> None:
 
 def test_eval_prints_scores(folder: str, install: Callable[..., Path], tmp_path: Path, capsys: Capture) -> None:
     install("counting", BENCHMARK)
-    assert (
-        main(["eval", folder, "counting", "--set", "prompts=7", "--json", "--out", str(tmp_path / "scores.json")]) == 0
-    )
-    said = json.loads(capsys.readouterr().out)
-    assert said == json.loads((tmp_path / "scores.json").read_text())
-    assert said["drawing"] == {"overall": 0.5}
-    assert said["settings"]["prompts"] == 7
-    assert said["settings"]["benchmark"] == "counting@1"
-    assert said["settings"]["weights_sha256"]
+    arguments = ["eval", folder, "counting", "--set", "prompts=8"]
+    assert main([*arguments, "--json", "--out", str(tmp_path / "scores.json")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "scores.json").read_text())
+    assert set(printed) == {"scores", "metrics", "settings"}
+    # Wilson's interval of four in eight, from another program.
+    expected = {"value": 0.5, "count": 8, "low": 0.21521, "high": 0.78479}
+    assert printed["scores"]["drawing.odd_ones"] == pytest.approx(expected, abs=1e-5)
+    assert printed["metrics"]["drawing.odd_ones"] == {"direction": "up", "chance": 0.5}
+    assert printed["settings"]["prompts"] == 8
+    assert printed["settings"]["benchmark"] == "counting@1"
+    assert printed["settings"]["weights_sha256"]
+    assert main(arguments) == 0
+    table = " ".join(capsys.readouterr().out.split())
+    assert "odd ones 0.500 0.215 – 0.785 8" in table
+    assert "Not distinguishable from random answers: drawing.odd_ones benchmark" in table
+
+
+def test_eval_says_which_scores_are_at_the_floor(folder: str, install: Callable[..., Path], capsys: Capture) -> None:
+    install("counting", BENCHMARK.replace("request.seed % 2", "0").replace("chance=0.5", ""))
     assert main(["eval", folder, "counting"]) == 0
-    assert "0.500" in capsys.readouterr().out
+    assert "Not distinguishable from zero: drawing.overall, drawing.odd_ones" in capsys.readouterr().out
+
+
+def test_eval_writes_items_and_pictures(
+    folder: str, install: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    install("counting", BENCHMARK)
+    items, pictures = tmp_path / "items.jsonl", tmp_path / "pictures"
+    arguments = ["eval", folder, "counting", "--items", str(items), "--pictures", str(pictures)]
+    assert main(arguments) == 0
+    first = items.read_text()
+    rows = [json.loads(line) for line in first.splitlines()]
+    assert rows[1] == {
+        "metric": "drawing.odd_ones",
+        "item": "1",
+        "cluster": "1",
+        "value": 1.0,
+        "prediction": "pictures/000001-1.png",
+    }
+    assert [row["value"] for row in rows] == [0.0, 1.0, 0.0]
+    assert all((tmp_path / row["prediction"]).is_file() for row in rows)
+    assert main(arguments) == 0
+    assert items.read_text() == first
+    for option in ("--items", "--out", "--pictures"):
+        assert main(["eval", folder, "counting", option, str(tmp_path / "none" / "file")]) == 2
+        assert f"{option}: the folder" in capsys.readouterr().err
 
 
 def test_eval_records_scores_with_the_model(
@@ -218,8 +290,43 @@ def test_eval_records_scores_with_the_model(
     folder = save_model(tiny_model, tmp_path / "model")
     assert main(["eval", str(folder), "counting", "--record"]) == 0
     facts = janiform.load(folder).facts
-    assert facts["scores"]["counting"]["drawing"] == {"overall": 0.5}
+    assert facts["scores"]["counting"]["scores"]["drawing.overall"]["value"] == pytest.approx(1 / 3)
     assert facts["weights"]["sha256"]
+
+
+@pytest.mark.parametrize("given", ["snapshot", "cache", "link", "name"])
+def test_eval_records_nothing_in_the_cache_of_the_hub(
+    tiny_model: janiform.UnifiedModel,
+    install: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+    given: str,
+) -> None:
+    install("counting", BENCHMARK)
+    cache = tmp_path / "models--acme--tiny"
+    snapshot = save_model(tiny_model, cache / "snapshots" / "0a1b")
+    (tmp_path / "link").symlink_to(snapshot)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    before = {path.name: path.read_bytes() for path in snapshot.iterdir()}
+    paths = {"snapshot": snapshot, "cache": cache, "link": tmp_path / "link", "name": "acme/tiny"}
+    assert main(["eval", str(paths[given]), "counting", "--record"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "is a snapshot in the cache of the Hugging Face hub" in said
+    assert "--out scores.json" in said
+    assert main(["eval", str(paths[given]), "counting"]) == 0
+    assert {path.name: path.read_bytes() for path in snapshot.iterdir()} == before
+
+
+def test_eval_tells_before_it_measures_that_a_model_cannot_be_written_to(
+    folder: str, install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    install("counting", BENCHMARK)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert main(["eval", folder, "counting", "--record"]) == 2
+    said = capsys.readouterr()
+    assert "cannot be written to" in " ".join(said.err.split())
+    assert said.out == ""
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,22 @@ def test_what_a_plugin_prints_does_not_reach_stdout(install: Install, capsys: py
     assert "hello" in err
 
 
+def test_a_plugin_cannot_close_the_streams_of_others(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    install("bad", "import sys\nsys.stdout.close()\nraise GeneratorExit")
+    install("good", "print('hello')\n" + GOOD)
+    errors = {record.name: record.error for record in Registry.load().plugins}
+    assert errors["bad"].startswith("GeneratorExit")
+    assert errors["good"] == ""
+    assert capsys.readouterr().err == "hello\n"
+
+
+def test_the_errors_in_nested_groups_are_named(install: Install) -> None:
+    group = "BaseExceptionGroup('a', [ExceptionGroup('b', [ValueError('deep')]), SystemExit(3)])"
+    install("bad", f"raise {group}")
+    (bad,) = (record for record in Registry.load().plugins if record.name == "bad")
+    assert "ValueError: deep; SystemExit: 3" in bad.error
+
+
 def test_a_missing_component_names_the_broken_plugins_that_may_have_had_it(install: Install) -> None:
     install("bad", "raise RuntimeError('no luck')")
     with pytest.raises(ComponentError, match=r"plugin 'bad' \(janiform-bad 1.0\) is broken .* RuntimeError: no luck"):

@@ -15,6 +15,7 @@ from janiform.measure.contract_checks import check_contracts
 from janiform.model.modules import build_modules
 from janiform_plugins.adapters.projections import MlpAdapter
 from torch import nn
+from torch.nn.functional import dropout, pad
 
 
 class Whole(MlpAdapter):
@@ -35,6 +36,26 @@ class MixesFromZero(MlpAdapter):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return super().forward(features + self.gate * features.mean(1, keepdim=True))
+
+
+class LooksFarBack(MlpAdapter):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(features + pad(features, (0, 0, 7, 0))[:, : features.shape[1]])
+
+
+class MixesInTraining(MlpAdapter):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(features + features.cumsum(1) if self.training else features)
+
+
+class UsesTheBatch(MlpAdapter):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(features - features.mean(0))
+
+
+class Drops(MlpAdapter):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(dropout(features, 0.5, self.training))
 
 
 class NeedsAll(MlpAdapter):
@@ -87,6 +108,9 @@ class Stand:
     [
         (Mixes, "mixes the codes of a picture: code 1 alone gives another vector"),
         (MixesFromZero, "mixes the codes of a picture: code 0 alone gives another vector"),
+        (LooksFarBack, "mixes the codes of a picture: code 7 alone gives another vector"),
+        (UsesTheBatch, "mixes the codes of a picture: code 0 alone gives another vector"),
+        (MixesInTraining, "mixes the codes of a picture: in training mode the vector of code 8 depends on other codes"),
         (NeedsAll, "cannot map one code alone, as drawing does: ValueError: a picture has more codes"),
         (Raises, "fails in forward of its module: AttributeError: 'Tensor' object has no attribute 'flaten'"),
         (RaisesAsIfForValues, "fails in forward of its module: RuntimeError: it fails with values as well"),
@@ -97,7 +121,7 @@ def test_a_part_that_cannot_draw_is_refused(make_plan: Any, factory: type, sente
         checked(make_plan, factory)
 
 
-@pytest.mark.parametrize("factory", [Whole, ReadsValues])
+@pytest.mark.parametrize("factory", [Whole, ReadsValues, Drops])
 def test_a_sound_part_passes(make_plan: Any, factory: type) -> None:
     checked(make_plan, factory)
 
@@ -107,10 +131,21 @@ def test_an_adapter_that_looks_may_mix(make_plan: Any, factory: type) -> None:
     checked(make_plan, factory, "understanding")
 
 
+def test_an_adapter_that_looks_and_is_shared_by_a_pathway_that_draws_must_not_mix(make_plan: Any) -> None:
+    plan = make_plan()
+    looks, draws = (plan.parts[f"{name}.adapter"] for name in ("understanding", "generation"))
+    looks = evolve(looks, use=evolve(looks.use, component=Stand(looks.use.component, Mixes)))
+    shared = {**plan.parts, looks.path: looks, draws.path: evolve(draws, owner=looks.path)}
+    plan = evolve(plan, parts=shared)
+    modules = {path: part for path, part in build_modules(plan, device="meta").items() if path == looks.path}
+    with pytest.raises(CompositionError, match=r"understanding\.adapter.*mixes the codes of a picture"):
+        check_contracts(plan, modules)
+
+
 def test_a_check_draws_no_random_numbers(make_plan: Any) -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    checked(make_plan, Whole)
+    checked(make_plan, Drops)
     assert torch.equal(before, torch.get_rng_state())
 
 

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from janiform import PictureError, UsageError
 from janiform.pictures.sheet import contact_sheet, to_pil
 from janiform.pictures.transforms import CropToSquare
 from PIL import Image
+
+PICTURE = Image.new("RGB", (8, 8))
 
 
 def test_pixels_come_back_as_they_were():
@@ -37,8 +40,31 @@ def test_captions_take_room_and_any_text():
     assert contact_sheet([picture] * 2, ["", "ein Wort " + "x" * 500 + " 猫 🐈"]).width > plain.width
 
 
-def test_a_sheet_of_nothing_or_with_other_captions_is_a_mistake():
-    with pytest.raises(ValueError, match="at least one"):
-        contact_sheet([])
-    with pytest.raises(ValueError, match="2 captions"):
-        contact_sheet([Image.new("RGB", (8, 8))], ["a", "b"])
+@pytest.mark.parametrize(
+    ("pictures", "settings", "said"),
+    [
+        ([], {}, "at least one picture"),
+        (PICTURE, {}, "pictures must be a list of pictures"),
+        (None, {}, "pictures must be a list of pictures, not None"),
+        ([PICTURE, 3], {}, "a picture must be a path"),
+        ([PICTURE], {"captions": ["a", "b"]}, "got 2 captions for 1 pictures"),
+        ([PICTURE], {"captions": "a"}, "captions must be a list of texts"),
+        ([PICTURE], {"captions": [None]}, "a caption must be a text, not None"),
+        ([PICTURE], {"columns": 0}, "columns must be at least 1"),
+        ([PICTURE], {"columns": -2}, "columns must be at least 1"),
+        ([PICTURE], {"columns": 1.5}, "columns must be a whole number"),
+        ([PICTURE], {"cell": 0}, "cell must be a whole number from 1 to 4096"),
+        ([PICTURE], {"cell": 10**9}, "cell must be a whole number from 1 to 4096"),
+        ([PICTURE], {"cell": "9"}, "cell must be a whole number"),
+    ],
+)
+def test_wrong_arguments_of_a_sheet_are_refused(pictures, settings, said):
+    with pytest.raises((UsageError, PictureError), match=said):
+        contact_sheet(pictures, **settings)
+
+
+@pytest.mark.parametrize("cell", [1, 2, 9])
+def test_a_sheet_may_have_cells_of_any_size_and_pictures_of_any_kind(cell):
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    sheet = contact_sheet((picture for picture in (PICTURE, pixels)), ["a", "b c"], np.int64(2), cell=cell)
+    assert sheet.width > 2 * cell

@@ -6,26 +6,32 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from janiform import UsageError
+from janiform import Component, Processor, UnifiedModel, UsageError
 from janiform.cli import main
 from janiform.compose import compose
 from janiform.compose.selectors import select
 from janiform.measure.gpus import GPUS, gpu_named
 from janiform.model.build import build_model
+from janiform.planning.examples import EstimatedText, Examples
 from janiform.planning.memory import VALUE, Sizes, memory_of
+from janiform.planning.objective_stage import ObjectiveStage
 from janiform.planning.plan import PlanRequest, TrainingPlan, plan_training
 from janiform.planning.samples import samples_of
-from janiform.planning.trace import Trace, trace
+from janiform.planning.trace import Trace, stage_model, trace
 from janiform.planning.traffic import traffic_of
 from janiform.planning.typical import typical_batch
-from janiform.recipe import Lora, Recipe, read_recipe_text
+from janiform.recipe import Lora, Recipe, Stage, read_recipe, read_recipe_text
 from janiform.sequence.batch import Batch
 from janiform.train.loop.blocks import prepare_blocks, recomputed
-from janiform_plugins.objectives.next_token import next_token_losses
+from janiform.train.loop.objective import make_objective
+from janiform.train.loop.trained import set_trained
+from janiform.units import work
 from tiny_recipes import tiny_recipe
+from tiny_stages import STAGES, Undecided
 from torch.profiler import ProfilerActivity, profile
 
 MODEL = tiny_recipe(
@@ -83,13 +89,15 @@ def test_days_follow_from_arithmetic_and_the_stage_stops_early(planned: Training
     stage, other = found.stages
     assert stage.steps == 40
     assert stage.seconds == pytest.approx(stage.flops / (8 * 1e12 * 0.5))
-    assert found.days == pytest.approx(40 * stage.seconds / 86400)
-    assert found.mfu_of(found.days) == pytest.approx(0.5)
+    assert found.days == pytest.approx((40 * stage.seconds + 10 * other.seconds) / 86400)
+    assert evolve(found, stages=(stage,)).mfu_of(40 * stage.seconds / 86400) == pytest.approx(0.5)
     assert found.gpu_hours == pytest.approx(found.days * 24 * 8)
     assert stage.tokens == 16 * (500 + 200 + 2 * 90)
-    assert "reconstruction@1 makes its own kind of batches" in other.problem
-    assert not found.fits, "what is not known does not fit"
-    assert evolve(found, stages=(stage,)).fits
+    assert other.seconds == pytest.approx(other.flops / (1e12 * 0.5)), "one process trains a tokenizer alone"
+    assert other.memory is not None
+    assert not other.problem
+    assert found.fits
+    assert not evolve(found, stages=(stage, evolve(other, memory=None))).fits, "what is not known does not fit"
 
 
 def test_what_does_not_fit_is_said_with_what_would(recipe: Recipe, planned: TrainingPlan) -> None:
@@ -194,18 +202,14 @@ def real(batch: Batch) -> Batch:
     return batch.mapped(lambda tensor: torch.rand(tensor.shape) if tensor.is_meta else tensor)
 
 
-def measured(recipe: Recipe, batch: Batch, *, half: bool, checkpointing: bool) -> int:
+def measured(stage: Stage, model: UnifiedModel, batch: object, *, half: bool, checkpointing: bool) -> int:
     """The peak of what torch allocates in a forward and backward pass on the CPU, by its own profiler."""
-    stage = recipe.stages["all"]
-    torch.manual_seed(0)
-    model = build_model(compose(recipe))
-    chosen = select([name for name, _ in model.named_parameters()], stage.train)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in chosen)
+    objective = make_objective(stage.objective, model)
+    set_trained(model, objective, stage.train)
     prepare_blocks({}, recomputed(model, checkpointing))
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            losses = next_token_losses(model, batch)
+            losses, _ = objective.losses(batch)
             loss = torch.stack([loss.mean for loss in losses.values()]).sum()
         torch.autograd.backward(loss)
     now = most = 0
@@ -224,10 +228,80 @@ def test_memory_is_what_torch_measures(
     monkeypatch.setattr("janiform_plugins.kernels.sdpa.CALL_COST", 1 << 60)
     plan, stage = compose(recipe), recipe.stages["all"]
     batch = typical_batch(plan, stage, samples_of(plan, LENGTHS), 8)
-    chosen = select([name for name, _ in build_model(plan, "meta").named_parameters()], stage.train)
     stage = evolve(stage, precision="bfloat16" if half else "float32", checkpointing=checkpointing)
-    found = trace(plan, stage, batch, chosen)
+    found = trace(*stage_model(plan, stage), stage, batch)
     expected: Mapping[str, int] = found.whole
-    taken = measured(recipe, real(batch), half=half, checkpointing=checkpointing)
+    taken = measured(stage, build_model(plan), real(batch), half=half, checkpointing=checkpointing)
     assert sum(expected.values()) == pytest.approx(taken, rel=0.05)
     assert expected["logits"] > 0
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("name", ["tokenizer", "encoder"])
+def test_memory_of_batches_of_their_own_is_what_torch_measures(name: str, half: bool) -> None:
+    recipe = read_recipe("janus-mini")
+    plan, stage = compose(recipe), evolve(recipe.stages[name], batch=8, precision="bfloat16" if half else "float32")
+    model, examples = build_model(plan), Examples(recipe.sources)
+    model.processor = Processor(plan, text=EstimatedText())
+    planned = ObjectiveStage(plan, stage, samples_of(plan, {}, examples, names=stage.sources), examples)
+    batch = make_objective(stage.objective, model).prepare(planned._prepared, np.random.default_rng(0))
+    taken = measured(stage, model, batch, half=half, checkpointing=False)
+    assert sum(planned.trace(8, False).whole.values()) == pytest.approx(taken, rel=0.05)
+
+
+def test_a_whole_design_is_summed_in_table_and_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text(RECIPE)
+    small = dict.fromkeys(("casts", "activations", "logits", "gradients"), 10**6)
+    monkeypatch.setattr("janiform.planning.planner.trace", lambda *arguments, **named: Trace(small, small))
+    assert main(["plan", str(path), "--gpus", "2", "--gpu", "l40s"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (title,) = [number for number, line in enumerate(lines) if line.strip() == "Work"]
+    total = next(line for line in lines[title:] if line.strip().startswith("total"))
+    assert main(["plan", str(path), "--gpus", "2", "--gpu", "l40s", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    stages = {stage["name"]: stage for stage in found["stages"]}
+    assert work(round(found["flops"])) in total
+    assert found["flops"] == sum(stage["flops"] for stage in stages.values())
+    assert stages["tokenizer"]["flops"] == 10 * stages["tokenizer"]["flops_per_step"] > 0
+    assert stages["tokenizer"]["samples_by_source"] == {"shapes": 640}
+    assert stages["tokenizer"]["sent_per_step"]["seconds"] == 0, "one process trains a tokenizer alone"
+    assert found["positions"] == stages["all"]["positions"]
+    assert stages["all"]["samples"] == sum(stages["all"]["samples_by_source"].values()) == 40 * 64
+    pathways = compose(read_recipe_text(RECIPE)).pathways
+    assert stages["all"]["positions"]["drawn"] == 40 * 32 * pathways["generation"].tokens
+    assert stages["all"]["positions"]["looked_at"] == 40 * 16 * pathways["understanding"].tokens
+
+
+def test_a_stage_that_cannot_be_traced_is_named(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = recipe.stages["tokenizer"]
+    component = evolve(stage.objective.component, name="undecided")
+    load = Component.load
+    monkeypatch.setattr(Component, "load", lambda self: Undecided if self.name == "undecided" else load(self))
+    strange = evolve(stage, objective=evolve(stage.objective, component=component))
+    found = plan_training(evolve(recipe, stages={**recipe.stages, "tokenizer": strange}), order(), ["tokenizer"])
+    assert found.stages[0].problem.startswith("a step of objective undecided@1 cannot be traced: ")
+    assert found.stages[0].problem.endswith("; it is not planned, and totals are without it")
+    assert (found.flops, found.fits) == (0, False)
+
+
+@pytest.mark.parametrize(("name", "shared"), [("tokenizer", 1), ("encoder", 2)])
+def test_memory_of_stages_with_batches_of_their_own(name: str, shared: int) -> None:
+    recipe = read_recipe_text(tiny_recipe("small") + STAGES)
+    model = build_model(compose(recipe), "meta")
+    request = evolve(order(gpus=2), lengths={})
+    stage = plan_training(recipe, request, [name]).stages[0]
+    assert stage.memory is not None
+    assert stage.execution is not None
+    assert stage.execution.micro_batch == recipe.stages[name].batch // shared
+    selected = select([each for each, _ in model.named_parameters()], recipe.stages[name].train)
+    own = stage.trained - sum(p.numel() for each, p in model.named_parameters() if each in selected)
+    assert (own > 0) == (name == "encoder"), "a text tower is the objective's own"
+    assert stage.memory.optimizer == 2 * VALUE * stage.trained
+    assert stage.memory.activations > 0
+    double = evolve(recipe.stages[name], batch=2 * recipe.stages[name].batch)
+    grown = plan_training(evolve(recipe, stages={name: double}), request, [name]).stages[0]
+    assert grown.memory is not None
+    assert grown.memory.activations > 1.5 * stage.memory.activations

@@ -72,6 +72,12 @@ def test_the_layers_of_one_file(toys: Registry) -> None:
     ]
 
 
+def test_a_text_that_is_not_a_string() -> None:
+    for text in (None, b"recipe = 1", Path("x.toml")):
+        with pytest.raises(UsageError, match="the text of a recipe must be a string, not "):
+            read_recipe_text(text)  # type: ignore[arg-type]
+
+
 def test_the_newest_version_is_meant_where_none_is_named(toys: Registry) -> None:
     recipe = read_recipe_text('recipe = 1\nbackbone = { use = "brain" }', registry=toys)
     assert recipe.backbone.reference == "brain@2"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import Answered, Drawn, Showcase
-from janiform.report import DemoPage, Score, page_html
+from janiform.report import DemoPage, ShownScore, page_html
 from janiform.report.chart import curve_svg
 from janiform.report.markup import data_uri, tag
 from janiform.report.series import smoothed, spread, ticks
@@ -65,9 +65,9 @@ def full_page(text: str = "a red circle") -> DemoPage:
         facts=(("6 M", "parameters"),),
         showcase=Showcase(drawn, (answered, answered), (answered,)),
         scores=(
-            Score("drawing", "overall", 0.5, 4, 0.9),
-            Score("drawing", "one_object", 1.0, 4),
-            Score("x", text, 0, 2),
+            ShownScore("drawing", "overall", 0.5, 4, 0.9),
+            ShownScore("drawing", "one_object", 1.0, 4),
+            ShownScore("x", text, 0, 2),
         ),
         curve={text: [(1, 3.0), (2, 2.0)]},
         curve_note=f"Steps of `{text}`.",
@@ -109,7 +109,7 @@ def test_questions_about_one_picture_share_its_card() -> None:
 
 def test_the_full_scores_have_a_column_only_where_there_are_any() -> None:
     assert "full evaluation" in Reader(page_html(full_page())).text
-    page = DemoPage("a", "b", scores=(Score("drawing", "overall", 0.5, 4),))
+    page = DemoPage("a", "b", scores=(ShownScore("drawing", "overall", 0.5, 4),))
     assert "full evaluation" not in Reader(page_html(page)).text
 
 

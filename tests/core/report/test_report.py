@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,12 @@ def test_thinning_keeps_the_mean_and_the_end(measured: list[float], most: int) -
 
 def test_durations_are_said_as_people_do() -> None:
     assert [duration(s) for s in (42, 300, 7500, 800_000)] == ["42 s", "5 min", "2 h 5 min", "9.3 days"]
+
+
+def test_charts_are_shown_on_narrow_screens() -> None:
+    sheet = (files("janiform.report") / "page.css").read_text("utf-8")
+    narrow = sheet[sheet.index("@media (max-width") :]
+    rules = re.findall(r"([^{}]+)\{ display: none; \}", narrow)
+    hidden = [selector.strip() for rule in rules for selector in rule.split(",")]
+    assert hidden
+    assert ".chart" not in hidden  # the class of every chart of a report

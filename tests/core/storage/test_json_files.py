@@ -106,8 +106,8 @@ def test_a_damaged_line_of_a_log_is_left_out_and_reported(old: str, new: str, tm
     assert [entry is None for entry in read_entries(tmp_path / "log.jsonl")] == [False, True]
     problems: list[str] = []
     write_report([tmp_path], tmp_path / "report.html", problems.append)
-    assert problems == [f"{tmp_path / 'log.jsonl'}: 1 damaged line is left out"]
-    assert "1 damaged line is left out" in (tmp_path / "report.html").read_text("utf-8")
+    assert problems == [f"{tmp_path / 'log.jsonl'}: line 2 is damaged and left out"]
+    assert "line 2 is damaged and left out" in (tmp_path / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("value", ["Infinity", "NaN", "1e308", "-1e308", "1e99", "1e-320", "true and", "9" * 300])

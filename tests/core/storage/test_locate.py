@@ -49,7 +49,9 @@ def refused(name: str | Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("text", [NAME, f"https://huggingface.co/{NAME}", f"hf://{NAME}"])
+@pytest.mark.parametrize(
+    "text", [NAME, f"https://huggingface.co/{NAME}", f"https://hf.co/{NAME}/tree/main", f"hf://{NAME}"]
+)
 def test_a_cached_model_opens_by_its_name(model: Path, text: str) -> None:
     snapshot = model / "snapshots" / "0123abc"
     assert model_folder(text) == snapshot
@@ -133,3 +135,10 @@ def test_a_folder_that_holds_models_names_them(official: Path, tmp_path: Path) -
 def test_weights_without_a_config_are_told(official: Path, tmp_path: Path) -> None:
     shutil.copy(official / "pytorch_model.bin", tmp_path)
     assert "it has files of weights, but no config.json" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", '{"model_type": "janus"}'.encode("utf-16"), b'{"a": "\xe9"}'])
+def test_a_config_that_cannot_be_read_is_the_reason_why_a_folder_is_not_a_model(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(UsageError, match=r"config\.json: is damaged"):
+        model_folder(tmp_path)

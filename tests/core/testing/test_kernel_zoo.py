@@ -10,6 +10,7 @@ from janiform import KernelSupport, Mask
 from janiform.attention.attend import Attention
 from janiform.testing import conforms, kernels
 from janiform.testing.kernels import KERNEL_CHECKS, KernelCase
+from janiform.testing.suite import run_check
 
 EVERYTHING = KernelSupport(devices=("cpu",), learns=("cpu",), dtypes=("float64",))
 DOCUMENTS = torch.tensor([[-1, 0, 0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1, 1, 1, -1, -1]])
@@ -52,6 +53,20 @@ class MixesHeads(Sound):
 class ForgetsTheScale(Sound):
     def scale(self, width):
         return 1.0
+
+
+class ScalesInPlace(Sound):
+    def __call__(self, q, k, v, mask):
+        q *= q.shape[-1] ** -0.5
+        return super().__call__(q, k, v, mask)
+
+    def scale(self, width):
+        return 1.0
+
+
+class Raises(Sound):
+    def __call__(self, q, k, v, mask):
+        raise type("Odd", (BaseException,), {})("boom")
 
 
 class IsNotFinite(Sound):
@@ -98,6 +113,7 @@ ZOO = [
     (MixesDocuments, kernels.attends_as_the_mask_says, "attention is off by"),
     (MixesHeads, kernels.attends_as_the_mask_says, "attention is off by"),
     (ForgetsTheScale, kernels.attends_as_the_mask_says, "attention is off by"),
+    (ScalesInPlace, kernels.attends_as_the_mask_says, "changes the queries in place"),
     (IsNotFinite, kernels.attends_as_the_mask_says, "values that are not finite, perhaps at padding"),
     (DetachesKeys, kernels.gives_gradients_as_the_mask_says, "passes no gradient to the keys"),
     (HalvesAGradient, kernels.gives_gradients_as_the_mask_says, "the gradient of the values is off by"),
@@ -115,6 +131,11 @@ def case(kernel: Any) -> KernelCase:
 def test_each_check_catches_what_it_is_for(beast: Any, check: Any, sentence: str) -> None:
     with pytest.raises(AssertionError, match=f"^kernel 'beast' on cpu in float64: .*{sentence}"):
         check(case(beast))
+
+
+def test_an_exception_of_a_kernel_is_reported_with_its_name_and_line() -> None:
+    with pytest.raises(AssertionError, match=r"^kernel 'beast' .*Odd: boom \(.*test_kernel_zoo.py:\d+\)"):
+        run_check(kernels.attends_as_the_mask_says, case(Raises))
 
 
 @pytest.mark.parametrize("check", KERNEL_CHECKS, ids=lambda check: check.__name__)

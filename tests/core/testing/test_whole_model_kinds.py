@@ -10,7 +10,19 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from attrs import evolve, frozen
-from janiform import Grid, JaniformError, Loss, Sequence, Showcase, Tiles
+from janiform import (
+    Conversation,
+    Grid,
+    JaniformError,
+    Loss,
+    Metric,
+    Request,
+    Sequence,
+    Showcase,
+    Tiles,
+    Turn,
+    mean_score,
+)
 from janiform.testing import benchmarks, formats, layouts, objectives, samplers, sinks, texts, tilings
 from janiform.testing.case import Case
 from janiform.testing.suite import CHECKS, run_check
@@ -67,6 +79,27 @@ class Detaches(Autoregressive):
         return {name: Loss(loss.total.detach(), loss.count) for name, loss in losses.items()}, figures
 
 
+class CountsItsSteps(Autoregressive):
+    steps = 0
+
+    def losses(self, batch):
+        self.steps += 1
+        losses, figures = super().losses(batch)
+        return {name: Loss(loss.total * self.steps, loss.count) for name, loss in losses.items()}, figures
+
+
+class DrawsInItsLosses(Autoregressive):
+    def losses(self, batch):
+        losses, figures = super().losses(batch)
+        return {name: Loss(loss.total * random.random(), loss.count) for name, loss in losses.items()}, figures
+
+
+class GivesTotalsByRow(Autoregressive):
+    def losses(self, batch):
+        losses, figures = super().losses(batch)
+        return {name: Loss(loss.total.expand(2), loss.count) for name, loss in losses.items()}, figures
+
+
 class ShowsText(Autoregressive):
     def samples(self, examples):
         return "a picture"
@@ -97,6 +130,16 @@ class AcceptsAll(AutoregressiveSampler):
         return super().draw(model, prompts, **others)
 
 
+class TakesNoOverrides(AutoregressiveSampler):
+    def draw(self, model, prompts, *, pathway="generation", seeds=None, on_step=None, on_codes=None):
+        return super().draw(model, prompts, pathway=pathway, seeds=seeds, on_step=on_step, on_codes=on_codes)
+
+
+class DrawsArrays(AutoregressiveSampler):
+    def draw(self, *arguments, **others):
+        return super().draw(*arguments, **others).numpy()
+
+
 class ChangesTheModel(AutoregressiveSampler):
     def draw(self, model, *arguments, **others):
         for module in list(model.modules())[-1:]:
@@ -115,6 +158,11 @@ class LearnsQuestions(JanusLayout):
     def render(self, conversation, *, answer=True):
         sequence = super().render(conversation, answer=answer)
         return Sequence(evolve(span, loss=answer) for span in sequence.spans)
+
+
+class LosesTheSystem(JanusLayout):
+    def render(self, conversation, *, answer=True):
+        return super().render(evolve(conversation, system=None), answer=answer)
 
 
 class NeverEnds(JanusLayout):
@@ -174,6 +222,22 @@ class KnowsAllKeys(Sink):
         float(sum(value for key, value in entry.items() if key not in sinks.entry(1)))
 
 
+class NeedsANorm(Sink):
+    def entry(self, entry):
+        float(entry["grad_norm"])
+
+
+class Insists(Sink):
+    def entry(self, entry):
+        assert entry["step"] > 3, "too early"
+
+
+class PaintsOverThePicture(Sink):
+    def samples(self, samples, stage, total):
+        if samples.picture:
+            samples.picture.paste(0, (0, 0, 4, 4))
+
+
 class PopsAKey(Sink):
     def entry(self, entry):
         entry.pop("losses")
@@ -185,39 +249,63 @@ class BenchmarkConfig:
 
 
 class Benchmark:
-    scores: ClassVar[Any] = {"drawing": {"overall": 0.5}, "counts": {"drawing": {"overall": 4}}, "settings": {}}
+    metrics: ClassVar[Any] = {"drawing.red": Metric(), "answers.yes": Metric(chance=0.5)}
 
     def __init__(self, config: Any) -> None: ...
 
-    def run(self, model, progress):
-        progress("drawing", 1, 1)
-        return self.scores
+    def requests(self):
+        question = Conversation.asking("is it red?", Image.new("RGB", (9, 9), "red"))
+        drawing = Conversation((Turn("user", "a red circle"),))
+        return [Request("ask", "ask", question, reference="yes"), Request("draw", "draw", drawing, draws=True)]
+
+    def judge(self, request, output):
+        if isinstance(output, str):
+            return {"answers.yes": float(output == request.reference)}
+        return {"drawing.red": float(output.getpixel((0, 0))[0] > 100)}
+
+    def aggregate(self, items):
+        return {item.metric: mean_score([item]) for item in items}
 
     def show(self, model, drawings, answers, progress):
         return Showcase()
 
 
-class InPercent(Benchmark):
-    scores: ClassVar[Any] = Benchmark.scores | {"drawing": {"overall": 50.0}}
+class MisnamesAMetric(Benchmark):
+    def judge(self, request, output):
+        return {"answer.yes": 1.0}
 
 
-class WithoutCounts(Benchmark):
-    scores: ClassVar[Any] = Benchmark.scores | {"counts": {}}
+class ForgetsAMetric(Benchmark):
+    def aggregate(self, items):
+        return {item.metric: mean_score([item]) for item in items if item.item == "ask"}
 
 
-class WithTensors(Benchmark):
-    scores: ClassVar[Any] = Benchmark.scores | {"settings": {"seed": torch.tensor(1)}}
+class HoldsATensor(Benchmark):
+    settings: ClassVar[Any] = {"seed": torch.tensor(1)}
 
 
-class Varies(Benchmark):
-    def run(self, model, progress):
-        progress("drawing", 1, 1)
-        return self.scores | {"drawing": {"overall": random.random()}}
+class AsksAtRandom(Benchmark):
+    def requests(self):
+        asked, drawing = super().requests()
+        return [evolve(asked, seed=random.randrange(2**60)), drawing]
 
 
-class IsSilent(Benchmark):
-    def run(self, model, progress):
-        return self.scores
+class JudgesAtRandom(Benchmark):
+    def judge(self, request, output):
+        return {name: random.random() for name in super().judge(request, output)}
+
+
+class WantsWords(Benchmark):
+    def judge(self, request, output):
+        if isinstance(output, str):
+            return {"answers.yes": float(output.split()[0] == "yes")}
+        return super().judge(request, output)
+
+
+class WantsAll(Benchmark):
+    def aggregate(self, items):
+        by_metric = {item.metric: item for item in items}
+        return {name: mean_score([by_metric[name]]) for name in self.metrics}
 
 
 class ShowsATuple(Benchmark):
@@ -238,6 +326,16 @@ class RaisesForFiles(JaniformConfig):
 class ForgetsAPart(JaniformFormat):
     def keys(self, plan):
         return {path: keys for path, keys in super().keys(plan).items() if path != "backbone"}
+
+
+class KnowsNoShards(JaniformFormat):
+    def write(self, model, folder):
+        super().write(model, folder)
+
+
+class ReadsNoRecipe(JaniformFormat):
+    def recipe(self, folder):
+        return None
 
 
 class ReadsAnotherRecipe(JaniformFormat):
@@ -330,16 +428,32 @@ ZOO = [
     ("objective", GivesMeans, objectives.gives_sums_with_counts, "is Tensor, not a janiform.Loss"),
     ("objective", AnnouncesOthers, objectives.gives_sums_with_counts, "announces the counts .*, but its losses count"),
     ("objective", AveragesTotals, objectives.adds_up_over_micro_batches, "sum over samples, or set divisible = False"),
+    (
+        "objective",
+        GivesTotalsByRow,
+        objectives.gives_sums_with_counts,
+        r"total of the loss .* is \[2\], expected a scalar",
+    ),
+    ("objective", CountsItsSteps, objectives.adds_up_over_micro_batches, "gives other losses for the same samples"),
+    ("objective", DrawsInItsLosses, objectives.adds_up_over_micro_batches, "`losses` draws from Python's `random`"),
     ("objective", Detaches, objectives.gives_finite_gradients, "its losses have no gradient"),
     ("objective", ShowsText, objectives.shows_samples, "`samples` gives str, not janiform.Samples"),
     ("sampler", DrawsCodesInTheMiddle, samplers.draws_codes_of_the_pathway, "drew codes .* 32, but the vocabulary has"),
-    ("sampler", DrawsFloats, samplers.draws_codes_of_the_pathway, "`draw` gave torch.float32 .* expected int64"),
+    (
+        "sampler",
+        DrawsFloats,
+        samplers.draws_codes_of_the_pathway,
+        "`draw` gave Tensor, torch.float32 .* expected a tensor, int64",
+    ),
     ("sampler", SeedsByRow, samplers.draws_the_same_for_a_seed, "draws other codes for a prompt alone"),
     ("sampler", SaysNothing, samplers.reports_its_progress, "never calls `on_step`"),
     ("sampler", AcceptsAll, samplers.refuses_unknown_overrides, "accepts an override 'no_such_setting'"),
+    ("sampler", TakesNoOverrides, samplers.refuses_unknown_overrides, "raises TypeError for an unknown setting"),
+    ("sampler", DrawsArrays, samplers.draws_codes_of_the_pathway, "`draw` gave ndarray, .* expected a tensor, int64"),
     ("sampler", ChangesTheModel, samplers.leaves_the_model_as_it_is, "leaves modules of the model in another mode"),
     ("layout", LosesAPicture, layouts.renders_every_picture, r"renders \[\] for pictures \[\('draw', 'generation'\)\]"),
     ("layout", LearnsQuestions, layouts.learns_answers_alone, "the user's text has a loss"),
+    ("layout", LosesTheSystem, layouts.learns_answers_alone, "does not render the system prompt"),
     ("layout", NeverEnds, layouts.learns_answers_alone, "has no stop id, so an answer never ends"),
     ("layout", AsksInAnotherWay, layouts.prompts_as_it_trains, r"`render\(answer=False\)` is not the beginning"),
     ("layout", DrawsInAnotherWay, layouts.prompts_as_it_trains, "`drawing_prompt` is not the beginning"),
@@ -347,14 +461,26 @@ ZOO = [
     ("sink", NeedsAPicture, sinks.takes_what_a_run_logs, "AttributeError: 'NoneType' object has no attribute"),
     ("sink", CannotResume, sinks.takes_what_a_run_logs, "failed: FileExistsError"),
     ("sink", KnowsAllKeys, sinks.ignores_keys_that_it_does_not_know, "TypeError: unsupported operand"),
+    ("sink", NeedsANorm, sinks.ignores_keys_that_it_does_not_know, r"TypeError: float\(\) argument"),
+    (
+        "sink",
+        Insists,
+        sinks.takes_what_a_run_logs,
+        r"AssertionError: too early(?s:.*)\(.*test_whole_model_kinds.py:\d+\)",
+    ),
+    ("sink", PaintsOverThePicture, sinks.leaves_an_entry_as_it_is, "changes the picture of the samples"),
     ("sink", PopsAKey, sinks.leaves_an_entry_as_it_is, "changes the entry that it is given; copy it first"),
-    ("benchmark", InPercent, benchmarks.gives_scores_with_counts, r"drawing.overall is 50.0, expected .* 0 .. 1"),
-    ("benchmark", WithoutCounts, benchmarks.gives_scores_with_counts, "counts.drawing does not have the names"),
-    ("benchmark", WithTensors, benchmarks.gives_scores_with_counts, "cannot be written as JSON: Object of type Tensor"),
-    ("benchmark", Varies, benchmarks.repeats_its_scores, "gives other scores when it is run again"),
-    ("benchmark", IsSilent, benchmarks.reports_its_progress, "never calls `progress`"),
+    ("benchmark", MisnamesAMetric, benchmarks.scores_every_metric, "gives 'answer.yes' in `judge`, which is not one"),
+    ("benchmark", ForgetsAMetric, benchmarks.scores_every_metric, "`aggregate` gives no score of drawing.red"),
+    ("benchmark", HoldsATensor, benchmarks.scores_every_metric, "'seed' of type Tensor, which JSON cannot hold"),
+    ("benchmark", AsksAtRandom, benchmarks.repeats_its_requests, "`requests` gives other requests when it is called"),
+    ("benchmark", JudgesAtRandom, benchmarks.repeats_its_scores, "judges or aggregates otherwise when it is run again"),
+    ("benchmark", WantsWords, benchmarks.judges_any_output, "cannot judge '': the benchmark .* IndexError"),
+    ("benchmark", WantsAll, benchmarks.aggregates_a_part, "cannot aggregate the items of .* alone: .*KeyError"),
     ("benchmark", ShowsATuple, benchmarks.shows_examples, "`show` gives tuple, not a Showcase"),
     ("format", ForgetsAPart, formats.names_every_tensor, "`keys` has no names for the tensors of backbone"),
+    ("format", KnowsNoShards, formats.reads_what_it_wrote, "TypeError: KnowsNoShards.write"),
+    ("format", ReadsNoRecipe, formats.reads_what_it_wrote, "`recipe` gives NoneType, not a Recipe"),
     ("format", ReadsAnotherRecipe, formats.reads_what_it_wrote, "the recipe that it reads has other parts"),
 ]
 
@@ -379,6 +505,42 @@ def test_what_a_format_recognises_is_checked(config: Any, sentence: str) -> None
         run_check(formats.recognises_its_own_directories_only, case("format", config=config))
 
 
+def reading(paths: Any) -> type:
+    """A config of `autoregressive` that declares what it reads."""
+
+    @frozen(kw_only=True)
+    class Config(AutoregressiveConfig):
+        def reads(self, plan: Any) -> Any:
+            return paths
+
+    return Config
+
+
+EVERYTHING = ("backbone", "text", "understanding.encoder", "understanding.adapter", "generation.tokenizer",
+              "generation.embedding", "generation.adapter", "generation.head")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("paths", "sentence"),
+    [
+        (["backbone"], r"`reads` gives \['backbone'\], not a tuple of paths"),
+        (("backbone", "generation.hed"), r"`reads` gives .*'generation\.hed'\), not a tuple of paths"),
+        (
+            EVERYTHING[:-1],
+            "gives backbone, .*, but the loss 'generation' depends on the weights of another part",
+        ),
+        (EVERYTHING[1:], "the loss '(understanding|text|generation)' depends on the weights of another part"),
+    ],
+)
+def test_what_an_objective_reads_is_checked(paths: Any, sentence: str) -> None:
+    with pytest.raises(AssertionError, match=sentence):
+        run_check(objectives.reads_what_it_declares, case("objective", config=reading(paths)))
+
+
+def test_an_objective_may_read_everything() -> None:
+    run_check(objectives.reads_what_it_declares, case("objective", config=reading(EVERYTHING)))
+
+
 def test_a_damaged_directory_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     beast = case("format", ReadsCarelessly)
     monkeypatch.setattr(formats, "open_model", lambda folder: ReadsCarelessly(JaniformConfig()).recipe(folder))
@@ -397,6 +559,7 @@ def test_every_check_has_its_beast() -> None:
         "keeps_its_config_through_a_recipe",
         "recognises_its_own_directories_only",
         "explains_a_damaged_directory",
+        "reads_what_it_declares",
     }
     tested = {check.__name__ for _, _, check, _ in ZOO} | elsewhere
     assert tested == {check.__name__ for kind in SOUND for check in CHECKS[kind]}

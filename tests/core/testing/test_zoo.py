@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from attrs import field, frozen
@@ -15,7 +17,7 @@ from janiform.testing import backbones, common, conforms, kinds, suite, tokenize
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 
 def to_pixels(picture: Any) -> torch.Tensor:
@@ -48,6 +50,52 @@ class OneTokenMore(Encoder):
     def forward(self, pixels):
         features = super().forward(pixels)
         return torch.cat((features, features[:, :1]), dim=1)
+
+
+class DrawsInPython(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels) * random.uniform(0.9, 1.1)
+
+
+class DropsInPython(Encoder):
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return features * 0.5 if self.training and random.random() < 1e-9 else features
+
+
+class DrawsInNumpy(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels) + float(np.random.normal()) / 10
+
+
+class DrawsItsWeightsInNumpy(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.patches.bias.data += torch.as_tensor(np.random.normal(size=config.width)).float()
+
+
+OF_THE_MODULE = torch.Generator().manual_seed(1)
+
+
+class HasAGenerator(Encoder):
+    def forward(self, pixels):
+        return super().forward(pixels) + torch.randn(1, generator=OF_THE_MODULE)
+
+
+class DropsByItsGenerator(Encoder):
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return features * torch.rand(1, generator=OF_THE_MODULE) if self.training else features
+
+
+class DropsByAnotherOfItsGenerators(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.chance = np.random.default_rng(3)
+
+    def forward(self, pixels):
+        features = super().forward(pixels)
+        return features * self.chance.uniform() if self.training else features
 
 
 class OnTheProcessor(Encoder):
@@ -141,6 +189,37 @@ class CountsInFloat64UnderAutocast(Encoder):
     def forward(self, pixels):
         features = super().forward(pixels)
         return features.double() if torch.is_autocast_enabled("cpu") else features
+
+
+class RaisesWhatNobodyCatches(Encoder):
+    def forward(self, pixels):
+        raise type("Odd", (BaseException,), {})("boom")
+
+
+class Asserts(Encoder):
+    def forward(self, pixels):
+        assert pixels.shape[0] > 9
+
+
+class KeepsItsFirstMean(Encoder):
+    """Normalises all pictures by what it saw first."""
+
+    mean = None
+
+    def forward(self, pixels):
+        if self.mean is None:
+            self.mean = float(pixels.mean())
+        return super().forward(pixels - self.mean)
+
+
+class CountsInEval(Encoder):
+    def __init__(self, config):
+        super().__init__(config)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, pixels):
+        self.calls += 1
+        return super().forward(pixels)
 
 
 class AlwaysDrops(Encoder):
@@ -258,6 +337,12 @@ class LeavesItsRange(Tokenizer):
         return super().encode(pixels) + 5 * (pixels.flatten(1).std(1) == 0)[:, None, None]
 
 
+class LeavesItsRangeForBlue(Tokenizer):
+    def encode(self, pixels):
+        blue = (pixels[:, 2] > 0.99) & (pixels[:, 1] < -0.99) & (pixels[:, 0] < -0.99)
+        return super().encode(pixels) + 5 * blue.flatten(1).all(1)[:, None, None]
+
+
 class HasAnotherTable(Tokenizer):
     def __init__(self, config):
         super().__init__(config)
@@ -296,6 +381,23 @@ class CountsOne(Tokenizer):
     def losses(self, pixels):
         error = (self.decode(self.encode(pixels)) - pixels).square()
         return {"l2": Loss(error.sum(), torch.tensor(1.0))}, {}
+
+
+class CountsInInts(Tokenizer):
+    def losses(self, pixels):
+        losses, figures = super().losses(pixels)
+        return {name: Loss(loss.total, int(loss.count)) for name, loss in losses.items()}, figures
+
+
+class LosesByPicture(Tokenizer):
+    def losses(self, pixels):
+        losses, figures = super().losses(pixels)
+        return {name: Loss(loss.total.expand(len(pixels)), loss.count) for name, loss in losses.items()}, figures
+
+
+class GivesNoFigures(Tokenizer):
+    def losses(self, pixels):
+        return super().losses(pixels)[0]
 
 
 class LosesAMean(Tokenizer):
@@ -495,6 +597,14 @@ class SeesEverything(Backbone):
         return nn.functional.scaled_dot_product_attention(q, k, v)
 
 
+class SeesEverythingBehindANorm(SeesEverything):
+    """What is added to all elements of an embedding changes nothing behind a norm."""
+
+    def forward(self, embeddings, positions, mask, cache=None):
+        normed = nn.functional.layer_norm(embeddings, (8,))
+        return super().forward(normed, torch.zeros_like(positions), mask, cache)
+
+
 class IgnoresItsCache(Backbone):
     def forward(self, embeddings, positions, mask, cache=None):
         if cache is not None:
@@ -516,6 +626,68 @@ class IgnoresFullBlocks(Backbone):
 
 class SaysItIgnoresFullBlocks(IgnoresFullBlocks):
     full_blocks = False
+
+
+class IgnoresFullBlocksOfPackedRows(IgnoresFullBlocks):
+    def attended(self, q, k, v, mask):
+        packed = mask.documents is not None and bool(mask.documents.max() > 0)
+        return super().attended(q, k, v, mask) if packed else attend(q, k, v, mask)
+
+
+class IgnoresFullBlocksOfPrompts(Backbone):
+    def forward(self, embeddings, positions, mask, cache=None):
+        if cache is not None and mask.documents is not None:
+            mask = Mask(mask.documents)
+        return super().forward(embeddings, positions, mask, cache)
+
+
+class HasOneFullBlock(Backbone):
+    def attended(self, q, k, v, mask):
+        if mask.blocks is not None and int(mask.blocks.max()) > int(mask.blocks[mask.blocks > 0].min()):
+            mask = Mask(mask.documents, torch.where(mask.blocks == 1, 1, 0))
+        return attend(q, k, v, mask)
+
+
+class AdvancesTwice(Backbone):
+    def forward(self, embeddings, positions, mask, cache=None):
+        states = super().forward(embeddings, positions, mask, cache)
+        if cache is not None:
+            cache.advance(embeddings.shape[1])
+        return states
+
+
+class KeepsItsLastState(Backbone):
+    """A shift of tokens, whose last embedding is kept in the module from call to call."""
+
+    def forward(self, embeddings, positions, mask, cache=None):
+        earlier = torch.cat((torch.zeros_like(embeddings[:, :1]), embeddings[:, :-1]), dim=1)
+        if cache is not None:
+            if cache.filled:
+                earlier = torch.cat((self.last, earlier[:, 1:]), dim=1)
+            self.last = embeddings[:, -1:].clone()
+        return super().forward(embeddings, positions, mask, cache) + earlier * (positions > 0)[..., None]
+
+
+class GivesLogitsInFloat64(Backbone):
+    def logits(self, hidden):
+        return super().logits(hidden).double()
+
+
+class GivesLogitsInFloat64UnderAutocast(Backbone):
+    def logits(self, hidden):
+        logits = super().logits(hidden)
+        return logits.double() if torch.is_autocast_enabled("cpu") else logits
+
+
+class EmbedsInFloat64(Backbone):
+    def embed(self, ids):
+        return super().embed(ids).double()
+
+
+class AddsToItsInput(Backbone):
+    def forward(self, embeddings, positions, mask, cache=None):
+        embeddings += self.places(positions)
+        return super().forward(embeddings, positions, mask, cache)
 
 
 class CarriesItsStateOn(Backbone):
@@ -555,6 +727,30 @@ class Adapter(nn.Module):
 class MixesItsTokens(Adapter):
     def forward(self, features):
         return super().forward(features + features.mean(1, keepdim=True))
+
+
+class MixesLongPictures(Adapter):
+    """The sizes that are drawn have at most 16 tokens."""
+
+    def forward(self, features):
+        return super().forward(features + features.mean(1, keepdim=True) if features.shape[1] > 16 else features)
+
+
+class LooksFarBack(Adapter):
+    """A causal convolution with a large dilation: only later tokens have one to look back at."""
+
+    def forward(self, features):
+        earlier = pad(features, (0, 0, 20, 0))[:, : features.shape[1]]
+        return super().forward(features + earlier)
+
+
+class NormsTheBatchInTraining(Adapter):
+    def __init__(self, config, source, hidden):
+        super().__init__(config, source, hidden)
+        self.norm = nn.BatchNorm1d(source.width)
+
+    def forward(self, features):
+        return super().forward(self.norm(features.transpose(1, 2)).transpose(1, 2))
 
 
 @frozen(kw_only=True)
@@ -597,6 +793,28 @@ class CountsFromTheFirst(Embedding):
         return super().forward(codes) + torch.arange(codes.shape[1])[:, None]
 
 
+class CountsItsCalls(Embedding):
+    """Right while a picture is embedded from its first code on."""
+
+    calls = 0
+
+    def forward(self, codes, first=0):
+        alone = codes.shape[1] == 1
+        places = torch.arange(codes.shape[1], device=codes.device) + (self.calls if alone else first)
+        self.calls += alone
+        return super().forward(codes) + 0.1 * places.to(self.table.weight)[:, None]
+
+
+def to_colours(picture: Any) -> torch.Tensor:
+    return torch.tensor(np.asarray(picture.resize((8, 8))) / 127.5 - 1).float().permute(2, 0, 1)
+
+
+@frozen(kw_only=True)
+class ColouredConfig(TokenizerConfig):
+    def transform(self) -> Any:
+        return to_colours
+
+
 CONFIGS = {
     "adapter": AdapterConfig,
     "embedding": EmbeddingConfig,
@@ -634,6 +852,11 @@ ZOO = [
     ("encoder", IsLazy, common.gives_the_shape_it_declares, "out.weight, out.bias gets its shape in the first forward"),
     ("encoder", ChangesItsInput, common.is_deterministic, "`forward` changes its input in place"),
     ("encoder", ChangesItsInput, common.gives_gradients_to_every_parameter, "`forward` changes its input in place"),
+    ("encoder", RenamesInTraining, common.keeps_its_state, r"other names in or after training mode \(extra"),
+    ("encoder", RaisesWhatNobodyCatches, common.is_deterministic, r"Odd: boom \(.*test_zoo.py:\d+\)"),
+    ("encoder", Asserts, common.is_deterministic, r"AssertionError: .*\(.*test_zoo.py:\d+\)"),
+    ("encoder", KeepsItsFirstMean, common.is_deterministic, "another output after a call with other inputs"),
+    ("encoder", CountsInEval, common.is_deterministic, "a call in eval mode changes calls of its state"),
     (
         "encoder",
         RenamesInTraining,
@@ -646,14 +869,24 @@ ZOO = [
         common.gives_finite_outputs_for_flat_inputs,
         "for a black picture `forward` gives values that are not finite",
     ),
-    ("encoder", CountsInFloat64, common.gives_the_shape_it_declares, "in float32 it gives torch.float64"),
+    ("encoder", CountsInFloat64, common.gives_the_shape_it_declares, "in float32 `forward` gives torch.float64"),
     (
         "encoder",
         CountsInFloat64UnderAutocast,
         common.computes_in_bfloat16,
-        "under autocast it gives torch.float64, expected bfloat16 or float32",
+        "under autocast `forward` gives torch.float64, expected bfloat16 or float32",
     ),
     ("encoder", AlwaysDrops, common.is_deterministic, "draws random numbers in eval mode"),
+    ("encoder", DrawsInPython, common.is_deterministic, "`forward` draws from Python's `random`, which neither"),
+    ("encoder", DrawsInPython, common.treats_rows_independently, "`forward` draws from Python's `random`"),
+    ("encoder", DrawsInNumpy, common.keeps_its_state, "`forward` draws from `numpy.random`, which neither"),
+    ("encoder", DrawsItsWeightsInNumpy, common.keeps_its_state, "the factory draws from `numpy.random`"),
+    ("encoder", HasAGenerator, common.is_deterministic, "`forward` gives another output .* a random generator of its"),
+    ("encoder", HasAGenerator, common.keeps_its_state, "`forward` gives another output .* a random generator of its"),
+    ("encoder", HasAGenerator, common.treats_rows_independently, "`forward` gives another output for the same input"),
+    ("encoder", DropsByItsGenerator, common.resumes_in_training, "so a resumed run differs; draw from torch's default"),
+    ("encoder", DropsByAnotherOfItsGenerators, common.resumes_in_training, "so a resumed run differs; draw from torch"),
+    ("encoder", DropsInPython, common.resumes_in_training, "`forward` draws from Python's `random`"),
     (
         "encoder",
         NormsTheBatch,
@@ -778,12 +1011,69 @@ ZOO = [
         "adapter",
         MixesItsTokens,
         kinds.maps_each_token_alone_where_one_is_accepted,
-        "output for token 0 alone is not that among all tokens; it mixes them",
+        "mixes tokens: of [0-9]+, token 0 alone gives another vector than among all tokens",
+    ),
+    (
+        "adapter",
+        MixesLongPictures,
+        kinds.maps_each_token_alone_where_one_is_accepted,
+        "mixes tokens: of 64, token 0 alone gives another vector than among all tokens",
+    ),
+    (
+        "adapter",
+        LooksFarBack,
+        kinds.maps_each_token_alone_where_one_is_accepted,
+        "mixes tokens: of 64, token 20 alone gives another vector than among all tokens",
+    ),
+    (
+        "adapter",
+        NormsTheBatchInTraining,
+        kinds.maps_each_token_alone_where_one_is_accepted,
+        "in training mode the vector of token 0 depends on other tokens",
     ),
     ("adapter", DropsAChannel, common.gives_the_shape_it_declares, "the config declares features"),
     ("embedding", ForgetsTheDepth, common.gives_the_shape_it_declares, "the config declares features"),
-    ("embedding", CountsFromTheFirst, kinds.embeds_each_code_alone, "code 1 of a picture has another vector alone"),
+    ("embedding", CountsItsCalls, kinds.embeds_each_code_alone, "code 3 of a picture has another vector alone"),
+    ("embedding", CountsFromTheFirst, kinds.embeds_each_code_alone, "has another vector alone"),
+    (
+        "tokenizer",
+        CountsInInts,
+        tokenizers.gives_losses_as_sums_and_counts,
+        "the count of .* is int, expected a scalar",
+    ),
+    ("tokenizer", LosesByPicture, tokenizers.gives_losses_as_sums_and_counts, r"the total of .* is \[4\], expected a"),
+    ("tokenizer", GivesNoFigures, common.keeps_its_state, "`losses` gives dict, expected a tuple of two dicts"),
+    (
+        "backbone",
+        IgnoresFullBlocksOfPackedRows,
+        backbones.attends_within_full_blocks,
+        "does not depend on its last, in the second document of a row",
+    ),
+    (
+        "backbone",
+        IgnoresFullBlocksOfPrompts,
+        backbones.attends_within_full_blocks,
+        "with full blocks in its prompt its outputs with a cache differ",
+    ),
+    ("backbone", HasOneFullBlock, backbones.attends_within_full_blocks, "of two full blocks, the second is not full"),
+    ("backbone", AdvancesTwice, backbones.continues_from_its_cache, "its cache has 4 positions after 2 were given"),
+    (
+        "backbone",
+        KeepsItsLastState,
+        backbones.continues_from_its_cache,
+        "another conversation, with a cache of its own",
+    ),
+    ("backbone", GivesLogitsInFloat64, common.gives_the_shape_it_declares, "in float32 `logits` gives torch.float64"),
+    (
+        "backbone",
+        GivesLogitsInFloat64UnderAutocast,
+        common.computes_in_bfloat16,
+        "under autocast `logits` gives torch.float64",
+    ),
+    ("backbone", EmbedsInFloat64, backbones.embeds_ids_and_gives_logits, "in float32 `embed` gives torch.float64"),
+    ("backbone", AddsToItsInput, backbones.runs_its_blocks, "`forward` changes its input in place"),
     ("backbone", SeesEverything, backbones.attends_to_earlier_positions_only, "depends on a later one"),
+    ("backbone", SeesEverythingBehindANorm, backbones.attends_to_earlier_positions_only, "depends on a later one"),
     ("backbone", IgnoresItsCache, backbones.continues_from_its_cache, "with a cache its outputs differ"),
     (
         "backbone",
@@ -824,6 +1114,12 @@ ZOO = [
 def test_each_check_catches_what_it_is_for(kind: str, beast: Any, check: Any, sentence: str) -> None:
     with pytest.raises(AssertionError, match=rf"^{kind} 'beast'.*{sentence}"):
         run_check(check, case(kind, beast))
+
+
+def test_codes_are_checked_for_pictures_of_every_colour() -> None:
+    with pytest.raises(AssertionError, match=r"gave codes \d .. \d for a blue picture, but its vocabulary has 5"):
+        tokenizers.encodes_codes_of_its_port(case("tokenizer", LeavesItsRangeForBlue, ColouredConfig))
+    tokenizers.encodes_codes_of_its_port(case("tokenizer", Tokenizer, ColouredConfig))
 
 
 def test_levels_that_are_averaged_do_not_add_counts() -> None:

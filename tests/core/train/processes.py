@@ -16,6 +16,7 @@ from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.recipe import Lora, Recipe, read_recipe_text
 from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.data.seeding import seeds_of
 from janiform.train.distributed.process_group import ProcessGroup, join_processes, mesh_of, whole
 from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
@@ -54,7 +55,7 @@ def first_steps(recipe: Recipe, group: ProcessGroup, parallel: str, steps: int =
     examples = [source.example(index) for source in sources.values() for index in range(20)]
     model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
     mesh = mesh_of(group, recipe.training, torch.device("cpu"))
-    run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3), group, mesh)
+    run = StageRun(recipe.stages["all"], model, Position("all"), seeds_of(recipe).stage("all"), group, mesh)
     losses, gradients = first_step(run, sources)
 
     seen: dict[str, Any] = {"losses": {name: loss.mean.item() for name, loss in losses.items()}, "gradients": gradients}

@@ -18,6 +18,7 @@ from janiform.recipe import Recipe, read_recipe_text
 from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.data.builder import BatchBuilder
 from janiform.train.data.mixture import Mixture
+from janiform.train.data.seeding import seeds_of
 from janiform.train.data.specs import BatchSpec, batch_specs, micro_batches, split_step
 from janiform.train.loop import blocks
 from janiform.train.loop.stage import StageRun
@@ -56,7 +57,7 @@ def step(ready: tuple[Recipe, dict[str, Any], Any], **changes: Any) -> Outcome:
     model = build_model(compose(recipe))
     model.processor = processor
     stage = evolve(recipe.stages["all"], batch=10, **changes)
-    run = StageRun(stage, model, Position("all"), (3, 3))
+    run = StageRun(stage, model, Position("all"), seeds_of(recipe).stage("all"))
     losses, gradients = load_script("first_step").first_step(run, sources)
     blocks.release_blocks(model)
     return {name: found.mean.item() for name, found in losses.items()}, gradients
@@ -148,8 +149,8 @@ def test_logits_are_computed_where_there_is_a_target_only(ready: Any, monkeypatc
     recipe, sources, processor = ready
     model = build_model(compose(recipe))
     model.processor = processor
-    run = StageRun(recipe.stages["all"], model, Position("all"), (3, 3))
-    batch = BatchBuilder(sources, run.objective, run.entropy)[
+    run = StageRun(recipe.stages["all"], model, Position("all"), seeds_of(recipe).stage("all"))
+    batch = BatchBuilder(sources, run.objective, run.seeds.batches)[
         next(batch_specs(run.mixture, 10, range(1), {}, {}))
     ].batch
     rows: list[int] = []
@@ -169,7 +170,7 @@ def test_logits_are_computed_where_there_is_a_target_only(ready: Any, monkeypatc
 @given(some.integers(1, 6), some.integers(1, 5), some.integers(0, 7))
 def test_micro_batches_are_the_samples_of_the_step_in_their_order(processes: int, each: int, micro_batch: int) -> None:
     batch = processes * each
-    spec = next(batch_specs(Mixture({"a": 2, "b": 1}), batch, range(4, 5), {"a": 3}, {"a": 3}))
+    spec = next(batch_specs(Mixture({"a": 2, "b": 1}), batch, range(4, 5), {"a": 3}, {}))
     taken: list[BatchSpec] = []
     for rank in range(processes):
         mine = list(split_step(spec, rank=rank, processes=processes, micro_batch=micro_batch))

@@ -146,6 +146,14 @@ def test_the_form_survives_a_conversion(folder: Path, name: str, tmp_path: Path)
          "writes nothing between an answer and the next question"),
         ("{% for m in messages %}<|x|>{{ m.role }}\n{{ m.content }}<|y|>{% endfor %}<|x|>assistant\n<think>",
          "it ends a prompt with"),
+        ("{% for m in messages %}{% if loop.index0 > 2 %}### {% endif %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+         "assistant: ", "of 5 turns, "),
+        ("{% for m in messages %}{% if m.role == 'user' %}[Round {{ loop.index0 // 2 }}] Q: {{ m.content }}\n"
+         "{% else %}A: {{ m.content }}\n{% endif %}{% endfor %}A: ", "does not write all conversations in one form"),
+        ("{% for m in messages %}{% if m.role == 'user' and loop.last %}<|q|>{% endif %}<|{{ m.role }}|>"
+         "{{ m.content }}</s>{% endfor %}<|assistant|>", "does not write all conversations in one form: of 1 turn, "),
+        ("{% if messages|length == 4 %}!{% endif %}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+         "assistant: ", "of 4 turns, "),
         ("x" * (1 << 19), "has 524288 characters, and the limit is 262144"),
     ],
 )  # fmt: skip

@@ -243,6 +243,33 @@ def test_samples_leave_out_what_cannot_be_sampled(tiny_model: UnifiedModel) -> N
     assert make("reconstruction", tiny_model).samples(TEXTS) is None
 
 
+def test_questions_are_told_from_drawings_whatever_the_turns(tiny_model: UnifiedModel) -> None:
+    def asked(*turns: Turn) -> list[tuple[str, str]]:
+        samples = make("autoregressive", tiny_model).samples([Conversation(turns)])
+        return [row[::2] for row in samples.answers]
+
+    look, draw = Turn("user", (Look(picture(1)),)), Turn("assistant", (Draw(picture(2)),))
+    assert asked(look, Turn("user", "make it red"), draw) == [], "a drawing asked for in two turns"
+    assert asked(look, Turn("user", "what is it?"), Turn("assistant", "a cat")) == [("what is it?", "a cat")]
+    assert asked(*EDIT.turns, *QUESTIONS[0].turns) == [("is there a square?", "yes")], "a question after a drawing"
+    assert asked(*QUESTIONS[0].turns, *EDIT.turns) == [("is there a square?", "yes")], "and one before it"
+
+
+def test_all_pictures_of_a_question_are_shown(tiny_model: UnifiedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets: list[tuple[int, list[str]]] = []
+
+    def sheet(pictures: list[Any], captions: list[str], **_: Any) -> Any:
+        sheets.append((len(pictures), captions))
+        return pictures[0]
+
+    monkeypatch.setattr("janiform_plugins.objectives.samples.contact_sheet", sheet)
+    make("autoregressive", tiny_model).samples([Conversation.asking("same?", picture(1), picture(2), answer="no")])
+    ((count, captions),) = sheets
+    assert count == 2
+    assert captions[0] == "given"
+    assert captions[1].startswith("same? ")
+
+
 def test_what_cannot_be_trained_is_said(tiny_model: UnifiedModel) -> None:
     with pytest.raises(JaniformError, match=r"'understanding', which has none.*known: generation"):
         make("reconstruction", tiny_model, pathway="understanding")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from janiform import Model, UnifiedModel, registry
+from janiform import Item, Model, Request, Score, UnifiedModel, registry
+from janiform.evaluate.runner import evaluate
 from janiform_plugins.shapes.benchmark import ShapesBenchmark, picture_seed
 from janiform_plugins.shapes.config import BenchmarkConfig
 from janiform_plugins.shapes.examples import scene_of
-from janiform_plugins.shapes.judging import detections_in, is_correct, matches, verdict
+from janiform_plugins.shapes.judging import attributes, detections_in, is_correct, matches, verdict
 from janiform_plugins.world import (
     CATEGORIES,
-    QUESTION_TYPES,
+    Detection,
     DrawingPrompt,
     Phrase,
     Requirement,
@@ -43,10 +46,13 @@ def drawn(requirement: Requirement, seed: int = 0) -> Image.Image:
     return Image.fromarray(render(Scene(objects, "white")))
 
 
-class Perfect:
-    """Knows every prompt's picture and every question's answer; ``spoil`` makes some of them wrong."""
+def quiet(what: str, done: int, of: int) -> None: ...
 
-    def __init__(self, config: BenchmarkConfig, spoil: Callable[[int], bool] = lambda index: False) -> None:
+
+class Perfect:
+    """Knows the picture of every prompt in examples, and the answer to every question of the benchmark."""
+
+    def __init__(self, config: BenchmarkConfig) -> None:
         self.requirements = {
             prompt.text: prompt.requirement
             for category in CATEGORIES
@@ -55,59 +61,117 @@ class Perfect:
         }
         asked = understanding_questions(config.questions, config.seed)
         self.answers = {(render(scene).tobytes(), question.text): question.answer for scene, question in asked}
-        self.spoil = spoil
-        self.seeds: list[int] = []
 
-    def generate(self, texts: Sequence[str], n: int = 1, *, seed: Sequence[int], **_: Any) -> list[Image.Image]:
-        self.seeds = list(seed)
-        right = [drawn(self.requirements[text], number) for number, text in enumerate(texts) for _ in range(n)]
-        return [Image.new("RGB", (64, 64)) if self.spoil(index) else picture for index, picture in enumerate(right)]
+    def generate(self, texts: Sequence[str], **_: Any) -> list[Image.Image]:
+        return [drawn(self.requirements[text], number) for number, text in enumerate(texts)]
 
     def ask_all(self, questions: Sequence[tuple[Any, str]], **_: Any) -> list[str]:
-        message = [self.answers.get((np.asarray(picture).tobytes(), text), "?") for picture, text in questions]
-        return ["nothing" if self.spoil(index) else f" {answer.upper()}. " for index, answer in enumerate(message)]
-
-    def drawing_settings(self, **_: Any) -> dict[str, Any]:
-        return {"guidance": 2.0}
+        return [self.answers.get((np.asarray(picture).tobytes(), text), "?") for picture, text in questions]
 
 
-def quiet(what: str, done: int, of: int) -> None: ...
-
-
-def run(model: Any, config: BenchmarkConfig = SMALL) -> dict[str, Any]:
-    return ShapesBenchmark(config).run(model, quiet)
+def scored(
+    spoil: Callable[[int], bool] = lambda index: False, config: BenchmarkConfig = SMALL
+) -> tuple[Mapping[str, Score], list[Item]]:
+    """Scores and items of correct outputs; those that ``spoil`` names by their number are made wrong."""
+    benchmark = ShapesBenchmark(config)
+    requirements = {prompt.text: prompt for category in CATEGORIES for prompt in prompts(category, config.prompts, 0)}
+    items: list[Item] = []
+    numbers = {True: 0, False: 0}
+    for request in benchmark.requests():
+        number = numbers[request.draws]
+        numbers[request.draws] += 1
+        if request.draws:
+            right = drawn(requirements[request.conversation.turns[0].text].requirement, number)
+            output: Any = Image.new("RGB", (64, 64)) if spoil(number) else right
+        else:
+            output = "nothing" if spoil(number) else f" {str(request.reference).upper()}. "
+        values = benchmark.judge(request, output)
+        items += [Item(metric, request.item, request.cluster, value) for metric, value in values.items()]
+    return benchmark.aggregate(items), items
 
 
 def test_all_right_is_one_everywhere() -> None:
-    scores = run(Perfect(SMALL))
-    assert scores["drawing"] == dict.fromkeys(("overall", *CATEGORIES), 1.0)
-    assert scores["understanding"] == dict.fromkeys(QUESTION_TYPES, 1.0)
-    assert scores["counts"]["drawing"] == {"overall": 60} | dict.fromkeys(CATEGORIES, 10)
-    assert scores["counts"]["understanding"] == dict.fromkeys(QUESTION_TYPES, 10)
-    assert {name: scores["settings"][name] for name in ("prompts", "pictures", "questions", "guidance")} == {
-        "prompts": 5,
-        "pictures": 2,
-        "questions": 10,
-        "guidance": 2.0,
+    scores, items = scored()
+    assert set(scores) == set(ShapesBenchmark(SMALL).metrics)
+    assert {score.value for score in scores.values()} == {1.0}
+    assert scores["drawing.overall"].count == scores["understanding.overall"].count == 60
+    categories = {name: score.count for name, score in scores.items() if "overall" not in name}
+    assert {count for name, count in categories.items() if not name.startswith("attributes.")} == {10}
+    assert {count for name, count in categories.items() if name.startswith("attributes.")} == {60}
+    assert Counter(item.metric.partition(".")[0] for item in items) == {
+        "drawing": 60,
+        "attributes": 180,
+        "understanding": 60,
     }
 
 
 def test_what_is_wrong_is_counted_where_it_is_wrong() -> None:
-    scores = run(Perfect(SMALL, spoil=lambda index: 10 <= index < 15))  # half of the second category and kind
-    assert scores["drawing"]["two_objects"] == 0.5
-    assert scores["drawing"]["overall"] == pytest.approx((5 + 0.5) / 6)
-    assert scores["understanding"]["how_many"] == 0.5
-    assert scores["understanding"]["yes_no"] == 1.0
+    scores, _ = scored(spoil=lambda index: 10 <= index < 15)  # half of the second category and type
+    assert scores["drawing.two_objects"].value == 0.5
+    assert scores["drawing.overall"].value == pytest.approx((5 + 0.5) / 6)
+    assert scores["understanding.how_many"].value == 0.5
+    assert scores["understanding.overall"].value == pytest.approx((5 + 0.5) / 6)
+    assert scores["understanding.yes_no"].value == 1.0
+
+
+def test_pictures_of_a_prompt_are_a_cluster_and_questions_are_independent() -> None:
+    scores, items = scored(spoil=lambda index: 10 <= index < 15)
+    clusters = Counter(item.cluster for item in items if not item.metric.startswith("attributes."))
+    assert Counter(clusters.values()) == {2: 30, 1: 60}
+    how_many = scores["understanding.how_many"]
+    assert (how_many.low, how_many.high) == pytest.approx((0.236593, 0.763407), abs=1e-6)  # Wilson, 5 of 10
+    # Five pictures that are wrong are two prompts and half of one: the prompts' means are 0, 0, .5, 1, 1.
+    two = scores["drawing.two_objects"]
+    deviations = [-1.0, -1.0, 0.0, 1.0, 1.0]  # sums within clusters
+    error = math.sqrt((2.5 / 9) / 10 + sum(d**2 for d in deviations) / 100 - 2.5 / 100)
+    assert (two.value - (two.low or 0)) == pytest.approx(1.959964 * error, abs=1e-6)
 
 
 def test_every_picture_has_a_seed_of_its_own_that_smaller_runs_share() -> None:
-    large, small = Perfect(SMALL), Perfect(BenchmarkConfig(prompts=2, pictures=1, questions=1))
-    run(large)
-    run(small, BenchmarkConfig(prompts=2, pictures=1, questions=1))
-    assert len(set(large.seeds)) == 60
-    assert set(small.seeds) < set(large.seeds)
+    def seeds(config: BenchmarkConfig) -> set[int]:
+        return {request.seed for request in ShapesBenchmark(config).requests() if request.draws}
+
+    assert len(seeds(SMALL)) == 60
+    assert seeds(BenchmarkConfig(prompts=2, pictures=1, questions=1)) < seeds(SMALL)
     assert picture_seed(1, 0, 0, 0) > picture_seed(0, 5, 4095, 255)
     assert picture_seed(2**30, 5, 4095, 255) < 2**63
+
+
+def test_prompts_seeds_pictures_and_answers_are_those_of_the_benchmarks_first_version(
+    tiny_model: UnifiedModel,
+) -> None:
+    """Scores of models were published with them; here they are asked for in the calls that it made then."""
+    config = BenchmarkConfig(prompts=2, pictures=2, questions=2, seed=3, guidance=1.5)
+    outputs: dict[str, Any] = {}
+
+    class Keeps(ShapesBenchmark):
+        def judge(self, request: Request, output: Any) -> Mapping[str, float]:
+            outputs[request.item] = output
+            return super().judge(request, output)
+
+    model = Model(tiny_model)
+    evaluate(model, Keeps(config), quiet)
+    texts = [prompt.text for category in CATEGORIES for prompt in prompts(category, 2, 3)]
+    places = [(row, number, copy) for row in range(6) for number in range(2) for copy in range(2)]
+    seeds = [3 * 2**32 + row * 2**20 + number * 2**8 + copy for row, number, copy in places]
+    pictures = model.generate(texts, 2, seed=seeds, guidance=1.5, temperature=None, top_k=None)
+    for (row, number, copy), picture in zip(places, pictures, strict=True):
+        assert outputs[f"{CATEGORIES[row]}/{number}/{copy}"].tobytes() == picture.tobytes()
+    asked = understanding_questions(2, 3)
+    answers = model.ask_all([(render(scene), question.text) for scene, question in asked], max_new_tokens=32)
+    for index, ((_, question), answer) in enumerate(zip(asked, answers, strict=True)):
+        assert outputs[f"{question.type}/{index % 2}"] == answer
+
+
+def test_references_fit_their_prompts() -> None:
+    """The verifier, which judges drawings, accepts every reference picture; each is another one."""
+    benchmark = ShapesBenchmark(BenchmarkConfig(prompts=12, pictures=2, questions=1))
+    drawings = [request for request in benchmark.requests() if request.draws]
+    for request in drawings:
+        picture = Image.fromarray(request.reference)  # type: ignore[arg-type]
+        assert set(benchmark.judge(request, picture).values()) == {1.0}, request.item
+        assert benchmark.verdict(request, picture) == "as asked"
+    assert len({request.reference.tobytes() for request in drawings}) == len(drawings)  # type: ignore[union-attr]
 
 
 def test_a_picture_of_another_size_is_judged_as_well() -> None:
@@ -161,11 +225,60 @@ def test_a_scene_that_was_read_back_is_the_one_that_was_drawn() -> None:
 def test_a_real_model_runs_through_it(tiny_model: UnifiedModel) -> None:
     component = registry().find("benchmark", "shapes")
     benchmark = component.load()(component.config(prompts=1, pictures=1, questions=1))
-    done: dict[str, tuple[int, int]] = {}
-    scores = benchmark.run(Model(tiny_model), lambda what, now, of: done.update({what: (now, of)}))
-    assert set(scores) == {"drawing", "understanding", "counts", "settings"}
-    assert set(done) == {"drawing", "asking"}
-    assert all(now == of for now, of in done.values())
+    evaluation = evaluate(Model(tiny_model), benchmark, quiet)
+    assert list(evaluation.scores) == [*benchmark.metrics, "loss.picture", "loss.answer"]
+    assert evaluation.settings["split"] == "held-out"
     shown = benchmark.show(Model(tiny_model), 2, 3, quiet)
     assert len(shown.drawn) == 2
     assert len(shown.own) + len(shown.others) == 3
+
+
+def test_a_part_of_the_benchmark_measures_the_same_items() -> None:
+    chosen = BenchmarkConfig(
+        prompts=3, pictures=1, questions=10, categories=("position", "one_object"), question_types=("where", "yes_no")
+    )
+    whole = {
+        request.item: request
+        for request in ShapesBenchmark(BenchmarkConfig(prompts=3, pictures=1, questions=10)).requests()
+    }
+    benchmark = ShapesBenchmark(chosen)
+    part = {request.item: request for request in benchmark.requests()}
+    assert {item.partition("/")[0] for item in part} == {"position", "one_object", "where", "yes_no"}
+    for item, request in part.items():
+        assert (request.conversation.turns[-1].text, request.seed) == (
+            whole[item].conversation.turns[-1].text,
+            whole[item].seed,
+        )
+    assert list(benchmark.metrics) == [
+        *("drawing.overall", "drawing.one_object", "drawing.position"),
+        *("understanding.overall", "understanding.yes_no", "understanding.where"),
+        *("attributes.number", "attributes.colour", "attributes.shape"),
+    ]
+    items = [
+        Item(f"drawing.{name}", f"{name}/0/0", f"{name}/0", value)
+        for name, value in (("one_object", 1), ("position", 0))
+    ]
+    assert benchmark.aggregate(items)["drawing.overall"].value == 0.5
+
+
+def test_attributes_are_judged_each_for_itself() -> None:
+    def of(*kinds: tuple[str, str]) -> dict[str, bool]:
+        found = [
+            Detection(shape, colour, "small", 20 + 20 * number, 20, 0.9) for number, (colour, shape) in enumerate(kinds)
+        ]
+        return attributes(Requirement((Phrase("red", "circle"), Phrase("blue", "cross"))), found)
+
+    assert of(("blue", "cross"), ("red", "circle")) == {"number": True, "colour": True, "shape": True}
+    assert of(("red", "cross"), ("blue", "circle")) == {"number": True, "colour": True, "shape": True}
+    assert of(("red", "circle"), ("red", "cross")) == {"number": True, "colour": False, "shape": True}
+    assert of(("red", "circle")) == {"number": False, "colour": False, "shape": False}
+    assert attributes(Requirement((Phrase(None, "circle"),)), []) == {"number": False, "shape": False}
+
+
+def test_questions_can_be_about_scenes_of_one_number_of_objects() -> None:
+    benchmark = ShapesBenchmark(
+        BenchmarkConfig(prompts=1, pictures=1, questions=6, question_types=("how_many",), objects=2)
+    )
+    answers = [request.reference for request in benchmark.requests() if not request.draws]
+    assert Counter(map(str, answers)) == {"zero": 2, "one": 2, "two": 2}
+    assert benchmark.settings["objects"] == 2

@@ -116,6 +116,15 @@ def test_several_splits_are_refused_by_name(tmp_path: Path) -> None:
     assert pairs(captions("all/train")) == EXPECTED
 
 
+def test_files_that_are_named_for_splits_are_not_mixed(tmp_path: Path) -> None:
+    for name in ("train.parquet", "train_2.parquet"):
+        (tmp_path / name).touch()
+    assert [path.name for path in arrow_files.dataset_files(tmp_path)] == ["train.parquet", "train_2.parquet"]
+    (tmp_path / "test.parquet").touch()
+    with pytest.raises(UsageError, match=r"holds several splits .*test\*\.parquet.*train\*\.parquet"):
+        arrow_files.dataset_files(tmp_path)
+
+
 def test_files_that_cannot_be_read_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_parquet(tmp_path / "whole.parquet", 0, 5).read_bytes()
     (tmp_path / "cut.parquet").write_bytes(data[: len(data) // 2])

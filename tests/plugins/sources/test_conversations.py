@@ -65,7 +65,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"conversations": turns("<image> a", "b")}, "pictures and marks differ", "1 × <image>, but 0 pictures"),
     ({"image": "a.png"}, "no conversation", "there is no list of turns"),
     ({"conversations": ["a"]}, "no conversation", "turn 1 is not an object"),
-    ({"conversations": [{"from": "cat", "value": "a"}]}, "no conversation", 'turn 1 lacks "from"'),
+    ({"conversations": [{"from": "cat", "value": "a"}]}, "unsupported turn", "turn 1 has the role 'cat'"),
     ({"conversations": [{"from": "human", "value": 3}]}, "no conversation", 'turn 1 lacks "from"'),
     ({"conversations": turns("a", "b")[1:]}, "no conversation", "a question or an answer is missing"),
     ({"conversations": turns("a", "b") + turns("c", "d")[1:]}, "no conversation", "turn 3 has the wrong role"),

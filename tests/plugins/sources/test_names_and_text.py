@@ -15,10 +15,11 @@ from janiform.recipe import read_recipe_text
 from janiform.report.report import write_report
 from janiform.train.progress.reporter import Reporter
 from janiform.train.run.train import train
-from janiform_plugins.sources.config import ConversationsConfig, ImageFolderConfig, TextConfig
+from janiform_plugins.sources.config import ConversationsConfig, ImageFolderConfig, TextConfig, WebDatasetConfig
 from janiform_plugins.sources.conversations import Conversations
 from janiform_plugins.sources.image_folder import ImageFolder
 from janiform_plugins.sources.text import Text
+from janiform_plugins.sources.webdataset import WebDataset
 from rich.console import Console
 
 from .conftest import captions, jpeg, lines
@@ -123,3 +124,17 @@ def test_a_recipe_cannot_hold_half_a_surrogate_pair() -> None:
     with pytest.raises(Exception, match="not valid Unicode"):
         read_recipe_text(RECIPE.replace("chat.jsonl", "\udcff.jsonl"))
     assert "chat.jsonl" in dumps(read_recipe_text(RECIPE))
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+@pytest.mark.parametrize("name", ["猫", "d/" * 60 + "n", GBK, "é" * 100, "a"])
+def test_the_reason_of_a_skipped_sample_has_the_whole_name_of_its_member(tmp_path: Path, name: str, form: int) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w", format=form, encoding="utf-8", errors="surrogateescape") as tar:
+        for number, ending in enumerate((f"{name}.png", "z.txt", "z.png")):
+            member = tarfile.TarInfo(ending)
+            member.size = number
+            tar.addfile(member, io.BytesIO(b"ab"))
+    source = WebDataset(WebDatasetConfig(files=(str(tmp_path / "a.tar"),), shuffle=False))
+    with pytest.raises(SampleError) as caught:
+        source.example(0)
+    assert str(caught.value).startswith(f"{tmp_path / 'a.tar'}: {name}.png: ")

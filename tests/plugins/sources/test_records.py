@@ -14,7 +14,11 @@ from janiform import SampleError, UsageError
 from janiform_plugins.sources.records import Records
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(['"', "\\", '{"', "[}", '\\"']),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.text(max_size=8)
+    | st.sampled_from(['"', "\\", '{"', "[}", '\\"']),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=6,
 )

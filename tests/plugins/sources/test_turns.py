@@ -162,7 +162,7 @@ def test_a_file_url_is_a_path(tmp_path: Path) -> None:
     assert shown(read(tmp_path, record)) == PICTURE
 
 
-@pytest.mark.parametrize("key", ["system", "system_prompt"])
+@pytest.mark.parametrize("key", ["system", "system_prompt", "System", "system_message", "systemPrompt", "sys_prompt"])
 def test_a_system_text_beside_the_turns_is_used(tmp_path: Path, key: str) -> None:
     assert read(tmp_path, {key: "Be brief.", "conversations": PLAIN}).system == "Be brief."
     assert read(tmp_path, {key: "Be brief.", "query": "Hello!", "response": "Hi."}).system == "Be brief."
@@ -185,7 +185,8 @@ def asked(text: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "mark",
-    ["<video>", "<audio>", "<speech>", "<img>", "<Image>", "<image_0>", "<image 1>", "<|image_1|>", "<|image|>",
+    ["<video>", "<audio>", "<speech>", "<image/>", "< image >", "</image>", "<im_patch>",
+     "<|media|>", "<image:0>", "<img>", "<Image>", "<image_0>", "<image 1>", "<|image_1|>", "<|image|>",
      "<|image_pad|>", "<|vision_start|>", "<start_of_image>", "<IMG_CONTEXT>", "<ImageHere>", "[IMG]", "<bbox>"],
 )  # fmt: skip
 def test_placeholders_of_other_kinds_are_listed_or_text(tmp_path: Path, mark: str) -> None:
@@ -249,3 +250,11 @@ def test_a_key_twice_in_a_record_is_listed(tmp_path: Path) -> None:
     made = Conversations(made.config)
     with pytest.raises(SampleError, match=r"is not JSON: an object has the key 'image' more than once"):
         made.example(0)
+
+
+@pytest.mark.parametrize("key", ["image_path", "img", "Image", "pictures", "image_urls", "imageFile"])
+def test_pictures_under_a_key_that_is_not_read_are_not_lost(tmp_path: Path, key: str) -> None:
+    kind, reason = refused(tmp_path, {key: "a.png", "conversations": PLAIN})
+    assert (kind, f"the record has '{key}', which is not read" in reason) == ("missing picture", True)
+    assert read(tmp_path, {key: "", "conversations": PLAIN})
+    assert shown(read(tmp_path, {key: "b.png", "image": "a.png", "conversations": [QUESTION, ANSWER]})) == PICTURE

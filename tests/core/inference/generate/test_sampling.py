@@ -74,6 +74,13 @@ def test_temperature_divides_the_logits() -> None:
     assert Sampling(temperature=0)(logits).tolist() == [2] * 4000
 
 
+@pytest.mark.parametrize("temperature", [1e-320, 1e-44, 1e-36, 1e-30, 1e-10])
+def test_a_temperature_near_zero_is_greedy(temperature: float) -> None:
+    logits, uniforms = torch.tensor([[-9.0, 1e4, 3.0], [5.0, -1e4, 4.9]]), torch.tensor([0.999, 0.001])
+    for top_k, top_p in ((0, 1.0), (2, 0.5)):
+        assert Sampling(temperature, top_k, top_p)(logits, uniforms).tolist() == [1, 0]
+
+
 def test_noise_belongs_to_its_row() -> None:
     noise = uniforms(3, 5, [7, 8, 9])
     assert noise.shape == (5, 3)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import select
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +57,7 @@ def make(
     sources = sources or {"a": Numbers("a"), "b": Numbers("b")}
     builder = BatchBuilder(sources, Whole(), (1, 0))  # type: ignore[arg-type]
     mixture = Mixture(dict.fromkeys(sources, 1))
-    return list(batches(builder, batch_specs(mixture, 3, steps, start or {}, start or {}), ahead=ahead))
+    return list(batches(builder, batch_specs(mixture, 3, steps, start or {}, {}), ahead=ahead))
 
 
 def same(left: list[PreparedBatch], right: list[PreparedBatch]) -> bool:
@@ -83,13 +86,13 @@ def test_samples_follow_one_another_and_chance_differs_from_step_to_step() -> No
     made = make(0)
     read = [sample for prepared in made for sample in prepared.batch[0]]
     assert sorted(read) == [("a", index) for index in range(9)] + [("b", index) for index in range(9)]
-    assert made[-1].spec.positions == {"a": 9, "b": 9}
+    assert made[-1].spec.taken == {"a": 9, "b": 9}
     assert len({tuple(prepared.batch[1].tolist()) for prepared in made}) == len(made)
 
 
 def test_a_run_goes_on_where_it_stopped() -> None:
     whole = make(0)
-    middle = whole[2].spec.positions
+    middle = whole[2].spec.taken
     assert same(whole[3:], make(1, range(3, 6), middle))
 
 
@@ -137,6 +140,64 @@ def test_a_worker_ends_when_its_parent_says_so() -> None:
     worker.join(30)
     assert not worker.is_alive()
     made.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the loader itself looks for its parent every 5 seconds")
+@pytest.mark.parametrize("started", [3, 2])
+def test_workers_end_when_their_parent_is_killed(started: int) -> None:
+    """Killed after all three were started, or in the middle of starting them."""
+    reading, writing = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        os.close(reading)
+        fork, forks = os.fork, 0
+
+        def counted() -> int:
+            nonlocal forks
+            if forks == started:
+                os.kill(os.getpid(), signal.SIGKILL)
+            forks += 1
+            return fork()
+
+        os.fork = counted
+        try:
+            builder = BatchBuilder({"a": Numbers("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
+            next(batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), ahead=3, workers=3))
+            os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    assert os.waitpid(parent, 0)[1] == signal.SIGKILL
+    # Every worker holds the other end of the pipe until it ends.
+    assert select.select([reading], [], [], 2)[0], "workers outlive their parent"
+    os.close(reading)
+
+
+def test_workers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "most_workers", lambda: 2)
+    builder = BatchBuilder({"a": Numbers("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
+    before = set(multiprocessing.active_children())
+    made = batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), workers=200)
+    next(made)
+    assert len(set(multiprocessing.active_children()) - before) == 2
+    made.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_that_cannot_be_started_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    forks = iter([os.fork])
+
+    def refusing() -> int:
+        for fork in forks:
+            return fork()
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refusing)
+    builder = BatchBuilder({"a": Numbers("a")}, Whole(), (1, 0))  # type: ignore[dict-item]
+    before = set(multiprocessing.active_children())
+    with pytest.raises(DataError, match=r"training\.workers: 3 processes .* could not be started: Resource"):
+        next(batches(builder, batch_specs(Mixture({"a": 1}), 3, range(9), {}, {}), workers=3))
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_batches_are_made_before_they_are_asked_for() -> None:
@@ -215,7 +276,7 @@ def test_an_example_that_cannot_be_used_is_replaced_by_the_next_and_counted_once
     assert all((skip.kind == "no caption") == (skip.index in holes) for skip in skips)
     cuts = [skip for prepared in made for skip in prepared.skipped if skip.kept]
     assert sum(value % 5 == 0 for value in used) == len(cuts)
-    assert made[-1].spec.positions == {"a": 20}, "a hole moves no position"
+    assert made[-1].spec.taken == {"a": 20}, "a hole moves no position"
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -226,10 +287,10 @@ def test_workers_change_nothing_whatever_their_number(workers: int) -> None:
 
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
 def test_the_shards_of_all_processes_are_the_step(batch: int, processes: int, parts: int) -> None:
-    whole = next(batch_specs(Mixture({"a": 1, "b": 2}), batch, range(7, 8), {"a": 3, "b": 6}, {"a": 3, "b": 6}))
+    whole = next(batch_specs(Mixture({"a": 1, "b": 2}), batch, range(7, 8), {"a": 3, "b": 6}, {}))
     shards = [shard(whole, rank, processes) for rank in range(processes)]
     assert sum((part.samples for part in shards), ()) == whole.samples
-    assert all(part.positions == whole.positions and part.step == whole.step for part in shards)
+    assert all(part.taken == whole.taken and part.step == whole.step for part in shards)
     assert all(whole.samples[part.first : part.first + len(part.samples)] == part.samples for part in shards)
     sizes = [len(part.samples) for part in shards]
     assert max(sizes) - min(sizes) <= 1

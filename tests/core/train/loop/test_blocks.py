@@ -61,6 +61,7 @@ class Declaring(Mixed):
     def __init__(self, chosen: Callable[[Any], Sequence[nn.Module]]) -> None:
         super().__init__()
         self.chosen = chosen
+        self.pair = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
 
     def blocks(self) -> Sequence[nn.Module]:
         return self.chosen(self)
@@ -100,7 +101,15 @@ def test_the_declared_blocks_count() -> None:
     for wrong, sentence in (
         (lambda part: [nn.Linear(1, 1)], "gives a Linear that is not a module in it"),
         (lambda part: [part], "gives a Declaring that is not a module in it"),
-        (lambda part: [part.layers, part.layers[0]], r"gives layers\.0, which is within layers"),
+        (lambda part: [part.pair, part.pair[0]], r"gives pair\.0, which is within pair"),
+        (lambda part: [part.layers], "gives layers, a ModuleList, which has no forward"),
+        (lambda part: None, r"gives no sequence of modules \(TypeError: 'NoneType' object is not iterable\)"),
+        (
+            lambda part: part.layers[0],
+            r"gives no sequence of modules \(TypeError: 'Attention' object is not iterable\)",
+        ),
+        (lambda part: part.layrs, r"gives no sequence of modules \(AttributeError: .*'layrs'\)"),
+        (lambda part: [[part.layers[0]]], "gives a list that is not a module in it"),
         (lambda part: [part.layers[0]] * 2, r"gives layers\.0 twice"),
     ):
         with pytest.raises(ComponentError, match=rf"backbone: blocks\(\) of Declaring {sentence}; it is from plugin"):
@@ -111,6 +120,24 @@ def test_a_module_list_named_blocks_declares_nothing() -> None:
     part = nn.Module()
     part.blocks = nn.ModuleList([nn.Linear(1, 1), nn.Identity()])
     assert list(part_blocks(part)) == ["blocks.0", "blocks.1"]
+
+
+def test_members_without_a_forward_are_no_blocks() -> None:
+    """A list of lists or of dicts is never called itself, so recomputing its members would do nothing."""
+    part, once = nn.Module(), nn.Linear(1, 1)
+    part.layers = nn.ModuleList(
+        [
+            nn.ModuleList([nn.Linear(1, 1), nn.ModuleDict({"norm": nn.LayerNorm(1)})]),
+            nn.ModuleDict({"up": nn.Linear(1, 1), "scales": nn.ParameterList([nn.Parameter(torch.ones(1))])}),
+            nn.Module(),
+            once,
+            once,
+        ]
+    )
+    assert list(part_blocks(part)) == ["layers.0.0", "layers.0.1.norm", "layers.1.up", "layers.3", "layers.4"]
+    object.__setattr__(part, "blocks", [once])
+    with pytest.raises(ValueError, match="blocks of Module is a list, expected a method"):
+        part_blocks(part)
 
 
 def test_every_block_is_recomputed_and_no_gradient_changes() -> None:

@@ -15,6 +15,7 @@ from janiform.model.build import build_model
 from janiform.recipe import Lora, Recipe, dumps, read_recipe_text
 from janiform.storage.adapters import read_adapters
 from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.data.seeding import seeds_of
 from janiform.train.loop.loop import train_steps
 from janiform.train.loop.stage import StageRun
 from janiform.train.run.dry_run import dry_run
@@ -41,7 +42,7 @@ def test_only_the_adapters_learn_and_the_model_is_ordinary_afterwards(tuned: Rec
     examples = [source.example(index) for source in sources.values() for index in range(5)]
     model.processor.fit([turn.text for example in examples for turn in example.turns if turn.text])
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    run = StageRun(tuned.stages["all"], model, Position("all"), (3, 3))
+    run = StageRun(tuned.stages["all"], model, Position("all"), seeds_of(tuned).stage("all"))
     layers = ["backbone.layers.0.attention.qkv_proj", "backbone.layers.0.mlp.down_proj", "generation.head.layers.0"]
     assert {f"{path}.lora.{name}" for path in layers for name in "ab"} < set(run.trained)
     assert all(".lora." in name or name.startswith("understanding.adapter.") for name in run.trained)

@@ -12,6 +12,7 @@ from janiform import UsageError, read_recipe
 from janiform.cli import main
 from janiform.recipe import Recipe
 from janiform.storage.model_json import about
+from janiform.train.distributed.process_group import join_processes
 from janiform.train.run.train import train
 
 
@@ -26,11 +27,46 @@ def test_a_device_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixt
     assert not out.exists()
 
 
+def test_of_several_processes_the_first_reports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    out = str(tmp_path / "run")
+    wrong = [
+        (["janus-mini", "--device", "gpu"], 2, "the device 'gpu' cannot be used: "),
+        (["janus-minni"], 2, "there is no recipe called 'janus-minni'"),
+        (["janus-mini", "--set", "training.workers=-1"], 1, "training.workers"),
+    ]
+    for arguments, code, message in wrong:
+        reported = []
+        for rank in ("0", "1"):
+            monkeypatch.setenv("RANK", rank)
+            monkeypatch.setenv("LOCAL_RANK", rank)
+            assert main(["train", *arguments, "--out", out]) == code
+            reported.append(capsys.readouterr().err)
+        assert message in reported[0]
+        assert not reported[1]
+
+
+def test_processes_that_would_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for rank in ("0", "1"):  # on all processes, so that the first reports it
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        with pytest.raises(UsageError, match="2 processes of this machine need a GPU each: there are 1"):
+            join_processes("cuda").__enter__()
+        with pytest.raises(UsageError, match="2 processes cannot share the device 'cuda:0'"):
+            join_processes("cuda:0").__enter__()
+
+
 def test_wrong_arguments(recipe: Recipe, tmp_path: Path) -> None:
     wrong: list[tuple[str, Any]] = [
         ("seed must be a whole number from 0", {"seed": 1.5}),
         ("seed must be", {"seed": -1}),
         ("seed must be", {"seed": 2**64}),
+        ("data_seed must be a whole number from 0", {"data_seed": "1"}),
+        ("data_seed must be", {"data_seed": -1}),
         ("until must be", {"until": 2.5}),
         ("until must be at least 1, not 0", {"until": 0}),
         ("ahead must be", {"ahead": None}),
@@ -46,6 +82,18 @@ def test_wrong_arguments(recipe: Recipe, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="must be"):
             train(given, out)  # type: ignore[arg-type]
     assert not (tmp_path / "run").exists()
+
+
+def test_both_seeds_are_options_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def refused(recipe: Recipe, out: Path, **arguments: Any) -> Path:
+        given.update(arguments)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("janiform.train.run.train.train", refused)
+    assert main(["train", "janus-mini", "--out", str(tmp_path / "run"), "--seed", "5", "--data-seed", "6"]) == 2
+    assert (given["seed"], given["data_seed"]) == (5, 6)
 
 
 def test_numbers_of_numpy_and_one_stage_by_its_name(recipe: Recipe, tmp_path: Path, listener: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,14 @@ import attrs
 import pytest
 import torch
 import transformers
-from janiform import JaniformError, Mask, RecipeError, StorageError, read_recipe, read_recipe_text, registry
+from janiform import JaniformError, Mask, Problem, RecipeError, StorageError, read_recipe, read_recipe_text, registry
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.model.modules import build_modules
 from janiform.recipe import Use, dumps
 from janiform.storage.model_json import about
+from janiform.storage.save import save_model
+from janiform.train.run.folder import differences
 from janiform.train.run.start import begin
 from janiform.train.run.start_checks import compared
 from janiform.train.run.train import train
@@ -102,7 +106,9 @@ def test_a_backbone_begins_with_the_directory_of_a_language_model(kind: str, mod
         expected = reference(ids).logits
     torch.testing.assert_close(given, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
     assert told == [f"backbone begins with the weights of {tmp_path}"]
-    assert facts["backbone"]["files"]["model.safetensors"] > 0
+    content = (tmp_path / "model.safetensors").read_bytes()
+    described = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    assert facts["backbone"]["files"] == {"model.safetensors": described}
 
 
 SEEING = {
@@ -306,6 +312,47 @@ def test_a_name_that_no_directory_can_have_is_refused_where_it_is_written(
     assert len(problem.message) < 300
 
 
+def test_a_name_on_the_hub_is_looked_up_in_its_cache(
+    recipe_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    file = tmp_path / "mine.toml"
+    snapshot = tmp_path / "hub" / "models--team--Tiny" / "snapshots" / "0123abc"
+
+    def problems_of(text: str) -> list[Problem]:
+        file.write_text(recipe_text + f"[start]\n{text}\n")
+        recipe = read_recipe(file)
+        plan = compose(recipe)
+        try:
+            compared(plan, build_modules(plan, device="meta"), recipe.start)
+        except StorageError as error:
+            return list(error.problems)
+        return []
+
+    for name in ("team/Tiny", "hf://team/Tiny", "https://huggingface.co/team/Tiny"):
+        for part in ('"."', "text", "backbone"):
+            (problem,) = problems_of(f'{part} = "{name}"')
+            where = f"neither a folder of this name, nor {snapshot.parents[1]} in the hub's cache"
+            assert problem.message == f"there is no model '{name}': {where}"
+            assert "fetch it with: hf download team/Tiny" in problem.hint
+            assert str(problem.origin).startswith(f"{file}:")
+    snapshot.mkdir(parents=True)
+    (problem,) = problems_of('backbone = "team/Tiny"')
+    assert str(snapshot) in problem.message
+    plan = compose(read_recipe_text(recipe_text))
+    model = build_model(plan)
+    model.processor.fit(["a red circle"])
+    save_model(model, snapshot)
+    assert problems_of('"." = "team/Tiny"') == []
+    assert read_recipe(file).start == {".": "team/Tiny"}  # the copy in a run's folder names the same model
+    (tmp_path / "team" / "Tiny").mkdir(parents=True)
+    problems_of('backbone = "team/Tiny"')
+    begun = read_recipe(file)
+    assert begun.start == {"backbone": str(tmp_path / "team" / "Tiny")}
+    (tmp_path / "team" / "Tiny").rmdir()
+    assert differences(begun, read_recipe(file), []) == ([], ())
+
+
 def test_a_run_begins_with_them_once(recipe_text: str, quiet: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
     first = train(
@@ -323,3 +370,58 @@ def test_a_run_begins_with_them_once(recipe_text: str, quiet: Any, tmp_path: Pat
     again = quiet()
     train(recipe, second, stages=["text"], device="cpu", reporter=again, resume=True, seed=8)
     assert not any("begins with" in said for said in again.said)
+
+
+@pytest.fixture(scope="module")
+def stopped(recipe_text: str, quiet: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that ended within its second stage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
+        out = tmp_path_factory.mktemp("stopped")
+        return train(read_recipe_text(recipe_text), out, until=8, device="cpu", reporter=quiet(), ahead=0)
+
+
+def test_a_part_begins_with_the_float32_weights_of_a_checkpoint(recipe_text: str, stopped: Path) -> None:
+    checkpoint = stopped / "checkpoints" / "step-000008"
+    model = build_model(compose(read_recipe_text(recipe_text)), seed=9)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    facts = begin(model, {"understanding.encoder": str(checkpoint), "text": str(checkpoint)}, print)
+    stored = load_file(checkpoint / "model.safetensors")
+    for name, value in model.state_dict().items():
+        expected = stored if name.startswith("understanding.encoder.") else before
+        assert torch.equal(value, expected[name]), name
+    finished = load_file(stopped / "model.safetensors")
+    names = [name for name in stored if name.startswith("understanding.encoder.")]
+    assert any(not torch.equal(stored[name], finished[name].float()) for name in names), "the model is bfloat16"
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    assert facts["understanding.encoder"]["files"] == {"model.safetensors": manifest["model.safetensors"]}
+    text = (stopped / "tokenizer.json").read_bytes()
+    described = {"bytes": len(text), "sha256": hashlib.sha256(text).hexdigest()}
+    assert facts["text"] == {"folder": str(stopped), "files": {"tokenizer.json": described}, "added": []}
+    assert model.processor.text.fitted
+
+
+def test_checkpoints_that_cannot_be_used_are_refused(recipe_text: str, stopped: Path, tmp_path: Path) -> None:
+    model = build_model(compose(read_recipe_text(recipe_text)))
+    checkpoint = tmp_path / "checkpoints" / "step-000008"
+    shutil.copytree(stopped / "checkpoints" / "step-000008", checkpoint)
+    entry = {"backbone": str(checkpoint)}
+    assert "is a checkpoint outside of its run: there is no" in refusal(model, entry)
+    shutil.copy(stopped / "recipe.toml", tmp_path)
+    data = bytearray((checkpoint / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (checkpoint / "model.safetensors").write_bytes(data)
+    assert "model.safetensors was altered after the checkpoint was written" in refusal(model, entry)
+    (checkpoint / "model.safetensors").rename(checkpoint / "shard-00001-model-00001-of-00001.safetensors")
+    assert "holds the shards of several processes, and no whole weights" in refusal(model, entry)
+
+
+def test_a_checkpoint_with_adapters_is_refused(recipe_text: str, quiet: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("janiform.train.run.preparation.TEXTS_TO_FIT", 20)
+    tuned = recipe_text.replace('train = ["backbone"]', 'lora = { on = ["backbone.layers"], rank = 2 }')
+    recipe = read_recipe_text(tuned)
+    train(recipe, tmp_path, stages=["text"], until=2, device="cpu", reporter=quiet(), ahead=0)
+    model = build_model(compose(recipe))
+    said = refusal(model, {"backbone": str(tmp_path / "checkpoints" / "step-000002")})
+    assert "lora.a" in said
+    print(said)

@@ -24,6 +24,7 @@ from janiform.report.report import report_html
 from janiform.storage.model_json import about
 from janiform.storage.open import open_model
 from janiform.train.checkpoints import checkpoint as checkpoints
+from janiform.train.data.seeding import seeds_of
 from janiform.train.loop import loop
 from janiform.train.loop.losses import LossWeights, TrainingError
 from janiform.train.progress.log import LogEntry, read_log
@@ -354,7 +355,9 @@ def test_losses_that_are_not_finite_are_skipped_and_end_the_run_in_time(
     assert "1 of 4 steps changed nothing: in 1 of them the loss or a gradient was not finite" in listener.said
     bad |= {2, 3}
     step = iter(range(100))
-    blamed = "no single sample causes it; the last step took example 12 of source 'draw', example 13"
+    first = seeds_of(recipe).stage("tokenizer").first({"draw": object()}, ["draw"], {})["draw"]  # type: ignore[dict-item]
+    named = f"the last step took example {first + 12} of source 'draw', example {first + 13}"
+    blamed = f"no single sample causes it; {named}"
     with pytest.raises(TrainingError, match=rf"stage 'tokenizer': .*3 steps in a row, up to step 4.*{blamed}"):
         train(recipe, tmp_path / "b", device="cpu", reporter=listener, ahead=0)
 
@@ -428,9 +431,16 @@ learning_rate = 1e-3
 
 """
     shifted = changed("[stage.tokenizer]", f"{first}[stage.tokenizer]")
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts.pop("seeding") == 2
+    train(shifted, tmp_path, stages=["tokenizer", "text"], resume=True, device="cpu", reporter=listener, ahead=0)
+    (tmp_path / "run.json").write_text(json.dumps(facts))  # as of a run that an earlier version began
     with pytest.raises(
         UsageError, match=r"stage\.tokenizer: the stage has begun, and its random numbers depend on its position"
     ):
+        train(recipe, tmp_path, resume=True, reporter=listener)
+    (tmp_path / "run.json").write_text(json.dumps({**facts, "seeding": 3}))
+    with pytest.raises(UsageError, match="holds a run of a later version of janiform"):
         train(shifted, tmp_path, resume=True, reporter=listener)
 
 

@@ -1,0 +1,105 @@
+"""Contract of benchmarks, and what an evaluation consists of: requests, items, metrics and scores. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from attrs import field, frozen, validators
+
+from .use import Progress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..inference.api import Model
+    from ..sequence.conversation import Conversation, Picture
+    from .showcase import Showcase
+
+__all__ = ["Benchmark", "BenchmarkConfig", "Item", "Metric", "Request", "Score"]
+
+
+@frozen(eq=False)
+class Request:
+    """One question to ask, or one picture to draw.
+
+    ``item``: its id, unique in the benchmark, such as ``"two_objects/12/3"``. ``cluster``: items of one cluster are not
+    independent of one another, such as the pictures of one prompt; an item on its own is a cluster of its own.
+    ``conversation``: everything up to the answer; where a picture is drawn, one user turn of text, the prompt.
+    ``seed``: of the picture, or of an answer that is sampled. ``reference``: the expected answer, or a picture that
+    fits the prompt, from which the held-out loss is computed; None where there is none. ``settings``: how the picture
+    is drawn or the answer is sampled, such as ``guidance`` or ``max_new_tokens``; None keeps the model's value.
+    """
+
+    item: str
+    cluster: str
+    conversation: Conversation
+    draws: bool = False
+    seed: int = 0
+    reference: str | Picture | None = field(default=None, repr=False)
+    settings: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class Item:
+    """The value of one metric for one request. ``prediction``: the answer; of a drawing a verdict or its file."""
+
+    metric: str
+    item: str
+    cluster: str
+    value: float
+    prediction: str = ""
+
+
+@frozen
+class Metric:
+    """Whether a metric should go ``"up"`` or ``"down"``, and its value for random answers, where that is known."""
+
+    direction: Literal["up", "down"] = field(default="up", validator=validators.in_(("up", "down")))
+    chance: float | None = None
+
+
+@frozen
+class Score:
+    """A metric over ``count`` items, with the limits of its 95 % interval, or None where the items allow none."""
+
+    value: float
+    count: int
+    low: float | None = None
+    high: float | None = None
+
+
+class BenchmarkConfig(Protocol):
+    """Kind ``benchmark``; factory(config) -> Benchmark."""
+
+
+class Benchmark(Protocol):
+    """What to ask and to draw, and how outputs are judged and scored; ``janiform eval`` does everything else.
+
+    The requests, and the judgement of an output, depend on the settings alone. The names of metrics have dots, such as
+    ``"drawing.overall"``; those that begin with ``loss.`` belong to the held-out losses, which are measured for every
+    request with a reference. A benchmark may also have ``settings``, a mapping that is recorded with the scores and
+    suffices to reproduce them, and ``verdict(request, picture) -> str``, a drawing's content in a few words.
+    """
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """All metrics that ``judge`` and ``aggregate`` may give, in the order in which they are shown."""
+
+    def requests(self) -> Sequence[Request]:
+        """Everything to ask and to draw. Requests that the model cannot serve, such as drawings, are left out."""
+
+    def judge(self, request: Request, output: str | Image) -> Mapping[str, float]:
+        """The values of one or several metrics for an answer or a drawing. It may take its time."""
+
+    def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
+        """The scores of all that ``judge`` gave, in the order of the requests, for those metrics that have items.
+
+        ``janiform.mean_score`` and ``janiform.mean_of_categories`` give means with their intervals.
+        """
+
+    def show(self, model: Model, drawings: int, answers: int, progress: Progress) -> Showcase:
+        """Examples: ``drawings`` pictures, drawn and judged, and ``answers`` questions with their answers.
+
+        ``progress(activity, done, total)`` is called meanwhile.
+        """

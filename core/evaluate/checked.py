@@ -1,0 +1,169 @@
+"""A benchmark whose methods are called with checks: whatever it does wrong is an error that names it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ..arguments import MAX_SEED, shown
+from ..contracts import Benchmark, Item, Metric, Request, Score
+from ..errors import ComponentError, JaniformError, Problem, nearest
+from ..sequence.conversation import Conversation, Turn
+from ..untrusted_text import text_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LOSS = "loss."
+"""Prefix of the names of held-out losses, which no metric of a benchmark may have."""
+
+
+class CheckedBenchmark:
+    """The methods of a benchmark. Each raises ``ComponentError`` where the benchmark fails or breaks its contract."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self._benchmark = benchmark
+        kind = type(benchmark)
+        self._subject = f"the benchmark {kind.__module__}.{kind.__qualname__}"
+        self._requests: dict[str, Request] = {}
+        self.metrics = self._checked_metrics(self._call("metrics", lambda: benchmark.metrics))
+
+    def requests(self) -> list[Request]:
+        """Everything to ask and to draw: at least one request, with ids that do not repeat."""
+        given: list[Request] = self._call("requests", lambda: list(self._benchmark.requests()))
+        if not given:
+            self._fail("gives no requests")
+        ids: set[str] = set()
+        for request in given:
+            if not isinstance(request, Request):
+                self._fail(f"gives {type(request).__name__} as a request, expected a janiform.Request")
+            if fault := _request_fault(request):
+                self._fail(f"gives the request {shown(request.item)}, {fault}")
+            if request.item in ids:
+                self._fail(f"gives two requests with the id {shown(request.item)}")
+            ids.add(request.item)
+        self._requests = {request.item: request for request in given}
+        return given
+
+    def judge(self, request: Request, output: str | Image) -> list[Item]:
+        """The items of an output, one per metric; a prediction is the answer, or of a drawing the verdict.
+
+        The benchmark gets its own request, which the runner may have changed for the model.
+        """
+        request = self._requests[request.item]
+        where = f"of {shown(request.item)}"
+        values = self._call(f"judge {where}", lambda: self._benchmark.judge(request, output))
+        if not isinstance(values, Mapping):
+            self._fail(f"judges the output {where} by {type(values).__name__}, expected a mapping of metric to value")
+        prediction = output if isinstance(output, str) else self._verdict(request, output)
+        items = []
+        for name, value in values.items():
+            metric, number = self._known(name, "judge"), self._number(name, value, where)
+            items.append(Item(metric, request.item, request.cluster, number, prediction))
+        return items
+
+    def aggregate(self, items: Sequence[Item]) -> dict[str, Score]:
+        """The scores of all items, in the order of the metrics."""
+        scores = self._call("aggregate", lambda: self._benchmark.aggregate(items))
+        if not isinstance(scores, Mapping):
+            self._fail(f"aggregates to {type(scores).__name__}, expected a mapping of metric to janiform.Score")
+        for name, score in scores.items():
+            self._known(name, "aggregate")
+            self._check_score(name, score)
+        return {name: scores[name] for name in self.metrics if name in scores}
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that the benchmark records, if it has any."""
+        settings = self._call("settings", lambda: getattr(self._benchmark, "settings", {}))
+        if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
+            self._fail("has settings that are not a mapping of names to values")
+        for name, value in settings.items():
+            if not _plain(value):
+                self._fail(f"has the setting {shown(name)} of type {type(value).__name__}, which JSON cannot hold")
+        return dict(settings)
+
+    def _verdict(self, request: Request, picture: Image) -> str:
+        verdict: Callable[..., Any] | None = getattr(self._benchmark, "verdict", None)
+        return "" if verdict is None else text_of(self._call("verdict", lambda: verdict(request, picture)))
+
+    def _checked_metrics(self, metrics: Any) -> dict[str, Metric]:
+        if not isinstance(metrics, Mapping) or not metrics:
+            self._fail("has no metrics: expected a mapping of name to janiform.Metric")
+        for name, metric in metrics.items():
+            if not isinstance(name, str) or not isinstance(metric, Metric):
+                self._fail(f"has the metric {shown(name)} as {type(metric).__name__}, expected a janiform.Metric")
+            if name.startswith(LOSS):
+                self._fail(f"has the metric '{name}', but names that begin with '{LOSS}' belong to held-out losses")
+        return dict(metrics)
+
+    def _check_score(self, name: str, score: Any) -> None:
+        if not isinstance(score, Score):
+            self._fail(f"aggregates '{name}' to {type(score).__name__}, expected a janiform.Score")
+        if not isinstance(score.count, int) or score.count < 1:
+            self._fail(f"gives '{name}' the count {shown(score.count)}, expected the number of its items")
+        for value in (score.value, score.low, score.high):
+            if value is not None or value is score.value:
+                self._number(name, value, "as a score")
+        low, high = (score.value if limit is None else limit for limit in (score.low, score.high))
+        if (score.low is None) != (score.high is None) or not low <= score.value <= high:
+            interval = f"the interval from {score.low} to {score.high}"
+            self._fail(f"gives '{name}' = {score.value} {interval}, which does not contain it")
+
+    def _known(self, name: Any, method: str) -> str:
+        if name not in self.metrics:
+            hint = nearest(name, self.metrics) if isinstance(name, str) else ""
+            self._fail(f"gives {shown(name)} in `{method}`, which is not one of its metrics", hint)
+        known: str = name
+        return known
+
+    def _number(self, name: str, value: Any, where: str) -> float:
+        value = value.item() if hasattr(value, "item") and not getattr(value, "ndim", 0) else value
+        if not isinstance(value, Real) or not math.isfinite(value):
+            self._fail(f"gives '{name}' the value {shown(value)} {where}, expected a finite number")
+        return float(value)
+
+    def _call(self, what: str, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except JaniformError:
+            raise
+        except Exception as error:  # a plugin may fail in any way, and the error must name it
+            message = f"{self._subject} failed in {what}: {type(error).__name__}: {text_of(error)}"
+            raise ComponentError(Problem(message, hint="change its settings or fix the plugin")) from error
+
+    def _fail(self, sentence: str, hint: str = "") -> NoReturn:
+        raise ComponentError(Problem(f"{self._subject} {sentence}", hint=hint or "fix the plugin"))
+
+
+def _request_fault(request: Request) -> str:
+    """Why a request is not valid, as the end of a sentence; empty where it is."""
+    if not isinstance(request.item, str) or not request.item or not isinstance(request.cluster, str):
+        return "whose id or cluster is not a text"
+    if not isinstance(request.conversation, Conversation) or request.conversation.turns[-1].role != "user":
+        return "whose conversation does not end with the user's turn"
+    if type(request.seed) is not int or not 0 <= request.seed <= MAX_SEED:
+        return f"whose seed is {shown(request.seed)}, expected a whole number from 0 to 2^63 - 1"
+    if not isinstance(request.settings, Mapping):
+        return "whose settings are not a mapping"
+    if not request.draws:
+        fits = request.reference is None or (isinstance(request.reference, str) and request.reference.strip())
+        return "" if fits else "whose reference is not a text, as that of a question must be"
+    turns = request.conversation.turns
+    if len(turns) > 1 or request.conversation.system is not None or not _only_text(turns[0]):
+        return "whose conversation is not one user turn of text, as a prompt to draw must be"
+    return "whose reference is not a picture" if isinstance(request.reference, str) else ""
+
+
+def _only_text(turn: Turn) -> bool:
+    return bool(turn.text.strip()) and all(isinstance(piece, str) for piece in turn.content)
+
+
+def _plain(value: Any) -> bool:
+    """Whether JSON can hold the value."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _plain(member) for key, member in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))

@@ -1,0 +1,133 @@
+"""Held-out losses: how surprised a model is by the reference of a request, in nats, with teacher forcing.
+
+B rows    T positions    N tokens of a picture    d depth of a code    H hidden width
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from ..contracts import Item, Metric, OnStep, Request
+from ..errors import JaniformError, PictureError, UsageError
+from ..inference.memory import memory_for_answers
+from ..inference.prompts import checked_conversation, checked_piece
+from ..loss import summed_cross_entropy
+from ..sequence.conversation import Draw, Turn
+
+if TYPE_CHECKING:
+    from ..inference.api import Model
+    from ..model.unified_model import UnifiedModel
+    from ..sequence.batch import Batch
+    from ..sequence.conversation import Content, Picture
+    from ..sequence.spans import Sequence as SpanSequence
+
+LOSSES = {True: "loss.picture", False: "loss.answer"}
+"""The metric of a request that draws, and of one that asks."""
+
+LOSS_METRICS = {name: Metric("down") for name in LOSSES.values()}
+
+_ROWS = 32
+"""The most sequences of a batch. It does not depend on the free memory unless that is short, so that runs agree."""
+
+
+@frozen(eq=False)
+class _Forced:
+    """A sequence with the reference as its end, which follows the first ``prompt`` positions."""
+
+    request: Request
+    sequence: SpanSequence
+    prompt: int
+
+
+def held_out_losses(model: Model, requests: Sequence[Request], on_step: OnStep) -> list[Item]:
+    """One item for each request that has a reference: the sum of the cross-entropies of the reference, in nats.
+
+    ``loss.answer`` is that of the answer's tokens with the end token, given the conversation; ``loss.picture`` that of
+    all codes of the picture, N positions of depth d, given the prompt and without guidance.
+
+    Raises ``UsageError`` for a reference that does not fit into the model's context.
+    """
+    items: list[Item] = []
+    referenced = [request for request in requests if request.reference is not None]
+    for draws in (True, False):
+        chosen = [request for request in referenced if request.draws == draws]
+        for start in range(0, len(chosen), _ROWS):
+            forced = [_forced(model, request) for request in chosen[start : start + _ROWS]]
+            plan = memory_for_answers(model.model, [row.sequence for row in forced], 1)
+            losses = [loss for part in plan.parts for loss in _losses(model, forced[part], draws)]
+            for request, loss in zip(chosen[start:], losses, strict=False):
+                if not math.isfinite(loss):
+                    raise JaniformError(f"{LOSSES[draws]} of '{request.item}' is {loss}: the model has diverged")
+                items.append(Item(LOSSES[draws], request.item, request.cluster, loss))
+            on_step(len(items), len(referenced))
+    return items
+
+
+def _forced(model: Model, request: Request) -> _Forced:
+    unified = model.model
+    context = unified.plan.hidden.context
+    conversation = checked_conversation(unified, request.conversation)
+    if request.draws:
+        pathway = model.pathway("draw")
+        prompt = unified.processor.drawing_prompt(conversation.turns[-1].text, pathway)
+        answer = Turn("assistant", _drawing(request, pathway, context))
+    else:
+        prompt = unified.processor.sequence(conversation, answer=False)
+        answer = Turn("assistant", cast(str, request.reference))
+    sequence = unified.processor.sequence(evolve(conversation, turns=(*conversation.turns, answer)))
+    if len(sequence) > context:
+        raise UsageError(
+            f"'{request.item}' has {len(sequence)} positions with its reference; the model's context is {context}"
+        )
+    return _Forced(request, sequence, len(prompt))
+
+
+def _losses(model: Model, forced: Sequence[_Forced], draws: bool) -> list[float]:
+    """The losses of some sequences, computed in one batch."""
+    unified = model.model
+    with torch.no_grad():
+        batch = unified.processor.collate([row.sequence for row in forced]).to(unified.device)
+        if draws:
+            totals = _of_pictures(unified, batch, model.pathway("draw"))
+        else:
+            totals = _of_answers(unified, batch, [row.prompt for row in forced])
+    return cast("list[float]", torch.stack(totals).double().tolist())
+
+
+def _of_pictures(model: UnifiedModel, batch: Batch, pathway: str) -> list[Tensor]:
+    """The losses of the only picture of each row, summed over its codes."""
+    codes_BNd = model.codes(batch.pictures[pathway], pathway)
+    states = model.hidden(batch, codes={pathway: codes_BNd}).flatten(0, 1)
+    predicting_BN = batch.pictures[pathway].positions - 1
+    head: Any = model.part(f"{pathway}.head")
+    return [head.loss(states[row], codes).total for row, codes in zip(predicting_BN, codes_BNd, strict=True)]
+
+
+def _of_answers(model: UnifiedModel, batch: Batch, prompts: Sequence[int]) -> list[Tensor]:
+    """The losses of the text of each row that follows its prompt."""
+    states_BTH = model.hidden(batch)
+    length = batch.ids.shape[1]
+    targets = torch.cat([*batch.text.values()]).sort().values
+    rows, columns = targets // length, targets % length
+    backbone: Any = model.part("backbone")
+    totals = []
+    for row, prompt in enumerate(prompts):
+        answer = columns[(rows == row) & (columns >= prompt)]
+        states = states_BTH[row, answer - 1]
+        ids = batch.ids[row, answer]
+        totals.append(summed_cross_entropy(backbone.logits, states, ids, model.plan.hidden.vocabulary))
+    return totals
+
+
+def _drawing(request: Request, pathway: str, context: int) -> Content:
+    """The reference as the picture that the assistant draws."""
+    try:
+        return checked_piece(Draw(cast("Picture", request.reference), pathway), context)
+    except PictureError as error:
+        raise PictureError(f"the reference of '{request.item}' cannot be used: {error}") from None
