@@ -76,13 +76,42 @@ def collect(study: Study, folder: StudyFolder, budgets: Budgets, tokenizer: str)
 
 
 def summary_of(cell: Cell) -> str:
-    """What a cell changes against the baseline, in a few words."""
+    """What a cell changes against the baseline, in a few words: stages, then components, then settings."""
     if not cell.changes:
         return "the baseline"
-    named = [change for change in cell.changes if change.path.rsplit(".", 1)[-1] in _NAMED]
-    others = [change for change in cell.changes if change not in named and not _below(change, named)]
-    shown = [_short(change) for change in (*named, *others)]
+    stages = next((change for change in cell.changes if change.path == "training.stages"), None)
+    other = _added_or_left_out(cell.changes)
+    kept = [change for change in cell.changes if change is not stages and not _within(change, other)]
+    named = [change for change in kept if change.path.rsplit(".", 1)[-1] in _NAMED]
+    settings = [change for change in kept if change not in named and not _below(change, named)]
+    shown = [*_stage_words(stages), *map(_short, (*named, *settings))]
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more settings" if len(shown) > 3 else "")
+
+
+def _stage_words(stages: Change | None) -> list[str]:
+    """Which stages a cell leaves out, and which it adds."""
+    if stages is None:
+        return []
+    left, right = list(stages.baseline), list(stages.value)
+    without, more = [name for name in left if name not in right], [name for name in right if name not in left]
+    words = [f"without {' and '.join(without)}" if without else "", f"with {' and '.join(more)}" if more else ""]
+    return [word for word in words if word] or ["stages in another order"]
+
+
+def _added_or_left_out(changes: Sequence[Change]) -> set[str]:
+    """The stages and sources that only one side has, as ``stage.NAME``; their settings say nothing of their own."""
+    sides: dict[str, set[tuple[bool, bool]]] = {}
+    for change in changes:
+        section, *rest = change.path.split(".")
+        if section in ("stage", "source") and rest:
+            sides.setdefault(f"{section}.{rest[0]}", set()).add((change.baseline is None, change.value is None))
+    keys = {"stage": "objective.use", "source": "use"}
+    paths = {change.path for change in changes if change.baseline is None or change.value is None}
+    return {name for name in sides if f"{name}.{keys[name.partition('.')[0]]}" in paths}
+
+
+def _within(change: Change, names: set[str]) -> bool:
+    return any(change.path.startswith(f"{name}.") for name in names)
 
 
 def _below(change: Change, named: Sequence[Change]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from janiform import Model, open_model, read_recipe
+from janiform import Model, open_model, read_recipe, registry
 from janiform.compose import compose
 from janiform.train.progress.reporter import Reporter
 from janiform.train.run.train import train
@@ -35,7 +35,8 @@ def test_the_coupled_one_looks_and_draws_with_one_tokenizer_and_one_vocabulary()
 
 @pytest.mark.parametrize("name", ["janus-micro", "janus-micro-coupled"])
 def test_it_trains_through_its_stages_and_looks_and_draws(name: str, tmp_path: Path) -> None:
-    recipe = read_recipe(name)
+    learned = registry().models()["janus-mini"] / "tokenizer.json"  # to learn it anew takes most of the time
+    recipe = read_recipe(name, [f"text.file={json.dumps(str(learned))}"])
     stages = {
         stage.name: evolve(stage, steps=1, warmup=0, batch=2, sample_every=0, log_every=1)
         for stage in recipe.stages.values()

@@ -56,7 +56,10 @@ def test_killed_at_any_moment_the_study_ends_as_if_it_had_not_been(done: Path, q
     for pid in (process.pid, *filter(None, workers)):
         os.kill(pid, signal.SIGKILL)
     process.communicate()
-    states = {cell: place(out, cell, 1).status().state for cell in CELLS}
+    end = time.monotonic() + 30  # the system takes a moment to end a killed process and to release its locks
+    while "running" in (states := {cell: place(out, cell, 1).status().state for cell in CELLS}).values():
+        assert time.monotonic() < end
+        time.sleep(0.1)
     assert "stopped" in states.values()
     assert not {"running", "waiting", "failed"} & set(states.values())
 
