@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..sequence.conversation import Conversation, Picture
     from .showcase import Showcase
 
-__all__ = ["Benchmark", "BenchmarkConfig", "Item", "Metric", "Request", "Score"]
+__all__ = ["Benchmark", "BenchmarkConfig", "Item", "Metric", "Published", "Request", "Score"]
 
 
 @frozen(eq=False)
@@ -69,6 +69,19 @@ class Score:
     high: float | None = None
 
 
+@frozen
+class Published:
+    """A model's score in a paper, in the unit of the metric, and how it was measured in a few words.
+
+    ``protocol``: the paper with its table, the split, the evaluator, and whatever else the number depends on.
+    """
+
+    model: str
+    metric: str
+    value: float
+    protocol: str
+
+
 class BenchmarkConfig(Protocol):
     """Kind ``benchmark``; factory(config) -> Benchmark."""
 
@@ -78,8 +91,13 @@ class Benchmark(Protocol):
 
     The requests, and the judgement of an output, depend on the settings alone. The names of metrics have dots, such as
     ``"drawing.overall"``; those that begin with ``loss.`` belong to the held-out losses, which are measured for every
-    request with a reference. A benchmark may also have ``settings``, a mapping that is recorded with the scores and
-    suffices to reproduce them, and ``verdict(request, picture) -> str``, a drawing's content in a few words.
+    request with a reference. Of the metrics of an output, the first tells whether it is right: from 0.5.
+
+    A benchmark may also have ``settings``, a mapping that is recorded with the scores and suffices to reproduce them;
+    ``verdict(request, picture) -> str``, a drawing's content in a few words; ``expected(request) -> str``, the expected
+    answer for examples, by default the reference; ``published``, a sequence of ``janiform.Published``: the scores of
+    papers; ``read_predictions(path, requests)``, a mapping of items to outputs made elsewhere, joined by keys; and
+    ``write_official(folder, outputs)``, which writes outputs as the official scorer reads them.
     """
 
     @property

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..arguments import MAX_SEED, shown
-from ..contracts import Benchmark, Item, Metric, Request, Score
-from ..errors import ComponentError, JaniformError, Problem, nearest
+from ..contracts import Benchmark, Item, Metric, Published, Request, Score
+from ..errors import ComponentError, JaniformError, Problem, UsageError, nearest
 from ..sequence.conversation import Conversation, Turn
 from ..untrusted_text import text_of
 
@@ -84,6 +86,50 @@ class CheckedBenchmark:
                 self._fail(f"has the setting {shown(name)} of type {type(value).__name__}, which JSON cannot hold")
         return dict(settings)
 
+    def published(self) -> tuple[Published, ...]:
+        """The scores of papers that the benchmark has, for its own metrics."""
+        rows = self._call("published", lambda: tuple(getattr(self._benchmark, "published", ())))
+        for row in rows:
+            if not isinstance(row, Published):
+                self._fail(f"publishes {type(row).__name__}, expected a janiform.Published")
+            self._known(row.metric, "published")
+        return rows
+
+    def expected(self, request: Request) -> str:
+        """The expected answer of a request; empty where it is not known."""
+        expected: Callable[..., Any] | None = getattr(self._benchmark, "expected", None)
+        if expected is None:
+            return request.reference if isinstance(request.reference, str) else ""
+        request = self._requests[request.item]
+        return text_of(self._call(f"expected of {shown(request.item)}", lambda: expected(request)))
+
+    def read_predictions(self, path: Path, *, allow_missing: bool) -> Mapping[str, str | Image]:
+        """Outputs made elsewhere, by the items of their requests; those that are there, where some may be missing.
+
+        Raises ``UsageError`` where the benchmark reads none, and for unknown and missing items.
+        """
+        read: Callable[..., Any] | None = getattr(self._benchmark, "read_predictions", None)
+        if read is None:
+            raise UsageError(f"{self._subject} cannot read predictions: it has no method 'read_predictions'")
+        requests = list(self._requests.values())
+        options = {"allow_missing": True} if allow_missing and "allow_missing" in signature(read).parameters else {}
+        outputs = self._call("read_predictions", lambda: read(path, requests, **options))
+        if not isinstance(outputs, Mapping):
+            self._fail(f"reads predictions as {type(outputs).__name__}, expected a mapping of items to outputs")
+        check_joined(path, list(outputs), list(self._requests), allow_missing=allow_missing)
+        return outputs
+
+    def check_official(self) -> None:
+        """Raise ``UsageError`` where the benchmark has no format that an official scorer reads."""
+        if getattr(self._benchmark, "write_official", None) is None:
+            raise UsageError(f"{self._subject} has no official format: it has no method 'write_official'")
+
+    def write_official(self, folder: Path, outputs: Mapping[str, str | Image]) -> None:
+        """Write outputs as the official scorer reads them."""
+        self.check_official()
+        write: Callable[..., Any] = getattr(self._benchmark, "write_official")  # noqa: B009 - it is optional
+        self._call("write_official", lambda: write(folder, outputs))
+
     def _verdict(self, request: Request, picture: Image) -> str:
         verdict: Callable[..., Any] | None = getattr(self._benchmark, "verdict", None)
         return "" if verdict is None else text_of(self._call("verdict", lambda: verdict(request, picture)))
@@ -135,6 +181,23 @@ class CheckedBenchmark:
 
     def _fail(self, sentence: str, hint: str = "") -> NoReturn:
         raise ComponentError(Problem(f"{self._subject} {sentence}", hint=hint or "fix the plugin"))
+
+
+def check_joined(path: Path, given: Sequence[str], items: Sequence[str], *, allow_missing: bool) -> None:
+    """Raise ``UsageError`` where predictions are for unknown items, or items have none, with the first ones of each."""
+    chosen, present = set(items), set(given)
+    unknown = [shown(item) for item in given if item not in chosen]
+    missing = [] if allow_missing else [item for item in items if item not in present]
+    problems = [
+        Problem(f"'{path}': {len(names)} of {total} {what}: {', '.join(names[:5])}{' …' * (len(names) > 5)}", hint=hint)
+        for names, total, what, hint in (
+            (unknown, len(given), "predictions are for items that the data do not have", ""),
+            (missing, len(items), "items have no prediction", "--allow-missing counts them as wrong"),
+        )
+        if names
+    ]
+    if problems:
+        raise UsageError(problems)
 
 
 def _request_fault(request: Request) -> str:
