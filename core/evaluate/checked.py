@@ -210,6 +210,8 @@ def _request_fault(request: Request) -> str:
         return f"whose seed is {shown(request.seed)}, expected a whole number from 0 to 2^63 - 1"
     if not isinstance(request.settings, Mapping):
         return "whose settings are not a mapping"
+    if request.choices and not _are_choices(request):
+        return "whose choices are not at least two different texts for a question"
     if not request.draws:
         fits = request.reference is None or (isinstance(request.reference, str) and request.reference.strip())
         return "" if fits else "whose reference is not a text, as that of a question must be"
@@ -217,6 +219,12 @@ def _request_fault(request: Request) -> str:
     if len(turns) > 1 or request.conversation.system is not None or not _only_text(turns[0]):
         return "whose conversation is not one user turn of text, as a prompt to draw must be"
     return "whose reference is not a picture" if isinstance(request.reference, str) else ""
+
+
+def _are_choices(request: Request) -> bool:
+    choices = request.choices
+    texts = isinstance(choices, list | tuple) and all(isinstance(text, str) and text.strip() for text in choices)
+    return texts and len(set(choices)) == len(choices) > 1 and not request.draws
 
 
 def _only_text(turn: Turn) -> bool:

@@ -69,6 +69,27 @@ def held_out_losses(model: Model, requests: Sequence[Request], on_step: OnStep) 
     return items
 
 
+def most_likely(model: Model, requests: Sequence[Request], on_step: OnStep) -> list[str]:
+    """For each request, the one of its choices with the smallest loss; the first of those with equal losses.
+
+    Raises ``UsageError`` for a choice that does not fit into the model's context, ``JaniformError`` for a model that
+    has diverged.
+    """
+    chosen: list[str] = []
+    for request in requests:
+        losses: list[float] = []
+        for start in range(0, len(request.choices), _ROWS):
+            choices = request.choices[start : start + _ROWS]
+            forced = [_forced(model, evolve(request, reference=choice)) for choice in choices]
+            plan = memory_for_answers(model.model, [row.sequence for row in forced], 1)
+            losses += [loss for part in plan.parts for loss in _losses(model, forced[part], draws=False)]
+        if not all(map(math.isfinite, losses)):
+            raise JaniformError(f"the losses of the choices of '{request.item}' are {losses}: the model has diverged")
+        chosen.append(request.choices[min(range(len(losses)), key=losses.__getitem__)])
+        on_step(len(chosen), len(requests))
+    return chosen
+
+
 def _forced(model: Model, request: Request) -> _Forced:
     unified = model.model
     context = unified.plan.hidden.context

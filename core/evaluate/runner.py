@@ -20,7 +20,7 @@ from ..pictures.provenance import save_picture
 from ..sequence.conversation import Look, Turn
 from .checked import CheckedBenchmark
 from .intervals import mean_score
-from .losses import LOSS_METRICS, held_out_losses
+from .losses import LOSS_METRICS, held_out_losses, most_likely
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -156,6 +156,8 @@ def _drawn(model: Model, requests: Sequence[Request], on_step: OnStep) -> Sequen
 
 
 def _answered(model: Model, requests: Sequence[Request], on_step: OnStep) -> Sequence[str | Image]:
+    if requests[0].choices:
+        return most_likely(model, requests, on_step)
     seeds = [request.seed for request in requests]
     conversations = [request.conversation for request in requests]
     return model.reply_all(conversations, seed=seeds, on_step=on_step, **requests[0].settings)
@@ -164,7 +166,8 @@ def _answered(model: Model, requests: Sequence[Request], on_step: OnStep) -> Seq
 def _same_settings(requests: Sequence[Request]) -> list[list[Request]]:
     groups: dict[str, list[Request]] = {}
     for request in requests:
-        groups.setdefault(repr(sorted(request.settings.items())), []).append(request)
+        key = repr((bool(request.choices), sorted(request.settings.items())))
+        groups.setdefault(key, []).append(request)
     return list(groups.values())
 
 

@@ -77,6 +77,8 @@ def _bytes_of(file: Any) -> bytes:
     """The rest of an open file. Raises ``PictureError`` for one of text, and one that is too large."""
     try:
         data = file.read(MAX_FILE_BYTES + 1)
+    except PictureError:
+        raise
     except Exception as error:  # any object may have a method `read`
         raise PictureError(f"the picture's file cannot be read: {_reason(error)}") from None
     if not isinstance(data, bytes | bytearray | memoryview):
@@ -102,7 +104,8 @@ def as_picture(value: Any) -> Image.Image:
     if isinstance(value, np.ndarray):
         return Image.fromarray(check_array(value))
     if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview) or callable(getattr(value, "read", None)):
-        return read_picture(value)
+        name = getattr(value, "name", None)
+        return read_picture(value, name=name if isinstance(name, str) else "the picture")
     raise PictureError(
         "a picture must be a path, bytes, an open file, a PIL picture or a uint8 array [h, w, 3], not "
         f"{type(value).__name__}"

@@ -25,7 +25,7 @@ from janiform import (
     collate,
     registry,
 )
-from janiform.evaluate.losses import held_out_losses
+from janiform.evaluate.losses import held_out_losses, most_likely
 from janiform.recipe import Pathway, Use
 from janiform_plugins.objectives.next_token import next_token_losses
 from PIL import Image
@@ -201,3 +201,22 @@ def test_a_model_that_diverged_is_reported(tiny_model: UnifiedModel) -> None:
         next(model.part("backbone").parameters()).fill_(torch.nan)
     with pytest.raises(JaniformError, match=r"loss\.picture of 'draw/0' is nan: the model has diverged"):
         losses(model, requests(0, 1))
+
+
+def test_the_most_likely_choice_is_that_with_the_smallest_loss(tiny_model: UnifiedModel) -> None:
+    steps: list[tuple[int, int]] = []
+    words = ["a red circle", "the small blue square", "a", "square above"]
+    asked = [evolve(each, choices=words) for each in requests(21, 6) if not each.draws]
+    chosen = most_likely(Model(tiny_model), asked, lambda done, of: steps.append((done, of)))
+    for each, choice in zip(asked, chosen, strict=True):
+        alone = {word: losses(tiny_model, [evolve(each, reference=word)])[each.item] for word in words}
+        assert choice == min(words, key=alone.__getitem__)
+    assert steps[-1] == (6, 6)
+    assert chosen == most_likely(
+        Model(tiny_model), [evolve(each, choices=words[::-1]) for each in asked], lambda done, of: None
+    )
+    model = copy.deepcopy(tiny_model)
+    with torch.no_grad():
+        next(model.part("backbone").parameters()).fill_(torch.nan)
+    with pytest.raises(JaniformError, match=r"losses of the choices of 'ask/0' are .*nan.*: the model has diverged"):
+        most_likely(Model(model), asked, lambda done, of: None)

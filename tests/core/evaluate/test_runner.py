@@ -266,6 +266,9 @@ def aggregated(**score: Any) -> Callable[..., Any]:
             {"given": [evolve(ask(0), conversation=Conversation.asking("red?", RED, answer="yes"))]},
             "whose conversation does not end with the user's turn",
         ),
+        ({"given": [ask(0, choices=("a", "a"))]}, "'ask/0', whose choices are not at least two different texts"),
+        ({"given": [ask(0, choices=("a", " "))]}, "'ask/0', whose choices are not at least two different texts"),
+        ({"given": [evolve(draw(0), choices=("a", "b"))]}, "'draw/0', whose choices are not at least two"),
         ({"judge": lambda request, output: 1.0}, "judges the output of '(draw|ask)/.' by float"),
         ({"judge": lambda request, output: {"draws.rod": 1.0}}, "gives 'draws.rod' in `judge`, which is not one of"),
         ({"judge": lambda request, output: {"draws.red": math.nan}}, "gives 'draws.red' the value nan of 'draw/0'"),
@@ -314,3 +317,11 @@ def test_a_conversation_may_look_more_than_once(tiny_model: UnifiedModel) -> Non
     turns = (Turn("user", (Look(RED), "red?")), Turn("assistant", "yes"), Turn("user", (Look(RED), "and now?")))
     evaluation = run(tiny_model, Simple(given=[evolve(ask(0), conversation=Conversation(turns))]))
     assert list(evaluation.scores) == ["looks.even", "loss.answer"]
+
+
+def test_choices_are_ranked_and_the_others_asked(tiny_model: UnifiedModel) -> None:
+    given = [ask(0, choices=("red", "blue")), ask(1)]
+    evaluation = run(tiny_model, Simple(given=given))
+    predictions = {item.item: item.prediction for item in evaluation.items if item.metric == "looks.even"}
+    assert predictions["ask/0"] in ("red", "blue")
+    assert "ask/1" in predictions

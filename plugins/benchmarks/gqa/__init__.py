@@ -1,0 +1,1 @@
+"""GQA (arXiv:1902.09506): questions about scenes, answered with a word or a phrase."""

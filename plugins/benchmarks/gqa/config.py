@@ -1,0 +1,12 @@
+"""The settings of GQA. Torch-free."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from ..config import QuestionsConfig
+
+
+@frozen(kw_only=True)
+class GQAConfig(QuestionsConfig):
+    """The data and the evaluator."""

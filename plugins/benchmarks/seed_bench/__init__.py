@@ -1,0 +1,1 @@
+"""SEED-Bench (arXiv:2307.16125): questions with four options about pictures, in nine dimensions."""
