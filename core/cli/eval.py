@@ -110,16 +110,24 @@ def _measured(
     model: Model, component: Component, benchmark: Benchmark, progress: Progress, pictures: Path | None
 ) -> Result:
     from ..evaluate.checked import CheckedBenchmark
+    from ..evaluate.compare import jackknife
     from ..evaluate.examples import examples_of
     from ..evaluate.results import Result
     from ..evaluate.runner import evaluate
 
     evaluation = evaluate(model, benchmark, progress, pictures=pictures)
-    evaluation = attrs.evolve(evaluation, settings={"benchmark": component.reference, **evaluation.settings})
     checked = CheckedBenchmark(benchmark)
     requests = checked.requests()
     folder = None if pictures is None else pictures.parent
-    return Result.of(evaluation, checked.published(), examples_of(checked, requests, evaluation.items, folder))
+    result = Result(
+        evaluation.scores,
+        evaluation.metrics,
+        {"benchmark": component.reference, **evaluation.settings},
+        evaluation.items,
+        checked.published(),
+        examples_of(checked, requests, evaluation.items, folder),
+    )
+    return attrs.evolve(result, jackknife=jackknife(result, checked.aggregate))
 
 
 def _pictures_of(component: Component, pictures: Path | None, out: Path | None, benchmarks: int) -> Path | None:

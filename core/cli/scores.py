@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from ..errors import JaniformError, Problem, UsageError
@@ -14,10 +15,13 @@ from .output import console, echo, table
 from .report import note
 
 if TYPE_CHECKING:
-    from ..contracts import Item, Metric, Score
+    from ..contracts import Metric, Score
     from ..evaluate.checked import CheckedBenchmark
     from ..evaluate.compare import Difference
     from ..evaluate.results import Result
+
+_LISTED = 10
+"""Number of scores that the error of the gate lists."""
 
 WRITTEN = click.Path(path_type=Path, dir_okay=False)
 
@@ -160,7 +164,7 @@ def check_gate(
     Raises ``UsageError`` where the protocols differ, and ``JaniformError`` where a score is worse by more than the
     interval of its difference, or is no longer measured.
     """
-    from ..evaluate.compare import differences
+    from ..evaluate.compare import differences, jackknife
 
     problems: list[Problem] = []
     compared: dict[str, dict[str, Difference]] = {}
@@ -168,10 +172,9 @@ def check_gate(
         after = results[name]
         check_protocol(name, before, after)
 
-        def aggregate(items: Sequence[Item], name: str = name) -> Mapping[str, Score]:
-            return benchmarks[name].aggregate(items)
-
-        compared[name] = differences(before, after, aggregate)
+        if before.items and not before.jackknife:
+            before = attrs.evolve(before, jackknife=jackknife(before, benchmarks[name].aggregate))
+        compared[name] = differences(before, after)
         problems += [
             Problem(f"{name}: '{metric}' was measured before, and is not now")
             for metric in before.scores
@@ -184,7 +187,8 @@ def check_gate(
         for name, rows in compared.items():
             _show_differences(name, rows, results[name].metrics)
     if problems:
-        raise JaniformError(problems)
+        more = [Problem(f"and {len(problems) - _LISTED} more scores")] if len(problems) > _LISTED else []
+        raise JaniformError([*problems[:_LISTED], *more])
 
 
 def check_protocol(name: str, before: Result, after: Result) -> None:
@@ -194,7 +198,8 @@ def check_protocol(name: str, before: Result, after: Result) -> None:
     if differing := protocol_differences(before.settings, after.settings):
         hint = "use the same settings and data, or measure the earlier model again"
         message = f"--gate: {name} was measured in another way before"
-        raise UsageError([Problem(f"{message}: {line}", hint=hint) for line in differing[:8]])
+        problems = [Problem(f"{message}: {line}") for line in differing[:8]]
+        raise UsageError([*problems[:-1], Problem(problems[-1].message, hint=hint)])
 
 
 def _worse(name: str, metric: str, difference: Difference) -> Problem:
@@ -205,13 +210,15 @@ def _worse(name: str, metric: str, difference: Difference) -> Problem:
 
 
 def _show_differences(name: str, rows: Mapping[str, Difference], metrics: Mapping[str, Metric]) -> None:
-    shown = table(name, "Before", "Now", "Difference", "95 % interval", "Compared", "")
+    shown = table(name, "Before", "Now", "Difference", "95 % interval", "")
     for column in shown.columns[1:5]:
         column.justify = "right"
     for metric, one in rows.items():
-        interval = "" if one.low is None or one.high is None else f"{one.low:+.3f} – {one.high:+.3f}"
-        how = "by item" if one.paired else "unpaired" if interval else "not judged"
+        interval = "not known" if one.low is None or one.high is None else f"{one.low:+.3f} – {one.high:+.3f}"
         state = "worse" if one.worse(metrics[metric]) else "better" if one.better(metrics[metric]) else ""
         values = f"{one.first.value:.3f}", f"{one.second.value:.3f}", f"{one.value:+.3f}"
-        shown.add_row(metric, *values, interval, how, state, style="red" if state == "worse" else None)
+        label = metric.partition(".")[2] or metric
+        shown.add_row(label.replace("_", " "), *values, interval, state, style="red" if state == "worse" else None)
     console().print(shown)
+    paired = sum(one.paired for one in rows.values())
+    echo(f"{paired} of {len(rows)} differences are paired by item; a score without an interval is not judged.")

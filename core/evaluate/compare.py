@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ..contracts import Item, Metric, Score
 from ..errors import JaniformError
+from .checked import LOSS
 from .intervals import clustered_error
 from .results import Result
 
@@ -76,26 +77,63 @@ def protocol_differences(first: Mapping[str, Any], second: Mapping[str, Any]) ->
     return [f"{name}: {_shown(before.get(name))} and {_shown(after.get(name))}" for name in names]
 
 
-def differences(first: Result, second: Result, aggregate: Aggregate | None = None) -> dict[str, Difference]:
+def differences(first: Result, second: Result) -> dict[str, Difference]:
     """The differences of the scores that both results have.
 
     Scores that are the means of their items are paired by item, with clustered errors (Miller, arXiv:2411.00640).
-    Others, such as F1, are paired by a jackknife over clusters where ``aggregate`` can compute them from items. What
-    cannot be paired has the interval of a difference of independent scores (Newcombe 1998, method 10).
+    Others, such as F1, are paired by their jackknife over clusters, where both results have it. What cannot be paired
+    has the interval of a difference of independent scores (Newcombe 1998, method 10).
     """
-    shared = [name for name in first.scores if name in second.scores]
-    pairs = first.by_metric, second.by_metric
+    groups = first.by_metric, second.by_metric
+    alike = [_clusters(result) for result in (first, second)]
     result: dict[str, Difference] = {}
-    for name in shared:
-        error = _error_of_means(*(group.get(name, []) for group in pairs), first.scores[name], second.scores[name])
-        if error is not None:
-            result[name] = _paired(first.scores[name], second.scores[name], error)
-    rest = [name for name in shared if name not in result]
-    errors = _jackknife(first, second, aggregate, rest) if aggregate is not None and rest else {}
-    for name in rest:
-        scores = first.scores[name], second.scores[name]
-        result[name] = _paired(*scores, errors[name]) if name in errors else _unpaired(*scores)
-    return {name: result[name] for name in shared}
+    for name, before in first.scores.items():
+        if name not in second.scores:
+            continue
+        after = second.scores[name]
+        error = _error_of_means(*(group.get(name, []) for group in groups), before, after)
+        if error is None and alike[0] == alike[1]:
+            error = _jackknife_error(first.jackknife.get(name, ()), second.jackknife.get(name, ()))
+        result[name] = _unpaired(before, after) if error is None else _paired(before, after, error)
+    return result
+
+
+def jackknife(result: Result, aggregate: Aggregate) -> dict[str, list[float]]:
+    """The scores with each of up to 50 groups of clusters left out in turn; none where all are means of their items.
+
+    Means are among them because two models may have a mean over other items, such as the precision over what each
+    answered with yes. Scores that a part of the items does not have are left out, and all of them where a part lacks
+    what the formula needs, such as a whole category.
+    """
+    groups = result.by_metric
+    names = [name for name in result.scores if not name.startswith(LOSS)]
+    if all(_is_mean(groups.get(name, []), result.scores[name]) for name in names):
+        return {}
+    clusters = _clusters(result)
+    number = min(len(clusters), GROUPS)
+    if number < 2:
+        return {}
+    group_of = {cluster: index % number for index, cluster in enumerate(clusters)}
+    items = [item for item in result.items if not item.metric.startswith(LOSS)]
+    try:
+        parts = [aggregate([item for item in items if group_of[item.cluster] != left]) for left in range(number)]
+    except JaniformError:
+        return {}
+    return {name: [part[name].value for part in parts] for name in names if all(name in part for part in parts)}
+
+
+def _clusters(result: Result) -> list[str]:
+    return list(dict.fromkeys(item.cluster for item in result.items if not item.metric.startswith(LOSS)))
+
+
+def _jackknife_error(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """The standard error of a difference from the scores without each group; None without them."""
+    number = len(first)
+    if number < 2 or len(second) != number:
+        return None
+    values = [after - before for before, after in zip(first, second, strict=True)]
+    mean = fmean(values)
+    return sqrt((number - 1) / number * fsum((value - mean) ** 2 for value in values))
 
 
 def _error_of_means(first: Sequence[Item], second: Sequence[Item], before: Score, after: Score) -> float | None:
@@ -105,38 +143,9 @@ def _error_of_means(first: Sequence[Item], second: Sequence[Item], before: Score
         return None
     if len(second) != len(first) or len({item.cluster for item in second}) < 2:
         return None
-    for items, score in ((first, before), (second, after)):
-        if not _same(fmean(item.value for item in items), score.value):
-            return None
+    if not (_is_mean(first, before) and _is_mean(second, after)):
+        return None
     return clustered_error([item.value - values[item.item] for item in second], [item.cluster for item in second])
-
-
-def _jackknife(first: Result, second: Result, aggregate: Aggregate, names: Sequence[str]) -> dict[str, float]:
-    """The standard errors of differences, by leaving out groups of clusters; only of scores that all parts have."""
-    items = [[item for item in result.items if not item.metric.startswith("loss.")] for result in (first, second)]
-    keys = [{(item.metric.partition(".")[0], item.item) for item in group} for group in items]
-    clusters = {item.cluster: None for group in items for item in group}
-    number = min(len(clusters), GROUPS)
-    if keys[0] != keys[1] or number < 2:
-        return {}
-    group_of = {cluster: index % number for index, cluster in enumerate(clusters)}
-    try:
-        whole = [aggregate(group) for group in items]
-        parts = [
-            [aggregate([item for item in group if group_of[item.cluster] != left]) for group in items]
-            for left in range(number)
-        ]
-    except JaniformError:  # a part may lack what the formula needs, such as a whole category
-        return {}
-    errors: dict[str, float] = {}
-    for name in names:
-        complete = all(name in scores for pair in (whole, *parts) for scores in pair)
-        stored = (first.scores[name].value, second.scores[name].value)
-        if complete and all(_same(scores[name].value, value) for scores, value in zip(whole, stored, strict=True)):
-            values = [pair[1][name].value - pair[0][name].value for pair in parts]
-            mean = fmean(values)
-            errors[name] = sqrt((number - 1) / number * fsum((value - mean) ** 2 for value in values))
-    return errors
 
 
 def _paired(first: Score, second: Score, error: float) -> Difference:
@@ -153,8 +162,9 @@ def _unpaired(first: Score, second: Score) -> Difference:
     return Difference(first, second, value - below, value + above, paired=False)
 
 
-def _same(first: float, second: float) -> bool:
-    return isclose(first, second, rel_tol=1e-9, abs_tol=1e-9)
+def _is_mean(items: Sequence[Item], score: Score) -> bool:
+    """Whether a score is the mean of the items of its name."""
+    return bool(items) and isclose(fmean(item.value for item in items), score.value, rel_tol=1e-9, abs_tol=1e-9)
 
 
 def _essence(name: str, value: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from attrs import field, frozen
@@ -19,9 +19,6 @@ from ..contracts import Item, Metric, Published, Score
 from ..errors import Origin, Problem, StorageError, UsageError
 from ..storage.atomic import text_writer, write_files
 from ..storage.json_files import json_lines, json_writer, read_json, structured
-
-if TYPE_CHECKING:
-    from .runner import Evaluation
 
 SCORES, ITEMS, EXAMPLES, PAGE = "scores.json", "items.jsonl", "examples.json", "index.html"
 
@@ -39,7 +36,10 @@ class Example:
 
 @frozen(eq=False)
 class Result:
-    """One benchmark's scores, with everything that is stored beside them."""
+    """One benchmark's scores, with everything that is stored beside them.
+
+    ``jackknife``: the scores with each group of clusters left out in turn (``compare``).
+    """
 
     scores: Mapping[str, Score]
     metrics: Mapping[str, Metric]
@@ -47,14 +47,7 @@ class Result:
     items: Sequence[Item] = ()
     published: Sequence[Published] = ()
     examples: Sequence[Example] = ()
-
-    @classmethod
-    def of(
-        cls, evaluation: Evaluation, published: Sequence[Published] = (), examples: Sequence[Example] = ()
-    ) -> Result:
-        """The result of an evaluation."""
-        given = evaluation
-        return cls(given.scores, given.metrics, given.settings, given.items, published, examples)
+    jackknife: Mapping[str, Sequence[float]] = field(factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Scores, metrics and settings as data for JSON."""
@@ -77,7 +70,11 @@ def results_json(results: Mapping[str, Result]) -> dict[str, Any]:
     """The scores of several benchmarks as data for JSON."""
     return {
         "benchmarks": {
-            name: {**result.as_json(), "published": [attrs.asdict(row) for row in result.published]}
+            name: {
+                **result.as_json(),
+                "published": [attrs.asdict(row) for row in result.published],
+                "jackknife": {metric: list(values) for metric, values in result.jackknife.items()},
+            }
             for name, result in results.items()
         }
     }
@@ -139,6 +136,7 @@ def _result(file: Path, name: str, group: Any, items: Sequence[Item], examples: 
         scores = structured(group["scores"], dict[str, Score])
         metrics = structured(group["metrics"], dict[str, Metric])
         published = structured(group.get("published", []), list[Published])
+        jackknife = structured(group.get("jackknife", {}), dict[str, list[float]])
         settings = group["settings"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(file, f"'{name}' has no valid scores, metrics and settings: {error}") from error
@@ -146,7 +144,7 @@ def _result(file: Path, name: str, group: Any, items: Sequence[Item], examples: 
         raise _damaged(file, f"'{name}' has the score '{lacking[0]}', but no metric of that name")
     if not isinstance(settings, dict):
         raise _damaged(file, f"the settings of '{name}' are not an object")
-    return Result(scores, metrics, settings, items, published, examples)
+    return Result(scores, metrics, settings, items, published, examples, jackknife)
 
 
 def _read_items(path: Path, benchmarks: Sequence[str]) -> dict[str, list[Item]]:

@@ -11,22 +11,21 @@ from .scores import Compared
 from .words import figure, interval
 
 _OPEN = 24
-"""Number of bars up to which a group is shown unfolded."""
+"""Number of bars up to which the first group is shown unfolded."""
 
 
 def category_bars(benchmark: Compared, models: Sequence[str]) -> list[Markup]:
-    """The groups of bars of a benchmark; none where there are fewer than two categories."""
+    """The groups of bars of a benchmark, of which the first is unfolded; none for fewer than two categories."""
     blocks = []
     for title, members in categories(benchmark).items():
         rows = join(
             [_category(benchmark, name, text, models, _scale(benchmark, members)) for text, name in members.items()]
         )
-        heading = tag("h3", title)
         bars = tag("div", rows, class_="bars")
-        if len(members) > _OPEN:
+        if blocks or len(members) > _OPEN:
             blocks.append(tag("details", tag("summary", f"{title}: {len(members)} categories"), bars))
         else:
-            blocks += [heading, bars]
+            blocks += [tag("h3", title), bars]
     return blocks
 
 
