@@ -87,14 +87,14 @@ def _answered(benchmark: str) -> list[Published]:
 
 def _drawn(benchmark: str) -> list[Published]:
     tables = {
-        "geneval": (_GENEVAL, "geneval", 1.0, "Janus-Pro report, table 4: sampling settings not documented"),
-        "dpg": (_DPG, "faithful", 0.01, "Janus-Pro report, table 5: sampling settings not documented"),
+        "geneval": (_GENEVAL, "geneval", "Janus-Pro report, table 4: sampling settings not documented"),
+        "dpg": (_DPG, "faithful", "Janus-Pro report, table 5: sampling settings not documented"),
     }
     if benchmark not in tables:
         return []
-    table, prefix, unit, protocol = tables[benchmark]
+    table, prefix, protocol = tables[benchmark]
     return [
-        Published(model, f"{prefix}.{name}", round(value * unit, 6), protocol)
+        Published(model, f"{prefix}.{name}", value, protocol)
         for name, values in table.items()
         for model, value in zip(_MODELS, values, strict=True)
     ]

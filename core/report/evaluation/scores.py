@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from attrs import field, frozen
 
@@ -109,14 +110,15 @@ def _table(models: Sequence[str], bodies: Sequence[Markup], name: str) -> Markup
 
 
 def _body(benchmark: Compared, name: str, models: Sequence[str], published: Sequence[Published]) -> Markup:
+    """The row of a score, and below it those of papers, each group with its protocol on a line of its own."""
     rows = [_row(benchmark, name, models)]
-    for row in published:
-        if row.metric == name:
-            source = tag(
-                "th", tag("span", row.model, class_="model"), tag("span", row.protocol, class_="soft"), scope="row"
-            )
+    chosen = [row for row in published if row.metric == name]
+    for protocol, members in groupby(chosen, key=lambda row: row.protocol):
+        for row in members:
             value = tag("td", tag("span", figure(row.value)), class_="number")
-            rows.append(tag("tr", source, value, tag("td", colspan=len(models)), class_="published"))
+            cells = [tag("th", row.model, scope="row"), value, tag("td", colspan=len(models))]
+            rows.append(tag("tr", join(cells), class_="published"))
+        rows.append(tag("tr", tag("td", protocol, colspan=len(models) + 2, class_="soft"), class_="source"))
     return tag("tbody", join(rows))
 
 
@@ -146,13 +148,9 @@ def _row(benchmark: Compared, name: str, models: Sequence[str], title: str = "")
 
 def _difference(difference: Difference, metric: Metric) -> Markup:
     """The difference to the first model, coloured where its interval leaves out 0."""
-    limits = (
-        ""
-        if difference.low is None or difference.high is None
-        else (f" ({signed(difference.low)} to {signed(difference.high)})")
-    )
+    limits = None
+    if difference.low is not None and difference.high is not None:
+        limits = tag("span", f"({signed(difference.low)} to {signed(difference.high)})")
     state = "worse" if difference.worse(metric) else "better" if difference.better(metric) else "same"
-    how = "paired by item" if difference.paired else "not paired"
-    return tag(
-        "span", f"{signed(difference.value)}{limits}", class_=f"difference {state}", title=f"95 % interval, {how}"
-    )
+    title = f"Difference with its 95 % interval, {'' if difference.paired else 'not '}paired by item"
+    return tag("span", signed(difference.value), " ", limits, class_=f"difference {state}", title=title)
