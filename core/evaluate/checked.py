@@ -187,7 +187,7 @@ def check_joined(path: Path, given: Sequence[str], items: Sequence[str], *, allo
     """Raise ``UsageError`` where predictions are for unknown items, or items have none, with the first ones of each."""
     chosen, present = set(items), set(given)
     unknown = [shown(item) for item in given if item not in chosen]
-    missing = [] if allow_missing else [item for item in items if item not in present]
+    missing = [] if allow_missing else [shown(item) for item in items if item not in present]
     problems = [
         Problem(f"'{path}': {len(names)} of {total} {what}: {', '.join(names[:5])}{' …' * (len(names) > 5)}", hint=hint)
         for names, total, what, hint in (
