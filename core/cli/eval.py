@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from ..errors import Problem, UsageError
+from ..errors import JaniformError, Problem, UsageError
 from ..evaluate.benchmarks import build_benchmark, find_benchmark, settings_of
 from ..evaluate.selection import settings_of_each
 from .options import load_options, opened
 from .output import json_option, print_json
 from .progress import progress_shown
+from .report import note
 from .scores import (
     check_gate,
     check_paths,
@@ -84,26 +85,39 @@ def command(
     if record:
         _check_record(model, how["quantize"])
     loaded = opened(model, **how)
+    several = len(components) > 1
+    results: dict[str, Result] = {}
+    failures: list[Problem] = []
     with progress_shown() as progress:
-        results = {
-            component.name: _measured(
-                loaded, component, built[component.name], progress, _pictures_of(component, pictures, out, len(built))
-            )
-            for component in components
-        }
-    write_files(results, out, items, loaded.name)
+        for component in components:
+            folder = _pictures_of(component, pictures, out, several=several)
+            try:
+                results[component.name] = _measured(loaded, component, built[component.name], progress, folder)
+            except JaniformError as error:
+                if not several:
+                    raise
+                # The others are measured all the same, which may take hours.
+                failures += [attrs.evolve(one, message=f"{component.name}: {one.message}") for one in error.problems]
+            else:
+                write_files(results, out, items, loaded.name, several=several)
+    if not results:
+        raise JaniformError(failures)
     if record:
         for name, result in results.items():
             _record(model, name, result.as_json())
     if as_json:
-        print_json(scores_json(results))
+        print_json(scores_json(results, several=several))
     else:
         show(results, out)
+    for failure in failures:
+        note(str(failure))
     if earlier:
         from ..evaluate.checked import CheckedBenchmark
 
         checked = {name: CheckedBenchmark(one) for name, one in built.items()}
-        check_gate(earlier, results, checked, quiet=as_json)
+        check_gate({name: earlier[name] for name in earlier if name in results}, results, checked, quiet=as_json)
+    if failures:
+        raise JaniformError(f"{len(components) - len(results)} of {len(components)} benchmarks failed")
 
 
 def _measured(
@@ -130,11 +144,11 @@ def _measured(
     return attrs.evolve(result, jackknife=jackknife(result, checked.aggregate))
 
 
-def _pictures_of(component: Component, pictures: Path | None, out: Path | None, benchmarks: int) -> Path | None:
+def _pictures_of(component: Component, pictures: Path | None, out: Path | None, *, several: bool) -> Path | None:
     """The folder for the drawings of one benchmark."""
     if pictures is None:
         return None if out is None or out.suffix == ".json" else out / "pictures" / component.name
-    return pictures if benchmarks == 1 else pictures / component.name
+    return pictures / component.name if several else pictures
 
 
 def _check_record(model: str, quantize: str | None) -> None:

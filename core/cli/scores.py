@@ -17,7 +17,7 @@ from .report import note
 if TYPE_CHECKING:
     from ..contracts import Metric, Score
     from ..evaluate.checked import CheckedBenchmark
-    from ..evaluate.compare import Difference
+    from ..evaluate.compare import ScoreDifference
     from ..evaluate.results import Result
 
 _LISTED = 10
@@ -72,26 +72,28 @@ def check_paths(paths: Mapping[str, Path | None]) -> None:
         raise UsageError(Problem(f"--out: '{out}' is a file", hint="name a folder, or a file that ends in .json"))
 
 
-def scores_json(results: Mapping[str, Result]) -> dict[str, Any]:
-    """Scores for ``--json`` and for a file: of one benchmark alone, or of several by their names."""
+def scores_json(results: Mapping[str, Result], *, several: bool = False) -> dict[str, Any]:
+    """Scores for ``--json`` and for a file: of the only benchmark, or of several by their names."""
     from ..evaluate.results import results_json
 
-    return next(iter(results.values())).as_json() if len(results) == 1 else results_json(results)
+    return results_json(results) if several else next(iter(results.values())).as_json()
 
 
-def write_files(results: Mapping[str, Result], out: Path | None, items: Path | None, title: str) -> None:
+def write_files(
+    results: Mapping[str, Result], out: Path | None, items: Path | None, title: str, *, several: bool = False
+) -> None:
     """Write what ``--out`` and ``--items`` ask for."""
     from ..evaluate.records import write_items
     from ..evaluate.results import items_text, write_results
     from ..storage.atomic import write_text
     from ..storage.json_files import write_json
 
-    if items is not None and len(results) == 1:
-        write_items(items, next(iter(results.values())).items)
-    elif items is not None:
+    if items is not None and several:
         write_text(items, items_text(results))
+    elif items is not None:
+        write_items(items, next(iter(results.values())).items)
     if out is not None and out.suffix == ".json":
-        write_json(out, scores_json(results))
+        write_json(out, scores_json(results, several=several))
     elif out is not None:
         from ..report.evaluation.page import evaluation_html
 
@@ -167,7 +169,7 @@ def check_gate(
     from ..evaluate.compare import differences, jackknife
 
     problems: list[Problem] = []
-    compared: dict[str, dict[str, Difference]] = {}
+    compared: dict[str, dict[str, ScoreDifference]] = {}
     for name, before in gate.items():
         after = results[name]
         check_protocol(name, before, after)
@@ -202,14 +204,14 @@ def check_protocol(name: str, before: Result, after: Result) -> None:
         raise UsageError([*problems[:-1], Problem(problems[-1].message, hint=hint)])
 
 
-def _worse(name: str, metric: str, difference: Difference) -> Problem:
+def _worse(name: str, metric: str, difference: ScoreDifference) -> Problem:
     low, high = difference.low or 0.0, difference.high or 0.0
     interval = f"{difference.value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
     values = f"{difference.first.value:.3f} → {difference.second.value:.3f}"
     return Problem(f"{name}: '{metric}' is worse than before: {values} ({interval})")
 
 
-def _show_differences(name: str, rows: Mapping[str, Difference], metrics: Mapping[str, Metric]) -> None:
+def _show_differences(name: str, rows: Mapping[str, ScoreDifference], metrics: Mapping[str, Metric]) -> None:
     shown = table(name, "Before", "Now", "Difference", "95 % interval", "")
     for column in shown.columns[1:5]:
         column.justify = "right"

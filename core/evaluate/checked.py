@@ -88,7 +88,7 @@ class CheckedBenchmark:
 
     def published(self) -> tuple[Published, ...]:
         """The scores of papers that the benchmark has, for its own metrics."""
-        rows = self._call("published", lambda: tuple(getattr(self._benchmark, "published", ())))
+        rows: tuple[Published, ...] = self._call("published", lambda: tuple(getattr(self._benchmark, "published", ())))
         for row in rows:
             if not isinstance(row, Published):
                 self._fail(f"publishes {type(row).__name__}, expected a janiform.Published")

@@ -39,7 +39,7 @@ Aggregate = Callable[[Sequence[Item]], Mapping[str, Score]]
 
 
 @frozen
-class Difference:
+class ScoreDifference:
     """second - first, with its interval where it is known. ``paired``: by item; else from the intervals of both."""
 
     first: Score
@@ -77,22 +77,22 @@ def protocol_differences(first: Mapping[str, Any], second: Mapping[str, Any]) ->
     return [f"{name}: {_shown(before.get(name))} and {_shown(after.get(name))}" for name in names]
 
 
-def differences(first: Result, second: Result) -> dict[str, Difference]:
+def differences(first: Result, second: Result) -> dict[str, ScoreDifference]:
     """The differences of the scores that both results have.
 
     Scores that are the means of their items are paired by item, with clustered errors (Miller, arXiv:2411.00640).
     Others, such as F1, are paired by their jackknife over clusters, where both results have it. What cannot be paired
     has the interval of a difference of independent scores (Newcombe 1998, method 10).
     """
-    groups = first.by_metric, second.by_metric
-    alike = [_clusters(result) for result in (first, second)]
-    result: dict[str, Difference] = {}
+    items, others = first.by_metric, second.by_metric
+    alike = _clusters(first) == _clusters(second)
+    result: dict[str, ScoreDifference] = {}
     for name, before in first.scores.items():
         if name not in second.scores:
             continue
         after = second.scores[name]
-        error = _error_of_means(*(group.get(name, []) for group in groups), before, after)
-        if error is None and alike[0] == alike[1]:
+        error = _error_of_means(items.get(name, []), others.get(name, []), before, after)
+        if error is None and alike:
             error = _jackknife_error(first.jackknife.get(name, ()), second.jackknife.get(name, ()))
         result[name] = _unpaired(before, after) if error is None else _paired(before, after, error)
     return result
@@ -148,18 +148,18 @@ def _error_of_means(first: Sequence[Item], second: Sequence[Item], before: Score
     return clustered_error([item.value - values[item.item] for item in second], [item.cluster for item in second])
 
 
-def _paired(first: Score, second: Score, error: float) -> Difference:
+def _paired(first: Score, second: Score, error: float) -> ScoreDifference:
     value = second.value - first.value
-    return Difference(first, second, value - _Z * error, value + _Z * error, paired=True)
+    return ScoreDifference(first, second, value - _Z * error, value + _Z * error, paired=True)
 
 
-def _unpaired(first: Score, second: Score) -> Difference:
+def _unpaired(first: Score, second: Score) -> ScoreDifference:
     if first.low is None or first.high is None or second.low is None or second.high is None:
-        return Difference(first, second, None, None, paired=False)
+        return ScoreDifference(first, second, None, None, paired=False)
     value = second.value - first.value
     below = sqrt((second.value - second.low) ** 2 + (first.high - first.value) ** 2)
     above = sqrt((second.high - second.value) ** 2 + (first.value - first.low) ** 2)
-    return Difference(first, second, value - below, value + above, paired=False)
+    return ScoreDifference(first, second, value - below, value + above, paired=False)
 
 
 def _is_mean(items: Sequence[Item], score: Score) -> bool:

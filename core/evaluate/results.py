@@ -158,7 +158,7 @@ def _read_items(path: Path, benchmarks: Sequence[str]) -> dict[str, list[Item]]:
             item = structured(value, Item)
         except ValueError as error:
             raise StorageError(f"line {number} of {path} is not an item of an evaluation: {error}") from None
-        if name not in benchmarks:
+        if not isinstance(name, str) or name not in benchmarks:
             message = f"line {number} of {path} has the benchmark {name!r}, but {SCORES} has {', '.join(benchmarks)}"
             raise StorageError(message)
         items.setdefault(name, []).append(item)

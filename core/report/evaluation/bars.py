@@ -16,7 +16,7 @@ _OPEN = 24
 
 def category_bars(benchmark: Compared, models: Sequence[str]) -> list[Markup]:
     """The groups of bars of a benchmark, of which the first is unfolded; none for fewer than two categories."""
-    blocks = []
+    blocks: list[Markup] = []
     for title, members in categories(benchmark).items():
         rows = join(
             [_category(benchmark, name, text, models, _scale(benchmark, members)) for text, name in members.items()]

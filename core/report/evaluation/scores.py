@@ -8,7 +8,7 @@ from itertools import groupby
 from attrs import field, frozen
 
 from ...contracts import Metric, Published
-from ...evaluate.compare import Difference, differences, protocol_differences
+from ...evaluate.compare import ScoreDifference, differences, protocol_differences
 from ...evaluate.results import Result
 from ..markup import Markup, join, tag
 from .words import figure, interval, items, label, signed
@@ -27,7 +27,7 @@ class Compared:
 
     name: str
     results: Mapping[str, Result]
-    differences: Mapping[str, Mapping[str, Difference]] = field(factory=dict)
+    differences: Mapping[str, Mapping[str, ScoreDifference]] = field(factory=dict)
     other_protocols: Mapping[str, Sequence[str]] = field(factory=dict)
 
     @classmethod
@@ -44,12 +44,10 @@ class Compared:
 
     @property
     def metrics(self) -> dict[str, Metric]:
-        """The metrics that any model has a score of."""
-        return {name: result.metrics[name] for result in reversed(self.results.values()) for name in result.scores} | {
-            name: metric
-            for result in self.results.values()
-            for name, metric in result.metrics.items()
-            if name in result.scores
+        """The metrics that any model has a score of, as the first of them has it."""
+        return {
+            name: next(result.metrics[name] for result in self.results.values() if name in result.scores)
+            for name in self.names
         }
 
     @property
@@ -146,7 +144,7 @@ def _row(benchmark: Compared, name: str, models: Sequence[str], title: str = "")
     return tag("tr", join(cells), class_="headline" if name == benchmark.headline and not title else None)
 
 
-def _difference(difference: Difference, metric: Metric) -> Markup:
+def _difference(difference: ScoreDifference, metric: Metric) -> Markup:
     """The difference to the first model, coloured where its interval leaves out 0."""
     limits = None
     if difference.low is not None and difference.high is not None:

@@ -39,5 +39,5 @@ def items(score: Score) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters."""
+    """A text, cut at its end to at most ``most`` characters."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

@@ -55,6 +55,23 @@ def test_several_benchmarks_in_one_go(folder: str, data: Path, tmp_path: Path, c
     assert [one["scores"]["quiz.accuracy"]["count"] for one in written.values()] == [5, 3]
 
 
+def test_a_benchmark_that_fails_does_not_lose_the_others(
+    folder: str, data: Path, install: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    broken = QUIZ.replace("right = float(output.strip().lower() == request.reference)", "raise OSError('gone')")
+    broken = broken.replace('("quiz", "quiz-two")', '("broken", "gone")').replace("plugin_quiz", "plugin_broken")
+    install("broken", broken)
+    write_questions(tmp_path / "data" / "broken.json")
+    write_questions(tmp_path / "data" / "gone.json")
+    out = tmp_path / "out"
+    assert main(["eval", folder, "broken", "quiz", "--data", str(data), "--out", str(out)]) == 1
+    message = said(capsys)
+    assert "broken: the benchmark fake_plugin_broken.Quiz failed in judge" in message
+    assert "1 of 2 benchmarks failed" in message
+    assert list(json.loads((out / "scores.json").read_text())["benchmarks"]) == ["quiz"]
+    assert main(["eval", folder, "broken", "gone", "--data", str(data)]) == 1
+
+
 def test_the_data_of_one_benchmark_may_be_named_themselves(folder: str, data: Path, capsys: Capture) -> None:
     assert main(["eval", folder, "Quiz", "--data", str(data / "Quiz"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["scores"]["quiz.accuracy"]["count"] == 12
@@ -193,3 +210,42 @@ def test_report_compares_evaluations(data: Path, before: Path, tmp_path: Path, c
     (before / "index.html").unlink()
     assert main(["report", str(before)]) == 0
     assert (before / "index.html").is_file()
+
+
+DRAWING = """
+from janiform import Conversation, Metric, Request, Turn, mean_score
+
+@attrs.frozen
+class Settings:
+    prompts: int = setting(4)
+
+class Even:
+    metrics = {"even.overall": Metric()}
+    def __init__(self, config): self.config = config
+    def show(self, model, drawings, answers, progress): raise NotImplementedError
+    def requests(self):
+        prompt = Conversation((Turn("user", "a <circle>"),))
+        return [Request(f"{n}", f"{n}", prompt, draws=True, seed=n) for n in range(self.config.prompts)]
+    def judge(self, request, output): return {"even.overall": 1 - request.seed % 2}
+    def aggregate(self, items): return {"even.overall": mean_score(items)}
+
+@hookimpl
+def janiform_register(registrar):
+    registrar.component("benchmark", "even", config=Settings, factory="fake_plugin_even:Even", summary="Draws.")
+"""
+
+
+def test_drawings_are_shown_on_the_page(
+    folder: str, install: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    install("even", DRAWING)
+    out = tmp_path / "out"
+    assert main(["eval", folder, "even", "--out", str(out)]) == 0
+    assert len(list((out / "pictures" / "even").glob("*.png"))) == 4
+    page = (out / "index.html").read_text()
+    assert page.count('src="data:image/') == 4
+    assert "Drawn for: a &lt;circle&gt;" in page
+    assert page.index(">wrong<") < page.index(">right<")
+    items = out / "items.jsonl"
+    assert main(["score", "even", str(items)]) == 2
+    assert "give the folder of the pictures" in said(capsys)
