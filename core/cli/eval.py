@@ -22,6 +22,7 @@ from .scores import (
     check_paths,
     data_option,
     gate_option,
+    is_compared,
     items_option,
     out_option,
     profile_option,
@@ -29,6 +30,7 @@ from .scores import (
     scores_json,
     settings_option,
     show,
+    with_jackknife,
     write_files,
 )
 
@@ -92,13 +94,16 @@ def command(
         for component in components:
             folder = _pictures_of(component, pictures, out, several=several)
             try:
-                results[component.name] = _measured(loaded, component, built[component.name], progress, folder)
+                result = _measured(loaded, component, built[component.name], progress, folder)
             except JaniformError as error:
                 if not several:
                     raise
                 # The others are measured all the same, which may take hours.
                 failures += [attrs.evolve(one, message=f"{component.name}: {one.message}") for one in error.problems]
             else:
+                if is_compared(out, gate):
+                    result = with_jackknife(result, built[component.name])
+                results[component.name] = result
                 write_files(results, out, items, loaded.name, several=several)
     if not results:
         raise JaniformError(failures)
@@ -112,10 +117,7 @@ def command(
     for failure in failures:
         note(str(failure))
     if earlier:
-        from ..evaluate.checked import CheckedBenchmark
-
-        checked = {name: CheckedBenchmark(one) for name, one in built.items()}
-        check_gate({name: earlier[name] for name in earlier if name in results}, results, checked, quiet=as_json)
+        check_gate({name: earlier[name] for name in earlier if name in results}, results, built, quiet=as_json)
     if failures:
         raise JaniformError(f"{len(components) - len(results)} of {len(components)} benchmarks failed")
 
@@ -124,7 +126,6 @@ def _measured(
     model: Model, component: Component, benchmark: Benchmark, progress: Progress, pictures: Path | None
 ) -> Result:
     from ..evaluate.checked import CheckedBenchmark
-    from ..evaluate.compare import jackknife
     from ..evaluate.examples import examples_of
     from ..evaluate.results import Result
     from ..evaluate.runner import evaluate
@@ -133,7 +134,7 @@ def _measured(
     checked = CheckedBenchmark(benchmark)
     requests = checked.requests()
     folder = None if pictures is None else pictures.parent
-    result = Result(
+    return Result(
         evaluation.scores,
         evaluation.metrics,
         {"benchmark": component.reference, **evaluation.settings},
@@ -141,7 +142,6 @@ def _measured(
         checked.published(),
         examples_of(checked, requests, evaluation.items, folder),
     )
-    return attrs.evolve(result, jackknife=jackknife(result, checked.aggregate))
 
 
 def _pictures_of(component: Component, pictures: Path | None, out: Path | None, *, several: bool) -> Path | None:

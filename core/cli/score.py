@@ -18,6 +18,7 @@ from .scores import (
     check_paths,
     data_option,
     gate_option,
+    is_compared,
     items_option,
     out_option,
     profile_option,
@@ -25,6 +26,7 @@ from .scores import (
     scores_json,
     settings_option,
     show,
+    with_jackknife,
     write_files,
 )
 
@@ -69,16 +71,22 @@ def command(
     """
     component = find_benchmark(benchmark)
     (values,) = settings_of_each([component], settings_of(settings), data, profile)
-    checked = CheckedBenchmark(build_benchmark(component, values))
+    built = build_benchmark(component, values)
     check_paths({"--out": out, "--items": items, "--official": official})
     earlier = read_gate(gate, [component.name])
     with progress_shown() as progress:
         result = score_predictions(
-            component.name, checked, predictions, progress, allow_missing=allow_missing, official=official
+            component.name,
+            CheckedBenchmark(built),
+            predictions,
+            progress,
+            allow_missing=allow_missing,
+            official=official,
         )
     title = name or predictions.stem
     facts = {"benchmark": component.reference, "model": title, **result.settings}
-    results = {component.name: attrs.evolve(result, settings=facts)}
+    result = attrs.evolve(result, settings=facts)
+    results = {component.name: with_jackknife(result, built) if is_compared(out, gate) else result}
     write_files(results, out, items, title)
     if as_json:
         print_json(scores_json(results))
@@ -87,4 +95,4 @@ def command(
         if missing := result.settings.get("missing_predictions"):
             echo(f"{missing} items have no prediction, and count as wrong")
     if earlier:
-        check_gate(earlier, results, {component.name: checked}, quiet=as_json)
+        check_gate(earlier, results, {component.name: built}, quiet=as_json)

@@ -15,8 +15,7 @@ from .output import console, echo, table
 from .report import note
 
 if TYPE_CHECKING:
-    from ..contracts import Metric, Score
-    from ..evaluate.checked import CheckedBenchmark
+    from ..contracts import Benchmark, Metric, Score
     from ..evaluate.compare import ScoreDifference
     from ..evaluate.results import Result
 
@@ -139,6 +138,19 @@ def _interval(score: Score) -> str:
     return "" if score.low is None or score.high is None else f"{score.low:.3f} – {score.high:.3f}"
 
 
+def is_compared(out: Path | None, gate: Path | None) -> bool:
+    """Whether a result is compared with another now, or may be later."""
+    return gate is not None or (out is not None and out.suffix != ".json")
+
+
+def with_jackknife(result: Result, benchmark: Benchmark) -> Result:
+    """The result with its jackknife, which takes seconds."""
+    from ..evaluate.checked import CheckedBenchmark
+    from ..evaluate.compare import jackknife
+
+    return attrs.evolve(result, jackknife=jackknife(result, CheckedBenchmark(benchmark).aggregate))
+
+
 Gate = dict[str, "Result"]
 
 
@@ -158,15 +170,13 @@ def read_gate(path: Path | None, names: Sequence[str]) -> Gate:
     return shared
 
 
-def check_gate(
-    gate: Gate, results: Mapping[str, Result], benchmarks: Mapping[str, CheckedBenchmark], quiet: bool
-) -> None:
+def check_gate(gate: Gate, results: Mapping[str, Result], benchmarks: Mapping[str, Benchmark], quiet: bool) -> None:
     """Compare with earlier results, and print the differences.
 
     Raises ``UsageError`` where the protocols differ, and ``JaniformError`` where a score is worse by more than the
     interval of its difference, or is no longer measured.
     """
-    from ..evaluate.compare import differences, jackknife
+    from ..evaluate.compare import differences
 
     problems: list[Problem] = []
     compared: dict[str, dict[str, ScoreDifference]] = {}
@@ -175,7 +185,7 @@ def check_gate(
         check_protocol(name, before, after)
 
         if before.items and not before.jackknife:
-            before = attrs.evolve(before, jackknife=jackknife(before, benchmarks[name].aggregate))
+            before = with_jackknife(before, benchmarks[name])
         compared[name] = differences(before, after)
         problems += [
             Problem(f"{name}: '{metric}' was measured before, and is not now")

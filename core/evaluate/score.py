@@ -15,7 +15,6 @@ from ..contracts import Item, Progress, Request
 from ..errors import UsageError
 from ..storage.json_files import json_lines
 from .checked import LOSS, CheckedBenchmark, check_joined
-from .compare import jackknife
 from .examples import examples_of
 from .results import Result
 
@@ -72,8 +71,7 @@ def score_predictions(
     }
     metrics = {name: benchmark.metrics[name] for name in scores}
     examples = examples_of(benchmark, requests, items)
-    result = Result(scores, metrics, settings, items, benchmark.published(), examples)
-    return evolve(result, jackknife=jackknife(result, benchmark.aggregate))
+    return Result(scores, metrics, settings, items, benchmark.published(), examples)
 
 
 def _wrong(benchmark: CheckedBenchmark, request: Request) -> list[Item]:
