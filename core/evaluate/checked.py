@@ -14,6 +14,7 @@ from ..contracts import Benchmark, Item, Metric, Published, Request, Score
 from ..errors import ComponentError, JaniformError, Problem, UsageError, nearest
 from ..sequence.conversation import Conversation, Turn
 from ..untrusted_text import text_of
+from .joining import check_joined
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,14 +97,15 @@ class CheckedBenchmark:
         return rows
 
     def expected(self, request: Request) -> str:
-        """The expected answer of a request; empty where it is not known."""
+        """The expected answer of one of the benchmark's own requests; empty where it is not known."""
         expected: Callable[..., Any] | None = getattr(self._benchmark, "expected", None)
         if expected is None:
             return request.reference if isinstance(request.reference, str) else ""
-        request = self._requests[request.item]
         return text_of(self._call(f"expected of {shown(request.item)}", lambda: expected(request)))
 
-    def read_predictions(self, path: Path, *, allow_missing: bool) -> Mapping[str, str | Image]:
+    def read_predictions(
+        self, path: Path, requests: Sequence[Request], *, allow_missing: bool
+    ) -> Mapping[str, str | Image]:
         """Outputs made elsewhere, by the items of their requests; those that are there, where some may be missing.
 
         Raises ``UsageError`` where the benchmark reads none, and for unknown and missing items.
@@ -111,12 +113,11 @@ class CheckedBenchmark:
         read: Callable[..., Any] | None = getattr(self._benchmark, "read_predictions", None)
         if read is None:
             raise UsageError(f"{self._subject} cannot read predictions: it has no method 'read_predictions'")
-        requests = list(self._requests.values())
         options = {"allow_missing": True} if allow_missing and "allow_missing" in signature(read).parameters else {}
         outputs = self._call("read_predictions", lambda: read(path, requests, **options))
         if not isinstance(outputs, Mapping):
             self._fail(f"reads predictions as {type(outputs).__name__}, expected a mapping of items to outputs")
-        check_joined(path, list(outputs), list(self._requests), allow_missing=allow_missing)
+        check_joined(path, list(outputs), [request.item for request in requests], allow_missing=allow_missing)
         return outputs
 
     def check_official(self) -> None:
@@ -181,23 +182,6 @@ class CheckedBenchmark:
 
     def _fail(self, sentence: str, hint: str = "") -> NoReturn:
         raise ComponentError(Problem(f"{self._subject} {sentence}", hint=hint or "fix the plugin"))
-
-
-def check_joined(path: Path, given: Sequence[str], items: Sequence[str], *, allow_missing: bool) -> None:
-    """Raise ``UsageError`` where predictions are for unknown items, or items have none, with the first ones of each."""
-    chosen, present = set(items), set(given)
-    unknown = [shown(item) for item in given if item not in chosen]
-    missing = [] if allow_missing else [shown(item) for item in items if item not in present]
-    problems = [
-        Problem(f"'{path}': {len(names)} of {total} {what}: {', '.join(names[:5])}{' …' * (len(names) > 5)}", hint=hint)
-        for names, total, what, hint in (
-            (unknown, len(given), "predictions are for items that the data do not have", ""),
-            (missing, len(items), "items have no prediction", "--allow-missing counts them as wrong"),
-        )
-        if names
-    ]
-    if problems:
-        raise UsageError(problems)
 
 
 def _request_fault(request: Request) -> str:

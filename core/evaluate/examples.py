@@ -46,15 +46,19 @@ def examples_of(
     ``pictures``: the folder that predictions name the files of drawings in; without it drawings are not shown.
     """
     first = verdicts(items)
-    wrong = [request for request in requests if request.item in first and first[request.item].value < RIGHT]
-    right = [request for request in requests if request.item in first and first[request.item].value >= RIGHT]
-    chosen = [*_spread(wrong), *_spread(right)]
+    wrong: list[int] = []
+    right: list[int] = []
+    # Only numbers are kept: requests may hold their pictures.
+    for number, request in enumerate(requests):
+        if request.item in first:
+            (wrong if first[request.item].value < RIGHT else right).append(number)
+    chosen = (requests[number] for number in (*_spread(wrong), *_spread(right)))
     return [_example(benchmark, request, first[request.item], pictures) for request in chosen]
 
 
-def _spread(requests: Sequence[Request]) -> list[Request]:
-    count = min(MOST, len(requests))
-    return [requests[index * len(requests) // count] for index in range(count)]
+def _spread(numbers: Sequence[int]) -> list[int]:
+    count = min(MOST, len(numbers))
+    return [numbers[index * len(numbers) // count] for index in range(count)]
 
 
 def _example(benchmark: CheckedBenchmark, request: Request, item: Item, pictures: Path | None) -> Example:

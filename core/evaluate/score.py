@@ -14,8 +14,9 @@ from .. import __version__
 from ..contracts import Item, Progress, Request
 from ..errors import UsageError
 from ..storage.json_files import json_lines
-from .checked import LOSS, CheckedBenchmark, check_joined
+from .checked import LOSS, CheckedBenchmark
 from .examples import examples_of
+from .joining import check_joined
 from .results import Result
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def score_predictions(
     requests = benchmark.requests()
     outputs = _own_answers(name, path, requests, allow_missing=allow_missing)
     if outputs is None:
-        outputs = benchmark.read_predictions(path, allow_missing=allow_missing)
-    missing = [request for request in requests if request.item not in outputs and not request.draws]
+        outputs = benchmark.read_predictions(path, requests, allow_missing=allow_missing)
+    missing = sum(request.item not in outputs and not request.draws for request in requests)
     if not any(request.item in outputs for request in requests):
         raise UsageError(f"'{path}' has no prediction for any of the {len(requests)} items")
     items: list[Item] = []
@@ -65,7 +66,7 @@ def score_predictions(
     settings: dict[str, Any] = {
         "predictions": _described(path),
         **benchmark.settings(),
-        **({"missing_predictions": len(missing)} if missing else {}),
+        **({"missing_predictions": missing} if missing else {}),
         "janiform": __version__,
         "python": platform.python_version(),
     }
