@@ -1,0 +1,141 @@
+"""Outputs of a model for rounds of requests: drawings and answers, computed or taken from a store."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from ..contracts import OnStep, Request
+from ..inference.generate.shared_pictures import FeatureCache
+from ..pictures.provenance import save_picture
+from ..pictures.read import as_picture
+from ..sequence.conversation import Look
+from .digests import PictureDigests, request_digest
+from .requests import Entry, Round, ServedRequests, with_pieces
+from .store import OutputStore, StoredOutput
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..inference.api import Model
+    from ..sequence.conversation import Content, Picture
+
+    Output = str | Image
+
+
+class OutputMaker:
+    """Computes the outputs of rounds, and keeps them in a store where there is one.
+
+    ``folder`` is where drawings are written beside the store.
+    """
+
+    def __init__(
+        self, model: Model, served: ServedRequests, store: OutputStore | None = None, folder: Path | None = None
+    ) -> None:
+        self.model = model
+        self.served = served
+        self.store = store
+        inside = store is not None and folder is not None and folder.resolve() == store.pictures.resolve()
+        self.folder = None if inside else folder
+        self.features = FeatureCache()
+        self._digests = PictureDigests()
+
+    def digest(self, entry: Entry, *, forced: bool = False) -> str:
+        """The digest of what an output depends on, or of what its held-out loss does."""
+        request = self.served.aimed(entry)
+        settings = self.model.drawing_settings(**request.settings) if request.draws else request.settings
+        return request_digest(request, settings, self._digests, forced=forced)
+
+    def compute(self, part: Round, on_step: OnStep) -> dict[str, Output]:
+        """The outputs of a round that are not stored yet, by item; they are stored."""
+        entries = [entry for entry in part.entries if self.store is None or entry.item not in self.store.outputs]
+        if not entries:
+            return {}
+        began = time.perf_counter()
+        requests = [self.served.aimed(entry) for entry in entries]
+        made: Sequence[Output] = (self._drawn if part.draws else self._answered)(part, requests, on_step)
+        seconds = (time.perf_counter() - began) / len(entries)
+        if self.store is not None:
+            self.store.add_outputs(
+                self._stored(self.store, entry, output, seconds) for entry, output in zip(entries, made, strict=True)
+            )
+        return {entry.item: output for entry, output in zip(entries, made, strict=True)}
+
+    def output(self, entry: Entry, computed: dict[str, Output]) -> Output:
+        """The output of a request, from what was computed or else from the store."""
+        if entry.item in computed or self.store is None:
+            return computed[entry.item]
+        return self.store.load(entry.item)
+
+    def write(self, part: Round, computed: dict[str, Output]) -> dict[str, str]:
+        """Write the drawings of a round; return their paths by item, relative to the folder that holds theirs."""
+        files: dict[str, str] = {}
+        for entry in part.entries if part.draws else ():
+            stored = None if self.store is None else self.store.outputs[entry.item]
+            if self.folder is None:
+                if stored is not None:
+                    files[entry.item] = stored.file
+                continue
+            path = self.folder / file_name(entry)
+            output = computed.get(entry.item)
+            if output is not None and not isinstance(output, str):
+                save_picture(output, path)
+            elif stored is not None and self.store is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.store.picture_file(stored), path)
+            files[entry.item] = path.relative_to(self.folder.parent).as_posix()
+        return files
+
+    def _stored(self, store: OutputStore, entry: Entry, output: Output, seconds: float) -> StoredOutput:
+        digest, seconds = self.digest(entry), round(seconds, 4)
+        if isinstance(output, str):
+            return StoredOutput(entry.item, digest, output, seconds=seconds)
+        path = save_picture(output, store.pictures / file_name(entry))
+        return StoredOutput(entry.item, digest, file=path.relative_to(store.folder).as_posix(), seconds=seconds)
+
+    def _drawn(self, part: Round, requests: Sequence[Request], on_step: OnStep) -> Sequence[Output]:
+        prompts = [request.conversation.turns[0].text for request in requests]
+        seeds = [request.seed for request in requests]
+        return self.model.generate(prompts, seed=seeds, on_step=on_step, **requests[0].settings)
+
+    def _answered(self, part: Round, requests: Sequence[Request], on_step: OnStep) -> Sequence[Output]:
+        seeds = [request.seed for request in requests]
+        conversations = [request.conversation for request in requests]
+        if part.shares:
+            transform = self.transform()
+            conversations = [with_pieces(request, transform).conversation for request in requests]
+        with self.sharing(part):
+            return self.model.reply_all(conversations, seed=seeds, on_step=on_step, **requests[0].settings)
+
+    def sharing(self, part: Round) -> Any:
+        """A context in which what the requests of a cluster share is computed once."""
+        return self.model.model.sharing(self.features) if part.shares else nullcontext()
+
+    def transform(self) -> Callable[[Content], Content]:
+        """A function that transforms the pictures of a round for the model, equal ones once."""
+        processor = self.model.model.processor
+        pixels: dict[tuple[str, str], Picture] = {}
+
+        def transformed(piece: Content) -> Content:
+            if not isinstance(piece, Look) or processor.tiled(piece.pathway):
+                return piece
+            key = piece.pathway, self._digests.of(piece.picture)
+            if key not in pixels:
+                encoded = getattr(piece.picture, "ndim", 3) == 2 or hasattr(piece.picture, "device")
+                picture = piece.picture if encoded else as_picture(piece.picture)
+                pixels[key] = processor.pixels(picture, piece.pathway)
+            return evolve(piece, picture=pixels[key])
+
+        return transformed
+
+
+def file_name(entry: Entry) -> str:
+    """A name that is valid in any file system, and unique by its number."""
+    return f"{entry.number:06d}-{re.sub(r'[^A-Za-z0-9_]+', '-', entry.item)[:80].strip('-')}.png"
