@@ -6,9 +6,9 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
@@ -47,9 +47,8 @@ class OutputMaker:
         self.features = FeatureCache()
         self._digests = PictureDigests()
 
-    def digest(self, entry: Entry, *, forced: bool = False) -> str:
-        """The digest of what an output depends on, or of what its held-out loss does."""
-        request = self.served.aimed(entry)
+    def digest(self, request: Request, *, forced: bool = False) -> str:
+        """The digest of what the output of a request for the model depends on, or of what its held-out loss does."""
         settings = self.model.drawing_settings(**request.settings) if request.draws else request.settings
         return request_digest(request, settings, self._digests, forced=forced)
 
@@ -60,12 +59,14 @@ class OutputMaker:
             return {}
         began = time.perf_counter()
         requests = [self.served.aimed(entry) for entry in entries]
-        made: Sequence[Output] = (self._drawn if part.draws else self._answered)(part, requests, on_step)
-        seconds = (time.perf_counter() - began) / len(entries)
-        if self.store is not None:
-            self.store.add_outputs(
-                self._stored(self.store, entry, output, seconds) for entry, output in zip(entries, made, strict=True)
+        with self.sharing(part):
+            made: Sequence[Output] = (self._drawn if part.draws else self._answered)(
+                self.transformed(part, requests), on_step
             )
+        if self.store is not None:
+            seconds = round((time.perf_counter() - began) / len(entries), 4)
+            store, each = self.store, zip(entries, requests, made, strict=True)
+            store.add_outputs(self._stored(store, *some, seconds) for some in each)
         return {entry.item: output for entry, output in zip(entries, made, strict=True)}
 
     def output(self, entry: Entry, computed: dict[str, Output]) -> Output:
@@ -93,32 +94,42 @@ class OutputMaker:
             files[entry.item] = path.relative_to(self.folder.parent).as_posix()
         return files
 
-    def _stored(self, store: OutputStore, entry: Entry, output: Output, seconds: float) -> StoredOutput:
-        digest, seconds = self.digest(entry), round(seconds, 4)
+    def _stored(
+        self, store: OutputStore, entry: Entry, request: Request, output: Output, seconds: float
+    ) -> StoredOutput:
+        digest = self.digest(request)
         if isinstance(output, str):
             return StoredOutput(entry.item, digest, output, seconds=seconds)
         path = save_picture(output, store.pictures / file_name(entry))
         return StoredOutput(entry.item, digest, file=path.relative_to(store.folder).as_posix(), seconds=seconds)
 
-    def _drawn(self, part: Round, requests: Sequence[Request], on_step: OnStep) -> Sequence[Output]:
+    def _drawn(self, requests: Sequence[Request], on_step: OnStep) -> Sequence[Output]:
         prompts = [request.conversation.turns[0].text for request in requests]
         seeds = [request.seed for request in requests]
         return self.model.generate(prompts, seed=seeds, on_step=on_step, **requests[0].settings)
 
-    def _answered(self, part: Round, requests: Sequence[Request], on_step: OnStep) -> Sequence[Output]:
+    def _answered(self, requests: Sequence[Request], on_step: OnStep) -> Sequence[Output]:
         seeds = [request.seed for request in requests]
         conversations = [request.conversation for request in requests]
-        if part.shares:
-            transform = self.transform()
-            conversations = [with_pieces(request, transform).conversation for request in requests]
-        with self.sharing(part):
-            return self.model.reply_all(conversations, seed=seeds, on_step=on_step, **requests[0].settings)
+        return self.model.reply_all(conversations, seed=seeds, on_step=on_step, **requests[0].settings)
 
-    def sharing(self, part: Round) -> Any:
-        """A context in which what the requests of a cluster share is computed once."""
-        return self.model.model.sharing(self.features) if part.shares else nullcontext()
+    def transformed(self, part: Round, requests: Sequence[Request]) -> Sequence[Request]:
+        """Requests of a round with the pictures of clusters transformed for the model, equal ones once."""
+        if not part.shares:
+            return requests
+        transform = self._transform()
+        return [with_pieces(request, transform) for request in requests]
 
-    def transform(self) -> Callable[[Content], Content]:
+    def sharing(self, part: Round) -> AbstractContextManager[None]:
+        """A context in which what the questions of a cluster share is computed once."""
+        return self.model.model.sharing(self.features) if part.shares and not part.draws else nullcontext()
+
+    @property
+    def codes(self) -> int:
+        """The number of codes of a drawing."""
+        return self.model.model.plan.pathways[self.model.pathway("draw")].tokens
+
+    def _transform(self) -> Callable[[Content], Content]:
         """A function that transforms the pictures of a round for the model, equal ones once."""
         processor = self.model.model.processor
         pixels: dict[tuple[str, str], Picture] = {}

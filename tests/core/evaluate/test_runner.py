@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
+from benchmarks_for_tests import RED, Simple, Spy, ask, draw, quiet
 from janiform import (
     ComponentError,
     Conversation,
-    Item,
     Look,
     Metric,
     Model,
@@ -24,77 +24,15 @@ from janiform import (
     Turn,
     UnifiedModel,
     UsageError,
-    mean_score,
     provenance_of,
 )
 from janiform.evaluate.runner import Evaluation, evaluate, uninformative
 from janiform.recipe import Pathway
-from PIL import Image
-
-RED = Image.new("RGB", (20, 20), "red")
-
-
-def draw(number: int, text: str = "a red circle", **changes: Any) -> Request:
-    given = {"seed": 7 + number, "draws": True, "reference": RED, **changes}
-    return Request(f"draw/{number}", f"draw/{number // 2}", Conversation((Turn("user", text),)), **given)
-
-
-def ask(number: int, text: str = "red?", **changes: Any) -> Request:
-    given = {"reference": "yes", "settings": {"max_new_tokens": 3}, **changes}
-    return Request(f"ask/{number}", f"ask/{number}", Conversation.asking(text, RED), **given)
-
-
-class Simple:
-    """Judges by the length of an answer and the red of a picture; members can be replaced by each test."""
-
-    metrics: Mapping[str, Metric] = {
-        "looks.even": Metric(chance=0.5),
-        "draws.red": Metric(),
-        "draws.size": Metric("down"),
-    }
-    settings: Mapping[str, Any] = {"mine": 3}
-    given: Sequence[Request] = (draw(0), ask(0), draw(1), ask(1), draw(2))
-
-    def __init__(self, **members: Any) -> None:
-        vars(self).update(members)
-
-    def requests(self) -> Sequence[Request]:
-        return self.given
-
-    def judge(self, request: Request, output: str | Image.Image) -> Mapping[str, float]:
-        if isinstance(output, str):
-            return {"looks.even": float(len(output) % 2 == 0)}
-        return {"draws.red": float(np.asarray(output)[..., 0].mean() > 100), "draws.size": float(output.width)}
-
-    def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
-        return {
-            name: mean_score(members)
-            for name in self.metrics
-            if (members := [item for item in items if item.metric == name])
-        }
-
-    def show(self, *_: Any) -> Any: ...
-
-
-class Spy(Model):
-    """A model that remembers how it was called."""
-
-    def __init__(self, model: UnifiedModel) -> None:
-        super().__init__(model)
-        self.calls: list[tuple[str, Any, dict[str, Any]]] = []
-
-    def generate(self, prompt: Any, n: int = 1, **settings: Any) -> list[Image.Image]:  # type: ignore[override]
-        self.calls.append(("draw", prompt, settings))
-        return super().generate(prompt, n, **settings)
-
-    def reply_all(self, conversations: Any, **settings: Any) -> list[str]:  # type: ignore[override]
-        self.calls.append(("ask", list(conversations), settings))
-        return super().reply_all(conversations, **settings)
 
 
 def run(model: Model | UnifiedModel, benchmark: Any = None, **settings: Any) -> Evaluation:
     model = model if isinstance(model, Model) else Model(model)
-    return evaluate(model, benchmark or Simple(), lambda what, done, of: None, **settings)
+    return evaluate(model, benchmark or Simple(), quiet, **settings)
 
 
 def test_items_are_in_the_order_of_requests_with_the_losses_behind(tiny_model: UnifiedModel) -> None:
@@ -289,7 +227,7 @@ def aggregated(**score: Any) -> Callable[..., Any]:
 def test_a_benchmark_that_breaks_its_contract_is_named(
     tiny_model: UnifiedModel, members: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(ComponentError, match=rf"^the benchmark .*test_runner\.Simple .*{sentence}"):
+    with pytest.raises(ComponentError, match=rf"^the benchmark .*benchmarks_for_tests\.Simple .*{sentence}"):
         run(tiny_model, Simple(**members))
 
 
