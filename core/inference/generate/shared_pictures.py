@@ -64,10 +64,15 @@ class FeatureCache:
             features.setdefault(cast(str, span.pathway), []).append(self._features[key])
         return {pathway: torch.stack(each) for pathway, each in features.items()}
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the features."""
+        return sum(each.nbytes for each in self._features.values())
+
     def trim(self) -> None:
         """Forget pixels, and the oldest features above ``max_bytes``; called after each batch."""
         self._keys.clear()
-        total = sum(each.nbytes for each in self._features.values())
+        total = self.nbytes
         while total > self.max_bytes:
             total -= self._features.popitem(last=False)[1].nbytes
 

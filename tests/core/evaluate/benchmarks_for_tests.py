@@ -72,3 +72,16 @@ class Spy(Model):
 
 def quiet(what: str, done: int, of: int) -> None:
     """Progress that nobody watches."""
+
+
+def many() -> list[Request]:
+    """Drawings and questions, of which several are about one picture."""
+    made = [draw(number, text) for number, text in enumerate(["a red circle", "a blue square", "a cross"])]
+    for number in range(11):
+        colour = Image.new("RGB", (20, 20), ("red", "blue", "green", "white")[number // 3])
+        conversation = Conversation.asking("red? " * (1 + number % 3), colour)
+        settings = {"max_new_tokens": 3}
+        made.append(
+            Request(f"ask/{number}", f"picture/{number // 3}", conversation, reference="yes", settings=settings)
+        )
+    return made
