@@ -15,6 +15,8 @@ from attrs import frozen
 
 from .. import __version__
 from ..contracts import Benchmark, Item, Metric, Progress, Score
+from ..errors import UsageError
+from ..storage.atomic import explained, locked
 from ..train.distributed.process_group import ALONE, ProcessGroup
 from .checked import CheckedBenchmark
 from .digests import weights_digest
@@ -79,7 +81,7 @@ def evaluate(
         if store is None and processes.size > 1:
             temporary = stack.enter_context(tempfile.TemporaryDirectory()) if processes.main else ""
             store = Path(processes.from_main(temporary))
-        kept = None if store is None else _opened(store, model, checked, settings, processes)
+        kept = None if store is None else _opened(store, model, checked, settings, processes, stack)
         steps = EvaluationSteps(OutputMaker(model, served, kept, pictures), checked, progress, processes)
         resumed = steps.check()
         # Losses come first: they take little time, and find references that do not fit.
@@ -125,9 +127,14 @@ def uninformative(score: Score, metric: Metric) -> str:
 
 
 def _opened(
-    folder: Path, model: Model, benchmark: CheckedBenchmark, settings: Mapping[str, Any], processes: ProcessGroup
+    folder: Path,
+    model: Model,
+    benchmark: CheckedBenchmark,
+    settings: Mapping[str, Any],
+    processes: ProcessGroup,
+    stack: ExitStack,
 ) -> OutputStore:
-    """The store of this process, which the first one creates or checks."""
+    """The store of this process, which the first one creates or checks, and locks until the stack ends."""
     facts = {
         "benchmark": benchmark.name,
         "settings": settings,
@@ -136,7 +143,15 @@ def _opened(
         "quantize": model.quantize or "",
         "attention": model.attention.name,
     }
-    processes.on_main(lambda: prepare(folder, facts))
+
+    def prepared() -> None:
+        with explained("write", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not stack.enter_context(locked(folder)):
+            raise UsageError(f"another evaluation writes to the store {folder}: wait for it, or name another folder")
+        prepare(folder, facts)
+
+    processes.on_main(prepared)
     return OutputStore(folder, processes.rank)
 
 

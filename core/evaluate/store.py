@@ -143,7 +143,7 @@ def prepare(folder: Path, facts: Mapping[str, Any]) -> None:
                 )
             )
     else:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"'{folder}' is not a store of an evaluation: expected a new or empty folder, or one")
         write_json(path, record)
     for name in (_OUTPUTS, _LOSSES):

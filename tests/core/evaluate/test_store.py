@@ -204,3 +204,16 @@ def test_a_folder_of_something_else_is_refused(tiny_model: UnifiedModel, tmp_pat
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="is not a store of an evaluation: expected a new or empty folder"):
         run(tiny_model, tmp_path)
+    with pytest.raises(StorageError, match=r"could not write .*notes\.txt"):
+        run(tiny_model, tmp_path / "notes.txt")
+
+
+def test_two_evaluations_do_not_write_to_one_store(tiny_model: UnifiedModel, tmp_path: Path) -> None:
+    class Nested(Simple):
+        def judge(self, request: Any, output: Any) -> Mapping[str, float]:
+            with pytest.raises(UsageError, match="another evaluation writes to the store"):
+                run(tiny_model, tmp_path / "store", Nested(given=GIVEN))
+            return super().judge(request, output)
+
+    first = run(tiny_model, tmp_path / "store", Nested(given=GIVEN))
+    same(first, run(tiny_model, tmp_path / "store", Nested(given=GIVEN)))
