@@ -33,15 +33,23 @@ if TYPE_CHECKING:
 class OutputMaker:
     """Computes the outputs of rounds, and keeps them in a store where there is one.
 
-    ``folder`` is where drawings are written beside the store.
+    ``folder`` is where drawings are written beside the store. ``lasts``: the store is kept, so that items may name its
+    files.
     """
 
     def __init__(
-        self, model: Model, served: ServedRequests, store: OutputStore | None = None, folder: Path | None = None
+        self,
+        model: Model,
+        served: ServedRequests,
+        store: OutputStore | None = None,
+        folder: Path | None = None,
+        *,
+        lasts: bool = True,
     ) -> None:
         self.model = model
         self.served = served
         self.store = store
+        self.lasts = lasts
         inside = store is not None and folder is not None and folder.resolve() == store.pictures.resolve()
         self.folder = None if inside else folder
         self.features = FeatureCache()
@@ -81,7 +89,7 @@ class OutputMaker:
         for entry in part.entries if part.draws else ():
             stored = None if self.store is None else self.store.outputs[entry.item]
             if self.folder is None:
-                if stored is not None:
+                if stored is not None and self.lasts:
                     files[entry.item] = stored.file
                 continue
             path = self.folder / file_name(entry)

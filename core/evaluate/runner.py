@@ -78,16 +78,18 @@ def evaluate(
     settings = checked.settings()
     served = ServedRequests(model, checked.requests())
     with ExitStack() as stack, _evaluating(model):
+        lasts = store is not None
         if store is None and processes.size > 1:
             temporary = stack.enter_context(tempfile.TemporaryDirectory()) if processes.main else ""
             store = Path(processes.from_main(temporary))
         kept = None if store is None else _opened(store, model, checked, settings, processes, stack)
-        steps = EvaluationSteps(OutputMaker(model, served, kept, pictures), checked, progress, processes)
+        maker = OutputMaker(model, served, kept, pictures, lasts=lasts)
+        steps = EvaluationSteps(maker, checked, progress, processes)
         resumed = steps.check()
         # Losses come first: they take little time, and find references that do not fit.
         losses = steps.losses()
         items = steps.judged()
-        scores = processes.on_main(lambda: checked.aggregate(steps.accepted(items, store, allow_failures)))
+        scores = processes.on_main(lambda: checked.aggregate(steps.accepted(items, allow_failures)))
         settings = processes.on_main(checked.settings)  # those of a judge may count its calls
     for name in LOSS_METRICS:
         if members := [item for item in losses if item.metric == name]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from ..contracts import Item, OnStep, Progress
-from ..errors import ComponentError, Problem
+from ..errors import ComponentError, Problem, StorageError
 from ..train.distributed.process_group import ProcessGroup
 from .checked import CheckedBenchmark, JudgeError
 from .losses import LOSSES, ROWS, held_out_losses
@@ -86,20 +85,21 @@ class EvaluationSteps:
                 items |= self._judged(part, self.maker.compute(part, on_step))
         else:
             self.processes.run_everywhere(lambda: self._compute(self._own(rounds)))
-            if self.store is not None and self.processes.main:
-                self.store.read()
+            self.processes.on_main(self._gather)
             # Every round is an exchange, so that no process waits longer than a round takes to judge.
             for part in rounds:
                 judged, self.failures = self.processes.on_main(partial(self._judged_here, part))
                 items |= judged
         return [item for number in sorted(items) for item in items[number]]
 
-    def accepted(self, items: list[Item], store: Path | None, allow_failures: bool) -> list[Item]:
+    def accepted(self, items: list[Item], allow_failures: bool) -> list[Item]:
         """The items. Raises ``ComponentError`` where outputs were not judged, unless that is allowed."""
         if not self.failures or (allow_failures and items):
             return items
         names = [name for name, _ in self.failures]
-        kept = "" if store is None else f"the outputs are kept in {store}: evaluate again with it; "
+        kept = ""
+        if self.store is not None and self.maker.lasts:
+            kept = f"the outputs are kept in {self.store.folder}: evaluate again with it; "
         raise ComponentError(
             [
                 Problem(self.failures[0][1]),
@@ -129,6 +129,16 @@ class EvaluationSteps:
                 yield part, _overall(self.progress, activity, done, count, total)
                 done += count
                 self.progress(activity, done, total)
+
+    def _gather(self) -> None:
+        assert self.store is not None
+        self.store.read()
+        missing = [entry.item for entry in self.served.entries if entry.item not in self.store.outputs]
+        if missing:
+            raise StorageError(
+                f"the store {self.store.folder} lacks {len(missing)} outputs of other processes ({shortened(missing)}): "
+                "name a folder that all processes reach"
+            )
 
     def _judged_here(self, part: Round) -> tuple[dict[int, list[Item]], list[tuple[str, str]]]:
         return self._judged(part, {}), self.failures
@@ -160,7 +170,9 @@ class EvaluationSteps:
         if self.store is not None:
             digests = [self.maker.digest(request, forced=True) for request in requests]
             self.store.add_losses(
-                StoredLoss(item.item, digest, item.value) for item, digest in zip(items, digests, strict=True)
+                StoredLoss(item.item, digest, item.value)
+                for item, digest in zip(items, digests, strict=True)
+                if item.item not in self.store.losses
             )
         return items
 

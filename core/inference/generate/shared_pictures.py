@@ -24,8 +24,8 @@ from ...sequence.spans import Span
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
 
-MAX_BYTES = 256 << 20
-"""Bytes of features that are kept from one batch for the next."""
+MOST_PICTURES = 16
+"""Pictures whose features are kept from one batch for the next."""
 
 
 class FeatureCache:
@@ -34,8 +34,8 @@ class FeatureCache:
     ``computed`` counts pictures that went through the encoder.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self.max_bytes = max_bytes
+    def __init__(self, most: int = MOST_PICTURES) -> None:
+        self.most = most
         self.computed = 0
         self._features: OrderedDict[str, Tensor] = OrderedDict()
         self._keys: dict[int, tuple[Tensor, str]] = {}
@@ -64,17 +64,11 @@ class FeatureCache:
             features.setdefault(cast(str, span.pathway), []).append(self._features[key])
         return {pathway: torch.stack(each) for pathway, each in features.items()}
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the features."""
-        return sum(each.nbytes for each in self._features.values())
-
     def trim(self) -> None:
-        """Forget pixels, and the oldest features above ``max_bytes``; called after each batch."""
+        """Forget pixels, and the features of all but the last pictures; called after each batch."""
         self._keys.clear()
-        total = self.nbytes
-        while total > self.max_bytes:
-            total -= self._features.popitem(last=False)[1].nbytes
+        while len(self._features) > self.most:
+            self._features.popitem(last=False)
 
     def _compute(self, model: UnifiedModel, spans: dict[str, Span]) -> None:
         batch = model.processor.collate([SpanSequence((span,)) for span in spans.values()]).to(model.device)

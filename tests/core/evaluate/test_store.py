@@ -132,12 +132,18 @@ def test_a_judge_gets_drawings_of_a_store_as_they_were_drawn(tiny_model: Unified
 
 def test_an_incomplete_last_line_is_computed_again(tiny_model: UnifiedModel, tmp_path: Path) -> None:
     whole = run(tiny_model, tmp_path / "store")
-    path = tmp_path / "store/outputs.jsonl"
+    for name in ("outputs.jsonl", "losses.jsonl"):
+        cut_short(tiny_model, tmp_path / "store", name, whole)
+
+
+def cut_short(model: UnifiedModel, store: Path, name: str, whole: Evaluation) -> None:
+    path = store / name
     data = path.read_bytes()
     for damaged in (data[:-9], data[:-1], data + b'{"item": "ask', data[: data.rindex(b"\n", 0, -1) + 1] + b"\0\0\n"):
         path.write_bytes(damaged)
-        same(whole, run(tiny_model, tmp_path / "store"))
+        same(whole, run(model, store))
         assert len(path.read_bytes().splitlines()) == len(GIVEN)
+        same(whole, run(model, store))
         path.write_bytes(data)
 
 
