@@ -24,7 +24,8 @@ class Request:
     """One question to ask, or one picture to draw.
 
     ``item``: its id, unique in the benchmark, such as ``"two_objects/12/3"``. ``cluster``: items of one cluster are not
-    independent of one another, such as the pictures of one prompt; an item on its own is a cluster of its own.
+    independent of one another, such as the pictures of one prompt; an item on its own is a cluster of its own. Those of
+    a cluster are computed together, and what they share, such as a picture to look at, once.
     ``conversation``: everything up to the answer; where a picture is drawn, one user turn of text, the prompt.
     ``seed``: of the picture, or of an answer that is sampled. ``reference``: the expected answer, or a picture that
     fits the prompt, from which the held-out loss is computed; None where there is none. ``settings``: how the picture
@@ -108,10 +109,17 @@ class Benchmark(Protocol):
         """All metrics that ``judge`` and ``aggregate`` may give, in the order in which they are shown."""
 
     def requests(self) -> Sequence[Request]:
-        """Everything to ask and to draw. Requests that the model cannot serve, such as drawings, are left out."""
+        """Everything to ask and to draw. Requests that the model cannot serve, such as drawings, are left out.
+
+        Each request is taken several times, one round of them at a time. A sequence that makes its requests when they
+        are taken, such as one that opens pictures then, keeps the memory small; it must make the same one every time.
+        """
 
     def judge(self, request: Request, output: str | Image) -> Mapping[str, float]:
-        """The values of one or several metrics for an answer or a drawing. It may take its time."""
+        """The values of one or several metrics for an answer or a drawing. It may take its time.
+
+        Where it raises an error, the other outputs are judged before the evaluation fails.
+        """
 
     def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
         """The scores of all that ``judge`` gave, in the order of the requests, for those metrics that have items.
