@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import click
 from ..errors import JaniformError, Problem, UsageError
 from ..evaluate.benchmarks import build_benchmark, find_benchmark, settings_of
 from ..evaluate.selection import settings_of_each
-from .options import load_options, opened
+from .options import load_options, opened, reported_once
 from .output import json_option, print_json
 from .progress import progress_shown
 from .report import note
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from ..components import Component
     from ..contracts import Benchmark, Progress
     from ..evaluate.results import Result
+    from ..evaluate.runner import Evaluation
     from ..inference.api import Model
+    from ..train.distributed.process_group import ProcessGroup
 
 
 @click.command()
@@ -52,9 +54,12 @@ if TYPE_CHECKING:
 @click.option(
     "--pictures",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Also write the drawings to this folder; items then name their files. Default with --out DIR: DIR/pictures.",
+    help="Also write the drawings to this folder; items then name their files. --out DIR has them in DIR/outputs.",
 )
 @gate_option
+@click.option(
+    "--allow-failures", is_flag=True, help="Score the rest where a judge fails for some outputs, instead of failing."
+)
 @click.option("--record", is_flag=True, help="Also write the scores to the model's model.json.")
 @load_options
 @json_option
@@ -68,6 +73,7 @@ def command(
     items: Path | None,
     pictures: Path | None,
     gate: Path | None,
+    allow_failures: bool,
     record: bool,
     as_json: bool,
     **how: Any,
@@ -76,35 +82,41 @@ def command(
 
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. "janiform components
     benchmark" lists the installed benchmarks with their settings; name some of them after MODEL.
+
+    With --out DIR, outputs are kept there as they come: after a kill, the same command computes the rest. To evaluate
+    with several processes, start them with torchrun: torchrun --nproc-per-node 8 -m janiform eval … --device cuda
     """
-    components = [find_benchmark(name) for name in benchmarks or (None,)]
-    values = settings_of_each(components, settings_of(settings), data, profile)
-    built = {one.name: build_benchmark(one, given) for one, given in zip(components, values, strict=True)}
-    if len(built) < len(components):
-        raise UsageError("two versions of one benchmark cannot be measured together: name one of them")
-    check_paths({"--out": out, "--items": items, "--pictures": pictures})
-    earlier = read_gate(gate, list(built))
-    if record:
-        _check_record(model, how["quantize"])
-    loaded = opened(model, **how)
+    with reported_once():
+        components = [find_benchmark(name) for name in benchmarks or (None,)]
+        built = _built(components, settings_of_each(components, settings_of(settings), data, profile))
+        check_paths({"--out": out, "--items": items, "--pictures": pictures})
+        earlier = read_gate(gate, list(built))
+        if record:
+            _check_record(model, how["quantize"])
+    from ..train.distributed.process_group import join_processes
+
     several = len(components) > 1
     results: dict[str, Result] = {}
     failures: list[Problem] = []
-    with progress_shown() as progress:
+    with join_processes(how.pop("device")) as (processes, device), progress_shown() as progress:
+        loaded = opened(model, device=str(device), **how)
         for component in components:
-            folder = _pictures_of(component, pictures, out, several=several)
+            benchmark = built[component.name]
+            folders = Folders.of(component.name, out, pictures, several=several)
             try:
-                result = _measured(loaded, component, built[component.name], progress, folder)
+                evaluation = _evaluated(loaded, benchmark, progress, folders, processes, allow_failures)
+                if processes.main:
+                    result = _result(component, benchmark, evaluation, folders)
+                    compared = is_compared(out, gate)
+                    results[component.name] = with_jackknife(result, benchmark) if compared else result
+                    write_files(results, out, items, loaded.name, several=several)
             except JaniformError as error:
                 if not several:
                     raise
                 # The others are measured all the same, which may take hours.
                 failures += [attrs.evolve(one, message=f"{component.name}: {one.message}") for one in error.problems]
-            else:
-                if is_compared(out, gate):
-                    result = with_jackknife(result, built[component.name])
-                results[component.name] = result
-                write_files(results, out, items, loaded.name, several=several)
+    if not processes.main:
+        return
     if not results:
         raise JaniformError(failures)
     if record:
@@ -122,33 +134,73 @@ def command(
         raise JaniformError(f"{len(components) - len(results)} of {len(components)} benchmarks failed")
 
 
-def _measured(
-    model: Model, component: Component, benchmark: Benchmark, progress: Progress, pictures: Path | None
+def _built(components: Sequence[Component], values: Sequence[Mapping[str, Any]]) -> dict[str, Benchmark]:
+    """The benchmarks by name."""
+    built = {one.name: build_benchmark(one, given) for one, given in zip(components, values, strict=True)}
+    if len(built) < len(components):
+        raise UsageError("two versions of one benchmark cannot be measured together: name one of them")
+    return built
+
+
+@attrs.frozen
+class Folders:
+    """Where the outputs of one benchmark are kept. ``base``: the folder that predictions name files of drawings in."""
+
+    pictures: Path | None
+    store: Path | None
+
+    @classmethod
+    def of(cls, name: str, out: Path | None, pictures: Path | None, *, several: bool) -> Folders:
+        """The folders of a benchmark; in a folder of results its store, from which it is resumed."""
+        if pictures is not None and several:
+            pictures = pictures / name
+        return cls(pictures, None if out is None or out.suffix == ".json" else out / "outputs" / name)
+
+    @property
+    def base(self) -> Path | None:
+        return self.store if self.pictures is None else self.pictures.parent
+
+
+def _evaluated(
+    model: Model,
+    benchmark: Benchmark,
+    progress: Progress,
+    folders: Folders,
+    processes: ProcessGroup,
+    allow_failures: bool,
+) -> Evaluation:
+    from ..evaluate.runner import evaluate
+
+    return evaluate(
+        model,
+        benchmark,
+        progress,
+        pictures=folders.pictures,
+        store=folders.store,
+        processes=processes,
+        allow_failures=allow_failures,
+    )
+
+
+def _result(
+    component: Component,
+    benchmark: Benchmark,
+    evaluation: Evaluation,
+    folders: Folders,
 ) -> Result:
     from ..evaluate.checked import CheckedBenchmark
     from ..evaluate.examples import examples_of
     from ..evaluate.results import Result
-    from ..evaluate.runner import evaluate
 
-    evaluation = evaluate(model, benchmark, progress, pictures=pictures)
     checked = CheckedBenchmark(benchmark)
-    requests = checked.requests()
-    folder = None if pictures is None else pictures.parent
     return Result(
         evaluation.scores,
         evaluation.metrics,
         {"benchmark": component.reference, **evaluation.settings},
         evaluation.items,
         checked.published(),
-        examples_of(checked, requests, evaluation.items, folder),
+        examples_of(checked, checked.requests(), evaluation.items, folders.base),
     )
-
-
-def _pictures_of(component: Component, pictures: Path | None, out: Path | None, *, several: bool) -> Path | None:
-    """The folder for the drawings of one benchmark."""
-    if pictures is None:
-        return None if out is None or out.suffix == ".json" else out / "pictures" / component.name
-    return pictures / component.name if several else pictures
 
 
 def _check_record(model: str, quantize: str | None) -> None:

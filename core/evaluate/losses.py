@@ -78,8 +78,8 @@ def most_likely(model: Model, requests: Sequence[Request], on_step: OnStep) -> l
     chosen: list[str] = []
     for request in requests:
         losses: list[float] = []
-        for start in range(0, len(request.choices), _ROWS):
-            choices = request.choices[start : start + _ROWS]
+        for start in range(0, len(request.choices), ROWS):
+            choices = request.choices[start : start + ROWS]
             forced = [_forced(model, evolve(request, reference=choice)) for choice in choices]
             plan = memory_for_answers(model.model, [row.sequence for row in forced], 1)
             losses += [loss for part in plan.parts for loss in _losses(model, forced[part], draws=False)]

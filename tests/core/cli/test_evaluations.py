@@ -241,7 +241,7 @@ def test_drawings_are_shown_on_the_page(
     install("even", DRAWING)
     out = tmp_path / "out"
     assert main(["eval", folder, "even", "--out", str(out)]) == 0
-    assert len(list((out / "pictures" / "even").glob("*.png"))) == 4
+    assert len(list((out / "outputs" / "even" / "pictures").glob("*.png"))) == 4
     page = (out / "index.html").read_text()
     assert page.count('src="data:image/') == 4
     assert "Drawn for: a &lt;circle&gt;" in page
@@ -249,3 +249,22 @@ def test_drawings_are_shown_on_the_page(
     items = out / "items.jsonl"
     assert main(["score", "even", str(items)]) == 2
     assert "give the folder of the pictures" in said(capsys)
+
+
+def test_an_evaluation_is_resumed_by_the_same_command(
+    folder: str, data: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["eval", folder, "quiz", "quiz-two", "--data", str(data), "--out", str(out), "--json"]
+    assert main(arguments) == 0
+    whole = json.loads(capsys.readouterr().out)["benchmarks"]
+    outputs = out / "outputs" / "quiz" / "outputs.jsonl"
+    lines = outputs.read_text().splitlines(keepends=True)
+    outputs.write_text("".join(lines[:5]) + lines[5][:9])
+    for name in ("scores.json", "items.jsonl", "index.html"):
+        (out / name).unlink()
+    assert main(arguments) == 0
+    again = json.loads(capsys.readouterr().out)["benchmarks"]
+    assert {name: one["scores"] for name, one in again.items()} == {name: one["scores"] for name, one in whole.items()}
+    assert again["quiz"]["settings"]["resumed"] == 5
+    assert again["quiz-two"]["settings"]["resumed"] == 4
