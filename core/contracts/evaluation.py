@@ -77,13 +77,14 @@ class Score:
 class Published:
     """A model's score in a paper, in the unit of the metric, and how it was measured in a few words.
 
-    ``protocol``: the paper with its table, the split, the evaluator, and whatever else the number depends on.
+    ``protocol``: the evaluator, the split, and whatever else the number depends on. ``source``: the paper or page.
     """
 
     model: str
     metric: str
     value: float
     protocol: str
+    source: str = ""
 
 
 class BenchmarkConfig(Protocol):

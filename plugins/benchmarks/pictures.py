@@ -25,7 +25,7 @@ class StoredPicture:
     """A picture in a file of its own, or in base64 in a cell of a table.
 
     It is an open file to ``janiform.read_picture``, and may be read again and again. ``name`` is what errors call it,
-    ``key`` identifies its content: two cells with the same bytes have the same key. Equal keys are equal pictures.
+    ``key`` is its path, or the digest of its cell, so that pictures with equal keys are equal.
     """
 
     key: str
@@ -96,5 +96,5 @@ class PictureFolders:
             for suffix in self._suffixes:
                 path = folder / f"{name}{suffix}"
                 if path.is_file():
-                    return StoredPicture(os.fspath(relative), f"'{path}'", path)
+                    return StoredPicture(os.fspath(path), f"'{path}'", path)
         return None

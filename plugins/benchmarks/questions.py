@@ -28,7 +28,7 @@ from .config import QuestionsConfig
 from .files import Record, described
 from .pictures import PictureFolders, StoredPicture
 from .predictions import Join, joined, read_answers
-from .published import published
+from .published import PUBLISHED
 from .recognise import DataFiles, find_data
 
 if TYPE_CHECKING:
@@ -158,6 +158,11 @@ class QuestionBenchmark(ABC):
         return {question.item: question for question in self.loaded.questions}
 
     @property
+    def published(self) -> tuple[Published, ...]:
+        """Published scores of Janus and Janus-Pro, to show beside those that are measured."""
+        return PUBLISHED.get(self.title, ())
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         config, loaded = self.config, self.loaded
         return {
@@ -171,11 +176,6 @@ class QuestionBenchmark(ABC):
             **loaded.facts,
         }
 
-    @property
-    def published(self) -> Sequence[Published]:
-        """The scores of papers, which pages show beside its own."""
-        return published(self.name, self.metrics)
-
     def requests(self) -> Sequence[Request]:
         prompt = self.config.evaluators["prompt"]
         tokens = self.config.max_new_tokens or ANSWER_LENGTHS.get(prompt)
@@ -188,7 +188,9 @@ class QuestionBenchmark(ABC):
         content = (text,) if self.config.without_pictures else (Look(cast("Any", question.picture)), text)
         conversation = Conversation((Turn("user", content),), "" if prompt == "janus" else None)
         reference = question.answer if self.config.losses else None
-        return Request(question.item, question.image, conversation, reference=reference, settings=settings)
+        return Request(
+            question.item, question.image or question.item, conversation, reference=reference, settings=settings
+        )
 
     def read_predictions(
         self, path: Path, requests: Iterable[Request], *, allow_missing: bool = False

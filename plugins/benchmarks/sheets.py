@@ -55,10 +55,12 @@ def read_sheet(path: Path) -> list[Record]:
             first = "xl/worksheets/sheet1.xml"
             shared = _shared(archive, path) if "xl/sharedStrings.xml" in archive.namelist() else []
             rows = list(_rows(_xml(archive, first if first in names else names[0], path), shared))
-    except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, IndexError, ValueError, NotImplementedError) as error:
-        raise UsageError(f"'{path}' is not an Excel file (xlsx), or damaged: {error}") from None
+    except UsageError:
+        raise
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {error.strerror}") from None
+    except Exception as error:  # readers of damaged archives and of damaged XML raise any exception
+        raise UsageError(f"'{path}' is not an Excel file (xlsx), or damaged: {error}") from None
     if not rows:
         raise UsageError(f"the first sheet of '{path}' is empty: expected a header and rows")
     (_, header), *rest = rows

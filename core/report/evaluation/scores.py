@@ -111,7 +111,7 @@ def _body(benchmark: Compared, name: str, models: Sequence[str], published: Sequ
     """The row of a score, and below it those of papers, each group with its protocol on a line of its own."""
     rows = [_row(benchmark, name, models)]
     chosen = [row for row in published if row.metric == name]
-    for protocol, members in groupby(chosen, key=lambda row: row.protocol):
+    for protocol, members in groupby(chosen, key=lambda row: f"{row.source}: {row.protocol}".removeprefix(": ")):
         for row in members:
             value = tag("td", tag("span", figure(row.value)), class_="number")
             cells = [tag("th", row.model, scope="row"), value, tag("td", colspan=len(models))]

@@ -62,7 +62,8 @@ class MME(QuestionBenchmark):
         if not self.config.limit:
             return questions
         numbers = Counter(question.image for question in questions)
-        kept, total = set(), 0
+        kept: set[str] = set()
+        total = 0
         for image, number in numbers.items():
             total += number
             if kept and total > self.config.limit:

@@ -62,7 +62,7 @@ def _official(folders: Sequence[Path]) -> list[Question]:
 def _of_picture(task: str, path: Path, picture: Path | None) -> list[Question]:
     name = path.stem if picture is None else picture.name
     image = f"{task}/{name}"
-    stored = None if picture is None else StoredPicture(image, f"'{picture}'", picture)
+    stored = None if picture is None else StoredPicture(str(picture), f"'{picture}'", picture)
     questions: dict[str, Question] = {}
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():

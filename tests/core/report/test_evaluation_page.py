@@ -64,11 +64,11 @@ def test_nothing_is_run_or_fetched(models: int) -> None:
 
 def test_scores_stand_beside_published_ones_with_their_protocols() -> None:
     rows = [
-        Published("Janus", "quiz.accuracy", 0.7, "table 3"),
-        Published("Janus-Pro", "quiz.accuracy", 0.8, "table 3"),
+        Published("Janus", "quiz.accuracy", 0.7, "greedy", "table 3"),
+        Published("Janus-Pro", "quiz.accuracy", 0.8, "greedy", "table 3"),
     ]
     page = evaluation_html({"mine": {"quiz": attrs.evolve(result([1, 0, 1, 1]), published=rows)}})
-    assert page.count(">table 3<") == 1  # once below both
+    assert page.count(">table 3: greedy<") == 1  # once below both
     for text in (">0.750<", "0.650 – 0.850", ">0.700<", ">0.800<", "Janus-Pro"):
         assert text in page
 

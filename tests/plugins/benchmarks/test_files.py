@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from janiform import PictureError, UsageError, read_picture
 from janiform_plugins.benchmarks.files import described, read_json_lines, read_json_objects, unique
 from janiform_plugins.benchmarks.pictures import PictureFolders
+from janiform_plugins.benchmarks.predictions import read_answers
+from janiform_plugins.benchmarks.sheets import write_sheet
 from janiform_plugins.benchmarks.tables import read_table
 
 
@@ -139,3 +142,25 @@ def test_pictures_in_folders(tmp_path: Path) -> None:
     for name in ("../x.jpg", "/etc/passwd", "", "a\0b"):
         with pytest.raises(UsageError, match="is not a valid name of a picture"):
             folders.find(name)
+
+
+@given(st.binary(max_size=300), st.integers(0, 400), st.sampled_from([".tsv", ".csv", ".xlsx", ".jsonl", ".json"]))
+def test_damaged_files_are_refused_or_read(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, position: int, suffix: str
+) -> None:
+    path = tmp_path_factory.mktemp("f") / f"x{suffix}"
+    rows = [{"index": str(number), "image": encoded(number), "prediction": 'a "b"'} for number in range(3)]
+    if suffix == ".xlsx":
+        write_sheet(path, ["index", "prediction"], rows)
+    elif suffix == ".jsonl":
+        write_lines(path, rows)
+    elif suffix == ".json":
+        write_json(path, rows)
+    else:
+        write_table(path, rows, "," if suffix == ".csv" else "\t")
+    data = path.read_bytes()
+    path.write_bytes(data[:position] + noise + data[position + len(noise) :])
+    for read in (read_answers, read_table):
+        if read is read_answers or suffix in (".tsv", ".csv"):
+            with suppress(UsageError):
+                read(path)
