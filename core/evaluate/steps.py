@@ -136,8 +136,8 @@ class EvaluationSteps:
         missing = [entry.item for entry in self.served.entries if entry.item not in self.store.outputs]
         if missing:
             raise StorageError(
-                f"the store {self.store.folder} lacks {len(missing)} outputs of other processes ({shortened(missing)}): "
-                "name a folder that all processes reach"
+                f"the store {self.store.folder} lacks {len(missing)} outputs of other processes "
+                f"({shortened(missing)}): name a folder that all processes reach"
             )
 
     def _judged_here(self, part: Round) -> tuple[dict[int, list[Item]], list[tuple[str, str]]]:
