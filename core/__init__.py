@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .contracts import Contents as Contents
     from .contracts import Item as Item
     from .contracts import Metric as Metric
+    from .contracts import Published as Published
     from .contracts import Request as Request
     from .contracts import Score as Score
     from .contracts import TextTokenizer as TextTokenizer
@@ -167,6 +168,7 @@ _PUBLIC = {
     "Problem": "errors",
     "Processor": "model.processor",
     "Provenance": "pictures.provenance",
+    "Published": "contracts",
     "Recipe": "recipe",
     "RecipeError": "errors",
     "Registrar": "components.registrar",

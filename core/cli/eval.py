@@ -1,109 +1,215 @@
-"""``janiform eval``: measure a model with a benchmark."""
+"""``janiform eval``: measure a model with benchmarks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
-from ..errors import Problem, UsageError
+from ..errors import JaniformError, Problem, UsageError
 from ..evaluate.benchmarks import build_benchmark, find_benchmark, settings_of
-from .options import load_options, opened
-from .output import console, json_option, print_json, table
+from ..evaluate.selection import settings_of_each
+from .options import load_options, opened, reported_once
+from .output import json_option, print_json
 from .progress import progress_shown
+from .report import note
+from .scores import (
+    check_gate,
+    check_paths,
+    data_option,
+    gate_option,
+    is_compared,
+    items_option,
+    out_option,
+    profile_option,
+    read_gate,
+    scores_json,
+    settings_option,
+    show,
+    with_jackknife,
+    write_files,
+)
 
 if TYPE_CHECKING:
-    from ..contracts import Score
+    from ..components import Component
+    from ..contracts import Benchmark, Progress
+    from ..evaluate.results import Result
     from ..evaluate.runner import Evaluation
-
-_WRITTEN = click.Path(path_type=Path, dir_okay=False)
+    from ..inference.api import Model
+    from ..train.distributed.process_group import ProcessGroup
 
 
 @click.command()
 @click.argument("model")
-@click.argument("benchmark", required=False)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Setting of the benchmark, as TOML; may be repeated.",
-)
-@click.option("--out", type=_WRITTEN, help="Also write the scores as JSON to this file.")
-@click.option(
-    "--items", type=_WRITTEN, help="Also write the value of each item to this file, one JSON object per line."
-)
+@click.argument("benchmarks", nargs=-1, metavar="[BENCHMARK]...")
+@data_option
+@profile_option
+@settings_option
+@out_option
+@items_option
 @click.option(
     "--pictures",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Also write the drawings to this folder; items then name their files.",
+    help="Also write the drawings to this folder; items then name their files. --out DIR has them in DIR/outputs.",
+)
+@gate_option
+@click.option(
+    "--allow-failures", is_flag=True, help="Score the rest where a judge fails for some outputs, instead of failing."
 )
 @click.option("--record", is_flag=True, help="Also write the scores to the model's model.json.")
 @load_options
 @json_option
 def command(
     model: str,
-    benchmark: str | None,
+    benchmarks: tuple[str, ...],
+    data: Path | None,
+    profile: str | None,
     settings: tuple[str, ...],
     out: Path | None,
     items: Path | None,
     pictures: Path | None,
+    gate: Path | None,
+    allow_failures: bool,
     record: bool,
     as_json: bool,
     **how: Any,
 ) -> None:
-    """Measure MODEL with BENCHMARK (default: shapes).
+    """Measure MODEL with each BENCHMARK (default: shapes).
 
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. "janiform components
-    benchmark" lists the installed benchmarks with their settings; name another one after MODEL.
-    """
-    component = find_benchmark(benchmark)
-    built = build_benchmark(component, settings_of(settings))
-    for option, path in {"--out": out, "--items": items, "--pictures": pictures}.items():
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"{option}: the folder '{path.parent}' does not exist")
-    if record and how["quantize"]:
-        raise UsageError(
-            Problem(
-                "--record needs the weights without --quantize",
-                hint="leave out --record",
-            )
-        )
-    if record:
-        _check_recordable(model)
-    loaded = opened(model, **how)
+    benchmark" lists the installed benchmarks with their settings; name some of them after MODEL.
 
-    from ..evaluate.records import evaluation_json, write_items
+    With --out DIR, outputs are kept there as they come: after a kill, the same command computes the rest. To evaluate
+    with several processes, start them with torchrun: torchrun --nproc-per-node 8 -m janiform eval … --device cuda
+    """
+    with reported_once():
+        components = [find_benchmark(name) for name in benchmarks or (None,)]
+        built = _built(components, settings_of_each(components, settings_of(settings), data, profile))
+        check_paths({"--out": out, "--items": items, "--pictures": pictures})
+        earlier = read_gate(gate, list(built))
+        if record:
+            _check_record(model, how["quantize"])
+    from ..train.distributed.process_group import join_processes
+
+    several = len(components) > 1
+    results: dict[str, Result] = {}
+    failures: list[Problem] = []
+    with join_processes(how.pop("device")) as (processes, device), progress_shown() as progress:
+        loaded = opened(model, device=str(device), **how)
+        for component in components:
+            benchmark = built[component.name]
+            folders = Folders.of(component.name, out, pictures, several=several)
+            try:
+                evaluation = _evaluated(loaded, benchmark, progress, folders, processes, allow_failures)
+                if processes.main:
+                    result = _result(component, benchmark, evaluation, folders)
+                    compared = is_compared(out, gate)
+                    results[component.name] = with_jackknife(result, benchmark) if compared else result
+                    write_files(results, out, items, loaded.name, several=several)
+            except JaniformError as error:
+                if not several:
+                    raise
+                # The others are measured all the same, which may take hours.
+                failures += [attrs.evolve(one, message=f"{component.name}: {one.message}") for one in error.problems]
+    if not processes.main:
+        return
+    if not results:
+        raise JaniformError(failures)
+    if record:
+        for name, result in results.items():
+            _record(model, name, result.as_json())
+    if as_json:
+        print_json(scores_json(results, several=several))
+    else:
+        show(results, out)
+    for failure in failures:
+        note(str(failure))
+    if earlier:
+        check_gate({name: earlier[name] for name in earlier if name in results}, results, built, quiet=as_json)
+    if failures:
+        raise JaniformError(f"{len(components) - len(results)} of {len(components)} benchmarks failed")
+
+
+def _built(components: Sequence[Component], values: Sequence[Mapping[str, Any]]) -> dict[str, Benchmark]:
+    """The benchmarks by name."""
+    built = {one.name: build_benchmark(one, given) for one, given in zip(components, values, strict=True)}
+    if len(built) < len(components):
+        raise UsageError("two versions of one benchmark cannot be measured together: name one of them")
+    return built
+
+
+@attrs.frozen
+class Folders:
+    """Where the outputs of one benchmark are kept. ``base``: the folder that predictions name files of drawings in."""
+
+    pictures: Path | None
+    store: Path | None
+
+    @classmethod
+    def of(cls, name: str, out: Path | None, pictures: Path | None, *, several: bool) -> Folders:
+        """The folders of a benchmark; in a folder of results its store, from which it is resumed."""
+        if pictures is not None and several:
+            pictures = pictures / name
+        return cls(pictures, None if out is None or out.suffix == ".json" else out / "outputs" / name)
+
+    @property
+    def base(self) -> Path | None:
+        return self.store if self.pictures is None else self.pictures.parent
+
+
+def _evaluated(
+    model: Model,
+    benchmark: Benchmark,
+    progress: Progress,
+    folders: Folders,
+    processes: ProcessGroup,
+    allow_failures: bool,
+) -> Evaluation:
     from ..evaluate.runner import evaluate
 
-    with progress_shown() as progress:
-        evaluation = evaluate(loaded, built, progress, pictures=pictures)
-    evaluation = attrs.evolve(evaluation, settings={"benchmark": component.reference, **evaluation.settings})
-    result = evaluation_json(evaluation)
-    if items is not None:
-        write_items(items, evaluation.items)
-    if out is not None:
-        from ..storage.json_files import write_json
-
-        write_json(out, result)
-    if record:
-        _record(model, component.name, result)
-    if as_json:
-        print_json(result)
-    else:
-        _show(evaluation)
+    return evaluate(
+        model,
+        benchmark,
+        progress,
+        pictures=folders.pictures,
+        store=folders.store,
+        processes=processes,
+        allow_failures=allow_failures,
+    )
 
 
-def _check_recordable(model: str) -> None:
+def _result(
+    component: Component,
+    benchmark: Benchmark,
+    evaluation: Evaluation,
+    folders: Folders,
+) -> Result:
+    from ..evaluate.checked import CheckedBenchmark
+    from ..evaluate.examples import examples_of
+    from ..evaluate.results import Result
+
+    checked = CheckedBenchmark(benchmark)
+    return Result(
+        evaluation.scores,
+        evaluation.metrics,
+        {"benchmark": component.reference, **evaluation.settings},
+        evaluation.items,
+        checked.published(),
+        examples_of(checked, checked.requests(), evaluation.items, folders.base),
+    )
+
+
+def _check_record(model: str, quantize: str | None) -> None:
     """Raise ``UsageError`` where scores cannot be written into the folder of a model, before they are measured."""
     from ..storage.hub import in_snapshot
     from ..storage.locate import model_folder
 
+    if quantize:
+        raise UsageError(Problem("--record needs the weights without --quantize", hint="leave out --record"))
     folder = model_folder(model)
     if in_snapshot(folder):
         reason = "is a snapshot in the cache of the Hugging Face hub, which other programs share"
@@ -124,31 +230,3 @@ def _record(model: str, benchmark: str, result: Mapping[str, Any]) -> None:
     facts = about(folder)
     facts["scores"] = {**(facts.get("scores") or {}), benchmark: result}
     write_json(folder / "model.json", facts)
-
-
-def _show(evaluation: Evaluation) -> None:
-    """Print the scores as a table; below it those at chance or at the floor, and the settings."""
-    from ..evaluate.runner import uninformative
-
-    rows = table("", "Score", "95 % interval", "Items")
-    for column in rows.columns[1:]:
-        column.justify = "right"
-    for group, names in groupby(evaluation.scores, key=lambda name: name.rpartition(".")[0]):
-        rows.add_row(group.replace("_", " "), "", "", "", style="bold")
-        for name in names:
-            score, arrow = evaluation.scores[name], "↓" if evaluation.metrics[name].direction == "down" else ""
-            label = name.rpartition(".")[2].replace("_", " ")
-            rows.add_row(f"  {label} {arrow}", f"{score.value:.3f}", _interval(score), str(score.count))
-        rows.add_section()
-    out = console()
-    out.print(rows)
-    levels = {name: uninformative(score, evaluation.metrics[name]) for name, score in evaluation.scores.items()}
-    for level, what in {"chance": "random answers", "floor": "zero"}.items():
-        if listed := ", ".join(name for name in levels if levels[name] == level):
-            out.print(f"Not distinguishable from {what}: {listed}", soft_wrap=True)
-    facts = ", ".join(f"{name} {value}" for name, value in evaluation.settings.items() if value != "")
-    out.print(facts, style="dim", soft_wrap=True)
-
-
-def _interval(score: Score) -> str:
-    return "" if score.low is None or score.high is None else f"{score.low:.3f} – {score.high:.3f}"

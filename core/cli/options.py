@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..components.kernels import AUTO, DEFAULT
+from ..errors import JaniformError
 from .output import echo
 
 if TYPE_CHECKING:
@@ -58,3 +61,17 @@ overrides_option: Callable[[Any], Any] = click.option(
     multiple=True,
     help="Override a value of the recipe, as TOML: 'generation.adapter.depth=3'; may be repeated.",
 )
+
+
+@contextmanager
+def reported_once() -> Iterator[None]:
+    """Let the first process of each machine alone report an error of the arguments or the device.
+
+    All processes of a machine find the same errors before they join each other; later ones are reported by the first.
+    """
+    try:
+        yield
+    except JaniformError as error:
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            raise SystemExit(error.exit_code) from error
+        raise

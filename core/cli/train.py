@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -13,6 +11,7 @@ import click
 from ..arguments import MAX_SEED
 from ..components.component import NAME
 from ..errors import JaniformError, UsageError
+from .options import reported_once
 from .output import echo
 
 
@@ -100,7 +99,7 @@ def command(
     if attention is not None:
         overrides = (*overrides, f"training.attention = {json.dumps(attention)}")
     added = [f'sink.{_bare(name)}.use = "{name}"' for name in sinks]
-    with _reported_once():
+    with reported_once():
         resolved = read_recipe(recipe, [*added, *overrides, *map(_starting, start)])
         chosen = None if stages is None else [name.strip() for name in stages.split(",") if name.strip()]
         folder = train(resolved, out, resume=resume, stages=chosen, seed=seed, data_seed=data_seed, device=device)
@@ -114,20 +113,6 @@ def command(
         echo(f'  janiform generate {folder} "…" --out pictures')
     if looks:
         echo(f'  janiform ask {folder} picture.png "…"')
-
-
-@contextmanager
-def _reported_once() -> Iterator[None]:
-    """Let the first process of each machine alone report an error of the recipe, the arguments or the device.
-
-    All processes of a machine find the same errors before they join each other; later ones are reported by the first.
-    """
-    try:
-        yield
-    except JaniformError as error:
-        if os.environ.get("LOCAL_RANK", "0") != "0":
-            raise SystemExit(error.exit_code) from error
-        raise
 
 
 def _write_report(folder: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..sequence.conversation import Conversation, Picture
     from .showcase import Showcase
 
-__all__ = ["Benchmark", "BenchmarkConfig", "Item", "Metric", "Request", "Score"]
+__all__ = ["Benchmark", "BenchmarkConfig", "Item", "Metric", "Published", "Request", "Score"]
 
 
 @frozen(eq=False)
@@ -24,7 +24,8 @@ class Request:
     """One question to ask, or one picture to draw.
 
     ``item``: its id, unique in the benchmark, such as ``"two_objects/12/3"``. ``cluster``: items of one cluster are not
-    independent of one another, such as the pictures of one prompt; an item on its own is a cluster of its own.
+    independent of one another, such as the pictures of one prompt; an item on its own is a cluster of its own. Those of
+    a cluster are computed together, and what they share, such as a picture to look at, once.
     ``conversation``: everything up to the answer; where a picture is drawn, one user turn of text, the prompt.
     ``seed``: of the picture, or of an answer that is sampled. ``reference``: the expected answer, or a picture that
     fits the prompt, from which the held-out loss is computed; None where there is none. ``settings``: how the picture
@@ -72,6 +73,20 @@ class Score:
     high: float | None = None
 
 
+@frozen
+class Published:
+    """A model's score in a paper, in the unit of the metric, and how it was measured in a few words.
+
+    ``protocol``: the evaluator, the split, and whatever else the number depends on. ``source``: the paper or page.
+    """
+
+    model: str
+    metric: str
+    value: float
+    protocol: str
+    source: str = ""
+
+
 class BenchmarkConfig(Protocol):
     """Kind ``benchmark``; factory(config) -> Benchmark."""
 
@@ -81,8 +96,13 @@ class Benchmark(Protocol):
 
     The requests, and the judgement of an output, depend on the settings alone. The names of metrics have dots, such as
     ``"drawing.overall"``; those that begin with ``loss.`` belong to the held-out losses, which are measured for every
-    request with a reference. A benchmark may also have ``settings``, a mapping that is recorded with the scores and
-    suffices to reproduce them, and ``verdict(request, picture) -> str``, a drawing's content in a few words.
+    request with a reference. Of the metrics of an output, the first tells whether it is right: from 0.5.
+
+    A benchmark may also have ``settings``, a mapping that is recorded with the scores and suffices to reproduce them;
+    ``verdict(request, picture) -> str``, a drawing's content in a few words; ``expected(request) -> str``, the expected
+    answer for examples, by default the reference; ``published``, a sequence of ``janiform.Published``: the scores of
+    papers; ``read_predictions(path, requests)``, a mapping of items to outputs made elsewhere, joined by keys; and
+    ``write_official(folder, outputs)``, which writes outputs as the official scorer reads them.
     """
 
     @property
@@ -90,10 +110,17 @@ class Benchmark(Protocol):
         """All metrics that ``judge`` and ``aggregate`` may give, in the order in which they are shown."""
 
     def requests(self) -> Sequence[Request]:
-        """Everything to ask and to draw. Requests that the model cannot serve, such as drawings, are left out."""
+        """Everything to ask and to draw. Requests that the model cannot serve, such as drawings, are left out.
+
+        Each request is taken several times, one round of them at a time. A sequence that makes its requests when they
+        are taken, such as one that opens pictures then, keeps the memory small; it must make the same one every time.
+        """
 
     def judge(self, request: Request, output: str | Image) -> Mapping[str, float]:
-        """The values of one or several metrics for an answer or a drawing. It may take its time."""
+        """The values of one or several metrics for an answer or a drawing. It may take its time.
+
+        Where it raises an error, the other outputs are judged before the evaluation fails.
+        """
 
     def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
         """The scores of all that ``judge`` gave, in the order of the requests, for those metrics that have items.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from inspect import signature
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..arguments import MAX_SEED, shown
-from ..contracts import Benchmark, Item, Metric, Request, Score
-from ..errors import ComponentError, JaniformError, Problem, nearest
+from ..contracts import Benchmark, Item, Metric, Published, Request, Score
+from ..errors import ComponentError, JaniformError, Problem, UsageError, nearest
 from ..sequence.conversation import Conversation, Turn
 from ..untrusted_text import text_of
+from .joining import check_joined
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,23 +23,30 @@ LOSS = "loss."
 """Prefix of the names of held-out losses, which no metric of a benchmark may have."""
 
 
+class JudgeError(ComponentError):
+    """The benchmark could not judge one output; it may be able to judge others."""
+
+
 class CheckedBenchmark:
     """The methods of a benchmark. Each raises ``ComponentError`` where the benchmark fails or breaks its contract."""
 
     def __init__(self, benchmark: Benchmark) -> None:
         self._benchmark = benchmark
         kind = type(benchmark)
-        self._subject = f"the benchmark {kind.__module__}.{kind.__qualname__}"
-        self._requests: dict[str, Request] = {}
+        self.name = f"{kind.__module__}.{kind.__qualname__}"
+        self._subject = f"the benchmark {self.name}"
         self.metrics = self._checked_metrics(self._call("metrics", lambda: benchmark.metrics))
 
-    def requests(self) -> list[Request]:
-        """Everything to ask and to draw: at least one request, with ids that do not repeat."""
-        given: list[Request] = self._call("requests", lambda: list(self._benchmark.requests()))
+    def requests(self) -> Sequence[Request]:
+        """Everything to ask and to draw: at least one request, with ids that do not repeat.
+
+        A sequence is kept as it is, since it may make its requests when they are taken from it.
+        """
+        given: Sequence[Request] = self._call("requests", lambda: _sequence(self._benchmark.requests()))
         if not given:
             self._fail("gives no requests")
         ids: set[str] = set()
-        for request in given:
+        for request in self._each(given):
             if not isinstance(request, Request):
                 self._fail(f"gives {type(request).__name__} as a request, expected a janiform.Request")
             if fault := _request_fault(request):
@@ -44,17 +54,15 @@ class CheckedBenchmark:
             if request.item in ids:
                 self._fail(f"gives two requests with the id {shown(request.item)}")
             ids.add(request.item)
-        self._requests = {request.item: request for request in given}
         return given
 
     def judge(self, request: Request, output: str | Image) -> list[Item]:
         """The items of an output, one per metric; a prediction is the answer, or of a drawing the verdict.
 
-        The benchmark gets its own request, which the runner may have changed for the model.
+        ``request`` is the benchmark's own. Raises ``JudgeError`` where the benchmark fails.
         """
-        request = self._requests[request.item]
         where = f"of {shown(request.item)}"
-        values = self._call(f"judge {where}", lambda: self._benchmark.judge(request, output))
+        values = self._judging(f"judge {where}", lambda: self._benchmark.judge(request, output))
         if not isinstance(values, Mapping):
             self._fail(f"judges the output {where} by {type(values).__name__}, expected a mapping of metric to value")
         prediction = output if isinstance(output, str) else self._verdict(request, output)
@@ -84,9 +92,52 @@ class CheckedBenchmark:
                 self._fail(f"has the setting {shown(name)} of type {type(value).__name__}, which JSON cannot hold")
         return dict(settings)
 
+    def published(self) -> tuple[Published, ...]:
+        """The scores of papers that the benchmark has, for its own metrics."""
+        rows: tuple[Published, ...] = self._call("published", lambda: tuple(getattr(self._benchmark, "published", ())))
+        for row in rows:
+            if not isinstance(row, Published):
+                self._fail(f"publishes {type(row).__name__}, expected a janiform.Published")
+        return tuple(row for row in rows if row.metric in self.metrics)  # which may depend on the settings
+
+    def expected(self, request: Request) -> str:
+        """The expected answer of one of the benchmark's own requests; empty where it is not known."""
+        expected: Callable[..., Any] | None = getattr(self._benchmark, "expected", None)
+        if expected is None:
+            return request.reference if isinstance(request.reference, str) else ""
+        return text_of(self._call(f"expected of {shown(request.item)}", lambda: expected(request)))
+
+    def read_predictions(
+        self, path: Path, requests: Sequence[Request], *, allow_missing: bool
+    ) -> Mapping[str, str | Image]:
+        """Outputs made elsewhere, by the items of their requests; those that are there, where some may be missing.
+
+        Raises ``UsageError`` where the benchmark reads none, and for unknown and missing items.
+        """
+        read: Callable[..., Any] | None = getattr(self._benchmark, "read_predictions", None)
+        if read is None:
+            raise UsageError(f"{self._subject} cannot read predictions: it has no method 'read_predictions'")
+        options = {"allow_missing": True} if allow_missing and "allow_missing" in signature(read).parameters else {}
+        outputs = self._call("read_predictions", lambda: read(path, requests, **options))
+        if not isinstance(outputs, Mapping):
+            self._fail(f"reads predictions as {type(outputs).__name__}, expected a mapping of items to outputs")
+        check_joined(path, list(outputs), [request.item for request in requests], allow_missing=allow_missing)
+        return outputs
+
+    def check_official(self) -> None:
+        """Raise ``UsageError`` where the benchmark has no format that an official scorer reads."""
+        if getattr(self._benchmark, "write_official", None) is None:
+            raise UsageError(f"{self._subject} has no official format: it has no method 'write_official'")
+
+    def write_official(self, folder: Path, outputs: Mapping[str, str | Image]) -> None:
+        """Write outputs as the official scorer reads them."""
+        self.check_official()
+        write: Callable[..., Any] = getattr(self._benchmark, "write_official")  # noqa: B009 - it is optional
+        self._call("write_official", lambda: write(folder, outputs))
+
     def _verdict(self, request: Request, picture: Image) -> str:
         verdict: Callable[..., Any] | None = getattr(self._benchmark, "verdict", None)
-        return "" if verdict is None else text_of(self._call("verdict", lambda: verdict(request, picture)))
+        return "" if verdict is None else text_of(self._judging("verdict", lambda: verdict(request, picture)))
 
     def _checked_metrics(self, metrics: Any) -> dict[str, Metric]:
         if not isinstance(metrics, Mapping) or not metrics:
@@ -124,6 +175,18 @@ class CheckedBenchmark:
             self._fail(f"gives '{name}' the value {shown(value)} {where}, expected a finite number")
         return float(value)
 
+    def _each(self, requests: Sequence[Request]) -> Iterator[Request]:
+        given = iter(requests)
+        end = object()
+        while (request := self._call("requests", lambda: next(given, end))) is not end:
+            yield request
+
+    def _judging(self, what: str, call: Callable[[], Any]) -> Any:
+        try:
+            return self._call(what, call)
+        except JaniformError as error:
+            raise JudgeError(error.problems) from error
+
     def _call(self, what: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
@@ -135,6 +198,10 @@ class CheckedBenchmark:
 
     def _fail(self, sentence: str, hint: str = "") -> NoReturn:
         raise ComponentError(Problem(f"{self._subject} {sentence}", hint=hint or "fix the plugin"))
+
+
+def _sequence(requests: Iterable[Request]) -> Sequence[Request]:
+    return requests if isinstance(requests, Sequence) else list(requests)
 
 
 def _request_fault(request: Request) -> str:

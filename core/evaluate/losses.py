@@ -6,7 +6,7 @@ B rows    T positions    N tokens of a picture    d depth of a code    H hidden 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -32,7 +32,7 @@ LOSSES = {True: "loss.picture", False: "loss.answer"}
 
 LOSS_METRICS = {name: Metric("down") for name in LOSSES.values()}
 
-_ROWS = 32
+ROWS = 32
 """The most sequences of a batch. It does not depend on the free memory unless that is short, so that runs agree."""
 
 
@@ -57,8 +57,8 @@ def held_out_losses(model: Model, requests: Sequence[Request], on_step: OnStep) 
     referenced = [request for request in requests if request.reference is not None]
     for draws in (True, False):
         chosen = [request for request in referenced if request.draws == draws]
-        for start in range(0, len(chosen), _ROWS):
-            forced = [_forced(model, request) for request in chosen[start : start + _ROWS]]
+        for start in range(0, len(chosen), ROWS):
+            forced = [_forced(model, request) for request in chosen[start : start + ROWS]]
             plan = memory_for_answers(model.model, [row.sequence for row in forced], 1)
             losses = [loss for part in plan.parts for loss in _losses(model, forced[part], draws)]
             for request, loss in zip(chosen[start:], losses, strict=False):
@@ -78,8 +78,8 @@ def most_likely(model: Model, requests: Sequence[Request], on_step: OnStep) -> l
     chosen: list[str] = []
     for request in requests:
         losses: list[float] = []
-        for start in range(0, len(request.choices), _ROWS):
-            choices = request.choices[start : start + _ROWS]
+        for start in range(0, len(request.choices), ROWS):
+            choices = request.choices[start : start + ROWS]
             forced = [_forced(model, evolve(request, reference=choice)) for choice in choices]
             plan = memory_for_answers(model.model, [row.sequence for row in forced], 1)
             losses += [loss for part in plan.parts for loss in _losses(model, forced[part], draws=False)]
@@ -117,7 +117,11 @@ def _losses(model: Model, forced: Sequence[_Forced], draws: bool) -> list[float]
         if draws:
             totals = _of_pictures(unified, batch, model.pathway("draw"))
         else:
-            totals = _of_answers(unified, batch, [row.prompt for row in forced])
+            features = None
+            if unified.features is not None:
+                features = unified.features.of(unified, [row.sequence for row in forced])
+                unified.features.trim()
+            totals = _of_answers(unified, batch, [row.prompt for row in forced], features)
     return cast("list[float]", torch.stack(totals).double().tolist())
 
 
@@ -130,9 +134,11 @@ def _of_pictures(model: UnifiedModel, batch: Batch, pathway: str) -> list[Tensor
     return [head.loss(states[row], codes).total for row, codes in zip(predicting_BN, codes_BNd, strict=True)]
 
 
-def _of_answers(model: UnifiedModel, batch: Batch, prompts: Sequence[int]) -> list[Tensor]:
+def _of_answers(
+    model: UnifiedModel, batch: Batch, prompts: Sequence[int], features: Mapping[str, Tensor] | None
+) -> list[Tensor]:
     """The losses of the text of each row that follows its prompt."""
-    states_BTH = model.hidden(batch)
+    states_BTH = model.hidden(batch, features=features)
     length = batch.ids.shape[1]
     targets = torch.cat([*batch.text.values()]).sort().values
     rows, columns = targets // length, targets % length

@@ -126,6 +126,7 @@ def memory_for_answers(model: UnifiedModel, rows: Sequence[SpanSequence], more: 
         looks=looks,
         free=free_memory(model.device, needs.weights),
         device=model.device.type,
+        shared=model.features is not None and bool(looks),
     )
 
 
@@ -205,18 +206,29 @@ def plan_drawing(
 
 
 def plan_answers(
-    needs: Needs, *, answers: int, longest: int, more: int, looks: dict[str, int], free: int, device: str = "cpu"
+    needs: Needs,
+    *,
+    answers: int,
+    longest: int,
+    more: int,
+    looks: dict[str, int],
+    free: int,
+    device: str = "cpu",
+    shared: bool = False,
 ) -> MemoryPlan:
     """Plan ``answers`` of up to ``more`` tokens to prompts of up to ``longest`` positions, with ``free`` bytes.
 
-    ``looks``: the most pictures that one prompt has, by pathway. Raises ``ResourceError`` where not even one fits.
+    ``looks``: the most pictures that one prompt has, by pathway. ``shared``: what prompts have in common is read into a
+    cache of its own, which is then copied. Raises ``ResourceError`` where not even one fits.
     """
 
     def estimate(count: int, _: int) -> MemoryEstimate:
         cache = count * (longest + more) * needs.cache
         seeing = int(_SLACK * count * sum(pictures * needs.look[name] for name, pictures in looks.items()))
         stepping = int(_SLACK * count * needs.answer)
-        return MemoryEstimate(cache, max(_reading(needs, count, longest), seeing, stepping))
+        # The engine shares prefixes that have at most half of all positions; beside them, one layer is copied.
+        copied = count * longest * needs.cache * (needs.layers + 2) // (2 * needs.layers) if shared and count > 1 else 0
+        return MemoryEstimate(cache, max(_reading(needs, count, longest) + copied, seeing, stepping))
 
     advice = ["shorten the prompt", "lower max_new_tokens"]
     if any(looks.values()):

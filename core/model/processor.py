@@ -104,6 +104,10 @@ class Processor:
             return picture
         return self._transforms[pathway](cast(Any, picture))
 
+    def tiled(self, pathway: str) -> bool:
+        """Whether pictures of a pathway are cut into tiles."""
+        return pathway in self._tilings
+
     def collate(self, sequences: SequenceOf[Sequence], side: Side = "right") -> Batch:
         """One sequence per row; see ``janiform.collate``."""
         return collate(sequences, side, pad=self.layout.pad_id)

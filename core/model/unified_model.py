@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..attention.attend import Attention
     from ..compose import Plan
     from ..inference.generate.engine import Engine
+    from ..inference.generate.shared_pictures import FeatureCache
 
 
 class Parts(nn.Module):
@@ -40,13 +41,14 @@ class UnifiedModel(nn.Module):
     A part has the path that it has in the recipe: ``model.generation.adapter``; its weights have that prefix in the
     state dict. ``modules_by_path`` holds the modules of owners; parts may be left out, and all others work.
     ``attention`` is the kernel that the masks of its batches carry, ``engine`` runs the backbone while it generates;
-    None is the default one of each.
+    None is the default one of each. ``features`` are those of pictures that several prompts share; None keeps none.
     """
 
     backbone: nn.Module
     plan: Plan
     attention: Attention | None = None
     engine: Engine | None = None
+    features: FeatureCache | None = None
 
     def __init__(
         self, plan: Plan, modules_by_path: Mapping[str, nn.Module], processor: Processor | None = None
@@ -87,6 +89,18 @@ class UnifiedModel(nn.Module):
         finally:
             self.attention = before
 
+    @contextmanager
+    def sharing(self, features: FeatureCache | None) -> Iterator[None]:
+        """Within the context, compute what several prompts share, such as the features of a picture, once.
+
+        The weights must not change while ``features`` is in use.
+        """
+        before, self.features = self.features, features
+        try:
+            yield
+        finally:
+            self.features = before
+
     def part(self, path: str) -> nn.Module:
         """The module at a path, or its owner's where it is shared. Raises ``JaniformError`` where it was not built."""
         try:
@@ -116,10 +130,22 @@ class UnifiedModel(nn.Module):
         vectors = self.part(f"{pathway}.embedding")(codes, first)
         return cast(Tensor, self.part(f"{pathway}.adapter")(vectors))
 
-    def embed(self, batch: Batch, codes: Mapping[str, Tensor] | None = None) -> Tensor:
+    def embed_pictures(self, pictures: Pictures, pathway: str, codes: Tensor | None = None) -> Tensor:
+        """The vectors [n, N, H] of pictures, from their pixels or codes [n, N, d]."""
+        if self.plan.pathways[pathway].codes is None:
+            encoder = self.part(f"{pathway}.encoder")
+            return cast(Tensor, self.part(f"{pathway}.adapter")(encoder(_as_weights(pictures.pixels, encoder))))
+        return self.embed_codes(self.codes(pictures, pathway) if codes is None else codes, pathway)
+
+    def embed(
+        self,
+        batch: Batch,
+        codes: Mapping[str, Tensor] | None = None,
+        features: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
         """Embeddings [B, T, H]: those of text, with every picture's vectors at its positions.
 
-        ``codes``: codes by pathway, where they were computed before.
+        ``codes`` and ``features``: codes, or the vectors themselves, by pathway, where they were computed before.
         """
         backbone = cast(Backbone, self.part("backbone"))
         if not getattr(type(backbone), "full_blocks", True) and batch.mask().has_blocks:
@@ -132,14 +158,10 @@ class UnifiedModel(nn.Module):
             return embeddings
         positions, vectors = [], []
         for name, pictures in batch.pictures.items():
-            if self.plan.pathways[name].codes is None:
-                encoder = self.part(f"{name}.encoder")
-                embedded = self.part(f"{name}.adapter")(encoder(_as_weights(pictures.pixels, encoder)))
+            if features is not None and name in features:
+                embedded = features[name]
             else:
-                pathway_codes = None if codes is None else codes.get(name)
-                embedded = self.embed_codes(
-                    self.codes(pictures, name) if pathway_codes is None else pathway_codes, name
-                )
+                embedded = self.embed_pictures(pictures, name, None if codes is None else codes.get(name))
             positions.append(pictures.positions.flatten())
             vectors.append(embedded.flatten(0, 1).to(embeddings.dtype))
         flat = embeddings.flatten(0, 1).index_copy(0, torch.cat(positions), torch.cat(vectors))
@@ -151,6 +173,7 @@ class UnifiedModel(nn.Module):
         cache: KVCache | None = None,
         mask: Mask | None = None,
         codes: Mapping[str, Tensor] | None = None,
+        features: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Hidden states [B, T, H] after the backbone's final norm.
 
@@ -158,7 +181,7 @@ class UnifiedModel(nn.Module):
         """
         if mask is None:
             mask = batch.mask(self.attention)
-        return cast(Tensor, self.part("backbone")(self.embed(batch, codes), batch.positions, mask, cache))
+        return cast(Tensor, self.part("backbone")(self.embed(batch, codes, features), batch.positions, mask, cache))
 
     def _place(self, path: str, module: nn.Module) -> None:
         first, _, name = path.partition(".")

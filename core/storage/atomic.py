@@ -111,7 +111,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 def sweep(folder: Path) -> None:
     """Delete the unfinished folders that killed processes left in a folder; those of running processes stay."""
     for leftover in folder.glob(PREFIX + "*"):
-        with contextlib.suppress(OSError), _locked(leftover) as unused:
+        with contextlib.suppress(OSError), locked(leftover) as unused:
             if unused:
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
@@ -125,8 +125,8 @@ def _staging(folder: Path) -> Iterator[Path]:
     sweep(folder)
     while True:
         staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
-        with _locked(staging) as locked:
-            if not locked or not staging.exists():  # another process swept it before it was locked
+        with locked(staging) as held:
+            if not held or not staging.exists():  # another process swept it before it was locked
                 continue
             try:
                 yield staging
@@ -136,7 +136,7 @@ def _staging(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
+def locked(folder: Path) -> Iterator[bool]:
     """Lock a folder among processes; whether that succeeded. Where the system cannot, it counts as locked."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -144,15 +144,15 @@ def _locked(folder: Path) -> Iterator[bool]:
         yield os.name == "nt"  # which cannot open folders
         return
     try:
-        locked = True
+        held = True
         if fcntl is not None:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                locked = False
+                held = False
             except OSError:  # a file system without locks
-                locked = True
-        yield locked
+                held = True
+        yield held
     finally:
         os.close(descriptor)
 

@@ -54,8 +54,16 @@ def read_answers(path: Path) -> list[Record]:
     raise UsageError(f"'{path}' is not a file of predictions: expected .xlsx, .tsv, .csv, .jsonl or .json")
 
 
-def joined(records: Sequence[Record], joins: Sequence[Join], items: Iterable[str], path: Path) -> dict[str, str]:
-    """The outputs by the ids of their requests, in the order of the requests: those of exactly all ``items``.
+def joined(
+    records: Sequence[Record],
+    joins: Sequence[Join],
+    items: Iterable[str],
+    path: Path,
+    *,
+    allow_missing: bool = False,
+) -> dict[str, str]:
+    """The outputs by the ids of their requests, in the order of the requests: those of exactly all ``items``, or with
+    ``allow_missing`` of some.
 
     The first join whose fields the records have is used. Raises ``UsageError`` for answers that are not texts, for
     keys that repeat, for unknown ones, and for items without an answer.
@@ -81,7 +89,7 @@ def joined(records: Sequence[Record], joins: Sequence[Join], items: Iterable[str
         for names, total, what in (
             (repeated, len(records), "predictions repeat a question"),
             (unknown, len(records), "predictions are for questions that the data do not have"),
-            (missing, len(items), "questions have no prediction"),
+            ([] if allow_missing else missing, len(items), "questions have no prediction"),
         )
         if names
     ]
@@ -89,7 +97,7 @@ def joined(records: Sequence[Record], joins: Sequence[Join], items: Iterable[str
         key_name = " and ".join(join.fields)
         problems[0] = Problem(f"'{path}', joined by {key_name}: {problems[0].message}")
         raise UsageError(problems)
-    return {item: outputs[item] for item in items}
+    return {item: outputs[item] for item in items if item in outputs}
 
 
 def _fitting(records: Sequence[Record], joins: Sequence[Join], path: Path) -> Join:

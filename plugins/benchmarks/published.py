@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from janiform import Published
 
 REPORT = "Janus-Pro's report"
 PULL_REQUEST = "VLMEvalKit #541"
@@ -20,17 +20,6 @@ _UNDOCUMENTED = "not documented"
 _AS_BEFORE = "as documented for Janus-1.3B"
 _NOT_CIRCULAR = "dev, English, not circular"
 _VANILLA = f"profile janus, {_AS_BEFORE}; {_NOT_CIRCULAR}"
-
-
-@frozen
-class Published:
-    """A published score: the model, the metric of the benchmark that measures the same, its value, and its source."""
-
-    model: str
-    metric: str
-    value: float
-    protocol: str
-    source: str
 
 
 PUBLISHED: Mapping[str, tuple[Published, ...]] = {

@@ -15,6 +15,7 @@ from janiform import (
     Item,
     Look,
     Metric,
+    Published,
     Request,
     Score,
     Showcase,
@@ -27,7 +28,7 @@ from .config import QuestionsConfig
 from .files import Record, described
 from .pictures import PictureFolders, StoredPicture
 from .predictions import Join, joined, read_answers
-from .published import PUBLISHED, Published
+from .published import PUBLISHED
 from .recognise import DataFiles, find_data
 
 if TYPE_CHECKING:
@@ -191,13 +192,20 @@ class QuestionBenchmark(ABC):
             question.item, question.image or question.item, conversation, reference=reference, settings=settings
         )
 
-    def read_predictions(self, path: Path, requests: Iterable[Request]) -> dict[str, str]:
-        """The outputs for requests in a file of predictions. Raises ``UsageError`` unless they are those of all."""
+    def read_predictions(
+        self, path: Path, requests: Iterable[Request], *, allow_missing: bool = False
+    ) -> dict[str, str]:
+        """The outputs for requests in a file of predictions. Raises ``UsageError`` unless they are those of all.
+
+        ``allow_missing``: they may be those of some.
+        """
         items = [request.item for request in requests]
         chosen = set(items)
         questions = [question for question in self.loaded.questions if question.item in chosen]
         own = Join(("item",), {(item,): item for item in items})
-        return joined(self.prediction_records(path), [own, *self.joins(questions)], items, path)
+        return joined(
+            self.prediction_records(path), [own, *self.joins(questions)], items, path, allow_missing=allow_missing
+        )
 
     def expected(self, request: Request) -> str:
         """The expected answer of a request."""

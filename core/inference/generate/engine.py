@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ...sequence.cache import KVCache
 from ...sequence.mask import Mask
 from ...sequence.spans import Sequence as SpanSequence
+from .shared_pictures import SharedPrefixes, shared_prefixes
 
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
@@ -74,10 +75,28 @@ class EagerEngine:
         if prefix is not None:
             (prompt,) = prompts
             return prefix.prefill(self.model, prompt, more)
+        features = self.model.features
+        if features is None:
+            return self._prefill(prompts, more)
+        shared = shared_prefixes(prompts, features)
+        state = self._prefill(prompts, more) if shared is None else self._prefill_after(shared, prompts, more)
+        features.trim()
+        return state
+
+    def decode(self, state: DecodeState, embeddings: Tensor) -> Tensor:
+        """Read one more position of every row; see ``Engine``."""
+        hidden: Tensor = self.backbone(embeddings, state.positions, state.mask, state.cache)
+        state.positions = state.positions + 1
+        if state.last_position is not None:
+            state.positions.clamp_(max=state.last_position)
+        return hidden[:, -1]
+
+    def _prefill(self, prompts: Sequence[SpanSequence], more: int) -> DecodeState:
+        features = self.model.features
         distinct, rows = _distinct(prompts)
         batch = self.model.processor.collate(distinct, side="left").to(self.model.device)
         length = batch.ids.shape[1]
-        embeddings = self.model.embed(batch)
+        embeddings = self.model.embed(batch, features=None if features is None else features.of(self.model, distinct))
         shared = len(distinct) < len(prompts)
         cache = new_cache(self.model, len(distinct), length + (0 if shared else more), embeddings)
         mask = self._mask(batch, length + more)
@@ -92,13 +111,24 @@ class EagerEngine:
         context = self.model.plan.hidden.context
         return DecodeState(last, mask, cache, positions, context - 1 if length + more > context else None)
 
-    def decode(self, state: DecodeState, embeddings: Tensor) -> Tensor:
-        """Read one more position of every row; see ``Engine``."""
-        hidden: Tensor = self.backbone(embeddings, state.positions, state.mask, state.cache)
-        state.positions = state.positions + 1
-        if state.last_position is not None:
-            state.positions.clamp_(max=state.last_position)
-        return hidden[:, -1]
+    def _prefill_after(self, shared: SharedPrefixes, prompts: Sequence[SpanSequence], more: int) -> DecodeState:
+        """Read each of the shared prefixes once, and then the last positions of all prompts."""
+        model, features = self.model, self.model.features
+        assert features is not None
+        once = model.processor.collate(shared.prefixes, side="left").to(model.device)
+        batch = model.processor.collate(prompts, side="left").to(model.device)
+        prefix_embeddings = model.embed(once, features=features.of(model, shared.prefixes))
+        embeddings = model.embed(batch, features=features.of(model, prompts))
+        longest, length = once.ids.shape[1], batch.ids.shape[1]
+        read = new_cache(model, len(shared.prefixes), longest, embeddings)
+        self.backbone(prefix_embeddings, once.positions, self._mask(once, longest), read)
+        cache = new_cache(model, len(prompts), length + more, embeddings)
+        shared.copy(read, cache, [len(prompt) for prompt in prompts])
+        mask, first = self._mask(batch, length + more), length - shared.window
+        hidden: Tensor = self.backbone(embeddings[:, first:], batch.positions[:, first:], mask, cache)
+        context = model.plan.hidden.context
+        last = context - 1 if length + more > context else None
+        return DecodeState(hidden[:, -1], mask, cache, batch.positions[:, -1:] + 1, last)
 
     def _mask(self, batch: Batch, length: int, index: Tensor | None = None, rows: list[int] | None = None) -> Mask:
         documents, blocks, host = batch.documents, batch.blocks, batch.host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
+from benchmarks_for_tests import RED, Simple, Spy, ask, draw, many, quiet
 from janiform import (
     ComponentError,
     Conversation,
-    Item,
     Look,
     Metric,
     Model,
@@ -24,77 +25,17 @@ from janiform import (
     Turn,
     UnifiedModel,
     UsageError,
-    mean_score,
     provenance_of,
 )
+from janiform.evaluate.requests import ServedRequests
 from janiform.evaluate.runner import Evaluation, evaluate, uninformative
 from janiform.recipe import Pathway
 from PIL import Image
 
-RED = Image.new("RGB", (20, 20), "red")
-
-
-def draw(number: int, text: str = "a red circle", **changes: Any) -> Request:
-    given = {"seed": 7 + number, "draws": True, "reference": RED, **changes}
-    return Request(f"draw/{number}", f"draw/{number // 2}", Conversation((Turn("user", text),)), **given)
-
-
-def ask(number: int, text: str = "red?", **changes: Any) -> Request:
-    given = {"reference": "yes", "settings": {"max_new_tokens": 3}, **changes}
-    return Request(f"ask/{number}", f"ask/{number}", Conversation.asking(text, RED), **given)
-
-
-class Simple:
-    """Judges by the length of an answer and the red of a picture; members can be replaced by each test."""
-
-    metrics: Mapping[str, Metric] = {
-        "looks.even": Metric(chance=0.5),
-        "draws.red": Metric(),
-        "draws.size": Metric("down"),
-    }
-    settings: Mapping[str, Any] = {"mine": 3}
-    given: Sequence[Request] = (draw(0), ask(0), draw(1), ask(1), draw(2))
-
-    def __init__(self, **members: Any) -> None:
-        vars(self).update(members)
-
-    def requests(self) -> Sequence[Request]:
-        return self.given
-
-    def judge(self, request: Request, output: str | Image.Image) -> Mapping[str, float]:
-        if isinstance(output, str):
-            return {"looks.even": float(len(output) % 2 == 0)}
-        return {"draws.red": float(np.asarray(output)[..., 0].mean() > 100), "draws.size": float(output.width)}
-
-    def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
-        return {
-            name: mean_score(members)
-            for name in self.metrics
-            if (members := [item for item in items if item.metric == name])
-        }
-
-    def show(self, *_: Any) -> Any: ...
-
-
-class Spy(Model):
-    """A model that remembers how it was called."""
-
-    def __init__(self, model: UnifiedModel) -> None:
-        super().__init__(model)
-        self.calls: list[tuple[str, Any, dict[str, Any]]] = []
-
-    def generate(self, prompt: Any, n: int = 1, **settings: Any) -> list[Image.Image]:  # type: ignore[override]
-        self.calls.append(("draw", prompt, settings))
-        return super().generate(prompt, n, **settings)
-
-    def reply_all(self, conversations: Any, **settings: Any) -> list[str]:  # type: ignore[override]
-        self.calls.append(("ask", list(conversations), settings))
-        return super().reply_all(conversations, **settings)
-
 
 def run(model: Model | UnifiedModel, benchmark: Any = None, **settings: Any) -> Evaluation:
     model = model if isinstance(model, Model) else Model(model)
-    return evaluate(model, benchmark or Simple(), lambda what, done, of: None, **settings)
+    return evaluate(model, benchmark or Simple(), quiet, **settings)
 
 
 def test_items_are_in_the_order_of_requests_with_the_losses_behind(tiny_model: UnifiedModel) -> None:
@@ -292,7 +233,7 @@ def aggregated(**score: Any) -> Callable[..., Any]:
 def test_a_benchmark_that_breaks_its_contract_is_named(
     tiny_model: UnifiedModel, members: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(ComponentError, match=rf"^the benchmark .*test_runner\.Simple .*{sentence}"):
+    with pytest.raises(ComponentError, match=rf"^the benchmark .*benchmarks_for_tests\.Simple .*{sentence}"):
         run(tiny_model, Simple(**members))
 
 
@@ -325,3 +266,143 @@ def test_choices_are_ranked_and_the_others_asked(tiny_model: UnifiedModel) -> No
     predictions = {item.item: item.prediction for item in evaluation.items if item.metric == "looks.even"}
     assert predictions["ask/0"] in ("red", "blue")
     assert "ask/1" in predictions
+
+
+class Failing(Simple):
+    """Cannot judge some outputs."""
+
+    failing: Sequence[str] = ("ask/0", "draw/2")
+
+    def judge(self, request: Request, output: Any) -> Mapping[str, float]:
+        if request.item in self.failing:
+            raise TimeoutError(f"no verdict of {request.item}")
+        return super().judge(request, output)
+
+
+def test_a_judge_that_fails_for_some_is_an_error_after_all_were_judged(
+    tiny_model: UnifiedModel, tmp_path: Path
+) -> None:
+    judged: list[int] = []
+    progress = lambda what, done, of: judged.append(done) if what == "judging" else None  # noqa: E731
+    message = (
+        r"failed in judge of 'draw/2': TimeoutError: no verdict of draw/2[\s\S]*"
+        r"2 of 5 outputs were not judged: 'draw/2', 'ask/0' \(the outputs are kept in .*store: evaluate again with it"
+    )
+    with pytest.raises(ComponentError, match=message):
+        evaluate(Model(tiny_model), Failing(), progress, store=tmp_path / "store")
+    assert judged == [1, 2, 3, 4, 5]
+
+
+def test_failures_that_are_allowed_are_counted(tiny_model: UnifiedModel) -> None:
+    evaluation = run(tiny_model, Failing(), allow_failures=True)
+    assert evaluation.settings["not_judged"] == 2
+    assert evaluation.scores["draws.red"].count == 2
+    assert "ask/0" not in {item.item for item in evaluation.items if not item.metric.startswith("loss.")}
+    assert evaluation.items[0] == run(tiny_model).items[0]
+    with pytest.raises(ComponentError, match="5 of 5 outputs were not judged"):
+        run(tiny_model, Failing(failing=[request.item for request in Simple.given]), allow_failures=True)
+
+
+def test_a_judge_that_recovers_gets_the_stored_outputs(tiny_model: UnifiedModel, tmp_path: Path) -> None:
+    benchmark = Failing()
+    with pytest.raises(ComponentError):
+        run(tiny_model, benchmark, store=tmp_path)
+    benchmark.failing = ()
+    spy = Spy(tiny_model)
+    assert run(spy, benchmark, store=tmp_path).scores == run(tiny_model).scores
+    assert not spy.calls
+
+
+class Lazy(Sequence[Request]):
+    """Makes its requests when they are taken from it; remembers how many exist at once."""
+
+    def __init__(self, count: int, *, draws: bool = False) -> None:
+        self.count, self.draws = count, draws
+        self.alive: dict[int, weakref.ref[Image.Image]] = {}
+        self.most = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        picture = Image.new("RGB", (8, 8), (index % 256, index // 256, 0))
+        number = id(picture)
+        self.alive[number] = weakref.ref(picture, lambda _: self.alive.pop(number))
+        self.most = max(self.most, len(self.alive))
+        if self.draws:
+            return Request(f"{index}", f"{index}", Conversation((Turn("user", "red"),)), True, 0, picture)
+        return Request(f"{index}", f"{index // 2}", Conversation.asking("red?", picture))
+
+
+class Instant(Spy):
+    """A model that answers and draws at once."""
+
+    def reply_all(self, conversations: Any, **settings: Any) -> list[str]:  # type: ignore[override]
+        return ["yes"] * len(conversations)
+
+    def generate(self, prompt: Any, n: int = 1, **settings: Any) -> list[Image.Image]:  # type: ignore[override]
+        made = [Image.new("RGB", (8, 8)) for _ in prompt]
+        self.calls += [("drawn", weakref.ref(picture), {}) for picture in made]
+        return made
+
+
+def test_ten_thousand_items_take_the_memory_of_a_few_rounds(
+    tiny_model: UnifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Lazy(10_000)
+    evaluation = run(Instant(tiny_model), Simple(given=given))
+    assert evaluation.scores["looks.even"].count == 10_000
+    assert given.most < 300
+    monkeypatch.setattr("janiform.evaluate.steps.held_out_losses", lambda *_: [])
+    monkeypatch.setattr("janiform.evaluate.steps.EvaluationSteps.losses", lambda _: [])
+    drawn, model = Lazy(500, draws=True), Instant(tiny_model)
+    most = []
+
+    class Counts(Simple):
+        def judge(self, request: Request, output: Any) -> Mapping[str, float]:
+            most.append(sum(picture() is not None for _, picture, _ in model.calls))
+            return super().judge(request, output)
+
+    run(model, Counts(given=drawn))
+    assert max(most) <= 128
+    assert drawn.most < 300
+
+
+def test_a_benchmark_whose_requests_change_is_named(tiny_model: UnifiedModel) -> None:
+    class Changes(Lazy):
+        passes = 0
+
+        def __getitem__(self, index: Any) -> Any:
+            self.passes += index == 0
+            return evolve(super().__getitem__(index), item=f"{index} {self.passes}")
+
+    with pytest.raises(ComponentError, match=r"the benchmark's requests change: number 0 was '0 2' and is '0 3' now"):
+        run(tiny_model, Simple(given=Changes(4)))
+
+
+def test_questions_about_one_picture_are_answered_together(tiny_model: UnifiedModel) -> None:
+    spy = Spy(tiny_model)
+    evaluation = run(spy, Simple(given=many()))
+    asked = next(conversations for name, conversations, _ in spy.calls if name == "ask")
+    pictures = [conversation.turns[0].content[0].picture for conversation in asked]
+    assert len({id(picture) for picture in pictures}) == 4  # each was transformed once
+    answers = {item.item: item.prediction for item in evaluation.items if item.metric == "looks.even"}
+    alone = [request for request in many() if not request.draws]
+    expected = Model(tiny_model).reply_all([request.conversation for request in alone], max_new_tokens=3)
+    assert answers == {request.item: answer for request, answer in zip(alone, expected, strict=True)}
+    assert list(answers) == [request.item for request in alone]
+    assert tiny_model.features is None
+
+
+def test_rounds_hold_whole_clusters_sorted_by_length(tiny_model: UnifiedModel) -> None:
+    lengths = [9, 1, 5, 5, 3, 8, 2, 7]
+    given = [evolve(ask(number, "x" * length), cluster=f"{number // 2}") for number, length in enumerate(lengths)]
+    served = ServedRequests(Model(tiny_model), given)
+    rounds = [[int(entry.item[4:]) for entry in part.entries] for part in served.rounds(1)]
+    assert rounds == [[2, 3, 6, 7, 4, 5, 1, 0]]
+    rounds = [[int(entry.item[4:]) for entry in part.entries] for part in served.rounds(3)]
+    assert rounds == [[2, 3], [6, 7], [4, 5], [1, 0]]
+    one = ServedRequests(Model(tiny_model), [evolve(request, cluster="one") for request in given])
+    assert [len(part.entries) for part in one.rounds(3)] == [3, 3, 2]
