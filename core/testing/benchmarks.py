@@ -15,9 +15,11 @@ from ..contracts.factories import make
 from ..contracts.showcase import Showcase
 from ..errors import ComponentError
 from ..evaluate.checked import CheckedBenchmark
+from ..evaluate.losses import LOSS_METRICS
 from ..evaluate.records import evaluation_json
 from ..evaluate.runner import Evaluation, evaluate
 from ..inference.api import Model
+from ..pictures.read import as_picture
 from ..sequence.conversation import Look
 from .case import Case, require
 from .common import keeps_its_config_through_a_recipe
@@ -37,10 +39,18 @@ def _evaluated(case: Case) -> Evaluation:
 
 
 def scores_every_metric(case: Case) -> None:
-    """A model is evaluated without an error, every metric gets a score, and JSON can hold all of it."""
+    """A model is evaluated without an error, every metric that is judged gets a score, and JSON can hold all of it.
+
+    A benchmark may have metrics that few items do not give, such as a precision where nothing is answered with yes.
+    """
     evaluation = _evaluated(case)
-    missing = [name for name in make(case.component, case.config).metrics if name not in evaluation.scores]
-    require(not missing, f"{case.name}: `aggregate` gives no score of {', '.join(missing)}, which is in `metrics`")
+    judged = dict.fromkeys(item.metric for item in evaluation.items)
+    missing = [name for name in judged if name not in evaluation.scores]
+    require(not missing, f"{case.name}: `aggregate` gives no score of {', '.join(missing)}, of which there are items")
+    own = [name for name in evaluation.scores if name not in LOSS_METRICS]
+    require(
+        bool(own), f"{case.name}: `aggregate` gives no score of {', '.join(make(case.component, case.config).metrics)}"
+    )
     try:
         json.dumps(evaluation_json(evaluation), allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -115,12 +125,15 @@ def shows_examples(case: Case) -> None:
 def _content(request: Request) -> tuple[Any, ...]:
     """Everything in a request, in a form that can be compared."""
     pieces = [
-        (turn.role, (np.asarray(piece.picture).tobytes(), piece.pathway) if isinstance(piece, Look) else piece)
+        (
+            turn.role,
+            (np.asarray(as_picture(piece.picture)).tobytes(), piece.pathway) if isinstance(piece, Look) else piece,
+        )
         for turn in request.conversation.turns
         for piece in turn.content
     ]
     picture = None if isinstance(request.reference, str) else request.reference
-    reference = request.reference if picture is None else np.asarray(picture).tobytes()
+    reference = request.reference if picture is None else np.asarray(as_picture(picture)).tobytes()
     apart = attrs.filters.exclude(attrs.fields(Request).conversation, attrs.fields(Request).reference)
     plain = attrs.asdict(request, recurse=False, filter=apart)
     return plain, request.conversation.system, pieces, reference

@@ -13,6 +13,7 @@ from janiform.testing.suite import TESTED_KINDS
 
 from .data_on_disk import FILES
 from .drawing_on_disk import DRAWING
+from .questions_on_disk import QUESTIONS
 
 
 def tables(**fields):
@@ -101,7 +102,7 @@ TESTED = {
     ("sink", "tensorboard"): tables(),
     ("sink", "wandb"): tables(),
     ("benchmark", "shapes"): tables(prompts=1, pictures=1, questions=2),
-    **{("benchmark", name): tables(**settings) for name, settings in DRAWING.items()},
+    **{("benchmark", name): tables(**settings) for name, settings in (DRAWING | QUESTIONS).items()},
     ("format", "janiform"): tables(),
     ("format", "official"): tables(),
     ("format", "hf"): tables(),
