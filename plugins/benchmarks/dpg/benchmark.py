@@ -23,6 +23,7 @@ from janiform_plugins.benchmarks.drawings import (
     showcase,
 )
 from janiform_plugins.benchmarks.files import described
+from janiform_plugins.benchmarks.published_drawings import PUBLISHED_DPG
 from janiform_plugins.benchmarks.vision import VisualQuestionAnswering
 from PIL import Image
 
@@ -44,6 +45,8 @@ class DpgBench:
     ``vqa`` replaces the model that the settings name. Without one pictures are drawn and written, and nothing is
     scored.
     """
+
+    published = PUBLISHED_DPG
 
     def __init__(self, config: DpgBenchConfig, *, vqa: VisualQuestionAnswering | None = None) -> None:
         items, files = read_items(config.data)

@@ -21,6 +21,7 @@ from janiform_plugins.benchmarks.drawings import (
     showcase,
 )
 from janiform_plugins.benchmarks.files import described
+from janiform_plugins.benchmarks.published_drawings import PUBLISHED_GENEVAL
 from janiform_plugins.benchmarks.vision import ColourClassifier, Detection, Detector
 from PIL import Image
 
@@ -51,6 +52,8 @@ class GenEval:
     ``detector`` and ``colours`` replace the models that the settings name. Without a detector pictures are drawn and
     written, and nothing is scored.
     """
+
+    published = PUBLISHED_GENEVAL
 
     def __init__(
         self,
