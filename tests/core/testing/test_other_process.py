@@ -133,8 +133,8 @@ class Sound(Encoder):
 
 class Ends(Encoder):
     def shift(self):
-        import os, sys
-        if sys.argv[0] == "-c":
+        import os
+        if os.environ.get("PYTHONHASHSEED") == "7":  # in the other process only
             os._exit(3)
         return 0
 '''
