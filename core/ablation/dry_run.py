@@ -98,7 +98,7 @@ def show_dry_run(facts: dict[str, Any], console: Console, table: Any) -> None:
         console.print(f"left out: {', '.join(facts['left_out'])}")
     total = "FLOPs not known" if facts["flops"] is None else work(round(facts["flops"]))
     time = f", {_duration(facts['seconds'])} of training one after the other" if timed else ""
-    console.print(f"all runs, with what cells share counted for each: {total}{time}; disk: at most {size(facts['disk'])}")
+    console.print(f"all runs, shared stages counted for each: {total}{time}; disk: at most {size(facts['disk'])}")
     if not timed:
         console.print("--measure estimates the time, by short runs on this machine")
 
