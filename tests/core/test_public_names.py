@@ -13,7 +13,7 @@ import janiform
 import pytest
 
 NEED_TORCH = (
-    {"attention.attend", "contracts.objective"}
+    {"attention.attend", "contracts.objective", "evaluate.clip", "evaluate.pretrained"}
     | {f"inference.{module}" for module in ("api", "chat", "drawing", "generate", "memory")}
     | {f"model.{module}" for module in ("build", "processor", "unified_model")}
     | {f"sequence.{module}" for module in ("batch", "cache", "mask", "runs")}

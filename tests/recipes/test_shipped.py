@@ -17,7 +17,9 @@ from janiform.recipe import diff, dumps, read_recipe, read_recipe_text
 FOLDER = Path(registry().recipes()["janus-pro-1b"]).parent
 PIECES = {"janus/training.toml"}
 """Files that others extend, and that are no recipes by themselves."""
-FILES = sorted({path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.toml")} - PIECES)  # of models as well
+FILES = sorted(  # of models as well; studies are not recipes
+    {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.toml") if path.parent.name != "studies"} - PIECES
+)
 SHIPPED = [Path(file).stem for file in FILES if "/" not in file]
 BUILT: dict[str, torch.nn.Module] = {}
 VOCABULARY = ("backbone.vocabulary", "text.vocabulary", "stage")
