@@ -5,6 +5,7 @@ A script of its own, since what a test module defines cannot be imported by anot
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,6 @@ def main(folder: Path, todo: list[str]) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), sys.argv[2:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # at exit, threads of torch's process groups sometimes end a process by "terminate called"
