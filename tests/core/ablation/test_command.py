@@ -94,6 +94,7 @@ def test_sigterm_stops_all_runs_with_everything_saved(done: Path) -> None:
     assert states <= {"stopped", "planned", "done"}
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_a_failed_run_until_retry(done: Path) -> None:
     process = start(done)
     wait_until(lambda: any(place(done / "out", cell, 1).status().stages for cell in CELLS), process)

@@ -66,6 +66,7 @@ def test_runs_whose_shared_stages_are_there_are_started_together(prepared: Prepa
     assert _started(prepared, [("base", 0)]) == "deep 0"
 
 
+@pytest.mark.slow
 def test_no_more_runs_are_started_when_the_first_two_fail_for_one_reason(
     study_file: Path, rewrite_in: Callable[[Path, str, str], None]
 ) -> None:
