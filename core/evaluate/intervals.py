@@ -57,7 +57,9 @@ def mean_of_categories(categories: Sequence[Sequence[Item]]) -> Score:
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of n independent trials."""
+    """Wilson's 95 % interval of a share of n independent trials. Raises ``ValueError`` for what is not a share."""
+    if n < 1 or not 0 <= share <= 1:
+        raise ValueError(f"{share} of {n} trials is not a valid share")
     scale = 1 + _Z**2 / n
     centre = (share + _Z**2 / (2 * n)) / scale
     half = _Z / scale * sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
@@ -66,8 +68,15 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 
 
 def clustered_error(values: Sequence[float], clusters: Sequence[str]) -> float:
-    """The standard error of the mean of values that depend on one another within clusters; of at least two values."""
+    """The standard error of the mean of values that depend on one another within clusters (Miller, equation 4).
+
+    Raises ``ValueError`` for fewer than two values, or another number of clusters.
+    """
     n = len(values)
+    if n < 2:
+        raise ValueError("a standard error needs at least 2 items")
+    if len(clusters) != n:
+        raise ValueError(f"expected one cluster per item ({n}), got {len(clusters)}")
     mean = sum(values) / n
     deviations = [value - mean for value in values]
     sums = _sums(deviations, clusters)

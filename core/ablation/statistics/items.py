@@ -10,9 +10,9 @@ import numpy as np
 from attrs import frozen
 
 from ...errors import Problem, UsageError
+from ...evaluate.intervals import clustered_error
 from .intervals import FloatArray, normal_quantile, spread
 from .library import scipy_module
-from .rates import clustered_error
 
 
 class ItemValue(Protocol):
@@ -78,7 +78,7 @@ def paired_items(first: Iterable[ItemValue], second: Iterable[ItemValue], alpha:
     clusters = [one.cluster for one, _ in pairs]
     number = len(set(clusters))
     difference = float((a - b).mean())
-    se = clustered_error(a - b, clusters)
+    se = clustered_error((a - b).tolist(), clusters)
     half = normal_quantile(1 - alpha / 2) * se
     return ItemComparison(
         count=len(pairs),

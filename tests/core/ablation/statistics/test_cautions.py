@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from janiform.ablation.statistics import cautions
-from janiform.ablation.statistics.rates import wilson_interval
+from janiform.evaluate.intervals import wilson
 
 
 def kinds(*args: Any, **settings: Any) -> list[str]:
@@ -14,8 +14,7 @@ def kinds(*args: Any, **settings: Any) -> list[str]:
 
 
 def limits(successes: dict[str, list[int]], count: int) -> dict[str, list[tuple[float, float]]]:
-    intervals = {cell: [wilson_interval(k, count) for k in row] for cell, row in successes.items()}
-    return {cell: [(one.low, one.high) for one in row] for cell, row in intervals.items()}
+    return {cell: [wilson(k / count, count) for k in row] for cell, row in successes.items()}
 
 
 def test_a_metric_at_chance_in_all_cells_is_named_by_its_intervals_over_items() -> None:
