@@ -6,33 +6,21 @@ from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen, validators
+from janiform_plugins.benchmarks.drawings_config import DrawingsConfig
 
 
 @frozen(kw_only=True)
-class DpgBenchConfig:
+class DpgBenchConfig(DrawingsConfig):
     """The prompts and questions, how pictures are drawn, and the model that answers the questions."""
 
     data: Path | None = field(
         default=None,
         metadata={"help": "folder with dpg_bench.csv and the folder prompts; or the CSV, whose texts are then drawn"},
     )
-    limit: int = field(
-        default=0, validator=validators.ge(0), metadata={"help": "number of prompts, the first ones; 0 means all"}
-    )
     pictures: int = field(
         default=4,
         validator=validators.in_((1, 4)),
         metadata={"help": "number of pictures per prompt: 4 in a 2×2 grid, as published scores use, or 1"},
-    )
-    seed: int = field(
-        default=42,
-        validator=[validators.ge(0), validators.le(2**62)],
-        metadata={"help": "seed of the first picture of every prompt; the others have the seeds after it"},
-    )
-    guidance: float | None = field(default=None, metadata={"help": "guidance scale; overrides the recipe's"})
-    temperature: float | None = field(default=None, metadata={"help": "sampling temperature; overrides the recipe's"})
-    top_k: int | None = field(
-        default=None, metadata={"help": "sample from the K most likely codes; overrides the recipe's"}
     )
     official: Path | None = field(
         default=None, metadata={"help": "folder where grids of drawings are also written for the official scorer"}

@@ -6,33 +6,21 @@ from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen, validators
+from janiform_plugins.benchmarks.drawings_config import DrawingsConfig
 
 
 @frozen(kw_only=True)
-class GenEvalConfig:
+class GenEvalConfig(DrawingsConfig):
     """The prompts, how they are drawn, and the models that judge the pictures."""
 
     data: Path | None = field(
         default=None,
         metadata={"help": "GenEval's evaluation_metadata.jsonl, or a file of rewritten prompts, or the folder with it"},
     )
-    limit: int = field(
-        default=0, validator=validators.ge(0), metadata={"help": "number of prompts, the first ones; 0 means all"}
-    )
     pictures: int = field(
         default=4,
         validator=[validators.ge(1), validators.le(256)],
         metadata={"help": "number of pictures per prompt; published scores use 4"},
-    )
-    seed: int = field(
-        default=42,
-        validator=[validators.ge(0), validators.le(2**62)],
-        metadata={"help": "seed of the first picture of every prompt; the others have the seeds after it"},
-    )
-    guidance: float | None = field(default=None, metadata={"help": "guidance scale; overrides the recipe's"})
-    temperature: float | None = field(default=None, metadata={"help": "sampling temperature; overrides the recipe's"})
-    top_k: int | None = field(
-        default=None, metadata={"help": "sample from the K most likely codes; overrides the recipe's"}
     )
     official: Path | None = field(
         default=None, metadata={"help": "folder where drawings are also written as the official scorer reads them"}
