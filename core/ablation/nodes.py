@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -126,13 +125,6 @@ class NodeStore:
             files = {file.name: file_digest(file) for file in sorted(folder.iterdir())}
             content = {"key": _plain(key.content), "facts": asdict(facts), "beside": dict(beside), "files": files}
             write_json(folder / _FACTS, content)
-
-    def size(self) -> int:
-        """Bytes of all nodes."""
-        return sum(file.stat().st_size for file in self.folder.rglob("*.safetensors"))
-
-    def delete(self, digest: str) -> None:
-        shutil.rmtree(self.folder / digest, ignore_errors=True)
 
 
 def fill(model: UnifiedModel, node: StoredNode) -> None:

@@ -11,13 +11,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from ..errors import UsageError
-from .folder import RunPlace, Status, StudyFolder, evaluation_digest
+from .folder import RunPlace, Status, evaluation_digest
 from .prepare import PreparedStudy
 from .run_keys import keys_of_run
 from .study import Cell, Study
@@ -263,8 +263,3 @@ def _last_line(path: Path) -> str:
     except OSError:
         return ""
     return f": {lines[-1].strip()[:300]}" if lines else ""
-
-
-def states(folder: StudyFolder, runs: Sequence[tuple[Cell, int]]) -> Mapping[tuple[str, int], Status]:
-    """The status of each run."""
-    return {(cell.name, seed): folder.place(cell.name, seed).status() for cell, seed in runs}

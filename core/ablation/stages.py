@@ -28,6 +28,7 @@ class StudyNodes:
         strict: refuse nodes whose versions or hardware differ.
         waiting, began: called with a stage's name where another process trains it, and when this run begins it
             ("trained") or takes it ("reused").
+        say: called with a sentence about a stage that was trained by other versions or hardware.
     """
 
     def __init__(
@@ -38,11 +39,11 @@ class StudyNodes:
         strict: bool,
         waiting: Callable[[str], None],
         began: Callable[[str, str], None],
+        say: Callable[[str], None],
     ) -> None:
         self.keys, self.beside, self.strict = keys, beside, strict
-        self.waiting, self.began = waiting, began
+        self.waiting, self.began, self.say = waiting, began, say
         self.own, *self.others = map(NodeStore, stores)
-        self.differences: list[str] = []
         self._held = ExitStack()
 
     def take(self, stage: str, model: UnifiedModel) -> NodeFacts | None:
@@ -80,4 +81,4 @@ class StudyNodes:
         sentence = f"stage {stage} of {node.folder} was trained with other versions or hardware: {listed}"
         if self.strict:
             raise UsageError(Problem(sentence, hint="leave out --strict-reuse, or --reuse"))
-        self.differences.append(sentence)
+        self.say(sentence)

@@ -109,7 +109,7 @@ class _RunInProgress:
     ) -> None:
         self.prepared, self.study, self.place = prepared, prepared.study, place
         self.cell = prepared.study.cell(place.cell)
-        self.device, self.reuse, self.strict, self.reporter = device, reuse, strict, reporter
+        self.device, self.reuse, self.strict, self.reporter = device, reuse, strict, reporter or Reporter()
         self.status = Status(
             state="running",
             stages=before.stages,
@@ -162,6 +162,7 @@ class _RunInProgress:
             began=lambda stage, how: self._set(
                 evolve(self.status, state="running", reason="", stages={**self.status.stages, stage: how})
             ),
+            say=self.reporter.say,
         )
         self._write_keys(nodes.keys)
         with closing(nodes):

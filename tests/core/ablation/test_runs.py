@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from janiform.errors import JaniformError, StorageError, UsageError
 from janiform.storage.digest import file_digest
 from janiform.train.progress.reporter import Reporter
 from janiform.train.run.train import train
+from rich.console import Console
 from tiny_study import CELLS, silent
 
 
@@ -94,7 +96,9 @@ def test_stages_of_other_versions_are_refused_where_reuse_is_strict(
     with pytest.raises(UsageError, match=r"torch 1\.0 there"):
         run_cell(later, "base", 0, device="cpu", reuse=[prepared.folder.path], strict=True, reporter=quiet)
     assert later.folder.place("base", 0).status().state == "failed"
-    run_cell(later, "base", 0, device="cpu", reuse=[prepared.folder.path], reporter=quiet)
+    heard = io.StringIO()
+    run_cell(later, "base", 0, device="cpu", reuse=[prepared.folder.path], reporter=Reporter(Console(file=heard)))
+    assert "was trained with other versions or hardware: torch 1.0 there" in " ".join(heard.getvalue().split())
 
 
 def test_a_run_without_its_evaluation_is_evaluated_and_not_trained(prepared: PreparedStudy, quiet: Reporter) -> None:
