@@ -86,7 +86,7 @@ def test_outputs_and_gradients_are_those_of_the_sum_of_the_matrices(
             torch.testing.assert_close(matrix.grad.double(), twin.grad, rtol=1e-3, atol=1e-4)
     assert {name for name, p in net.named_parameters() if p.grad is not None} == set(names_of(adapters))
 
-    # In float64 only a wrong merge can change the outputs; in float32 each layer multiplies the rounding of those before.
+    # In float64 only a wrong merge changes the outputs; in float32 each layer multiplies the rounding of those before.
     exact = copy.deepcopy(net).double()
     before = exact(x.double())
     merge(exact)
