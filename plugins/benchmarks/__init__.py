@@ -1,4 +1,4 @@
-"""The benchmarks of published papers, as components. Their data are files that the user has; nothing is downloaded."""
+"""The benchmarks: those of published papers, whose data are files of the user, and that of shapes, which needs none."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ from .mme.config import MMEConfig
 from .mmmu.config import MMMUConfig
 from .pope.config import POPEConfig
 from .seed_bench.config import SEEDBenchConfig
+from .shapes.config import PRESETS, ShapesBenchmarkConfig
 
 
 @hookimpl
 def janiform_register(registrar: Registrar) -> None:
+    registrar.component(
+        "benchmark",
+        "shapes",
+        config=ShapesBenchmarkConfig,
+        presets=PRESETS,
+        factory="janiform_plugins.benchmarks.shapes.benchmark:ShapesBenchmark",
+        summary="drawing in GenEval's six categories, judged by a verifier, and six types of questions",
+    )
     registrar.component(
         "benchmark",
         "pope",

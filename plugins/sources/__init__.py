@@ -5,10 +5,18 @@ from __future__ import annotations
 from janiform import Registrar, hookimpl
 
 from .config import CaptionsConfig, ConversationsConfig, ImageFolderConfig, TextConfig, WebDatasetConfig
+from .shapes.config import ShapesConfig
 
 
 @hookimpl
 def janiform_register(registrar: Registrar) -> None:
+    registrar.component(
+        "source",
+        "shapes",
+        config=ShapesConfig,
+        factory="janiform_plugins.sources.shapes.source:Shapes",
+        summary="64×64 pictures of coloured shapes, rendered on demand: captions, questions or texts about them",
+    )
     registrar.component(
         "source",
         "webdataset",

@@ -17,7 +17,7 @@ from janiform.train.progress import skipped_samples as module
 from janiform.train.progress.log import read_log
 from janiform.train.progress.skipped_samples import SkippedSample, SkippedSampleLog
 from janiform.train.run.train import train
-from janiform_plugins.shapes.source import Shapes
+from janiform_plugins.sources.shapes.source import Shapes
 
 
 def skip(index: int, kind: str = "damaged picture") -> SkippedSample:

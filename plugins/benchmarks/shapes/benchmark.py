@@ -23,7 +23,7 @@ from janiform_plugins.world import (
     understanding_questions,
 )
 
-from .config import BenchmarkConfig
+from .config import ShapesBenchmarkConfig
 from .examples import ANSWER_TOKENS, showcase
 from .judging import ATTRIBUTES, attributes, detections_in, matches, verdict
 from .references import fitting_scene
@@ -42,7 +42,7 @@ _CHANCE = {"understanding.yes_no": 0.5}
 class ShapesBenchmark:
     """The benchmark; see ``janiform.contracts.Benchmark``."""
 
-    def __init__(self, config: BenchmarkConfig) -> None:
+    def __init__(self, config: ShapesBenchmarkConfig) -> None:
         self.config = config
         self._groups = {
             "drawing": _chosen(CATEGORIES, config.categories),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import Draw, Look
-from janiform_plugins.shapes.config import ShapesConfig
-from janiform_plugins.shapes.source import DESCRIBE, Shapes
+from janiform_plugins.sources.shapes.config import ShapesConfig
+from janiform_plugins.sources.shapes.source import DESCRIBE, Shapes
 from janiform_plugins.world.captions import description
 from janiform_plugins.world.compositions import HELD_OUT_SINGLE, is_held_out
 from janiform_plugins.world.render import render

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from janiform import Item, Model, Request, Score, UnifiedModel, registry
 from janiform.evaluate.runner import evaluate
-from janiform_plugins.shapes.benchmark import ShapesBenchmark, picture_seed
-from janiform_plugins.shapes.config import BenchmarkConfig
-from janiform_plugins.shapes.examples import scene_of
-from janiform_plugins.shapes.judging import attributes, detections_in, is_correct, matches, verdict
+from janiform_plugins.benchmarks.shapes.benchmark import ShapesBenchmark, picture_seed
+from janiform_plugins.benchmarks.shapes.config import ShapesBenchmarkConfig
+from janiform_plugins.benchmarks.shapes.examples import scene_of
+from janiform_plugins.benchmarks.shapes.judging import attributes, detections_in, is_correct, matches, verdict
 from janiform_plugins.world import (
     CATEGORIES,
     Detection,
@@ -31,7 +31,7 @@ from janiform_plugins.world.placement import place_objects
 from janiform_plugins.world.scene import Object
 from PIL import Image
 
-SMALL = BenchmarkConfig(prompts=5, pictures=2, questions=10)
+SMALL = ShapesBenchmarkConfig(prompts=5, pictures=2, questions=10)
 
 
 def drawn(requirement: Requirement, seed: int = 0) -> Image.Image:
@@ -52,7 +52,7 @@ def quiet(what: str, done: int, of: int) -> None: ...
 class Perfect:
     """Knows the picture of every prompt in examples, and the answer to every question of the benchmark."""
 
-    def __init__(self, config: BenchmarkConfig) -> None:
+    def __init__(self, config: ShapesBenchmarkConfig) -> None:
         self.requirements = {
             prompt.text: prompt.requirement
             for category in CATEGORIES
@@ -70,7 +70,7 @@ class Perfect:
 
 
 def scored(
-    spoil: Callable[[int], bool] = lambda index: False, config: BenchmarkConfig = SMALL
+    spoil: Callable[[int], bool] = lambda index: False, config: ShapesBenchmarkConfig = SMALL
 ) -> tuple[Mapping[str, Score], list[Item]]:
     """Scores and items of correct outputs; those that ``spoil`` names by their number are made wrong."""
     benchmark = ShapesBenchmark(config)
@@ -128,11 +128,11 @@ def test_pictures_of_a_prompt_are_a_cluster_and_questions_are_independent() -> N
 
 
 def test_every_picture_has_a_seed_of_its_own_that_smaller_runs_share() -> None:
-    def seeds(config: BenchmarkConfig) -> set[int]:
+    def seeds(config: ShapesBenchmarkConfig) -> set[int]:
         return {request.seed for request in ShapesBenchmark(config).requests() if request.draws}
 
     assert len(seeds(SMALL)) == 60
-    assert seeds(BenchmarkConfig(prompts=2, pictures=1, questions=1)) < seeds(SMALL)
+    assert seeds(ShapesBenchmarkConfig(prompts=2, pictures=1, questions=1)) < seeds(SMALL)
     assert picture_seed(1, 0, 0, 0) > picture_seed(0, 5, 4095, 255)
     assert picture_seed(2**30, 5, 4095, 255) < 2**63
 
@@ -141,7 +141,7 @@ def test_prompts_seeds_pictures_and_answers_are_those_of_the_benchmarks_first_ve
     tiny_model: UnifiedModel,
 ) -> None:
     """Scores of models were published with them; here they are asked for in the calls that it made then."""
-    config = BenchmarkConfig(prompts=2, pictures=2, questions=2, seed=3, guidance=1.5)
+    config = ShapesBenchmarkConfig(prompts=2, pictures=2, questions=2, seed=3, guidance=1.5)
     outputs: dict[str, Any] = {}
 
     class Keeps(ShapesBenchmark):
@@ -165,7 +165,7 @@ def test_prompts_seeds_pictures_and_answers_are_those_of_the_benchmarks_first_ve
 
 def test_references_fit_their_prompts() -> None:
     """The verifier, which judges drawings, accepts every reference picture; each is another one."""
-    benchmark = ShapesBenchmark(BenchmarkConfig(prompts=12, pictures=2, questions=1))
+    benchmark = ShapesBenchmark(ShapesBenchmarkConfig(prompts=12, pictures=2, questions=1))
     drawings = [request for request in benchmark.requests() if request.draws]
     for request in drawings:
         picture = Image.fromarray(request.reference)  # type: ignore[arg-type]
@@ -234,12 +234,12 @@ def test_a_real_model_runs_through_it(tiny_model: UnifiedModel) -> None:
 
 
 def test_a_part_of_the_benchmark_measures_the_same_items() -> None:
-    chosen = BenchmarkConfig(
+    chosen = ShapesBenchmarkConfig(
         prompts=3, pictures=1, questions=10, categories=("position", "one_object"), question_types=("where", "yes_no")
     )
     whole = {
         request.item: request
-        for request in ShapesBenchmark(BenchmarkConfig(prompts=3, pictures=1, questions=10)).requests()
+        for request in ShapesBenchmark(ShapesBenchmarkConfig(prompts=3, pictures=1, questions=10)).requests()
     }
     benchmark = ShapesBenchmark(chosen)
     part = {request.item: request for request in benchmark.requests()}
@@ -277,7 +277,7 @@ def test_attributes_are_judged_each_for_itself() -> None:
 
 def test_questions_can_be_about_scenes_of_one_number_of_objects() -> None:
     benchmark = ShapesBenchmark(
-        BenchmarkConfig(prompts=1, pictures=1, questions=6, question_types=("how_many",), objects=2)
+        ShapesBenchmarkConfig(prompts=1, pictures=1, questions=6, question_types=("how_many",), objects=2)
     )
     answers = [request.reference for request in benchmark.requests() if not request.draws]
     assert Counter(map(str, answers)) == {"zero": 2, "one": 2, "two": 2}

@@ -22,7 +22,7 @@ from janiform_plugins.world import (
 from janiform_plugins.world.geneval import MIN_CONFIDENCE
 from PIL import Image
 
-from .config import BenchmarkConfig
+from .config import ShapesBenchmarkConfig
 from .judging import detections_in, is_correct, matches, verdict
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ ANSWER_TOKENS = 32
 _QUESTIONS_PER_PICTURE = 3
 
 
-def showcase(model: Model, config: BenchmarkConfig, drawings: int, answers: int, progress: Progress) -> Showcase:
+def showcase(model: Model, config: ShapesBenchmarkConfig, drawings: int, answers: int, progress: Progress) -> Showcase:
     """Draw prompts of all categories in turn, then ask questions, half about these and half about rendered pictures."""
     asked = _prompts(drawings, config.seed + 1, config.categories or CATEGORIES)
     pictures = model.generate(

@@ -1,0 +1,1 @@
+"""Drawings and questions about coloured shapes, rendered on demand and judged by a verifier."""

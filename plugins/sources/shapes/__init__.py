@@ -1,0 +1,1 @@
+"""Coloured shapes, a synthetic data set that is rendered on demand."""
