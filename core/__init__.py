@@ -58,6 +58,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .evaluate.pretrained import load_pretrained as load_pretrained
     from .evaluate.pretrained import pretrained_facts as pretrained_facts
     from .evaluate.pretrained import pretrained_type as pretrained_type
+    from .guidance import Guidance as Guidance
+    from .guidance import GuidanceRow as GuidanceRow
     from .inference.api import Model as Model
     from .inference.api import load as load
     from .inference.chat import Chat as Chat
@@ -107,6 +109,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.spans import Sequence as Sequence
     from .sequence.spans import Span as Span
     from .sequence.spans import blanked as blanked
+    from .sequence.spans import without as without
     from .sequence.tiles import Tiles as Tiles
     from .storage.atomic import write_files as write_files
     from .storage.contents import left_out as left_out
@@ -144,6 +147,8 @@ _PUBLIC = {
     "Export": "storage.export",
     "Features": "ports",
     "Grid": "ports",
+    "Guidance": "guidance",
+    "GuidanceRow": "guidance",
     "Hidden": "ports",
     "Item": "contracts",
     "JaniformError": "errors",

@@ -44,7 +44,7 @@ def drawing(free: int, **settings: Any) -> MemoryPlan:
 @given(
     free=st.integers(0, 40 * GB),
     pictures=st.integers(1, 200),
-    guided=st.booleans(),
+    rows=st.integers(1, 3),
     prompts=st.integers(1, 8),
     previews=st.booleans(),
 )
@@ -131,7 +131,7 @@ def test_a_card_of_24_gb_draws_16_pictures_with_the_7b(pathways: tuple[str, ...]
         pictures=16,
         longest=24,
         codes=576,
-        guided=True,
+        rows=2,
         prompts=1,
         free=free,
         device="cuda",
