@@ -100,6 +100,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.batch import collate as collate
     from .sequence.batch import pack as pack
     from .sequence.cache import KVCache as KVCache
+    from .sequence.codes import predicted_places as predicted_places
+    from .sequence.codes import with_given as with_given
     from .sequence.conversation import Conversation as Conversation
     from .sequence.conversation import Draw as Draw
     from .sequence.conversation import Look as Look
@@ -183,9 +185,9 @@ _PUBLIC = {
     "ResourceError": "errors",
     "Runs": "sequence.runs",
     "SampleError": "errors",
-    "Sequence": "sequence.spans",
     "Samples": "contracts.showcase",
     "Score": "contracts",
+    "Sequence": "sequence.spans",
     "Showcase": "contracts.showcase",
     "Span": "sequence.spans",
     "StorageError": "errors",
@@ -218,6 +220,7 @@ _PUBLIC = {
     "own_keys": "storage.save",
     "pack": "sequence.batch",
     "parse_json": "storage.json_files",
+    "predicted_places": "sequence.codes",
     "pretrained_facts": "evaluate.pretrained",
     "pretrained_type": "evaluate.pretrained",
     "provenance_of": "pictures.provenance",
@@ -228,8 +231,8 @@ _PUBLIC = {
     "read_recipe_text": "recipe",
     "registry": "components.registry",
     "sampler_of": "inference.generate",
-    "save_picture": "pictures.provenance",
     "save_model": "storage.save",
+    "save_picture": "pictures.provenance",
     "sdpa": "attention.attend",
     "share": "recipe",
     "study": "ablation.records",
@@ -238,6 +241,8 @@ _PUBLIC = {
     "to_pil": "pictures.sheet",
     "use": "recipe",
     "weight_files": "storage.weight_files",
+    "with_given": "sequence.codes",
+    "without": "sequence.spans",
     "write_files": "storage.atomic",
     "write_model": "storage.save",
 }

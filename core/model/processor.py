@@ -18,6 +18,7 @@ from ..errors import ComponentError, JaniformError, Problem, UsageError, nearest
 from ..guidance import EVERYTHING
 from ..ports import Grid
 from ..sequence.batch import Batch, Side, collate, pack
+from ..sequence.codes import check_codes
 from ..sequence.conversation import Content, Conversation, Draw, Look, Turn
 from ..sequence.shorten import shortened
 from ..sequence.spans import Sequence, without
@@ -25,16 +26,7 @@ from ..sequence.tiles import Tiles
 
 if TYPE_CHECKING:
     from ..compose import PathwayShape, Plan
-    from ..ports import Codes
     from ..sequence.conversation import Picture
-
-
-def check_codes(codes: torch.Tensor, port: Codes) -> None:
-    """Raise ``UsageError`` where codes of any shape hold one that is not in the vocabulary."""
-    low, high = (int(bound) for bound in codes.aminmax()) if codes.numel() else (0, 0)
-    if low < 0 or high >= port.vocabulary:
-        unknown = low if low < 0 else high
-        raise UsageError(f"{unknown} is not a valid code; the vocabulary has the codes 0 to {port.vocabulary - 1}")
 
 
 class Processor:

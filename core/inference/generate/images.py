@@ -15,8 +15,8 @@ from torch import Tensor
 from ...contracts import OnCodes, OnStep, Tokenizer
 from ...errors import ComponentError, Problem, UsageError
 from ...guidance import EVERYTHING, Guidance
-from ...model.processor import check_codes
 from ...ports import Codes
+from ...sequence.codes import check_codes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
 from .decode import decode
@@ -69,7 +69,7 @@ def generate_codes(
     with generating(model):
         engine = engine_of(model)
         state = engine.prefill(rows, codes.tokens)
-        output = CodeOutput(model, pathway, codes.depth, count, guidance)
+        output = CodeOutput(model, pathway, codes, count, guidance)
         for step, codes_Bd in enumerate(decode(engine, state, output, sampling, noise, codes.tokens)):
             codes_BNd[:, step] = codes_Bd
             if on_step is not None:
@@ -103,16 +103,19 @@ def guidance_prompts(
 class CodeOutput:
     """Codes of ``count`` pictures, whose rows come once for each row of the guidance."""
 
-    def __init__(self, model: UnifiedModel, pathway: str, depth: int, count: int, guidance: Guidance) -> None:
+    def __init__(self, model: UnifiedModel, pathway: str, codes: Codes, count: int, guidance: Guidance) -> None:
         self.head: Any = model.part(f"{pathway}.head")
         self.embedding = model.part(f"{pathway}.embedding")
         self.adapter = model.part(f"{pathway}.adapter")
-        self.depth = depth
+        self.depth = codes.depth
+        self.given = codes.given
         self.count = count
         self.guidance = guidance
 
-    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None) -> Tensor:
-        """Hidden states [R, H] and uniforms [d, B] to codes [B, d]."""
+    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None, step: int) -> Tensor:
+        """Hidden states [R, H] and uniforms [d, B] to codes [B, d] of the place ``step``."""
+        if step in self.given:
+            return torch.full((self.count, self.depth), self.given[step], device=hidden.device)
         if self.depth > 1:
             codes: Tensor = self.head.sample(hidden, LevelSampler(sampling, self.guidance, uniforms))
             return codes[: self.count]
