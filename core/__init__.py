@@ -100,7 +100,6 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.batch import collate as collate
     from .sequence.batch import pack as pack
     from .sequence.cache import KVCache as KVCache
-    from .sequence.codes import predicted_places as predicted_places
     from .sequence.codes import with_given as with_given
     from .sequence.conversation import Conversation as Conversation
     from .sequence.conversation import Draw as Draw
@@ -220,7 +219,6 @@ _PUBLIC = {
     "own_keys": "storage.save",
     "pack": "sequence.batch",
     "parse_json": "storage.json_files",
-    "predicted_places": "sequence.codes",
     "pretrained_facts": "evaluate.pretrained",
     "pretrained_type": "evaluate.pretrained",
     "provenance_of": "pictures.provenance",

@@ -18,7 +18,6 @@ from ..errors import JaniformError, PictureError, UsageError
 from ..inference.memory import memory_for_answers
 from ..inference.prompts import checked_conversation, checked_piece
 from ..loss import summed_cross_entropy
-from ..sequence.codes import predicted_places
 from ..sequence.conversation import Draw, Turn
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def _of_pictures(model: UnifiedModel, batch: Batch, pathway: str) -> list[Tensor
     head: Any = model.part(f"{pathway}.head")
     port = model.plan.pathways[pathway].codes
     if port is not None and port.given:
-        places = predicted_places(port)
+        places = port.predicted
         predicting_mN, codes_mNd = predicting_mN[:, places], codes_mNd[:, places]
     return [head.loss(states[predicting_mN[index]], codes_mNd[index]).total for _, index in last]
 

@@ -260,7 +260,7 @@ class Model:
         looks = [piece for turn in turns for piece in turn.content if isinstance(piece, Look)]
         return Provenance(
             prompt=prompt.turns[-1].text if isinstance(prompt, Conversation) else prompt,
-            sources=tuple(pixels_digest(piece.picture) for piece in looks),
+            sources=[pixels_digest(piece.picture) for piece in looks],
             turns=len(turns) or 1,
             seed=seed,
             settings=self.drawing_settings(pathway, **overrides),
