@@ -2,7 +2,16 @@
 
 from janiform import hookimpl
 
-from .config import RVQ_PRESETS, VQ_PRESETS, FsqConfig, LfqConfig, RvqConfig, VqConfig
+from .config import (
+    RVQ_PRESETS,
+    TAMING_PRESETS,
+    VQ_PRESETS,
+    FsqConfig,
+    LfqConfig,
+    RvqConfig,
+    TamingConfig,
+    VqConfig,
+)
 
 
 @hookimpl
@@ -15,6 +24,16 @@ def janiform_register(registrar):
         presets=VQ_PRESETS,
         factory="janiform_plugins.tokenizers.vq:VqTokenizer",
         summary="convolutional autoencoder with an L2-normalised codebook, as in LlamaGen",
+    )
+    registrar.component(
+        "tokenizer",
+        "taming",
+        version=1,
+        config=TamingConfig,
+        presets=TAMING_PRESETS,
+        factory="janiform_plugins.tokenizers.taming:TamingTokenizer",
+        released="janiform_plugins.tokenizers.weights:TAMING",
+        summary="convolutional autoencoder with a codebook of any lengths, as in taming-transformers and Chameleon",
     )
     registrar.component(
         "tokenizer",

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
 from .config import LfqConfig
-from .convolutional import ConvolutionalTokenizer, Quantized
+from .convolutional import ConvolutionalTokenizer
+from .quantized import Quantized
 
 FLOOR = 1e-12
 """Lower bound of a code's probability under the logarithm: a code that no vector is near has a probability of 0."""
