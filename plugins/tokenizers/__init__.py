@@ -12,6 +12,7 @@ from .config import (
     TamingConfig,
     VqConfig,
 )
+from .movq.config import MOVQ_PRESETS, MovqConfig
 
 
 @hookimpl
@@ -34,6 +35,16 @@ def janiform_register(registrar):
         factory="janiform_plugins.tokenizers.taming:TamingTokenizer",
         released="janiform_plugins.tokenizers.weights:TAMING",
         summary="convolutional autoencoder with a codebook of any lengths, as in taming-transformers and Chameleon",
+    )
+    registrar.component(
+        "tokenizer",
+        "movq",
+        version=1,
+        config=MovqConfig,
+        presets=MOVQ_PRESETS,
+        factory="janiform_plugins.tokenizers.movq.tokenizer:MovqTokenizer",
+        released="janiform_plugins.tokenizers.weights:MOVQ",
+        summary="convolutional autoencoder whose decoder's norms read the codes, with layers over time, as in Emu3",
     )
     registrar.component(
         "tokenizer",
