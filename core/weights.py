@@ -130,10 +130,12 @@ class Released:
     ``differences``: the part's config and the ``config.json`` beside the weights -> name of a setting that differs ->
     the recipe's value and the file's. Only settings that change the meaning of weights of the same shapes count. It
     raises ``ValueError`` with a sentence where the file describes another type of model.
+    ``files``: names of files of weights that a directory may hold instead of those with the usual names.
     """
 
     keys: Callable[[Any], Sequence[KeyMap]]
     differences: Callable[[Any, Mapping[str, Any]], Mapping[str, tuple[Any, Any]]] | None = None
+    files: tuple[str, ...] = ()
 
 
 def listed(names: Iterable[str]) -> str:

@@ -138,6 +138,7 @@ def _type_of_model(*types: str) -> Callable[[Any, Mapping[str, Any]], dict[str, 
 TAMING = Released(
     lambda config: [taming(config).below(prefix) for prefix in ("", "model.vqmodel.", "vqmodel.")],
     _type_of_model("chameleon_vqgan"),
+    files=("vqgan.ckpt", "model.ckpt", "last.ckpt"),
 )
 
 MOVQ = Released(
