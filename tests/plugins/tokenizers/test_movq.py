@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from janiform import Codes, Conversation, Grid, StorageError, registry
 from janiform_plugins.tokenizers.movq.config import MOVQ_PRESETS, MovqConfig
@@ -164,6 +165,8 @@ def test_pictures_of_the_grids_proportions_are_scaled_as_in_emu3(
     rows: int, columns: int, more: tuple[int, int]
 ) -> None:
     sides = (8 * rows + more[0], 8 * columns + more[1])
+    scale = (64 * rows * columns / math.prod(sides)) ** 0.5
+    assume([round(side * scale / 8) for side in sides] == [rows, columns])  # Emu3's rule for pictures to draw
     pixels = np.random.default_rng(rows).integers(0, 256, (*sides, 3), dtype=np.uint8)
     processor = Emu3ImageProcessor(
         image_mean=[0.5] * 3, image_std=[0.5] * 3, min_pixels=1, max_pixels=10**6, spatial_factor=8
