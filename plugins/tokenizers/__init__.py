@@ -12,6 +12,7 @@ from .config import (
     TamingConfig,
     VqConfig,
 )
+from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
 from .movq.config import MOVQ_PRESETS, MovqConfig
 
 
@@ -61,6 +62,16 @@ def janiform_register(registrar):
         config=LfqConfig,
         factory="janiform_plugins.tokenizers.lfq:LfqTokenizer",
         summary="convolutional autoencoder with lookup-free quantisation, as in MAGVIT-v2: codes are signs",
+    )
+    registrar.component(
+        "tokenizer",
+        "magvit2",
+        version=1,
+        config=Magvit2Config,
+        presets=MAGVIT2_PRESETS,
+        factory="janiform_plugins.tokenizers.magvit2.tokenizer:Magvit2Tokenizer",
+        released="janiform_plugins.tokenizers.weights:MAGVIT2",
+        summary="lookup-free quantisation between an encoder and a decoder with levels of their own, as in Show-o",
     )
     registrar.component(
         "tokenizer",

@@ -9,6 +9,7 @@ from attrs import evolve
 from janiform import KeyMap, Released
 
 from .config import TamingConfig
+from .magvit2.config import Magvit2Config
 from .movq.config import MovqConfig
 
 _UNUSED = {"quantize.codebook_used": "it counts how often codes are used in training"}
@@ -52,15 +53,20 @@ def _levels(count: int, down: str = "down", up: str = "up") -> Iterator[tuple[st
         yield f"decoder.conv_blocks.{index}", f"decoder.{up}.{count - 1 - index}"
 
 
+def _level_names(count: int) -> dict[str, str]:
+    names = {}
+    for ours, theirs in _levels(count):
+        names[f"{ours}.res.{{j}}.{{rest}}"] = f"{theirs}.block.{{j}}.{{rest}}"
+        names[f"{ours}.{{rest}}"] = f"{theirs}.{{rest}}"
+    return names
+
+
 def taming(config: TamingConfig) -> KeyMap:
     """The names of a VQGAN in taming-transformers.
 
     ``ChameleonVQVAE`` in transformers has the same names, but no decoder: see ``chameleon``.
     """
-    names = {}
-    for ours, theirs in _levels(len(config.multipliers)):
-        names[f"{ours}.res.{{j}}.{{rest}}"] = f"{theirs}.block.{{j}}.{{rest}}"
-        names[f"{ours}.{{rest}}"] = f"{theirs}.{{rest}}"
+    names = _level_names(len(config.multipliers))
     return KeyMap({**names, **_MIDDLE, "{rest}": "{rest}"}, within=_WITHIN, own=_IDLE)
 
 
@@ -73,12 +79,21 @@ def chameleon(config: TamingConfig) -> KeyMap:
     return evolve(taming(config).below("model.vqmodel."), own=(*_IDLE, "decoder.{rest}"))
 
 
+def show_o(config: Magvit2Config) -> KeyMap:
+    """The names of ``MAGViTv2`` in Show-o."""
+    names = {
+        "quant_conv.{rest}": "encoder.quant_conv.{rest}",
+        "post_quant_conv.{rest}": "decoder.post_quant_conv.{rest}",
+    }
+    names |= _level_names(len(config.multipliers))
+    table = "codes are the bits of their numbers, so that no table of them is needed"
+    unused = {"quantize.embedding": table, "quantize.power_vals": table}
+    return KeyMap({**names, **_MIDDLE, "{rest}": "{rest}"}, within=_WITHIN, unused=unused)
+
+
 def emu3(config: MovqConfig) -> KeyMap:
     """The names of ``Emu3VisionVQModel``, as in the directories that Emu3's authors publish."""
-    names = {}
-    for ours, theirs in _levels(len(config.multipliers)):
-        names[f"{ours}.res.{{j}}.{{rest}}"] = f"{theirs}.block.{{j}}.{{rest}}"
-        names[f"{ours}.{{rest}}"] = f"{theirs}.{{rest}}"
+    names = _level_names(len(config.multipliers))
     return KeyMap({**names, **_MIDDLE, **_TIME, "{rest}": "{rest}"}, within=_WITHIN, own=_IDLE, unused=_TRACKED)
 
 
@@ -148,3 +163,5 @@ MOVQ = Released(
     ],
     _type_of_model("emu3_vqgan", "Emu3VisionVQ"),
 )
+
+MAGVIT2 = Released(lambda config: [show_o(config)])

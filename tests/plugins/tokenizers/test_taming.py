@@ -17,9 +17,11 @@ from janiform_plugins.tokenizers.weights import chameleon, taming
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn.functional import conv2d, group_norm, interpolate, normalize
+from torch.nn.functional import normalize
 from transformers import ChameleonVQVAEConfig
 from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAE
+
+from .published_vqgan import PublishedVqgan
 
 SIZES = [
     {"image_size": 16, "multipliers": (1, 2), "blocks": 1, "latent": 6, "code_width": 5, "attention_sides": (8,)},
@@ -43,52 +45,10 @@ def reference(settings: dict[str, Any], randomise: Any, seed: int) -> ChameleonV
     return randomise(ChameleonVQVAE(config), seed)
 
 
-class Decoder:
-    """Taming's ``Decoder``, one operation after the other, from tensors by their names there, which it uses up."""
-
-    def __init__(self, tensors: dict[str, Tensor], config: TamingConfig) -> None:
-        self.left = dict(tensors)
-        self.config = config
-
-    def __call__(self, vectors: Tensor) -> Tensor:
-        """Vectors [B, D, h, w] of codes to pixels."""
-        config = self.config
-        x = self.conv("decoder.conv_in", self.conv("post_quant_conv", vectors))
-        x = self.residual("decoder.mid.block_1", x)
-        x = self.attention("decoder.mid.attn_1", x)
-        x = self.residual("decoder.mid.block_2", x)
-        side = config.image_size >> (len(config.multipliers) - 1)
-        for level in reversed(range(len(config.multipliers))):
-            for block in range(config.blocks + 1):
-                x = self.residual(f"decoder.up.{level}.block.{block}", x)
-                if side in config.attention_sides:
-                    x = self.attention(f"decoder.up.{level}.attn.{block}", x)
-            if level:
-                x = self.conv(f"decoder.up.{level}.upsample.conv", interpolate(x, scale_factor=2.0))
-                side *= 2
-        return self.conv("decoder.conv_out", swish(self.norm("decoder.norm_out", x)))
-
-    def conv(self, name: str, x: Tensor) -> Tensor:
-        weight, bias = self.left.pop(f"{name}.weight"), self.left.pop(f"{name}.bias")
-        return conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
-
-    def norm(self, name: str, x: Tensor) -> Tensor:
-        return group_norm(x, 32, self.left.pop(f"{name}.weight"), self.left.pop(f"{name}.bias"), eps=1e-6)
-
-    def residual(self, name: str, x: Tensor) -> Tensor:
-        change = self.conv(f"{name}.conv1", swish(self.norm(f"{name}.norm1", x)))
-        change = self.conv(f"{name}.conv2", swish(self.norm(f"{name}.norm2", change)))
-        return change + (self.conv(f"{name}.nin_shortcut", x) if f"{name}.nin_shortcut.weight" in self.left else x)
-
-    def attention(self, name: str, x: Tensor) -> Tensor:
-        normed = self.norm(f"{name}.norm", x)
-        q, k, v = (self.conv(f"{name}.{letter}", normed).flatten(2) for letter in "qkv")
-        weights = torch.einsum("bci,bcj->bij", q, k).mul(q.shape[1] ** -0.5).softmax(dim=-1)
-        return x + self.conv(f"{name}.proj_out", torch.einsum("bij,bcj->bci", weights, v).view_as(x))
-
-
-def swish(x: Tensor) -> Tensor:
-    return x * x.sigmoid()
+def twin(tensors: dict[str, Tensor], config: TamingConfig) -> PublishedVqgan:
+    blocks = [config.blocks + 1] * len(config.multipliers)
+    return PublishedVqgan(tensors, decoder=blocks, sides=[config.image_size >> i for i in range(len(blocks))],
+                          attended=config.attention_sides)  # fmt: skip
 
 
 def released(settings: dict[str, Any], randomise: Any, seed: int) -> dict[str, Tensor]:
@@ -128,9 +88,9 @@ def test_a_released_vqgan_gives_the_same_codes_and_pixels(
         assert torch.equal(codes.flatten(), theirs.encode(pixels).image_tokens)
         assert len(codes.unique()) > 4
         config = TamingConfig(**settings)
-        decoder = Decoder({name: tensor.double() for name, tensor in tensors.items()}, config)
+        decoder = twin({name: tensor.double() for name, tensor in tensors.items()}, config)
         vectors = book.double()[codes[..., 0]].transpose(1, 2).unflatten(2, (config.grid.height, config.grid.width))
-        torch.testing.assert_close(ours.decode(codes), decoder(vectors), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(ours.decode(codes), decoder.decode(vectors), rtol=1e-9, atol=1e-9)
     assert not [name for name in decoder.left if name.startswith(("decoder.", "post_quant"))]
 
 
@@ -143,8 +103,8 @@ def test_the_preset_has_the_shapes_of_chameleon() -> None:
     shapes = {piece.name: piece.shape for name, value in tensors.items() for piece in keys.pieces(name, value.shape)}
     assert shapes == {f"model.vqmodel.{name}": tuple(value.shape) for name, value in theirs.state_dict().items()}
     of_taming = {taming(config).in_files(name)[0]: tensor for name, tensor in ours.state_dict().items()}
-    decoder = Decoder(of_taming, config)
-    assert decoder(torch.empty(1, 256, 32, 32, device="meta")).shape == (1, 3, 512, 512)
+    decoder = twin(of_taming, config)
+    assert decoder.decode(torch.empty(1, 256, 32, 32, device="meta")).shape == (1, 3, 512, 512)
     assert not [name for name in decoder.left if name.startswith("decoder.")]
     codes = ours.encode(torch.empty(2, 3, 512, 512, device="meta"))
     assert codes.shape == (2, 1024, 1)
