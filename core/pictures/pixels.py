@@ -51,11 +51,12 @@ def cropped(pixels: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
-def covered(pixels: np.ndarray, height: int, width: int, resample: str, unit: int) -> np.ndarray:
+def covered(pixels: np.ndarray, height: int, width: int, resample: str, *, unit: int, truncate: bool) -> np.ndarray:
     """The centre of the pixels, scaled by the filter ``resample`` until they cover ``height`` × ``width``.
 
     With a ``unit``, pixels of these proportions, to within rounding both sides to units at the same area, are scaled to
-    the size as a whole.
+    the size as a whole. ``truncate``: the longer side is truncated instead of rounded, and the offset of the cut
+    rounded instead of truncated.
     """
     given = pixels.shape[:2]
     if given == (height, width):
@@ -65,9 +66,15 @@ def covered(pixels: np.ndarray, height: int, width: int, resample: str, unit: in
         return np.asarray(Image.fromarray(pixels).resize((width, height), resampling))
     pixels = _shortened(pixels, height, width)
     rows, columns = pixels.shape[:2]
-    scale = max(height / rows, width / columns)
-    scaled = Image.fromarray(pixels).resize((round(scale * columns), round(scale * rows)), resampling)
-    left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
+    if truncate:
+        wide = height * columns >= width * rows
+        sides = (int(height * columns / rows), height) if wide else (width, int(width * rows / columns))
+        left, top = round((sides[0] - width) / 2), round((sides[1] - height) / 2)
+    else:
+        scale = max(height / rows, width / columns)
+        sides = (round(scale * columns), round(scale * rows))
+        left, top = (sides[0] - width) // 2, (sides[1] - height) // 2
+    scaled = Image.fromarray(pixels).resize(sides, resampling)
     return np.asarray(scaled.crop((left, top, left + width, top + height)))
 
 

@@ -68,18 +68,21 @@ class CoverAndCrop:
     """The centre of the picture, scaled until it covers ``height`` × ``width`` pixels; values in [-1, 1].
 
     As in Chameleon's ``ImageTokenizer``: the sides of the scaled picture are rounded, and its whole is scaled before it
-    is cut. With ``unit``, a picture of the target's proportions, to within rounding both sides to multiples of ``unit``
-    pixels at the target's area, is scaled to the size as a whole, as in Emu3. Of a picture with more than 16 times the
-    proportions of the target, the middle is taken first.
+    is cut. With ``truncate``, its longer side is truncated, and the offset of the cut rounded, as by ``Resize`` and
+    ``CenterCrop`` of torchvision. With ``unit``, a picture of the target's proportions, to within rounding both sides
+    to multiples of ``unit`` pixels at the target's area, is scaled to the size as a whole, as in Emu3. Of a picture
+    with more than 16 times the proportions of the target, the middle is taken first.
     """
 
     height: int = field(validator=validators.gt(0))
     width: int = field(validator=validators.gt(0))
     resample: str = field(default="bicubic", validator=validators.in_(("bicubic", "lanczos")))
     unit: int = field(default=0, validator=validators.ge(0))
+    truncate: bool = False
 
     def __call__(self, picture: Image.Image | np.ndarray) -> Tensor:
         from .pixels import covered, normalised, pixels_of
 
-        pixels = covered(pixels_of(picture), self.height, self.width, self.resample, self.unit)
+        pixels, size = pixels_of(picture), (self.height, self.width)
+        pixels = covered(pixels, *size, self.resample, unit=self.unit, truncate=self.truncate)
         return normalised(pixels, _HALF, _HALF)

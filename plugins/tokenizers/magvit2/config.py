@@ -133,7 +133,7 @@ class Magvit2Config:
     def transform(self) -> ImageTransform:
         from janiform import CoverAndCrop
 
-        return CoverAndCrop(self.image_size, self.image_size)
+        return CoverAndCrop(self.image_size, self.image_size, truncate=True)
 
 
 _SHOW_O = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from janiform.pictures.read import read_picture
 from janiform.pictures.transforms import CoverAndCrop, CropToSquare, PadToSquare
@@ -87,17 +87,32 @@ def test_a_picture_of_the_right_size_is_left_alone():
     width=st.integers(1, 20),
     resample=st.sampled_from(["bicubic", "lanczos"]),
     unit=st.sampled_from([0, 1, 4]),
+    truncate=st.booleans(),
 )
 @settings(max_examples=60, deadline=None)
-def test_any_picture_covers_any_size(rows, columns, height, width, resample, unit):
+def test_any_picture_covers_any_size(rows, columns, height, width, resample, unit, truncate):
     picture = np.random.default_rng(rows * 41 + columns).integers(0, 256, (rows, columns, 3), dtype=np.uint8)
-    transform = CoverAndCrop(height, width, resample=resample, unit=unit)
+    transform = CoverAndCrop(height, width, resample=resample, unit=unit, truncate=truncate)
     pixels = transform(picture)
     assert pixels.shape == (3, height, width)
     assert pixels.dtype == torch.float32
     assert pixels.is_contiguous()
     assert pixels.abs().max() <= 1
     assert torch.equal(pixels, transform(Image.fromarray(picture)))
+
+
+@given(rows=st.integers(1, 60), columns=st.integers(1, 60), size=st.integers(1, 24))
+@settings(max_examples=60, deadline=None)
+def test_truncated_sides_are_those_of_torchvision(rows, columns, size):
+    assume(max(rows, columns) <= 16 * min(rows, columns))
+    picture = Image.effect_noise((columns, rows), 90).convert("RGB")
+    short, long = sorted((rows, columns))
+    sides = (size, int(size * long / short)) if columns <= rows else (int(size * long / short), size)
+    scaled = picture.resize(sides, Image.Resampling.BICUBIC)
+    left, top = round((scaled.width - size) / 2.0), round((scaled.height - size) / 2.0)
+    expected = np.asarray(scaled.crop((left, top, left + size, top + size)))
+    pixels = CoverAndCrop(size, size, truncate=True)(picture)
+    torch.testing.assert_close(pixels, torch.from_numpy(expected.transpose(2, 0, 1) / 127.5 - 1).float())
 
 
 def test_covering_keeps_the_centre():
