@@ -12,12 +12,12 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from janiform import Codes, Conversation, Grid, StorageError, registry
+from janiform import Codes, Conversation, Export, Grid, StorageError, registry
 from janiform_plugins.tokenizers.movq.config import MOVQ_PRESETS, MovqConfig
 from janiform_plugins.tokenizers.movq.tokenizer import MovqTokenizer
 from janiform_plugins.tokenizers.weights import emu3, emu3_transformers
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Emu3VQVAEConfig
 from transformers.models.emu3.image_processing_emu3 import Emu3ImageProcessor
@@ -105,6 +105,19 @@ def test_the_preset_has_the_shapes_of_emu3() -> None:
     assert codes.shape == (1, 8100, 1)
     assert ours.decode(codes).shape == (1, 3, 720, 720)
     assert sum(parameter.numel() for parameter in ours.parameters()) == 270_740_287
+
+
+def test_its_tensors_are_written_as_transformers_reads_them(drawing: Any, fitted: Any, tmp_path: Path) -> None:
+    settings = COMMON | SIZES[0]
+    model = fitted(drawing("movq", **settings))
+    ours, path = model.part("generation.tokenizer"), "generation.tokenizer"
+    ((_, write),) = Export.of(model).writers({path: emu3_transformers(ours.config)}, {}).items()
+    write(tmp_path / "model.safetensors")
+    theirs = reference(settings, lambda module, seed: module.eval(), 0)
+    theirs.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=False)
+    codes = torch.randint(40, (2, 6), generator=torch.Generator().manual_seed(0))
+    expected = theirs.double().decode(codes.view(2, 2, 3))
+    torch.testing.assert_close(ours.double().decode(codes[..., None]), expected, rtol=1e-8, atol=1e-8)
 
 
 def test_a_tokenizer_of_another_number_of_frames_is_refused(started: Any, randomise: Any, tmp_path: Path) -> None:
