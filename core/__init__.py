@@ -80,6 +80,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .pictures.read import read_picture as read_picture
     from .pictures.sheet import contact_sheet as contact_sheet
     from .pictures.sheet import to_pil as to_pil
+    from .pictures.transforms import CoverAndCrop as CoverAndCrop
     from .pictures.transforms import CropToSquare as CropToSquare
     from .pictures.transforms import PadToSquare as PadToSquare
     from .ports import Codes as Codes
@@ -141,6 +142,7 @@ _PUBLIC = {
     "CompositionError": "errors",
     "Contents": "contracts",
     "Conversation": "sequence.conversation",
+    "CoverAndCrop": "pictures.transforms",
     "CropToSquare": "pictures.transforms",
     "Draw": "sequence.conversation",
     "Drawn": "contracts.showcase",
