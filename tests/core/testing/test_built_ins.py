@@ -82,6 +82,7 @@ TESTED = {
     ("backbone", "qwen3"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
     ("backbone", "mistral"): tables(**DECODER),
     ("backbone", "gemma"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
+    ("backbone", "chameleon"): tables(**DECODER, swin_norm=st.booleans()),
     ("backbone", "transformers"): of_transformers(
         ("qwen3", LANGUAGE | {"head_dim": 6, "num_key_value_heads": 1}),
         ("gemma2", LANGUAGE | GEMMA),

@@ -82,6 +82,7 @@ FAMILIES = {
     "qwen3": ("qwen3", {"kv_heads": 1, "head_width": 6}, {"head_dim": 6}),
     "qwen2": ("qwen2", {"kv_heads": 1, "tied": True}, {"tie_word_embeddings": True}),
     "gemma": ("gemma", {"kv_heads": 1, "head_width": 8, "tied": True}, {"head_dim": 8}),
+    "emu3_text_model": ("llama", {"kv_heads": 1, "rope_theta": 1e6, "eps": 1e-5}, {"pad_token_id": 0}),
     "llama": ("transformers", {"model_type": "llama", "settings": WORDS}, {}),
     "gpt2": (
         "transformers",
