@@ -1,4 +1,4 @@
-"""Llama (arXiv:2302.13971), and DeepSeek LLM and Emu3 (arXiv:2409.18869), which have its architecture; released sizes."""
+"""Llama (arXiv:2302.13971), and DeepSeek LLM and Emu3 (arXiv:2409.18869), which have its architecture; sizes."""
 
 from __future__ import annotations
 
