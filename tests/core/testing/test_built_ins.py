@@ -100,6 +100,8 @@ TESTED = {
     ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "autoregressive"): tables(guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4))),
     ("layout", "janus"): tables(system=st.sampled_from(("", "Be brief."))),
+    ("layout", "chameleon"): tables(after_system=st.sampled_from(("\n", " "))),
+    ("layout", "emu3"): tables(negative=st.sampled_from(("", "blurry")), system=st.sampled_from(("", "Be brief."))),
     ("sink", "tensorboard"): tables(),
     ("sink", "wandb"): tables(),
     ("benchmark", "shapes"): tables(prompts=1, pictures=1, questions=2),
