@@ -10,7 +10,7 @@ release has one question: further ones follow the end of the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from janiform import ComponentError, Conversation, Draw, Grid, Look, Sequence, Span, Turn
@@ -67,10 +67,15 @@ class Emu3Layout:
     def unconditional(self, sequence: Sequence) -> Sequence:
         """The picture's beginning without the prompt: after the negative prompt, or after nothing in training."""
         prompt, rest = prompt_of(sequence)
+        ids = [id for span in prompt for id in span.ids]
         mark = self.text.id_of(self.config.begin_of_image)
-        start = max((index for index, id in enumerate(prompt) if id == mark), default=len(prompt))
+        start = max((index for index, id in enumerate(ids) if id == mark), default=len(ids))
         negative = [] if rest or not self.config.negative else self.text.encode(self.config.negative)
-        return Sequence((Span("text", (prompt[0], *negative, *prompt[start:])), *rest))
+        return Sequence((Span("text", (ids[0], *negative, *ids[start:])), *rest))
+
+    def without(self, sequence: Sequence, hidden: Collection[str]) -> Sequence:
+        """The sequence without its prompt where ``"text"`` is hidden, since pictures are drawn from texts alone."""
+        return self.unconditional(sequence) if "text" in hidden else sequence
 
     def _begun(self) -> Writer:
         writer = Writer(self.text)
@@ -140,10 +145,12 @@ class Emu3Layout:
 
 
 def _grid(name: str, shape: PathwayShape) -> Grid:
+    """The rows and columns of a picture without the codes that end its rows, which are given and not drawn."""
     grid = shape.features.grid if shape.codes is None else shape.codes.grid
-    if grid is None:
-        raise ComponentError(
-            f"layout 'emu3' writes the rows and columns of every picture, but those of '{name}' have none: use an "
-            "adapter that keeps the places of the encoder's features"
-        )
-    return grid
+    if grid is not None:
+        given = getattr(shape.codes, "given", ())
+        return Grid(grid.height, sum(place not in given for place in range(grid.width)))
+    raise ComponentError(
+        f"layout 'emu3' writes the rows and columns of every picture, but those of '{name}' have none: use an adapter "
+        "that keeps the places of the encoder's features"
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
+from attrs import evolve
 from janiform import Draw, Look, Sequence, Span, Turn
 
 Piece = str | Look | Draw
@@ -52,11 +54,23 @@ def pictures_of(piece: Look | Draw) -> Iterator[Look | Draw]:
             yield Look(picture, piece.pathway)
 
 
-def prompt_of(sequence: Sequence) -> tuple[list[int], tuple[Span, ...]]:
-    """The ids before the first picture that is predicted, and the spans from it on; all ids where there is none."""
-    ids: list[int] = []
-    for index, span in enumerate(sequence.spans):
-        if span.kind == "draw" and span.loss:
-            return ids, sequence.spans[index:]
-        ids += span.ids
-    return ids, ()
+def prompt_of(sequence: Sequence) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """The spans before the first picture that is predicted, and those from it on; all and none where there is none."""
+    spans = sequence.spans
+    end = next((index for index, span in enumerate(spans) if span.kind == "draw" and span.loss), len(spans))
+    return spans[:end], spans[end:]
+
+
+def positions_of(span: Span) -> tuple[Span, ...]:
+    """The positions of a text as spans of their own; a picture as it is."""
+    return tuple(evolve(span, ids=(id,)) for id in span.ids) if span.kind == "text" else (span,)
+
+
+def joined(spans: Iterable[Span]) -> Iterator[Span]:
+    """The same positions in as few spans as possible."""
+    for kind, group in groupby(spans, key=lambda span: (span.kind, span.loss)):
+        if kind[0] != "text":
+            yield from group
+            continue
+        first, *others = group
+        yield evolve(first, ids=(*first.ids, *(id for span in others for id in span.ids)))

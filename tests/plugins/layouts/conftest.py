@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import field, frozen
 from janiform import Codes, Features, Grid
 from janiform.compose.plan import PathwayShape
 from janiform_plugins.text.bpe import BpeTokenizer
@@ -50,21 +51,29 @@ def tokenizer_of(tmp_path: Path) -> Callable[[BpeTokenizer], Tokenizer]:
     return read
 
 
+@frozen
+class EndedCodes(Codes):
+    """Codes of which some always stand at the same places."""
+
+    given: Mapping[int, int] = field(factory=dict, hash=False)
+
+
 @pytest.fixture(scope="session")
 def pathway_of() -> Callable[..., PathwayShape]:
     """``pathway_of("draw", 2, 3)``: pictures of two rows and three columns of codes.
 
-    ``tokens`` is the number of positions where it is another.
+    ``ends``: whether a code that is given ends each row.
     """
 
-    def make(mode: Any, height: int, width: int, tokens: int = 0) -> PathwayShape:
-        grid = Grid(height, width)
+    def make(mode: Any, height: int, width: int, *, ends: bool = False) -> PathwayShape:
+        grid = Grid(height, width + ends)
+        given = {row * grid.width + width: 16 for row in range(height)} if ends else {}
         return PathwayShape(
             mode=mode,
-            tokens=tokens or grid.size,
+            tokens=grid.size,
             transform=lambda: lambda picture: picture,
-            codes=Codes(vocabulary=16, grid=grid, width=4),
-            features=Features(tokens=tokens or grid.size, width=8, grid=grid),
+            codes=EndedCodes(vocabulary=16, grid=grid, width=4, given=given),
+            features=Features(tokens=grid.size, width=8, grid=grid),
         )
 
     return make

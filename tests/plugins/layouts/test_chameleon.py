@@ -85,6 +85,26 @@ def test_without_a_prompt_only_the_beginnings_of_text_and_picture_are_left(layou
     assert blank.spans[1:] == sample.spans[1:]
 
 
+def test_a_picture_is_drawn_from_others_and_rows_see_less_of_the_prompt(layout: ChameleonLayout) -> None:
+    """The three rows of ``_split_inputs_for_cfg`` in the release, and one that sees the text alone."""
+    turns = (Turn("user", ("Make ", Look(PICTURE), Look(PICTURE), " red")), Turn("assistant", Draw(PICTURE)))
+    sample, prompt = layout.render(Conversation(turns)), layout.drawing_prompt(Conversation(turns[:1]))
+    assert prompt.ids == [0, *ids("Make"), *LOOKED, *LOOKED, *ids("red"), 8710, 8197]
+    assert sample.ids == [*prompt.ids, *DRAWN[1:], 2]
+    assert layout.draws_from == ("understanding",)
+    for hidden, ids_left in {
+        ("text",): [0, *LOOKED, *LOOKED, 8197],
+        ("understanding",): [0, *ids("Makered"), 8710, 8197],
+        ("text", "understanding"): [0, 8197],
+        (): prompt.ids,
+    }.items():
+        left = layout.without(prompt, hidden)
+        assert left.ids == ids_left
+        assert [span.kind for span in left.spans].count("look") == (0 if "understanding" in hidden else 2)
+        assert layout.without(sample, hidden).ids == [*ids_left, *DRAWN[1:], 2]
+    assert layout.unconditional(prompt) == layout.without(prompt, {"text", "understanding"})
+
+
 def test_documents_and_system_texts(layout: ChameleonLayout) -> None:
     document = layout.render(Conversation.document(" a cat "))
     assert document.ids == [0, *ids("a cat"), 2]

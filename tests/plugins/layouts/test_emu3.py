@@ -48,8 +48,8 @@ def text(characters: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def layout(text: Any, pathway_of: Any) -> Emu3Layout:
-    """Pictures to look at have eight positions: each of the two rows ends with a code that is given."""
-    pathways = {"understanding": pathway_of("look", 2, 3, tokens=8), "generation": pathway_of("draw", 90, 90)}
+    """Rows of pictures to look at end with a code that is given."""
+    pathways = {"understanding": pathway_of("look", 2, 3, ends=True), "generation": pathway_of("draw", 90, 90)}
     return Emu3Layout(Emu3LayoutConfig(), text, pathways)
 
 
@@ -88,6 +88,19 @@ def test_in_training_nothing_is_left_of_a_prompt(of_emu3_gen: Emu3Layout, layout
     assert blank.ids == [151_849, *DRAWN, 151_850]
     assert [span for span in blank.spans if span.kind == "draw"] == [span for span in sample.spans if span.loss]
     assert layout.unconditional(layout.drawing_prompt("a cat")).ids == [151_849, 151_852, *ids("90*90"), 151_851]
+
+
+def test_a_row_of_guidance_without_text_is_the_unconditional_one(of_emu3_gen: Emu3Layout) -> None:
+    prompt = of_emu3_gen.drawing_prompt("a cat")
+    assert of_emu3_gen.without(prompt, {"text"}) == of_emu3_gen.unconditional(prompt)
+    assert of_emu3_gen.without(prompt, {"understanding"}) == prompt
+
+
+def test_the_ends_of_rows_are_no_columns(layout: Emu3Layout, pathway_of: Any) -> None:
+    ended = Emu3Layout(layout.config, layout.text, {"generation": pathway_of("draw", 90, 90, ends=True)})
+    assert ended.drawing_prompt("a cat") == layout.drawing_prompt("a cat")
+    drawn = [span for span in ended.render(Conversation.drawing("a cat", PICTURE)).spans if span.kind == "draw"]
+    assert [span.length for span in drawn] == [90 * 91]
 
 
 def test_a_question_about_a_picture(layout: Emu3Layout) -> None:
