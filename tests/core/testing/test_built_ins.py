@@ -98,6 +98,7 @@ TESTED = {
     ("backbone", "qwen3"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
     ("backbone", "mistral"): tables(**DECODER),
     ("backbone", "gemma"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
+    ("backbone", "chameleon"): tables(**DECODER, swin_norm=st.booleans()),
     ("backbone", "transformers"): of_transformers(
         ("qwen3", LANGUAGE | {"head_dim": 6, "num_key_value_heads": 1}),
         ("gemma2", LANGUAGE | GEMMA),
@@ -115,6 +116,8 @@ TESTED = {
     ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "autoregressive"): tables(guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4))),
     ("layout", "janus"): tables(system=st.sampled_from(("", "Be brief."))),
+    ("layout", "chameleon"): tables(after_system=st.sampled_from(("\n", " "))),
+    ("layout", "emu3"): tables(negative=st.sampled_from(("", "blurry")), system=st.sampled_from(("", "Be brief."))),
     ("sink", "tensorboard"): tables(),
     ("sink", "wandb"): tables(),
     ("benchmark", "shapes"): tables(prompts=1, pictures=1, questions=2),
