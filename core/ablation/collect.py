@@ -78,7 +78,9 @@ def collect(study: Study, folder: StudyFolder, budgets: Budgets, tokenizer: str)
 def summary_of(cell: Cell) -> str:
     """What a cell changes against the baseline, in a few words: stages, then components, then settings."""
     if not cell.changes:
-        return "the baseline"
+        return cell.summary or "the baseline"
+    if cell.summary:
+        return cell.summary
     stages, changes = telling_changes(cell)
     shown = [*stages, *map(_short, changes)]
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more settings" if len(shown) > 3 else "")

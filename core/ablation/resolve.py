@@ -63,6 +63,7 @@ def cells_of(study: StudyFile, designs: Sequence[Design], registry: Registry) ->
             design.origin,
             partial(_resolved, study, design, registry),
             _changes(baseline, designed[design.name]),
+            design.summary,
         )
         for design in designs
     )

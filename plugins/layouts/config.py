@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from attrs import field, frozen, validators
-
-if TYPE_CHECKING:
-    from attrs import Attribute
+from janiform_plugins.validators import distinct
 
 SYSTEM = (
     "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
@@ -15,11 +11,6 @@ SYSTEM = (
 )
 
 JANUS_PRESETS = {"janus-pro": {"roles": ["<|User|>", "<|Assistant|>"]}, "janus": {"roles": ["User", "Assistant"]}}
-
-
-def _distinct(_: object, attribute: Attribute[tuple[str, ...]], values: tuple[str, ...]) -> None:
-    if len(set(values)) != len(values):
-        raise ValueError(f"{attribute.name} must not repeat a name, but is {', '.join(values)}")
 
 
 @frozen
@@ -57,7 +48,7 @@ class JanusConfig:
     placeholder: str = field(default="<image_placeholder>", metadata={"help": "token at the positions of a picture"})
     draws_from: tuple[str, ...] = field(
         default=(),
-        validator=_distinct,
+        validator=distinct,
         metadata={
             "help": "pathways through which a picture is looked at, one after the other, that another picture is drawn "
             "from; empty for models that draw from a text alone"

@@ -41,6 +41,13 @@ class MovqConfig:
         validator=_rows_and_columns,
         metadata={"help": "rows and columns of codes; a code has a side of 2^(levels - 1) pixels"},
     )
+    line_ends: bool = field(
+        default=False,
+        metadata={
+            "help": "one more column, whose code is always the one after the last of the vocabulary, as in Emu3, whose "
+            "language model reads the end of every row"
+        },
+    )
     channels: int = field(
         default=256,
         validator=validators.gt(0),
@@ -110,7 +117,10 @@ class MovqConfig:
 
     def codes(self) -> Codes:
         rows, columns = self.grid
-        return Codes(vocabulary=self.vocabulary, grid=Grid(rows, columns), width=self.code_width)
+        if not self.line_ends:
+            return Codes(vocabulary=self.vocabulary, grid=Grid(rows, columns), width=self.code_width)
+        ends = {row * (columns + 1) + columns: self.vocabulary for row in range(rows)}
+        return Codes(vocabulary=self.vocabulary, grid=Grid(rows, columns + 1), width=self.code_width, given=ends)
 
     def transform(self) -> ImageTransform:
         from janiform import CoverAndCrop

@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import partial
 
 import torch
+from janiform import Grid
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from ..autoencoder import EPS, Decoder, Encoder
 from ..codebook import Codebook
@@ -20,13 +21,17 @@ from .temporal import CausalConv, TemporalDecoder, TemporalEncoder
 
 
 class MovqTokenizer(QuantizedAutoencoder):
-    """Pixels in [-1, 1]; codes int64 [B, N, 1] in raster order, whose vectors [B, N, D] are those of the codebook."""
+    """Pixels in [-1, 1]; codes int64 [B, N, 1] in raster order, whose vectors [B, N, D] are those of the codebook.
+
+    With ``line_ends``, N counts the code at the end of each row, whose vector is zero.
+    """
 
     config: MovqConfig
     quantize: Codebook
 
     def __init__(self, config: MovqConfig) -> None:
         super().__init__(config, config.codes())
+        self.grid = Grid(*config.grid)
         self.encoder = Encoder(config)
         self.encoder_time = TemporalEncoder(config)
         self.quant_conv = CausalConv(config.code_width, (3, 1, 1))
@@ -41,6 +46,27 @@ class MovqTokenizer(QuantizedAutoencoder):
                 nn.init.ones_(module.conv_y.bias)
         for half in (self.encoder, self.decoder):
             half.to(memory_format=torch.channels_last)
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pixels [B, 3, h, w] -> codes [B, N, 1]."""
+        codes = super().encode(pixels)
+        if not self.config.line_ends:
+            return codes
+        rows = codes.unflatten(1, (self.grid.height, self.grid.width))
+        return pad(rows, (0, 0, 0, 1), value=self.config.vocabulary).flatten(1, 2)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [B, N, 1] -> pixels [B, 3, h, w], not clipped."""
+        if self.config.line_ends:
+            codes = codes.unflatten(1, (self.grid.height, self.grid.width + 1))[:, :, :-1].flatten(1, 2)
+        return super().decode(codes)
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Codes [B, N, 1] -> their vectors [B, N, D]."""
+        if not self.config.line_ends:
+            return super().vectors(codes)
+        ends = codes >= self.config.vocabulary
+        return super().vectors(codes.masked_fill(ends, 0)).masked_fill(ends, 0)
 
     def quantized(self, vectors: Tensor) -> Quantized:
         """Quantise for training; with ``reseed`` set, unused codes are re-seeded in training mode."""

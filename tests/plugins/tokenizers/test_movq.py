@@ -12,7 +12,23 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from janiform import Codes, Conversation, Export, Grid, StorageError, registry
+from janiform import (
+    Codes,
+    CompositionError,
+    Conversation,
+    Export,
+    Grid,
+    Model,
+    Preview,
+    StorageError,
+    UsageError,
+    build_model,
+    generate_codes,
+    read_recipe_text,
+    registry,
+    with_given,
+)
+from janiform.compose import compose
 from janiform_plugins.tokenizers.movq.config import MOVQ_PRESETS, MovqConfig
 from janiform_plugins.tokenizers.movq.tokenizer import MovqTokenizer
 from janiform_plugins.tokenizers.weights import emu3, emu3_transformers
@@ -213,3 +229,63 @@ def test_the_grid_need_not_be_square() -> None:
 def test_impossible_sizes_are_refused(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         MovqConfig(**SMALL | settings)
+
+
+def test_ends_of_rows_are_given_and_neither_predicted_nor_decoded(drawing: Any, fitted: Any) -> None:
+    plain, model = fitted(drawing("movq", **SMALL)), fitted(drawing("movq", **SMALL, line_ends=True))
+    port = model.plan.pathways["generation"].codes
+    ends = [3, 7, 11, 15]
+    assert (port.grid, port.given) == (Grid(4, 4), dict.fromkeys(ends, 16))
+    tokenizer, beside = model.part("generation.tokenizer"), plain.part("generation.tokenizer")
+    beside.load_state_dict(tokenizer.state_dict())
+    pixels = torch.rand(2, 3, 8, 6) * 2 - 1
+    codes = tokenizer.encode(pixels)
+    assert torch.equal(codes[:, port.predicted], beside.encode(pixels))
+    assert (codes[:, ends] == 16).all()
+    assert torch.equal(tokenizer.decode(codes), beside.decode(beside.encode(pixels)))
+    assert not tokenizer.vectors(codes)[:, ends].any()
+
+    previews: list[Preview] = []
+    drawn = generate_codes(model, [model.processor.drawing_prompt("a circle")] * 2, seeds=[1, 2], guidance=2.0)
+    assert torch.equal(drawn, with_given(drawn, port))
+    assert int(drawn[:, port.predicted].max()) < 16
+    Model(model).generate("a circle", 2, on_preview=previews.append, preview_every=1)
+    assert len(previews) == 15
+
+    objective = registry().find("objective", "autoregressive")
+    learning = objective.load()(objective.config(text_dropout=0.0), model)
+    batch = learning.prepare([Conversation.drawing("a circle", codes[0].numpy())], np.random.default_rng(0))
+    loss = learning.losses(batch)[0]["generation"]
+    assert loss.count.item() == learning.counts(batch)["generation"] == 12
+    states = model.hidden(batch)[0]
+    first = int(batch.pictures["generation"].positions[0, 0])
+    logits = model.part("generation.head")(states[[first + place - 1 for place in port.predicted]])
+    expected = torch.nn.functional.cross_entropy(logits, codes[0, port.predicted, 0], reduction="sum")
+    torch.testing.assert_close(loss.total, expected)
+    with pytest.raises(UsageError, match="16 at place 3"):
+        model.processor.pixels(torch.zeros(16, 1, dtype=torch.int64), "generation")
+
+
+def test_codes_and_ends_of_rows_are_ids_of_the_text() -> None:
+    recipe = """
+    recipe = 1
+    name = "small-emu3"
+    understanding = { share = "generation" }
+    backbone = { use = "llama", vocabulary = 40, width = 16, inner = 32, layers = 1, heads = 2, context = 256 }
+    layout = { use = "janus" }
+    [generation]
+    tokenizer = { use = "movq", grid = [4, 3], channels = 8, groups = 4, multipliers = [1, 1], blocks = 1, vocabulary = 16, line_ends = true }
+    embedding = { use = "shared", first = 10, in_text = true, given = [7] }
+    adapter = { use = "identity" }
+    head = { use = "shared", first = 10, in_text = true, given = [7], softmax = "codes" }
+    """  # noqa: E501
+    plan = compose(read_recipe_text(recipe))
+    assert plan.text_ids == (range(10), range(26, 40))
+    model = build_model(plan, seed=0)
+    table = model.part("backbone").embed_tokens.weight
+    codes = torch.tensor([[[3], [16], [15], [0]]])
+    embedded = model.part("understanding.embedding")(codes)[0]
+    assert torch.equal(embedded, table[torch.tensor([13, 7, 25, 10])])
+    wrong = recipe.replace("given = [7]", "given = []")
+    with pytest.raises(CompositionError, match="has 1 codes that are only given, and the setting 'given' has the ids"):
+        compose(read_recipe_text(wrong))
