@@ -16,6 +16,12 @@ _UNUSED = {"quantize.codebook_used": "it counts how often codes are used in trai
 
 _IDLE = ("quantize.idle",)
 
+_MIDDLE = {
+    "{half}.mid.0.{rest}": "{half}.mid.block_1.{rest}",
+    "{half}.mid.1.{rest}": "{half}.mid.attn_1.{rest}",
+    "{half}.mid.2.{rest}": "{half}.mid.block_2.{rest}",
+}
+
 OFFICIAL = KeyMap({"{rest}": "{rest}"}, prefix="gen_vision_model.", unused=_UNUSED, own=_IDLE)
 """The names of ``vq`` in the official directories of Janus."""
 
@@ -25,9 +31,7 @@ TRANSFORMERS = KeyMap(
         "encoder.conv_blocks.{i}.{rest}": "encoder.down.{i}.{rest}",
         "decoder.conv_blocks.{i}.res.{j}.{rest}": "decoder.up.{i}.block.{j}.{rest}",
         "decoder.conv_blocks.{i}.{rest}": "decoder.up.{i}.{rest}",
-        "{half}.mid.0.{rest}": "{half}.mid.block_1.{rest}",
-        "{half}.mid.1.{rest}": "{half}.mid.attn_1.{rest}",
-        "{half}.mid.2.{rest}": "{half}.mid.block_2.{rest}",
+        **_MIDDLE,
         "{rest}": "{rest}",
     },
     prefix="model.vqmodel.",
@@ -36,14 +40,7 @@ TRANSFORMERS = KeyMap(
 )
 """The names of ``vq`` in the directories of Janus that transformers writes."""
 
-
 _WITHIN = ("encoder.", "decoder.", "quantize.", "quant_conv.", "post_quant_conv.")
-
-_MIDDLE = {
-    "{half}.mid.0.{rest}": "{half}.mid.block_1.{rest}",
-    "{half}.mid.1.{rest}": "{half}.mid.attn_1.{rest}",
-    "{half}.mid.2.{rest}": "{half}.mid.block_2.{rest}",
-}
 
 
 def _levels(count: int, down: str = "down", up: str = "up") -> Iterator[tuple[str, str]]:
