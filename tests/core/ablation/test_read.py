@@ -255,8 +255,6 @@ def test_a_cell_is_summed_up_in_words_of_the_study(study: Callable[..., Study]) 
     ]
     axes = AXES.replace("[axis.head.wide", '[axis.head.wide]\nsummary = "deeper"\n[axis.head.wide')
     patches = "[axis.encoder.patches"
-    axes = axes.replace(patches, f"{patches}]\nsummary = \"no encoder\"\n{patches}")
-        "[axis.encoder.patches", '[axis.encoder.patches]\nsummary = "no encoder"\n[axis.encoder.patches'
-    )
+    axes = axes.replace(patches, f'{patches}]\nsummary = "no encoder"\n{patches}')
     read = study(HEAD + 'grid = ["encoder", "head"]\nbaseline = "own+linear"\n' + axes)
     assert summary_of(read.cell("patches+wide")) == "no encoder, deeper"
