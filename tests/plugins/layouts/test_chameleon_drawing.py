@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from janiform import UnifiedModel, generate_codes, read_recipe_text
+from janiform import Conversation, Guidance, Look, Turn, UnifiedModel, generate_codes, read_recipe_text
 from janiform.compose import compose
 from janiform.model.build import build_model
 from janiform.train.run.start import begin
@@ -34,8 +34,8 @@ special_tokens = []
 
 [generation]
 adapter = { use = "identity" }
-embedding = { use = "shared", first = 4 }
-head = { use = "shared", first = 4, softmax = "codes" }
+embedding = { use = "shared", first = 4, in_text = true }
+head = { use = "shared", first = 4, in_text = true, softmax = "codes" }
 
 [generation.tokenizer]
 use = "vq"
@@ -108,4 +108,25 @@ def test_the_most_likely_codes_are_those_of_transformers(model: UnifiedModel, re
         full = [0, *(ord(letter) for letter in text), 22, 21]
         # Without a picture in the prompt, nothing is left of it in the row that sees pictures alone.
         assert codes == by_the_release(reference, [full, [0, 21], [0, 21]], 3.0, 1.2)
+        assert len(set(codes)) > 2
+
+
+@torch.no_grad()
+def test_a_picture_drawn_from_others_has_three_rows(model: UnifiedModel, reference: Any) -> None:
+    generator = torch.Generator().manual_seed(1)
+    first, second, third = (torch.randint(CODES, (16, 1), generator=generator) for _ in range(3))
+    asked = [("Make ", first, " red"), (second, "small, and a dog", third)]
+    turns = [Turn("user", [piece if isinstance(piece, str) else Look(piece) for piece in pieces]) for pieces in asked]
+    prompts = [model.processor.drawing_prompt(Conversation((turn,))) for turn in turns]
+    drawn = generate_codes(model, prompts, guidance=Guidance.nested(3.0, 1.2), temperature=0.0)
+    for pieces, codes in zip(asked, drawn[..., 0].tolist(), strict=True):
+        full, seen = [0], [0]
+        for piece in pieces:
+            if isinstance(piece, str):
+                full += [ord(letter) for letter in piece.strip()]
+            else:
+                looked = [21, *(FIRST + int(code) for code in piece[:, 0]), 20]
+                full += looked
+                seen += looked
+        assert codes == by_the_release(reference, [[*full, 22, 21], [*seen, 21], [0, 21]], 3.0, 1.2)
         assert len(set(codes)) > 2
