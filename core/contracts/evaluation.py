@@ -101,8 +101,10 @@ class Benchmark(Protocol):
     A benchmark may also have ``settings``, a mapping that is recorded with the scores and suffices to reproduce them;
     ``verdict(request, picture) -> str``, a drawing's content in a few words; ``expected(request) -> str``, the expected
     answer for examples, by default the reference; ``published``, a sequence of ``janiform.Published``: the scores of
-    papers; ``read_predictions(path, requests)``, a mapping of items to outputs made elsewhere, joined by keys; and
-    ``write_official(folder, outputs)``, which writes outputs as the official scorer reads them.
+    papers; ``read_predictions(path, requests)``, a mapping of items to outputs made elsewhere, joined by keys;
+    ``write_official(folder, outputs)``, which writes outputs as the official scorer reads them; and ``judged_at_once``,
+    the number of outputs that may be judged at a time, from as many threads: more than 1 where ``judge`` waits for
+    another program.
     """
 
     @property
@@ -119,6 +121,7 @@ class Benchmark(Protocol):
     def judge(self, request: Request, output: str | Image) -> Mapping[str, float]:
         """The values of one or several metrics for an answer or a drawing. It may take its time.
 
+        A prediction made elsewhere that is missing, where it may be, is an empty text, also that of a drawing.
         Where it raises an error, the other outputs are judged before the evaluation fails.
         """
 
