@@ -60,7 +60,9 @@ def score_predictions(
     judging = Judging(benchmark, len(requests), progress)
     items: list[Item] = []
     judged = judging.items([(request, partial(outputs.get, request.item, "")) for request in requests])
-    for request, values in zip(requests, judged, strict=True):
+    # Drawings without a judge have no value, and neither have those that are missing.
+    has_values = any(values and request.item in outputs for request, values in zip(requests, judged, strict=True))
+    for request, values in zip(requests, judged, strict=True) if has_values else ():
         items += values if request.item in outputs else [_wrong(benchmark, item) for item in values]
     judging.check(allow_failures=allow_failures)
     if official is not None:

@@ -192,20 +192,13 @@ class QuestionBenchmark(ABC):
             question.item, question.image or question.item, conversation, reference=reference, settings=settings
         )
 
-    def read_predictions(
-        self, path: Path, requests: Iterable[Request], *, allow_missing: bool = False
-    ) -> dict[str, str]:
-        """The outputs for requests in a file of predictions. Raises ``UsageError`` unless they are those of all.
-
-        ``allow_missing``: they may be those of some.
-        """
+    def read_predictions(self, path: Path, requests: Iterable[Request]) -> dict[str, str]:
+        """The outputs for requests in a file of predictions. Raises ``UsageError`` for those of other questions."""
         items = [request.item for request in requests]
         chosen = set(items)
         questions = [question for question in self.loaded.questions if question.item in chosen]
         own = Join(("item",), {(item,): item for item in items})
-        return joined(
-            self.prediction_records(path), [own, *self.joins(questions)], items, path, allow_missing=allow_missing
-        )
+        return joined(self.prediction_records(path), [own, *self.joins(questions)], items, path)
 
     def expected(self, request: Request) -> str:
         """The expected answer of a request."""
