@@ -194,7 +194,7 @@ def test_a_subset_has_its_keys_in_a_file(official: Path, tmp_path: Path) -> None
     path = write_json(tmp_path / "bard_set.json", ["v1_2", "v1_0"])
     benchmark = mm_vet(official, subset=str(path))
     assert [request.item for request in benchmark.requests()] == ["v1_0", "v1_2"]
-    assert benchmark.settings["subset"] == "bard_set.json"
+    assert benchmark.settings["subset"][0]["file"] == "bard_set.json"
     write_json(path, ["v1_2", "v1_99"])
     with pytest.raises(UsageError, match=r"1 of 2 keys in .* are not in the data: v1_99"):
         mm_vet(official, subset=str(path)).requests()
