@@ -30,8 +30,8 @@ class Request:
     ``seed``: of the picture, or of an answer that is sampled. ``reference``: the expected answer, or a picture that
     fits the prompt, from which the held-out loss is computed; None where there is none. ``settings``: how the picture
     is drawn or the answer is sampled, such as ``guidance`` or ``max_new_tokens``; None keeps the model's value.
-    ``choices``: answers of which the one with the smallest loss is the output, in place of one that is sampled; the
-    loss is summed over the tokens of the answer and the end token.
+    ``choices``: answers of which the one with the smallest loss is the output, in place of one that is sampled.
+    ``choice_loss``: the ``"sum"`` of the losses of the answer's tokens and the end token, or their ``"mean"``.
     """
 
     item: str
@@ -42,6 +42,7 @@ class Request:
     reference: str | Picture | None = field(default=None, repr=False)
     settings: Mapping[str, Any] = field(factory=dict)
     choices: Sequence[str] = ()
+    choice_loss: Literal["sum", "mean"] = field(default="sum", validator=validators.in_(("sum", "mean")))
 
 
 @frozen
