@@ -104,9 +104,6 @@ def command(
 
 def _check_options(reference: Path | None, inception: Path | None, clip: Path | None, prompts: Path | None) -> None:
     problems = []
-    if reference is None and clip is None:
-        hint = "give --reference DIR --inception FILE for FID, --clip DIR for the CLIP score, or both"
-        problems.append(Problem("nothing to measure", hint=hint))
     if reference is not None and inception is None:
         hint = "--inception FILE, such as pt_inception-2015-12-05-6726825d.pth of pytorch-fid; nothing is downloaded"
         problems.append(Problem("--reference: FID needs the weights of Inception v3", hint=hint))
@@ -114,6 +111,9 @@ def _check_options(reference: Path | None, inception: Path | None, clip: Path | 
         problems.append(Problem("--inception: FID needs the pictures to compare with", hint="--reference DIR"))
     if prompts is not None and clip is None:
         problems.append(Problem("--prompts: the CLIP score needs a CLIP model", hint="--clip DIR"))
+    if reference is None and clip is None and not problems:
+        hint = "give --reference DIR --inception FILE for FID, --clip DIR for the CLIP score, or both"
+        problems.append(Problem("nothing to measure", hint=hint))
     if problems:
         raise UsageError(problems)
 
