@@ -79,7 +79,8 @@ class FeatureStatistics:
             root: Tensor = (torch.cat(self._rows) - self._sum / self.count) / (self.count - 1) ** 0.5
             return root
         values, vectors = torch.linalg.eigh(self.covariance)
-        return (vectors * values.clamp(min=0).sqrt()).T
+        scaled: Tensor = vectors * values.clamp(min=0).sqrt()
+        return scaled.T
 
 
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:

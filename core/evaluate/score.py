@@ -59,7 +59,7 @@ def score_predictions(
         raise UsageError(f"'{path}' has no prediction for any of the {len(requests)} items")
     judging = Judging(benchmark, len(requests), progress)
     items: list[Item] = []
-    judged = judging.items([(request, partial(outputs.get, request.item, "")) for request in requests])
+    judged = judging.items([(request, partial(_output, outputs, request.item)) for request in requests])
     # Drawings without a judge have no value, and neither have those that are missing.
     has_values = any(values and request.item in outputs for request, values in zip(requests, judged, strict=True))
     for request, values in zip(requests, judged, strict=True) if has_values else ():
@@ -80,6 +80,11 @@ def score_predictions(
     metrics = {name: benchmark.metrics[name] for name in scores}
     examples = examples_of(benchmark, requests, items)
     return Result(scores, metrics, settings, items, benchmark.published(), examples)
+
+
+def _output(outputs: Mapping[str, str | Image], item: str) -> str | Image:
+    """The output for an item, which may be read from a file now; an empty text where it is missing."""
+    return outputs.get(item, "")
 
 
 def _wrong(benchmark: CheckedBenchmark, item: Item) -> Item:

@@ -12,8 +12,6 @@ from inception_for_tests import random_network, write, write_weights
 from janiform.cli import main
 from janiform.evaluate.inception import InceptionV3
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "evaluate"))
-
 
 @pytest.fixture(scope="module")
 def network() -> InceptionV3:
