@@ -51,9 +51,9 @@ def clip_score(
     """The CLIP score: the mean of 100 · max(0, cosine) over pictures and their prompts.
 
     ``prompts``: a folder with a ``.txt`` for each picture, or a table or a JSON file of names and prompts
-    (``picture_prompts``). None takes those that the pictures, or GenEval's folders, tell. ``grid``: files are grids of
-    so many rows and columns. CLIPScore (arXiv:2104.08718) is 2.5 · max(0, cosine), which is this score / 40. Pictures
-    of one prompt are one cluster of the interval.
+    (``picture_prompts``). None takes those that the pictures, or GenEval's folders, tell. ``grid``: rows and
+    columns of pictures in each file. CLIPScore (arXiv:2104.08718) is 2.5 · max(0, cosine), which is this score / 40.
+    Pictures of one prompt are one cluster of the interval.
 
     Raises ``UsageError`` where names differ, and ``PictureError`` for a file that is not a picture.
     """

@@ -124,8 +124,8 @@ def fid(
 ) -> Distance:
     """The Fréchet inception distance of the pictures in two folders, with subfolders; lower is better.
 
-    ``weights``: Inception's, in the layout of pytorch-fid or of torchvision. ``grid``: files in ``drawn`` are grids of
-    so many rows and columns.
+    ``weights``: Inception's, in the layout of pytorch-fid or of torchvision. ``grid``: rows and
+    columns of pictures in each file of ``drawn``.
 
     The distance of finite sets is too large, by an amount that is about proportional to 1 / n (Chong & Forsyth,
     arXiv:1911.07023), so that halves of both sets are twice as far from the truth: ``bias`` is their mean distance less

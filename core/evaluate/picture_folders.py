@@ -62,7 +62,7 @@ class FolderPicture:
 def pictures_in(folder: Path, grid: int = 1) -> list[FolderPicture]:
     """The pictures in a folder and its subfolders, by their paths.
 
-    ``grid``: every file is a grid of so many rows and columns of pictures. Where it is 1, contact sheets that janiform
+    ``grid``: rows and columns of pictures in each file. Where it is 1, contact sheets that janiform
     wrote are left out. Raises ``UsageError`` where there are no pictures.
     """
     if not folder.is_dir():
