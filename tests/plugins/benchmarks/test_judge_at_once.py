@@ -15,6 +15,7 @@ import data_mm_vet
 import pytest
 from data_files import write_json
 from janiform import ComponentError
+from janiform.cli import main
 from janiform.evaluate.checked import CheckedBenchmark
 from janiform.evaluate.results import Result
 from janiform.evaluate.score import score_predictions
@@ -131,6 +132,22 @@ def test_timeouts_lose_the_answers_that_they_hit_alone(tmp_path: Path) -> None:
         assert result.scores["mm_vet.total"].count == COUNT - 1
         server.reply = grade_of
         assert scored(server, tmp_path, **settings).scores["mm_vet.total"].value == pytest.approx(MEAN)
+
+
+def test_the_command_scores_the_rest_where_that_is_allowed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers = write_data(tmp_path)
+    with judge_server(grade_of) as server:
+        settings = {"judge_prompt": str(tmp_path / "evaluator.py"), "data": str(data), "without_pictures": True}
+        values = {**server.settings(tmp_path / "cache"), **settings}
+        chosen = [text for name, value in values.items() for text in ("--set", f"{name}={json.dumps(value)}")]
+        server.faults = [None, 400]
+        assert main(["score", "mm-vet", str(answers), *chosen]) == 1
+        assert "1 of 24 outputs were not judged: 'v1_" in capsys.readouterr().err
+        server.faults = [400]
+        assert main(["score", "mm-vet", str(answers), *chosen, "--allow-failures", "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["settings"]["not_judged"] == 1
+        assert result["scores"]["mm_vet.total"]["count"] == COUNT - 1
 
 
 def test_equal_questions_are_asked_once(tmp_path: Path) -> None:
