@@ -58,6 +58,11 @@ if TYPE_CHECKING:
 )
 @gate_option
 @click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Leave out questions whose pictures are missing, and count them in the score's settings, instead of failing.",
+)
+@click.option(
     "--allow-failures", is_flag=True, help="Score the rest where a judge fails for some outputs, instead of failing."
 )
 @click.option("--record", is_flag=True, help="Also write the scores to the model's model.json.")
@@ -73,6 +78,7 @@ def command(
     items: Path | None,
     pictures: Path | None,
     gate: Path | None,
+    allow_missing: bool,
     allow_failures: bool,
     record: bool,
     as_json: bool,
@@ -86,9 +92,14 @@ def command(
     With --out DIR, outputs are kept there as they come: after a kill, the same command computes the rest. To evaluate
     with several processes, start them with torchrun: torchrun --nproc-per-node 8 -m janiform eval … --device cuda
     """
+    from ..evaluate.checked import CheckedBenchmark
+
     with reported_once():
         components = [find_benchmark(name) for name in benchmarks or (None,)]
-        built = _built(components, settings_of_each(components, settings_of(settings), data, profile))
+        values = {**({"allow_missing": True} if allow_missing else {}), **settings_of(settings)}
+        built = _built(components, settings_of_each(components, values, data, profile))
+        for benchmark in built.values():
+            CheckedBenchmark(benchmark).settings()  # reads the data, before a large model is loaded
         check_paths({"--out": out, "--items": items, "--pictures": pictures})
         earlier = read_gate(gate, list(built))
         if record:

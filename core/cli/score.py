@@ -11,7 +11,7 @@ from ..evaluate.benchmarks import build_benchmark, find_benchmark, settings_of
 from ..evaluate.checked import CheckedBenchmark
 from ..evaluate.score import score_predictions
 from ..evaluate.selection import settings_of_each
-from .output import echo, json_option, print_json
+from .output import json_option, print_json
 from .progress import progress_shown
 from .scores import (
     check_gate,
@@ -92,7 +92,5 @@ def command(
         print_json(scores_json(results))
     else:
         show(results, out)
-        if missing := result.settings.get("missing_predictions"):
-            echo(f"{missing} items have no prediction, and count as wrong")
     if earlier:
         check_gate(earlier, results, {component.name: built}, quiet=as_json)

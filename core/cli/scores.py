@@ -130,6 +130,8 @@ def _show(result: Result) -> None:
     for level, what in {"chance": "random answers", "floor": "zero"}.items():
         if listed := ", ".join(name for name in levels if levels[name] == level):
             out.print(f"Not distinguishable from {what}: {listed}", soft_wrap=True)
+    for sentence in result.notes:
+        out.print(sentence, soft_wrap=True)
     facts = ", ".join(f"{name} {value}" for name, value in result.settings.items() if value != "")
     out.print(facts, style="dim", soft_wrap=True)
 

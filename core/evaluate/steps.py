@@ -105,7 +105,7 @@ class EvaluationSteps:
                 Problem(self.failures[0][1]),
                 Problem(
                     f"{len(names)} of {self._done} outputs were not judged: {shortened(names)}",
-                    hint=kept + "or allow failures, and the others are scored",
+                    hint=kept + "--allow-failures scores the others",
                 ),
             ]
         )
