@@ -36,8 +36,8 @@ def score_predictions(
 ) -> Result:
     """Judge and aggregate the predictions in a file or a folder for the benchmark with a name.
 
-    ``allow_missing``: requests may lack a prediction; these count as wrong, with the value 0 in every metric that
-    should go up, and their number is in the settings. ``official``: the folder to write what the official scorer reads.
+    ``allow_missing``: requests may lack a prediction; these count as wrong, with the value 0 in every metric
+    except those that should go down, and their number is in the settings. ``official``: the folder to write what the official scorer reads.
 
     Raises ``UsageError`` for predictions that are not those of the benchmark's data.
     """
@@ -78,7 +78,7 @@ def score_predictions(
 def _wrong(benchmark: CheckedBenchmark, request: Request) -> list[Item]:
     """The items of an answer that is missing."""
     return [
-        evolve(item, value=0.0) if benchmark.metrics[item.metric].direction == "up" else item
+        item if benchmark.metrics[item.metric].direction == "down" else evolve(item, value=0.0)
         for item in benchmark.judge(request, "")
     ]
 
