@@ -20,6 +20,7 @@ from .report import note
 from .scores import (
     check_gate,
     check_paths,
+    check_settings,
     data_option,
     gate_option,
     is_compared,
@@ -98,10 +99,11 @@ def command(
         components = [find_benchmark(name) for name in benchmarks or (None,)]
         values = {**({"allow_missing": True} if allow_missing else {}), **settings_of(settings)}
         built = _built(components, settings_of_each(components, values, data, profile))
-        for benchmark in built.values():
-            CheckedBenchmark(benchmark).settings()  # reads the data, before a large model is loaded
+        # Data and settings are checked before a large model is loaded.
+        own = {name: CheckedBenchmark(benchmark).settings() for name, benchmark in built.items()}
         check_paths({"--out": out, "--items": items, "--pictures": pictures})
         earlier = read_gate(gate, list(built))
+        check_settings(earlier, own)
         if record:
             _check_record(model, how["quantize"])
     from ..train.distributed.process_group import join_processes

@@ -96,7 +96,8 @@ def write_files(
     elif out is not None:
         from ..report.evaluation.page import evaluation_html
 
-        write_results(out, results, evaluation_html({title: results}))
+        scored = any(result.scores for result in results.values())
+        write_results(out, results, evaluation_html({title: results}) if scored else None)
 
 
 def show(results: Mapping[str, Result], out: Path | None) -> None:
@@ -105,7 +106,7 @@ def show(results: Mapping[str, Result], out: Path | None) -> None:
         if len(results) > 1:
             echo(name)
         _show(result)
-    if out is not None and out.suffix != ".json":
+    if out is not None and out.suffix != ".json" and any(result.scores for result in results.values()):
         from ..evaluate.results import PAGE
 
         echo(f"The page is {(out / PAGE).resolve()}")
@@ -125,7 +126,7 @@ def _show(result: Result) -> None:
             rows.add_row(f"  {label} {arrow}", f"{score.value:.3f}", _interval(score), str(score.count))
         rows.add_section()
     out = console()
-    out.print(rows)
+    out.print(rows if result.scores else "The outputs were not scored: the settings name nothing that judges them.")
     levels = {name: uninformative(score, result.metrics[name]) for name, score in result.scores.items()}
     for level, what in {"chance": "random answers", "floor": "zero"}.items():
         if listed := ", ".join(name for name in levels if levels[name] == level):
@@ -184,8 +185,7 @@ def check_gate(gate: Gate, results: Mapping[str, Result], benchmarks: Mapping[st
     compared: dict[str, dict[str, ScoreDifference]] = {}
     for name, before in gate.items():
         after = results[name]
-        check_protocol(name, before, after)
-
+        check_protocol(name, before.settings, after.settings)
         if before.items and not before.jackknife:
             before = with_jackknife(before, benchmarks[name])
         compared[name] = differences(before, after)
@@ -205,11 +205,21 @@ def check_gate(gate: Gate, results: Mapping[str, Result], benchmarks: Mapping[st
         raise JaniformError([*problems[:_LISTED], *more])
 
 
-def check_protocol(name: str, before: Result, after: Result) -> None:
-    """Raise ``UsageError`` where two results were not measured in the same way."""
+def check_settings(gate: Gate, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ``UsageError`` where earlier results were measured with other settings of a benchmark, given by its name.
+
+    Those that a run adds are compared after it.
+    """
+    for name, before in gate.items():
+        own = settings[name]
+        check_protocol(name, {key: before.settings.get(key) for key in own}, own)
+
+
+def check_protocol(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Raise ``UsageError`` where two results, whose settings are given, were not measured in the same way."""
     from ..evaluate.compare import protocol_differences
 
-    if differing := protocol_differences(before.settings, after.settings):
+    if differing := protocol_differences(before, after):
         hint = "use the same settings and data, or measure the earlier model again"
         message = f"--gate: {name} was measured in another way before"
         problems = [Problem(f"{message}: {line}") for line in differing[:8]]

@@ -78,7 +78,9 @@ def protocol_differences(first: Mapping[str, Any], second: Mapping[str, Any]) ->
     before, after = protocol(first), protocol(second)
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     pairs = {name: (first.get(name), second.get(name)) for name in names}
-    return [f"{name}: {_shown(name, one, other)} and {_shown(name, other, one)}" for name, (one, other) in pairs.items()]
+    return [
+        f"{name}: {_shown(name, one, other)} and {_shown(name, other, one)}" for name, (one, other) in pairs.items()
+    ]
 
 
 def differences(first: Result, second: Result) -> dict[str, ScoreDifference]:

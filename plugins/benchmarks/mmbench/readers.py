@@ -69,7 +69,9 @@ def _question(record: Record, answered: bool) -> Question:
     picture = record.pictures[0] if record.pictures else None
     image = picture.key if picture else record.get("image_path") or ""
     item = f"{split}/{index}" if split else index
-    return Question(item, image, record.text("question"), answer, tuple(categories.values()), options, picture, keys=keys)
+    return Question(
+        item, image, record.text("question"), answer, tuple(categories.values()), options, picture, keys=keys
+    )
 
 
 def is_empty(cell: str) -> bool:

@@ -7,7 +7,6 @@ without their last sentence and without answers, and join the official ones by s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -134,7 +133,7 @@ def _llava(files: Sequence[Path], official: Sequence[Question]) -> list[Question
 
 
 def _without_suffix(image: str) -> str:
-    return os.path.splitext(image)[0]
+    return image[: len(image) - len(Path(image).suffix)]
 
 
 def read_results(path: Path) -> list[Record]:

@@ -104,7 +104,9 @@ class POPE(QuestionBenchmark):
     def joins(self, questions: Sequence[Question]) -> list[Join]:
         if self.loaded.data.format == "vlmevalkit":
             items = {(question.item,): question.item for question in questions}
-            by_split = {(split, question.item): question.item for question in questions for split in question.categories}
+            by_split = {
+                (split, question.item): question.item for question in questions for split in question.categories
+            }
             return [Join(("index",), items), Join(("split", "question_id"), by_split, ("answer",))]
         keys = {question.item: (question.keys["split"], question.keys["question_id"]) for question in questions}
         by_id = {key: item for item, key in keys.items()}

@@ -10,20 +10,28 @@ from typing import Any
 
 import data_all
 import pytest
-from data_files import write_table
+from attrs import evolve
+from data_files import write_lines, write_table
 from janiform.cli import main
+from janiform.compose import compose
+from janiform.storage.save import save_model
 
 Capture = pytest.CaptureFixture[str]
 Row = dict[str, str]
 TABLES = tuple(data_all.UNDERSTANDING)
 
-NEEDED = {name: ("index", "image", "question", "answer", "category") for name in TABLES} | {
+NEEDED = dict.fromkeys(TABLES, ("index", "image", "question", "answer", "category")) | {
     "gqa": ("index", "image", "question", "answer"),
     "seed-bench": ("index", "image", "question", "A", "B", "C", "D", "answer", "category"),
     "mmbench": ("index", "image", "question", "hint", "A", "B", "C", "D", "category", "l2-category", "split"),
     "mmmu": ("index", "image", "question", "A", "B", "C", "D", "answer", "category", "split"),
 }
 """The columns without which a table is refused; MMBench's test split has no answers."""
+
+OFFICIAL_KEYS = {
+    "pope": "question_id", "mme": "question_id", "gqa": "questionId", "seed-bench": "question_id", "mmmu": "id",
+    "mm-vet": "question_id",
+}  # fmt: skip
 
 TEXTS = {"mmbench": ("question", "category", "l2-category", "split")}
 """Columns of words; those that list the possible words are refused for that."""
@@ -65,9 +73,7 @@ def test_a_missing_column_is_named(
     assert f"{path}:1: the table lacks the column {column}; it has" in refusal(name, path)
 
 
-def test_published_answers_must_be_there(
-    tables: dict[str, Path], tmp_path: Path, refusal: Callable[..., str]
-) -> None:
+def test_published_answers_must_be_there(tables: dict[str, Path], tmp_path: Path, refusal: Callable[..., str]) -> None:
     path = changed(tables["mmbench"], tmp_path, lambda rows: [row.pop("answer") for row in rows])
     assert f"{path}:2: the table has no answers, but those of the split dev are published" in refusal("mmbench", path)
 
@@ -166,7 +172,9 @@ def test_a_picture_of_mme_has_two_questions(
     assert f"{path}:4: the picture 'existence/000002.png' has 1 question (No), expected two, one with Yes" in sentence
 
 
-def test_llavas_questions_of_mme_may_lack_pictures(tmp_path: Path, refusal: Callable[..., str], capsys: Capture) -> None:
+def test_llavas_questions_of_mme_may_lack_pictures(
+    tmp_path: Path, refusal: Callable[..., str], capsys: Capture
+) -> None:
     folder = data_all.write_all(tmp_path / "data", "llava") / "mme"
     (picture,) = folder.glob("*/OCR/000001.jpg")
     picture.unlink()
@@ -174,3 +182,34 @@ def test_llavas_questions_of_mme_may_lack_pictures(tmp_path: Path, refusal: Call
     arguments = ["--data", str(folder), "--allow-missing", "--set", "limit=2", "--set", "max_new_tokens=1", "--json"]
     assert main(["eval", "janus-mini", "mme", *arguments]) == 0
     assert json.loads(capsys.readouterr().out)["settings"]["left_out_for_missing_pictures"] == 2
+
+
+@pytest.mark.parametrize("name", data_all.DRAWING)
+def test_a_model_that_cannot_draw_is_told_so(
+    tmp_path: Path, tiny_plan: Any, fitted: Any, capsys: Capture, name: str
+) -> None:
+    pathways = {"understanding": tiny_plan.recipe.pathways["understanding"]}
+    folder = save_model(fitted(compose(evolve(tiny_plan.recipe, pathways=pathways))), tmp_path / "looks")
+    data = data_all.write_all(tmp_path / "data", "official")
+    assert main(["eval", str(folder), name, "--data", str(data)]) == 2
+    sentence = " ".join(capsys.readouterr().err.split())
+    assert "cannot serve any request of the benchmark" in sentence
+    assert "no pathway draws" in sentence
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("kind", ["official", "vlmevalkit"])
+def test_predictions_for_other_questions_are_refused(tmp_path: Path, capsys: Capture, name: str, kind: str) -> None:
+    """Without their pictures, the questions are enough to score predictions: one of another question, and one less."""
+    data = data_all.write_all(tmp_path / "data", kind)
+    key = "index" if kind == "vlmevalkit" or name == "mmbench" else OFFICIAL_KEYS[name]
+    judge = ["--set", 'judge="none"'] if name == "mm-vet" else []
+    arguments = ["--data", str(data), "--set", "without_pictures=true", *judge]
+    path = write_lines(
+        tmp_path / "p.jsonl", [{key: "999", "prediction": "A", "category": "random", "prompt": "?", "text": "A"}]
+    )
+    for option in ([], ["--allow-missing"]):
+        assert main(["score", name, str(path), *arguments, *option]) == 2
+        sentence = " ".join(capsys.readouterr().err.split())
+        assert "1 of 1 predictions are for questions that the data do not have: " in sentence
+        assert ("questions have no prediction: " in sentence) == (not option)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,9 @@ def reply(request: dict[str, Any]) -> str:
     return f"0.{sum(request['messages'][0]['content'].encode()) % 10}"
 
 
-def command(data: Path, out: Path, server: JudgeServer, *more: str, names: tuple[str, ...] = data_all.NAMES) -> list[str]:
+def command(
+    data: Path, out: Path, server: JudgeServer, *more: str, names: tuple[str, ...] = data_all.NAMES
+) -> list[str]:
     prompt = data_mm_vet.write_prompt(out.parent / "mm-vet_evaluator.py")
     judge = {"judge": "judge-1", "judge_url": server.url, "judge_cache": str(out.parent / f"judge-{out.name}")}
     settings = data_all.options({f"mm-vet.{name}": value for name, value in judge.items()})
@@ -115,7 +116,10 @@ def test_every_format_is_evaluated_and_scored_again(
             arguments = ["--data", str(data), "--profile", kind, *judge, "--json"]
             official = tmp_path / f"official-{name}"
             for predictions in (out / "items.jsonl", official):
-                if predictions == official and len(files := [path for path in official.rglob("*") if path.is_file()]) == 1:
+                if (
+                    predictions == official
+                    and len(files := [path for path in official.rglob("*") if path.is_file()]) == 1
+                ):
                     (predictions,) = files
                 capsys.readouterr()
                 assert main(["score", name, str(predictions), *arguments, "--official", str(official)]) == 0
@@ -124,3 +128,17 @@ def test_every_format_is_evaluated_and_scored_again(
                 assert {key: one["value"] for key, one in again.items()} == pytest.approx(
                     {key: one["value"] for key, one in expected.items()}
                 ), name
+
+
+def test_pictures_are_drawn_where_nothing_judges_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For the official scorers; the other benchmarks of the command are on the page."""
+    data = data_all.write_all(tmp_path / "data", "official")
+    settings = data_all.options({"geneval.official": str(tmp_path / "pictures"), "pictures": 1})
+    answers = data_all.options({"max_new_tokens": 1})
+    for names, more in ((["geneval"], []), (["geneval", "pope"], answers)):
+        out = tmp_path / "-".join(names)
+        assert main(["eval", "janus-mini", *names, "--data", str(data), "--out", str(out), *settings, *more]) == 0
+        assert "The outputs were not scored" in capsys.readouterr().out
+        assert list(results(out)) == names
+        assert (out / "index.html").is_file() == ("pope" in names)
+    assert len(list((tmp_path / "pictures").glob("*/samples/0000.png"))) == 6

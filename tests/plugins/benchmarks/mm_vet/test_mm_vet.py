@@ -116,7 +116,9 @@ def test_scores_of_capabilities_and_their_integrations(official: Path, prompt: s
         "mm_vet.answered": (1.0, 4),
         "mm_vet.graded": (1.0, 4),
     }
-    assert [name for name in scores if "exactly" in name][0] == "mm_vet.exactly.rec+know+gen", "the most frequent integration first"
+    assert next(name for name in scores if "exactly" in name) == "mm_vet.exactly.rec+know+gen", (
+        "the most frequent integration first"
+    )
     row = "What is x? | -1 <AND> -5 | answer v1_0 | "
     assert judge.prompts[0] == f"{data_mm_vet.prompt_text()}\n{row}"
     assert benchmark.settings["judge_prompt"]["form"] == "official"
