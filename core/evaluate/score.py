@@ -36,9 +36,9 @@ def score_predictions(
 ) -> Result:
     """Judge and aggregate the predictions in a file or a folder for the benchmark with a name.
 
-    ``allow_missing``: requests may lack a prediction; these count as wrong, with the value 0 in every metric except those
-    that should go down, and their number is in the settings. ``official``: the folder to write what the official scorer
-    reads.
+    ``allow_missing``: requests may lack a prediction; these count as wrong, with the value 0 in every metric except
+    those that should go down, and their number is in the settings. ``official``: the folder to write what the official
+    scorer reads.
 
     Raises ``UsageError`` for predictions that are not those of the benchmark's data.
     """
