@@ -20,6 +20,7 @@ from ..files import shown
 from ..predictions import Join
 from ..questions import Question, QuestionBenchmark
 from ..recognise import SEED_DIMENSIONS, DataFiles
+from .config import SEEDBenchConfig
 from .readers import LETTER_INSTRUCTION, read
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class SEEDBench(QuestionBenchmark):
     title: ClassVar[str] = "SEED-Bench"
     suffixes: ClassVar[tuple[str, ...]] = ("", ".jpg", ".png")
     folders: ClassVar[tuple[str, ...]] = ("SEED-Bench-image", "images")
+    config: SEEDBenchConfig
 
     @property
     def ranks(self) -> bool:
@@ -56,6 +58,10 @@ class SEEDBench(QuestionBenchmark):
     def metrics(self) -> Mapping[str, Metric]:
         names = ["accuracy", *DIMENSIONS.values(), *(() if self.ranks else map(_metric, RULES))]
         return {f"seed.{name}": _CHANCE for name in names}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {**super().settings, **({"option_loss": self.config.option_loss} if self.ranks else {})}
 
     def read(self, data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
         return read(data)
@@ -78,9 +84,8 @@ class SEEDBench(QuestionBenchmark):
         if not self.ranks:
             return request
         reference = question.options[question.answer] if self.config.losses else None
-        return evolve(
-            request, choices=tuple(dict.fromkeys(question.options.values())), reference=reference, settings={}
-        )
+        choices, loss = tuple(dict.fromkeys(question.options.values())), self.config.option_loss
+        return evolve(request, choices=choices, choice_loss=loss, reference=reference, settings={})
 
     def is_correct(self, question: Question, answer: str) -> bool:
         if self.ranks:
@@ -104,11 +109,9 @@ class SEEDBench(QuestionBenchmark):
         table = [Join(("index",), items)] if self.loaded.data.format == "vlmevalkit" else []
         return [*table, Join(("question_id",), items, ("prediction", "text"))]
 
-    def read_predictions(
-        self, path: Path, requests: Iterable[Request], *, allow_missing: bool = False
-    ) -> dict[str, str]:
+    def read_predictions(self, path: Path, requests: Iterable[Request]) -> dict[str, str]:
         """See ``QuestionBenchmark``. Where options are ranked, predictions are their letters or texts."""
-        outputs = super().read_predictions(path, requests, allow_missing=allow_missing)
+        outputs = super().read_predictions(path, requests)
         if not self.ranks:
             return outputs
         chosen = {item: self._option(item, output) for item, output in outputs.items()}
