@@ -98,7 +98,7 @@ def test_an_evaluation_that_was_killed_is_resumed_to_the_same_scores(
     assert whole_scores["dpg-bench"]["scores"]["fixed.overall"]["count"] == 8
 
 
-@pytest.mark.parametrize("kind", ["vlmevalkit", "llava"])
+@pytest.mark.parametrize("kind", ["official", "vlmevalkit", "llava"])
 def test_every_format_is_evaluated_and_scored_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
