@@ -32,6 +32,7 @@ _POINTS = 150
 """Most points of a run's learning curve."""
 
 _NAMED = ("use", "share", "recipe")
+_JUDGED = ("metrics", "scores")
 
 
 def collect(study: Study, folder: StudyFolder, budgets: Budgets, tokenizer: str) -> StudyResults:
@@ -44,7 +45,7 @@ def collect(study: Study, folder: StudyFolder, budgets: Budgets, tokenizer: str)
         runs = []
         for seed in seeds:
             place = folder.place(cell.name, seed)
-            scores = _read(place.scores)
+            scores = _judged(_read(place.scores))
             runs.append(_run(place, cell, folder.path, scores))
             metrics |= _metrics(scores)
             evaluations |= scores.get("settings") or {}
@@ -206,6 +207,16 @@ def _curve(place: RunPlace, cell: Cell) -> tuple[CurvePoint, ...]:
             CurvePoint(stage, step, entry["total"], seen, float(entry.get("time", 0.0)), dict(entry["losses"]))
         )
     return tuple(points)
+
+
+def _judged(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a file of scores without metrics that are neither better nor worse for being higher."""
+    metrics = content.get("metrics")
+    if not isinstance(metrics, dict) or not isinstance(content.get("scores"), dict):
+        return content
+    neutral = {name for name, facts in metrics.items() if isinstance(facts, dict) and facts.get("direction") == "none"}
+    kept = {part: {name: one for name, one in content[part].items() if name not in neutral} for part in _JUDGED}
+    return {**content, **kept}
 
 
 def _scores(content: Mapping[str, Any]) -> dict[str, MetricResult]:

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     help="Also write the drawings to this folder; items then name their files. --out DIR has them in DIR/outputs.",
 )
 @click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Leave out questions whose pictures are missing, and count them in the score's settings, instead of failing.",
+)
+@click.option(
     "--allow-failures", is_flag=True, help="Score the rest where a judge fails for some outputs, instead of failing."
 )
 @click.option("--record", is_flag=True, help="Also write the scores to the model's model.json.")
@@ -44,9 +49,10 @@ if TYPE_CHECKING:
 def command(
     model: str,
     benchmarks: tuple[str, ...],
-    settings_for: Callable[[Sequence[Component]], Sequence[Mapping[str, Any]]],
+    settings_for: Callable[..., Sequence[Mapping[str, Any]]],
     written: ResultOptions,
     pictures: Path | None,
+    allow_missing: bool,
     allow_failures: bool,
     record: bool,
     **how: Any,
@@ -59,10 +65,14 @@ def command(
     With --out DIR, outputs are kept there as they come: after a kill, the same command computes the rest. To evaluate
     with several processes, start them with torchrun: torchrun --nproc-per-node 8 -m janiform eval … --device cuda
     """
+    from ..evaluate.checked import CheckedBenchmark
+
     with reported_once():
         components = [find_benchmark(name) for name in benchmarks or (None,)]
-        built = _built(components, settings_for(components))
-        earlier = written.check(list(built), pictures=pictures)
+        built = _built(components, settings_for(components, **({"allow_missing": True} if allow_missing else {})))
+        # Data and settings are checked before a large model is loaded.
+        own = {name: CheckedBenchmark(benchmark).settings() for name, benchmark in built.items()}
+        earlier = written.check(list(built), own, pictures=pictures)
         if record:
             _check_record(model, how["quantize"])
     from ..train.distributed.process_group import join_processes

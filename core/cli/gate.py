@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -51,7 +51,7 @@ def check_gate(gate: Gate, results: Mapping[str, Result], benchmarks: Mapping[st
     compared: dict[str, dict[str, ScoreDifference]] = {}
     for name, before in gate.items():
         after = results[name]
-        check_protocol(name, before, after)
+        check_protocol(name, before.settings, after.settings)
 
         if before.items and not before.jackknife and name in benchmarks:
             before = with_jackknife(before, benchmarks[name])
@@ -72,11 +72,21 @@ def check_gate(gate: Gate, results: Mapping[str, Result], benchmarks: Mapping[st
         raise JaniformError([*problems[:_LISTED], *more])
 
 
-def check_protocol(name: str, before: Result, after: Result) -> None:
-    """Raise ``UsageError`` where two results were not measured in the same way."""
+def check_settings(gate: Gate, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ``UsageError`` where earlier results were measured with other settings of a benchmark, given by its name.
+
+    Those that a run adds are compared after it.
+    """
+    for name, before in gate.items():
+        own = settings.get(name, {})
+        check_protocol(name, {key: before.settings.get(key) for key in own}, own)
+
+
+def check_protocol(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Raise ``UsageError`` where two results, whose settings are given, were not measured in the same way."""
     from ..evaluate.compare import protocol_differences
 
-    if differing := protocol_differences(before.settings, after.settings):
+    if differing := protocol_differences(before, after):
         hint = "use the same settings and data, or measure the earlier model again"
         message = f"--gate: {name} was measured in another way before"
         problems = [Problem(f"{message}: {line}") for line in differing[:8]]

@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 def benchmark_options(command: Callable[..., Any]) -> Any:
     """Add --data, --profile and --set; the command gets ``settings_for``, which gives the settings of each component.
 
-    ``settings_for(components)`` raises ``UsageError`` for settings that none of them has.
+    ``settings_for(components, **more)`` raises ``UsageError`` for settings that none of them has; ``more`` are settings
+    by other options.
     """
 
     @wraps(command)
     def called(*, data: Path | None, profile: str | None, settings: tuple[str, ...], **options: Any) -> Any:
-        def settings_for(components: Sequence[Component]) -> list[dict[str, Any]]:
+        def settings_for(components: Sequence[Component], **more: Any) -> list[dict[str, Any]]:
             from ..evaluate.benchmarks import settings_of
             from ..evaluate.selection import settings_of_each
 
-            return settings_of_each(components, settings_of(settings), data, profile)
+            return settings_of_each(components, {**more, **settings_of(settings)}, data, profile)
 
         return command(settings_for=settings_for, **options)
 
@@ -101,16 +102,24 @@ class ResultOptions:
     gate: Path | None
     as_json: bool
 
-    def check(self, names: Sequence[str], **others: Path | None) -> Gate:
+    def check(
+        self,
+        names: Sequence[str],
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        **others: Path | None,
+    ) -> Gate:
         """The earlier results of the benchmarks, where there is a gate. ``others``: further options with paths.
 
-        Raises ``UsageError`` where files cannot be written, or the gate has no scores of the benchmarks.
+        Raises ``UsageError`` where files cannot be written, the gate has no scores of the benchmarks, or they were
+        measured with other ``settings``.
         """
-        from .gate import read_gate
+        from .gate import check_settings, read_gate
 
         paths = {"--out": self.out, "--items": self.items, **{f"--{name}": path for name, path in others.items()}}
         check_paths(paths)
-        return read_gate(self.gate, names)
+        earlier = read_gate(self.gate, names)
+        check_settings(earlier, settings or {})
+        return earlier
 
     @property
     def folder(self) -> Path | None:
@@ -137,7 +146,8 @@ class ResultOptions:
         if self.folder is not None:
             from ..report.evaluation.page import evaluation_html
 
-            write_results(self.folder, results, evaluation_html({title: results}))
+            scored = any(result.scores for result in results.values())
+            write_results(self.folder, results, evaluation_html({title: results}) if scored else None)
         elif self.out is not None:
             write_json(self.out, scores_json(results, several=several))
 
@@ -150,7 +160,7 @@ class ResultOptions:
             print_json(scores_json(results, several=several))
             return
         show_scores(results)
-        if self.folder is not None:
+        if self.folder is not None and any(result.scores for result in results.values()):
             echo(f"The page is {(self.folder / PAGE).resolve()}")
 
     def compare(self, earlier: Gate, results: Mapping[str, Result], benchmarks: Mapping[str, Benchmark]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import click
@@ -13,11 +13,7 @@ from ..evaluate.benchmarks import build_benchmark, find_benchmark
 from ..evaluate.checked import CheckedBenchmark
 from ..evaluate.score import score_predictions
 from .measuring import ResultOptions, benchmark_options, result_options
-from .output import echo
 from .progress import progress_shown
-
-if TYPE_CHECKING:
-    from ..components import Component
 
 
 @click.command()
@@ -39,7 +35,7 @@ if TYPE_CHECKING:
 def command(
     benchmark: str,
     predictions: Path,
-    settings_for: Callable[[Sequence[Component]], Sequence[Mapping[str, Any]]],
+    settings_for: Callable[..., Sequence[Mapping[str, Any]]],
     name: str | None,
     allow_missing: bool,
     allow_failures: bool,
@@ -70,6 +66,4 @@ def command(
     results = {component.name: written.prepared(attrs.evolve(result, settings=facts), built)}
     written.write(results, title)
     written.show(results)
-    if not written.as_json and (missing := result.settings.get("missing_predictions")):
-        echo(f"{missing} items have no prediction, and count as wrong")
     written.compare(earlier, results, {component.name: built})

@@ -35,11 +35,13 @@ def _show(result: Result) -> None:
             rows.add_row(f"  {label} {arrow}", f"{score.value:.3f}", _interval(score), str(score.count))
         rows.add_section()
     out = console()
-    out.print(rows)
+    out.print(rows if result.scores else "The outputs were not scored: the settings name nothing that judges them.")
     levels = {name: uninformative(score, result.metrics[name]) for name, score in result.scores.items()}
     for level, what in {"chance": "random answers", "floor": "zero"}.items():
         if listed := ", ".join(name for name in levels if levels[name] == level):
             out.print(f"Not distinguishable from {what}: {listed}", soft_wrap=True)
+    for sentence in result.notes:
+        out.print(sentence, soft_wrap=True)
     facts = ", ".join(f"{name} {value}" for name, value in result.settings.items() if value != "")
     out.print(facts, style="dim", soft_wrap=True)
 

@@ -59,9 +59,12 @@ class Item:
 
 @frozen
 class Metric:
-    """Whether a metric should go ``"up"`` or ``"down"``, and its value for random answers, where that is known."""
+    """Whether a metric should go ``"up"`` or ``"down"``, and its value for random answers, where that is known.
 
-    direction: Literal["up", "down"] = field(default="up", validator=validators.in_(("up", "down")))
+    One that tells what a model does, such as how often it says yes, has the direction ``"none"`` and is never judged.
+    """
+
+    direction: Literal["up", "down", "none"] = field(default="up", validator=validators.in_(("up", "down", "none")))
     chance: float | None = None
 
 

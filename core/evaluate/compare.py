@@ -57,13 +57,13 @@ class ScoreDifference:
 
     def worse(self, metric: Metric) -> bool:
         """Whether the whole interval lies on the bad side of 0."""
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or metric.direction == "none":
             return False
         return self.high < 0 if metric.direction == "up" else self.low > 0
 
     def better(self, metric: Metric) -> bool:
         """Whether the whole interval lies on the good side of 0."""
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or metric.direction == "none":
             return False
         return self.low > 0 if metric.direction == "up" else self.high < 0
 
@@ -77,7 +77,10 @@ def protocol_differences(first: Mapping[str, Any], second: Mapping[str, Any]) ->
     """How the protocols of two results differ, a sentence per setting; empty where they are the same."""
     before, after = protocol(first), protocol(second)
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return [f"{name}: {_shown(before.get(name))} and {_shown(after.get(name))}" for name in names]
+    pairs = {name: (first.get(name), second.get(name)) for name in names}
+    return [
+        f"{name}: {_shown(name, one, other)} and {_shown(name, other, one)}" for name, (one, other) in pairs.items()
+    ]
 
 
 def differences(first: Result, second: Result) -> dict[str, ScoreDifference]:
@@ -185,6 +188,18 @@ def _essence(name: str, value: Any) -> Any:
     return value
 
 
-def _shown(value: Any) -> str:
-    text = "none" if value is None else str(value)
+def _shown(name: str, value: Any, other: Any) -> str:
+    """A setting for a sentence; of files those that the other result does not have."""
+    text = "none" if value is None else str(_essence(name, value))
+    if files := _files(value):
+        others = {file["sha256"] for file in _files(other)}
+        own = [f"{file.get('file', 'a file')} ({file['sha256'][:8]})" for file in files if file["sha256"] not in others]
+        text = ", ".join(own) or "no other file"
     return text if len(text) <= 90 else f"{text[:89]}…"
+
+
+def _files(value: Any) -> list[Mapping[str, Any]]:
+    """The files that a setting describes, each with its digest; none where it is of another kind."""
+    members = value if isinstance(value, list | tuple) else [value]
+    described = [one for one in members if isinstance(one, Mapping) and isinstance(one.get("sha256"), str)]
+    return described if len(described) == len(members) else []

@@ -64,7 +64,7 @@ class Judging:
             return
         names = [name for name, _ in self.failures]
         message = f"{len(names)} of {self._done} outputs were not judged: {shortened(names)}"
-        allowed = "allow failures, and the others are scored"
+        allowed = "--allow-failures scores the others"
         raise ComponentError(
             [Problem(self.failures[0][1]), Problem(message, hint=f"{hint}; or {allowed}" if hint else allowed)]
         )

@@ -23,6 +23,23 @@ from ..storage.json_files import json_lines, json_writer, read_json, structured
 SCORES, ITEMS, EXAMPLES, PAGE = "scores.json", "items.jsonl", "examples.json", "index.html"
 
 
+_NOTES = {
+    "missing_predictions": (
+        "item has no prediction, and counts as wrong",
+        "items have no prediction, and count as wrong",
+    ),
+    "left_out_for_missing_pictures": (
+        "question is left out, because its picture is missing",
+        "questions are left out, because their pictures are missing",
+    ),
+    "not_judged": (
+        "output is left out, because the judge failed for it",
+        "outputs are left out, because the judge failed for them",
+    ),
+}
+"""Sentences about settings that count items, for one and for several."""
+
+
 @frozen
 class Example:
     """A request to show. ``question``: the question or prompt; ``picture``: a data URI, empty where there is none."""
@@ -56,6 +73,12 @@ class Result:
             "metrics": {name: attrs.asdict(metric) for name, metric in self.metrics.items()},
             "settings": dict(self.settings),
         }
+
+    @property
+    def notes(self) -> list[str]:
+        """What is left out of the scores, or counts as wrong in them, as sentences."""
+        counts = ((self.settings.get(name), one, several) for name, (one, several) in _NOTES.items())
+        return [f"1 {one}." if count == 1 else f"{count} {several}." for count, one, several in counts if count]
 
     @property
     def by_metric(self) -> dict[str, list[Item]]:

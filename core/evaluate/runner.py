@@ -120,9 +120,9 @@ def uninformative(score: Score, metric: Metric) -> str:
     """Why a score tells nothing of the model: it is at "chance" or at the "floor"; empty where it tells something.
 
     A score is there if its interval contains the value for random answers, or zero where that is not known. Nothing is
-    known of metrics that should go down.
+    known of metrics that should not go up.
     """
-    if metric.direction == "down":
+    if metric.direction != "up":
         return ""
     low, high = (score.value if limit is None else limit for limit in (score.low, score.high))
     bound = metric.chance or 0.0

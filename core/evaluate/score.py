@@ -39,9 +39,9 @@ def score_predictions(
 ) -> Result:
     """Judge and aggregate the predictions in a file or a folder for the benchmark with a name.
 
-    ``allow_missing``: requests may lack a prediction; these count as wrong, with the value 0 in every metric that
-    should go up, and their number is in the settings. ``allow_failures``: where ``judge`` fails for some, score the
-    others and count the failures in the settings. ``official``: the folder to write what the official scorer reads.
+    ``allow_missing``: requests may lack a prediction; these count as wrong, with the value 0 in every metric but those
+    that should go down, and their number is in the settings. ``allow_failures``: where ``judge`` fails for some, score
+    the others and count the failures in the settings. ``official``: the folder to write what the official scorer reads.
 
     Raises ``UsageError`` for predictions that are not those of the benchmark's data, and ``ComponentError`` where the
     benchmark fails.
@@ -89,7 +89,7 @@ def _output(outputs: Mapping[str, str | Image], item: str) -> str | Image:
 
 def _wrong(benchmark: CheckedBenchmark, item: Item) -> Item:
     """The item of a prediction that is missing, from that of an empty text."""
-    return evolve(item, value=0.0) if benchmark.metrics[item.metric].direction == "up" else item
+    return item if benchmark.metrics[item.metric].direction == "down" else evolve(item, value=0.0)
 
 
 def _own_answers(

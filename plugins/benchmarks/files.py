@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -20,6 +21,7 @@ MAX_BYTES = 512 << 20
 """Size of a JSON file that is read; tables, which hold pictures, may be larger."""
 
 _CHUNK = 1 << 22
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan")
 
 Key = TypeVar("Key")
 
@@ -53,6 +55,15 @@ class Record:
             listed = " or ".join(map(repr, choices)) if len(choices) <= 6 else "one of " + ", ".join(choices)
             self.fail(f"'{name}' is {shown(value)}, expected {listed}")
         return value
+
+    def text(self, name: str) -> str:
+        """The value, which must have words; raises ``UsageError`` where it is empty, a number, or pandas' ``nan``."""
+        value = self.values[name]
+        if not isinstance(value, str) or _NUMBER.fullmatch(value.strip()):
+            self.fail(f"'{name}' is {shown(value)}, expected a text")
+        if not value.strip():
+            self.fail(f"'{name}' is empty, expected a text")
+        return str(value)
 
     def fail(self, message: str, hint: str = "") -> NoReturn:
         """Raise ``UsageError`` for this record."""

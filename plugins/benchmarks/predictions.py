@@ -21,8 +21,9 @@ _SHOWN = 5
 class Join:
     """A way to find the question of a prediction: the names of the fields that form its key.
 
-    ``items``: ids of the requests by their keys, tuples of texts. ``answers``: names of the answer, of which the first
-    that is there is used. ``normal``: what is done to a field before it is compared.
+    ``items``: ids of the requests by their keys, tuples of texts; one may have several, whose answers must be equal.
+    ``answers``: names of the answer, of which the first that is there is used. ``normal``: what is done to
+    a field before it is compared.
     """
 
     fields: tuple[str, ...]
@@ -62,18 +63,20 @@ def joined(records: Sequence[Record], joins: Sequence[Join], items: Iterable[str
     """
     join = _fitting(records, joins, path)
     outputs: dict[str, str] = {}
-    origins: dict[str, Record] = {}
+    keys: dict[Any, Record] = {}
     unknown, repeated = [], []
     for record in records:
         key = tuple(join.normal(str(record.get(name))) for name in join.fields)
         item = join.items.get(key)
         if item is None:
             unknown.append("/".join(key))
-        elif item in outputs:
-            repeated.append(f"{'/'.join(key)} at {record.origin} and {origins[item].origin}")
+        elif key in keys:
+            repeated.append(f"{'/'.join(key)} at {record.origin} and {keys[key].origin}")
         else:
-            outputs[item] = _answer(record, join.answers)
-            origins[item] = record
+            keys[key] = record
+            answer = _answer(record, join.answers)
+            if outputs.setdefault(item, answer) != answer:
+                record.fail(f"the question {'/'.join(key)} has another answer before: {shown(outputs[item])}")
     problems = [
         Problem(f"{len(names)} of {len(records)} predictions {what}: {_listed(names)}")
         for names, what in (

@@ -43,7 +43,7 @@ FORMATS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "vlmevalkit": ("GQA*.tsv",),
         "llava": ("llava_gqa*.jsonl",),
     },
-    "MMMU": {"official": ("answer_dict_val.json",), "vlmevalkit": ("MMMU*.tsv",)},
+    "MMMU": {"official": ("answer_dict_val.json", "validation-*.parquet"), "vlmevalkit": ("MMMU*.tsv",)},
     "MM-Vet": {"official": ("mm-vet.json",), "vlmevalkit": ("MMVet*.tsv",), "llava": ("llava-mm-vet*.jsonl",)},
     "GenEval": {"official": ("evaluation_metadata*.jsonl",)},
     "DPG-Bench": {"official": ("dpg_bench*.csv",)},

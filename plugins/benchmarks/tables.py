@@ -60,6 +60,8 @@ def read_table(path: Path, required: Sequence[str] = (), *, pictures: bool = Tru
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {error.strerror}") from None
     if records and key in records[0].values:
+        if nameless := next((record for record in records if record[key].strip() in ("", "nan")), None):
+            nameless.fail(f"'{key}' is empty, expected what identifies the row")
         rows = unique(records, lambda record: str(record[key]), key)
         return _with_shared_pictures(records, rows) if pictures else records
     return records
@@ -187,15 +189,18 @@ def _stored(reader: _Reader, cell: _Cell, index: str, origin: Origin) -> Iterato
 
 
 def _with_shared_pictures(records: list[Record], rows: dict[str, Record]) -> list[Record]:
-    """The records, with the pictures of other rows where a cell ``image`` names them."""
+    """The records, with the pictures of other rows where a cell ``image`` names them.
+
+    Where the other row lacks its picture, so does this one.
+    """
     result = []
     for record in records:
         reference = record.get("image")
         if reference:
             shared = rows.get(reference)
-            if shared is None or not shared.pictures:
-                what = "there is no such row" if shared is None else "that row holds no picture either"
+            if shared is None or (not shared.pictures and shared.get("image")):
+                what = "there is no such row" if shared is None else "that row names another one"
                 record.fail(f"'image' is {shown(reference)}, the index of the row with the picture, but {what}")
-            record = evolve(record, pictures=shared.pictures)
+            record = evolve(record, values={**record.values, "image": ""}, pictures=shared.pictures)
         result.append(record)
     return result

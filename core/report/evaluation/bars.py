@@ -34,7 +34,7 @@ def categories(benchmark: Compared) -> dict[str, dict[str, str]]:
     names = [
         name
         for name in benchmark.names
-        if name != benchmark.headline and benchmark.metrics[name].direction == "up" and not name.startswith("loss.")
+        if name != benchmark.headline and benchmark.metrics[name].direction != "down" and not name.startswith("loss.")
     ]
     parts = {name: name.split(".") for name in names}
     lasts = [pieces[-1] for pieces in parts.values() if len(pieces) > 2]

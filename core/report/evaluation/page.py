@@ -94,10 +94,7 @@ def _protocol(benchmark: Compared) -> Markup:
         for name, value in protocol(first.settings).items()
         if name in _SHOWN and value not in (None, "", 0)
     ]
-    missing = {model: result.settings.get("missing_predictions") for model, result in benchmark.results.items()}
-    notes = [
-        f"{model}: {count} items have no prediction, and count as wrong." for model, count in missing.items() if count
-    ]
+    notes = [f"{model}: {sentence}" for model, result in benchmark.results.items() for sentence in result.notes]
     notes += [
         f"{model} was measured in another way, so it is not compared: {'; '.join(lines)}."
         for model, lines in benchmark.other_protocols.items()

@@ -102,9 +102,7 @@ def _question(row: Record) -> Question:
     if number < 1:
         row.fail(f"'proposition_id' is {number}, expected a whole number from 1")
     parents = tuple(_whole(row, "dependency", part) for part in row["dependency"].split(","))
-    text = row["question_natural_language"].strip()
-    if not text or text.replace(".", "", 1).isdigit():
-        row.fail(f"'question_natural_language' is {shown(text)}, expected a question")
+    text = row.text("question_natural_language").strip()
     category, bracket, _ = row["tuple"].partition("(")
     broad, _, detailed = (part.strip() for part in category.partition("-"))
     if not bracket or not broad:

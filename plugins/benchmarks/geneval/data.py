@@ -42,8 +42,7 @@ def read_prompts(data: Path | None) -> tuple[list[Prompt], Path]:
 
 
 def _prompt(number: int, record: Record) -> Prompt:
-    if not record["prompt"].strip():
-        record.fail("'prompt' is empty")
+    record.text("prompt")
     include: list[Wanted] = []
     for entry in record["include"]:
         include.append(_wanted(record, entry, len(include)))

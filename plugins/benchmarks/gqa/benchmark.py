@@ -108,9 +108,8 @@ class GQA(QuestionBenchmark):
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
         items = {(question.item,): question.item for question in questions}
-        if self.loaded.data.format == "vlmevalkit":
-            return [Join(("index",), items)]
-        return [Join(("questionId",), items), Join(("question_id",), items, ("text", "prediction"))]
+        table = [Join(("index",), items)] if self.loaded.data.format == "vlmevalkit" else []
+        return [*table, Join(("questionId",), items), Join(("question_id",), items, ("text", "prediction"))]
 
     def write_official(self, folder: Path, outputs: Mapping[str, str]) -> list[Path]:
         """Write the predictions for ``eval.py``; as LLaVA changes them, where its rule is chosen."""

@@ -40,7 +40,7 @@ def _official(key: str, record: Record) -> Question:
     structural, semantic = (types.get(name) for name in ("structural", "semantic"))
     kinds: tuple[str, ...] = () if structural is None else ("open" if structural == "query" else "binary",)
     kinds += (str(semantic),) if isinstance(semantic, str) else ()
-    return Question(key, f"{record['imageId']}.jpg", record["question"], record["answer"], kinds)
+    return Question(key, f"{record['imageId']}.jpg", record.text("question"), record["answer"], kinds)
 
 
 def _table(path: Path) -> list[Question]:
@@ -50,7 +50,7 @@ def _table(path: Path) -> list[Question]:
         image = picture.key if picture else record.get("image_path")
         if not record["answer"].strip():
             record.fail("'answer' is empty, expected a word or phrase")
-        questions.append(Question(record["index"], image, record["question"], record["answer"], picture=picture))
+        questions.append(Question(record["index"], image, record.text("question"), record["answer"], picture=picture))
     return questions
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TOTAL, STD, ANSWERED = "mm_vet.total", "mm_vet.std_of_runs", "mm_vet.answered"
+GRADED = "mm_vet.graded"
+"""The share of predictions for which the judge gave a grade; for the others the evaluators count 0."""
 
 JANUS_SYSTEM = (
     "You are a helpful assistant. Please answer truthfully and write out your thinking step by step to be sure you get "
@@ -89,7 +91,7 @@ class MMVet(JudgedBenchmark):
         integrations = [name for name, _ in groups.most_common() if name not in capabilities]
         runs = [f"mm_vet.run_{number + 1}" for number in range(self.config.runs)] if self.config.runs > 1 else []
         metrics = {name: Metric() for name in (TOTAL, *runs)} | ({STD: Metric("down")} if runs else {})
-        return metrics | {name: Metric() for name in (*capabilities, ANSWERED, *integrations)}
+        return metrics | {name: Metric() for name in (*capabilities, ANSWERED, GRADED, *integrations)}
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -120,7 +122,7 @@ class MMVet(JudgedBenchmark):
 
     def is_correct(self, question: Question, answer: str) -> bool:
         """Whether an answer is graded as more right than wrong; any answer where nothing is graded."""
-        return self.judge_model is None or fmean(self._grades(question, answer)) >= 0.5
+        return self.judge_model is None or fmean(_values(self._grades(question, answer))) >= 0.5
 
     def judge(self, request: Request, output: str | Image) -> Mapping[str, float]:
         answer = str(output)
@@ -128,9 +130,11 @@ class MMVet(JudgedBenchmark):
         if self.judge_model is None:
             return values
         grades = self._grades(self.by_item[request.item], answer)
-        if len(grades) > 1:
-            values |= {f"mm_vet.run_{number}": value for number, value in enumerate(grades, start=1)}
-        return {TOTAL: fmean(grades), **values}
+        values[GRADED] = sum(value is not None for value in grades) / len(grades)
+        numbers = _values(grades)
+        if len(numbers) > 1:
+            values |= {f"mm_vet.run_{number}": value for number, value in enumerate(numbers, start=1)}
+        return {TOTAL: fmean(numbers), **values}
 
     def aggregate(self, items: Sequence[Item]) -> Mapping[str, Score]:
         groups: dict[str, list[Item]] = {}
@@ -180,12 +184,17 @@ class MMVet(JudgedBenchmark):
     def _prompt(self) -> GradingPrompt:
         return read_grading_prompt(self.config.judge_prompt)
 
-    def _grades(self, question: Question, answer: str) -> list[float]:
-        """The grades of an answer, one per run."""
+    def _grades(self, question: Question, answer: str) -> list[float | None]:
+        """The grades of an answer, one per run; None where the judge gives none."""
         assert self.judge_model is not None
         grader = GRADERS[_FORMS[self.config.evaluators["extraction"]]]
         prompt = self._prompt.row(question.question, question.answer, answer, grader)
         return [grade(self.judge_model, prompt, grader, run) for run in range(self.config.runs)]
+
+
+def _values(grades: Sequence[float | None]) -> list[float]:
+    """The grades as numbers: without one, a prediction counts as wrong."""
+    return [value or 0.0 for value in grades]
 
 
 def _groups(question: Question) -> list[str]:

@@ -87,14 +87,14 @@ def _form_of(text: str) -> Form:
     return "official" if len(rows) == _EXAMPLES else "vlmevalkit"
 
 
-def grade(judge: Judge, prompt: str, grader: Grader, run: int) -> float:
-    """The grade of a prediction, from 0 to 1; 0 where no try gives one. ``run`` tells repeated gradings apart."""
+def grade(judge: Judge, prompt: str, grader: Grader, run: int) -> float | None:
+    """The grade of a prediction, from 0 to 1; None where no try gives one. ``run`` tells repeated gradings apart."""
     for number, temperature in enumerate(grader.temperatures):
         text = prompt + (grader.again if number else "")
         reply = judge.ask(text, temperature=temperature, max_tokens=grader.max_tokens, run=run)
         if (value := read_grade(reply, first_word=grader.first_word)) is not None:
             return value
-    return 0.0
+    return None
 
 
 def read_grade(reply: str, *, first_word: bool) -> float | None:

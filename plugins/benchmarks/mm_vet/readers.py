@@ -68,11 +68,10 @@ def _question(record: Record, key: str, image: str, names: Sequence[str]) -> Que
     names = [name.strip() for name in names]
     if not names or not set(names) <= set(CAPABILITIES) or len(set(names)) < len(names):
         record.fail(f"the capabilities are {shown(names)}, expected some of {', '.join(CAPABILITIES)}")
-    for name in ("question", "answer"):
-        if not record[name].strip():
-            record.fail(f"'{name}' is empty, expected a text")
+    if not record["answer"].strip():
+        record.fail("'answer' is empty, expected a text")
     ordered = tuple(name for name in CAPABILITIES if name in names)
-    return Question(key, image, record["question"], record["answer"], ordered)
+    return Question(key, image, record.text("question"), record["answer"], ordered)
 
 
 def _llava(path: Path, official: dict[str, Question]) -> list[Question]:

@@ -20,7 +20,10 @@ from ..tables import read_table
 ROTATION = 1_000_000
 """Distance between the indices of the rotations of a question."""
 
-_COLUMNS = ("index", "image", "question", "A", "B")
+_COLUMNS = ("index", "image", "question", "hint", "A", "B", "C", "D", "category", "l2-category", "split")
+_ANSWERED = ("dev", "val", "validation")
+"""Splits whose answers are published; those of the test split are known to MMBench's server alone."""
+
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
@@ -34,6 +37,8 @@ def read(data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
         raise UsageError(Problem(f"'{data.folder}' holds several tables: {listed}", hint="set data to one of them"))
     records = read_table(data.files[0], _COLUMNS)
     answered = any(record.get("answer").strip() for record in records)
+    if not answered and (known := next((record for record in records if record["split"] in _ANSWERED), None)):
+        known.fail(f"the table has no answers, but those of the split {known['split']} are published")
     questions = [_question(record, answered) for record in records]
     indices = {question.keys["index"] for question in questions}
     for question, record in zip(questions, records, strict=True):
@@ -56,17 +61,17 @@ def _question(record: Record, answered: bool) -> Question:
     options = {letter: record[letter] for letter in ascii_uppercase if not is_empty(record.get(letter))}
     if len(options) < 2:
         record.fail(f"the question has {len(options)} options, expected at least A and B")
-    if not record["question"].strip():
-        record.fail("'question' is empty, expected a text")
     answer = record.one_of("answer", options) if answered else ""
-    split = record.get("split").strip()
+    split = "" if is_empty(record["split"]) else record.text("split")
     hint = "" if is_empty(record.get("hint")) else record["hint"]
-    categories = {name: record.get(name).strip() for name in ("l2-category", "category")}
+    categories = {name: record.text(name).strip() for name in ("l2-category", "category")}
     keys = {"index": index, "base": str(int(index) % ROTATION), "split": split, "hint": hint, **categories}
     picture = record.pictures[0] if record.pictures else None
     image = picture.key if picture else record.get("image_path") or ""
     item = f"{split}/{index}" if split else index
-    return Question(item, image, record["question"], answer, tuple(categories.values()), options, picture, keys=keys)
+    return Question(
+        item, image, record.text("question"), answer, tuple(categories.values()), options, picture, keys=keys
+    )
 
 
 def is_empty(cell: str) -> bool:

@@ -104,6 +104,7 @@ def _lines(path: Path) -> list[str]:
 
 def _table(path: Path) -> list[Question]:
     questions = []
+    pairs: dict[str, list[tuple[str, Record]]] = {}
     for record in read_table(path, ("index", "image", "question", "answer", "category")):
         task = record.one_of("category", MME_TASKS)
         answer = record.one_of("answer", ("Yes", "No"))
@@ -111,19 +112,25 @@ def _table(path: Path) -> list[Question]:
         name = record.get("image_path") or (picture.key if picture else record["index"])
         keys = {"task": task, "image": Path(name).name}
         image = name if name.startswith(f"{task}/") else f"{task}/{name}"
-        question = record["question"]
+        question = record.text("question")
         questions.append(Question(record["index"], image, question, answer, (task,), picture=picture, keys=keys))
+        pairs.setdefault(image, []).append((answer, record))
+    for image, pair in pairs.items():
+        if sorted(answer for answer, _ in pair) != ["No", "Yes"]:
+            counted = f"{len(pair)} question{'s' if len(pair) > 1 else ''} ({', '.join(answer for answer, _ in pair)})"
+            pair[0][1].fail(f"the picture '{image}' has {counted}, expected two, one with Yes and one with No")
     return questions
 
 
 def _llava(files: Sequence[Path], official: Sequence[Question]) -> list[Question]:
     """LLaVA's questions with the official ones of the same subtask, picture and text."""
-    by_text = {(question.image, stripped(question.question)): question for question in official}
+    # Without their extensions, which the official data do not give for pictures that are missing.
+    by_text = {(_without_suffix(question.image), stripped(question.question)): question for question in official}
     questions: list[Question] = []
     used: dict[str, Origin] = {}
     for record in (record for path in files for record in read_json_lines(path, _LLAVA)):
         text = stripped(record["text"].removesuffix(SHORT_ANSWER))
-        match = by_text.get((record["question_id"], text))
+        match = by_text.get((_without_suffix(record["question_id"]), text))
         if match is None:
             hint = "question_id is {subtask}/{picture}, and the text that of the official data"
             record.fail(f"there is no such question of {shown(record['question_id'])} in the official data", hint)
@@ -132,6 +139,10 @@ def _llava(files: Sequence[Path], official: Sequence[Question]) -> list[Question
         used[match.item] = record.origin
         questions.append(evolve(match, text=record["text"]))
     return questions
+
+
+def _without_suffix(image: str) -> str:
+    return image[: len(image) - len(Path(image).suffix)]
 
 
 def read_results(path: Path) -> list[Record]:

@@ -52,7 +52,7 @@ SUBJECTS = {subject: discipline for discipline, subjects in DISCIPLINES.items() 
 
 _ID = re.compile(r"(dev|validation|test)_(.+)_\d+")
 _PICTURES = tuple(f"image_{number}" for number in range(1, 8))
-_TABLE_COLUMNS = ("index", "question", "A", "B", "answer", "category", "split")
+_TABLE_COLUMNS = ("index", "image", "question", "A", "B", "C", "D", "answer", "category", "split")
 _PARQUET_COLUMNS = ("id", "question", "options", "answer", "question_type", *_PICTURES[:1])
 _LITERAL_LENGTH = 1 << 16
 
@@ -81,7 +81,8 @@ def read(config: MMMUConfig) -> tuple[DataFiles, list[MMMUQuestion], dict[str, A
     splits = config.split.split("+")
     data = _find(config, splits)
     if data.format == "vlmevalkit":
-        rows = [record for record in read_table(data.files[0], _TABLE_COLUMNS) if record["split"] in splits]
+        table = read_table(data.files[0], _TABLE_COLUMNS)
+        rows = [record for record in table if record.one_of("split", ("dev", "validation", "test")) in splits]
         folders = PictureFolders([config.images.expanduser() if config.images else data.folder])
         questions = [_of_table(record, folders) for record in rows]
     else:
@@ -123,8 +124,11 @@ def _find(config: MMMUConfig, splits: Sequence[str]) -> DataFiles:
         return DataFiles("official", tuple(files), data)
     found = find_data("MMMU", data, config.format)
     if found.format != "vlmevalkit":
+        lacks = "answers of MMMU, but no questions"
+        if any(path.suffix == ".parquet" for path in found.files):
+            lacks = f"MMMU, but nothing of the split {' or '.join(splits)}"
         hint = f"set data to a folder with {' or '.join(names)}, or to VLMEvalKit's MMMU_DEV_VAL.tsv"
-        raise UsageError(Problem(f"'{data}' holds answers of MMMU, but no questions", hint=hint))
+        raise UsageError(Problem(f"'{data}' holds {lacks}", hint=hint))
     if len(found.files) > 1:
         listed = ", ".join(path.name for path in found.files)
         raise UsageError(Problem(f"'{data}' holds several tables of MMMU: {listed}", hint="set data to one of them"))
@@ -177,9 +181,7 @@ def _question(record: Record, **fields: Any) -> MMMUQuestion:
         answers = ()
     elif options and answer not in options:
         record.fail(f"'answer' is {shown(answer)}, expected one of the options {', '.join(options)}")
-    text = _text(record, "question")
-    if not text.strip():
-        record.fail("'question' is empty, expected a text")
+    text = record.text("question")
     first = next((picture for picture in fields["pictures"] if picture is not None), None)
     return MMMUQuestion(
         image=fields["item"] if first is None else first.key,

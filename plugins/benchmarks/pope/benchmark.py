@@ -57,7 +57,7 @@ class POPE(QuestionBenchmark):
     def metrics(self) -> Mapping[str, Metric]:
         names = [f"{group}.{name}" for group in (*POPE_SPLITS, "pooled") for name in ("f1", *_MEANS)]
         names = ["overall", *names, "mean.f1", "mean.accuracy"]
-        return {f"pope.{name}": Metric(chance=None if name.endswith("yes_ratio") else 0.5) for name in names}
+        return {f"pope.{name}": Metric("none") if "yes" in name else Metric(chance=0.5) for name in names}
 
     def read(self, data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
         return read(data)
@@ -103,7 +103,11 @@ class POPE(QuestionBenchmark):
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
         if self.loaded.data.format == "vlmevalkit":
-            return [Join(("index",), {(question.item,): question.item for question in questions})]
+            items = {(question.item,): question.item for question in questions}
+            by_split = {
+                (split, question.item): question.item for question in questions for split in question.categories
+            }
+            return [Join(("index",), items), Join(("split", "question_id"), by_split, ("answer",))]
         keys = {question.item: (question.keys["split"], question.keys["question_id"]) for question in questions}
         by_id = {key: item for item, key in keys.items()}
         by_text = {(question.keys["split"], question.image, question.question): question.item for question in questions}
@@ -115,14 +119,19 @@ class POPE(QuestionBenchmark):
         return joins
 
     def prediction_records(self, path: Path) -> list[Record]:
-        """The records of a file, or of one file per split in a folder, with the split of each."""
+        """The records of a file, or of one file per split in a folder, with the split of each.
+
+        Files of labels, which the official scorer has beside the answers, are passed over.
+        """
         if not path.is_dir():
             records = read_answers(path)
-            named = [record for record in records if record.get("category") in POPE_SPLITS]
-            return (
-                [_in_split(record, record["category"]) for record in named] if len(named) == len(records) else records
-            )
-        files = {split: [file for file in path.iterdir() if split_of(file, (split,))] for split in POPE_SPLITS}
+            named = split_of(path, POPE_SPLITS)
+            splits = [record.get("category") or named for record in records]
+            if not set(splits) <= set(POPE_SPLITS):
+                return records
+            return [_in_split(record, str(split)) for record, split in zip(records, splits, strict=True)]
+        answers = [file for file in path.iterdir() if "labels" not in file.stem]
+        files = {split: [file for file in answers if split_of(file, (split,))] for split in POPE_SPLITS}
         doubled = [split for split, matches in files.items() if len(matches) > 1]
         if doubled or not any(files.values()):
             which = f"several files for {', '.join(doubled)}" if doubled else "no file for any split"

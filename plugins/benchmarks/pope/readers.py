@@ -47,7 +47,7 @@ def _official(files: Sequence[Path]) -> list[Question]:
             answer = record.one_of("label", ("yes", "no"))
             keys = {"question_id": identifier, "split": split}
             questions.append(
-                Question(f"{split}/{identifier}", record["image"], record["text"], answer, (split,), keys=keys)
+                Question(f"{split}/{identifier}", record["image"], record.text("text"), answer, (split,), keys=keys)
             )
     return questions
 
@@ -67,7 +67,7 @@ def _table(path: Path) -> list[Question]:
         if not set(splits) <= set(POPE_SPLITS) or len(set(splits)) < len(splits):
             record.fail(f"'category' is '{record['category']}', expected some of {', '.join(POPE_SPLITS)}")
         answer = record.one_of("answer", ("Yes", "No")).lower()
-        question = record["question"].removesuffix(ASKS_YES_OR_NO)
+        question = record.text("question").removesuffix(ASKS_YES_OR_NO)
         picture = record.pictures[0] if record.pictures else None
         image = picture.key if picture else record.get("image_path") or ""
         questions.append(Question(record["index"], image, question, answer, splits, picture=picture))

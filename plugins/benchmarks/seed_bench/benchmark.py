@@ -7,15 +7,16 @@ of their rules are measured always; ``accuracy`` is that of the chosen one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve
-from janiform import Item, Metric, Request, Score
+from janiform import Item, Metric, Problem, Request, Score, UsageError
 
 from ..answers import exact_letter, first_letter, inferred_option
 from ..estimates import means
+from ..files import shown
 from ..predictions import Join
 from ..questions import Question, QuestionBenchmark
 from ..recognise import SEED_DIMENSIONS, DataFiles
@@ -105,9 +106,20 @@ class SEEDBench(QuestionBenchmark):
 
     def joins(self, questions: Sequence[Question]) -> list[Join]:
         items = {(question.item,): question.item for question in questions}
-        if self.loaded.data.format == "vlmevalkit":
-            return [Join(("index",), items)]
-        return [Join(("question_id",), items, ("prediction", "text"))]
+        table = [Join(("index",), items)] if self.loaded.data.format == "vlmevalkit" else []
+        return [*table, Join(("question_id",), items, ("prediction", "text"))]
+
+    def read_predictions(self, path: Path, requests: Iterable[Request]) -> dict[str, str]:
+        """See ``QuestionBenchmark``. Where options are ranked, predictions are their letters or texts."""
+        outputs = super().read_predictions(path, requests)
+        if not self.ranks:
+            return outputs
+        chosen = {item: self._option(item, output) for item, output in outputs.items()}
+        if unread := [item for item, option in chosen.items() if option is None]:
+            first = f"{len(unread)} of {len(outputs)} predictions are neither a letter nor an option, the first: "
+            hint = "set the profile or the extraction of an evaluator that reads letters in answers"
+            raise UsageError(Problem(f"'{path}': {first}{shown(outputs[unread[0]])} for {unread[0]}", hint=hint))
+        return {item: str(option) for item, option in chosen.items()}
 
     def write_official(self, folder: Path, outputs: Mapping[str, str]) -> list[Path]:
         """Write the letters for the leaderboard, one JSON object per line; an unreadable answer is an empty text."""
@@ -119,6 +131,12 @@ class SEEDBench(QuestionBenchmark):
         ]
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
         return [path]
+
+    def _option(self, item: str, prediction: str) -> str | None:
+        """The option with the letter, or the text, that a prediction is; None where there is none."""
+        options = self.by_item[item].options
+        text = prediction.strip()
+        return options.get(text) or next((option for option in options.values() if option.strip() == text), None)
 
     def _letter(self, question: Question, answer: str) -> str:
         if self.ranks:

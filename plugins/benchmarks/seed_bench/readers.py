@@ -61,7 +61,7 @@ def _question(
     if empty := [letter for letter, option in options.items() if not option.strip()]:
         record.fail(f"the option {empty[0]} is empty")
     answer = record.one_of("answer", list(options))
-    return Question(item, image, record["question"], answer, (category,), options, picture)
+    return Question(item, image, record.text("question"), answer, (category,), options, picture)
 
 
 def _table(path: Path) -> list[Question]:

@@ -132,7 +132,7 @@ def test_score_refuses_missing_and_unknown_items(data: Path, tmp_path: Path, cap
     assert main([*arguments, "--allow-missing"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "accuracy 0.750" in shown
-    assert "3 items have no prediction, and count as wrong" in shown
+    assert "3 items have no prediction, and count as wrong." in shown
     more = write_predictions(tmp_path / "more.jsonl", set(), extra=("z1", "z2"))
     for option in ([], ["--allow-missing"]):
         assert main(["score", "quiz", str(more), "--data", str(data), *option]) == 2

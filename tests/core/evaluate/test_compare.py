@@ -99,6 +99,11 @@ def test_whether_a_difference_is_worse_depends_on_the_direction(direction: str, 
     assert one.better(Metric(direction)) != worse  # type: ignore[arg-type]
 
 
+def test_what_only_tells_of_a_model_is_neither_worse_nor_better() -> None:
+    one = differences(result([0.0] * 9), result([1.0] * 9))["quiz.accuracy"]
+    assert not one.worse(Metric("none")) | one.better(Metric("none"))
+
+
 def test_protocols_differ_by_settings_and_bytes_of_data() -> None:
     settings = {"model": "a", "seconds": 3, "torch": "2", "profile": "janus", "data": [{"file": "x", "sha256": "aa"}]}
     other = {"model": "b", "seconds": 5, "torch": "3", "profile": "janus", "data": [{"file": "y", "sha256": "aa"}]}
@@ -106,8 +111,10 @@ def test_protocols_differ_by_settings_and_bytes_of_data() -> None:
     other["data"] = [{"file": "x", "sha256": "ab"}]
     assert protocol_differences(settings, {**other, "profile": "official"}) == [
         "profile: janus and official",
-        "data: ['aa'] and ['ab']",
+        "data: x (aa) and x (ab)",
     ]
+    more = {**settings, "data": [*settings["data"], {"file": "z", "sha256": "0123456789"}]}  # type: ignore[misc]
+    assert protocol_differences(settings, more) == ["data: no other file and z (01234567)"]
 
 
 def test_the_cost_of_a_judge_is_not_part_of_the_protocol() -> None:

@@ -66,7 +66,9 @@ def test_pictures_are_shared_by_reference_and_read_when_they_are_used(tmp_path: 
         ('index\timage\tquestion\n1\t\t"x\n2\t\ty\n', ":2: a cell that begins with a quotation mark does not end"),
         ('index\timage\tquestion\n1\t\t"x" y\n', ":2: a cell that begins with a quotation mark does not end"),
         ("index\timage\tquestion\n1\t5\tx\n", ":2: 'image' is \"5\", the index of the row .* there is no such row"),
-        ("index\timage\tquestion\n1\t2\tx\n2\t\ty\n", ":2: .* but that row holds no picture either"),
+        ("index\timage\tquestion\n1\t2\tx\n2\t1\ty\n", ":2: .* but that row names another one"),
+        ("index\timage\tquestion\n1\t\tx\n \t\ty\n", ":3: 'index' is empty, expected what identifies the row"),
+        ("index\timage\tquestion\nnan\t\tx\n2\t\ty\n", ":2: 'index' is empty, expected what identifies the row"),
         (f"index\timage\tquestion\n1\t{encoded()[:-9]}*{encoded()[:8]}\tx\n", 'index "1" is not base64: character'),
         (f"index\timage\tquestion\n1\t{encoded()[:-1]}\tx\n", r'index "1" is not base64: its length of \d+ is not'),
         (

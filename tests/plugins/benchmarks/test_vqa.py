@@ -37,6 +37,18 @@ def test_the_table_of_contractions_is_complete() -> None:
     assert not {"were", "well", "shell", "wed", "ill", "id"} & set(_CONTRACTIONS)
 
 
+@pytest.mark.parametrize(
+    ("text", "standard"),
+    [
+        ("aint", "ain't"), ("youve", "you've"), ("couldn'tve", "couldn't've"), ("let's", "let's"), ("she's", "she's"),
+        ("somebody'd", "somebodyd"), ("ow's'at", "'ow's'at"), ("'ows'at", "'ow's'at"), ("'ow'sat", "'ow's'at"),
+        ("twas", "'twas"), ("oclock", "o'clock"), ("maam", "ma'am"), ("yall", "y'all"),
+    ],
+)  # fmt: skip
+def test_contractions_are_restored_as_by_the_table(text: str, standard: str) -> None:
+    assert normal_answer(text, "vlmevalkit") == standard
+
+
 @given(st.text())
 def test_every_text_has_a_normal_form_in_lower_case(text: str) -> None:
     normal = normal_answer(text)

@@ -99,7 +99,7 @@ def test_vlmevalkit_raises_the_temperature_from_the_second_try() -> None:
 
 
 @pytest.mark.parametrize("form", GRADERS)
-def test_a_judge_that_never_grades_gives_zero(form: Any) -> None:
+def test_a_judge_that_never_grades_gives_none(form: Any) -> None:
     judge = FakeJudge(*["nonsense"] * 5)
-    assert grade(judge, "p", GRADERS[form], 0) == 0.0  # type: ignore[arg-type]
+    assert grade(judge, "p", GRADERS[form], 0) is None  # type: ignore[arg-type]
     assert len(judge.asked) == len(GRADERS[form].temperatures)

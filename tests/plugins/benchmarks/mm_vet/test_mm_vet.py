@@ -114,8 +114,11 @@ def test_scores_of_capabilities_and_their_integrations(official: Path, prompt: s
         "mm_vet.exactly.ocr+math": (0.4, 1),
         "mm_vet.exactly.rec": (0.5, 1),
         "mm_vet.answered": (1.0, 4),
+        "mm_vet.graded": (1.0, 4),
     }
-    assert list(scores)[7] == "mm_vet.exactly.rec+know+gen", "the most frequent integration first"
+    assert next(name for name in scores if "exactly" in name) == "mm_vet.exactly.rec+know+gen", (
+        "the most frequent integration first"
+    )
     row = "What is x? | -1 <AND> -5 | answer v1_0 | "
     assert judge.prompts[0] == f"{data_mm_vet.prompt_text()}\n{row}"
     assert benchmark.settings["judge_prompt"]["form"] == "official"
@@ -173,7 +176,8 @@ def test_nonsense_of_the_judge_is_a_grade_of_zero(official: Path, prompt: str, t
     pytest.importorskip("openai")
     with judge_server(lambda request: "I like it") as server:
         settings = server.settings(tmp_path / "cache", judge_prompt=prompt, data=official, limit=1)
-        assert values_of(MMVet(MMVetConfig(**settings)), ANSWERS)["mm_vet.total"] == 0.0
+        values = values_of(MMVet(MMVetConfig(**settings)), ANSWERS)
+        assert (values["mm_vet.total"], values["mm_vet.graded"]) == (0.0, 0.0)
         assert len(server.requests) == 1 + 5
 
 
