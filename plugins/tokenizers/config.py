@@ -13,7 +13,7 @@ from .levels import LevelSize, decoder_levels, encoder_levels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from janiform.contracts import ImageTransform
+    from janiform import CoverAndCrop, CropToSquare
 
 CODEBOOK_HELP = {"help": "weight of the loss that moves codes towards the vectors that they represent"}
 RESEED_HELP = {"help": "steps without use after which a code moves to a vector of the batch; 0 disables it"}
@@ -100,7 +100,7 @@ class ConvolutionalConfig:
     def decoder_levels(self) -> tuple[LevelSize, ...]:
         return decoder_levels(self.encoder_levels)
 
-    def transform(self) -> ImageTransform:
+    def transform(self) -> CoverAndCrop | CropToSquare:
         from janiform import CropToSquare  # needs numpy and PIL, which registration does not import
 
         return CropToSquare(self.image_size)
@@ -159,7 +159,7 @@ class TamingConfig(ConvolutionalConfig):
     def codes(self) -> Codes:
         return Codes(vocabulary=self.vocabulary, grid=self.grid, width=self.code_width)
 
-    def transform(self) -> ImageTransform:
+    def transform(self) -> CoverAndCrop:
         from janiform import CoverAndCrop
 
         return CoverAndCrop(self.image_size, self.image_size, resample="lanczos")

@@ -13,7 +13,7 @@ from ..levels import LevelSize
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from janiform.contracts import ImageTransform
+    from janiform import CoverAndCrop
 
 _LEVELS = [validators.min_len(1), validators.max_len(MAX_LEVELS), validators.deep_iterable(validators.gt(0))]
 _BLOCKS = [*_LEVELS, validators.deep_iterable(validators.le(MAX_BLOCKS))]
@@ -130,7 +130,7 @@ class Magvit2Config:
         side = self.image_size // self.factor
         return Codes(vocabulary=1 << self.bits, grid=Grid(side, side), width=self.bits)
 
-    def transform(self) -> ImageTransform:
+    def transform(self) -> CoverAndCrop:
         from janiform import CoverAndCrop
 
         return CoverAndCrop(self.image_size, self.image_size, truncate=True)

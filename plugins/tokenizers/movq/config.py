@@ -13,7 +13,7 @@ from ..levels import LevelSize, decoder_levels, encoder_levels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from janiform.contracts import ImageTransform
+    from janiform import CoverAndCrop
 
 MAX_FRAMES = 64
 
@@ -122,7 +122,7 @@ class MovqConfig:
         ends = {row * (columns + 1) + columns: self.vocabulary for row in range(rows)}
         return Codes(vocabulary=self.vocabulary, grid=Grid(rows, columns + 1), width=self.code_width, given=ends)
 
-    def transform(self) -> ImageTransform:
+    def transform(self) -> CoverAndCrop:
         from janiform import CoverAndCrop
 
         rows, columns = self.grid
