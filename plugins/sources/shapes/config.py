@@ -13,12 +13,12 @@ from ..distinct import distinct
 class ShapesConfig:
     """A stream of scenes, and the kind of conversation about them."""
 
-    task: Literal["draw", "ask", "list", "read", "plan"] = field(
+    task: Literal["draw", "ask", "list", "read", "plan", "edit"] = field(
         default="draw",
         metadata={
             "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; list: a picture "
             "and lists of what it shows, without sentences; read: texts only; plan: a caption and the positions of its "
-            "objects, in words only"
+            "objects, in words only; edit: a picture and an instruction to change it, and the changed picture to draw"
         },
     )
     seed: int = field(
@@ -33,7 +33,10 @@ class ShapesConfig:
     objects: int = field(
         default=0,
         validator=[validators.ge(0), validators.le(4)],
-        metadata={"help": "number of objects in every picture, 1 to 4; 0 mixes all numbers"},
+        metadata={
+            "help": "number of objects in every picture, 1 to 4; 0 mixes all numbers; for task edit, that of the "
+            "picture to change"
+        },
     )
     questions: int = field(
         default=3,
@@ -84,6 +87,40 @@ class ShapesConfig:
         },
     )
 
+    edits: tuple[Literal["recolour", "move", "add", "remove", "swap", "resize"], ...] = field(
+        default=(),
+        metadata={
+            "help": "kinds of edits, chosen at random; one that is named twice is chosen twice as often; all that the "
+            "number of objects allows if empty; only for task edit"
+        },
+    )
+    source_pathways: tuple[str, ...] = field(
+        default=("understanding",),
+        validator=distinct,
+        metadata={
+            "help": "pathways through which the model looks at the picture to change, in this order before the "
+            "instruction; only for task edit"
+        },
+    )
+
     def __attrs_post_init__(self) -> None:
         if self.noise and self.task != "draw":
             raise ValueError(f"noise {self.noise} is for the captions of task draw, but task is {self.task}")
+        if self.task == "edit":
+            self._check_edits()
+            return
+        if self.edits:
+            raise ValueError(f"edits {', '.join(self.edits)} are for task edit, but task is {self.task}")
+        if self.source_pathways != ("understanding",):
+            pathways = ", ".join(self.source_pathways) or "none"
+            raise ValueError(f"source_pathways ({pathways}) is for task edit, but task is {self.task}")
+
+    def _check_edits(self) -> None:
+        from janiform_plugins.world.editing import possible_kinds  # the world needs numpy, the settings do not
+
+        if not self.source_pathways:
+            raise ValueError("source_pathways must name at least one pathway that looks at the picture to change")
+        possible = possible_kinds(self.objects or None)
+        if impossible := [kind for kind in self.edits if kind not in possible]:
+            number = "one object allows" if self.objects == 1 else f"{self.objects} objects allow"
+            raise ValueError(f"no picture of {number} the edit {impossible[0]}; possible are {', '.join(possible)}")

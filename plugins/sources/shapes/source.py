@@ -1,12 +1,13 @@
-"""Scenes as conversations: prompts to draw, questions to answer, texts to read."""
+"""Scenes as conversations: prompts to draw, questions to answer, texts to read, pictures to change."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from janiform import Conversation, Look, Turn
+from janiform import Conversation, Draw, Look, Turn
 from janiform_plugins.world.captions import description, prompt
+from janiform_plugins.world.editing import sample_edit
 from janiform_plugins.world.listings import list_pairs, listed, listings
 from janiform_plugins.world.phrases import chance, pick
 from janiform_plugins.world.plans import plan
@@ -18,6 +19,7 @@ from janiform_plugins.world.texts import texts_about
 from numpy.typing import NDArray
 
 from .config import ShapesConfig
+from .edit_turn import edit_turn
 
 DESCRIBE = ("describe the picture", "describe what you see", "what is in the picture?", "what do you see?")
 
@@ -30,14 +32,16 @@ _OTHER_SCENES = (2**32, 2**63)
 
 
 class Shapes:
-    """An endless stream, whose example ``index`` is about scene ``index`` of the seed and split."""
+    """An endless stream, whose example ``index`` is about scene ``index`` of the seed and split, or is edit ``index``."""
 
     def __init__(self, config: ShapesConfig) -> None:
         self.config = config
 
     def example(self, index: int) -> Conversation:
-        """A prompt and its picture; a picture with questions, one per turn; or a text."""
+        """A prompt and its picture; a picture with questions, one per turn; a text; or an edit of a picture."""
         config = self.config
+        if config.task == "edit":
+            return self._edit(index)
         scene = sample_scene(config.seed, index, config.split, config.objects or None)
         rng = np.random.default_rng((config.seed, index, _TEXT_STREAM))
         if config.task == "draw":
@@ -68,6 +72,12 @@ class Shapes:
             return Conversation([Turn("user", (asked.text,)), Turn("assistant", asked.answer)])
         texts = texts_about(scene, rng)
         return Conversation.document(texts[int(rng.integers(len(texts)))])
+
+    def _edit(self, index: int) -> Conversation:
+        config = self.config
+        edit = sample_edit(config.seed, index, config.split, config.edits, config.objects or None)
+        asked = edit_turn(render(edit.source), edit.text, config.source_pathways)
+        return Conversation([asked, Turn("assistant", Draw(render(edit.target)))])
 
     def _described(self, index: int) -> Scene | None:
         """Return the other scene that a noisy caption describes, or None where the caption is the picture's own."""

@@ -1,0 +1,56 @@
+"""The endless stream of edits: any edit by (seed, index), independent of process and order."""
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Final
+
+import numpy as np
+
+from ..compositions import is_held_out
+from ..phrases import chance, pick
+from ..sampling import MOST_OBJECTS, SPLITS, Split, sample_scene
+from .changes import CHANGES
+from .edit import EDIT_KINDS, Edit
+
+_STREAM: Final = 0xED17
+"""Separates these random numbers from all others that have the same seed and index."""
+_SCENES: Final = (2**63, 2**64)
+"""Range of the indices of the scenes that are edited, beyond those of other tasks."""
+_FRESH_TRIES: Final = 60
+"""Attempts to make a held-out composition from a scene that shows none, before scenes that show one are allowed."""
+
+
+def possible_kinds(objects: int | None) -> tuple[str, ...]:
+    """Return the kinds of edits that pictures of this number of objects allow; None is any number."""
+    excluded = {1: ("remove", "swap"), MOST_OBJECTS: ("add",)}.get(objects or 0, ())
+    return tuple(kind for kind in EDIT_KINDS if kind not in excluded)
+
+
+def sample_edit(
+    seed: int, index: int, split: Split = "train", kinds: Sequence[str] = (), objects: int | None = None
+) -> Edit:
+    """Sample edit ``index`` of stream ``seed``, of one of ``kinds``, or of any kind if there are none.
+
+    ``objects`` is the number of objects of the source. In ``"train"`` neither source nor target shows a held-out
+    composition. In ``"held-out"`` the target always shows at least one; in up to half of the edits the source shows
+    none, so that the edit makes it. Raises ValueError for kinds that do not exist or that no picture of this number of
+    objects allows, and as :func:`sample_scene` does.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r} does not exist; the splits are {', '.join(SPLITS)}")
+    possible = possible_kinds(objects)
+    for kind in kinds:
+        if kind not in EDIT_KINDS:
+            raise ValueError(f"edit {kind!r} does not exist; the edits are {', '.join(EDIT_KINDS)}")
+        if kind not in possible:
+            raise ValueError(f"no picture of {objects} objects allows the edit {kind!r}")
+    rng = np.random.default_rng((seed, index, _STREAM, SPLITS.index(split)))
+    change = CHANGES[pick(kinds or possible, rng)]
+    fresh = split == "train" or chance(0.5, rng)
+    for attempt in count():
+        scene_split: Split = "train" if fresh and (split == "train" or attempt < _FRESH_TRIES) else "held-out"
+        scene = sample_scene(seed, int(rng.integers(*_SCENES, dtype=np.uint64)), scene_split, objects)
+        edit = change(scene, rng)
+        if edit is not None and is_held_out(edit.target) == (split == "held-out"):
+            return edit
+    raise AssertionError("count() does not end")
