@@ -110,17 +110,14 @@ class ShapesConfig:
             self._check_edits()
             return
         if self.edits:
-            raise ValueError(f"edits {', '.join(self.edits)} are for task edit, but task is {self.task}")
+            raise ValueError(f"edits ({', '.join(self.edits)}) is for task edit, but task is {self.task}")
         if self.source_pathways != ("understanding",):
             pathways = ", ".join(self.source_pathways) or "none"
             raise ValueError(f"source_pathways ({pathways}) is for task edit, but task is {self.task}")
 
     def _check_edits(self) -> None:
-        from janiform_plugins.world.editing import possible_kinds  # the world needs numpy, the settings do not
+        from janiform_plugins.world.editing import check_kinds  # the world needs numpy, the settings do not
 
         if not self.source_pathways:
             raise ValueError("source_pathways must name at least one pathway that looks at the picture to change")
-        possible = possible_kinds(self.objects or None)
-        if impossible := [kind for kind in self.edits if kind not in possible]:
-            number = "one object allows" if self.objects == 1 else f"{self.objects} objects allow"
-            raise ValueError(f"no picture of {number} the edit {impossible[0]}; possible are {', '.join(possible)}")
+        check_kinds(self.edits, self.objects or None)

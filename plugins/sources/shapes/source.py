@@ -32,7 +32,7 @@ _OTHER_SCENES = (2**32, 2**63)
 
 
 class Shapes:
-    """An endless stream, whose example ``index`` is about scene ``index`` of the seed and split, or is edit ``index``."""
+    """An endless stream, whose example ``index`` is about scene or edit ``index`` of the seed and split."""
 
     def __init__(self, config: ShapesConfig) -> None:
         self.config = config

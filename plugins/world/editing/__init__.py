@@ -5,15 +5,17 @@ Everything that an edit does not name stays equal in both, pixel by pixel. :func
 detected in a picture whether the change was made and everything else was kept.
 """
 
-from .edit import EDIT_KINDS, Edit, Goal
+from .edit import Edit, Goal
 from .judging import Judgement, judge_edit, pixels_kept
-from .sampling import possible_kinds, sample_edit
+from .kinds import EDIT_KINDS, check_kinds, possible_kinds
+from .sampling import sample_edit
 
 __all__ = [
     "EDIT_KINDS",
     "Edit",
     "Goal",
     "Judgement",
+    "check_kinds",
     "judge_edit",
     "pixels_kept",
     "possible_kinds",

@@ -1,12 +1,9 @@
 """An edit of a scene: an instruction, what it changes, and what it leaves as it is."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from ..phrases import Phrase
 from ..scene import Object, Scene
-
-EDIT_KINDS: Final = ("recolour", "move", "add", "remove", "swap", "resize")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ TOLERANCE: Final = STEP / 2
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether an edit was ``made``, the fraction of objects ``kept`` (1 if there are none), and whether all is ``right``.
+    """Whether the change of an edit was ``made``, and the fraction of other objects ``kept``, 1 if there are none.
 
     ``right``: the change was made, all other objects were kept, and the picture shows nothing else. ``changed`` are the
     detected objects that make the change; ``extra`` is the number of detected objects that the edit does not explain.

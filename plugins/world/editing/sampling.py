@@ -8,9 +8,10 @@ import numpy as np
 
 from ..compositions import is_held_out
 from ..phrases import chance, pick
-from ..sampling import MOST_OBJECTS, SPLITS, Split, sample_scene
+from ..sampling import SPLITS, Split, sample_scene
 from .changes import CHANGES
-from .edit import EDIT_KINDS, Edit
+from .edit import Edit
+from .kinds import check_kinds, possible_kinds
 
 _STREAM: Final = 0xED17
 """Separates these random numbers from all others that have the same seed and index."""
@@ -18,12 +19,6 @@ _SCENES: Final = (2**63, 2**64)
 """Range of the indices of the scenes that are edited, beyond those of other tasks."""
 _FRESH_TRIES: Final = 60
 """Attempts to make a held-out composition from a scene that shows none, before scenes that show one are allowed."""
-
-
-def possible_kinds(objects: int | None) -> tuple[str, ...]:
-    """Return the kinds of edits that pictures of this number of objects allow; None is any number."""
-    excluded = {1: ("remove", "swap"), MOST_OBJECTS: ("add",)}.get(objects or 0, ())
-    return tuple(kind for kind in EDIT_KINDS if kind not in excluded)
 
 
 def sample_edit(
@@ -38,14 +33,9 @@ def sample_edit(
     """
     if split not in SPLITS:
         raise ValueError(f"split {split!r} does not exist; the splits are {', '.join(SPLITS)}")
-    possible = possible_kinds(objects)
-    for kind in kinds:
-        if kind not in EDIT_KINDS:
-            raise ValueError(f"edit {kind!r} does not exist; the edits are {', '.join(EDIT_KINDS)}")
-        if kind not in possible:
-            raise ValueError(f"no picture of {objects} objects allows the edit {kind!r}")
+    check_kinds(kinds, objects)
     rng = np.random.default_rng((seed, index, _STREAM, SPLITS.index(split)))
-    change = CHANGES[pick(kinds or possible, rng)]
+    change = CHANGES[pick(kinds or possible_kinds(objects), rng)]
     fresh = split == "train" or chance(0.5, rng)
     for attempt in count():
         scene_split: Split = "train" if fresh and (split == "train" or attempt < _FRESH_TRIES) else "held-out"
