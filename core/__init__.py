@@ -58,6 +58,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .evaluate.pretrained import load_pretrained as load_pretrained
     from .evaluate.pretrained import pretrained_facts as pretrained_facts
     from .evaluate.pretrained import pretrained_type as pretrained_type
+    from .guidance import Guidance as Guidance
+    from .guidance import GuidanceRow as GuidanceRow
     from .inference.api import Model as Model
     from .inference.api import load as load
     from .inference.chat import Chat as Chat
@@ -98,6 +100,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.batch import collate as collate
     from .sequence.batch import pack as pack
     from .sequence.cache import KVCache as KVCache
+    from .sequence.codes import predicted_places as predicted_places
+    from .sequence.codes import with_given as with_given
     from .sequence.conversation import Conversation as Conversation
     from .sequence.conversation import Draw as Draw
     from .sequence.conversation import Look as Look
@@ -107,6 +111,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.spans import Sequence as Sequence
     from .sequence.spans import Span as Span
     from .sequence.spans import blanked as blanked
+    from .sequence.spans import without as without
     from .sequence.tiles import Tiles as Tiles
     from .storage.atomic import write_files as write_files
     from .storage.contents import left_out as left_out
@@ -144,6 +149,8 @@ _PUBLIC = {
     "Export": "storage.export",
     "Features": "ports",
     "Grid": "ports",
+    "Guidance": "guidance",
+    "GuidanceRow": "guidance",
     "Hidden": "ports",
     "Item": "contracts",
     "JaniformError": "errors",
@@ -178,9 +185,9 @@ _PUBLIC = {
     "ResourceError": "errors",
     "Runs": "sequence.runs",
     "SampleError": "errors",
-    "Sequence": "sequence.spans",
     "Samples": "contracts.showcase",
     "Score": "contracts",
+    "Sequence": "sequence.spans",
     "Showcase": "contracts.showcase",
     "Span": "sequence.spans",
     "StorageError": "errors",
@@ -213,6 +220,7 @@ _PUBLIC = {
     "own_keys": "storage.save",
     "pack": "sequence.batch",
     "parse_json": "storage.json_files",
+    "predicted_places": "sequence.codes",
     "pretrained_facts": "evaluate.pretrained",
     "pretrained_type": "evaluate.pretrained",
     "provenance_of": "pictures.provenance",
@@ -223,8 +231,8 @@ _PUBLIC = {
     "read_recipe_text": "recipe",
     "registry": "components.registry",
     "sampler_of": "inference.generate",
-    "save_picture": "pictures.provenance",
     "save_model": "storage.save",
+    "save_picture": "pictures.provenance",
     "sdpa": "attention.attend",
     "share": "recipe",
     "study": "ablation.records",
@@ -233,6 +241,8 @@ _PUBLIC = {
     "to_pil": "pictures.sheet",
     "use": "recipe",
     "weight_files": "storage.weight_files",
+    "with_given": "sequence.codes",
+    "without": "sequence.spans",
     "write_files": "storage.atomic",
     "write_model": "storage.save",
 }

@@ -7,7 +7,9 @@ module never imports torch.
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Mapping
+
+from attrs import field, frozen
 
 
 class PortMismatch(ValueError):  # noqa: N818 - named for what it is, as are the ports beside it
@@ -49,17 +51,25 @@ class Features:
 class Codes:
     """Discrete codes for one picture: a tensor [B, grid.size, depth] of integers below ``vocabulary``.
 
-    ``width`` is the width of one code's vector in the tokenizer's codebook, before any adapter.
+    ``width`` is the width of one code's vector in the tokenizer's codebook, before any adapter. ``given`` are places of
+    the grid with the code that always stands there, such as the ends of lines: it is neither predicted nor decoded, and
+    may be one from ``vocabulary`` on, which no other place has.
     """
 
     vocabulary: int
     grid: Grid
     width: int
     depth: int = 1
+    given: Mapping[int, int] = field(factory=dict, hash=False)
 
     @property
     def tokens(self) -> int:
         return self.grid.size
+
+    @property
+    def every(self) -> int:
+        """The number of all codes, those that are only given included."""
+        return max([self.vocabulary, *(code + 1 for code in self.given.values())])
 
     def __str__(self) -> str:
         return f"codes [B, {self.tokens}, {self.depth}] of {self.vocabulary} on {self.grid}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HELP = {
     "/look PICTURE …": "show the model a picture; a path within a line does the same",
-    "/draw PROMPT": "draw a picture and save it; the model sees it with your next line",
+    "/draw PROMPT": "draw a picture and save it, from those of /look if the model can; it sees it with your next line",
     "/forget": "start a new conversation",
     "/help": "show this list",
     "/quit": "leave; so does Ctrl-D. Ctrl-C stops an answer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from .options import load_options, opened
 from .output import echo, json_option, print_json
 from .outputs import ready_folder, stem_of, write_new
 from .progress import progress_shown
-from .redraw import DrawingRequest, changes, compared, device_of, kernel_of
+from .redraw import DrawingRequest, changes, check_sources, compared, device_of, kernel_of
 from .report import note
 from .sampler_options import SamplerCommand, sampler_settings
 
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 @click.command(cls=SamplerCommand)
 @click.argument("model")
 @click.argument("prompt", required=False)
+@click.option(
+    "--image",
+    "images",
+    metavar="PICTURE",
+    multiple=True,
+    help="Picture to draw from, such as one to change; may be repeated. With --like, the one that was drawn from.",
+)
 @click.option("--like", metavar="PICTURE", help="Redraw a picture from the settings stored in its metadata.")
 @click.option("--n", type=click.IntRange(1, 10_000), help="Number of pictures. [default: 1, or that of --like]")
 @click.option(
@@ -45,12 +53,13 @@ if TYPE_CHECKING:
 def command(
     model: str,
     prompt: str | None,
+    images: tuple[str, ...],
     like: str | None,
     out: Path,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Draw pictures from PROMPT, or redraw the picture of --like.
+    """Draw pictures from PROMPT and the pictures of --image, or redraw the picture of --like.
 
     MODEL is the name of a recipe with shipped weights, or the folder of a model or a finished run. Settings that are
     not given are the recipe's, or those of the picture of --like. Existing files are kept: new ones get the next free
@@ -59,29 +68,48 @@ def command(
     request = DrawingRequest(
         prompt, options.pop("n"), options.pop("seed"), options.pop("pathway"), sampler_settings(options)
     )
+    sources = _read(images)
     if like is None and prompt is None:
         raise UsageError(Problem("there is nothing to draw", hint="give a prompt in quotes, or --like PICTURE"))
     if like is None:
-        _generate(model, request, options, out, as_json)
+        _generate(model, request, sources, options, out, as_json)
     else:
-        _redraw(model, request, like, options, out, as_json)
+        _redraw(model, request, like, sources, options, out, as_json)
 
 
-def _generate(model: str, request: DrawingRequest, load_settings: dict[str, Any], out: Path, as_json: bool) -> None:
+def _read(images: Sequence[str]) -> list[Image]:
+    """The pictures to draw from."""
+    if not images:
+        return []
+    from ..pictures.read import read_picture
+
+    return [read_picture(path) for path in images]
+
+
+def _generate(
+    model: str, request: DrawingRequest, sources: list[Image], load_settings: dict[str, Any], out: Path, as_json: bool
+) -> None:
     ready_folder(out)
-    loaded = opened(model, **load_settings, only="draw")
-    pictures, sheet = _drawn(loaded, request)
+    loaded = opened(model, **load_settings, only=None if sources else "draw")
+    pictures, sheet = _drawn(loaded, request, sources)
     _write(out, pictures, sheet, {"model": loaded.name}, as_json)
 
 
 def _redraw(
-    model: str, request: DrawingRequest, like: str, load_settings: dict[str, Any], out: Path, as_json: bool
+    model: str,
+    request: DrawingRequest,
+    like: str,
+    sources: list[Image],
+    load_settings: dict[str, Any],
+    out: Path,
+    as_json: bool,
 ) -> None:
     """Draw what a picture holds in its metadata, and report what has changed since."""
     from ..inference.generate.sampler import check_settings, sampler_use
     from ..pictures.provenance import provenance_of
 
     provenance = provenance_of(like)
+    check_sources(provenance, sources)
     same_request = request.empty
     request = request.completed(provenance)
     load_settings["dtype"] = load_settings["dtype"] or provenance.dtype
@@ -93,22 +121,22 @@ def _redraw(
     if source_of("attention") is ParameterSource.DEFAULT:
         load_settings["attention"] = kernel_of(provenance, load_settings)
     ready_folder(out)
-    loaded = opened(model, **load_settings, only="draw")
+    loaded = opened(model, **load_settings, only=None if sources else "draw")
     request, missing = request.with_settings(provenance, loaded.drawing_settings(request.pathway))
     pathway = loaded.pathway("draw", request.pathway)
     check_settings(sampler_use(loaded.model.plan, pathway), request.settings)
     notes += [*changes(provenance, loaded), *missing]
     for sentence in notes:
         note(sentence)
-    pictures, sheet = _drawn(loaded, request)
+    pictures, sheet = _drawn(loaded, request, sources)
     same = _compared(like, sheet or pictures[0]) if same_request else None
     facts = {"model": loaded.name, "like": {"picture": like, "changes": notes, "same": same}}
     _write(out, pictures, sheet, facts, as_json)
 
 
-def _drawn(model: Model, request: DrawingRequest) -> tuple[list[Image], Image | None]:
+def _drawn(model: Model, request: DrawingRequest, sources: list[Image]) -> tuple[list[Image], Image | None]:
     """The pictures, and a contact sheet where they are several."""
-    from ..pictures.provenance import attach
+    from ..pictures.provenance import attach, provenance_of
     from ..pictures.sheet import contact_sheet
 
     prompt, n, seed = request.prompt or "", request.n or 1, request.seed or 0
@@ -116,6 +144,7 @@ def _drawn(model: Model, request: DrawingRequest) -> tuple[list[Image], Image | 
         pictures = model.generate(
             prompt,
             n,
+            pictures=sources,
             seed=seed,
             pathway=request.pathway,
             on_step=lambda done, of: progress("drawing", done, of),
@@ -125,7 +154,8 @@ def _drawn(model: Model, request: DrawingRequest) -> tuple[list[Image], Image | 
     if n == 1:
         return pictures, None
     sheet = contact_sheet(pictures, [f"seed {seed + number}" for number in range(n)])
-    return pictures, attach(sheet, model.provenance(prompt, seed, request.settings, pathway=request.pathway, count=n))
+    of_first = provenance_of(pictures[0])
+    return pictures, attach(sheet, attrs.evolve(of_first, count=n))
 
 
 def _compared(like: str, drawn: Image) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -67,6 +67,28 @@ class DrawingRequest:
             if name not in own
         ]
         return attrs.evolve(self, settings={**changed, **self.settings}), notes
+
+
+def check_sources(provenance: Provenance, sources: Sequence[Image]) -> None:
+    """Raise ``UsageError`` unless the pictures are those that the picture was drawn from, in their order."""
+    from ..pictures.provenance import pixels_digest
+
+    if provenance.turns > 1:
+        raise UsageError(
+            f"the picture was drawn in a conversation of {provenance.turns} turns, of which only the last is recorded"
+        )
+    given, recorded = [pixels_digest(picture) for picture in sources], list(provenance.sources)
+    if given == recorded:
+        return
+    if not recorded:
+        raise UsageError("the picture was drawn from a text alone: leave --image out, or --like")
+    if len(given) != len(recorded):
+        count = f"{len(recorded)} picture{'s' if len(recorded) > 1 else ''}"
+        raise UsageError(
+            Problem(f"the picture was drawn from {count}; {len(given)} are given", hint="give each with --image")
+        )
+    different = next(index for index in range(len(given)) if given[index] != recorded[index])
+    raise UsageError(f"picture {different + 1} of --image is not the one that the picture was drawn from")
 
 
 def device_of(provenance: Provenance) -> tuple[str, list[str]]:

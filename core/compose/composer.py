@@ -87,11 +87,15 @@ class _Composer:
         return PathwayShape(
             mode=pathway.mode,
             tokens=adapted.tokens,
-            transform=self.use(visual).config.transform,
+            transform=self.use(self.visual(pathway.transform) if pathway.transform else visual).config.transform,
             codes=codes if isinstance(codes, Codes) else None,
             features=adapted,
             tiles=tiles,
         )
+
+    def visual(self, name: str) -> str:
+        """The path of the part that sees a pathway's pixels first."""
+        return path if (path := f"{name}.encoder") in self.owners else f"{name}.tokenizer"
 
     def connect(self, name: str, route: Route) -> None:
         """Plan the slots of a pathway in the order of the data; inputs come from the nearest part that gives them."""

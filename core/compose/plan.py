@@ -76,6 +76,6 @@ class Plan:
         return {path: part.owner for path, part in self.parts.items() if part.owner is not None}
 
     @property
-    def text_ids(self) -> int:
-        """The number of ids of the backbone's vocabulary that are text; ids of codes, if any, follow."""
+    def text_ids(self) -> tuple[range, ...]:
+        """The ids of the backbone's vocabulary that are text: all before those of codes, and those between or after."""
         return text_ids(self.parts, self.hidden)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict
 
 from ..components.kinds import KINDS
-from ..ports import Features, Grid, Port, PortMismatch
+from ..ports import Codes, Features, Grid, Port, PortMismatch
 from .bounds import repeats
 from .diagnostics import Diagnostics
 
@@ -52,7 +52,15 @@ def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], d
 
 def _fault(port: Port) -> str:
     """What is impossible about a port, or an empty string."""
-    for name, value in asdict(port, recurse=False).items():
+    values = asdict(port, recurse=False)
+    values.pop("given", None)
+    if isinstance(port, Codes) and port.given:
+        whole = all(type(number) is int and number >= 0 for pair in port.given.items() for number in pair)
+        if not whole or max(port.given) >= port.tokens:
+            return "whose given codes are not whole numbers by places of its grid"
+        if len(port.given) == port.tokens:
+            return "all of whose codes are given, so that none is left to predict"
+    for name, value in values.items():
         numbers = (value.height, value.width) if isinstance(value, Grid) else (value,)
         if value is not None and any(type(number) is not int or number < 1 for number in numbers):
             return f"whose {name} of {value} is not a positive whole number"

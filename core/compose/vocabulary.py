@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def rows_of(part: PartPlan) -> range | None:
-    """The ids that a part takes of the backbone's vocabulary for codes; None where it has matrices of its own.
+    """The ids of the backbone's vocabulary that are codes for a part; None where it has matrices of its own.
 
     Raises what the part's config raises.
     """
@@ -24,9 +24,23 @@ def rows_of(part: PartPlan) -> range | None:
     return cast(range, rows(cast(Hidden, part.inputs["hidden"]), cast(Codes, part.inputs["codes"])))
 
 
-def text_ids(parts: Mapping[str, PartPlan], hidden: Hidden) -> int:
-    """The number of ids that are left for text: all of the backbone's before the first code."""
-    return min([hidden.vocabulary, *(rows.start for part in parts.values() if (rows := rows_of(part)))])
+def text_ids(parts: Mapping[str, PartPlan], hidden: Hidden) -> tuple[range, ...]:
+    """The ids that are left for text: all of the backbone's before the first code.
+
+    Where the text tokenizer has tokens of its own for the codes, as in Chameleon, those after the codes as well.
+    """
+    taken = [(rows, in_text(part)) for part in parts.values() if (rows := rows_of(part)) is not None]
+    stop = min([hidden.vocabulary, *(rows.start for rows, inside in taken if not inside)])
+    free, start = [], 0
+    for rows in sorted((rows for rows, inside in taken if inside), key=lambda rows: rows.start):
+        free.append(range(start, min(rows.start, stop)))
+        start = max(start, rows.stop)
+    return tuple(ids for ids in (*free, range(start, stop)) if ids)
+
+
+def in_text(part: PartPlan) -> bool:
+    """Whether the text tokenizer has tokens for the codes that a part takes from the backbone's vocabulary."""
+    return bool(getattr(part.use.config, "in_text", False))
 
 
 def check_rows(
@@ -61,6 +75,7 @@ def check_rows(
                     "larger backbone.vocabulary where they do not fit",
                 )
         taken[path] = rows, tokenizer
+    taken = {path: entry for path, entry in taken.items() if not in_text(parts[path])}
     if not taken or "text" not in parts:
         return
     path, (rows, _) = min(taken.items(), key=lambda entry: entry[1][0].start)

@@ -26,7 +26,8 @@ class Request:
     ``item``: its id, unique in the benchmark, such as ``"two_objects/12/3"``. ``cluster``: items of one cluster are not
     independent of one another, such as the pictures of one prompt; an item on its own is a cluster of its own. Those of
     a cluster are computed together, and what they share, such as a picture to look at, once.
-    ``conversation``: everything up to the answer; where a picture is drawn, one user turn of text, the prompt.
+    ``conversation``: everything up to the answer; where a picture is drawn, one user turn: the pictures that it is
+    drawn from, if any, and the prompt.
     ``seed``: of the picture, or of an answer that is sampled. ``reference``: the expected answer, or a picture that
     fits the prompt, from which the held-out loss is computed; None where there is none. ``settings``: how the picture
     is drawn or the answer is sampled, such as ``guidance`` or ``max_new_tokens``; None keeps the model's value.

@@ -62,13 +62,22 @@ class Layout(Protocol):
 
     It may also have ``cut(sequence, length) -> Sequence or None``: its rule for sequences that are longer than a row.
     The default cuts off the end, whole pictures at a time, back to the last span that has a loss.
+
+    A layout for models that draw from other pictures has ``draws_from``, the names of the pathways through which they
+    look at each of those, and ``most_sources``, how many a prompt may have, 0 for any number; its ``drawing_prompt``
+    takes a conversation as well. It may have ``without(sequence, hidden) -> Sequence``, a prompt for a guidance row
+    that does not see everything; the default is ``janiform.without``.
     """
 
     def render(self, conversation: Conversation, *, answer: bool = True) -> SpanSequence:
         """The whole conversation. With ``answer`` the assistant's turns have losses; without, it ends as a prompt."""
 
-    def drawing_prompt(self, prompt: str, pathway: str) -> SpanSequence:
-        """The sequence up to the first code of a picture to draw."""
+    def drawing_prompt(self, prompt: str | Conversation, pathway: str) -> SpanSequence:
+        """The sequence up to the first code of a picture to draw.
+
+        A conversation ends with the turn of the user that asks for the picture; only a layout with ``draws_from`` is
+        given one.
+        """
 
     def unconditional(self, sequence: SpanSequence) -> SpanSequence:
         """The same sequence with its prompt blanked, for training dropout and for guidance."""

@@ -44,7 +44,12 @@ OnCodes = Callable[["Tensor"], None]
 
 
 class SamplerConfig(Protocol):
-    """Kind ``sampler``: how a pathway's codes are drawn; factory(config) -> Sampler."""
+    """Kind ``sampler``: how a pathway's codes are drawn; factory(config) -> Sampler.
+
+    It may have ``guide(plan, looks) -> janiform.Guidance``: the rows that pictures are drawn with whose prompts have
+    pictures of the pathways ``looks``. Memory is planned for them; without it, for two rows, or one where a setting
+    ``guidance`` is 1.
+    """
 
 
 class Sampler(Protocol):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..arguments import MAX_SEED, shown
 from ..contracts import Benchmark, Item, Metric, Published, Request, Score
 from ..errors import ComponentError, JaniformError, Problem, UsageError, nearest
-from ..sequence.conversation import Conversation, Turn
+from ..sequence.conversation import Conversation
 from ..untrusted_text import text_of
 from .joining import check_joined
 
@@ -219,9 +219,8 @@ def _request_fault(request: Request) -> str:
     if not request.draws:
         fits = request.reference is None or (isinstance(request.reference, str) and request.reference.strip())
         return "" if fits else "whose reference is not a text, as that of a question must be"
-    turns = request.conversation.turns
-    if len(turns) > 1 or request.conversation.system is not None or not _only_text(turns[0]):
-        return "whose conversation is not one user turn of text, as a prompt to draw must be"
+    if not request.conversation.turns[-1].text.strip():
+        return "whose conversation does not end with a text, as a prompt to draw must"
     return "whose reference is not a picture" if isinstance(request.reference, str) else ""
 
 
@@ -229,10 +228,6 @@ def _are_choices(request: Request) -> bool:
     choices = request.choices
     texts = isinstance(choices, list | tuple) and all(isinstance(text, str) and text.strip() for text in choices)
     return texts and len(set(choices)) == len(choices) > 1 and not request.draws
-
-
-def _only_text(turn: Turn) -> bool:
-    return bool(turn.text.strip()) and all(isinstance(piece, str) for piece in turn.content)
 
 
 def _plain(value: Any) -> bool:

@@ -18,6 +18,7 @@ from ..errors import JaniformError, PictureError, UsageError
 from ..inference.memory import memory_for_answers
 from ..inference.prompts import checked_conversation, checked_piece
 from ..loss import summed_cross_entropy
+from ..sequence.codes import predicted_places
 from ..sequence.conversation import Draw, Turn
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _forced(model: Model, request: Request) -> _Forced:
     conversation = checked_conversation(unified, request.conversation)
     if request.draws:
         pathway = model.pathway("draw")
-        prompt = unified.processor.drawing_prompt(conversation.turns[-1].text, pathway)
+        prompt = unified.processor.drawing_prompt(conversation, pathway)
         answer = Turn("assistant", _drawing(request, pathway, context))
     else:
         prompt = unified.processor.sequence(conversation, answer=False)
@@ -126,12 +127,18 @@ def _losses(model: Model, forced: Sequence[_Forced], draws: bool) -> list[float]
 
 
 def _of_pictures(model: UnifiedModel, batch: Batch, pathway: str) -> list[Tensor]:
-    """The losses of the only picture of each row, summed over its codes."""
-    codes_BNd = model.codes(batch.pictures[pathway], pathway)
-    states = model.hidden(batch, codes={pathway: codes_BNd}).flatten(0, 1)
-    predicting_BN = batch.pictures[pathway].positions - 1
+    """The losses of the last picture of each row, summed over its codes."""
+    codes_mNd = model.codes(batch.pictures[pathway], pathway)
+    states = model.hidden(batch, codes={pathway: codes_mNd}).flatten(0, 1)
+    predicting_mN = batch.pictures[pathway].positions - 1
+    rows: list[int] = (predicting_mN[:, 0] // batch.ids.shape[1]).tolist()
+    last = sorted({row: index for index, row in enumerate(rows)}.items())
     head: Any = model.part(f"{pathway}.head")
-    return [head.loss(states[row], codes).total for row, codes in zip(predicting_BN, codes_BNd, strict=True)]
+    port = model.plan.pathways[pathway].codes
+    if port is not None and port.given:
+        places = predicted_places(port)
+        predicting_mN, codes_mNd = predicting_mN[:, places], codes_mNd[:, places]
+    return [head.loss(states[predicting_mN[index]], codes_mNd[index]).total for _, index in last]
 
 
 def _of_answers(

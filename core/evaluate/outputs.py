@@ -113,7 +113,7 @@ class OutputMaker:
         return StoredOutput(entry.item, digest, file=path.relative_to(store.folder).as_posix(), seconds=seconds)
 
     def _drawn(self, requests: Sequence[Request], on_step: OnStep) -> Sequence[Output]:
-        prompts = [request.conversation.turns[0].text for request in requests]
+        prompts = [request.conversation for request in requests]
         seeds = [request.seed for request in requests]
         return self.model.generate(prompts, seed=seeds, on_step=on_step, **requests[0].settings)
 

@@ -66,16 +66,23 @@ class ServedRequests:
         pathways = model.model.plan.pathways
         self._looking = [name for name, shape in pathways.items() if shape.mode == "look"]
         modes = {shape.mode for shape in pathways.values()}
+        self._sources = model.model.processor.draws_from
         self.entries: list[Entry] = []
-        missing = {"draws": 0, "looks": 0}
+        missing: dict[str, int] = {}
         for index, request in enumerate(requests):
             draws, looks = request.draws and "draw" not in modes, _looks(request) > 0 and "look" not in modes
-            missing["draws"] += draws
-            missing["looks"] += looks
-            if not draws and not looks:
+            edits = request.draws and _looks(request) > 0 and not self._sources
+            for lacks, why in (
+                (draws, "no pathway draws"),
+                (looks, "no pathway looks"),
+                (edits and not draws and not looks, "the model does not draw from pictures"),
+            ):
+                if lacks:
+                    missing[why] = missing.get(why, 0) + 1
+            if not draws and not looks and not edits:
                 self.entries.append(_entry(len(self.entries), index, request))
         self.left_out = ", ".join(
-            f"{count} of {len(requests)} requests, since no pathway {does}" for does, count in missing.items() if count
+            f"{count} of {len(requests)} requests, since {why}" for why, count in missing.items() if count
         )
         if not self.entries:
             raise UsageError(
@@ -92,11 +99,15 @@ class ServedRequests:
         return request
 
     def aimed(self, entry: Entry) -> Request:
-        """The request with every picture in a pathway of the model: the first that looks, where it names another."""
+        """The request with every picture in a pathway of the model: the first that looks, where it names another.
+
+        A picture that another is drawn from is in the first pathway that the layout names for those.
+        """
+        pathways = self._sources if entry.draws else self._looking
 
         def aim(piece: Content) -> Content:
-            if isinstance(piece, Look) and piece.pathway not in self._looking:
-                return evolve(piece, pathway=self._looking[0])
+            if isinstance(piece, Look) and piece.pathway not in pathways:
+                return evolve(piece, pathway=pathways[0])
             return piece
 
         return with_pieces(self.own(entry), aim)

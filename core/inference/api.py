@@ -25,9 +25,9 @@ from ..components.kernels import DEFAULT
 from ..contracts import OnStep
 from ..errors import Problem, UsageError, nearest
 from ..measure.device import usable_device
-from ..pictures.provenance import Provenance, attach
+from ..pictures.provenance import Provenance, attach, pixels_digest
 from ..pictures.read import as_picture, is_picture_like
-from ..sequence.conversation import Conversation
+from ..sequence.conversation import Conversation, Look, Turn
 from ..storage.digest import files_digest
 from ..storage.locate import model_folder
 from ..storage.model_json import about
@@ -37,14 +37,13 @@ from .answering import AnswerSettings, answer_all, checked_settings, seeds_of
 from .drawing import DrawingEvents, OnPreview, draw_all
 from .free_memory import free_memory
 from .generate.context import check_context_length
-from .generate.sampler import check_settings, sampler_use
+from .generate.sampler import check_settings, rows_of_picture, sampler_use
 from .memory import OnPlan, check_weights, memory_for_drawing
-from .prompts import check_text, prompt_of
+from .prompts import check_text, drawing_prompt_of, prompt_of
 
 if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
     from ..recipe import Recipe
-    from ..sequence.spans import Sequence as SpanSequence
 
 PictureLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 """A path, the bytes of a file, a file that is open for reading bytes, a PIL picture, or a uint8 array [h, w, 3]."""
@@ -160,9 +159,10 @@ class Model:
 
     def generate(
         self,
-        prompt: str | Sequence[str],
+        prompt: str | Conversation | Sequence[str | Conversation],
         n: int = 1,
         *,
+        pictures: PictureLike | Sequence[PictureLike] | None = None,
         seed: int | Sequence[int] = 0,
         pathway: str | None = None,
         on_step: OnStep | None = None,
@@ -173,7 +173,11 @@ class Model:
     ) -> list[Image.Image]:
         """Draw ``n`` pictures for the prompt, or for each of several; the pictures of a prompt follow one another.
 
+        A prompt may be a conversation that ends with the turn of the user that asks for a picture.
+
         Args:
+            pictures: those that a picture is drawn from, such as one that the prompt asks to change; every prompt gets
+                all of them. Only models whose layout has ``draws_from`` learned to draw from pictures.
             seed: seed of the first picture of each prompt, counted up by one; or one per picture. A picture depends on
                 its prompt, its seed and the settings, and not on the pictures that are drawn with it.
             pathway: the one that draws, where there are several.
@@ -186,46 +190,78 @@ class Model:
         Each picture holds how it was drawn: ``janiform.provenance_of(picture)``; ``janiform.save_picture`` keeps it.
 
         Raises:
-            UsageError: a prompt is empty or too long, a setting is unknown or out of range, or the model cannot draw.
+            UsageError: a prompt is empty or too long, a setting is unknown or out of range, or the model cannot draw,
+                or not from pictures.
+            PictureError: a picture cannot be read.
             ResourceError: not even one picture fits into the free memory.
         """
-        prompts = [prompt] if isinstance(prompt, str) else members("prompt", prompt, "a text, or a list of texts")
+        single = isinstance(prompt, str | Conversation)
+        prompts: list[Any] = [prompt] if single else members("prompt", prompt, "a text, or a list of texts")
         n = whole_number("the number of pictures", n, 1, MAX_PICTURES)
         for name, value in {"on_step": on_step, "on_preview": on_preview, "on_plan": on_plan}.items():
             callback(name, value)
         if preview_every is not None:
             preview_every = whole_number("preview_every", preview_every, 1)
         pathway = self.pathway("draw", pathway)
-        use = sampler_use(self.model.plan, pathway)
+        unified, use = self.model, sampler_use(self.model.plan, pathway)
         overrides = check_settings(use, settings)
         all_settings = attrs.asdict(use.config) | overrides
         seeds = seeds_of(seed, len(prompts) * n, "pictures", repeated=n)
-        rows = [row for row in self._drawing_prompts(prompts, pathway) for _ in range(n)]
+        requests = self._with_sources(prompts, pictures)
+        rows = [row for one in requests for row in [drawing_prompt_of(unified, one, pathway)] * n]
         if not rows:
             return []
-        check_context_length(self.model, rows, self.model.plan.pathways[pathway].tokens, "codes of a picture")
-        # A sampler without this setting may have unconditional rows as well.
-        guided = all_settings.get("guidance") != 1
-        plan = memory_for_drawing(self.model, rows, pathway, guided=guided, previews=on_preview is not None)
+        check_context_length(unified, rows, unified.plan.pathways[pathway].tokens, "codes of a picture")
+        looks = {span.pathway for row in rows for span in row.spans if span.kind == "look" and span.pathway}
+        rows_each = rows_of_picture(unified.plan, use, all_settings, looks)
+        plan = memory_for_drawing(unified, rows, pathway, rows_each=rows_each, previews=on_preview is not None)
         if on_plan is not None:
             on_plan(plan)
         events = DrawingEvents(on_step, on_preview, preview_every)
-        pictures = draw_all(self.model, rows, seeds, plan, pathway, overrides, events)
-        for index, picture in enumerate(pictures):
-            attach(picture, self.provenance(prompts[index // n], seeds[index], overrides, pathway=pathway))
-        return pictures
+        drawn = draw_all(unified, rows, seeds, plan, pathway, overrides, events)
+        for index, picture in enumerate(drawn):
+            attach(picture, self.provenance(requests[index // n], seeds[index], overrides, pathway=pathway))
+        return drawn
 
-    def _drawing_prompts(self, prompts: Sequence[str], pathway: str) -> list[SpanSequence]:
-        texts = [check_text(text, "prompt", self.model.plan.hidden.context) for text in prompts]
-        return [self.model.processor.drawing_prompt(text, pathway) for text in texts]
+    def _with_sources(
+        self, prompts: Sequence[Any], pictures: PictureLike | Sequence[PictureLike] | None
+    ) -> list[str | Conversation]:
+        """The prompts, with pictures before their texts where there are any."""
+        sources = self._rgb(pictures)
+        if not sources:
+            return list(prompts)
+        looks = next(iter(self.model.processor.draws_from), "")
+        context = self.model.plan.hidden.context
+        conversations: list[str | Conversation] = []
+        for prompt in prompts:
+            if isinstance(prompt, Conversation):
+                raise UsageError("the prompt is a conversation: put the pictures into its last turn")
+            words = check_text(prompt, "prompt", context)
+            if not words.strip():
+                raise UsageError("the prompt is empty; expected a text")
+            conversations.append(Conversation((Turn("user", (*(Look(one, looks) for one in sources), words)),)))
+        return conversations
 
     def provenance(
-        self, prompt: str, seed: int, overrides: Mapping[str, Any], *, pathway: str | None = None, count: int = 1
+        self,
+        prompt: str | Conversation,
+        seed: int,
+        overrides: Mapping[str, Any],
+        *,
+        pathway: str | None = None,
+        count: int = 1,
     ) -> Provenance:
-        """How a picture with these settings is drawn by this model; ``count`` is for a sheet of several."""
+        """How a picture with these settings is drawn by this model; ``count`` is for a sheet of several.
+
+        Of a conversation, the text of the last turn and the digests of the pictures are recorded.
+        """
         pathway = self.pathway("draw", pathway)
+        turns = prompt.turns if isinstance(prompt, Conversation) else ()
+        looks = [piece for turn in turns for piece in turn.content if isinstance(piece, Look)]
         return Provenance(
-            prompt=prompt,
+            prompt=prompt.turns[-1].text if isinstance(prompt, Conversation) else prompt,
+            sources=tuple(pixels_digest(piece.picture) for piece in looks),
+            turns=len(turns) or 1,
             seed=seed,
             settings=self.drawing_settings(pathway, **overrides),
             pathway=pathway,
@@ -346,14 +382,17 @@ class Model:
     ) -> Conversation:
         if not check_text(question, "question", self.model.plan.hidden.context).strip():
             raise UsageError("the question is empty; expected a text")
-        if pictures is None:
-            several: list[Any] = []
-        elif is_picture_like(pictures):
-            several = [pictures]
-        else:
-            several = members("pictures", pictures, "a picture, a list of pictures, or None")
-        rgb = [as_picture(picture) for picture in several]
+        rgb = self._rgb(pictures)
         return Conversation.asking(question, *rgb, pathway=self.pathway("look", pathway) if rgb else "")
+
+    def _rgb(self, pictures: PictureLike | Sequence[PictureLike] | None) -> list[Image.Image]:
+        """Pictures of a call, read; one, several or none."""
+        if pictures is None:
+            return []
+        several: list[Any] = [pictures]
+        if not is_picture_like(pictures):
+            several = members("pictures", pictures, "a picture, a list of pictures, or None")
+        return [as_picture(picture) for picture in several]
 
 
 def _dtype(dtype: Any) -> torch.dtype | None:

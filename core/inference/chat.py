@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..arguments import MAX_SEED, shown, whole_number
 from ..contracts import OnStep
@@ -101,23 +101,35 @@ class Chat:
         self._looks.append(self._look(rgb))
         return rgb
 
-    def draw(self, prompt: str, *, on_step: OnStep | None = None, **settings: Any) -> Image:
-        """Draw a picture, and add it to the next user turn if the model can look.
+    @property
+    def sources(self) -> list[Image]:
+        """The pictures that the next one is drawn from: those that were looked at since the last turn or drawing.
 
-        Only the last of several drawings is added. The prompt is not part of the conversation.
+        Empty where the model draws from a text alone.
+        """
+        if not self.model.model.processor.draws_from:
+            return []
+        return [cast("Image", look.picture) for look in self._looks if look is not self._drawn]
+
+    def draw(self, prompt: str, *, on_step: OnStep | None = None, **settings: Any) -> Image:
+        """Draw a picture, from ``sources`` where there are any, and add it to the next user turn if the model can look.
+
+        Only the last of several drawings is added, in place of its sources. The prompt is not part of the conversation.
 
         Raises ``UsageError`` where the prompt is empty or too long, or the model cannot draw.
         """
         prompt = check_text(prompt, "prompt", self.context)
         if taken := [name for name in ("n", "seed") if name in settings]:
             raise UsageError(f"a chat draws one picture at a time and counts its seeds up: leave {taken[0]} out")
-        seed = self._seed + self._drawings
+        seed, sources = self._seed + self._drawings, self.sources
         picture = retry_without(
-            self._prefix, lambda: self.model.generate(prompt, seed=seed, on_step=on_step, **settings)[0]
+            self._prefix,
+            lambda: self.model.generate(prompt, pictures=sources, seed=seed, on_step=on_step, **settings)[0],
         )
         self._drawings += 1
         if self.can("look"):
-            self._looks = [look for look in self._looks if look is not self._drawn]
+            used = {id(source) for source in sources}
+            self._looks = [look for look in self._looks if look is not self._drawn and id(look.picture) not in used]
             self._drawn = self._look(picture)
             self._looks.append(self._drawn)
         return picture

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..contracts import OnCodes, OnStep
 from ..pictures.sheet import to_pil
+from ..sequence.codes import with_given
 from .generate import decode_codes, sampler_of
 from .generate.preview import filled
 from .memory import MemoryPlan
@@ -82,9 +83,9 @@ def _previews(model: UnifiedModel, pathway: str, first: int, events: DrawingEven
     on_preview = events.on_preview
     if on_preview is None:
         return None
-    shape = model.plan.pathways[pathway].codes
-    assert shape is not None  # a pathway that draws has codes
-    grid = shape.grid
+    port = model.plan.pathways[pathway].codes
+    assert port is not None  # a pathway that draws has codes
+    grid, given = port.grid, list(port.given)
     every = grid.width if events.preview_every is None else events.preview_every
     steps = 0
 
@@ -95,7 +96,9 @@ def _previews(model: UnifiedModel, pathway: str, first: int, events: DrawingEven
             return
         done = int((codes[0] >= 0).all(-1).sum())
         if done < grid.size:  # the finished pictures follow at once
-            pictures = _decoded(model, filled(codes, grid), pathway, at_once)
+            shown = codes.clone()
+            shown[:, given] = -1
+            pictures = _decoded(model, with_given(filled(shown, grid), port), pathway, at_once)
             on_preview(Preview(first, codes.clone(), done, grid.size, pictures))
 
     return on_codes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -93,7 +93,7 @@ OnPlan = Callable[[MemoryPlan], None]
 
 
 def memory_for_drawing(
-    model: UnifiedModel, rows: Sequence[SpanSequence], pathway: str, *, guided: bool, previews: bool = False
+    model: UnifiedModel, rows: Sequence[SpanSequence], pathway: str, *, rows_each: int, previews: bool = False
 ) -> MemoryPlan:
     """``plan_drawing`` for a model and one prompt per picture, with the memory that is free now."""
     needs = memory_needs(model)
@@ -103,8 +103,9 @@ def memory_for_drawing(
         pictures=len(rows),
         longest=max(map(len, rows)),
         codes=model.plan.pathways[pathway].tokens,
-        guided=guided,
-        prompts=len({tuple(row.ids) for row in rows}),
+        rows=rows_each,
+        prompts=len({id(row) if _looks([row]) else tuple(row.ids) for row in rows}),
+        looks=_looks(rows),
         free=free_memory(model.device, needs.weights),
         device=model.device.type,
         previews=previews,
@@ -114,10 +115,7 @@ def memory_for_drawing(
 def memory_for_answers(model: UnifiedModel, rows: Sequence[SpanSequence], more: int) -> MemoryPlan:
     """``plan_answers`` for a model and its prompts, with the memory that is free now."""
     needs = memory_needs(model)
-    looks: dict[str, int] = {}
-    for row in rows:
-        pathways = [span.pathway or "" for span in row.spans if span.kind != "text"]
-        looks |= {name: max(looks.get(name, 0), pathways.count(name)) for name in pathways}
+    looks = _looks(rows)
     return plan_answers(
         needs,
         answers=len(rows),
@@ -128,6 +126,15 @@ def memory_for_answers(model: UnifiedModel, rows: Sequence[SpanSequence], more: 
         device=model.device.type,
         shared=model.features is not None and bool(looks),
     )
+
+
+def _looks(rows: Sequence[SpanSequence]) -> dict[str, int]:
+    """The most pictures that one prompt has, by pathway."""
+    looks: dict[str, int] = {}
+    for row in rows:
+        pathways = [span.pathway or "" for span in row.spans if span.kind != "text"]
+        looks |= {name: max(looks.get(name, 0), pathways.count(name)) for name in pathways}
+    return looks
 
 
 _NEEDS: WeakKeyDictionary[UnifiedModel, tuple[torch.dtype, Needs]] = WeakKeyDictionary()
@@ -166,42 +173,48 @@ def plan_drawing(
     pictures: int,
     longest: int,
     codes: int,
-    guided: bool,
+    rows: int,
     prompts: int,
     free: int,
     device: str = "cpu",
     previews: bool = False,
+    looks: Mapping[str, int] | None = None,
 ) -> MemoryPlan:
     """Plan to draw ``pictures`` whose longest prompt has ``longest`` positions, with ``free`` bytes.
 
     Args:
         codes: the number of codes of one picture.
-        guided: every picture has a second, unconditional row.
-        prompts: the number of distinct prompts; each is read once, and once more blanked.
+        rows: the rows of every picture: 1 without guidance, and otherwise 2 or more.
+        prompts: the number of distinct prompts; each is read once for each row of a picture.
         previews: pictures are decoded while others are drawn.
+        looks: the most pictures that one prompt has, by pathway.
 
     Raises:
         ResourceError: not even one fits.
     """
-    twice = 2 if guided else 1
     pixels = needs.pixels[pathway]
     done = pictures * pixels if device == "cpu" else 0  # finished pictures, one byte per value, are kept on the host
 
     def estimate(count: int, decoded: int) -> MemoryEstimate:
-        rows = count * twice
-        read = min(count, prompts) * twice
-        cache = rows * (longest + codes) * needs.cache
+        all_rows = count * rows
+        distinct = min(count, prompts)
+        read = distinct * rows
+        cache = all_rows * (longest + codes) * needs.cache
         # Prompts that several rows share are read into a cache of their own, which is then copied, layer by layer.
         once = read * longest * needs.cache
-        reading = _reading(needs, read, longest) + (once - cache if read < rows else 0)
-        copying = once + rows * longest * needs.cache // needs.layers
-        stepping = int(_SLACK * rows * needs.code[pathway]) + count * codes * 8
+        reading = _reading(needs, read, longest) + (once - cache if read < all_rows else 0)
+        copying = once + all_rows * longest * needs.cache // needs.layers
+        seeing = int(_SLACK * read * sum(pictures * needs.look[name] for name, pictures in (looks or {}).items()))
+        stepping = int(_SLACK * all_rows * needs.code[pathway]) + count * codes * 8
         decoding = int(_SLACK * decoded * needs.decode[pathway]) + 2 * count * pixels * needs.number
-        return MemoryEstimate(cache, done + max(reading, copying, stepping, decoding - (0 if previews else cache)))
+        return MemoryEstimate(
+            cache, done + max(reading, copying, seeing, stepping, decoding - (0 if previews else cache))
+        )
 
     advice = ["shorten the prompt"] if longest > codes // 4 else []
-    if guided:
-        advice.append("draw with guidance 1, which halves the keys and values")
+    if rows > 1:
+        saves = "halves the keys and values" if rows == 2 else f"takes 1/{rows} of the keys and values"
+        advice.append(f"draw with guidance 1, which {saves}")
     return _fitted("pictures", pictures, estimate, needs, free, device, advice)
 
 

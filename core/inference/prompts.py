@@ -48,6 +48,17 @@ def checked_conversation(model: UnifiedModel, conversation: Conversation) -> Con
     return evolve(conversation, turns=turns)
 
 
+def drawing_prompt_of(model: UnifiedModel, prompt: str | Conversation, pathway: str) -> SpanSequence:
+    """The sequence that a picture follows, which is drawn for a text, or for a conversation that asks for it.
+
+    Raises ``UsageError`` where there is nothing to draw or the model does not draw from pictures, ``PictureError``
+    where one cannot be read.
+    """
+    if isinstance(prompt, Conversation):
+        return model.processor.drawing_prompt(checked_conversation(model, prompt), pathway)
+    return model.processor.drawing_prompt(check_text(prompt, "prompt", model.plan.hidden.context), pathway)
+
+
 def check_text(text: str, what: str, context: int) -> str:
     """Return the text. Raise ``UsageError`` for other types, invalid Unicode, and texts far beyond the context."""
     if not isinstance(text, str):

@@ -15,25 +15,18 @@ from PIL import Image
 from ..contracts import Layout, TextTokenizer, Tiling
 from ..contracts.factories import make
 from ..errors import ComponentError, JaniformError, Problem, UsageError, nearest
+from ..guidance import EVERYTHING
 from ..ports import Grid
 from ..sequence.batch import Batch, Side, collate, pack
+from ..sequence.codes import check_codes
 from ..sequence.conversation import Content, Conversation, Draw, Look, Turn
 from ..sequence.shorten import shortened
-from ..sequence.spans import Sequence
+from ..sequence.spans import Sequence, without
 from ..sequence.tiles import Tiles
 
 if TYPE_CHECKING:
     from ..compose import PathwayShape, Plan
-    from ..ports import Codes
     from ..sequence.conversation import Picture
-
-
-def check_codes(codes: torch.Tensor, port: Codes) -> None:
-    """Raise ``UsageError`` where codes of any shape hold one that is not in the vocabulary."""
-    low, high = (int(bound) for bound in codes.aminmax()) if codes.numel() else (0, 0)
-    if low < 0 or high >= port.vocabulary:
-        unknown = low if low < 0 else high
-        raise UsageError(f"{unknown} is not a valid code; the vocabulary has the codes 0 to {port.vocabulary - 1}")
 
 
 class Processor:
@@ -67,23 +60,47 @@ class Processor:
             for piece in turn.content:
                 if isinstance(piece, Look | Draw):
                     self._check(piece)
-        sequence = self.layout.render(self._tiled(conversation), answer=answer)
-        return sequence.with_pictures(
-            None if span.picture is None or span.pathway is None else self.pixels(span.picture, span.pathway)
-            for span in sequence.spans
-            if span.kind != "text"
-        )
+        return self._transformed(self.layout.render(self._tiled(conversation), answer=answer))
 
-    def drawing_prompt(self, prompt: str, pathway: str = "generation") -> Sequence:
-        """Everything up to the first code of a picture to draw. Raises ``UsageError`` for an empty prompt."""
-        if not prompt.strip():
-            raise UsageError("the prompt is empty; expected a text")
+    @property
+    def draws_from(self) -> tuple[str, ...]:
+        """The pathways through which the model looks at pictures that it draws another from; none where it cannot."""
+        return tuple(getattr(self.layout, "draws_from", ()))
+
+    def drawing_prompt(self, prompt: str | Conversation, pathway: str = "generation") -> Sequence:
+        """Everything up to the first code of a picture to draw, with every picture transformed for its pathway.
+
+        ``prompt``: a text, or a conversation that ends with the turn of the user that asks for the picture, in which
+        other pictures may be that it is drawn from.
+
+        Raises ``UsageError`` for an empty prompt, and for pictures where the model does not draw from any.
+        """
         self._check(Draw(pathway=pathway))
-        return self.layout.drawing_prompt(prompt, pathway)
+        if isinstance(prompt, Conversation) and len(prompt.turns) == 1 and prompt.system is None:
+            only = prompt.turns[0]
+            if only.role == "user" and all(isinstance(piece, str) for piece in only.content):
+                prompt = only.text
+        if isinstance(prompt, str):
+            if not prompt.strip():
+                raise UsageError("the prompt is empty; expected a text")
+            return self.layout.drawing_prompt(prompt, pathway)
+        self._check_sources(prompt)
+        return self._transformed(self.layout.drawing_prompt(self._tiled(prompt), pathway))
 
     def unconditional(self, sequence: Sequence) -> Sequence:
         """The sequence with its prompt blanked, for guidance and for condition dropout in training."""
         return self.layout.unconditional(sequence)
+
+    def without(self, sequence: Sequence, hidden: frozenset[str]) -> Sequence:
+        """The sequence with a prompt that does not say or show what is hidden: see ``janiform.GuidanceRow``."""
+        if not hidden:
+            return sequence
+        if hidden == EVERYTHING:
+            return self.layout.unconditional(sequence)
+        own: Any = getattr(self.layout, "without", None)
+        if own is None:
+            return without(sequence, self.layout.pad_id, hidden)
+        return cast(Sequence, own(sequence, hidden))
 
     def cut(self, sequence: Sequence, length: int) -> Sequence | None:
         """The sequence cut to ``length`` positions by the layout's rule; None where nothing is left to predict."""
@@ -121,6 +138,35 @@ class Processor:
         if not self.text.fitted:
             # In a conversation a space precedes each turn's text, and most tokenizers encode that differently.
             self.text.fit(form for text in texts for form in (text, f" {text}"))
+
+    def _transformed(self, sequence: Sequence) -> Sequence:
+        return sequence.with_pictures(
+            None if span.picture is None or span.pathway is None else self.pixels(span.picture, span.pathway)
+            for span in sequence.spans
+            if span.kind != "text"
+        )
+
+    def _check_sources(self, conversation: Conversation) -> None:
+        """Raise ``UsageError`` unless a picture can be drawn from a conversation that ends with the user's turn."""
+        if conversation.turns[-1].role != "user":
+            raise UsageError("the conversation ends with the assistant's turn; a picture is drawn for the user's")
+        pieces = [piece for turn in conversation.turns for piece in turn.content]
+        if not any(not isinstance(piece, str) or piece.strip() for piece in conversation.turns[-1].content):
+            raise UsageError("the prompt is empty; expected a text")
+        if not self.draws_from:
+            raise UsageError(
+                Problem(
+                    "the model draws from a text alone, and the prompt is a conversation or has pictures",
+                    hint="a model that learned to draw from pictures has a layout with the setting 'draws_from'",
+                )
+            )
+        most: int = getattr(self.layout, "most_sources", 0)
+        sources = sum(isinstance(piece, Look) for piece in conversation.turns[-1].content)
+        for piece in pieces:
+            if isinstance(piece, Look | Draw):
+                self._check(piece)
+        if most and sources > most:
+            raise UsageError(f"the model draws from at most {most} pictures; the prompt has {sources}")
 
     def _check_tensor(self, picture: torch.Tensor, pathway: str) -> None:
         codes, shape = self.pathways[pathway].codes, list(picture.shape)

@@ -10,6 +10,7 @@ text of a PNG that it opens. In the file it is an iTXt chunk:
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -36,6 +37,7 @@ MAX_CHARACTERS = 1 << 20
 """Longer texts are not parsed; a prompt that fits into a model's context is far shorter."""
 
 MAX_COUNT = 10_000
+MAX_SOURCES = 1_000
 
 Setting: TypeAlias = str | int | float | bool | None
 
@@ -63,12 +65,26 @@ class Provenance:
     """Quantisation of the backbone's weights: ``int8``, ``int4``; empty for none."""
     attention: str = ""
     """The kernel that computed attention: ``sdpa@1``; empty in pictures that do not record it."""
+    sources: tuple[str, ...] = field(default=(), converter=tuple)
+    """The digests of the pictures that it was drawn from: see ``pixels_digest``."""
+    turns: int = 1
+    """The number of turns of the conversation that asked for it, of which ``prompt`` is the last."""
     count: int = 1
     """The number of pictures on a contact sheet, whose seeds follow one another; 1 for a single picture."""
 
     def as_json(self) -> str:
         """The JSON object on one line; control characters, such as line breaks, are written as escapes."""
         return json.dumps({"format": FORMAT, **attrs.asdict(self)}, ensure_ascii=False, default=str)
+
+
+def pixels_digest(picture: Any) -> str:
+    """The SHA-256 of a picture's size and RGB pixels; of a tensor or of codes, that of their shape and values."""
+    if isinstance(picture, Image.Image):
+        picture = np.asarray(picture.convert("RGB"))
+    values = np.ascontiguousarray(picture.cpu().numpy() if hasattr(picture, "cpu") else picture)
+    digest = hashlib.sha256(f"{values.dtype} {values.shape}".encode())
+    digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def attach(picture: Image.Image, provenance: Provenance) -> Image.Image:
@@ -153,7 +169,7 @@ def parse(text: str, name: str = "the picture") -> Provenance:
     written = record.get("format")
     if type(written) is int and written > FORMAT:
         raise PictureError(f"{subject} has format {written} of a newer janiform; this one reads format {FORMAT}")
-    record = {"count": 1, "quantize": "", "attention": "", **record}
+    record = {"count": 1, "quantize": "", "attention": "", "sources": [], "turns": 1, **record}
     wrong = [f"'{key}' is not {what}" for key, (fits, what) in _FIELDS.items() if not fits(record.get(key))]
     if wrong:
         raise PictureError(f"{subject} is not valid: " + ", ".join(wrong))
@@ -192,6 +208,10 @@ def _settings(value: Any) -> bool:
     return isinstance(value, dict) and all(_name(key) and _setting(item) for key, item in value.items())
 
 
+def _digests(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) <= MAX_SOURCES and all(map(_name, value))
+
+
 _NAME = (_name, "a short text")
 _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "format": (lambda value: _whole(value, FORMAT, FORMAT), f"{FORMAT}"),
@@ -207,6 +227,8 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "torch": _NAME,
     "quantize": _NAME,
     "attention": _NAME,
+    "sources": (_digests, "a list of digests"),
+    "turns": (lambda value: _whole(value, 1, MAX_COUNT), f"a whole number from 1 to {MAX_COUNT}"),
     "count": (lambda value: _whole(value, 1, MAX_COUNT), f"a whole number from 1 to {MAX_COUNT}"),
 }
 """Key -> the check of its value, and what the value must be in words."""

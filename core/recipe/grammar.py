@@ -26,6 +26,9 @@ RESERVED = {*HEAD_KEYS, *TABLES, PROVIDERS} - PATHWAY_MODES.keys()
 WHOLE = "."
 """The name of all parts together in ``[start]``."""
 
+PATHWAY_KEYS = ("mode", "share", "transform")
+"""The keys in the table of a pathway that are not parts."""
+
 PART_KEYS = ("use", "preset")
 """The keys in the table of a part that are not settings of its component."""
 

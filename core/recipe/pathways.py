@@ -7,7 +7,7 @@ from typing import get_args
 
 from ..components.kinds import KINDS, PATHWAY_PARTS, Mode, route_of, slots, slots_of, slots_only
 from ..errors import nearest
-from .grammar import HEAD_KEYS, PATHWAY_MODES, TABLES, is_pathway
+from .grammar import HEAD_KEYS, PATHWAY_KEYS, PATHWAY_MODES, TABLES, is_pathway
 from .part import Share, Use
 from .part_reader import DEFAULT, PartReader
 from .positions import KeyPath
@@ -40,7 +40,10 @@ class Pathways:
             self._expand(name, ())
         return {
             name: Pathway(
-                name, self.modes[name], {kind: part for kind in PATHWAY_PARTS if (part := self._final(name, kind))}
+                name,
+                self.modes[name],
+                {kind: part for kind in PATHWAY_PARTS if (part := self._final(name, kind))},
+                self._transform(name),
             )
             for name in dict.fromkeys(names)
         }
@@ -84,14 +87,32 @@ class Pathways:
             self.problems.add(f'{name} always has the mode "{usual}"', path, node.origin, hint)
         return mode  # type: ignore[no-any-return]
 
+    def _transform(self, name: str) -> str:
+        """The pathway by whose transform pictures become pixels; empty for its own."""
+        node, path = self.tables[name].entries.get("transform"), (name, "transform")
+        if node is None:
+            return ""
+        self.parts.origins[dotted(path)] = node.origin
+        target = plain(node)
+        if not isinstance(target, str):
+            self.problems.add(f"expected the name of a pathway, got {got(target)}", path, node.origin)
+        elif target == name or target not in self.tables:
+            hint = nearest(target, set(self.tables) - {name})
+            self.problems.missing(f"'{target}' is not another pathway of this recipe", path, node.origin, hint)
+        elif "transform" in self.tables[target].entries:
+            self.problems.add(f"'{target}' has the transform of a pathway itself", path, node.origin)
+        else:
+            return target
+        return ""
+
     def _own_parts(self, name: str, table: Table) -> Own:
         own: Own = {}
         for kind, node in table.entries.items():
-            if kind in ("mode", "share"):
+            if kind in PATHWAY_KEYS:
                 continue
             path = (name, kind)
             if kind not in PATHWAY_PARTS:
-                self.problems.add("unknown part", path, node.origin, nearest(kind, (*PATHWAY_PARTS, "mode", "share")))
+                self.problems.add("unknown part", path, node.origin, nearest(kind, (*PATHWAY_PARTS, *PATHWAY_KEYS)))
             elif isinstance(node, Table) and "share" in node.entries:
                 own[kind] = self._share(path, node)
             else:

@@ -19,6 +19,8 @@ class Pathway:
     name: str
     mode: Mode
     parts: Mapping[str, Use | Share]
+    transform: str = ""
+    """The pathway by whose transform pictures become pixels; empty for its own."""
 
 
 @frozen

@@ -83,6 +83,8 @@ def tables(recipe: Recipe) -> dict[str, dict[str, Any]]:
     for pathway in recipe.pathways.values():
         if pathway.name not in PATHWAY_MODES or not pathway.parts:
             result[pathway.name] = {"mode": pathway.mode}
+        if pathway.transform:
+            result.setdefault(pathway.name, {})["transform"] = pathway.transform
         result |= {f"{pathway.name}.{kind}": part_table(part) for kind, part in pathway.parts.items()}
     if recipe.start:
         result["start"] = dict(recipe.start)

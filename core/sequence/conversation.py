@@ -113,9 +113,21 @@ class Conversation:
         return cls(turns)
 
     @classmethod
-    def drawing(cls, prompt: str, picture: Picture | None = None, pathway: str = "generation") -> Conversation:
-        """A prompt, and the picture to learn from for it."""
-        return cls((Turn("user", prompt), Turn("assistant", Draw(picture, pathway))))
+    def drawing(
+        cls,
+        prompt: str,
+        picture: Picture | None = None,
+        pathway: str = "generation",
+        *,
+        sources: Iterable[Picture] = (),
+        looks: str = "understanding",
+    ) -> Conversation:
+        """A prompt, and the picture to learn from for it.
+
+        ``sources``: pictures that it is drawn from, before the prompt; ``looks``: the pathway that looks at them.
+        """
+        user = Turn("user", (*(Look(source, looks) for source in sources), prompt))
+        return cls((user, Turn("assistant", Draw(picture, pathway))))
 
     @classmethod
     def document(cls, text: str) -> Conversation:

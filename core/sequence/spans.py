@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve, field, frozen
@@ -76,6 +76,29 @@ class Sequence:
         """The same spans with other pictures: one for each span that is not text, in order."""
         following = iter(pictures)
         return Sequence(span if span.kind == "text" else evolve(span, picture=next(following)) for span in self.spans)
+
+
+def without(sequence: Sequence, pad: int, hidden: Collection[str]) -> Sequence:
+    """The sequence whose prompt says or shows less: everything that is hidden becomes ``pad``, position by position.
+
+    ``hidden`` holds names of pathways, through whose pictures it does not look, and ``"text"`` for all ids but the
+    first and the last. The prompt ends before the first picture that is predicted, or with the sequence.
+    """
+    spans = list(sequence.spans)
+    end = next((index for index, span in enumerate(spans) if span.kind == "draw" and span.loss), len(spans))
+    texts = [index for index, span in enumerate(spans[:end]) if span.kind == "text" and span.length]
+    for index, span in enumerate(spans[:end]):
+        if span.kind != "text":
+            if span.pathway in hidden:
+                spans[index] = Span("text", (pad,) * span.length)
+        elif "text" in hidden and texts:
+            ids = [pad] * span.length
+            if index == texts[0]:
+                ids[0] = span.ids[0]
+            if index == texts[-1]:
+                ids[-1] = span.ids[-1]
+            spans[index] = Span("text", ids)
+    return Sequence(spans)
 
 
 def blanked(sequence: Sequence, pad: int) -> Sequence:

@@ -20,6 +20,7 @@ from ..components.component import Component
 from ..components.kinds import KINDS
 from ..components.registry import registry
 from ..ports import Codes, Features, Grid, Hidden, Logits, Port, PortMismatch
+from ..sequence.codes import with_given
 
 ROWS = 3
 """Rows of a batch; three, so that one row is neither the first nor the last."""
@@ -180,7 +181,8 @@ class Case:
         given = self.gives if self.kind == "tokenizer" else self.ports["codes"]
         assert isinstance(given, Codes)
         chance = torch.Generator().manual_seed(self.seed + 1)
-        return torch.randint(given.vocabulary, (rows, given.tokens, given.depth), generator=chance)
+        codes = torch.randint(given.vocabulary, (rows, given.tokens, given.depth), generator=chance)
+        return with_given(codes, given)
 
     @property
     def pixels(self) -> tuple[int, int, int]:

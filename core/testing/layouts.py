@@ -125,6 +125,25 @@ def prompts_as_it_trains(case: Case) -> None:
         )
 
 
+def draws_from_pictures_as_it_trains(case: Case) -> None:
+    """The prompt of a picture that is drawn from others is the beginning of what is trained on, and shows them all."""
+    layout, _ = _layout(case)
+    pathways = tuple(getattr(layout, "draws_from", ()))
+    if not pathways:
+        return
+    drawing = Conversation.drawing("make it red", picture(1), sources=[picture(0)], looks=pathways[0])
+    whole, prompt = layout.render(drawing), layout.drawing_prompt(Conversation(drawing.turns[:1]), "generation")
+    require(
+        whole.ids[: len(prompt)] == prompt.ids and len(prompt) < len(whole),
+        f"{case.name}: `drawing_prompt` of a conversation is not the beginning of what is trained on",
+    )
+    looks = [span.pathway for span in prompt.spans if span.kind == "look"]
+    require(
+        looks == list(pathways),
+        f"{case.name}: a picture to draw from is looked at through {looks}, but draws_from has {list(pathways)}",
+    )
+
+
 def blanks_its_prompts(case: Case) -> None:
     """``unconditional`` keeps the length and the pictures to draw, and hides what the prompt says."""
     layout, _ = _layout(case)
@@ -146,6 +165,7 @@ LAYOUT_CHECKS: tuple[Callable[[Case], None], ...] = (
     renders_every_picture,
     learns_answers_alone,
     prompts_as_it_trains,
+    draws_from_pictures_as_it_trains,
     blanks_its_prompts,
     keeps_its_config_through_a_recipe,
 )

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..sequence.codes import predicted_places, with_given
 from .calls import apart, call, losses_of
 from .case import ROWS, Case, require
 
@@ -22,7 +23,12 @@ def encodes_codes_of_its_port(case: Case) -> None:
     )
     for what, inputs in (("", pixels), *case.extremes()):
         given = call(case, module, "encode", inputs)
-        low, high = int(given.min()), int(given.max())
+        require(
+            torch.equal(given, with_given(given, port)),
+            f"{case.name}: `encode` does not put the codes that its port declares as given at their places",
+        )
+        predicted = given[:, predicted_places(port)]
+        low, high = int(predicted.min()), int(predicted.max())
         require(
             low >= 0 and high < port.vocabulary,
             f"{case.name}: gave codes {low} .. {high}{what and f' for {what}'}, but its vocabulary has "
@@ -38,8 +44,8 @@ def gives_vectors_of_its_width(case: Case) -> None:
     vectors = call(case, module, "vectors", codes)
     wanted = [ROWS, port.tokens, port.width]
     require(list(vectors.shape) == wanted, f"{case.name}: vectors are {list(vectors.shape)}, not {wanted}")
-    same = torch.full_like(codes, int(codes.flatten()[0]))
-    flat = call(case, module, "vectors", same).flatten(0, 1)
+    same = with_given(torch.full_like(codes, int(codes.flatten()[0])), port)
+    flat = call(case, module, "vectors", same)[:, predicted_places(port)].flatten(0, 1)
     require(
         torch.equal(flat, flat[:1].expand_as(flat)), f"{case.name}: `vectors` gives different vectors for the same code"
     )
@@ -50,7 +56,8 @@ def decodes_from_its_vectors(case: Case) -> None:
     module, codes, port = case.build(), case.codes(1), case.gives
     vectors, pixels = call(case, module, "vectors", codes), call(case, module, "decode", codes)
     for level in range(port.depth):
-        position = case.seed % port.tokens
+        places = predicted_places(port)
+        position = places[case.seed % len(places)]
         changed = codes.clone()
         changed[0, position, level] = (changed[0, position, level] + 1) % port.vocabulary
         moved = (call(case, module, "vectors", changed) != vectors).any(dim=-1)[0]

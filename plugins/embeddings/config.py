@@ -40,6 +40,17 @@ class SharedVocabulary:
         validator=validators.ge(0),
         metadata={"help": "id of the first code; 0 puts the codes at the end of the backbone's vocabulary"},
     )
+    in_text: bool = field(
+        default=False,
+        metadata={
+            "help": "whether the text tokenizer has tokens for the codes, as in Chameleon and Emu3, whose texts have "
+            "ids on both sides of them; such tokens are never sampled as text"
+        },
+    )
+    given: tuple[int, ...] = field(
+        default=(),
+        metadata={"help": "ids of the codes that always stand at the same places, such as that of the ends of lines"},
+    )
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:
         """The ids of the codes. Raises ``PortMismatch`` where the backbone's vocabulary is too small for them."""
@@ -48,6 +59,13 @@ class SharedVocabulary:
                 f"a shared vocabulary needs one code per position, but the source is {codes}: use a tokenizer of depth "
                 "1, or a part with its own matrices"
             )
+        if len(self.given) != codes.every - codes.vocabulary:
+            raise PortMismatch(
+                f"{codes} has {codes.every - codes.vocabulary} codes that are only given, and the setting 'given' has "
+                f"the ids of {len(self.given)}"
+            )
+        if self.in_text and not self.first:
+            raise PortMismatch("codes that are tokens of the text need the id of the first: set 'first'")
         first = self.first or hidden.vocabulary - codes.vocabulary
         if first < 1 or first + codes.vocabulary > hidden.vocabulary:
             start = f"from id {self.first} on" if self.first else "beside the text's ids"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from janiform import Codes, Hidden
 from torch import Tensor, nn
 
@@ -17,14 +18,21 @@ class SharedEmbedding(nn.Module):
     """Codes int64 [B, N, 1] -> vectors [B, N, H], rows of the backbone's text table."""
 
     _backbone: Backbone
+    given: Tensor
 
     def __init__(self, config: SharedEmbeddingConfig, codes: Codes, hidden: Hidden) -> None:
         super().__init__()
         self.first = config.rows(hidden, codes).start
+        self.vocabulary = codes.vocabulary
+        self.register_buffer("given", torch.tensor(config.given, dtype=torch.int64), persistent=False)
 
     def borrow(self, backbone: Backbone) -> None:
         # Not as a submodule, since the weights belong to the backbone.
         object.__setattr__(self, "_backbone", backbone)
 
     def forward(self, codes: Tensor, first: int = 0) -> Tensor:
-        return self._backbone.embed(codes[..., 0] + self.first)
+        ids = codes[..., 0] + self.first
+        if len(self.given):
+            further = (codes[..., 0] - self.vocabulary).clamp(min=0)
+            ids = torch.where(codes[..., 0] < self.vocabulary, ids, self.given[further])
+        return self._backbone.embed(ids)

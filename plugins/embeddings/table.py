@@ -20,7 +20,7 @@ class TableEmbedding(nn.Module):
         super().__init__()
         self.codes = codes
         width = config.embed(codes, hidden).width
-        self.table = nn.Embedding(codes.depth * codes.vocabulary, width)
+        self.table = nn.Embedding(codes.depth * codes.every, width)
         self.positions = (
             nn.Parameter(sinusoidal_positions(codes.grid, width)[0]) if config.positions == "waves" else None
         )
@@ -29,6 +29,6 @@ class TableEmbedding(nn.Module):
         if self.codes.depth == 1:
             vectors = self.table(codes[..., 0])
         else:
-            level = torch.arange(self.codes.depth, device=codes.device) * self.codes.vocabulary
+            level = torch.arange(self.codes.depth, device=codes.device) * self.codes.every
             vectors = self.table(codes + level).sum(dim=-2)
         return vectors if self.positions is None else vectors + self.positions[first : first + vectors.shape[1]]

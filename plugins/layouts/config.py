@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen, validators
+
+if TYPE_CHECKING:
+    from attrs import Attribute
 
 SYSTEM = (
     "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
@@ -10,6 +15,11 @@ SYSTEM = (
 )
 
 PRESETS = {"janus-pro": {"roles": ["<|User|>", "<|Assistant|>"]}, "janus": {"roles": ["User", "Assistant"]}}
+
+
+def _distinct(_: object, attribute: Attribute[tuple[str, ...]], values: tuple[str, ...]) -> None:
+    if len(set(values)) != len(values):
+        raise ValueError(f"{attribute.name} must not repeat a name, but is {', '.join(values)}")
 
 
 @frozen
@@ -45,3 +55,16 @@ class JanusConfig:
         default="", metadata={"help": "text before the first turn where a conversation has no system text of its own"}
     )
     placeholder: str = field(default="<image_placeholder>", metadata={"help": "token at the positions of a picture"})
+    draws_from: tuple[str, ...] = field(
+        default=(),
+        validator=_distinct,
+        metadata={
+            "help": "pathways through which a picture is looked at, one after the other, that another picture is drawn "
+            "from; empty for models that draw from a text alone"
+        },
+    )
+    most_sources: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "maximum number of pictures that a picture is drawn from; 0 means no limit"},
+    )

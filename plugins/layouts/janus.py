@@ -5,6 +5,8 @@
 Contents and the whole text are stripped, and an empty turn is ``{role}:`` without a space. A picture to look at is
 ``{begin_of_image}`` + placeholders + ``{end_of_image}``; a tiled picture has the placeholders of all tiles, with text
 between their lines. A picture to draw directly follows ``{assistant}:``, the end of the prompt that generates it.
+Where a conversation draws, every picture of its user is looked at through all pathways of ``draws_from``: first the
+features of SigLIP and then the codes in Janus-4o, whose instruction follows without a line break.
 A document without a user is ``{begin}{text}{end}``. Other chat templates differ in the texts around turns, which are
 settings; special tokens in these texts are placed by their ids.
 """
@@ -12,10 +14,10 @@ settings; special tokens in these texts are placed by their ids.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from janiform import ComponentError, Conversation, Draw, Look, Sequence, Turn, blanked
+from janiform import ComponentError, Conversation, Draw, Look, Problem, Sequence, Turn, blanked, nearest
 
 from .config import JanusConfig
 from .writer import Writer
@@ -36,6 +38,21 @@ class JanusLayout:
         self.config = config
         self.text = text
         self.pathways = pathways
+        if unknown := [name for name in config.draws_from if name not in pathways]:
+            raise ComponentError(
+                Problem(
+                    f"layout.draws_from names '{unknown[0]}', which is not a pathway of the recipe",
+                    hint=nearest(unknown[0], pathways),
+                )
+            )
+
+    @property
+    def draws_from(self) -> tuple[str, ...]:
+        return self.config.draws_from
+
+    @property
+    def most_sources(self) -> int:
+        return self.config.most_sources
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
@@ -51,37 +68,53 @@ class JanusLayout:
         The loss covers the assistant's text with its end token, and the codes of its pictures, but not the tokens
         around a picture, which are always given. Without ``answer``, a last turn of the assistant is left out.
         """
-        writer = self._writer()
-        writer.special(self.config.begin)
-        turns = conversation.turns
+        turns, draws = conversation.turns, conversation.draws
         if conversation.is_document:
+            writer = self._writer()
+            writer.special(self.config.begin)
             if answer:
                 self._contents(writer, _stripped(turns[0]), loss=True, last=True)
             return writer.finished()
         if not answer:
             turns = (*turns[:-1], Turn("assistant", ())) if turns[-1].role == "assistant" else turns
             turns = turns if turns[-1].role == "assistant" else (*turns, Turn("assistant", ()))
-        system = conversation.system
+        return self._written(turns, conversation.system, draws=draws, loss=answer).finished()
+
+    def drawing_prompt(self, prompt: str | Conversation, pathway: str = "generation") -> Sequence:
+        conversation = prompt if isinstance(prompt, Conversation) else Conversation((Turn("user", prompt),))
+        turns = (*conversation.turns, Turn("assistant", ()))
+        writer = self._written(turns, conversation.system, draws=True, loss=False)
+        writer.special(self.config.begin_of_image)
+        return writer.finished()
+
+    def _written(self, turns: Iterable[Turn], system: str | None, *, draws: bool, loss: bool) -> Writer:
+        """The begin token, the system text and all turns. ``draws``: whether the conversation draws a picture."""
+        writer = self._writer()
+        writer.special(self.config.begin)
         if system is None:
-            if self.config.system and not conversation.draws:
+            if self.config.system and not draws:
                 writer.text(self.config.system.lstrip() + "\n\n")
             self._fixed(writer, self.config.start)
         elif system:
             self._fixed(writer, self.config.before_system)
             writer.text(system.lstrip())
             self._fixed(writer, self.config.after_system)
+        turns = [self._with_sources(turn) for turn in turns] if draws else list(turns)
         for index, turn in enumerate(turns):
-            self._turn(writer, turn, loss=answer, last=index == len(turns) - 1)
-        return writer.finished()
+            self._turn(writer, turn, loss=loss, last=index == len(turns) - 1)
+        return writer
 
-    def drawing_prompt(self, prompt: str, pathway: str = "generation") -> Sequence:
-        writer = self._writer()
-        writer.special(self.config.begin)
-        self._fixed(writer, self.config.start)
-        self._turn(writer, Turn("user", prompt), loss=False, last=False)
-        self._turn(writer, Turn("assistant", ()), loss=False, last=True)
-        writer.special(self.config.begin_of_image)
-        return writer.finished()
+    def _with_sources(self, turn: Turn) -> Turn:
+        """A turn of a conversation that draws: the user's pictures are looked at through every pathway for sources."""
+        first, *others = self.config.draws_from or ("",)
+        if not others or turn.role != "user":
+            return turn
+        pieces: list[Piece] = []
+        for piece in turn.content:
+            pieces.append(piece)
+            if isinstance(piece, Look) and piece.pathway == first:
+                pieces += [Look(piece.picture, other) for other in others]
+        return Turn(turn.role, pieces)
 
     def unconditional(self, sequence: Sequence) -> Sequence:
         return blanked(sequence, self.pad_id)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from janiform import Batch, Conversation, Loss, Objective, SampleError
+from janiform import Batch, ComponentError, Conversation, Loss, Objective, Problem, SampleError, nearest
 from torch import Tensor
 
 from .config import AutoregressiveConfig
@@ -34,6 +34,15 @@ class Autoregressive(Objective):
         self.config = config
         self.model = model
         self.limit = config.packed or model.plan.hidden.context
+        names = ["text", *(name for name, shape in model.plan.pathways.items() if shape.mode == "look")]
+        if unknown := [name for name in config.dropout if name not in names]:
+            raise ComponentError(
+                Problem(
+                    f"objective 'autoregressive': dropout names '{unknown[0]}', which is neither text nor a pathway "
+                    "that looks",
+                    hint=nearest(unknown[0], names),
+                )
+            )
 
     @property
     def processor(self) -> Processor:
@@ -45,13 +54,18 @@ class Autoregressive(Objective):
         return self.collate([self.prepare_one(example, generator) for example in examples])
 
     def prepare_one(self, example: Conversation, generator: np.random.Generator, note: Note = _ignore) -> Spans:
-        """Turn a conversation into a sequence that fits into a row; a share of those that draw has its prompt blanked.
+        """Turn a conversation into a sequence that fits into a row; of those that draw, a share has its prompt hidden.
 
         Raises ``SampleError`` where it is too long and the layout's rule cannot cut it, or ``too_long`` is "skip".
         """
         sequence = self.processor.sequence(example)
         if example.draws and generator.random() < self.config.text_dropout:
             sequence = self.processor.unconditional(sequence)
+        elif example.draws and self.config.dropout:
+            chances = self.config.dropout.items()
+            sequence = self.processor.without(
+                sequence, frozenset(name for name, chance in chances if generator.random() < chance)
+            )
         size = len(sequence)
         if size <= self.limit:
             return sequence

@@ -75,6 +75,16 @@ class AutoregressiveConfig:
         validator=[validators.ge(0), validators.le(1)],
         metadata={"help": "fraction of drawing samples whose prompt is blanked, to train guidance"},
     )
+    dropout: dict[str, float] = field(
+        factory=dict,
+        validator=validators.deep_mapping(
+            validators.instance_of(str), validators.and_(validators.ge(0), validators.le(1))
+        ),
+        metadata={
+            "help": "fraction of drawing samples that hide the text of their prompt (text), or its pictures in a "
+            "pathway (by the pathway's name), each by itself, to train guidance by pictures"
+        },
+    )
     packed: int = field(
         default=0,
         validator=validators.ge(0),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import evolve
-from janiform import Batch, Loss, UsageError, summed_cross_entropy
+from janiform import Batch, Loss, UsageError, predicted_places, summed_cross_entropy
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -42,8 +42,12 @@ def next_token_losses(model: UnifiedModel, batch: Batch) -> dict[str, Loss]:
         losses[name] = _text_loss(model, states[positions - 1], batch.ids.flatten()[positions])
     for name, indices in batch.codes.items():
         head: Any = model.part(f"{name}.head")
-        predicting = batch.pictures[name].positions[indices] - 1  # [m, N]
-        loss = head.loss(states[predicting.flatten()], codes[name][indices].flatten(0, 1))
+        predicting, targets = batch.pictures[name].positions[indices] - 1, codes[name][indices]  # [m, N], [m, N, d]
+        port = model.plan.pathways[name].codes
+        if port is not None and port.given:
+            places = predicted_places(port)
+            predicting, targets = predicting[:, places], targets[:, places]
+        loss = head.loss(states[predicting.flatten()], targets.flatten(0, 1))
         losses[name] = losses[name] + loss if name in losses else loss
     return losses
 
@@ -53,8 +57,8 @@ def prediction_counts(model: UnifiedModel, batch: Batch) -> dict[str, int]:
     counts = {name: len(positions) for name, positions in batch.text.items()}
     for name, indices in batch.codes.items():
         codes = model.plan.pathways[name].codes
-        depth = 1 if codes is None else codes.depth
-        counts[name] = counts.get(name, 0) + batch.pictures[name].positions[indices].numel() * depth
+        each = 1 if codes is None else (codes.tokens - len(codes.given)) * codes.depth
+        counts[name] = counts.get(name, 0) + len(batch.pictures[name].positions[indices]) * each
     return counts
 
 

@@ -37,7 +37,17 @@ class AutoregressiveSampler:
         for name in overrides:
             if name not in settings:
                 raise UsageError(f"the sampler 'autoregressive' has no setting '{name}' ({nearest(name, settings)})")
-        settings |= overrides
+        config = attrs.evolve(self.config, **overrides)
+        looks = {span.pathway for prompt in prompts for span in prompt.spans if span.kind == "look" and span.pathway}
         return generate_codes(
-            model, prompts, pathway=pathway, seeds=seeds, on_step=on_step, on_codes=on_codes, **settings
+            model,
+            prompts,
+            guidance=config.guide(model.plan, looks),
+            temperature=config.temperature,
+            top_k=config.top_k,
+            top_p=config.top_p,
+            pathway=pathway,
+            seeds=seeds,
+            on_step=on_step,
+            on_codes=on_codes,
         )

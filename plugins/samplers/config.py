@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Literal
+
 from attrs import field, frozen, validators
+from janiform import Guidance
+
+if TYPE_CHECKING:
+    from janiform import Plan
 
 
 @frozen
@@ -27,3 +34,31 @@ class AutoregressiveConfig:
         validator=validators.ge(0),
         metadata={"help": "Sample from the K most likely codes; 0 means no limit."},
     )
+    top_p: float = field(
+        default=1.0,
+        converter=float,
+        validator=[validators.gt(0), validators.le(1)],
+        metadata={"help": "Sample from the most likely codes whose probabilities add up to P; 1 means no limit."},
+    )
+    picture_guidance: float = field(
+        default=1.0,
+        converter=float,
+        metadata={"help": "Guidance scale of the pictures of a prompt, which the rule 'mixed' or 'nested' uses."},
+    )
+    rule: Literal["plain", "mixed", "nested"] = field(
+        default="plain",
+        metadata={
+            "help": "Guidance of prompts with pictures. plain: as for a text; mixed: picture_guidance weighs a row "
+            "without the pictures' codes, as in Janus-4o; nested: it is that of the pictures alone, and guidance that "
+            "of the text, as in InstructPix2Pix and Chameleon."
+        },
+    )
+
+    def guide(self, plan: Plan, looks: Collection[str]) -> Guidance:
+        """The guidance of prompts with pictures that are looked at through the pathways ``looks``."""
+        if self.rule == "mixed":
+            through_codes = {name for name in looks if plan.pathways[name].codes is not None}
+            return Guidance.mixed(self.guidance, self.picture_guidance, through_codes)
+        if self.rule == "nested" and looks:
+            return Guidance.nested(self.guidance, self.picture_guidance)
+        return Guidance.plain(self.guidance)

@@ -17,8 +17,8 @@ from .sampling import Sampling
 class Output(Protocol):
     """What is generated, text or codes: how it follows from hidden states, and how the backbone reads it."""
 
-    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None) -> Tensor:
-        """Hidden states [R, H] and the uniforms of this step to ids."""
+    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None, step: int) -> Tensor:
+        """Hidden states [R, H] and the uniforms of a step to ids."""
 
     def embed(self, ids: Tensor, step: int) -> Tensor:
         """The ids that ``sample`` gave at a step to embeddings [R, 1, H]."""
@@ -33,7 +33,7 @@ def decode(
     """
     hidden = state.hidden
     for step in range(steps):
-        ids = output.sample(hidden, sampling, None if uniforms is None else uniforms[step])
+        ids = output.sample(hidden, sampling, None if uniforms is None else uniforms[step], step)
         yield ids
         if step + 1 < steps:
             hidden = engine.decode(state, output.embed(ids, step))

@@ -139,13 +139,16 @@ class EagerEngine:
 
 
 def _distinct(prompts: Sequence[SpanSequence]) -> tuple[list[SpanSequence], list[int]]:
-    """The prompts without repetition, and the index of each among them. Prompts with pictures count as distinct."""
+    """The prompts without repetition, and the index of each among them.
+
+    Prompts with pictures are equal only where they are the same object.
+    """
     indices: dict[tuple[int, ...] | int, int] = {}
     distinct: list[SpanSequence] = []
     rows = []
-    for number, prompt in enumerate(prompts):
+    for prompt in prompts:
         plain = all(span.kind == "text" and span.mask == "causal" for span in prompt.spans)
-        key = tuple(prompt.ids) if plain else number
+        key = tuple(prompt.ids) if plain else id(prompt)
         if key not in indices:
             indices[key] = len(distinct)
             distinct.append(prompt)

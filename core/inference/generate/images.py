@@ -1,6 +1,6 @@
-"""Pictures, code by code: one forward per code for all pictures and both guidance rows.
+"""Pictures, code by code: one forward per code for all pictures and all their guidance rows.
 
-B pictures    N codes of a picture    d depth of a code    R rows: B, or 2B with guidance    V codes of the vocabulary
+B pictures    N codes of a picture    d depth of a code    R rows: B times those of the guidance    V codes
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from torch import Tensor
 
 from ...contracts import OnCodes, OnStep, Tokenizer
 from ...errors import ComponentError, Problem, UsageError
-from ...model.processor import check_codes
+from ...guidance import EVERYTHING, Guidance
 from ...ports import Codes
+from ...sequence.codes import check_codes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
 from .decode import decode
 from .engine import engine_of, generating
-from .sampling import Sampling, guided, sampling_guidance, uniforms
+from .sampling import Sampling, uniforms
 
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
@@ -30,9 +31,10 @@ def generate_codes(
     model: UnifiedModel,
     prompts: Sequence[SpanSequence],
     *,
-    guidance: float = 5.0,
+    guidance: float | Guidance = 5.0,
     temperature: float = 1.0,
     top_k: int = 0,
+    top_p: float = 1.0,
     seeds: Sequence[int] | None = None,
     pathway: str = "generation",
     unconditional: Sequence[SpanSequence] | None = None,
@@ -42,10 +44,11 @@ def generate_codes(
     """Draw the codes of one picture for each prompt, int64 [B, N, d], in raster order.
 
     Args:
-        guidance: scale of classifier-free guidance; 1 draws from the conditional distribution.
+        guidance: scale of classifier-free guidance, where 1 draws from the conditional distribution; or the rows that
+            each picture is drawn with, and how they are mixed.
         seeds: one per picture. A picture depends on its prompt, its seed and the settings, and not on the pictures that
             are drawn in the same batch.
-        unconditional: the prompts of the unconditional rows; by default the layout blanks ``prompts``.
+        unconditional: the prompts of the unconditional rows; by default those that the layout gives.
         on_step: called with the number of codes that are drawn of each picture, and of all.
         on_codes: called after every step with all codes so far.
 
@@ -53,21 +56,20 @@ def generate_codes(
         UsageError: a setting is out of range or a prompt too long; nothing was computed.
     """
     codes = _codes(model, pathway)
-    sampling = Sampling(temperature=temperature, top_k=top_k)
-    guidance = sampling_guidance(guidance)
+    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+    guidance = guidance if isinstance(guidance, Guidance) else Guidance.plain(guidance)
     check_context_length(model, prompts, codes.tokens, "codes of a picture")
     count = len(prompts)
     noise = uniforms(count, codes.tokens * codes.depth, seeds).to(model.device) if sampling.random else None
     if noise is not None:
         noise = noise.view(codes.tokens, codes.depth, count)
-    rows = list(prompts)
-    if guidance != 1:
-        rows += unconditional if unconditional is not None else map(model.processor.unconditional, prompts)
+    rows = guidance_prompts(model, prompts, guidance, unconditional)
+    check_context_length(model, rows, codes.tokens, "codes of a picture")
     codes_BNd = torch.full((count, codes.tokens, codes.depth), -1, device=model.device)
     with generating(model):
         engine = engine_of(model)
         state = engine.prefill(rows, codes.tokens)
-        output = CodeOutput(model, pathway, codes.depth, count, guidance)
+        output = CodeOutput(model, pathway, codes, count, guidance)
         for step, codes_Bd in enumerate(decode(engine, state, output, sampling, noise, codes.tokens)):
             codes_BNd[:, step] = codes_Bd
             if on_step is not None:
@@ -77,31 +79,53 @@ def generate_codes(
     return codes_BNd
 
 
-class CodeOutput:
-    """Codes of ``count`` pictures, whose rows come twice with guidance: conditional rows first."""
+def guidance_prompts(
+    model: UnifiedModel,
+    prompts: Sequence[SpanSequence],
+    guidance: Guidance,
+    unconditional: Sequence[SpanSequence] | None = None,
+) -> list[SpanSequence]:
+    """The prompts of all rows: for each row of the guidance those of all pictures, without what the row does not see.
 
-    def __init__(self, model: UnifiedModel, pathway: str, depth: int, count: int, guidance: float) -> None:
+    Prompts that are the same object are changed once.
+    """
+    rows: list[SpanSequence] = []
+    for row in guidance.rows:
+        if row.hidden == EVERYTHING and unconditional is not None:
+            rows += unconditional
+            continue
+        distinct = {id(prompt): prompt for prompt in prompts}
+        changed = {key: model.processor.without(prompt, row.hidden) for key, prompt in distinct.items()}
+        rows += [changed[id(prompt)] for prompt in prompts]
+    return rows
+
+
+class CodeOutput:
+    """Codes of ``count`` pictures, whose rows come once for each row of the guidance."""
+
+    def __init__(self, model: UnifiedModel, pathway: str, codes: Codes, count: int, guidance: Guidance) -> None:
         self.head: Any = model.part(f"{pathway}.head")
         self.embedding = model.part(f"{pathway}.embedding")
         self.adapter = model.part(f"{pathway}.adapter")
-        self.depth = depth
+        self.depth = codes.depth
+        self.given = codes.given
         self.count = count
         self.guidance = guidance
 
-    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None) -> Tensor:
-        """Hidden states [R, H] and uniforms [d, B] to codes [B, d]."""
+    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None, step: int) -> Tensor:
+        """Hidden states [R, H] and uniforms [d, B] to codes [B, d] of the place ``step``."""
+        if step in self.given:
+            return torch.full((self.count, self.depth), self.given[step], device=hidden.device)
         if self.depth > 1:
             codes: Tensor = self.head.sample(hidden, LevelSampler(sampling, self.guidance, uniforms))
             return codes[: self.count]
-        logits = self.head(hidden)
-        if self.guidance != 1:
-            logits = guided(logits.float(), self.guidance)
+        logits = self.guidance.mix(self.head(hidden))
         return sampling(logits, None if uniforms is None else uniforms[0])[:, None]
 
     def embed(self, ids: Tensor, step: int) -> Tensor:
         """Codes [B, d] of the place ``step`` in the picture to embeddings [R, 1, H]."""
         embeddings: Tensor = self.adapter(self.embedding(ids[:, None], step))
-        return embeddings if self.guidance == 1 else embeddings.repeat(2, 1, 1)
+        return embeddings.repeat(len(self.guidance), 1, 1) if len(self.guidance) > 1 else embeddings
 
 
 @frozen(eq=False)
@@ -109,12 +133,12 @@ class LevelSampler:
     """The ``choose`` of one position for a head of several levels; see ``janiform.contracts.Choose``."""
 
     sampling: Sampling
-    guidance: float
+    guidance: Guidance
     uniforms: Tensor | None
     """[d, B]; None at temperature 0."""
 
     def __call__(self, logits: Tensor, level: int | None = None) -> Tensor:
-        """Logits [R, V] of a level to codes [R], the same in both guidance rows."""
+        """Logits [R, V] of a level to codes [R], the same in all rows of a picture."""
         if level is None:
             # Every level has uniforms of its own: without the level, the codes would not be independent.
             raise ComponentError(
@@ -123,10 +147,9 @@ class LevelSampler:
                     hint="call choose(logits, level), counting levels from 0",
                 )
             )
-        if self.guidance != 1:
-            logits = guided(logits.float(), self.guidance)
+        logits = self.guidance.mix(logits)
         codes = self.sampling(logits, None if self.uniforms is None else self.uniforms[level])
-        return codes if self.guidance == 1 else codes.repeat(2)
+        return codes.repeat(len(self.guidance)) if len(self.guidance) > 1 else codes
 
 
 def decode_codes(model: UnifiedModel, codes: Tensor, *, pathway: str = "generation", at_once: int = 16) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -11,6 +11,7 @@ import numpy as np
 from ...contracts import Sampler
 from ...contracts.factories import make
 from ...errors import Problem, UsageError, nearest
+from ...guidance import Guidance
 from ...recipe.structure import Mistakes, structure
 
 if TYPE_CHECKING:
@@ -31,6 +32,18 @@ def sampler_use(plan: Plan, pathway: str = "generation") -> Use:
         drawing = [path.partition(".")[0] for path in plan.parts if path.endswith(".sampler")]
         raise UsageError(Problem(f"the recipe has no pathway '{pathway}' that draws", hint=nearest(pathway, drawing)))
     return plan.parts[plan.owner(path)].use
+
+
+def rows_of_picture(plan: Plan, use: Use, settings: Mapping[str, Any], looks: Collection[str]) -> int:
+    """The number of rows of each picture, for prompts with pictures of the pathways ``looks``.
+
+    ``settings``: all of the sampler's.
+    """
+    guide: Any = getattr(attrs.evolve(use.config, **settings), "guide", None)
+    if callable(guide):
+        return len(cast(Guidance, guide(plan, looks)))
+    # A sampler without this setting may have unconditional rows as well.
+    return 1 if settings.get("guidance") == 1 else 2
 
 
 def check_settings(use: Use, settings: Mapping[str, Any]) -> dict[str, Any]:

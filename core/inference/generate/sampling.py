@@ -16,9 +16,6 @@ from torch.nn.utils.rnn import pad_sequence
 from ...arguments import MAX_SEED, members, number, whole_number
 from ...errors import UsageError
 
-MAX_GUIDANCE = 1e6
-"""Larger scales of guidance overflow where logits are float32 numbers of usual size."""
-
 SMALLEST = 1e-30
 """Smallest temperature above 0. At lower ones the most likely id has all probability, as at 0."""
 
@@ -37,16 +34,6 @@ def sampling_top_p(value: Any) -> float:
 def sampling_top_k(value: Any) -> int:
     """The value. Raise ``UsageError`` unless it is a whole number of at least 0 (0 means no limit)."""
     return whole_number("top_k", value)
-
-
-def sampling_guidance(value: Any) -> float:
-    """The value. Raise ``UsageError`` unless it is a finite number; 1 disables guidance."""
-    return number(
-        "guidance",
-        value,
-        f"a number from -{MAX_GUIDANCE:g} to {MAX_GUIDANCE:g} (1 disables it)",
-        lambda value: abs(value) <= MAX_GUIDANCE,
-    )
 
 
 @frozen
@@ -103,12 +90,6 @@ def invert(logits: Tensor, uniforms: Tensor) -> Tensor:
         uniforms.to(cumulative.dtype)[:, None] * total, torch.nextafter(total, torch.zeros_like(total))
     )
     return torch.searchsorted(cumulative, points, right=True)[:, 0]
-
-
-def guided(logits: Tensor, guidance: float) -> Tensor:
-    """Logits [2R, V], conditional rows first, to uncond + guidance · (cond − uncond), [R, V] (arXiv:2207.12598)."""
-    conditional, unconditional = logits.chunk(2)
-    return unconditional + guidance * (conditional - unconditional)
 
 
 def uniforms(rows: int, steps: int | Sequence[int], seeds: Sequence[int] | None) -> Tensor:

@@ -89,11 +89,18 @@ class TextOutput:
 
     def __init__(self, model: UnifiedModel) -> None:
         self.backbone = cast(Backbone, model.part("backbone"))
-        self.text_ids = model.plan.text_ids
+        first, *others = model.plan.text_ids
+        self.last = first.stop
+        self.ids = None
+        if others or first.start:
+            self.ids = torch.cat([torch.arange(ids.start, ids.stop, device=model.device) for ids in (first, *others)])
 
-    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None) -> Tensor:
+    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None, step: int) -> Tensor:
         """Hidden states [R, H] and uniforms [R] to ids [R]."""
-        return sampling(self.backbone.logits(hidden)[..., : self.text_ids], uniforms)
+        logits = self.backbone.logits(hidden)
+        if self.ids is None:
+            return sampling(logits[..., : self.last], uniforms)
+        return self.ids[sampling(logits[..., self.ids], uniforms)]
 
     def embed(self, ids: Tensor, step: int) -> Tensor:
         """Ids [R] to embeddings [R, 1, H]."""

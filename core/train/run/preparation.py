@@ -126,8 +126,9 @@ def _given_text(plan: Plan, folder: Path) -> Processor:
     if not (folder / TOKENIZER).is_file():
         raise UsageError(f"tokenizer: {folder} has no {TOKENIZER}")
     processor = Processor(plan, folder)
-    if (size := getattr(processor.text, "size", 0)) > plan.text_ids:
-        message = f"the text tokenizer of {folder} has {size} ids, and the backbone has {plan.text_ids} for text"
+    most = max(ids.stop for ids in plan.text_ids)
+    if (size := getattr(processor.text, "size", 0)) > most:
+        message = f"the text tokenizer of {folder} has {size} ids, and the backbone has {most} for text"
         raise UsageError(Problem(message, "backbone.vocabulary", hint="set a larger vocabulary"))
     return processor
 

@@ -201,8 +201,7 @@ def aggregated(**score: Any) -> Callable[..., Any]:
         ({"given": [ask(0, reference=RED)]}, "'ask/0', whose reference is not a text"),
         ({"given": [ask(0, reference=" ")]}, "'ask/0', whose reference is not a text"),
         ({"given": [draw(0, reference="red")]}, "'draw/0', whose reference is not a picture"),
-        ({"given": [draw(0, text="  ")]}, "whose conversation is not one user turn of text"),
-        ({"given": [evolve(ask(0), draws=True)]}, "whose conversation is not one user turn of text"),
+        ({"given": [draw(0, text="  ")]}, "whose conversation does not end with a text, as a prompt"),
         (
             {"given": [evolve(ask(0), conversation=Conversation.asking("red?", RED, answer="yes"))]},
             "whose conversation does not end with the user's turn",

@@ -37,14 +37,14 @@ NEEDS = Needs(
 
 
 def drawing(free: int, **settings: Any) -> MemoryPlan:
-    usual: dict[str, Any] = {"pictures": 64, "longest": 20, "codes": 576, "guided": True, "prompts": 1}
+    usual: dict[str, Any] = {"pictures": 64, "longest": 20, "codes": 576, "rows": 2, "prompts": 1}
     return plan_drawing(NEEDS, "generation", free=free, **usual | settings)
 
 
 @given(
     free=st.integers(0, 40 * GB),
     pictures=st.integers(1, 200),
-    guided=st.booleans(),
+    rows=st.integers(1, 3),
     prompts=st.integers(1, 8),
     previews=st.booleans(),
 )
@@ -59,11 +59,11 @@ def test_a_plan_fits_and_has_no_round_too_many(free: int, **settings: Any) -> No
     assert rows == list(range(settings["pictures"]))
     assert len(list(plan.parts)) == plan.rounds
     assert 1 <= plan.decoded <= plan.at_once <= room.MOST
-    assert plan.cache == plan.at_once * (2 if settings["guided"] else 1) * 596 * NEEDS.cache
+    assert plan.cache == plan.at_once * settings["rows"] * 596 * NEEDS.cache
     # One round fewer would need more rows at once than fit.
     if plan.rounds > 1:
         larger = ceil(plan.total / (plan.rounds - 1))
-        needed = larger * (2 if settings["guided"] else 1) * 596 * NEEDS.cache
+        needed = larger * settings["rows"] * 596 * NEEDS.cache
         work = NEEDS.decode["generation"] * 1.25 + 10**8 + larger * 10**7 + plan.total * NEEDS.pixels["generation"]
         assert larger > room.MOST or needed + work > 0.9 * free - 10**8
 
@@ -131,7 +131,7 @@ def test_a_card_of_24_gb_draws_16_pictures_with_the_7b(pathways: tuple[str, ...]
         pictures=16,
         longest=24,
         codes=576,
-        guided=True,
+        rows=2,
         prompts=1,
         free=free,
         device="cuda",
@@ -170,7 +170,7 @@ def test_a_model_draws_in_the_rounds_that_were_announced(
 
 def _at_once(needs: Needs, free: int, longest: int) -> int:
     try:
-        settings: dict[str, Any] = {"longest": longest, "codes": 16, "guided": True, "prompts": 1}
+        settings: dict[str, Any] = {"longest": longest, "codes": 16, "rows": 2, "prompts": 1}
         return plan_drawing(needs, "generation", pictures=6, free=free, **settings).at_once
     except ResourceError:
         return 0

@@ -183,6 +183,13 @@ class DrawsInAnotherWay(JanusLayout):
         return super().drawing_prompt(f"{prompt}!", pathway)
 
 
+class ForgetsItsSources(JanusLayout):
+    draws_from = ("understanding",)
+
+    def drawing_prompt(self, prompt, pathway="generation"):
+        return super().drawing_prompt(prompt if isinstance(prompt, str) else prompt.turns[-1].text, pathway)
+
+
 class BlanksNothing(JanusLayout):
     def unconditional(self, sequence):
         return sequence
@@ -457,6 +464,12 @@ ZOO = [
     ("layout", NeverEnds, layouts.learns_answers_alone, "has no stop id, so an answer never ends"),
     ("layout", AsksInAnotherWay, layouts.prompts_as_it_trains, r"`render\(answer=False\)` is not the beginning"),
     ("layout", DrawsInAnotherWay, layouts.prompts_as_it_trains, "`drawing_prompt` is not the beginning"),
+    (
+        "layout",
+        ForgetsItsSources,
+        layouts.draws_from_pictures_as_it_trains,
+        "`drawing_prompt` of a conversation is not the beginning of what is trained on",
+    ),
     ("layout", BlanksNothing, layouts.blanks_its_prompts, "`unconditional` still depends on the words"),
     ("sink", NeedsAPicture, sinks.takes_what_a_run_logs, "AttributeError: 'NoneType' object has no attribute"),
     ("sink", CannotResume, sinks.takes_what_a_run_logs, "failed: FileExistsError"),

@@ -1,0 +1,42 @@
+"""Codes as tensors: which are valid, and those whose place decides them.
+
+B pictures    N places of a picture    d depth of a code
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from ..ports import Codes
+
+
+def check_codes(codes: Tensor, port: Codes) -> None:
+    """Raise ``UsageError`` where codes [..., N, d] hold one that is not in the vocabulary, or not at its place."""
+    low, high = (int(bound) for bound in codes.aminmax()) if codes.numel() else (0, 0)
+    if low < 0 or high >= port.every:
+        unknown = low if low < 0 else high
+        raise UsageError(f"{unknown} is not a valid code; the vocabulary has the codes 0 to {port.vocabulary - 1}")
+    if not port.given:
+        return
+    if not torch.equal(codes, with_given(codes, port)):
+        place, code = next(iter(port.given.items()))
+        raise UsageError(f"the codes of a picture must have those that are always the same: {code} at place {place}")
+    if int(codes[..., predicted_places(port), :].max()) >= port.vocabulary:
+        raise UsageError(f"codes from {port.vocabulary} on must not stand at other places than their own")
+
+
+def predicted_places(port: Codes) -> list[int]:
+    """The places whose codes are predicted: all but those that are given."""
+    return [place for place in range(port.tokens) if place not in port.given]
+
+
+def with_given(codes: Tensor, port: Codes) -> Tensor:
+    """Codes [..., N, d] with those that are given at their places."""
+    if not port.given:
+        return codes
+    codes = codes.clone()
+    places = torch.tensor(list(port.given), device=codes.device)
+    codes[..., places, :] = torch.tensor(list(port.given.values()), device=codes.device)[:, None]
+    return codes
