@@ -18,14 +18,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from janiform import Conversation, Item, Metric, Request, Score, mean_of_categories, mean_score
+from janiform import Item, Metric, Request, Score, mean_of_categories, mean_score
 from janiform_plugins.benchmarks.shapes.judging import pixels_of
-from janiform_plugins.sources.shapes.edit_turn import edit_turn
 from janiform_plugins.world import detect_objects, render
 from janiform_plugins.world.editing import EDIT_KINDS, Edit, judge_edit, pixels_kept, possible_kinds, sample_edit
 
 from .config import ShapesEditConfig
-from .examples import showcase
+from .examples import asking, showcase
 from .verdicts import verdict
 
 if TYPE_CHECKING:
@@ -64,8 +63,7 @@ class ShapesEditBenchmark:
         numbers = {"edits": config.edits, "pictures": config.pictures}
         limited = {"kinds": list(config.kinds), "objects": config.objects}
         chosen = {name: value for name, value in limited.items() if value}
-        pathways = {"source_pathways": list(config.source_pathways)}
-        return {**numbers, **chosen, **pathways, "seed": config.seed, "split": "held-out"}
+        return {**numbers, **chosen, "seed": config.seed, "split": "held-out"}
 
     def requests(self) -> Sequence[Request]:
         return list(self._requests())
@@ -100,7 +98,7 @@ class ShapesEditBenchmark:
         for kind in self.kinds:
             for number in range(config.edits):
                 edit = self._edit(kind, number)
-                conversation = Conversation((edit_turn(render(edit.source), edit.text, config.source_pathways),))
+                conversation = asking(edit)
                 for copy in range(config.pictures):
                     yield Request(
                         f"{kind}/{number}/{copy}",

@@ -10,7 +10,7 @@ from janiform_plugins.sources.distinct import distinct
 
 @frozen(kw_only=True)
 class ShapesEditConfig:
-    """The number of edits, how the model looks at their pictures, and the sampling settings."""
+    """The number of edits and the sampling settings, which are the recipe's by default."""
 
     kinds: tuple[Literal["recolour", "move", "add", "remove", "swap", "resize"], ...] = field(
         default=(),
@@ -32,14 +32,6 @@ class ShapesEditConfig:
     )
     pictures: int = field(
         default=1, validator=[validators.ge(1), validators.le(256)], metadata={"help": "number of pictures per edit"}
-    )
-    source_pathways: tuple[str, ...] = field(
-        default=("understanding", "source_codes"),
-        validator=[validators.min_len(1), distinct],
-        metadata={
-            "help": "pathways through which the model looks at the picture to change, in this order before the "
-            "instruction, as in its training"
-        },
     )
     seed: int = field(
         default=0,

@@ -94,30 +94,13 @@ class ShapesConfig:
             "number of objects allows if empty; only for task edit"
         },
     )
-    source_pathways: tuple[str, ...] = field(
-        default=("understanding",),
-        validator=distinct,
-        metadata={
-            "help": "pathways through which the model looks at the picture to change, in this order before the "
-            "instruction; only for task edit"
-        },
-    )
 
     def __attrs_post_init__(self) -> None:
         if self.noise and self.task != "draw":
             raise ValueError(f"noise {self.noise} is for the captions of task draw, but task is {self.task}")
-        if self.task == "edit":
-            self._check_edits()
-            return
-        if self.edits:
+        if self.edits and self.task != "edit":
             raise ValueError(f"edits ({', '.join(self.edits)}) is for task edit, but task is {self.task}")
-        if self.source_pathways != ("understanding",):
-            pathways = ", ".join(self.source_pathways) or "none"
-            raise ValueError(f"source_pathways ({pathways}) is for task edit, but task is {self.task}")
+        if self.edits:
+            from janiform_plugins.world.editing import check_kinds  # the world needs numpy, the settings do not
 
-    def _check_edits(self) -> None:
-        from janiform_plugins.world.editing import check_kinds  # the world needs numpy, the settings do not
-
-        if not self.source_pathways:
-            raise ValueError("source_pathways must name at least one pathway that looks at the picture to change")
-        check_kinds(self.edits, self.objects or None)
+            check_kinds(self.edits, self.objects or None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from janiform import Conversation, Draw, Look, Turn
+from janiform import Conversation, Look, Turn
 from janiform_plugins.world.captions import description, prompt
 from janiform_plugins.world.editing import sample_edit
 from janiform_plugins.world.listings import list_pairs, listed, listings
@@ -19,7 +19,6 @@ from janiform_plugins.world.texts import texts_about
 from numpy.typing import NDArray
 
 from .config import ShapesConfig
-from .edit_turn import edit_turn
 
 DESCRIBE = ("describe the picture", "describe what you see", "what is in the picture?", "what do you see?")
 
@@ -76,8 +75,7 @@ class Shapes:
     def _edit(self, index: int) -> Conversation:
         config = self.config
         edit = sample_edit(config.seed, index, config.split, config.edits, config.objects or None)
-        asked = edit_turn(render(edit.source), edit.text, config.source_pathways)
-        return Conversation([asked, Turn("assistant", Draw(render(edit.target)))])
+        return Conversation.drawing(edit.text, render(edit.target), sources=[render(edit.source)])
 
     def _described(self, index: int) -> Scene | None:
         """Return the other scene that a noisy caption describes, or None where the caption is the picture's own."""

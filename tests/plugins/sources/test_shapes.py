@@ -193,18 +193,17 @@ def test_texts_have_no_picture() -> None:
     assert len({example.turns[0].text for example in examples}) > 10
 
 
-@pytest.mark.parametrize("pathways", [("understanding",), ("understanding", "source_codes"), ("source_codes",)])
-def test_an_edit_looks_at_a_picture_through_its_pathways_and_draws_another(pathways: tuple[str, ...]) -> None:
-    source = Shapes(ShapesConfig(task="edit", seed=5, source_pathways=pathways))
+def test_an_edit_looks_at_a_picture_and_draws_another() -> None:
+    source = Shapes(ShapesConfig(task="edit", seed=5))
     for index in range(20):
         edit = sample_edit(5, index)
         asked, answered = source.example(index).turns
-        *looks, instruction = asked.content
-        assert instruction == edit.text
-        assert [piece.pathway for piece in looks if isinstance(piece, Look)] == list(pathways)
-        assert all(np.array_equal(piece.picture, render(edit.source)) for piece in looks)  # type: ignore[union-attr]
+        look, instruction = asked.content
         (draw,) = answered.content
+        assert instruction == edit.text
+        assert isinstance(look, Look)
         assert isinstance(draw, Draw)
+        assert np.array_equal(look.picture, render(edit.source))  # type: ignore[arg-type]
         assert np.array_equal(draw.picture, render(edit.target))  # type: ignore[arg-type]
 
 
@@ -221,9 +220,6 @@ def test_edits_may_be_of_some_kinds_and_numbers_of_objects_only(split: Any) -> N
     ("settings", "sentence"),
     [
         ({"task": "draw", "edits": ("add",)}, r"edits \(add\) is for task edit, but task is draw"),
-        ({"task": "ask", "source_pathways": ("a", "b")}, r"source_pathways \(a, b\) is for task edit, but task is ask"),
-        ({"task": "edit", "source_pathways": ()}, "source_pathways must name at least one pathway that looks"),
-        ({"task": "edit", "source_pathways": ("a", "a")}, "source_pathways must not repeat a name, but is a, a"),
         ({"task": "edit", "edits": ("add",), "objects": 4}, "a picture of 4 objects does not allow the edit add, but"),
         ({"task": "edit", "edits": ("move", "swap"), "objects": 1}, "a picture of one object does not allow the edit"),
     ],

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from janiform import Item, Look, Model, Request, Score, UnifiedModel, registry
+from janiform import Item, Look, Model, Request, Score, registry
+from janiform.evaluate.runner import evaluate
+from janiform.testing.small_model import small_model
 from janiform_plugins.benchmarks.shapes_edit.baselines import unchanged, without_source
 from janiform_plugins.benchmarks.shapes_edit.benchmark import ShapesEditBenchmark
 from janiform_plugins.benchmarks.shapes_edit.config import ShapesEditConfig
@@ -79,10 +81,10 @@ def test_requests_hold_the_picture_before_the_instruction_and_the_target_as_refe
     for request in requests:
         edit = edit_of(benchmark, request)
         (turn,) = request.conversation.turns
-        *looks, text = turn.content
+        look, text = turn.content
         assert text == edit.text
-        assert [look.pathway for look in looks if isinstance(look, Look)] == ["understanding", "source_codes"]
-        assert all(np.array_equal(look.picture, render(edit.source)) for look in looks)  # type: ignore[union-attr]
+        assert isinstance(look, Look)
+        assert np.array_equal(look.picture, render(edit.source))  # type: ignore[arg-type]
         assert np.array_equal(request.reference, render(edit.target))  # type: ignore[arg-type]
         assert is_held_out(edit.target)
         assert request.draws
@@ -91,7 +93,6 @@ def test_requests_hold_the_picture_before_the_instruction_and_the_target_as_refe
     assert numbers == {False: {2, 3, 4}, True: {1, 2, 3}}
     assert len({request.seed for request in requests}) == len(requests) == 60
     assert len({request.cluster for request in requests}) == 30
-    assert benchmark.settings["source_pathways"] == ["understanding", "source_codes"]
 
 
 def test_a_part_of_the_benchmark_measures_the_same_items() -> None:
@@ -125,10 +126,17 @@ def test_kinds_that_the_number_of_objects_does_not_allow_are_left_out_or_refused
         ShapesEditConfig(objects=1, kinds=("swap",))
 
 
-def test_a_real_model_shows_pictures_before_and_after(tiny_model: UnifiedModel) -> None:
+def test_a_real_model_runs_through_it() -> None:
     component = registry().find("benchmark", "shapes-edit")
     benchmark: Any = component.load()(component.config(edits=1))
-    shown = benchmark.show(Model(tiny_model), 7, 3, lambda what, done, of: None)
+    model = Model(small_model())
+    evaluation = evaluate(model, benchmark, quiet)
+    assert list(evaluation.scores) == [*benchmark.metrics, "loss.picture"]
+    assert evaluation.scores["loss.picture"].count == 6
+    shown = benchmark.show(model, 7, 3, quiet)
     assert [item.picture.size for item in shown.drawn] == [(132, 64)] * 7
     assert shown.own == shown.others == ()
-    assert benchmark.show(Model(tiny_model), 0, 0, lambda what, done, of: None).drawn == ()
+    assert benchmark.show(model, 0, 0, quiet).drawn == ()
+
+
+def quiet(what: str, done: int, of: int) -> None: ...
