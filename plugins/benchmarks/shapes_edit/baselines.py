@@ -36,5 +36,5 @@ def _imagined(edit: Edit, rng: np.random.Generator) -> tuple[Object, ...]:
     objects = edit.after if goal.other is None else (*edit.after, goal.other)
     if not objects:
         return ()
-    places = place_objects([item.size for item in objects], rng, goal.relation)
-    return tuple(replace(item, x=x, y=y) for item, (x, y) in zip(objects, places, strict=True))
+    centres = place_objects([item.size for item in objects], rng, goal.relation)
+    return tuple(replace(item, x=x, y=y) for item, (x, y) in zip(objects, centres, strict=True))
