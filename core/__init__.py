@@ -80,6 +80,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .pictures.read import read_picture as read_picture
     from .pictures.sheet import contact_sheet as contact_sheet
     from .pictures.sheet import to_pil as to_pil
+    from .pictures.transforms import CoverAndCrop as CoverAndCrop
     from .pictures.transforms import CropToSquare as CropToSquare
     from .pictures.transforms import PadToSquare as PadToSquare
     from .ports import Codes as Codes
@@ -100,7 +101,6 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.batch import collate as collate
     from .sequence.batch import pack as pack
     from .sequence.cache import KVCache as KVCache
-    from .sequence.codes import predicted_places as predicted_places
     from .sequence.codes import with_given as with_given
     from .sequence.conversation import Conversation as Conversation
     from .sequence.conversation import Draw as Draw
@@ -142,6 +142,7 @@ _PUBLIC = {
     "CompositionError": "errors",
     "Contents": "contracts",
     "Conversation": "sequence.conversation",
+    "CoverAndCrop": "pictures.transforms",
     "CropToSquare": "pictures.transforms",
     "Draw": "sequence.conversation",
     "Drawn": "contracts.showcase",
@@ -220,7 +221,6 @@ _PUBLIC = {
     "own_keys": "storage.save",
     "pack": "sequence.batch",
     "parse_json": "storage.json_files",
-    "predicted_places": "sequence.codes",
     "pretrained_facts": "evaluate.pretrained",
     "pretrained_type": "evaluate.pretrained",
     "provenance_of": "pictures.provenance",

@@ -67,6 +67,11 @@ class Codes:
         return self.grid.size
 
     @property
+    def predicted(self) -> list[int]:
+        """The places whose codes are predicted: all but those that are given."""
+        return [place for place in range(self.tokens) if place not in self.given]
+
+    @property
     def every(self) -> int:
         """The number of all codes, those that are only given included."""
         return max([self.vocabulary, *(code + 1 for code in self.given.values())])

@@ -43,6 +43,7 @@ class KeyMap:
     ``prefix``: prefix of all names in the files.
     ``shares``: name in the part -> the proportions of the stacked tensors; equal by default.
     ``squeezed``: patterns of names in the part whose first dimension is 1 and is left out in the files.
+    ``matrices``: patterns of names in the part of 1×1 convolutions that are matrices in the files.
     ``unused``: patterns of names in the files, without the prefix, that are left out on purpose -> the reason.
     ``own``: patterns of names in the part that the files never have, and that keep their initial value.
     ``within``: prefixes of the part's names in the files, after ``prefix``; other names belong to other parts.
@@ -54,6 +55,7 @@ class KeyMap:
     prefix: str = ""
     shares: Mapping[str, tuple[int, ...]] = field(factory=dict)
     squeezed: tuple[str, ...] = ()
+    matrices: tuple[str, ...] = ()
     unused: Mapping[str, str] = field(factory=dict)
     own: tuple[str, ...] = ()
     within: tuple[str, ...] = ("",)
@@ -81,7 +83,8 @@ class KeyMap:
         if names is None:
             return None
         if len(names) == 1:
-            return (Piece(names[0], shape[1:] if _matches(name, self.squeezed) else shape),)
+            first = 1 if _matches(name, self.squeezed) else 0
+            return (Piece(names[0], shape[first:2] if _matches(name, self.matrices) else shape[first:]),)
         shares = next((shares for pattern, shares in self.shares.items() if _regex(pattern).fullmatch(name)), None)
         shares = shares or (1,) * len(names)
         unit, rest = divmod(shape[0], sum(shares)) if shape else (0, 1)
@@ -127,10 +130,12 @@ class Released:
     ``differences``: the part's config and the ``config.json`` beside the weights -> name of a setting that differs ->
     the recipe's value and the file's. Only settings that change the meaning of weights of the same shapes count. It
     raises ``ValueError`` with a sentence where the file describes another type of model.
+    ``files``: names of files of weights that a directory may hold instead of those with the usual names.
     """
 
     keys: Callable[[Any], Sequence[KeyMap]]
     differences: Callable[[Any, Mapping[str, Any]], Mapping[str, tuple[Any, Any]]] | None = None
+    files: tuple[str, ...] = ()
 
 
 def listed(names: Iterable[str]) -> str:

@@ -78,14 +78,25 @@ def collect(study: Study, folder: StudyFolder, budgets: Budgets, tokenizer: str)
 def summary_of(cell: Cell) -> str:
     """What a cell changes against the baseline, in a few words: stages, then components, then settings."""
     if not cell.changes:
-        return "the baseline"
+        return cell.summary or "the baseline"
+    if cell.summary:
+        return cell.summary
+    stages, changes = telling_changes(cell)
+    shown = [*stages, *map(_short, changes)]
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more settings" if len(shown) > 3 else "")
+
+
+def telling_changes(cell: Cell) -> tuple[list[str], list[Change]]:
+    """Which stages a cell leaves out or adds, and all further changes: first components, and then settings.
+
+    Settings of parts, stages and sources that only one side has, or that are other components there, are left out.
+    """
     stages = next((change for change in cell.changes if change.path == "training.stages"), None)
     other = _added_or_left_out(cell.changes)
     kept = [change for change in cell.changes if change is not stages and not _within(change, other)]
     named = [change for change in kept if change.path.rsplit(".", 1)[-1] in _NAMED]
     settings = [change for change in kept if change not in named and not _below(change, named)]
-    shown = [*_stage_words(stages), *map(_short, (*named, *settings))]
-    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more settings" if len(shown) > 3 else "")
+    return _stage_words(stages), [*named, *settings]
 
 
 def _stage_words(stages: Change | None) -> list[str]:

@@ -17,12 +17,16 @@ from .study import BASE
 MAX_CELLS = 1000
 
 
+MOST_CHARACTERS = 120
+"""The longest summary of a cell."""
+
+
 @frozen(eq=False)
 class Design:
     """A cell before its recipe is resolved.
 
     ``reference``: the recipe's name or file, relative to the study's. ``layers``: tables that are laid over it, lowest
-    first.
+    first. ``summary``: what they change, in words of the study; empty where it has none.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Design:
     layers: tuple[Table, ...]
     origin: Origin
     values: Mapping[str, str] = field(factory=dict)
+    summary: str = ""
 
 
 def designs_of(study: StudyFile, problems: ProblemList) -> tuple[list[Design], tuple[str, ...]]:
@@ -146,8 +151,20 @@ class _Combiner:
             self.problems.add(f"the name '{name}' of a cell: {fault}", (), origin)
         reference = self._reference(layers, origin)
         if reference is not None:
-            below = tuple(layer.without("recipe") for layer in layers)
-            self.found[name] = Design(name, reference, below, origin, dict(values))
+            below = tuple(layer.without("recipe", "summary") for layer in layers)
+            self.found[name] = Design(name, reference, below, origin, dict(values), self._summary(layers))
+
+    def _summary(self, layers: tuple[Table, ...]) -> str:
+        """What the layers change, in words of the study."""
+        words = []
+        for node in (layer.entries["summary"] for layer in layers if "summary" in layer.entries):
+            value = plain(node)
+            if not isinstance(value, str) or not value.strip() or len(value) > MOST_CHARACTERS:
+                hint = f"what the cell changes, in a few words of at most {MOST_CHARACTERS} characters"
+                self.problems.add(f"expected a text, got {got(value)}", ("summary",), node.origin, hint)
+            else:
+                words.append(value.strip())
+        return ", ".join(words)
 
     def _reference(self, layers: tuple[Table, ...], origin: Origin) -> str | None:
         """The recipe that the layers change: the one that a layer names, or the base."""

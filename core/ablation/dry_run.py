@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..recipe.values import toml_value
 from ..units import count, duration, size, work
 from .budget import Budgets, Seconds
-from .collect import summary_of
-from .study import Study
+from .collect import summary_of, telling_changes
+from .study import Cell, Study
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+CHANGES = 16
+"""The most changes of a cell that are shown."""
 
 
 def dry_run_facts(study: Study, budgets: Budgets, seconds: Seconds | None = None) -> dict[str, Any]:
@@ -32,6 +36,7 @@ def dry_run_facts(study: Study, budgets: Budgets, seconds: Seconds | None = None
                 "changes": [
                     {"path": change.path, "baseline": change.baseline, "value": change.value} for change in cell.changes
                 ],
+                "telling": _telling(cell),
                 "stages": {name: stage.steps for name, stage in budget.stages.items()},
                 "samples": budget.samples,
                 "positions": dict(budget.positions),
@@ -75,14 +80,13 @@ def _product(number: float | None, factor: float | None) -> float | None:
 def show_dry_run(facts: dict[str, Any], console: Console, table: Any) -> None:
     """Print the facts of a dry run."""
     timed = any(cell["seconds"] is not None for cell in facts["cells"])
-    rows = table("Cell", "Changes", "Parameters", "Samples", "FLOPs", *(["Time"] * timed), "Against the baseline")
-    for column in rows.columns[2:-1]:
+    rows = table("Cell", "Parameters", "Samples", "FLOPs", *(["Time"] * timed), "Against the baseline")
+    for column in rows.columns[1:-1]:
         column.justify = "right"
     for cell in facts["cells"]:
         flops = "–" if cell["flops"] is None else work(round(cell["flops"]))
         rows.add_row(
             cell["name"],
-            cell["summary"],
             count(cell["parameters"].get("total", 0)),
             count(cell["samples"]),
             flops,
@@ -90,6 +94,8 @@ def show_dry_run(facts: dict[str, Any], console: Console, table: Any) -> None:
             cell["residue"],
         )
     console.print(rows)
+    for cell in facts["cells"]:
+        _show_changes(cell, console)
     seeds = ", ".join(map(str, facts["seeds"]))
     compared = f"baseline {facts['baseline']}, primary metric {facts['primary']}"
     console.print(f"{len(facts['cells'])} cells × seeds {seeds}: {facts['runs']} runs; {compared}")
@@ -101,6 +107,30 @@ def show_dry_run(facts: dict[str, Any], console: Console, table: Any) -> None:
     console.print(f"all runs, shared stages counted for each: {total}{time}; disk: at most {size(facts['disk'])}")
     if not timed:
         console.print("--measure estimates the time, by short runs on this machine")
+
+
+def _show_changes(cell: dict[str, Any], console: Console) -> None:
+    """Print what a cell changes of the baseline, one line each; ``changes`` of the JSON have all settings."""
+    lines = cell["telling"]
+    if not lines:
+        return
+    console.print(f"{cell['name']}:")
+    for line in lines[:CHANGES]:
+        console.print(f"  {line}")
+    if len(lines) > CHANGES:
+        console.print(f"  and {len(lines) - CHANGES} more settings, which --json lists")
+    console.print()
+
+
+def _telling(cell: Cell) -> list[str]:
+    """The changes of a cell that tell something, as lines."""
+    stages, changes = telling_changes(cell)
+    sides = [(change.path.removesuffix(".use"), change.baseline, change.value) for change in changes]
+    return [*stages, *(f"{path}: {_side(before)} → {_side(after)}" for path, before, after in sides)]
+
+
+def _side(value: Any) -> str:
+    return "none" if value is None else toml_value(value).strip('"')
 
 
 def _duration(seconds: float | None) -> str:

@@ -63,6 +63,7 @@ def cells_of(study: StudyFile, designs: Sequence[Design], registry: Registry) ->
             design.origin,
             partial(_resolved, study, design, registry),
             _changes(baseline, designed[design.name]),
+            design.summary,
         )
         for design in designs
     )
@@ -197,12 +198,8 @@ def _same(designs: Sequence[Design], designed: Mapping[str, Mapping[str, Any]]) 
 
 
 def _changes(baseline: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Change, ...]:
-    paths = dict.fromkeys([*baseline, *own])
-    return tuple(
-        Change(path, baseline.get(path), own.get(path))
-        for path in paths
-        if (path in baseline) != (path in own) or baseline.get(path) != own.get(path)
-    )
+    sides = [(path, baseline.get(path), own.get(path)) for path in dict.fromkeys([*baseline, *own])]
+    return tuple(Change(path, before, after) for path, before, after in sides if before != after)
 
 
 def with_solved(study: Study, solved: Mapping[str, Mapping[str, Any]]) -> Study:

@@ -130,6 +130,8 @@ class Cell:
     origin: Origin
     resolve: Callable[[Mapping[str, Any]], Recipe]
     changes: tuple[Change, ...] = ()
+    summary: str = ""
+    """What it changes, in words of the study; empty where it has none."""
 
     @property
     def stages(self) -> tuple[str, ...]:

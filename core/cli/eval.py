@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,28 +11,11 @@ import attrs
 import click
 
 from ..errors import JaniformError, Problem, UsageError
-from ..evaluate.benchmarks import build_benchmark, find_benchmark, settings_of
-from ..evaluate.selection import settings_of_each
+from ..evaluate.benchmarks import build_benchmark, find_benchmark
+from .measuring import ResultOptions, benchmark_options, result_options
 from .options import load_options, opened, reported_once
-from .output import json_option, print_json
 from .progress import progress_shown
 from .report import note
-from .scores import (
-    check_gate,
-    check_paths,
-    data_option,
-    gate_option,
-    is_compared,
-    items_option,
-    out_option,
-    profile_option,
-    read_gate,
-    scores_json,
-    settings_option,
-    show,
-    with_jackknife,
-    write_files,
-)
 
 if TYPE_CHECKING:
     from ..components import Component
@@ -46,36 +29,26 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model")
 @click.argument("benchmarks", nargs=-1, metavar="[BENCHMARK]...")
-@data_option
-@profile_option
-@settings_option
-@out_option
-@items_option
+@benchmark_options
+@result_options
 @click.option(
     "--pictures",
     type=click.Path(path_type=Path, file_okay=False),
     help="Also write the drawings to this folder; items then name their files. --out DIR has them in DIR/outputs.",
 )
-@gate_option
 @click.option(
     "--allow-failures", is_flag=True, help="Score the rest where a judge fails for some outputs, instead of failing."
 )
 @click.option("--record", is_flag=True, help="Also write the scores to the model's model.json.")
 @load_options
-@json_option
 def command(
     model: str,
     benchmarks: tuple[str, ...],
-    data: Path | None,
-    profile: str | None,
-    settings: tuple[str, ...],
-    out: Path | None,
-    items: Path | None,
+    settings_for: Callable[[Sequence[Component]], Sequence[Mapping[str, Any]]],
+    written: ResultOptions,
     pictures: Path | None,
-    gate: Path | None,
     allow_failures: bool,
     record: bool,
-    as_json: bool,
     **how: Any,
 ) -> None:
     """Measure MODEL with each BENCHMARK (default: shapes).
@@ -88,9 +61,8 @@ def command(
     """
     with reported_once():
         components = [find_benchmark(name) for name in benchmarks or (None,)]
-        built = _built(components, settings_of_each(components, settings_of(settings), data, profile))
-        check_paths({"--out": out, "--items": items, "--pictures": pictures})
-        earlier = read_gate(gate, list(built))
+        built = _built(components, settings_for(components))
+        earlier = written.check(list(built), pictures=pictures)
         if record:
             _check_record(model, how["quantize"])
     from ..train.distributed.process_group import join_processes
@@ -102,14 +74,13 @@ def command(
         loaded = opened(model, device=str(device), **how)
         for component in components:
             benchmark = built[component.name]
-            folders = Folders.of(component.name, out, pictures, several=several)
+            folders = Folders.of(component.name, written.folder, pictures, several=several)
             try:
                 evaluation = _evaluated(loaded, benchmark, progress, folders, processes, allow_failures)
                 if processes.main:
                     result = _result(component, benchmark, evaluation, folders)
-                    compared = is_compared(out, gate)
-                    results[component.name] = with_jackknife(result, benchmark) if compared else result
-                    write_files(results, out, items, loaded.name, several=several)
+                    results[component.name] = written.prepared(result, benchmark)
+                    written.write(results, loaded.name, several=several)
             except JaniformError as error:
                 if not several:
                     raise
@@ -122,14 +93,10 @@ def command(
     if record:
         for name, result in results.items():
             _record(model, name, result.as_json())
-    if as_json:
-        print_json(scores_json(results, several=several))
-    else:
-        show(results, out)
+    written.show(results, several=several)
     for failure in failures:
         note(str(failure))
-    if earlier:
-        check_gate({name: earlier[name] for name in earlier if name in results}, results, built, quiet=as_json)
+    written.compare(earlier, results, built)
     if failures:
         raise JaniformError(f"{len(components) - len(results)} of {len(components)} benchmarks failed")
 
@@ -150,11 +117,11 @@ class Folders:
     store: Path | None
 
     @classmethod
-    def of(cls, name: str, out: Path | None, pictures: Path | None, *, several: bool) -> Folders:
+    def of(cls, name: str, results: Path | None, pictures: Path | None, *, several: bool) -> Folders:
         """The folders of a benchmark; in a folder of results its store, from which it is resumed."""
         if pictures is not None and several:
             pictures = pictures / name
-        return cls(pictures, None if out is None or out.suffix == ".json" else out / "outputs" / name)
+        return cls(pictures, None if results is None else results / "outputs" / name)
 
     @property
     def base(self) -> Path | None:

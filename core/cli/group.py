@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "Write one page about runs, or about evaluations, compared.",
     "eval": "Measure a model with benchmarks.",
     "score": "Score predictions that were made elsewhere.",
+    "score-pictures": "Score a folder of pictures: FID to a folder of others, CLIP score to their prompts.",
     "convert": "Write a model directory in another format.",
     "check": "Check that the parts of recipes fit, without weights.",
     "plan": "Estimate training: memory, communication, tokens per second, days.",

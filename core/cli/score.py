@@ -2,66 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
-from ..evaluate.benchmarks import build_benchmark, find_benchmark, settings_of
+from ..evaluate.benchmarks import build_benchmark, find_benchmark
 from ..evaluate.checked import CheckedBenchmark
 from ..evaluate.score import score_predictions
-from ..evaluate.selection import settings_of_each
-from .output import echo, json_option, print_json
+from .measuring import ResultOptions, benchmark_options, result_options
+from .output import echo
 from .progress import progress_shown
-from .scores import (
-    check_gate,
-    check_paths,
-    data_option,
-    gate_option,
-    is_compared,
-    items_option,
-    out_option,
-    profile_option,
-    read_gate,
-    scores_json,
-    settings_option,
-    show,
-    with_jackknife,
-    write_files,
-)
+
+if TYPE_CHECKING:
+    from ..components import Component
 
 
 @click.command()
 @click.argument("benchmark")
 @click.argument("predictions", type=click.Path(path_type=Path))
-@data_option
-@profile_option
-@settings_option
+@benchmark_options
 @click.option("--name", help="Name of the model that made the predictions, for the page; default: that of the file.")
 @click.option("--allow-missing", is_flag=True, help="Count items without a prediction as wrong, instead of failing.")
+@click.option(
+    "--allow-failures", is_flag=True, help="Score the rest where a judge fails for some outputs, instead of failing."
+)
 @click.option(
     "--official",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Also write the predictions to this folder as the official scorer reads them.",
 )
-@out_option
-@items_option
-@gate_option
-@json_option
+@result_options
 def command(
     benchmark: str,
     predictions: Path,
-    data: Path | None,
-    profile: str | None,
-    settings: tuple[str, ...],
+    settings_for: Callable[[Sequence[Component]], Sequence[Mapping[str, Any]]],
     name: str | None,
     allow_missing: bool,
+    allow_failures: bool,
     official: Path | None,
-    out: Path | None,
-    items: Path | None,
-    gate: Path | None,
-    as_json: bool,
+    written: ResultOptions,
 ) -> None:
     """Score PREDICTIONS, made elsewhere, with BENCHMARK.
 
@@ -70,10 +53,8 @@ def command(
     keys, never by position.
     """
     component = find_benchmark(benchmark)
-    (values,) = settings_of_each([component], settings_of(settings), data, profile)
-    built = build_benchmark(component, values)
-    check_paths({"--out": out, "--items": items, "--official": official})
-    earlier = read_gate(gate, [component.name])
+    built = build_benchmark(component, *settings_for([component]))
+    earlier = written.check([component.name], official=official)
     with progress_shown() as progress:
         result = score_predictions(
             component.name,
@@ -81,18 +62,14 @@ def command(
             predictions,
             progress,
             allow_missing=allow_missing,
+            allow_failures=allow_failures,
             official=official,
         )
     title = name or predictions.stem
     facts = {"benchmark": component.reference, "model": title, **result.settings}
-    result = attrs.evolve(result, settings=facts)
-    results = {component.name: with_jackknife(result, built) if is_compared(out, gate) else result}
-    write_files(results, out, items, title)
-    if as_json:
-        print_json(scores_json(results))
-    else:
-        show(results, out)
-        if missing := result.settings.get("missing_predictions"):
-            echo(f"{missing} items have no prediction, and count as wrong")
-    if earlier:
-        check_gate(earlier, results, {component.name: built}, quiet=as_json)
+    results = {component.name: written.prepared(attrs.evolve(result, settings=facts), built)}
+    written.write(results, title)
+    written.show(results)
+    if not written.as_json and (missing := result.settings.get("missing_predictions")):
+        echo(f"{missing} items have no prediction, and count as wrong")
+    written.compare(earlier, results, {component.name: built})

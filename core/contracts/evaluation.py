@@ -31,8 +31,8 @@ class Request:
     ``seed``: of the picture, or of an answer that is sampled. ``reference``: the expected answer, or a picture that
     fits the prompt, from which the held-out loss is computed; None where there is none. ``settings``: how the picture
     is drawn or the answer is sampled, such as ``guidance`` or ``max_new_tokens``; None keeps the model's value.
-    ``choices``: answers of which the one with the smallest loss is the output, in place of one that is sampled; the
-    loss is summed over the tokens of the answer and the end token.
+    ``choices``: answers of which the one with the smallest loss is the output, in place of one that is sampled.
+    ``choice_loss``: the ``"sum"`` of the losses of the answer's tokens and the end token, or their ``"mean"``.
     """
 
     item: str
@@ -43,6 +43,7 @@ class Request:
     reference: str | Picture | None = field(default=None, repr=False)
     settings: Mapping[str, Any] = field(factory=dict)
     choices: Sequence[str] = ()
+    choice_loss: Literal["sum", "mean"] = field(default="sum", validator=validators.in_(("sum", "mean")))
 
 
 @frozen
@@ -102,8 +103,10 @@ class Benchmark(Protocol):
     A benchmark may also have ``settings``, a mapping that is recorded with the scores and suffices to reproduce them;
     ``verdict(request, picture) -> str``, a drawing's content in a few words; ``expected(request) -> str``, the expected
     answer for examples, by default the reference; ``published``, a sequence of ``janiform.Published``: the scores of
-    papers; ``read_predictions(path, requests)``, a mapping of items to outputs made elsewhere, joined by keys; and
-    ``write_official(folder, outputs)``, which writes outputs as the official scorer reads them.
+    papers; ``read_predictions(path, requests)``, a mapping of items to outputs made elsewhere, joined by keys;
+    ``write_official(folder, outputs)``, which writes outputs as the official scorer reads them; and ``judged_at_once``,
+    the number of outputs that may be judged at a time, from as many threads: more than 1 where ``judge`` waits for
+    another program.
     """
 
     @property
@@ -120,6 +123,7 @@ class Benchmark(Protocol):
     def judge(self, request: Request, output: str | Image) -> Mapping[str, float]:
         """The values of one or several metrics for an answer or a drawing. It may take its time.
 
+        A prediction made elsewhere that is missing, where it may be, is an empty text, also that of a drawing.
         Where it raises an error, the other outputs are judged before the evaluation fails.
         """
 

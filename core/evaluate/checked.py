@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from inspect import signature
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,6 +35,14 @@ class CheckedBenchmark:
         self.name = f"{kind.__module__}.{kind.__qualname__}"
         self._subject = f"the benchmark {self.name}"
         self.metrics = self._checked_metrics(self._call("metrics", lambda: benchmark.metrics))
+
+    @property
+    def judged_at_once(self) -> int:
+        """How many outputs may be judged at a time, from as many threads."""
+        number = self._call("judged_at_once", lambda: getattr(self._benchmark, "judged_at_once", 1))
+        if type(number) is not int or number < 1:
+            self._fail(f"has {shown(number)} as judged_at_once, expected a whole number from 1")
+        return number
 
     def requests(self) -> Sequence[Request]:
         """Everything to ask and to draw: at least one request, with ids that do not repeat.
@@ -110,15 +117,14 @@ class CheckedBenchmark:
     def read_predictions(
         self, path: Path, requests: Sequence[Request], *, allow_missing: bool
     ) -> Mapping[str, str | Image]:
-        """Outputs made elsewhere, by the items of their requests; those that are there, where some may be missing.
+        """Outputs made elsewhere, by the items of their requests, of which some may be missing where that is allowed.
 
         Raises ``UsageError`` where the benchmark reads none, and for unknown and missing items.
         """
         read: Callable[..., Any] | None = getattr(self._benchmark, "read_predictions", None)
         if read is None:
             raise UsageError(f"{self._subject} cannot read predictions: it has no method 'read_predictions'")
-        options = {"allow_missing": True} if allow_missing and "allow_missing" in signature(read).parameters else {}
-        outputs = self._call("read_predictions", lambda: read(path, requests, **options))
+        outputs = self._call("read_predictions", lambda: read(path, requests))
         if not isinstance(outputs, Mapping):
             self._fail(f"reads predictions as {type(outputs).__name__}, expected a mapping of items to outputs")
         check_joined(path, list(outputs), [request.item for request in requests], allow_missing=allow_missing)

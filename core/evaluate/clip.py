@@ -55,14 +55,21 @@ class ClipEmbedder:
         """Directions of texts, float32 [n, width] of length 1, on the CPU. Texts are cut at CLIP's 77 tokens."""
 
         def of(some: Sequence[str]) -> Tensor:
-            most = self._model.config.text_config.max_position_embeddings
             inputs = self._tokenizer(
-                list(some), padding="max_length", truncation=True, max_length=most, return_tensors="pt"
+                list(some), padding="max_length", truncation=True, max_length=self._most, return_tensors="pt"
             ).to(self.device)
             directions: Tensor = self._model.text_projection(self._model.text_model(**inputs)[1])
             return directions
 
         return self._directions(texts, of)
+
+    def cut(self, texts: Sequence[str]) -> int:
+        """The number of texts that are longer than CLIP's 77 tokens."""
+        return sum(len(self._tokenizer(text, truncation=False)["input_ids"]) > self._most for text in texts)
+
+    @property
+    def _most(self) -> int:
+        return int(self._model.config.text_config.max_position_embeddings)
 
     def _directions(self, inputs: Sequence[Any], of: Callable[[Sequence[Any]], Tensor]) -> Tensor:
         parts = []

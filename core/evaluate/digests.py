@@ -70,6 +70,7 @@ def request_digest(request: Request, settings: Mapping[str, Any], pictures: Pict
     content: list[Any] = [request.draws, conversation.system, turns]
     if request.choices and not forced:
         content.append(list(request.choices))
+        content += [] if request.choice_loss == "sum" else [request.choice_loss]
     elif not forced:
         content += [request.seed, sorted((name, repr(value)) for name, value in settings.items())]
     elif request.reference is not None:

@@ -18,7 +18,6 @@ from ..errors import JaniformError, PictureError, UsageError
 from ..inference.memory import memory_for_answers
 from ..inference.prompts import checked_conversation, checked_piece
 from ..loss import summed_cross_entropy
-from ..sequence.codes import predicted_places
 from ..sequence.conversation import Draw, Turn
 
 if TYPE_CHECKING:
@@ -83,7 +82,8 @@ def most_likely(model: Model, requests: Sequence[Request], on_step: OnStep) -> l
             choices = request.choices[start : start + ROWS]
             forced = [_forced(model, evolve(request, reference=choice)) for choice in choices]
             plan = memory_for_answers(model.model, [row.sequence for row in forced], 1)
-            losses += [loss for part in plan.parts for loss in _losses(model, forced[part], draws=False)]
+            mean = request.choice_loss == "mean"
+            losses += [loss for part in plan.parts for loss in _losses(model, forced[part], draws=False, mean=mean)]
         if not all(map(math.isfinite, losses)):
             raise JaniformError(f"the losses of the choices of '{request.item}' are {losses}: the model has diverged")
         chosen.append(request.choices[min(range(len(losses)), key=losses.__getitem__)])
@@ -110,8 +110,8 @@ def _forced(model: Model, request: Request) -> _Forced:
     return _Forced(request, sequence, len(prompt))
 
 
-def _losses(model: Model, forced: Sequence[_Forced], draws: bool) -> list[float]:
-    """The losses of some sequences, computed in one batch."""
+def _losses(model: Model, forced: Sequence[_Forced], draws: bool, *, mean: bool = False) -> list[float]:
+    """The losses of some sequences, computed in one batch. ``mean``: of answers, divided by the number of tokens."""
     unified = model.model
     with torch.no_grad():
         batch = unified.processor.collate([row.sequence for row in forced]).to(unified.device)
@@ -122,7 +122,7 @@ def _losses(model: Model, forced: Sequence[_Forced], draws: bool) -> list[float]
             if unified.features is not None:
                 features = unified.features.of(unified, [row.sequence for row in forced])
                 unified.features.trim()
-            totals = _of_answers(unified, batch, [row.prompt for row in forced], features)
+            totals = _of_answers(unified, batch, [row.prompt for row in forced], features, mean)
     return cast("list[float]", torch.stack(totals).double().tolist())
 
 
@@ -136,15 +136,15 @@ def _of_pictures(model: UnifiedModel, batch: Batch, pathway: str) -> list[Tensor
     head: Any = model.part(f"{pathway}.head")
     port = model.plan.pathways[pathway].codes
     if port is not None and port.given:
-        places = predicted_places(port)
+        places = port.predicted
         predicting_mN, codes_mNd = predicting_mN[:, places], codes_mNd[:, places]
     return [head.loss(states[predicting_mN[index]], codes_mNd[index]).total for _, index in last]
 
 
 def _of_answers(
-    model: UnifiedModel, batch: Batch, prompts: Sequence[int], features: Mapping[str, Tensor] | None
+    model: UnifiedModel, batch: Batch, prompts: Sequence[int], features: Mapping[str, Tensor] | None, mean: bool
 ) -> list[Tensor]:
-    """The losses of the text of each row that follows its prompt."""
+    """The losses of the text of each row that follows its prompt, summed over its tokens or averaged."""
     states_BTH = model.hidden(batch, features=features)
     length = batch.ids.shape[1]
     targets = torch.cat([*batch.text.values()]).sort().values
@@ -155,7 +155,8 @@ def _of_answers(
         answer = columns[(rows == row) & (columns >= prompt)]
         states = states_BTH[row, answer - 1]
         ids = batch.ids[row, answer]
-        totals.append(summed_cross_entropy(backbone.logits, states, ids, model.plan.hidden.vocabulary))
+        total = summed_cross_entropy(backbone.logits, states, ids, model.plan.hidden.vocabulary)
+        totals.append(total / len(ids) if mean else total)
     return totals
 
 

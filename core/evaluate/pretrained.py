@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ..errors import ComponentError, Problem, UsageError
+from ..model.meta import list_anew
 from ..storage.digest import files_digest
 from ..storage.json_files import read_json
 
@@ -42,15 +43,13 @@ def load_pretrained(class_names: str | Sequence[str], folder: Path, device: str)
         raise ComponentError(Problem(message, hint=_EXTRA)) from error
     names = [class_names] if isinstance(class_names, str) else class_names
     chosen = next(getattr(transformers, name) for name in names if hasattr(transformers, name))
-    # While it loads, transformers replaces functions such as torch.linspace. If torch first listed the functions that
-    # make tensors then, the originals would ignore ``torch.device("meta")`` from then on; so it lists them now.
-    with torch.device("cpu"):
-        torch.empty(0)
     try:
         made = chosen.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the library raises errors of any type for files that are missing or damaged
         reason = str(error).strip().partition("\n")[0]
         raise UsageError(f"'{folder}' cannot be read by transformers' {chosen.__name__}: {reason}") from error
+    finally:
+        list_anew()
     return made.eval().to(device) if isinstance(made, torch.nn.Module) else made
 
 

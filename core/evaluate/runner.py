@@ -89,7 +89,8 @@ def evaluate(
         # Losses come first: they take little time, and find references that do not fit.
         losses = steps.losses()
         items = steps.judged()
-        scores = processes.on_main(lambda: checked.aggregate(steps.accepted(items, allow_failures)))
+        processes.on_main(lambda: steps.check_judged(allow_failures=allow_failures))
+        scores = processes.on_main(lambda: checked.aggregate(items))
         settings = processes.on_main(checked.settings)  # those of a judge may count its calls
     for name in LOSS_METRICS:
         if members := [item for item in losses if item.metric == name]:
@@ -106,7 +107,7 @@ def evaluate(
         **_request_settings(model, served),
         **({"left_out": served.left_out} if served.left_out else {}),
         **({"resumed": resumed} if resumed else {}),
-        **({"not_judged": len(steps.failures)} if steps.failures else {}),
+        **({"not_judged": len(steps.judging.failures)} if steps.judging.failures else {}),
         **({"processes": processes.size} if processes.size > 1 else {}),
         "janiform": __version__,
         "torch": torch.__version__,

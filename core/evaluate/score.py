@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ..storage.json_files import json_lines
 from .checked import LOSS, CheckedBenchmark
 from .examples import examples_of
 from .joining import check_joined
+from .judging import Judging
 from .results import Result
 
 if TYPE_CHECKING:
@@ -32,14 +34,17 @@ def score_predictions(
     progress: Progress,
     *,
     allow_missing: bool = False,
+    allow_failures: bool = False,
     official: Path | None = None,
 ) -> Result:
     """Judge and aggregate the predictions in a file or a folder for the benchmark with a name.
 
     ``allow_missing``: requests may lack a prediction; these count as wrong, with the value 0 in every metric that
-    should go up, and their number is in the settings. ``official``: the folder to write what the official scorer reads.
+    should go up, and their number is in the settings. ``allow_failures``: where ``judge`` fails for some, score the
+    others and count the failures in the settings. ``official``: the folder to write what the official scorer reads.
 
-    Raises ``UsageError`` for predictions that are not those of the benchmark's data.
+    Raises ``UsageError`` for predictions that are not those of the benchmark's data, and ``ComponentError`` where the
+    benchmark fails.
     """
     if not path.exists():
         raise UsageError(f"there is no file or folder of predictions '{path}'")
@@ -49,16 +54,17 @@ def score_predictions(
     outputs = _own_answers(name, path, requests, allow_missing=allow_missing)
     if outputs is None:
         outputs = benchmark.read_predictions(path, requests, allow_missing=allow_missing)
-    missing = sum(request.item not in outputs and not request.draws for request in requests)
-    if not any(request.item in outputs for request in requests):
+    missing = sum(request.item not in outputs for request in requests)
+    if missing == len(requests):
         raise UsageError(f"'{path}' has no prediction for any of the {len(requests)} items")
+    judging = Judging(benchmark, len(requests), progress)
     items: list[Item] = []
-    for number, request in enumerate(requests, start=1):
-        if request.item in outputs:
-            items += benchmark.judge(request, outputs[request.item])
-        elif not request.draws:
-            items += _wrong(benchmark, request)
-        progress("judging", number, len(requests))
+    judged = judging.items([(request, partial(_output, outputs, request.item)) for request in requests])
+    # Drawings without a judge have no value, and neither have those that are missing.
+    has_values = any(values and request.item in outputs for request, values in zip(requests, judged, strict=True))
+    for request, values in zip(requests, judged, strict=True) if has_values else ():
+        items += values if request.item in outputs else [_wrong(benchmark, item) for item in values]
+    judging.check(allow_failures=allow_failures)
     if official is not None:
         official.mkdir(parents=True, exist_ok=True)
         benchmark.write_official(official, outputs)
@@ -67,6 +73,7 @@ def score_predictions(
         "predictions": _described(path),
         **benchmark.settings(),
         **({"missing_predictions": missing} if missing else {}),
+        **({"not_judged": len(judging.failures)} if judging.failures else {}),
         "janiform": __version__,
         "python": platform.python_version(),
     }
@@ -75,12 +82,14 @@ def score_predictions(
     return Result(scores, metrics, settings, items, benchmark.published(), examples)
 
 
-def _wrong(benchmark: CheckedBenchmark, request: Request) -> list[Item]:
-    """The items of an answer that is missing."""
-    return [
-        evolve(item, value=0.0) if benchmark.metrics[item.metric].direction == "up" else item
-        for item in benchmark.judge(request, "")
-    ]
+def _output(outputs: Mapping[str, str | Image], item: str) -> str | Image:
+    """The output for an item, which may be read from a file now; an empty text where it is missing."""
+    return outputs.get(item, "")
+
+
+def _wrong(benchmark: CheckedBenchmark, item: Item) -> Item:
+    """The item of a prediction that is missing, from that of an empty text."""
+    return evolve(item, value=0.0) if benchmark.metrics[item.metric].direction == "up" else item
 
 
 def _own_answers(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from ..contracts import Item, OnStep, Progress
-from ..errors import ComponentError, Problem, StorageError
+from ..errors import StorageError
 from ..train.distributed.process_group import ProcessGroup
-from .checked import CheckedBenchmark, JudgeError
+from .checked import CheckedBenchmark
+from .judging import Judging
 from .losses import LOSSES, ROWS, held_out_losses
 from .outputs import OutputMaker
 from .requests import Round
@@ -30,8 +31,7 @@ class EvaluationSteps:
         self.maker, self.benchmark, self.processes = maker, benchmark, processes
         self.served, self.store = maker.served, maker.store
         self.progress: Progress = progress if processes.main else lambda activity, done, of: None
-        self.failures: list[tuple[str, str]] = []
-        self._done = 0
+        self.judging = Judging(benchmark, len(self.served.entries), self.progress)
 
     def check(self) -> int:
         """The number of stored outputs, all of which must be of the requests."""
@@ -88,27 +88,16 @@ class EvaluationSteps:
             self.processes.on_main(self._gather)
             # Every round is an exchange, so that no process waits longer than a round takes to judge.
             for part in rounds:
-                judged, self.failures = self.processes.on_main(partial(self._judged_here, part))
+                judged, self.judging.failures = self.processes.on_main(partial(self._judged_here, part))
                 items |= judged
         return [item for number in sorted(items) for item in items[number]]
 
-    def accepted(self, items: list[Item], allow_failures: bool) -> list[Item]:
-        """The items. Raises ``ComponentError`` where outputs were not judged, unless that is allowed."""
-        if not self.failures or (allow_failures and items):
-            return items
-        names = [name for name, _ in self.failures]
-        kept = ""
+    def check_judged(self, *, allow_failures: bool) -> None:
+        """Raise ``ComponentError`` where outputs were not judged, unless that is allowed."""
+        hint = ""
         if self.store is not None and self.maker.lasts:
-            kept = f"the outputs are kept in {self.store.folder}: evaluate again with it; "
-        raise ComponentError(
-            [
-                Problem(self.failures[0][1]),
-                Problem(
-                    f"{len(names)} of {self._done} outputs were not judged: {shortened(names)}",
-                    hint=kept + "or allow failures, and the others are scored",
-                ),
-            ]
-        )
+            hint = f"the outputs are kept in {self.store.folder}: evaluate again with it"
+        self.judging.check(allow_failures=allow_failures, hint=hint)
 
     def _own(self, rounds: list[Round]) -> list[Round]:
         return rounds[self.processes.rank :: self.processes.size]
@@ -141,25 +130,18 @@ class EvaluationSteps:
             )
 
     def _judged_here(self, part: Round) -> tuple[dict[int, list[Item]], list[tuple[str, str]]]:
-        return self._judged(part, {}), self.failures
+        return self._judged(part, {}), self.judging.failures
 
     def _judged(self, part: Round, computed: dict[str, Output]) -> dict[int, list[Item]]:
         """The items of a round by the numbers of their requests."""
         # Drawings are written before any is judged, since a judge may fail after hours of drawing.
         files = self.maker.write(part, computed)
+        outputs = [(self.served.own(entry), partial(self.maker.output, entry, computed)) for entry in part.entries]
         items: dict[int, list[Item]] = {}
-        for entry in part.entries:
-            request, output = self.served.own(entry), self.maker.output(entry, computed)
-            try:
-                judged = self.benchmark.judge(request, output)
-            except JudgeError as error:
-                self.failures.append((entry.item, str(error)))
-                judged = []
+        for entry, judged in zip(part.entries, self.judging.items(outputs), strict=True):
             if entry.item in files:
                 judged = [evolve(item, prediction=files[entry.item]) for item in judged]
             items[entry.number] = judged
-            self._done += 1
-            self.progress("judging", self._done, len(self.served.entries))
         return items
 
     def _losses(self, part: Round) -> list[Item]:

@@ -37,7 +37,7 @@ from .answering import AnswerSettings, answer_all, checked_settings, seeds_of
 from .drawing import DrawingEvents, OnPreview, draw_all
 from .free_memory import free_memory
 from .generate.context import check_context_length
-from .generate.sampler import check_settings, rows_of_picture, sampler_use
+from .generate.sampler import check_settings, guidance_of, sampler_use
 from .memory import OnPlan, check_weights, memory_for_drawing
 from .prompts import check_text, drawing_prompt_of, prompt_of
 
@@ -213,8 +213,8 @@ class Model:
             return []
         check_context_length(unified, rows, unified.plan.pathways[pathway].tokens, "codes of a picture")
         looks = {span.pathway for row in rows for span in row.spans if span.kind == "look" and span.pathway}
-        rows_each = rows_of_picture(unified.plan, use, all_settings, looks)
-        plan = memory_for_drawing(unified, rows, pathway, rows_each=rows_each, previews=on_preview is not None)
+        guidance = guidance_of(unified.plan, use, all_settings, looks)
+        plan = memory_for_drawing(unified, rows, pathway, guidance, previews=on_preview is not None)
         if on_plan is not None:
             on_plan(plan)
         events = DrawingEvents(on_step, on_preview, preview_every)
@@ -260,7 +260,7 @@ class Model:
         looks = [piece for turn in turns for piece in turn.content if isinstance(piece, Look)]
         return Provenance(
             prompt=prompt.turns[-1].text if isinstance(prompt, Conversation) else prompt,
-            sources=tuple(pixels_digest(piece.picture) for piece in looks),
+            sources=[pixels_digest(piece.picture) for piece in looks],
             turns=len(turns) or 1,
             seed=seed,
             settings=self.drawing_settings(pathway, **overrides),

@@ -16,8 +16,10 @@ from ..measure.needs import Needs, measure_needs, without_weights
 from ..storage.quantize import Int4Linear, Int8Linear
 from ..units import size
 from .free_memory import free_memory
+from .generate.images import guidance_prompts
 
 if TYPE_CHECKING:
+    from ..guidance import Guidance
     from ..model.unified_model import UnifiedModel
     from ..sequence.spans import Sequence as SpanSequence
 
@@ -93,17 +95,18 @@ OnPlan = Callable[[MemoryPlan], None]
 
 
 def memory_for_drawing(
-    model: UnifiedModel, rows: Sequence[SpanSequence], pathway: str, *, rows_each: int, previews: bool = False
+    model: UnifiedModel, rows: Sequence[SpanSequence], pathway: str, guidance: Guidance, *, previews: bool = False
 ) -> MemoryPlan:
     """``plan_drawing`` for a model and one prompt per picture, with the memory that is free now."""
     needs = memory_needs(model)
+    distinct = {id(row): row for row in rows}
     return plan_drawing(
         needs,
         pathway,
         pictures=len(rows),
-        longest=max(map(len, rows)),
+        longest=max(map(len, guidance_prompts(model, list(distinct.values()), guidance))),
         codes=model.plan.pathways[pathway].tokens,
-        rows=rows_each,
+        rows=len(guidance),
         prompts=len({id(row) if _looks([row]) else tuple(row.ids) for row in rows}),
         looks=_looks(rows),
         free=free_memory(model.device, needs.weights),

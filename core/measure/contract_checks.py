@@ -13,7 +13,7 @@ from ..compose.diagnostics import Diagnostics
 from ..compose.plan import PartPlan, Plan
 from ..contracts.factories import missing_names
 from ..errors import CompositionError
-from ..model.meta import MetaShapes
+from ..model.meta import MetaShapes, tensors_on
 from ..model.modules import build_modules
 from ..ports import Codes, Features, Hidden, Logits
 from ..sequence.mask import Mask
@@ -61,7 +61,7 @@ def _first_problem(plan: Plan, part: PartPlan, module: nn.Module, source: str) -
     """The first call that fails, or whose result has another shape than declared, as a sentence; empty without one."""
     for name, call, expected in _trials(plan, part, module, "meta"):
         try:
-            with torch.no_grad(), torch.device("meta"), MetaShapes():
+            with torch.no_grad(), tensors_on("meta"), MetaShapes():
                 result = call()
         except Exception as error:  # any plugin's code runs here
             failure = _failure(plan, part, module, name, error)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import flop_registry
 
-from ..model.meta import MetaShapes
+from ..model.meta import MetaShapes, tensors_on
 from ..sequence.mask import Mask
 
 
@@ -22,7 +22,7 @@ def count(call: Callable[[], Any]) -> int | None:
     """FLOPs of a call on meta tensors; None where it cannot run on them, as when it needs a value."""
     counter = _Counter()
     try:
-        with torch.no_grad(), torch.device("meta"), counter:
+        with torch.no_grad(), tensors_on("meta"), counter:
             call()
     except Exception:  # a plugin's code may raise anything; the closed form is used then
         return None
@@ -35,7 +35,7 @@ def of_step(minimised: Callable[[], Tensor]) -> int:
     Raises whatever the code raises on tensors without values.
     """
     counter = _Counter()
-    with torch.device("meta"), counter:
+    with tensors_on("meta"), counter:
         loss = minimised()
         if loss.requires_grad:
             torch.autograd.backward(loss)

@@ -13,6 +13,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ..model.meta import tensors_on
+
 
 def peak(call: Callable[[], Any], modules: Iterable[nn.Module] = ()) -> int | None:
     """The most bytes of tensors made by a call that exist at the same time, its result among them.
@@ -22,7 +24,7 @@ def peak(call: Callable[[], Any], modules: Iterable[nn.Module] = ()) -> int | No
     """
     live = _LiveTensors(tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
     try:
-        with torch.no_grad(), torch.device("meta"), _Fused(), live:
+        with torch.no_grad(), tensors_on("meta"), _Fused(), live:
             call()
     except Exception:  # any plugin's code runs here, and whatever it raises means that it cannot be traced
         return None

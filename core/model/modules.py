@@ -19,7 +19,7 @@ from ..compose.diagnostics import Diagnostics
 from ..contracts.factories import make
 from ..errors import CompositionError, JaniformError, Problem, nearest
 from ..seeds import derived_seed
-from .meta import shapes_only
+from .meta import shapes_only, tensors_on
 
 if TYPE_CHECKING:
     from ..compose.plan import PartPlan, Plan
@@ -54,7 +54,7 @@ def build_modules(
     for path in owners(plan, parts):
         if seed is not None and torch.device(device).type != "meta":
             torch.manual_seed(derived_seed("weights", seed, path))
-        with torch.device(device), shapes_only(device):
+        with tensors_on(device), shapes_only(device):
             module = _make(plan.parts[path], diagnostics)
         if module is not None:
             modules[path] = module if dtype is None else module.to(dtype=dtype)

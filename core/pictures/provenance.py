@@ -15,7 +15,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -42,6 +42,10 @@ MAX_SOURCES = 1_000
 Setting: TypeAlias = str | int | float | bool | None
 
 
+def _digest_texts(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
 @frozen
 class Provenance:
     """Everything that is needed to redraw a picture with the same model. It holds no path of a file."""
@@ -65,7 +69,7 @@ class Provenance:
     """Quantisation of the backbone's weights: ``int8``, ``int4``; empty for none."""
     attention: str = ""
     """The kernel that computed attention: ``sdpa@1``; empty in pictures that do not record it."""
-    sources: tuple[str, ...] = field(default=(), converter=tuple)
+    sources: tuple[str, ...] = field(default=(), converter=_digest_texts)
     """The digests of the pictures that it was drawn from: see ``pixels_digest``."""
     turns: int = 1
     """The number of turns of the conversation that asked for it, of which ``prompt`` is the last."""

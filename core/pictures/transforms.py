@@ -1,8 +1,8 @@
-"""Transforms from a picture to the pixels of an encoder (padded to a square) or of a tokenizer (cropped to one).
+"""Transforms from a picture to the pixels of an encoder (padded to a square) or of a tokenizer (cropped to its size).
 
-Both are plain data that can be compared, printed and sent to a data worker. They take a PIL picture of mode RGB or a
-uint8 array [h, w, 3] and give a float32 tensor [3, size, size]. Plugins name them in the configs of their parts, which
-commands about recipes import: so numpy, PIL and torch are imported when a transform is called.
+They are plain data that can be compared, printed and sent to a data worker. They take a PIL picture of mode RGB or a
+uint8 array [h, w, 3] and give a float32 tensor [3, height, width]. Plugins name them in the configs of their parts,
+which commands about recipes import: so numpy, PIL and torch are imported when a transform is called.
 """
 
 from __future__ import annotations
@@ -61,3 +61,28 @@ class CropToSquare:
         from .pixels import cropped, normalised, pixels_of
 
         return normalised(cropped(pixels_of(picture), self.size), _HALF, _HALF)
+
+
+@frozen
+class CoverAndCrop:
+    """The centre of the picture, scaled until it covers ``height`` × ``width`` pixels; values in [-1, 1].
+
+    As in Chameleon's ``ImageTokenizer``: the sides of the scaled picture are rounded, and its whole is scaled before it
+    is cut. With ``truncate``, its longer side is truncated, and the offset of the cut rounded, as by ``Resize`` and
+    ``CenterCrop`` of torchvision. With ``unit``, a picture of the target's proportions, to within rounding both sides
+    to multiples of ``unit`` pixels at the target's area, is scaled to the size as a whole, as in Emu3. Of a picture
+    with more than 16 times the proportions of the target, the middle is taken first.
+    """
+
+    height: int = field(validator=validators.gt(0))
+    width: int = field(validator=validators.gt(0))
+    resample: str = field(default="bicubic", validator=validators.in_(("bicubic", "lanczos")))
+    unit: int = field(default=0, validator=validators.ge(0))
+    truncate: bool = False
+
+    def __call__(self, picture: Image.Image | np.ndarray) -> Tensor:
+        from .pixels import covered, normalised, pixels_of
+
+        pixels, size = pixels_of(picture), (self.height, self.width)
+        pixels = covered(pixels, *size, self.resample, unit=self.unit, truncate=self.truncate)
+        return normalised(pixels, _HALF, _HALF)

@@ -23,7 +23,7 @@ from ..contracts.objective import Objective
 from ..measure import flops
 from ..model.build import build_model
 from ..model.lora import attach
-from ..model.meta import shapes_only
+from ..model.meta import shapes_only, tensors_on
 from ..model.processor import Processor
 from ..model.unified_model import UnifiedModel
 from ..recipe import Stage
@@ -59,7 +59,7 @@ def stage_model(plan: Plan, stage: Stage, processor: Processor | None = None) ->
         model.processor = processor
     if stage.lora is not None:
         attach(adapted_layers(stage, model), stage.lora)
-    with torch.device("meta"), shapes_only("meta"):
+    with tensors_on("meta"), shapes_only("meta"):
         objective = make_objective(stage.objective, model)
     set_trained(model, objective, stage.train)
     return model, objective

@@ -13,11 +13,15 @@ from ..model.modules import build_modules
 from ..model.unified_model import UnifiedModel
 from ..recipe import Lora
 from ..train.loop.blocks import blocks_of
+from ..train.loop.optim import of_norms
 
 
 @frozen
 class Weights:
-    """A model's weights: values in ``buffers`` and in the backbone's ``blocks`` by path; ``dimensions`` by name."""
+    """A model's weights: values in ``buffers`` and in the backbone's ``blocks`` by path; ``dimensions`` by name.
+
+    Weights of norms have one dimension, as optimizers see them.
+    """
 
     forward: ForwardWork
     buffers: int
@@ -32,9 +36,10 @@ class Weights:
             attach(adaptable(modules, lora, trained, plan.shared), lora)
         named = {f"{path}.{name}": p for path, module in modules.items() for name, p in module.named_parameters()}
         blocks = [path for path in blocks_of(UnifiedModel(plan, modules)) if path.startswith("backbone.")]
+        vectors = of_norms(named, modules.values())
         return cls(
             forward_work(plan, modules),
             sum(tensor.numel() for module in modules.values() for tensor in module.buffers()),
             {path: sum(p.numel() for name, p in named.items() if name.startswith(f"{path}.")) for path in blocks},
-            {name: parameter.ndim for name, parameter in named.items()},
+            {name: min(parameter.ndim, 1 if name in vectors else parameter.ndim) for name, parameter in named.items()},
         )

@@ -23,13 +23,8 @@ def check_codes(codes: Tensor, port: Codes) -> None:
     if not torch.equal(codes, with_given(codes, port)):
         place, code = next(iter(port.given.items()))
         raise UsageError(f"the codes of a picture must have those that are always the same: {code} at place {place}")
-    if int(codes[..., predicted_places(port), :].max()) >= port.vocabulary:
+    if int(codes[..., port.predicted, :].max()) >= port.vocabulary:
         raise UsageError(f"codes from {port.vocabulary} on must not stand at other places than their own")
-
-
-def predicted_places(port: Codes) -> list[int]:
-    """The places whose codes are predicted: all but those that are given."""
-    return [place for place in range(port.tokens) if place not in port.given]
 
 
 def with_given(codes: Tensor, port: Codes) -> Tensor:

@@ -107,7 +107,7 @@ def fill(
     for name, tensor in tensors_of(module).items():
         for piece in placed.get(prefix + name, ()):
             target = tensor if piece.rows is None else tensor[piece.rows]
-            target = target if target.dim() == len(piece.shape) else target[0]
+            target = target if target.dim() == len(piece.shape) else target.view(piece.shape)
             for rows, values in files.rows(piece.name):
                 checks.check(path, piece.name, values, target.dtype)
                 (target[rows] if piece.shape else target).copy_(values)

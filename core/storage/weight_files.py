@@ -242,7 +242,7 @@ class _Reader:
             self._tensors, self._held = None, 0
 
     def _open(self) -> Mapping[str, Tensor] | _Safetensors:
-        if self.path.suffix == PICKLE:
+        if self.path.suffix != SAFETENSORS:
             return _unpickled(self.path)
         with self.path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
@@ -285,7 +285,10 @@ _POINTER = ("is a pointer of Git LFS and not the weights themselves", "fetch the
 
 
 def _unpickled(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a pickle, mapped. Nothing in it is executed; a file with anything else than data is refused."""
+    """The tensors of a pickle, mapped. Nothing in it is executed; a file with anything else than data is refused.
+
+    Of a checkpoint of PyTorch Lightning, they are the tensors in its ``state_dict``.
+    """
     if _is_pointer(path):
         raise StorageError(_problem(path, *_POINTER))
     try:
@@ -305,6 +308,8 @@ def _unpickled(path: Path) -> Mapping[str, Tensor]:
         if "_use_new_zipfile_serialization" in str(error):
             reason = "its format is older than PyTorch 1.6 and cannot be mapped; convert it to safetensors"
         raise StorageError(_problem(path, f"is damaged, truncated or not a file of weights: {reason}")) from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise StorageError(_problem(path, f"must hold tensors by name, got {type(state).__name__}"))
     return state

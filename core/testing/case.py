@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..components.component import Component
 from ..components.kinds import KINDS
 from ..components.registry import registry
+from ..model.meta import tensors_on
 from ..ports import Codes, Features, Grid, Hidden, Logits, Port, PortMismatch
 from ..sequence.codes import with_given
 
@@ -136,7 +137,7 @@ class Case:
 
     def _lend(self, module: Any, device: str, dtype: torch.dtype | None) -> None:
         torch.manual_seed(self.seed)
-        with torch.device(device):
+        with tensors_on(device):
             lender = _Lender(self._hidden)
         module.borrow(lender if dtype is None else lender.to(dtype=dtype))
         require(

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..sequence.codes import predicted_places, with_given
+from ..sequence.codes import with_given
 from .calls import apart, call, losses_of
 from .case import ROWS, Case, require
 
@@ -27,7 +27,7 @@ def encodes_codes_of_its_port(case: Case) -> None:
             torch.equal(given, with_given(given, port)),
             f"{case.name}: `encode` does not put the codes that its port declares as given at their places",
         )
-        predicted = given[:, predicted_places(port)]
+        predicted = given[:, port.predicted]
         low, high = int(predicted.min()), int(predicted.max())
         require(
             low >= 0 and high < port.vocabulary,
@@ -45,7 +45,7 @@ def gives_vectors_of_its_width(case: Case) -> None:
     wanted = [ROWS, port.tokens, port.width]
     require(list(vectors.shape) == wanted, f"{case.name}: vectors are {list(vectors.shape)}, not {wanted}")
     same = with_given(torch.full_like(codes, int(codes.flatten()[0])), port)
-    flat = call(case, module, "vectors", same)[:, predicted_places(port)].flatten(0, 1)
+    flat = call(case, module, "vectors", same)[:, port.predicted].flatten(0, 1)
     require(
         torch.equal(flat, flat[:1].expand_as(flat)), f"{case.name}: `vectors` gives different vectors for the same code"
     )
@@ -56,7 +56,7 @@ def decodes_from_its_vectors(case: Case) -> None:
     module, codes, port = case.build(), case.codes(1), case.gives
     vectors, pixels = call(case, module, "vectors", codes), call(case, module, "decode", codes)
     for level in range(port.depth):
-        places = predicted_places(port)
+        places = port.predicted
         position = places[case.seed % len(places)]
         changed = codes.clone()
         changed[0, position, level] = (changed[0, position, level] + 1) % port.vocabulary

@@ -2,7 +2,7 @@
 
 from janiform import hookimpl
 
-from . import gemma, llama, mistral, qwen2, qwen3
+from . import chameleon, gemma, llama, mistral, qwen2, qwen3
 
 FAMILIES = (
     ("llama", llama.LlamaConfig, llama.PRESETS, "RMSNorm, rotary positions, SwiGLU, grouped-query attention"),
@@ -24,6 +24,12 @@ FAMILIES = (
         gemma.GemmaConfig,
         gemma.PRESETS,
         "Llama with scaled embeddings, norms whose weights are offset by 1, and GELU, as in the first Gemma",
+    ),
+    (
+        "chameleon",
+        chameleon.ChameleonConfig,
+        chameleon.PRESETS,
+        "Llama with LayerNorm on the heads of queries and keys, as in Chameleon",
     ),
 )
 """Name, settings, presets and summary of each family; all are built by one factory, which reads ``config.variant``."""

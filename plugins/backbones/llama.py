@@ -1,4 +1,4 @@
-"""Llama (arXiv:2302.13971), and DeepSeek LLM, which has the same architecture: settings and released sizes."""
+"""Llama (arXiv:2302.13971), and DeepSeek LLM and Emu3 (arXiv:2409.18869), which have its architecture; sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class LlamaConfig(DecoderConfig):
     """A decoder with RMSNorm, rotary positions, SwiGLU and grouped-query attention."""
 
-    model_types: ClassVar[tuple[str, ...]] = ("llama", "mistral")
+    model_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "emu3_text_model", "Emu3")
 
     rope_factor: float = field(
         default=1.0,
@@ -52,12 +52,14 @@ class LlamaConfig(DecoderConfig):
 
 
 _DEEPSEEK = {"vocabulary": 102_400, "context": 16_384, "rope_theta": 10_000.0, "eps": 1e-6}
+_EMU3 = {"kv_heads": 8, "vocabulary": 184_622, "context": 9216, "rope_theta": 1_000_000.0, "eps": 1e-5}
 _LLAMA_3 = {"kv_heads": 8, "vocabulary": 128_256, "rope_theta": 500_000.0, "eps": 1e-5}
 _LLAMA_3_2 = {**_LLAMA_3, "context": 131_072, "rope_factor": 32.0, "tied": True}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "deepseek-llm-1.5b": {"width": 2048, "inner": 5632, "layers": 24, "heads": 16, **_DEEPSEEK},
     "deepseek-llm-7b": {"width": 4096, "inner": 11_008, "layers": 30, "heads": 32, **_DEEPSEEK},
+    "emu3": {"width": 4096, "inner": 14_336, "layers": 32, "heads": 32, **_EMU3},
     "llama-2-7b": {"width": 4096, "inner": 11_008, "layers": 32, "heads": 32, "eps": 1e-5},
     "llama-3-8b": {"width": 4096, "inner": 14_336, "layers": 32, "heads": 32, "context": 8192, **_LLAMA_3},
     "llama-3.2-1b": {"width": 2048, "inner": 8192, "layers": 16, "heads": 32, **_LLAMA_3_2},

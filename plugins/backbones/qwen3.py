@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Qwen3Config(DecoderConfig):
     """A decoder like Llama, which normalises each head of its queries and keys."""
 
-    variant: ClassVar[Variant] = Variant(head_norm=True)
+    variant: ClassVar[Variant] = Variant(head_norm="rms")
     model_types: ClassVar[tuple[str, ...]] = ("qwen3",)
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 Output = str | Image.Image
 
-_LISTED = 5
-
 
 def drawing_requests(
     prompts: Iterable[tuple[str, str]], pictures: int, seed: int, settings: Mapping[str, Any]
@@ -88,33 +86,10 @@ class Outputs(Mapping[str, Output]):
 
 
 def picture_of(output: Output | Path) -> Image.Image:
-    """An output that is a picture, or the path of one."""
+    """An output that is a picture, or the path of one. Raises ``UsageError`` for a judgement."""
+    if isinstance(output, str):
+        raise UsageError("these predictions are judgements: only pictures can be written for the official scorer")
     return output if isinstance(output, Image.Image) else read_picture(output)
-
-
-def checked_items(
-    items: Iterable[str], requests: Sequence[Request], what: str, where: Path, *, allow_missing: bool
-) -> int:
-    """The number of requests that none of the items belongs to. ``what`` names the items, such as "pictures".
-
-    Raises ``UsageError`` with counts and the first ones for items that are unknown, and for those that are missing
-    unless they may be.
-    """
-    given, wanted = dict.fromkeys(items), dict.fromkeys(request.item for request in requests)
-    unknown = [item for item in given if item not in wanted]
-    missing = [item for item in wanted if item not in given]
-    problems = []
-    if unknown:
-        problems.append(
-            Problem(f"'{where}' holds {len(unknown)} {what} that the data do not ask for: {_first(unknown)}")
-        )
-    if missing and not (allow_missing and len(missing) < len(wanted)):
-        hint = "set allow_missing=true to leave them out" if len(missing) < len(wanted) else ""
-        message = f"'{where}' lacks {len(missing)} of {len(wanted)} {what}: {_first(missing)}"
-        problems.append(Problem(message, hint=hint))
-    if problems:
-        raise UsageError(problems)
-    return len(missing)
 
 
 def showcase(
@@ -141,7 +116,3 @@ def showcase(
         correct, verdict = judged(request, picture)
         drawn.append(Drawn(request.conversation.turns[0].text, picture, correct, verdict))
     return Showcase(tuple(drawn))
-
-
-def _first(items: Sequence[str]) -> str:
-    return ", ".join(items[:_LISTED]) + (" …" if len(items) > _LISTED else "")

@@ -126,6 +126,18 @@ def described(paths: Iterable[Path]) -> list[dict[str, Any]]:
     return [{"file": path.name, "bytes": path.stat().st_size, "sha256": _digest(path)} for path in paths]
 
 
+def described_folder(folder: Path, paths: Iterable[Path]) -> dict[str, Any]:
+    """The name of a folder of many small files, their number and size, and one digest of their names and contents."""
+    files = described(sorted(paths))
+    lines = "".join(f"{file['file']} {file['sha256']}\n" for file in files)
+    return {
+        "folder": folder.name,
+        "files": len(files),
+        "bytes": sum(file["bytes"] for file in files),
+        "sha256": hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest(),
+    }
+
+
 def missing_fields(names: Iterable[str], required: Iterable[str], what: str) -> str:
     """What a table or an object lacks, as a sentence without its subject; empty where it lacks nothing."""
     present = list(names)

@@ -11,14 +11,14 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
 from janiform import ComponentError, JaniformError, Problem, ResourceError, StorageError, UsageError, read_json
@@ -34,9 +34,6 @@ _FIRST_WAIT, _LAST_WAIT = 1.0, 60.0
 _TRANSIENT = (408, 409, 425, 429)
 _CHECK = "Reply with the digit 1."
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 
 @frozen
 class Answer:
@@ -49,7 +46,9 @@ class Answer:
 
 
 class Judge:
-    """The judge of the settings; ``client`` has the interface of ``openai.OpenAI``.
+    """The judge of the settings, which may be asked from several threads at a time.
+
+    ``client`` has the interface of ``openai.OpenAI``.
 
     Raises ``ComponentError`` where the package openai is not installed and no client is given.
     """
@@ -62,6 +61,7 @@ class Judge:
         self.cache = Path(config.judge_cache).expanduser() if config.judge_cache else _default_cache()
         self._client, self._sleep = client, sleep
         self._lock = Lock()
+        self._asking: defaultdict[Path, Lock] = defaultdict(Lock)
         self._models: set[str] = set()
         self._counts = {"answers": 0, "asked": 0, "retries": 0, "prompt_tokens": 0, "answer_tokens": 0}
 
@@ -94,30 +94,19 @@ class Judge:
             "prompt": prompt,
         }
         path = self._path(request)
-        answer = _cached(path, request)
-        if answer is None:
-            answer = self._answer(request)
-            _write(path, request, answer)
+        with self._lock:
+            asking = self._asking[path]
+        with asking:  # where two ask the same, the second one takes the answer of the first
+            answer = _cached(path, request)
+            if answer is None:
+                answer = self._answer(request)
+                _write(path, request, answer)
         with self._lock:
             self._counts["answers"] += 1
             self._counts["prompt_tokens"] += answer.prompt_tokens
             self._counts["answer_tokens"] += answer.answer_tokens
             self._models |= {answer.model} - {""}
         return answer.text
-
-    def map(self, function: Callable[[T], R], values: Iterable[T]) -> list[R]:
-        """The results of a function that asks the judge, with as many calls at a time as the settings allow.
-
-        After the first failure no further call begins.
-        """
-        with ThreadPoolExecutor(self.config.judge_concurrency) as pool:
-            futures = [pool.submit(function, value) for value in values]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-                failed = next((future for future in futures if future.done() and future.exception()), None)
-                return [future.result() for future in ([failed] if failed else futures)]
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
 
     def _path(self, request: Mapping[str, Any]) -> Path:
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

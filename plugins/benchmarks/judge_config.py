@@ -46,7 +46,7 @@ class JudgedConfig(QuestionsConfig):
         default="", metadata={"help": "folder that keeps the judge's answers; by default below the user's cache"}
     )
     judge_concurrency: int = field(
-        default=4,
+        default=8,
         validator=[validators.ge(1), validators.le(256)],
         metadata={"help": "most requests to the judge at a time"},
     )

@@ -52,11 +52,10 @@ class JudgedBenchmark(QuestionBenchmark):
             self.judge_model.check()
         return requests
 
-    def judge_all(self, outputs: Sequence[tuple[Request, str]]) -> list[Mapping[str, float]]:
-        """``judge`` for many answers, with as many requests to the judge at a time as the settings allow."""
-        if self.judge_model is None:
-            return [self.judge(*pair) for pair in outputs]
-        return self.judge_model.map(lambda pair: self.judge(*pair), outputs)
+    @property
+    def judged_at_once(self) -> int:
+        """The number of answers that are judged at a time: as many as the requests to the judge that may be open."""
+        return 1 if self.judge_model is None else self.config.judge_concurrency
 
 
 class OptionsBenchmark(JudgedBenchmark):

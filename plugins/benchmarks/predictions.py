@@ -54,19 +54,11 @@ def read_answers(path: Path) -> list[Record]:
     raise UsageError(f"'{path}' is not a file of predictions: expected .xlsx, .tsv, .csv, .jsonl or .json")
 
 
-def joined(
-    records: Sequence[Record],
-    joins: Sequence[Join],
-    items: Iterable[str],
-    path: Path,
-    *,
-    allow_missing: bool = False,
-) -> dict[str, str]:
-    """The outputs by the ids of their requests, in the order of the requests: those of exactly all ``items``, or with
-    ``allow_missing`` of some.
+def joined(records: Sequence[Record], joins: Sequence[Join], items: Iterable[str], path: Path) -> dict[str, str]:
+    """The outputs by the ids of their requests, in the order of ``items``, of which some may have none.
 
     The first join whose fields the records have is used. Raises ``UsageError`` for answers that are not texts, for
-    keys that repeat, for unknown ones, and for items without an answer.
+    keys that repeat, and for unknown ones.
     """
     join = _fitting(records, joins, path)
     outputs: dict[str, str] = {}
@@ -82,14 +74,11 @@ def joined(
         else:
             outputs[item] = _answer(record, join.answers)
             origins[item] = record
-    items = list(items)
-    missing = [item for item in items if item not in outputs]
     problems = [
-        Problem(f"{len(names)} of {total} {what}: {_listed(names)}")
-        for names, total, what in (
-            (repeated, len(records), "predictions repeat a question"),
-            (unknown, len(records), "predictions are for questions that the data do not have"),
-            ([] if allow_missing else missing, len(items), "questions have no prediction"),
+        Problem(f"{len(names)} of {len(records)} predictions {what}: {_listed(names)}")
+        for names, what in (
+            (repeated, "repeat a question"),
+            (unknown, "are for questions that the data do not have"),
         )
         if names
     ]

@@ -26,7 +26,7 @@ from janiform import (
 
 from .config import QuestionsConfig
 from .files import Record, described
-from .pictures import PictureFolders, StoredPicture
+from .pictures import PictureFolders, StoredPicture, described_pictures
 from .predictions import Join, joined, read_answers
 from .published import PUBLISHED
 from .recognise import DataFiles, find_data
@@ -58,6 +58,11 @@ class Question:
     picture: StoredPicture | None = field(default=None, repr=False)
     text: str | None = None
     keys: Mapping[str, str] = field(factory=dict, hash=False)
+
+    @property
+    def all_pictures(self) -> Sequence[Any]:
+        """The pictures that the question is asked with."""
+        return () if self.picture is None else (self.picture,)
 
 
 @frozen
@@ -148,6 +153,10 @@ class QuestionBenchmark(ABC):
             facts["left_out_for_missing_pictures"] = len(missing)
         return Loaded(data, tuple(kept), facts)
 
+    def described(self, data: DataFiles) -> list[dict[str, Any]]:
+        """Names, sizes and digests of the files with the questions and their answers."""
+        return described(sorted({*data.files, *data.official}))
+
     def limited(self, questions: list[Question]) -> list[Question]:
         """The first questions, as many as the settings say."""
         return questions[: self.config.limit or None]
@@ -169,7 +178,7 @@ class QuestionBenchmark(ABC):
             "profile": config.profile,
             **config.evaluators,
             "format": loaded.data.format,
-            "data": self._described,
+            **self._data,
             "questions": len(loaded.questions),
             **({"limit": config.limit} if config.limit else {}),
             **({"without_pictures": True} if config.without_pictures else {}),
@@ -192,20 +201,13 @@ class QuestionBenchmark(ABC):
             question.item, question.image or question.item, conversation, reference=reference, settings=settings
         )
 
-    def read_predictions(
-        self, path: Path, requests: Iterable[Request], *, allow_missing: bool = False
-    ) -> dict[str, str]:
-        """The outputs for requests in a file of predictions. Raises ``UsageError`` unless they are those of all.
-
-        ``allow_missing``: they may be those of some.
-        """
+    def read_predictions(self, path: Path, requests: Iterable[Request]) -> dict[str, str]:
+        """The outputs for requests in a file of predictions. Raises ``UsageError`` for those of other questions."""
         items = [request.item for request in requests]
         chosen = set(items)
         questions = [question for question in self.loaded.questions if question.item in chosen]
         own = Join(("item",), {(item,): item for item in items})
-        return joined(
-            self.prediction_records(path), [own, *self.joins(questions)], items, path, allow_missing=allow_missing
-        )
+        return joined(self.prediction_records(path), [own, *self.joins(questions)], items, path)
 
     def expected(self, request: Request) -> str:
         """The expected answer of a request."""
@@ -230,9 +232,13 @@ class QuestionBenchmark(ABC):
         return Showcase(others=tuple(answered))
 
     @cached_property
-    def _described(self) -> list[dict[str, Any]]:
-        data = self.loaded.data
-        return described(sorted(path for path in {*data.files, *data.official} if path.is_file()))
+    def _data(self) -> dict[str, Any]:
+        """The record of the data. Pictures in tables are parts of their files."""
+        record: dict[str, Any] = {"data": self.described(self.loaded.data)}
+        if not self.config.without_pictures:
+            pictures = {picture for question in self.loaded.questions for picture in question.all_pictures}
+            record |= described_pictures(pictures)
+        return record
 
     def _placed(self, question: Question, folders: PictureFolders) -> Question:
         if question.picture is not None or not question.image:

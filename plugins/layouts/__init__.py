@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .config import PRESETS, JanusConfig
+from .config import EMU3_PRESETS, JANUS_PRESETS, ChameleonLayoutConfig, Emu3LayoutConfig, JanusConfig
 
 
 @hookimpl
@@ -13,7 +13,22 @@ def janiform_register(registrar: Registrar) -> None:
         "layout",
         "janus",
         config=JanusConfig,
-        presets=PRESETS,
+        presets=JANUS_PRESETS,
         factory="janiform_plugins.layouts.janus:JanusLayout",
         summary="the 'deepseek' template of Janus and Janus-Pro",
+    )
+    registrar.component(
+        "layout",
+        "chameleon",
+        config=ChameleonLayoutConfig,
+        factory="janiform_plugins.layouts.chameleon:ChameleonLayout",
+        summary="turns of Chameleon, which end with a token, and pictures anywhere in them",
+    )
+    registrar.component(
+        "layout",
+        "emu3",
+        config=Emu3LayoutConfig,
+        presets=EMU3_PRESETS,
+        factory="janiform_plugins.layouts.emu3:Emu3Layout",
+        summary="prompts for pictures of Emu3-Gen, whose size is a text, and conversations of Emu3-Chat",
     )

@@ -1,25 +1,16 @@
-"""The settings of the Janus layout. Torch-free."""
+"""The settings of the layouts. Torch-free."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from attrs import field, frozen, validators
-
-if TYPE_CHECKING:
-    from attrs import Attribute
+from janiform_plugins.validators import distinct
 
 SYSTEM = (
     "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
     "provides, and assist the user with a variety of tasks using natural language."
 )
 
-PRESETS = {"janus-pro": {"roles": ["<|User|>", "<|Assistant|>"]}, "janus": {"roles": ["User", "Assistant"]}}
-
-
-def _distinct(_: object, attribute: Attribute[tuple[str, ...]], values: tuple[str, ...]) -> None:
-    if len(set(values)) != len(values):
-        raise ValueError(f"{attribute.name} must not repeat a name, but is {', '.join(values)}")
+JANUS_PRESETS = {"janus-pro": {"roles": ["<|User|>", "<|Assistant|>"]}, "janus": {"roles": ["User", "Assistant"]}}
 
 
 @frozen
@@ -57,7 +48,7 @@ class JanusConfig:
     placeholder: str = field(default="<image_placeholder>", metadata={"help": "token at the positions of a picture"})
     draws_from: tuple[str, ...] = field(
         default=(),
-        validator=_distinct,
+        validator=distinct,
         metadata={
             "help": "pathways through which a picture is looked at, one after the other, that another picture is drawn "
             "from; empty for models that draw from a text alone"
@@ -67,4 +58,60 @@ class JanusConfig:
         default=0,
         validator=validators.ge(0),
         metadata={"help": "maximum number of pictures that a picture is drawn from; 0 means no limit"},
+    )
+
+
+@frozen
+class ChameleonLayoutConfig:
+    """Special tokens of Chameleon; their ids always come from the text tokenizer."""
+
+    begin: str = field(default="<s>", metadata={"help": "first token of every document"})
+    end: str = field(default="</s>", metadata={"help": "last token of every answer"})
+    pad: str = field(default="<pad>", metadata={"help": "token for padding"})
+    end_of_turn: str = field(default="<reserved08706>", metadata={"help": "last token of every turn of the user"})
+    begin_of_image: str = field(default="<racm3:break>", metadata={"help": "token before every picture"})
+    end_of_image: str = field(default="<eoss>", metadata={"help": "token after every picture"})
+    after_system: str = field(default="\n\n", metadata={"help": "text after a conversation's system text"})
+    placeholder: str = field(
+        default="<image>",
+        metadata={"help": "token at the positions of a picture; '<reserved08707>' in files of the first release"},
+    )
+
+
+NEGATIVE = (
+    "lowres, bad anatomy, bad hands, text, error, missing fingers, extra digit, fewer digits, cropped, worst quality, "
+    "low quality, normal quality, jpeg artifacts, signature, watermark, username, blurry."
+)
+POSITIVE = " masterpiece, film grained, best quality."
+
+EMU3_PRESETS = {"gen": {"positive": POSITIVE, "negative": NEGATIVE}, "chat": {}}
+"""Emu3-Gen, as ``image_generation.py`` of its release prompts it, and Emu3-Chat."""
+
+
+@frozen
+class Emu3LayoutConfig:
+    """Texts and special tokens of Emu3; the ids of tokens always come from the text tokenizer."""
+
+    system: str = field(
+        default="You are a helpful assistant.",
+        metadata={"help": "system text of conversations that have none of their own and draw no picture"},
+    )
+    roles: tuple[str, str] = field(default=("USER", "ASSISTANT"), metadata={"help": "names of user and assistant"})
+    after_user: str = field(default=". ", metadata={"help": "text between a user's turn and the next"})
+    positive: str = field(default="", metadata={"help": "text after a prompt for a picture; in training there is none"})
+    negative: str = field(
+        default="", metadata={"help": "prompt of the unconditional row of guidance; empty for no text at all"}
+    )
+    begin: str = field(default="<|extra_203|>", metadata={"help": "first token of every document"})
+    end: str = field(default="<|extra_204|>", metadata={"help": "last token of every answer"})
+    pad: str = field(default="<|endoftext|>", metadata={"help": "token for padding"})
+    begin_of_image: str = field(default="<|image start|>", metadata={"help": "token before the size of a picture"})
+    begin_of_codes: str = field(
+        default="<|image token|>", metadata={"help": "token between the size of a picture and its codes"}
+    )
+    end_of_codes: str = field(default="<|extra_201|>", metadata={"help": "token after the codes of a picture"})
+    end_of_image: str = field(default="<|image end|>", metadata={"help": "last token of every picture"})
+    placeholder: str = field(
+        default="<image>",
+        metadata={"help": "token at the positions of a picture; in the first release an unused one, '<|extra_0|>'"},
     )

@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING
 from janiform import ComponentError, Conversation, Draw, Look, Problem, Sequence, Turn, blanked, nearest
 
 from .config import JanusConfig
+from .turns import Piece, stripped, to_answer
 from .writer import Writer
 
 if TYPE_CHECKING:
     from janiform import PathwayShape, TextTokenizer
-
-Piece = str | Look | Draw
 
 _TOKEN = re.compile(r"(<[^<>\s]+>|\[[^\[\]\s]+\])")
 """What may be a special token in the settings' texts."""
@@ -73,11 +72,10 @@ class JanusLayout:
             writer = self._writer()
             writer.special(self.config.begin)
             if answer:
-                self._contents(writer, _stripped(turns[0]), loss=True, last=True)
+                self._contents(writer, stripped(turns[0]), loss=True, last=True)
             return writer.finished()
         if not answer:
-            turns = (*turns[:-1], Turn("assistant", ())) if turns[-1].role == "assistant" else turns
-            turns = turns if turns[-1].role == "assistant" else (*turns, Turn("assistant", ()))
+            turns = to_answer(turns)
         return self._written(turns, conversation.system, draws=draws, loss=answer).finished()
 
     def drawing_prompt(self, prompt: str | Conversation, pathway: str = "generation") -> Sequence:
@@ -124,7 +122,7 @@ class JanusLayout:
         config = self.config
         for text in (config.before_role, config.roles[int(assistant)], config.after_role):
             self._fixed(writer, text)
-        pieces = _stripped(turn)
+        pieces = stripped(turn)
         if not pieces:
             return
         if not assistant:
@@ -191,19 +189,3 @@ class JanusLayout:
 
     def _writer(self) -> Writer:
         return Writer(self.text)
-
-
-def _stripped(turn: Turn) -> list[Piece]:
-    """The pieces of a turn without whitespace at either end; pictures are not whitespace."""
-    pieces = list(turn.content)
-    while pieces and isinstance(pieces[0], str):
-        pieces[0] = pieces[0].lstrip()
-        if pieces[0]:
-            break
-        del pieces[0]
-    while pieces and isinstance(pieces[-1], str):
-        pieces[-1] = pieces[-1].rstrip()
-        if pieces[-1]:
-            break
-        del pieces[-1]
-    return pieces

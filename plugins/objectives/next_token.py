@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import evolve
-from janiform import Batch, Loss, UsageError, predicted_places, summed_cross_entropy
+from janiform import Batch, Loss, UsageError, summed_cross_entropy
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def next_token_losses(model: UnifiedModel, batch: Batch) -> dict[str, Loss]:
         predicting, targets = batch.pictures[name].positions[indices] - 1, codes[name][indices]  # [m, N], [m, N, d]
         port = model.plan.pathways[name].codes
         if port is not None and port.given:
-            places = predicted_places(port)
+            places = port.predicted
             predicting, targets = predicting[:, places], targets[:, places]
         loss = head.loss(states[predicting.flatten()], targets.flatten(0, 1))
         losses[name] = losses[name] + loss if name in losses else loss

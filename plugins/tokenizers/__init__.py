@@ -2,7 +2,18 @@
 
 from janiform import hookimpl
 
-from .config import RVQ_PRESETS, VQ_PRESETS, FsqConfig, LfqConfig, RvqConfig, VqConfig
+from .config import (
+    RVQ_PRESETS,
+    TAMING_PRESETS,
+    VQ_PRESETS,
+    FsqConfig,
+    LfqConfig,
+    RvqConfig,
+    TamingConfig,
+    VqConfig,
+)
+from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
+from .movq.config import MOVQ_PRESETS, MovqConfig
 
 
 @hookimpl
@@ -15,6 +26,26 @@ def janiform_register(registrar):
         presets=VQ_PRESETS,
         factory="janiform_plugins.tokenizers.vq:VqTokenizer",
         summary="convolutional autoencoder with an L2-normalised codebook, as in LlamaGen",
+    )
+    registrar.component(
+        "tokenizer",
+        "taming",
+        version=1,
+        config=TamingConfig,
+        presets=TAMING_PRESETS,
+        factory="janiform_plugins.tokenizers.taming:TamingTokenizer",
+        released="janiform_plugins.tokenizers.weights:TAMING",
+        summary="convolutional autoencoder with a codebook of any lengths, as in taming-transformers and Chameleon",
+    )
+    registrar.component(
+        "tokenizer",
+        "movq",
+        version=1,
+        config=MovqConfig,
+        presets=MOVQ_PRESETS,
+        factory="janiform_plugins.tokenizers.movq.tokenizer:MovqTokenizer",
+        released="janiform_plugins.tokenizers.weights:MOVQ",
+        summary="convolutional autoencoder whose decoder's norms read the codes, with layers over time, as in Emu3",
     )
     registrar.component(
         "tokenizer",
@@ -31,6 +62,16 @@ def janiform_register(registrar):
         config=LfqConfig,
         factory="janiform_plugins.tokenizers.lfq:LfqTokenizer",
         summary="convolutional autoencoder with lookup-free quantisation, as in MAGVIT-v2: codes are signs",
+    )
+    registrar.component(
+        "tokenizer",
+        "magvit2",
+        version=1,
+        config=Magvit2Config,
+        presets=MAGVIT2_PRESETS,
+        factory="janiform_plugins.tokenizers.magvit2.tokenizer:Magvit2Tokenizer",
+        released="janiform_plugins.tokenizers.weights:MAGVIT2",
+        summary="lookup-free quantisation between an encoder and a decoder with levels of their own, as in Show-o",
     )
     registrar.component(
         "tokenizer",

@@ -5,33 +5,36 @@ B pictures    C channels    h, w sides at a level
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, scaled_dot_product_attention, silu
 
-from .config import ConvolutionalConfig
+from .levels import Autoencoder, LevelSize
 
 EPS = 1e-6
+
+Norm = Callable[[int], nn.Module]
+"""Makes the norm of a width. The norms of a decoder may read further tensors, which its ``forward`` passes to all."""
 
 
 class Encoder(nn.Module):
     """Pixels [B, 3, h, w] -> [B, latent, h / factor, w / factor]."""
 
-    def __init__(self, config: ConvolutionalConfig) -> None:
+    def __init__(self, sizes: Autoencoder) -> None:
         super().__init__()
-        widths = [config.channels * multiplier for multiplier in config.multipliers]
-        self.conv_in = nn.Conv2d(3, config.channels, 3, padding=1)
+        norm = partial(nn.GroupNorm, sizes.groups, eps=EPS)
+        levels = sizes.encoder_levels
+        self.conv_in = nn.Conv2d(3, sizes.channels, 3, padding=1)
         self.conv_blocks = nn.ModuleList()
-        for index, (before, after) in enumerate(pairwise([config.channels, *widths])):
-            last = index == len(widths) - 1
-            resample = None if last else Downsample
-            self.conv_blocks.append(
-                Level(before, after, config.blocks, config.groups, config.attention and last, resample)
-            )
-        self.mid = middle(widths[-1], config)
-        self.norm_out = nn.GroupNorm(config.groups, widths[-1], eps=EPS)
-        self.conv_out = nn.Conv2d(widths[-1], config.latent, 3, padding=1)
+        before = sizes.channels
+        for index, level in enumerate(levels):
+            self.conv_blocks.append(Level(before, level, norm, Downsample if index < len(levels) - 1 else None))
+            before = level.width
+        self.mid = Middle(before, norm, sizes.attention)
+        self.norm_out = norm(before)
+        self.conv_out = nn.Conv2d(before, sizes.latent, 3, padding=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.conv_in(pixels)
@@ -41,88 +44,97 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """[B, latent, h / factor, w / factor] -> pixels [B, 3, h, w]. The first level has the smallest sides."""
+    """[B, latent, h / factor, w / factor] -> pixels [B, 3, h, w]. The first level has the smallest sides.
 
-    def __init__(self, config: ConvolutionalConfig) -> None:
+    ``norm`` makes its norms, instead of group norms; they are called with the ``conditions`` of ``forward`` as well.
+    """
+
+    def __init__(self, sizes: Autoencoder, norm: Norm | None = None) -> None:
         super().__init__()
-        widths = [config.channels * multiplier for multiplier in reversed(config.multipliers)]
-        self.conv_in = nn.Conv2d(config.latent, widths[0], 3, padding=1)
-        self.mid = middle(widths[0], config)
+        norm = norm or partial(nn.GroupNorm, sizes.groups, eps=EPS)
+        levels = sizes.decoder_levels
+        before = levels[0].width
+        self.conv_in = nn.Conv2d(sizes.latent, before, 3, padding=1)
+        self.mid = Middle(before, norm, sizes.attention)
         self.conv_blocks = nn.ModuleList()
-        for index, (before, after) in enumerate(pairwise([widths[0], *widths])):
-            attention = config.attention and index == 0
-            resample = None if index == len(widths) - 1 else Upsample
-            self.conv_blocks.append(Level(before, after, config.blocks + 1, config.groups, attention, resample))
-        self.norm_out = nn.GroupNorm(config.groups, widths[-1], eps=EPS)
-        self.conv_out = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        for index, level in enumerate(levels):
+            self.conv_blocks.append(Level(before, level, norm, Upsample if index < len(levels) - 1 else None))
+            before = level.width
+        self.norm_out = norm(before)
+        self.conv_out = nn.Conv2d(before, 3, 3, padding=1)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        x = self.mid(self.conv_in(latents))
+    def forward(self, latents: Tensor, *conditions: Tensor) -> Tensor:
+        x = self.mid(self.conv_in(latents), *conditions)
         for level in self.conv_blocks:
-            x = level(x)
-        return self.conv_out(silu(self.norm_out(x)))
+            x = level(x, *conditions)
+        return self.conv_out(silu(self.norm_out(x, *conditions)))
 
 
 class Level(nn.Module):
     """Residual blocks, each optionally followed by attention, then resampling to the next level."""
 
     def __init__(
-        self,
-        before: int,
-        after: int,
-        blocks: int,
-        groups: int,
-        attention: bool,
-        resample: type[Downsample] | type[Upsample] | None,
+        self, before: int, size: LevelSize, norm: Norm, resample: type[Downsample] | type[Upsample] | None
     ) -> None:
         super().__init__()
-        self.res = nn.ModuleList(Residual(before if i == 0 else after, after, groups) for i in range(blocks))
-        self.attn = nn.ModuleList(Attention(after, groups) for _ in range(blocks if attention else 0))
+        width, blocks = size.width, size.blocks
+        self.res = nn.ModuleList(Residual(before if i == 0 else width, width, norm) for i in range(blocks))
+        self.attn = nn.ModuleList(Attention(width, norm) for _ in range(blocks if size.attention else 0))
         # The released files name the resampling by its direction.
-        self.downsample = resample(after) if resample is Downsample else None
-        self.upsample = resample(after) if resample is Upsample else None
+        self.downsample = resample(width) if resample is Downsample else None
+        self.upsample = resample(width) if resample is Upsample else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
         for index, block in enumerate(self.res):
-            x = block(x)
+            x = block(x, *conditions)
             if self.attn:
-                x = self.attn[index](x)
+                x = self.attn[index](x, *conditions)
         resample = self.downsample or self.upsample
         return x if resample is None else resample(x)
 
 
-def middle(width: int, config: ConvolutionalConfig) -> nn.Sequential:
-    attention = Attention(width, config.groups) if config.attention else nn.Identity()
-    return nn.Sequential(Residual(width, width, config.groups), attention, Residual(width, width, config.groups))
+class Middle(nn.Sequential):
+    """Two residual blocks at the smallest sides, with attention between them or without."""
+
+    def __init__(self, width: int, norm: Norm, attention: bool) -> None:
+        between = Attention(width, norm) if attention else nn.Identity()
+        super().__init__(Residual(width, width, norm), between, Residual(width, width, norm))
+
+    def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
+        first, between, last = self
+        x = first(x, *conditions)
+        if isinstance(between, Attention):
+            x = between(x, *conditions)
+        return last(x, *conditions)
 
 
 class Residual(nn.Module):
-    def __init__(self, before: int, after: int, groups: int) -> None:
+    def __init__(self, before: int, after: int, norm: Norm) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(groups, before, eps=EPS)
+        self.norm1 = norm(before)
         self.conv1 = nn.Conv2d(before, after, 3, padding=1)
-        self.norm2 = nn.GroupNorm(groups, after, eps=EPS)
+        self.norm2 = norm(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1)
         self.nin_shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        change = self.conv1(silu(self.norm1(x)))
-        return self.nin_shortcut(x) + self.conv2(silu(self.norm2(change)))
+    def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
+        change = self.conv1(silu(self.norm1(x, *conditions)))
+        return self.nin_shortcut(x) + self.conv2(silu(self.norm2(change, *conditions)))
 
 
 class Attention(nn.Module):
     """Full self-attention over positions, with one head."""
 
-    def __init__(self, width: int, groups: int) -> None:
+    def __init__(self, width: int, norm: Norm) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(groups, width, eps=EPS)
+        self.norm = norm(width)
         self.q = nn.Conv2d(width, width, 1)
         self.k = nn.Conv2d(width, width, 1)
         self.v = nn.Conv2d(width, width, 1)
         self.proj_out = nn.Conv2d(width, width, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        normed = self.norm(x)
+    def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
+        normed = self.norm(x, *conditions)
         q, k, v = (layer(normed).flatten(2).transpose(1, 2)[:, None] for layer in (self.q, self.k, self.v))
         attended_BNC = scaled_dot_product_attention(q, k, v)[:, 0]
         return x + self.proj_out(attended_BNC.transpose(1, 2).reshape(x.shape))

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen, validators
 from janiform import Codes, Grid
 
+from .levels import LevelSize, decoder_levels, encoder_levels
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from janiform import CropToSquare
+    from janiform.contracts import ImageTransform
 
+CODEBOOK_HELP = {"help": "weight of the loss that moves codes towards the vectors that they represent"}
+RESEED_HELP = {"help": "steps without use after which a code moves to a vector of the batch; 0 disables it"}
 COMMITMENT_HELP = {"help": "weight of the loss that moves vectors towards their codes"}
 ENTROPY_HELP = {"help": "weight of the loss for confident single choices and an even use of all codes"}
 
@@ -87,7 +91,16 @@ class ConvolutionalConfig:
         side = self.image_size // self.factor
         return Grid(side, side)
 
-    def transform(self) -> CropToSquare:
+    @property
+    def encoder_levels(self) -> tuple[LevelSize, ...]:
+        attended = (len(self.multipliers) - 1,) if self.attention else ()
+        return encoder_levels(self.channels, self.multipliers, self.blocks, attended)
+
+    @property
+    def decoder_levels(self) -> tuple[LevelSize, ...]:
+        return decoder_levels(self.encoder_levels)
+
+    def transform(self) -> ImageTransform:
         from janiform import CropToSquare  # needs numpy and PIL, which registration does not import
 
         return CropToSquare(self.image_size)
@@ -99,21 +112,57 @@ class VqConfig(ConvolutionalConfig):
 
     vocabulary: int = field(default=16_384, validator=validators.gt(1), metadata={"help": "number of codes"})
     code_width: int = field(default=8, validator=validators.gt(0), metadata={"help": "width of a code's vector"})
-    codebook: float = field(
-        default=1.0,
-        validator=validators.ge(0),
-        metadata={"help": "weight of the loss that moves codes towards the vectors that they represent"},
-    )
+    codebook: float = field(default=1.0, validator=validators.ge(0), metadata=CODEBOOK_HELP)
     commitment: float = field(default=0.25, validator=validators.ge(0), metadata=COMMITMENT_HELP)
     entropy: float = field(default=0.0, validator=validators.ge(0), metadata=ENTROPY_HELP)
-    reseed: int = field(
-        default=0,
-        validator=validators.ge(0),
-        metadata={"help": "steps without use after which a code moves to a vector of the batch; 0 disables it"},
-    )
+    reseed: int = field(default=0, validator=validators.ge(0), metadata=RESEED_HELP)
 
     def codes(self) -> Codes:
         return Codes(vocabulary=self.vocabulary, grid=self.grid, width=self.code_width)
+
+
+@frozen(kw_only=True)
+class TamingConfig(ConvolutionalConfig):
+    """The VQGAN of taming-transformers (arXiv:2012.09841), whose codes are nearest by Euclidean distance.
+
+    Chameleon's tokenizer is one of them (``chameleon``).
+    """
+
+    attention: bool = field(default=True, metadata={"help": "self-attention in the middle, at the smallest sides"})
+    attention_sides: tuple[int, ...] = field(
+        default=(),
+        converter=tuple,
+        metadata={"help": "sides in positions of the levels with self-attention after each residual block"},
+    )
+    vocabulary: int = field(default=8192, validator=validators.gt(1), metadata={"help": "number of codes"})
+    code_width: int = field(default=256, validator=validators.gt(0), metadata={"help": "width of a code's vector"})
+    codebook: float = field(default=1.0, validator=validators.ge(0), metadata=CODEBOOK_HELP)
+    commitment: float = field(default=0.25, validator=validators.ge(0), metadata=COMMITMENT_HELP)
+    reseed: int = field(default=0, validator=validators.ge(0), metadata=RESEED_HELP)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        unknown = sorted(set(self.attention_sides) - set(self._sides))
+        if unknown:
+            sides = ", ".join(map(str, self._sides))
+            raise ValueError(f"attention_sides has {unknown[0]}, but the levels have sides of {sides} positions")
+
+    @property
+    def _sides(self) -> tuple[int, ...]:
+        return tuple(self.image_size >> index for index in range(len(self.multipliers)))
+
+    @property
+    def encoder_levels(self) -> tuple[LevelSize, ...]:
+        attended = [index for index, side in enumerate(self._sides) if side in self.attention_sides]
+        return encoder_levels(self.channels, self.multipliers, self.blocks, attended)
+
+    def codes(self) -> Codes:
+        return Codes(vocabulary=self.vocabulary, grid=self.grid, width=self.code_width)
+
+    def transform(self) -> ImageTransform:
+        from janiform import CoverAndCrop
+
+        return CoverAndCrop(self.image_size, self.image_size, resample="lanczos")
 
 
 @frozen(kw_only=True)
@@ -201,6 +250,21 @@ VQ_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "vocabulary": 16_384,
         "code_width": 8,
         "attention": True,
+        "groups": 32,
+    },
+}
+
+TAMING_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "chameleon": {
+        "image_size": 512,
+        "channels": 128,
+        "multipliers": [1, 1, 2, 2, 4],
+        "blocks": 2,
+        "latent": 256,
+        "vocabulary": 8192,
+        "code_width": 256,
+        "attention": True,
+        "attention_sides": [],
         "groups": 32,
     },
 }

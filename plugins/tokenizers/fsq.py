@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from .config import FsqConfig
-from .convolutional import ConvolutionalTokenizer, Quantized
+from .convolutional import ConvolutionalTokenizer
+from .quantized import Quantized
 
 MARGIN = 1e-3
 """Relative excess over the outermost levels that bounding allows, so that rounding reaches them (the paper's eps)."""

@@ -10,28 +10,31 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
 from .config import LfqConfig
-from .convolutional import ConvolutionalTokenizer, Quantized
+from .convolutional import ConvolutionalTokenizer
+from .quantized import Quantized
 
 FLOOR = 1e-12
 """Lower bound of a code's probability under the logarithm: a code that no vector is near has a probability of 0."""
 
 
 class LfqQuantizer(nn.Module):
-    """The vector of a code has 1 for each bit that is set and -1 for the others; the least significant bit is first."""
+    """The vector of a code has 1 for each bit that is set and -1 for the others.
 
-    def __init__(self, bits: int) -> None:
+    The least significant bit is first, or the most significant one with ``highest_first``.
+    """
+
+    def __init__(self, bits: int, *, highest_first: bool = False) -> None:
         super().__init__()
         self.bits = bits
+        self.highest_first = highest_first
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Vectors [R, K] -> codes int64 [R]: bit k is set where channel k is positive."""
-        positions = torch.arange(self.bits, device=vectors.device)
-        return ((vectors.detach() > 0).long() << positions).sum(dim=-1)
+        """Vectors [R, K] -> codes int64 [R]: the bit of a channel is set where the channel is positive."""
+        return ((vectors.detach() > 0).long() << self._positions(vectors)).sum(dim=-1)
 
     def look_up(self, codes: Tensor) -> Tensor:
         """Codes [...] -> their vectors float32 [..., K]."""
-        positions = torch.arange(self.bits, device=codes.device)
-        return (codes[..., None] >> positions & 1).float() * 2 - 1
+        return (codes[..., None] >> self._positions(codes) & 1).float() * 2 - 1
 
     def entropy(self, vectors: Tensor, temperature: float) -> Tensor:
         """Mean entropy of single choices minus the entropy of the mean choice, in nats; vectors [R, K].
@@ -47,6 +50,11 @@ class LfqQuantizer(nn.Module):
         low, high = (self._choices(half) for half in halves)
         mean = high.T @ low / len(vectors)
         return single + (mean * mean.clamp(min=FLOOR).log()).sum()
+
+    def _positions(self, like: Tensor) -> Tensor:
+        """The bit of each channel, counted from the least significant one."""
+        positions = torch.arange(self.bits, device=like.device)
+        return positions.flip(0) if self.highest_first else positions
 
     def _choices(self, logits: Tensor) -> Tensor:
         """Logits [R, k] of bits -> the probabilities [R, 2^k] of their combinations."""

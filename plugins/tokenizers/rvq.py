@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from .codebook import Codebook, wide
 from .config import RvqConfig
-from .convolutional import ConvolutionalTokenizer, Quantized
+from .convolutional import ConvolutionalTokenizer
+from .quantized import Quantized
 
 
 @frozen(eq=False)

@@ -11,7 +11,9 @@ from torch.utils.checkpoint import checkpoint
 
 from .codebook import Codebook, wide
 from .config import VqConfig
-from .convolutional import ConvolutionalTokenizer, Quantized
+from .convolutional import ConvolutionalTokenizer
+from .nearest import quantize_to_nearest
+from .quantized import Quantized
 
 TEMPERATURE = 0.01
 """Temperature of the softmax over distances in the entropy loss, as in LlamaGen."""
@@ -62,22 +64,11 @@ class VqTokenizer(ConvolutionalTokenizer):
 
     def quantized(self, vectors: Tensor) -> Quantized:
         """Quantise for training; with ``reseed`` set, unused codes are re-seeded in training mode."""
-        config = self.config
         vectors_BND = normalize(vectors, dim=-1)
-        reseeding = bool(config.reseed) and self.training
-        if reseeding:
-            self.quantize.revive(vectors_BND.flatten(0, 1))
-        codes_BN = self.quantize(vectors_BND.flatten(0, 1)).view(vectors_BND.shape[:2])
-        chosen_BND = self.quantize.look_up(codes_BN)
-        losses = {
-            "codebook": (config.codebook, (chosen_BND - vectors_BND.detach()).square().mean()),
-            "commitment": (config.commitment, (chosen_BND.detach() - vectors_BND).square().mean()),
-        }
-        if config.entropy:
-            losses["entropy"] = (config.entropy, self.quantize.entropy(vectors_BND.flatten(0, 1)))
-        if reseeding:
-            self.quantize.count(codes_BN.flatten())
-        return Quantized(codes_BN, vectors_BND + (chosen_BND - vectors_BND).detach(), losses)
+        quantized = quantize_to_nearest(self.quantize, vectors_BND, self.config)
+        if self.config.entropy:
+            quantized.losses["entropy"] = (self.config.entropy, self.quantize.entropy(vectors_BND.flatten(0, 1)))
+        return quantized
 
 
 def _choices(vectors: Tensor, book: Tensor) -> tuple[Tensor, Tensor]:

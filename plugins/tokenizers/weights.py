@@ -1,10 +1,29 @@
-"""The names of a VQ tokenizer's tensors in the released directories of Janus."""
+"""The names of the tokenizers' tensors in released files."""
 
-from janiform import KeyMap
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import evolve
+from janiform import KeyMap, Released
+
+from .config import TamingConfig
+from .magvit2.config import Magvit2Config
+from .movq.config import MovqConfig
 
 _UNUSED = {"quantize.codebook_used": "it counts how often codes are used in training"}
 
-OFFICIAL = KeyMap({"{rest}": "{rest}"}, prefix="gen_vision_model.", unused=_UNUSED, own=("quantize.idle",))
+_IDLE = ("quantize.idle",)
+
+_MIDDLE = {
+    "{half}.mid.0.{rest}": "{half}.mid.block_1.{rest}",
+    "{half}.mid.1.{rest}": "{half}.mid.attn_1.{rest}",
+    "{half}.mid.2.{rest}": "{half}.mid.block_2.{rest}",
+}
+
+OFFICIAL = KeyMap({"{rest}": "{rest}"}, prefix="gen_vision_model.", unused=_UNUSED, own=_IDLE)
+"""The names of ``vq`` in the official directories of Janus."""
 
 TRANSFORMERS = KeyMap(
     {
@@ -12,12 +31,134 @@ TRANSFORMERS = KeyMap(
         "encoder.conv_blocks.{i}.{rest}": "encoder.down.{i}.{rest}",
         "decoder.conv_blocks.{i}.res.{j}.{rest}": "decoder.up.{i}.block.{j}.{rest}",
         "decoder.conv_blocks.{i}.{rest}": "decoder.up.{i}.{rest}",
-        "{half}.mid.0.{rest}": "{half}.mid.block_1.{rest}",
-        "{half}.mid.1.{rest}": "{half}.mid.attn_1.{rest}",
-        "{half}.mid.2.{rest}": "{half}.mid.block_2.{rest}",
+        **_MIDDLE,
         "{rest}": "{rest}",
     },
     prefix="model.vqmodel.",
     unused=_UNUSED,
-    own=("quantize.idle",),
+    own=_IDLE,
 )
+"""The names of ``vq`` in the directories of Janus that transformers writes."""
+
+_WITHIN = ("encoder.", "decoder.", "quantize.", "quant_conv.", "post_quant_conv.")
+
+
+def _levels(count: int, down: str = "down", up: str = "up") -> Iterator[tuple[str, str]]:
+    """The names of all levels here and in taming-transformers, where the decoder counts from the largest sides."""
+    for index in range(count):
+        yield f"encoder.conv_blocks.{index}", f"encoder.{down}.{index}"
+        yield f"decoder.conv_blocks.{index}", f"decoder.{up}.{count - 1 - index}"
+
+
+def _level_names(count: int) -> dict[str, str]:
+    names = {}
+    for ours, theirs in _levels(count):
+        names[f"{ours}.res.{{j}}.{{rest}}"] = f"{theirs}.block.{{j}}.{{rest}}"
+        names[f"{ours}.{{rest}}"] = f"{theirs}.{{rest}}"
+    return names
+
+
+def taming(config: TamingConfig) -> KeyMap:
+    """The names of a VQGAN in taming-transformers.
+
+    ``ChameleonVQVAE`` in transformers has the same names, but no decoder: see ``chameleon``.
+    """
+    names = _level_names(len(config.multipliers))
+    return KeyMap({**names, **_MIDDLE, "{rest}": "{rest}"}, within=_WITHIN, own=_IDLE)
+
+
+def chameleon(config: TamingConfig) -> KeyMap:
+    """The names in the directories of Chameleon that transformers writes. They have no decoder.
+
+    The decoder keeps its initial value, so that such a model can look at pictures and be trained, but not draw, until
+    its decoder comes from a file of taming-transformers.
+    """
+    return evolve(taming(config).below("model.vqmodel."), own=(*_IDLE, "decoder.{rest}"))
+
+
+def show_o(config: Magvit2Config) -> KeyMap:
+    """The names of ``MAGViTv2`` in Show-o."""
+    names = {
+        "quant_conv.{rest}": "encoder.quant_conv.{rest}",
+        "post_quant_conv.{rest}": "decoder.post_quant_conv.{rest}",
+    }
+    names |= _level_names(len(config.multipliers))
+    table = "codes are the bits of their numbers, so that no table of them is needed"
+    unused = {"quantize.embedding": table, "quantize.power_vals": table}
+    return KeyMap({**names, **_MIDDLE, "{rest}": "{rest}"}, within=_WITHIN, unused=unused)
+
+
+def emu3(config: MovqConfig) -> KeyMap:
+    """The names of ``Emu3VisionVQModel``, as in the directories that Emu3's authors publish."""
+    names = _level_names(len(config.multipliers))
+    return KeyMap({**names, **_MIDDLE, **_TIME, "{rest}": "{rest}"}, within=_WITHIN, own=_IDLE, unused=_TRACKED)
+
+
+def emu3_transformers(config: MovqConfig) -> KeyMap:
+    """The names of ``Emu3VQVAE`` in transformers, whose attention has matrices instead of 1×1 convolutions."""
+    names = {}
+    for ours, theirs in _levels(len(config.multipliers), "down_block.down", "up_block.up"):
+        names[f"{ours}.res.{{j}}.{{rest}}"] = f"{theirs}.block.{{j}}.{{rest}}"
+        names |= _attention(f"{ours}.attn.{{j}}", f"{theirs}.attn.{{j}}", f"{theirs}.attn_norms.{{j}}")
+        names[f"{ours}.{{rest}}"] = f"{theirs}.{{rest}}"
+    middle = {
+        "{half}.mid.0.{rest}": "{half}.middle_block.block_1.{rest}",
+        **_attention("{half}.mid.1", "{half}.middle_block.attn_1", "{half}.middle_block.attn_norm"),
+        "{half}.mid.2.{rest}": "{half}.middle_block.block_2.{rest}",
+    }
+    return KeyMap(
+        {**names, **middle, **_TIME, "{rest}": "{rest}"},
+        matrices=tuple(f"{{rest}}.{layer}.weight" for layer in ("q", "k", "v", "proj_out")),
+        within=_WITHIN,
+        own=_IDLE,
+        unused=_TRACKED,
+    )
+
+
+_TIME = {
+    "{half}_time.convs.{i}.{rest}": "{half}.time_conv.{i}.conv.{rest}",
+    "{half}_time.blocks.{i}.{rest}": "{half}.time_res_stack.{i}.{rest}",
+}
+
+_TRACKED = {"{rest}.num_batches_tracked": "the statistics are not updated, so that batches need not be counted"}
+
+
+def _attention(ours: str, theirs: str, norm: str) -> dict[str, str]:
+    layers = {f"{ours}.{letter}.{{rest}}": f"{theirs}.{letter}_proj.{{rest}}" for letter in "qkv"}
+    return {
+        f"{ours}.norm.{{rest}}": f"{norm}.{{rest}}",
+        **layers,
+        f"{ours}.proj_out.{{rest}}": f"{theirs}.out_proj.{{rest}}",
+    }
+
+
+def _type_of_model(*types: str) -> Callable[[Any, Mapping[str, Any]], dict[str, tuple[Any, Any]]]:
+    """Refuse the config of another type of model than these, of which the first is the tokenizer's own in a whole one.
+
+    Sizes are not compared: the shapes of the tensors tell them.
+    """
+
+    def differences(config: Any, released: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        model_type = types[0] if isinstance(released.get("vq_config"), Mapping) else released.get("model_type")
+        if model_type is not None and model_type not in types:
+            raise ValueError(f"the directory holds a model of type '{model_type}'; this tokenizer takes '{types[0]}'")
+        return {}
+
+    return differences
+
+
+TAMING = Released(
+    lambda config: [taming(config).below(prefix) for prefix in ("", "model.vqmodel.", "vqmodel.")],
+    _type_of_model("chameleon_vqgan"),
+    files=("vqgan.ckpt", "model.ckpt", "last.ckpt"),
+)
+
+MOVQ = Released(
+    lambda config: [
+        emu3(config),
+        *(emu3_transformers(config).below(prefix) for prefix in ("", "model.vqmodel.", "vqmodel.")),
+    ],
+    _type_of_model("emu3_vqgan", "Emu3VisionVQ"),
+)
+
+MAGVIT2 = Released(lambda config: [show_o(config)])

@@ -53,7 +53,7 @@ class Quiz:
         squared = scores["quiz.accuracy"].value ** 2
         return {"quiz.overall": Score(squared, len(items)), **scores}
 
-    def read_predictions(self, path, requests, *, allow_missing=False):
+    def read_predictions(self, path, requests):
         return {row["key"]: row["prediction"] for row in map(json.loads, path.read_text().splitlines())}
 
     def write_official(self, folder, outputs):

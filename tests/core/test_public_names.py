@@ -16,7 +16,7 @@ NEED_TORCH = (
     {"attention.attend", "contracts.objective", "evaluate.clip", "evaluate.pretrained"}
     | {f"inference.{module}" for module in ("api", "chat", "drawing", "generate", "memory")}
     | {f"model.{module}" for module in ("build", "processor", "unified_model")}
-    | {f"sequence.{module}" for module in ("batch", "cache", "mask", "runs")}
+    | {f"sequence.{module}" for module in ("batch", "cache", "codes", "mask", "runs")}
     | {f"storage.{module}" for module in ("export", "open", "save", "weight_files")}
 )
 """The modules whose names may bring torch along. A plugin's registration and config use the names of all others."""

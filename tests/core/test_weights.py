@@ -17,6 +17,7 @@ NAMES = KeyMap(
     prefix="model.",
     shares={"blocks.{i}.qkv": (4, 1, 1)},
     squeezed=("position",),
+    matrices=("blocks.{i}.attn.weight",),
     unused={"pool.{rest}": "nothing is pooled"},
     own=("count",),
     repeats={"lm_head": "head"},
@@ -33,6 +34,13 @@ def test_one_tensor_is_one() -> None:
 def test_a_leading_dimension_may_be_left_out() -> None:
     (piece,) = NAMES.pieces("position", (1, 4, 2)) or ()
     assert (piece.name, piece.shape) == ("model.position.weight", (4, 2))
+
+
+def test_a_convolution_may_be_a_matrix() -> None:
+    (piece,) = NAMES.pieces("blocks.2.attn.weight", (4, 3, 1, 1)) or ()
+    assert (piece.name, piece.shape) == ("model.layers.2.old.attn.weight", (4, 3))
+    (piece,) = NAMES.pieces("blocks.2.attn.bias", (4,)) or ()
+    assert piece.shape == (4,)
 
 
 def test_fused_tensors_divide_into_their_pieces() -> None:

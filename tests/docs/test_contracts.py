@@ -82,11 +82,16 @@ def test_the_guide_names_what_parts_are_given() -> None:
         assert f"`{field.name}`" in keys, field.name
 
 
+def default(field: attrs.Attribute[object]) -> object:
+    made: object = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore
+    return made
+
+
 def test_the_guide_names_the_fields_of_ports() -> None:
     text = GUIDE.read_text(encoding="utf-8").partition("## Ports")[2].partition("\n## ")[0]
     for port in (ports.Grid, ports.Features, ports.Codes, ports.Hidden, ports.Logits):
         fields = [
-            field.name if field.default is attrs.NOTHING else f"{field.name}={field.default}"
+            field.name if field.default is attrs.NOTHING else f"{field.name}={default(field)}"
             for field in attrs.fields(port)
         ]
         assert f"`{port.__name__}({', '.join(fields)})`" in text, port.__name__

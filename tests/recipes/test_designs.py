@@ -28,8 +28,8 @@ def test_the_coupled_ones_have_one_tokenizer_and_one_vocabulary(size: str) -> No
         f"understanding.{part}": f"generation.{part}" for part in ("tokenizer", "embedding", "adapter")
     }
     assert plan.parts["generation.tokenizer"].use == beside.parts["generation.tokenizer"].use
-    assert plan.text_ids == beside.hidden.vocabulary == beside.text_ids
-    assert plan.hidden.vocabulary == plan.text_ids + plan.pathways["generation"].codes.vocabulary
+    assert plan.text_ids == (range(beside.hidden.vocabulary),) == beside.text_ids
+    assert plan.hidden.vocabulary == plan.text_ids[0].stop + plan.pathways["generation"].codes.vocabulary
     assert {plan.parts[f"generation.{part}"].use.component.name for part in ("embedding", "head")} == {"shared"}
 
 

@@ -6,7 +6,7 @@ from ...report.chart import Frame
 from ...report.markup import Markup, join, tag
 from ...report.sections import section
 from ..results import CellResult
-from .plot import Axis, dot, drawing, grid, linear, segment
+from .plot import Axis, amounts, dot, drawing, grid, linear, segment
 from .summary import MetricSummary, Summary
 from .words import arrow, better, figure, metric_label, shortened, usable
 
@@ -40,7 +40,7 @@ def _panel(summary: Summary, metric: MetricSummary) -> Markup:
     names = {cell.name: shortened(cell.name, _LETTERS) for cell in summary.cells}
     left = 18 + _LETTER * max(map(len, names.values()))
     frame = Frame(420.0, 38 + _ROW * len(names), left, 14.0, 6.0, 30.0)
-    axis = linear(_extent(summary, metric))
+    axis = (amounts if metric.facts.direction == "down" else linear)(_extent(summary, metric))
     base = metric.means.get(summary.results.baseline)
     parts = [grid(frame, axis)]
     if base is not None and usable(base):

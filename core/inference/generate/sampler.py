@@ -34,16 +34,16 @@ def sampler_use(plan: Plan, pathway: str = "generation") -> Use:
     return plan.parts[plan.owner(path)].use
 
 
-def rows_of_picture(plan: Plan, use: Use, settings: Mapping[str, Any], looks: Collection[str]) -> int:
-    """The number of rows of each picture, for prompts with pictures of the pathways ``looks``.
+def guidance_of(plan: Plan, use: Use, settings: Mapping[str, Any], looks: Collection[str]) -> Guidance:
+    """The rows that a picture is drawn with, for prompts with pictures of the pathways ``looks``.
 
-    ``settings``: all of the sampler's.
+    ``settings``: all of the sampler's. A sampler that does not tell counts as one with unconditional rows, unless it
+    has a guidance of 1; how it mixes them is not known.
     """
     guide: Any = getattr(attrs.evolve(use.config, **settings), "guide", None)
     if callable(guide):
-        return len(cast(Guidance, guide(plan, looks)))
-    # A sampler without this setting may have unconditional rows as well.
-    return 1 if settings.get("guidance") == 1 else 2
+        return cast(Guidance, guide(plan, looks))
+    return Guidance.plain(1.0 if settings.get("guidance") == 1 else 2.0)
 
 
 def check_settings(use: Use, settings: Mapping[str, Any]) -> dict[str, Any]:

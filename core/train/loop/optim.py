@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from attrs import frozen
@@ -14,14 +14,24 @@ from ..distributed.process_group import whole
 from .muon import Muon
 
 
-def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, object]]:
-    """Matrices and kernels, which decay, and one-dimensional parameters (norms, biases), which do not.
+def of_norms(named: Mapping[str, nn.Parameter], modules: Iterable[nn.Module]) -> set[str]:
+    """The names of the parameters of norms, which are vectors to an optimizer even where each head has its own."""
+    norms = (part for module in modules for part in module.modules() if isinstance(part, nn.LayerNorm | nn.RMSNorm))
+    own = {id(parameter) for norm in norms for parameter in norm.parameters(recurse=False)}
+    return {name for name, parameter in named.items() if id(parameter) in own}
 
-    Scalars are a group of their own, since they are the only parameters that several processes do not shard.
+
+def parameter_groups(
+    named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, vectors: Collection[str] = ()
+) -> list[dict[str, object]]:
+    """Matrices and kernels, which decay, and vectors (norms, biases), which do not.
+
+    Vectors are one-dimensional, or named in ``vectors``. Scalars are a group of their own, since they are the only
+    parameters that several processes do not shard.
     """
     by_dimensions: dict[int, list[nn.Parameter]] = {2: [], 1: [], 0: []}
-    for _, parameter in named:
-        by_dimensions[min(parameter.ndim, 2)].append(parameter)
+    for name, parameter in named:
+        by_dimensions[min(parameter.ndim, 1 if name in vectors else 2)].append(parameter)
     return [
         {"params": parameters, "weight_decay": weight_decay if dimensions == 2 else 0.0}
         for dimensions, parameters in by_dimensions.items()
@@ -30,12 +40,16 @@ def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: fl
 
 
 def adamw(
-    named: Iterable[tuple[str, nn.Parameter]], *, learning_rate: float, betas: tuple[float, float], weight_decay: float
+    named: Iterable[tuple[str, nn.Parameter]],
+    *,
+    learning_rate: float,
+    betas: tuple[float, float],
+    weight_decay: float,
+    vectors: Collection[str] = (),
 ) -> torch.optim.AdamW:
     """Fused AdamW: one kernel for all parameters, whose step can be skipped without waiting for the host."""
-    return torch.optim.AdamW(
-        parameter_groups(named, weight_decay), lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=True
-    )
+    groups = parameter_groups(named, weight_decay, vectors)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=True)
 
 
 def make_optimizers(
@@ -45,16 +59,20 @@ def make_optimizers(
     learning_rate: float,
     betas: tuple[float, float],
     weight_decay: float,
+    vectors: Collection[str] = (),
 ) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices and kernels among the names in ``muon``, and AdamW for everything else."""
-    matrices = {name for name in muon if named[name].ndim >= 2}
+    """Muon for the matrices and kernels among the names in ``muon``, and AdamW for everything else.
+
+    Parameters named in ``vectors`` are not matrices, whatever their shape.
+    """
+    matrices = {name for name in muon if named[name].ndim >= 2 and name not in vectors}
     rest = [(name, parameter) for name, parameter in named.items() if name not in matrices]
     made: list[torch.optim.Optimizer] = []
     if matrices:
         chosen = [parameter for name, parameter in named.items() if name in matrices]
         made.append(Muon(chosen, lr=learning_rate, weight_decay=weight_decay))
     if rest:
-        made.append(adamw(rest, learning_rate=learning_rate, betas=betas, weight_decay=weight_decay))
+        made.append(adamw(rest, learning_rate=learning_rate, betas=betas, weight_decay=weight_decay, vectors=vectors))
     return made
 
 

@@ -23,7 +23,7 @@ from .blocks import blocks_of, prepare_blocks, recomputed, release_blocks
 from .ema import Average
 from .losses import LossModule, LossWeights
 from .objective import make_objective
-from .optim import make_optimizers, rate_at
+from .optim import make_optimizers, of_norms, rate_at
 from .precision import autocast
 from .sharding import Sharded
 from .state import TrainState
@@ -77,6 +77,7 @@ class StageRun:
             learning_rate=stage.learning_rate,
             betas=stage.betas,
             weight_decay=stage.weight_decay,
+            vectors=of_norms(self.trained, (model, self.objective)),
         )
         self.average = Average(self.trained, stage.ema) if stage.ema else None
         self.state = TrainState(model, self.objective, self.trained, self.optimizers, self.average, everyone.rank)

@@ -126,7 +126,8 @@ def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool
         )
     config = plan.parts[path].use.config
     _check_config(path, folder, released.differences, config)
-    files = weight_files(folder, STEMS)
+    file = next((folder / name for name in released.files if (folder / name).is_file()), None)
+    files = weight_files(folder, STEMS) if file is None else WeightFiles([file])
     maps = list(released.keys(config))
     names = max(maps, key=lambda names: _matches(part, names, files))  # the first of several that fit equally well
     if not _matches(part, names, files):

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from janiform import KVCache, Mask, attend
 from torch import Tensor, nn
-from torch.nn.functional import dropout, gelu, rms_norm, silu
+from torch.nn.functional import dropout, gelu, layer_norm, rms_norm, silu
 
 from .config import DecoderConfig
 
@@ -34,17 +34,43 @@ class OffsetRMSNorm(nn.RMSNorm):
         return rms_norm(x.to(wide), self.normalized_shape, 1 + self.weight.to(wide), self.eps).to(x.dtype)
 
 
+class HeadLayerNorm(nn.LayerNorm):
+    """LayerNorm of heads [B, h, T, Dh] over Dh, with a weight and a bias [h, Dh] for each head, as in Chameleon."""
+
+    def __init__(self, heads: int, head_width: int) -> None:
+        super().__init__((heads, head_width), eps=1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layer_norm(x, x.shape[-1:], eps=self.eps) * self.weight[:, None] + self.bias[:, None]
+
+
 def norm(width: int, config: DecoderConfig) -> nn.RMSNorm:
     """The family's norm over a last dimension of ``width`` (arXiv:1910.07467)."""
     return (OffsetRMSNorm if config.variant.offset_norm else nn.RMSNorm)(width, config.eps)
 
 
+def head_norm(heads: int, config: DecoderConfig) -> nn.RMSNorm | nn.LayerNorm | None:
+    """The family's norm of queries or keys [B, h, T, Dh], where it has one."""
+    width = config.hidden().head_width
+    match config.variant.head_norm:
+        case "rms":
+            return norm(width, config)
+        case "layer":
+            return HeadLayerNorm(heads, width)
+        case _:
+            return None
+
+
 class Block(nn.Module):
-    """Hidden states [B, T, H] -> the same after attention and MLP, each before a residual sum."""
+    """Hidden states [B, T, H] -> the same after attention and MLP, each before a residual sum.
+
+    Attention and MLP are normalised before them, or after them as in Swin V2 (arXiv:2111.09883).
+    """
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.dropout = config.dropout
+        self.swin_norm = config.swin_norm
         self.attention_norm = norm(config.width, config)
         self.attention = Attention(config)
         self.mlp_norm = norm(config.width, config)
@@ -53,16 +79,19 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int
     ) -> Tensor:
-        q, k, v = self.attention.project(self.attention_norm(x), rotation)
+        q, k, v = self.attention.project(x if self.swin_norm else self.attention_norm(x), rotation)
         if cache is not None:
             k, v = cache.append(index, k, v)
         # Compiled graphs end at the attention kernel, in every function that calls it, so it is called at this level.
         attended = self.attention.o_proj(attend(q, k, v, mask).transpose(1, 2).flatten(2))
-        if not self.dropout:
-            x = x + attended
-            return x + self.mlp(self.mlp_norm(x))
-        x = x + dropout(attended, self.dropout, self.training)
-        return x + dropout(self.mlp(self.mlp_norm(x)), self.dropout, self.training)
+        if self.swin_norm:
+            x = x + self._dropped(self.attention_norm(attended))
+            return x + self._dropped(self.mlp_norm(self.mlp(x)))
+        x = x + self._dropped(attended)
+        return x + self._dropped(self.mlp(self.mlp_norm(x)))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return dropout(x, self.dropout, self.training) if self.dropout else x
 
 
 class Attention(nn.Module):
@@ -78,8 +107,8 @@ class Attention(nn.Module):
         fused = (self.heads + 2 * self.kv_heads) * self.head_width
         self.qkv_proj = nn.Linear(config.width, fused, bias=variant.qkv_bias)
         self.o_proj = nn.Linear(self.heads * self.head_width, config.width, bias=False)
-        self.q_norm = norm(self.head_width, config) if variant.head_norm else None
-        self.k_norm = norm(self.head_width, config) if variant.head_norm else None
+        self.q_norm = head_norm(self.heads, config)
+        self.k_norm = head_norm(self.kv_heads, config)
 
     def project(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [B, heads, T, Dh], keys and values [B, kv_heads, T, Dh] of normalised states [B, T, H]."""

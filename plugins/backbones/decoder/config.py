@@ -14,8 +14,10 @@ class Variant:
 
     qkv_bias: bool = False
     """Whether the projections to queries, keys and values have a bias."""
-    head_norm: bool = False
-    """Whether each head of the queries and keys is normalised before its rotation (arXiv:2302.05442)."""
+    head_norm: Literal["none", "rms", "layer"] = "none"
+    """How each head of the queries and keys is normalised before its rotation (arXiv:2302.05442): by RMSNorm with one
+    weight for all heads, or by LayerNorm with a weight and a bias for each head.
+    """
     offset_norm: bool = False
     """Whether RMSNorm scales by 1 + weight instead of by weight."""
     scaled_embeddings: bool = False
@@ -93,6 +95,11 @@ class DecoderConfig:
     def stretch(self) -> Stretch | None:
         """The stretching of long rotary wavelengths, where the family has it."""
         return None
+
+    @property
+    def swin_norm(self) -> bool:
+        """Whether attention and MLP are normalised after them, before the residual sum, instead of before them."""
+        return False
 
     def hidden(self) -> Hidden:
         """The port of the decoder, with the widths and numbers of heads that a 0 stands for."""

@@ -20,8 +20,8 @@ _NAMES = {
         fused: tuple(f"layers.{{i}}.self_attn.{letter}_proj.{fused.rpartition('.')[2]}" for letter in "qkv")
         for fused in _QKV
     },
-    "layers.{i}.attention.q_norm.weight": "layers.{i}.self_attn.q_norm.weight",
-    "layers.{i}.attention.k_norm.weight": "layers.{i}.self_attn.k_norm.weight",
+    "layers.{i}.attention.q_norm.{rest}": "layers.{i}.self_attn.q_norm.{rest}",
+    "layers.{i}.attention.k_norm.{rest}": "layers.{i}.self_attn.k_norm.{rest}",
     "layers.{i}.attention.o_proj.weight": "layers.{i}.self_attn.o_proj.weight",
     "layers.{i}.mlp.gate_up_proj.weight": ("layers.{i}.mlp.gate_proj.weight", "layers.{i}.mlp.up_proj.weight"),
     "layers.{i}.mlp.down_proj.weight": "layers.{i}.mlp.down_proj.weight",
@@ -32,6 +32,9 @@ _NAMES = {
 }
 """Names in the decoder -> names in the files."""
 
+_OWN = ("embed_tokens.", "layers.", "norm.")
+"""Prefixes of the decoder's names in the files; a visual tokenizer may stand beside it, as in Chameleon."""
+
 _SETTINGS = {
     "width": "hidden_size",
     "inner": "intermediate_size",
@@ -41,6 +44,7 @@ _SETTINGS = {
     "head_width": "head_dim",
     "eps": "rms_norm_eps",
     "tied": "tie_word_embeddings",
+    "swin_norm": "swin_norm",
 }
 """Settings of the decoder -> settings in transformers' config files."""
 
@@ -53,7 +57,10 @@ _STRETCH = {
 
 
 def causal_lm(config: DecoderConfig, prefix: str = "", model: str = "model.", head: str = "lm_head.weight") -> KeyMap:
-    """The names of transformers' ``…ForCausalLM``: all below ``prefix``, the decoder itself below ``model``."""
+    """The names of transformers' ``…ForCausalLM``: all below ``prefix``, the decoder itself below ``model``.
+
+    ``ChameleonForConditionalGeneration`` has the same.
+    """
     names = {
         name: model + target if isinstance(target, str) else tuple(model + piece for piece in target)
         for name, target in _NAMES.items()
@@ -62,7 +69,7 @@ def causal_lm(config: DecoderConfig, prefix: str = "", model: str = "model.", he
     return KeyMap(
         {**names, "lm_head.weight": head},
         prefix=prefix,
-        within=(model, head),
+        within=(*(model + own for own in _OWN), head),
         shares=dict.fromkeys(_QKV, (config.heads, kv_heads, kv_heads)),
         unused={model + "layers.{i}.self_attn.rotary_emb.inv_freq": "the angles follow from rope_theta"},
         repeats={head: model + "embed_tokens.weight"} if config.tied else {},
@@ -79,11 +86,17 @@ def transformers_janus(config: DecoderConfig) -> KeyMap:
     return causal_lm(config, model="model.language_model.")
 
 
+def transformers_emu3(config: DecoderConfig) -> KeyMap:
+    """The names of ``Emu3ForConditionalGeneration`` in files, which are those of a causal model below one prefix."""
+    return causal_lm(config, prefix="text_model.")
+
+
 def _keys(config: DecoderConfig) -> list[KeyMap]:
     return [
         causal_lm(config),
         official_janus(config),  # also models of several towers that were released before 2025
         transformers_janus(config),  # also models of several towers that were released since 2025
+        transformers_emu3(config),
         causal_lm(config, model=""),  # the base model alone
     ]
 

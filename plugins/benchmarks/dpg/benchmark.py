@@ -29,7 +29,7 @@ from PIL import Image
 
 from .config import DpgBenchConfig
 from .data import dropped_first, read_items
-from .files import read_answers, read_folder, write_grid
+from .files import NOT_ASKED, read_answers, read_folder, write_grid
 from .scoring import categories, category_means, picture_score, pooled, question_counts, total
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ class DpgBench:
             FIXED: self._items,
         }
         self._vqa = vqa or _vqa_of(config)
-        self._missing = 0
         self._last: tuple[str, Image.Image, tuple[str, ...]] | None = None
 
     @property
@@ -91,7 +90,6 @@ class DpgBench:
             "aggregation": {mode: f"{len(items)} prompts" for mode, items in self._scored.items()},
             **({} if self._vqa is None else {"vqa": dict(self._vqa.settings)}),
             **({"resolution": config.resolution} if config.resolution else {}),
-            **({"missing": self._missing} if self._missing else {}),
         }
 
     def requests(self) -> Sequence[Request]:
@@ -101,10 +99,15 @@ class DpgBench:
         return drawing_requests(prompts, config.pictures, config.seed, settings)
 
     def judge(self, request: Request, output: Output) -> Mapping[str, float]:
-        """The scores of a picture; a text holds the answers to its questions, one per line, by another model."""
+        """The scores of a picture; a text holds the answers to its questions, one per line, by another model.
+
+        An empty text is a picture that is missing: no question is answered with yes.
+        """
         key, copy = key_and_copy(request.item)
+        if output == NOT_ASKED:
+            return {}
         if isinstance(output, str):
-            answers = tuple(output.split("\n"))
+            answers = tuple(output.split("\n")) if output else ("",) * len(self._items[key].questions)
             if len(answers) != len(self._items[key].questions):
                 raise UsageError(
                     f"'{request.item}' has {len(answers)} answers, expected {len(self._items[key].questions)}"
@@ -167,20 +170,14 @@ class DpgBench:
     def read_predictions(self, path: Path, requests: Iterable[Request]) -> Mapping[str, Output]:
         """Outputs made elsewhere: a folder of grids, or the detail file of answers that the official script writes.
 
-        Raises ``UsageError`` for pictures that are missing, repeated, or of other items.
+        Raises ``UsageError`` for pictures that repeat, and for answers about other items.
         """
-        config, requests = self.config, list(requests)
+        config = self.config
         if path.is_dir():
-            pictures, self._missing = read_folder(
-                path, config.pictures, config.resolution, requests, allow_missing=config.allow_missing
-            )
-            return Outputs(pictures)
+            return Outputs(read_folder(path, config.pictures, config.resolution))
         if not path.is_file():
             raise UsageError(f"there is no folder of pictures and no detail file '{path}'")
-        answers, self._missing = read_answers(
-            path, self._items, config.pictures, requests, allow_missing=config.allow_missing
-        )
-        return Outputs(answers)
+        return Outputs(read_answers(path, self._items, config.pictures))
 
     def write_official(self, folder: Path, outputs: Mapping[str, Image.Image | Path]) -> list[Path]:
         """Write pictures, given by the items of their requests, as grids for the official script; return the files."""

@@ -40,7 +40,3 @@ class DpgBenchConfig(DrawingsConfig):
         validator=validators.ge(0),
         metadata={"help": "side in pixels of a picture in grids made elsewhere; 0 means half of the grid's width"},
     )
-    allow_missing: bool = field(
-        default=False,
-        metadata={"help": "whether pictures may be missing where a folder of them is scored; they are left out"},
-    )

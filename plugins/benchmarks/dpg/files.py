@@ -7,7 +7,7 @@ FOLDER/ITEM.png        the pictures of a prompt: four in a grid of 2×2, row by 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import evolve
@@ -15,20 +15,22 @@ from janiform import (
     JaniformError,
     PictureError,
     Problem,
-    Request,
     UsageError,
     provenance_of,
     read_bounded,
     read_picture,
     save_picture,
 )
-from janiform_plugins.benchmarks.drawings import PictureFile, checked_items
+from janiform_plugins.benchmarks.drawings import PictureFile
 from PIL import Image
 
 from .data import DpgItem
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 GRID = 2
+
+NOT_ASKED = "not asked"
+"""The output for a picture of the first item, about which the official script does not ask all questions."""
 
 _MOST_DETAIL = 512 << 20
 _BOX = re.compile(r", \((?P<left>\d+), (?P<top>\d+), (?P<right>\d+), (?P<bottom>\d+)\), ")
@@ -67,13 +69,11 @@ def _keep_seeds(grid: Image.Image, picture: Image.Image, copy: int) -> None:
     grid.info["janiform"] = provenance.as_json()
 
 
-def read_folder(
-    folder: Path, pictures: int, resolution: int, requests: Sequence[Request], *, allow_missing: bool
-) -> tuple[dict[str, PictureFile], int]:
-    """The pictures in a folder by the items of their requests, and the number of missing ones.
+def read_folder(folder: Path, pictures: int, resolution: int) -> dict[str, PictureFile]:
+    """The pictures in a folder by the items of their requests.
 
-    Files are joined by their names without extensions. Raises ``UsageError`` for unknown, missing or repeated pictures,
-    and for a grid that does not consist of squares where no resolution is given.
+    Files are joined by their names without extensions. Raises ``UsageError`` for repeated pictures, and for a grid that
+    does not consist of squares where no resolution is given.
     """
     crops: dict[str, PictureFile] = {}
     files: dict[str, Path] = {}
@@ -83,7 +83,7 @@ def read_folder(
         files[path.stem] = path
         for copy, box in enumerate(_boxes(path, pictures, resolution)):
             crops[f"{path.stem}/{copy}"] = PictureFile(path, box)
-    return crops, checked_items(crops, requests, "pictures", folder, allow_missing=allow_missing)
+    return crops
 
 
 def _boxes(path: Path, pictures: int, resolution: int) -> list[tuple[int, int, int, int] | None]:
@@ -105,13 +105,11 @@ def _boxes(path: Path, pictures: int, resolution: int) -> list[tuple[int, int, i
     return [(x, y, x + resolution, y + resolution) for x, y in corners[:pictures]]
 
 
-def read_answers(
-    file: Path, items: Mapping[str, DpgItem], pictures: int, requests: Sequence[Request], *, allow_missing: bool
-) -> tuple[dict[str, str], int]:
-    """The answers in a detail file of the official script as outputs, one per line, and the number of missing pictures.
+def read_answers(file: Path, items: Mapping[str, DpgItem], pictures: int) -> dict[str, str]:
+    """The answers in a detail file of the official script as outputs, one per line, by the items of their requests.
 
     The script asks neither the first row's question nor, where it fails for the first item, about its later pictures:
-    of the first item, pictures without an answer to every question are left out. Raises ``UsageError`` elsewhere.
+    pictures of the first item without an answer to every question are ``NOT_ASKED``. Raises ``UsageError`` elsewhere.
     """
     given: dict[str, dict[str, str]] = {}
     for number, line in enumerate(_lines(file), start=1):
@@ -144,9 +142,9 @@ def read_answers(
             outputs[item] = "\n".join(answers[question.text] for question in questions)
         elif item.rpartition("/")[0] != first:
             raise UsageError(f"'{file}' lacks {len(unanswered)} answers for '{item}', the first: {unanswered[0][:80]}")
-    asked_for = [request for request in requests if request.cluster != first or request.item in outputs]
-    left = len(requests) - len(asked_for)
-    return outputs, left + checked_items(outputs, asked_for, "pictures", file, allow_missing=allow_missing)
+    for copy in range(pictures):
+        outputs.setdefault(f"{first}/{copy}", NOT_ASKED)
+    return outputs
 
 
 def _copy(match: re.Match[str], side: int) -> int:

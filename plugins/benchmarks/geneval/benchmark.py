@@ -67,7 +67,6 @@ class GenEval:
         self._prompts = {prompt.key: prompt for prompt in chosen(prompts, config.limit)}
         self._detector = detector or _detector_of(config)
         self._colours = colours or _colours_of(config)
-        self._missing = 0
         self._last: _Judgement | None = None
         self._check_judges()
 
@@ -100,7 +99,6 @@ class GenEval:
             "max_overlap": config.max_overlap,
             **judged,
             **named,
-            **({"missing": self._missing} if self._missing else {}),
         }
 
     def requests(self) -> Sequence[Request]:
@@ -110,11 +108,14 @@ class GenEval:
         return drawing_requests(prompts, config.pictures, config.seed, settings)
 
     def judge(self, request: Request, output: Output) -> Mapping[str, float]:
-        """Whether a picture is correct; a text is a judgement of the official scorer, as ``read_predictions`` gives."""
+        """Whether a picture is correct; a text is a judgement of the official scorer, as ``read_predictions`` gives.
+
+        An empty text is a picture that is missing, which is not correct.
+        """
         prompt, copy = self._prompt(request)
         metric = f"geneval.{prompt.tag}"
         if isinstance(output, str):
-            if output != CORRECT and not output.startswith(INCORRECT):
+            if output not in (CORRECT, "") and not output.startswith(INCORRECT):
                 raise UsageError(f"'{request.item}' has the judgement {output[:60]!r}, expected correct or incorrect")
             return {metric: float(output == CORRECT)}
         if self.config.official is not None:
@@ -151,16 +152,13 @@ class GenEval:
     def read_predictions(self, path: Path, requests: Iterable[Request]) -> Mapping[str, Output]:
         """Outputs made elsewhere: a folder of pictures as the official scorer reads it, or the file that it writes.
 
-        Raises ``UsageError`` for pictures that are missing, repeated, or of another file of prompts.
+        Raises ``UsageError`` for pictures that repeat, or are of another file of prompts.
         """
-        requests, allow = list(requests), self.config.allow_missing
         if path.is_dir():
-            pictures, self._missing = read_folder(path, self._prompts, requests, allow_missing=allow)
-            return Outputs(pictures)
+            return Outputs(read_folder(path, self._prompts))
         if not path.is_file():
             raise UsageError(f"there is no folder of pictures and no result file '{path}'")
-        judgements, self._missing = read_results(path, self._prompts, requests, allow_missing=allow)
-        return Outputs(judgements)
+        return Outputs(read_results(path, self._prompts))
 
     def write_official(self, folder: Path, outputs: Mapping[str, Image.Image | Path]) -> list[Path]:
         """Write pictures, given by the items of their requests, as the official scorer reads them; return the files."""

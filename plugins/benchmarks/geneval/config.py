@@ -47,7 +47,3 @@ class GenEvalConfig(DrawingsConfig):
     judge_device: Literal["auto", "cpu", "cuda"] = field(
         default="auto", metadata={"help": "device of the models that judge; auto takes a GPU where there is one"}
     )
-    allow_missing: bool = field(
-        default=False,
-        metadata={"help": "whether pictures may be missing where a folder of them is scored; they are left out"},
-    )

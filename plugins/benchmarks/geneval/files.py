@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from janiform import JaniformError, Problem, Request, UsageError, parse_json, read_bounded, save_picture, write_files
-from janiform_plugins.benchmarks.drawings import PictureFile, checked_items
+from janiform import JaniformError, Problem, UsageError, parse_json, read_bounded, save_picture, write_files
+from janiform_plugins.benchmarks.drawings import PictureFile
 from janiform_plugins.benchmarks.files import Record, read_json_lines
 from PIL import Image
 
@@ -37,13 +37,11 @@ def write_sample(folder: Path, prompt: Prompt, copy: int, picture: Image.Image) 
     return save_picture(picture, metadata.parent / "samples" / f"{copy:04d}.png")
 
 
-def read_folder(
-    folder: Path, prompts: Mapping[str, Prompt], requests: Sequence[Request], *, allow_missing: bool
-) -> tuple[dict[str, PictureFile], int]:
-    """The pictures in a folder by the items of their requests, and the number of missing ones.
+def read_folder(folder: Path, prompts: Mapping[str, Prompt]) -> dict[str, PictureFile]:
+    """The pictures in a folder by the items of their requests.
 
     Folders whose names are not numbers are ignored, as the official scorer does. Raises ``UsageError`` where the
-    metadata of a folder are not those of the prompt with its number, and for unknown, missing or repeated pictures.
+    metadata of a folder are not those of the prompt with its number, and for repeated pictures.
     """
     pictures: dict[str, PictureFile] = {}
     problems: list[Problem] = []
@@ -61,13 +59,11 @@ def read_folder(
     if problems:
         more = [Problem(f"'{folder}' has {len(problems) - 5} more such faults")] if len(problems) > 5 else []
         raise UsageError([*problems[:5], *more])
-    return pictures, checked_items(pictures, requests, "pictures", folder, allow_missing=allow_missing)
+    return pictures
 
 
-def read_results(
-    file: Path, prompts: Mapping[str, Prompt], requests: Sequence[Request], *, allow_missing: bool
-) -> tuple[dict[str, str], int]:
-    """The judgements in a result file of the official scorer as outputs, and the number of missing ones.
+def read_results(file: Path, prompts: Mapping[str, Prompt]) -> dict[str, str]:
+    """The judgements in a result file of the official scorer as outputs, by the items of their requests.
 
     Joined by the number of the prompt's folder and of the picture in ``filename``; the prompts must be the same.
     """
@@ -83,7 +79,7 @@ def read_results(
             _check_same_prompt(record, prompts[key])
         right = bool(record["correct"])
         judgements[item] = CORRECT if right else f"{INCORRECT}: {'; '.join(record['reason'].splitlines())}"
-    return judgements, checked_items(judgements, requests, "judgements", file, allow_missing=allow_missing)
+    return judgements
 
 
 def _check_same_prompt(record: Record, prompt: Prompt) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve
 from janiform import Problem, UsageError
 
-from ..files import Record, read_json_lines, read_json_objects, read_json_value, shown, unique
+from ..files import Record, described, read_json_lines, read_json_objects, read_json_value, shown, unique
 from ..questions import Question
 from ..recognise import DataFiles
 from ..tables import read_table
@@ -44,7 +44,7 @@ def read(data: DataFiles, subset: str) -> tuple[list[Question], dict[str, Any]]:
         raise UsageError(f"'{path}' is not a list of keys such as [\"v1_0\"]")
     if absent := sorted(set(keys) - {question.item for question in questions}):
         raise UsageError(f"{len(absent)} of {len(keys)} keys in '{path}' are not in the data: {', '.join(absent[:5])}")
-    return [question for question in questions if question.item in set(keys)], {"subset": path.name}
+    return [question for question in questions if question.item in set(keys)], {"subset": described([path])}
 
 
 def _official(path: Path) -> dict[str, Question]:

@@ -16,11 +16,11 @@ from janiform import Item, Metric, Request, Score, UsageError, mean_score
 
 from ..answers import YES_NO
 from ..estimates import Ratio, counts, sum_of_ratios, sums
-from ..files import Record
+from ..files import Record, described, described_folder
 from ..predictions import Join, read_answers
 from ..questions import Question, QuestionBenchmark
 from ..recognise import MME_TASKS, DataFiles
-from .readers import ASKS_YES_OR_NO, SHORT_ANSWER, read, read_results, stripped
+from .readers import ASKS_YES_OR_NO, SHORT_ANSWER, read, read_results, stripped, texts_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,6 +57,12 @@ class MME(QuestionBenchmark):
 
     def read(self, data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
         return read(data)
+
+    def described(self, data: DataFiles) -> list[dict[str, Any]]:
+        """The record of the official folders has one entry per subtask."""
+        paths = sorted({*data.files, *data.official})
+        folders = [described_folder(path, texts_of(path)) for path in paths if path.is_dir()]
+        return [*described(path for path in paths if not path.is_dir()), *folders]
 
     def limited(self, questions: list[Question]) -> list[Question]:
         if not self.config.limit:

@@ -48,15 +48,24 @@ def stripped(question: str) -> str:
 def _official(folders: Sequence[Path]) -> list[Question]:
     questions: list[Question] = []
     for folder in sorted(folders, key=lambda folder: MME_TASKS.index(folder.name)):
-        split = (folder / _TEXTS).is_dir() and (folder / _IMAGES).is_dir()
-        texts, images = (folder / _TEXTS, folder / _IMAGES) if split else (folder, folder)
+        images = folder / _IMAGES if _is_split(folder) else folder
         pictures = {path.stem: path for path in sorted(images.iterdir()) if path.suffix.lower() in _PICTURES}
-        files = sorted(path for path in texts.iterdir() if path.suffix.lower() == ".txt")
-        if not files:
-            raise UsageError(f"'{texts}' holds no texts with questions: expected one .txt per picture")
-        for path in files:
+        for path in texts_of(folder):
             questions += _of_picture(folder.name, path, pictures.get(path.stem))
     return questions
+
+
+def texts_of(folder: Path) -> list[Path]:
+    """The files with the questions of a subtask. Raises ``UsageError`` where there are none."""
+    texts = folder / _TEXTS if _is_split(folder) else folder
+    files = sorted(path for path in texts.iterdir() if path.suffix.lower() == ".txt")
+    if not files:
+        raise UsageError(f"'{texts}' holds no texts with questions: expected one .txt per picture")
+    return files
+
+
+def _is_split(folder: Path) -> bool:
+    return (folder / _TEXTS).is_dir() and (folder / _IMAGES).is_dir()
 
 
 def _of_picture(task: str, path: Path, picture: Path | None) -> list[Question]:

@@ -71,6 +71,10 @@ class MMMUQuestion(Question):
     raw_answer: str
     pictures: tuple[StoredPicture | ParquetPicture | None, ...]
 
+    @property
+    def all_pictures(self) -> Sequence[Any]:
+        return [picture for picture in self.pictures if picture is not None]
+
 
 def read(config: MMMUConfig) -> tuple[DataFiles, list[MMMUQuestion], dict[str, Any]]:
     """The data, the questions in the order of the files, and facts to record. Raises ``UsageError``."""

@@ -19,6 +19,7 @@ from ..estimates import means
 from ..predictions import Join
 from ..questions import Question, QuestionBenchmark
 from ..recognise import SEED_DIMENSIONS, DataFiles
+from .config import SEEDBenchConfig
 from .readers import LETTER_INSTRUCTION, read
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class SEEDBench(QuestionBenchmark):
     title: ClassVar[str] = "SEED-Bench"
     suffixes: ClassVar[tuple[str, ...]] = ("", ".jpg", ".png")
     folders: ClassVar[tuple[str, ...]] = ("SEED-Bench-image", "images")
+    config: SEEDBenchConfig
 
     @property
     def ranks(self) -> bool:
@@ -55,6 +57,10 @@ class SEEDBench(QuestionBenchmark):
     def metrics(self) -> Mapping[str, Metric]:
         names = ["accuracy", *DIMENSIONS.values(), *(() if self.ranks else map(_metric, RULES))]
         return {f"seed.{name}": _CHANCE for name in names}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {**super().settings, **({"option_loss": self.config.option_loss} if self.ranks else {})}
 
     def read(self, data: DataFiles) -> tuple[list[Question], dict[str, Any]]:
         return read(data)
@@ -77,9 +83,8 @@ class SEEDBench(QuestionBenchmark):
         if not self.ranks:
             return request
         reference = question.options[question.answer] if self.config.losses else None
-        return evolve(
-            request, choices=tuple(dict.fromkeys(question.options.values())), reference=reference, settings={}
-        )
+        choices, loss = tuple(dict.fromkeys(question.options.values())), self.config.option_loss
+        return evolve(request, choices=choices, choice_loss=loss, reference=reference, settings={})
 
     def is_correct(self, question: Question, answer: str) -> bool:
         if self.ranks:

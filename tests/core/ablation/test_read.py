@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from janiform import registry
+from janiform.ablation.collect import summary_of
 from janiform.ablation.read import read_study
 from janiform.ablation.study import Study
 from janiform.errors import JaniformError, UsageError
@@ -138,6 +139,7 @@ def test_two_cells_that_are_the_same_are_refused_even_where_only_an_untrained_st
         ("[cell.a]\nextends = 'janus-mini'\n", "cannot be set by a cell"),
         ("[cell.a]\nrecipe = 3\n", "expected the name or file of a recipe, got 3"),
         ("[cell.a]\nrecipe = 'no-such'\n", "no-such"),
+        ("[cell.a]\nsummary = 3\ngeneration.head.depth = 3\n", "expected a text, got 3"),
         ("[cell.'../up']\ngeneration.head.depth = 3\n", "a name may have letters"),
         ("[cell]\na = 3\n", "expected a table, got 3"),
         ("[budget.stage.nothing]\nsteps = 3\n[cell.a]\ngeneration.head.depth = 3\n", "no cell trains this stage"),
@@ -242,3 +244,17 @@ def test_the_studies_in_the_docs_are_read(page: str, study: Callable[..., Study]
     for indent, body in examples:
         lines = ["study = 1", *(line.removeprefix(indent) for line in body.splitlines())]
         assert len(study("\n".join(lines)).cells) >= 2
+
+
+def test_a_cell_is_summed_up_in_words_of_the_study(study: Callable[..., Study]) -> None:
+    cells = '[cell.a]\nsummary = "deeper"\ngeneration.head.depth = 3\n[cell.b]\ngeneration.head.depth = 4\n'
+    assert [summary_of(cell) for cell in study(HEAD + cells).cells] == [
+        "the baseline",
+        "deeper",
+        "generation.head.depth 4",
+    ]
+    axes = AXES.replace("[axis.head.wide", '[axis.head.wide]\nsummary = "deeper"\n[axis.head.wide')
+    patches = "[axis.encoder.patches"
+    axes = axes.replace(patches, f'{patches}]\nsummary = "no encoder"\n{patches}')
+    read = study(HEAD + 'grid = ["encoder", "head"]\nbaseline = "own+linear"\n' + axes)
+    assert summary_of(read.cell("patches+wide")) == "no encoder, deeper"

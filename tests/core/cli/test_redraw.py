@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def test_options_beside_it_override(folder: str, drawn: Path, again: Callable[..
     said, err = again(drawn, "--seed", "8", "--guidance", "3")
     made = provenance_of(said["pictures"][0])
     assert (made.prompt, made.seed) == ("a red circle", 8)
-    assert made.settings == {"guidance": 3.0, "temperature": 0.9, "top_k": 9}
+    assert made.settings | {"guidance": 3.0, "temperature": 0.9, "top_k": 9} == made.settings
     assert said["like"]["same"] is None
     assert "same picture" not in err
     whole = janiform.load(folder).generate("a red circle", seed=8, guidance=3, temperature=0.9, top_k=9)[0]
@@ -301,3 +302,61 @@ def test_a_png_of_another_program_can_request_a_drawing(folder: str, tmp_path: P
     assert provenance_of(out.strip()).seed == 3
     assert "another picture: 16×16 pixels, where it had 2×2" in err
     assert io.StringIO(err).readline().startswith("note: ")
+
+
+@pytest.fixture
+def editor(folder: str, tmp_path: Path) -> str:
+    """The same model with a layout that draws from pictures."""
+    copy = tmp_path / "editor"
+    shutil.copytree(folder, copy)
+    recipe = copy / "recipe.toml"
+    text = recipe.read_text(encoding="utf-8")
+    assert "draws_from = []" in text
+    recipe.write_text(text.replace("draws_from = []", 'draws_from = ["understanding"]'), encoding="utf-8")
+    return str(copy)
+
+
+def test_a_picture_is_drawn_from_others_and_again(editor: str, tmp_path: Path, again: Callable[..., Any]) -> None:
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
+    Image.new("RGB", (40, 30), "red").save(first)
+    Image.new("RGB", (30, 40), "blue").save(second)
+    out, images = tmp_path / "out", ("--image", str(first), "--image", str(second))
+    assert main(["generate", editor, "mix them", *images, "--n", "2", "--out", str(out)]) == 0
+    one, sheet = out / "mix-them-001.png", out / "mix-them-sheet-001.png"
+    assert len(provenance_of(one).sources) == len(provenance_of(sheet).sources) == 2
+    assert provenance_of(sheet).count == 2
+    said, _ = again(one, *images, model=editor)
+    assert said["like"]["same"] is True
+    said, _ = again(sheet, *images, model=editor)
+    assert said["like"]["same"] is True
+    assert main(["generate", editor, "mix them", *images[:2], "--out", str(out)]) == 0
+    assert len(provenance_of(out / "mix-them-003.png").sources) == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        ([], "was drawn from 1 picture; 0 are given"),
+        (["red", "red"], "was drawn from 1 picture; 2 are given"),
+        (["blue"], "picture 1 of --image is not the one that the picture was drawn from"),
+        (["missing"], "missing.png"),
+    ],
+)
+def test_other_sources_are_refused(
+    editor: str, tmp_path: Path, capsys: Capture, images: list[str], sentence: str
+) -> None:
+    for colour in ("red", "blue"):
+        Image.new("RGB", (40, 30), colour).save(tmp_path / f"{colour}.png")
+    out = tmp_path / "out"
+    assert main(["generate", editor, "turn it", "--image", str(tmp_path / "red.png"), "--out", str(out)]) == 0
+    given = [part for name in images for part in ("--image", str(tmp_path / f"{name}.png"))]
+    capsys.readouterr()
+    assert main(["generate", editor, "--like", str(out / "turn-it-001.png"), *given, "--out", str(out)]) in (1, 2)
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert len(list(out.iterdir())) == 1
+
+
+def test_a_model_that_draws_from_texts_refuses_pictures(drawn: Path, folder: str, capsys: Capture) -> None:
+    for arguments in (["make it red"], ["--like", str(drawn)]):
+        assert main(["generate", folder, *arguments, "--image", str(drawn), "--out", str(drawn.parent)]) == 2
+        assert "draw" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 import tiny_transformers
 import torch
 from janiform import ClipEmbedder, UsageError, load_pretrained, pretrained_facts, pretrained_type
-from janiform.evaluate.pictures import clip_score
+from janiform.evaluate.clip_score import clip_similarity
 from PIL import Image
 
 
@@ -51,12 +51,13 @@ def test_directions_are_those_of_transformers(clip, folder):
 
 def test_long_texts_are_cut(clip):
     assert torch.isfinite(clip.texts(["dog " * 200])).all()
+    assert clip.cut(["dog " * 200, "dog", "dog " * 300]) == 2
 
 
 def test_it_gives_a_clip_score(clip, tmp_path):
     for number in range(3):
         noise(number).save(tmp_path / f"{number}.png")
-    score = clip_score(tmp_path, tmp_path, clip)
+    score = clip_similarity(tmp_path, tmp_path, clip)
     assert score.score.value == pytest.approx(100, abs=1e-3)
     assert score.settings["folder"] == "tiny-clip"
     assert len(score.settings["weights_sha256"]) == 64

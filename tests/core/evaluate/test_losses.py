@@ -220,3 +220,23 @@ def test_the_most_likely_choice_is_that_with_the_smallest_loss(tiny_model: Unifi
         next(model.part("backbone").parameters()).fill_(torch.nan)
     with pytest.raises(JaniformError, match=r"losses of the choices of 'ask/0' are .*nan.*: the model has diverged"):
         most_likely(Model(model), asked, lambda done, of: None)
+
+
+def test_choices_may_be_ranked_by_their_loss_per_token(tiny_model: UnifiedModel) -> None:
+    """Long choices lose by the sum, which a mean corrects."""
+    words = ["a red circle above the small blue square", "a", "square"]
+    asked = [evolve(each, choices=words) for each in requests(21, 6) if not each.draws]
+    processor = tiny_model.processor
+
+    def mean(each: Request, word: str) -> float:
+        prompt = processor.sequence(each.conversation, answer=False)
+        turns = (*each.conversation.turns, Turn("assistant", word))
+        whole = processor.sequence(evolve(each.conversation, turns=turns))
+        return losses(tiny_model, [evolve(each, reference=word)])[each.item] / (len(whole) - len(prompt))
+
+    by_mean = [evolve(each, choice_loss="mean") for each in asked]
+    chosen = most_likely(Model(tiny_model), by_mean, lambda done, of: None)
+    assert chosen == [min(words, key=lambda word, each=each: mean(each, word)) for each in asked]  # type: ignore[misc]
+    assert chosen != most_likely(Model(tiny_model), asked, lambda done, of: None)
+    with pytest.raises(ValueError, match="choice_loss"):
+        evolve(asked[0], choice_loss="median")  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -290,6 +291,21 @@ def test_a_judge_that_fails_for_some_is_an_error_after_all_were_judged(
     with pytest.raises(ComponentError, match=message):
         evaluate(Model(tiny_model), Failing(), progress, store=tmp_path / "store")
     assert judged == [1, 2, 3, 4, 5]
+
+
+def test_several_outputs_of_a_round_are_judged_at_once(tiny_model: UnifiedModel) -> None:
+    barrier = threading.Barrier(3)
+
+    class Waiting(Simple):
+        judged_at_once = 3
+        given = (*(draw(number) for number in range(3)), *(ask(number) for number in range(6)))
+
+        def judge(self, request: Request, output: Any) -> Mapping[str, float]:
+            barrier.wait(20)
+            return super().judge(request, output)
+
+    evaluation = run(tiny_model, Waiting())
+    assert evaluation.items == run(tiny_model, Simple(given=Waiting.given)).items
 
 
 def test_failures_that_are_allowed_are_counted(tiny_model: UnifiedModel) -> None:

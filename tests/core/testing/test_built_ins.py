@@ -65,8 +65,24 @@ TESTED = {
     ("encoder", "patches"): tables(image_size=st.sampled_from((16, 24)), patch_size=8),
     ("encoder", "transformers"): of_transformers(("siglip_vision_model", VISION), ("dinov2", VISION), ("vit", VISION)),
     ("tokenizer", "vq"): tables(**CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4),
+    ("tokenizer", "taming"): tables(
+        **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4, attention_sides=st.sampled_from(((), (8, 16)))
+    ),
+    ("tokenizer", "movq"): tables(
+        grid=st.sampled_from(((4, 4), (3, 5))),
+        **{name: CODEC[name] for name in ("channels", "groups", "multipliers", "blocks")},
+        frames=st.sampled_from((1, 4)),
+        vocabulary=st.sampled_from((7, 24)),
+    ),
     ("tokenizer", "fsq"): tables(**CODEC, levels=st.sampled_from(((3, 5), (4, 3, 3)))),
     ("tokenizer", "lfq"): tables(**CODEC, bits=st.integers(2, 5)),
+    ("tokenizer", "magvit2"): tables(
+        **{name: CODEC[name] for name in ("image_size", "channels", "groups", "multipliers")},
+        blocks=(1, 2, 1),
+        decoder_multipliers=(1, 1, 2),
+        decoder_blocks=st.sampled_from(((1, 1, 2), (2, 1, 1))),
+        bits=st.integers(2, 5),
+    ),
     ("tokenizer", "rvq"): tables(
         **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4, depth=st.integers(1, 4), shared=st.booleans()
     ),
@@ -82,6 +98,7 @@ TESTED = {
     ("backbone", "qwen3"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
     ("backbone", "mistral"): tables(**DECODER),
     ("backbone", "gemma"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
+    ("backbone", "chameleon"): tables(**DECODER, swin_norm=st.booleans()),
     ("backbone", "transformers"): of_transformers(
         ("qwen3", LANGUAGE | {"head_dim": 6, "num_key_value_heads": 1}),
         ("gemma2", LANGUAGE | GEMMA),
@@ -99,6 +116,8 @@ TESTED = {
     ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "autoregressive"): tables(guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4))),
     ("layout", "janus"): tables(system=st.sampled_from(("", "Be brief."))),
+    ("layout", "chameleon"): tables(after_system=st.sampled_from(("\n", " "))),
+    ("layout", "emu3"): tables(negative=st.sampled_from(("", "blurry")), system=st.sampled_from(("", "Be brief."))),
     ("sink", "tensorboard"): tables(),
     ("sink", "wandb"): tables(),
     ("benchmark", "shapes"): tables(prompts=1, pictures=1, questions=2),

@@ -16,14 +16,28 @@ from janiform_plugins.backbones.decoder.rotary import frequencies, stretched
 from janiform_plugins.backbones.decoder.weights import causal_lm
 from janiform_plugins.backbones.llama import LlamaConfig
 
-FAMILIES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "mistral": "Mistral", "gemma": "Gemma"}
-"""Component -> what transformers calls the family."""
+FAMILIES = {
+    "llama": ("llama", transformers.LlamaConfig, transformers.LlamaForCausalLM),
+    "emu3": ("llama", transformers.Emu3TextConfig, transformers.Emu3ForCausalLM),
+    "qwen2": ("qwen2", transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
+    "qwen3": ("qwen3", transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
+    "mistral": ("mistral", transformers.MistralConfig, transformers.MistralForCausalLM),
+    "gemma": ("gemma", transformers.GemmaConfig, transformers.GemmaForCausalLM),
+    "chameleon": ("chameleon", transformers.ChameleonConfig, transformers.ChameleonForConditionalGeneration),
+}
+"""Family -> our component, and the config and model of transformers."""
 
 WIDE = ("qwen3", "mistral", "gemma")
 """Families that have released sizes whose heads do not divide the width."""
 
 STRETCHED = {"rope_factor": 8.0, "rope_low": 1.0, "rope_high": 4.0, "rope_context": 32}
 """Short enough for wavelengths that are kept, mixed and stretched."""
+
+BESIDE = {
+    "vocabulary_map": {"<image>": 3},
+    "vq_config": {"base_channels": 32, "channel_multiplier": [1], "num_res_blocks": 1, "resolution": 8},
+}
+"""What Chameleon's config holds beside the language model."""
 
 VOCABULARY = 50
 LENGTH, PROMPT = 11, 6
@@ -42,9 +56,11 @@ def settings(family: str, chance: random.Random) -> dict[str, Any]:
     heads = chance.choice((2, 4))
     wide = {"head_width": chance.choice((6, 10, 16))} if family in WIDE else {}
     stretched = STRETCHED if family == "llama" and chance.random() < 0.5 else {}
+    swin = {"swin_norm": chance.choice((True, False))} if family == "chameleon" else {}
     return (
         wide
         | stretched
+        | swin
         | {
             "width": heads * chance.choice((6, 8, 12)),
             "inner": chance.randrange(8, 40),
@@ -62,7 +78,7 @@ def settings(family: str, chance: random.Random) -> dict[str, Any]:
 
 def reference(family: str, config: Any) -> transformers.PreTrainedModel:
     """The same model of transformers, with random weights, also where it begins with zeros and ones."""
-    name = FAMILIES[family]
+    _, config_class, model_class = FAMILIES[family]
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": config.rope_theta}
     if getattr(config, "rope_factor", 1) != 1:
         rope |= {
@@ -72,7 +88,7 @@ def reference(family: str, config: Any) -> transformers.PreTrainedModel:
             "high_freq_factor": config.rope_high,
             "original_max_position_embeddings": config.rope_context,
         }
-    upstream_config = getattr(transformers, f"{name}Config")(
+    upstream_config = config_class(
         hidden_size=config.width,
         intermediate_size=config.inner,
         num_hidden_layers=config.layers,
@@ -87,11 +103,15 @@ def reference(family: str, config: Any) -> transformers.PreTrainedModel:
         bos_token_id=1,
         eos_token_id=2,
         **({"sliding_window": None} if family == "mistral" else {}),
+        **({"pad_token_id": 0} if family == "emu3" else {}),
+        **({**BESIDE, "swin_norm": config.swin_norm} if family == "chameleon" else {}),
     )
-    model = getattr(transformers, f"{name}ForCausalLM")(upstream_config).eval()
+    model = model_class(upstream_config).eval()
+    if family == "chameleon":
+        del model.model.vqmodel  # of which the language model is independent
     generator = torch.Generator().manual_seed(config.inner)
-    for parameter in model.parameters():
-        weight = parameter.dim() > 1
+    for name, parameter in model.named_parameters():
+        weight = parameter.dim() > 1 and "norm" not in name
         scale = 2 * parameter[0].numel() ** -0.5 if weight else 0.3
         parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale + (0 if weight else 0.7))
     return model
@@ -101,7 +121,7 @@ def reference(family: str, config: Any) -> transformers.PreTrainedModel:
 def pair(request: Any, tmp_path_factory: Any) -> SimpleNamespace:
     """A random model of transformers, and ours with the weights from its directory."""
     family, seed = request.param
-    component = registry().find("backbone", family)
+    component = registry().find("backbone", FAMILIES[family][0])
     config = component.config(**settings(family, random.Random(seed)))
     with torch.no_grad():
         upstream = reference(family, config)
@@ -133,11 +153,13 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def expected(upstream: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hidden states after the final norm, and logits."""
+    """Hidden states after the final norm, and logits, of which Chameleon's ``forward`` hides those of codes."""
     ids, documents, positions = batch()
     hidden = upstream.model(
         ids, attention_mask=documents + 1, position_ids=positions, use_cache=False
     ).last_hidden_state
+    if isinstance(upstream, transformers.ChameleonForConditionalGeneration):
+        return hidden, upstream.lm_head(hidden)
     logits = upstream(ids, attention_mask=documents + 1, position_ids=positions, use_cache=False).logits
     return hidden, logits
 
@@ -176,6 +198,12 @@ def test_it_begins_with_an_even_choice(pair: SimpleNamespace) -> None:
     torch.testing.assert_close(hidden.square().mean(dim=-1), torch.ones(ids.shape), rtol=0.2, atol=0)
     assert fresh.logits(hidden)[documents >= 0].abs().max() < (4 if pair.config.tied else 1)
     assert all(not bias.any() for name, bias in fresh.named_parameters() if name.endswith("bias"))
+
+
+def test_both_orders_of_norms_and_grouped_heads_of_chameleon_are_compared() -> None:
+    drawn = [settings("chameleon", random.Random(seed)) for seed in range(6)]
+    assert {values["swin_norm"] for values in drawn} == {True, False}
+    assert any(0 < values["kv_heads"] < values["heads"] for values in drawn)
 
 
 def test_the_stretched_positions_of_llama_are_compared_and_have_all_three_bands() -> None:

@@ -14,7 +14,14 @@ from janiform.model.build import build_model
 from janiform.recipe import Use
 from janiform_plugins.objectives.next_token import next_token_losses
 
-RELEASED = {"llama": "llama-3.2-1b", "qwen2": "1.5b", "qwen3": "1.7b", "mistral": "7b-v0.3", "gemma": "2b"}
+RELEASED = {
+    "llama": "llama-3.2-1b",
+    "qwen2": "1.5b",
+    "qwen3": "1.7b",
+    "mistral": "7b-v0.3",
+    "gemma": "2b",
+    "chameleon": "7b",
+}
 WIDE = {"qwen3", "gemma"}
 BACKBONE = {"width": 32, "inner": 64, "layers": 2, "heads": 4, "vocabulary": 320, "context": 256}
 

@@ -1,20 +1,32 @@
-"""The Llama backbone: batches, padding, packing and the cache change nothing; it begins well; what it refuses."""
+"""The backbones of Llama and Chameleon: batches, padding, packing and the cache change nothing; what they refuse."""
 
+import attrs
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import KVCache, Mask
+from janiform_plugins.backbones.chameleon import ChameleonConfig
 from janiform_plugins.backbones.decoder.model import Decoder
 from janiform_plugins.backbones.llama import LlamaConfig
 
-CONFIG = LlamaConfig(width=32, inner=48, layers=2, heads=4, kv_heads=2, vocabulary=40, context=64)
+SIZES = {"width": 32, "inner": 48, "layers": 2, "heads": 4, "kv_heads": 2, "vocabulary": 40, "context": 64}
+CONFIG = LlamaConfig(**SIZES)
+CONFIGS = {
+    "llama": CONFIG,
+    "chameleon": ChameleonConfig(**SIZES),
+    "chameleon-swin": ChameleonConfig(**SIZES, swin_norm=True),
+}
 
 
-@pytest.fixture(scope="module")
-def backbone():
+@pytest.fixture(scope="module", params=CONFIGS)
+def backbone(request):
     torch.manual_seed(0)
-    return Decoder(CONFIG).double().eval()
+    decoder = Decoder(CONFIGS[request.param]).double().eval()
+    with torch.no_grad():
+        for parameter in decoder.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return decoder
 
 
 def alone(backbone, ids):
@@ -86,10 +98,10 @@ def test_rows_of_padding_stay_finite_and_so_do_their_gradients():
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
-def test_dropout_acts_in_training_only():
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_dropout_acts_in_training_only(config):
     torch.manual_seed(0)
-    config = LlamaConfig(width=32, inner=48, layers=2, heads=4, vocabulary=40, dropout=0.5)
-    model = Decoder(config)
+    model = Decoder(attrs.evolve(config, dropout=0.5))
     arguments = (model.embed(torch.arange(6)[None]), torch.arange(6)[None], Mask.causal())
     assert not torch.equal(model(*arguments), model(*arguments))
     model.eval()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import torch
 import transformers
 from janiform import registry
+from janiform_plugins.backbones.decoder.weights import RELEASED
 
 PUBLISHED = {
+    ("llama", "emu3"): 8_492_011_520,
     ("llama", "llama-2-7b"): 6_738_415_616,
     ("llama", "llama-3-8b"): 8_030_261_248,
     ("llama", "llama-3.2-1b"): 1_235_814_400,
@@ -25,8 +28,10 @@ PUBLISHED = {
     ("qwen3", "1.7b"): 1_720_574_976,
     ("qwen3", "4b"): 4_022_468_096,
     ("qwen3", "8b"): 8_190_735_360,
+    ("chameleon", "7b"): 7_013_666_816,
+    ("chameleon", "34b"): 34_294_308_864,
 }
-"""Component and preset -> parameters, tied ones once."""
+"""Component and preset -> parameters, tied ones once; without the visual tokenizers of Emu3 and Chameleon."""
 
 
 def config_of(name: str, preset: str) -> Any:
@@ -48,8 +53,8 @@ def test_a_preset_has_the_published_number_of_parameters(name: str, preset: str)
 @pytest.mark.parametrize(("name", "preset"), PUBLISHED)
 def test_transformers_makes_as_many_of_the_same_config(name: str, preset: str) -> None:
     config = config_of(name, preset)
-    family = name.capitalize()
-    released_config = getattr(transformers, f"{family}Config")(
+    config_class, model_class, more = transformers_classes(name, preset)
+    released_config = config_class(
         hidden_size=config.width,
         intermediate_size=config.inner,
         num_hidden_layers=config.layers,
@@ -58,10 +63,37 @@ def test_transformers_makes_as_many_of_the_same_config(name: str, preset: str) -
         head_dim=config.hidden().head_width,
         vocab_size=config.vocabulary,
         tie_word_embeddings=config.tied,
+        **more,
     )
     with torch.device("meta"):
-        reference = getattr(transformers, f"{family}ForCausalLM")(released_config)
-    assert parameters(reference) == PUBLISHED[name, preset]
+        reference = model_class(released_config)
+    beside = parameters(reference.model.vqmodel) if name == "chameleon" else 0
+    assert parameters(reference) - beside == PUBLISHED[name, preset]
+
+
+def test_the_defaults_of_transformers_are_the_presets_of_two_families() -> None:
+    """Whose configs beside the released weights state little else."""
+    for preset, released in (
+        (config_of("llama", "emu3"), transformers.Emu3TextConfig()),
+        (config_of("chameleon", "7b"), transformers.ChameleonConfig()),
+    ):
+        stated = json.loads(released.to_json_string())
+        assert RELEASED.differences is not None
+        assert RELEASED.differences(preset, stated) == {}
+        assert preset.vocabulary == released.vocab_size
+        assert preset.context == released.max_position_embeddings
+        assert not any(getattr(released, name) for name in ("attention_bias", "mlp_bias"))
+
+
+def transformers_classes(name: str, preset: str) -> tuple[Any, Any, dict[str, Any]]:
+    """The config and the model of transformers, and settings of the config that only this family has."""
+    if preset == "emu3":
+        return transformers.Emu3TextConfig, transformers.Emu3ForCausalLM, {}
+    if name == "chameleon":
+        more = {"swin_norm": config_of(name, preset).swin_norm, "vocabulary_map": {"<image>": 3}}
+        return transformers.ChameleonConfig, transformers.ChameleonForConditionalGeneration, more
+    family = name.capitalize()
+    return getattr(transformers, f"{family}Config"), getattr(transformers, f"{family}ForCausalLM"), {}
 
 
 def test_every_preset_is_covered_here() -> None:

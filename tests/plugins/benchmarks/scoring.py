@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from janiform import Item, Request, Score
@@ -17,6 +18,12 @@ def judged(benchmark: Any, answers: Mapping[str, str] | Callable[[Request], str]
         answer = answers(request) if callable(answers) else answers[request.item]
         items += checked.judge(request, answer)
     return items
+
+
+def read(benchmark: Any, path: Path, *, allow_missing: bool = False) -> Mapping[str, Any]:
+    """Predictions made elsewhere, as ``janiform score`` reads them."""
+    checked = CheckedBenchmark(benchmark)
+    return checked.read_predictions(path, checked.requests(), allow_missing=allow_missing)
 
 
 def scores_of(benchmark: Any, answers: Mapping[str, str] | Callable[[Request], str]) -> dict[str, Score]:

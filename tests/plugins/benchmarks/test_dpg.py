@@ -18,6 +18,7 @@ from janiform_plugins.benchmarks.dpg.config import DpgBenchConfig
 from janiform_plugins.benchmarks.dpg.data import Question, dropped_first, read_items
 from janiform_plugins.benchmarks.dpg.scoring import category_means, picture_score
 from PIL import Image
+from scoring import read
 
 YES = {row["question_natural_language"]: "yes" for row in DPG}
 
@@ -237,21 +238,18 @@ def test_grids_need_squares_or_a_resolution(data, tmp_path):
 
 def test_missing_repeated_and_unknown_grids_are_listed(data, tmp_path):
     benchmark = made(data)
-    requests = benchmark.requests()
     images = tmp_path / "images"
     benchmark.write_official(images, {item: picture() for item in ("0/0", "0/1", "0/2", "0/3")})
     (images / "dpg-bench_results.txt").write_text("ignored")
-    with pytest.raises(UsageError, match=r"lacks 4 of 8 pictures: partiprompts7/0, partiprompts7/1"):
-        benchmark.read_predictions(images, requests)
-    allowed = made(data, allow_missing=True)
-    assert len(allowed.read_predictions(images, requests)) == 4
-    assert allowed.settings["missing"] == 4
+    with pytest.raises(UsageError, match=r"4 of 8 items have no prediction: 'partiprompts7/0', 'partiprompts7/1'"):
+        read(benchmark, images)
+    assert len(read(benchmark, images, allow_missing=True)) == 4
     (images / "0.png").rename(images / "1.png")
-    with pytest.raises(UsageError, match=r"holds 4 pictures that the data do not ask for: 1/0"):
-        allowed.read_predictions(images, requests)
+    with pytest.raises(UsageError, match=r"4 of 4 predictions are for items that the data do not have: '1/0'"):
+        read(benchmark, images, allow_missing=True)
     Image.new("RGB", (8, 8)).save(images / "1.jpg")
     with pytest.raises(UsageError, match=r"holds 1.jpg and 1.png, which are the same item"):
-        allowed.read_predictions(images, requests)
+        read(benchmark, images, allow_missing=True)
 
 
 def test_a_single_picture_is_the_whole_file(data, tmp_path):
@@ -276,14 +274,14 @@ def test_answers_of_the_official_script_are_scored(data, tmp_path):
     lines = detail()
     lines[2] = lines[2].removesuffix("yes") + "no, it is not"
     (tmp_path / "x_results_detail.txt").write_text("\n".join(lines))
-    outputs = benchmark.read_predictions(tmp_path / "x_results_detail.txt", requests)
-    assert set(outputs) == {f"partiprompts7/{copy}" for copy in range(4)}
+    outputs = read(benchmark, tmp_path / "x_results_detail.txt")
+    assert [outputs[f"0/{copy}"] for copy in range(4)] == ["not asked"] * 4, (
+        "the script never asks all of its questions"
+    )
     assert outputs["partiprompts7/0"] == "no, it is not\nyes\nyes"
-    assert benchmark.settings["missing"] == 4
     items = [
         Item(metric, request.item, request.cluster, value)
         for request in requests
-        if request.item in outputs
         for metric, value in benchmark.judge(request, outputs[request.item]).items()
     ]
     assert benchmark.aggregate(items)["faithful.overall"].value == pytest.approx(100 * (1 / 3 + 3) / 4)
@@ -298,7 +296,7 @@ def test_answers_of_the_official_script_are_scored(data, tmp_path):
         (lambda lines: lines.append("a/7.png, (0, 0, 8, 8), Is it?, yes"), "line 15 is about '7'"),
         (lambda lines: lines.append("a/0.png, (0, 0, 8, 8), Is it?, yes"), "has a question that the item '0' does not"),
         (lambda lines: lines.append("a/0.png, (0, 16, 8, 24), Is there a cube?, yes"), "is not one of 4 pictures"),
-        (lambda lines: lines.__delitem__(slice(5, 8)), "lacks 1 of 4 pictures: partiprompts7/1"),
+        (lambda lines: lines.__delitem__(slice(5, 8)), "1 of 8 items have no prediction: 'partiprompts7/1'"),
     ],
 )
 def test_detail_files_that_do_not_fit_are_refused(data, tmp_path, change, message):
@@ -307,7 +305,7 @@ def test_detail_files_that_do_not_fit_are_refused(data, tmp_path, change, messag
     change(lines)
     (tmp_path / "detail.txt").write_text("\n".join(lines))
     with pytest.raises(UsageError, match=message):
-        benchmark.read_predictions(tmp_path / "detail.txt", benchmark.requests())
+        read(benchmark, tmp_path / "detail.txt")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from janiform_plugins.benchmarks.geneval.benchmark import GREY, GenEval, crop_of
 from janiform_plugins.benchmarks.geneval.config import GenEvalConfig
 from janiform_plugins.benchmarks.vision import Detection
 from PIL import Image
+from scoring import read
 
 RIGHT = {"bench": [thing(0)], "dog": [thing(200)], "clock": [thing(0), thing(300)]}
 COLOURS = {"bench": "blue", "dog": "black"}
@@ -130,14 +131,12 @@ def test_missing_and_unknown_pictures_are_listed(data, tmp_path):
     benchmark = made(data)
     requests = benchmark.requests()
     benchmark.write_official(tmp_path, {request.item: picture() for request in requests[:-2]})
-    with pytest.raises(UsageError, match=r"lacks 2 of 24 pictures: 00005/2, 00005/3 \(set allow_missing=true"):
-        benchmark.read_predictions(tmp_path, requests)
-    allowed = made(data, allow_missing=True)
-    assert len(allowed.read_predictions(tmp_path, requests)) == 22
-    assert allowed.settings["missing"] == 2
+    with pytest.raises(UsageError, match=r"2 of 24 items have no prediction: '00005/2', '00005/3' \(--allow-missing"):
+        read(benchmark, tmp_path)
+    assert len(read(benchmark, tmp_path, allow_missing=True)) == 22
     save_picture(picture(), tmp_path / "00005/samples/0007.png")
-    with pytest.raises(UsageError, match="holds 1 pictures that the data do not ask for: 00005/7"):
-        allowed.read_predictions(tmp_path, requests)
+    with pytest.raises(UsageError, match="1 of 23 predictions are for items that the data do not have: '00005/7'"):
+        read(benchmark, tmp_path, allow_missing=True)
 
 
 def test_pictures_of_other_prompts_are_refused(data, tmp_path):
@@ -199,10 +198,13 @@ def test_the_file_with_the_published_name_is_used(data):
     ("change", "message"),
     [
         (lambda lines: lines.append(lines[0]), "the picture 00000/0 repeats"),
-        (lambda lines: lines.pop(), "lacks 1 of 24 judgements: 00005/3"),
+        (lambda lines: lines.pop(), "1 of 24 items have no prediction: '00005/3'"),
         (lambda lines: lines[3].update(filename="cat.png"), r"line.*|'filename' is 'cat.png'"),
         (lambda lines: lines[3].update(prompt="a cat"), "they are of another file of prompts"),
-        (lambda lines: lines[3].update(filename="x/00077/samples/0.png"), "that the data do not ask for: 00077/0"),
+        (
+            lambda lines: lines[3].update(filename="x/00077/samples/0.png"),
+            "for items that the data do not have: '00077/0'",
+        ),
     ],
 )
 def test_results_that_do_not_fit_are_refused(data, tmp_path, change, message):
@@ -210,7 +212,7 @@ def test_results_that_do_not_fit_are_refused(data, tmp_path, change, message):
     lines = results(benchmark, lambda request: True)
     change(lines)
     with pytest.raises(UsageError, match=message):
-        benchmark.read_predictions(write_lines(tmp_path / "results.jsonl", lines), benchmark.requests())
+        read(benchmark, write_lines(tmp_path / "results.jsonl", lines))
 
 
 @pytest.mark.parametrize(

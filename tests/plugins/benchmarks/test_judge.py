@@ -200,29 +200,6 @@ def test_an_empty_account_is_not_tried_again(tmp_path: Path) -> None:
         ask(judge)
 
 
-def test_as_many_requests_run_at_a_time_as_the_settings_allow(tmp_path: Path) -> None:
-    import threading
-
-    barrier = threading.Barrier(3)
-
-    def reply(request: dict[str, Any]) -> str:
-        barrier.wait(10)  # every answer waits for two others
-        return request["messages"][0]["content"].upper()
-
-    with judge_server(reply) as server:
-        judge, _ = judge_of(server, tmp_path, judge_concurrency=3)
-        assert judge.map(lambda prompt: ask(judge, prompt), "abcdef") == list("ABCDEF")
-        assert server.most_at_once == 3
-
-
-def test_the_first_failure_stops_what_has_not_begun(server: JudgeServer, tmp_path: Path) -> None:
-    judge, _ = judge_of(server, tmp_path, judge_concurrency=1)
-    server.faults = [400]
-    with pytest.raises(UsageError, match="status 400"):
-        judge.map(lambda prompt: ask(judge, prompt), "abcdef")
-    assert len(server.requests) < 6
-
-
 def test_settings_of_a_judge_are_checked() -> None:
     with pytest.raises(ValueError, match="judge is 'm', but judge_url names no endpoint"):
         JudgedConfig(judge="m")

@@ -135,7 +135,7 @@ def test_leftovers_of_mmbench_are_judged_and_the_cost_is_recorded(tmp_path: Path
         assert facts["judge_prompt"] == "janiform"
         again = MMBench(MMBenchConfig(data=data, **settings))
         pairs = [(request, answers(request)) for request in again.requests()]
-        assert [value["mmbench.vanilla_all"] for value in again.judge_all(pairs)] == [1.0] * 9
+        assert [again.judge(*pair)["mmbench.vanilla_all"] for pair in pairs] == [1.0] * 9
         assert again.settings["judge"]["asked"] == 0
         server.faults = [401]
         with pytest.raises(UsageError, match="refused with status 401"):  # before any question is asked

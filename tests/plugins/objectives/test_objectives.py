@@ -144,6 +144,26 @@ def test_prompts_are_blanked_as_often_as_asked_and_only_to_draw(tiny_model: Unif
                        .prepare(DRAWINGS, rng()).pictures["generation"].positions)  # fmt: skip
 
 
+def test_parts_of_a_prompt_are_hidden_each_as_often_as_asked(tiny_model: UnifiedModel) -> None:
+    edits = [Conversation.drawing("make it red", picture(i), sources=[picture(i + 50)]) for i in range(200)]
+    plain = make("autoregressive", tiny_model, text_dropout=0.0)
+    hiding = make("autoregressive", tiny_model, text_dropout=0.0, dropout={"text": 0.25, "understanding": 0.5})
+    looks, words, both = 0, 0, 0
+    generator, pad = rng(), tiny_model.processor.layout.pad_id
+    for edit in edits:
+        whole, sequence = plain.prepare_one(edit, rng()), hiding.prepare_one(edit, generator)
+        assert len(whole) == len(sequence)
+        assert sequence.spans[-2:] == whole.spans[-2:]  # the picture to draw and its end
+        hidden = not any(span.kind == "look" for span in sequence.spans)
+        wordless = sequence.spans[0].ids[1] == pad
+        looks, words, both = looks + hidden, words + wordless, both + (hidden and wordless)
+    assert abs(looks - 100) < 4 * math.sqrt(50)
+    assert abs(words - 50) < 4 * math.sqrt(37.5)
+    assert abs(both - 25) < 4 * math.sqrt(22)
+    with pytest.raises(JaniformError, match=r"dropout names 'words', which is neither text nor a pathway that looks"):
+        make("autoregressive", tiny_model, dropout={"words": 0.5})
+
+
 def test_packing_changes_no_loss(tiny_model: UnifiedModel) -> None:
     examples = [*DRAWINGS, *QUESTIONS, *TEXTS]
     rows = make("autoregressive", tiny_model, text_dropout=0.0)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from janiform import Recipe, registry
+from janiform.compose import compose
+from janiform.model.build import build_model
+from janiform.planning.weights import Weights
+from janiform.recipe import Use
+from janiform.train.checkpoints.checkpoint import Position
+from janiform.train.data.seeding import seeds_of
 from janiform.train.loop.muon import COEFFICIENTS, ITERATIONS, RMS, Muon, orthogonal
 from janiform.train.loop.optim import clip_gradients, make_optimizers, skip_where
 from janiform.train.loop.precision import arithmetic, fast_bfloat16
+from janiform.train.loop.stage import StageRun
 from torch import nn
 
 CPU = torch.device("cpu")
@@ -101,3 +110,26 @@ def test_auto_is_bfloat16_only_where_that_is_fast() -> None:
     assert arithmetic("bfloat16", CPU) == torch.bfloat16
     assert arithmetic("auto", CPU) == (torch.bfloat16 if fast_bfloat16(CPU) else torch.float32)
     assert not fast_bfloat16(torch.device("meta"))
+
+
+def test_the_norm_of_each_head_is_a_vector_to_all_optimizers(recipe: Recipe) -> None:
+    backbone = registry().find("backbone", "chameleon")
+    sizes = {"width": 16, "inner": 32, "layers": 2, "heads": 2, "vocabulary": 300, "context": 256}
+    stage = evolve(recipe.stages["all"], muon=("backbone.layers",), weight_decay=0.1)
+    model = build_model(compose(evolve(recipe, backbone=Use("backbone", backbone, backbone.config(**sizes)))))
+    model.processor.fit(["a red circle"] * 3)
+    run = StageRun(stage, model, Position("all"), seeds_of(recipe).stage("all"))
+    names = {id(parameter): name for name, parameter in run.trained.items()}
+    matrices, adamw = (
+        {names[id(p)] for g in optimizer.param_groups for p in g["params"]} for optimizer in run.optimizers
+    )
+    projections = ("attention.qkv_proj", "attention.o_proj", "mlp.gate_up_proj", "mlp.down_proj")
+    assert matrices == {f"backbone.layers.{layer}.{name}.weight" for layer in (0, 1) for name in projections}
+    assert run.trained["backbone.layers.0.attention.q_norm.weight"].shape == (2, 8)
+    without_decay = {
+        names[id(p)] for group in run.optimizers[1].param_groups if not group["weight_decay"] for p in group["params"]
+    }
+    kinds = ("q_norm.weight", "q_norm.bias", "k_norm.weight", "k_norm.bias")
+    assert {f"backbone.layers.{layer}.attention.{kind}" for layer in (0, 1) for kind in kinds} < without_decay < adamw
+    planned = Weights.of(model.plan).dimensions
+    assert {name for name in matrices | without_decay if planned.get(name, 0) >= 2} == matrices

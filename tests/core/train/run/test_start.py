@@ -111,6 +111,78 @@ def test_a_backbone_begins_with_the_directory_of_a_language_model(kind: str, mod
     assert facts["backbone"]["files"] == {"model.safetensors": described}
 
 
+CODES = {f"IMGIMG{chr(65 + code // 10)}{chr(65 + code % 10)}Z": 4 + code for code in range(16)}
+BESIDE = {
+    "chameleon": {
+        "vocabulary_map": {**CODES, "<image>": 3},
+        "vq_config": {"base_channels": 32, "channel_multiplier": [1], "num_res_blocks": 1, "resolution": 8},
+    },
+    "emu3": {
+        "vocabulary_map": {"<image>": 3},
+        "vq_config": {
+            "base_channels": 32,
+            "channel_multiplier": [1, 1],
+            "num_res_blocks": 1,
+            "attn_resolutions": [],
+            "hidden_size": 32,
+        },
+    },
+}
+"""Models of pictures and text with one vocabulary -> what their configs hold beside the language model."""
+
+
+def with_visual_tokenizer(kind: str, settings: dict[str, Any], folder: Path) -> Any:
+    """A random model with its visual tokenizer, and its directory."""
+    if kind == "emu3":
+        config = transformers.Emu3Config(text_config=settings | {"pad_token_id": 0}, **BESIDE[kind])
+        made = transformers.Emu3ForConditionalGeneration(config)
+    else:
+        config = transformers.ChameleonConfig(**settings, **BESIDE[kind])
+        made = transformers.ChameleonForConditionalGeneration(config)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    made.save_pretrained(folder)
+    return made.eval()
+
+
+@pytest.mark.parametrize(
+    ("kind", "component", "ours", "more"),
+    [
+        ("emu3", "llama", {"rope_theta": 1e6}, {}),
+        ("chameleon", "chameleon", {}, {}),
+        ("chameleon", "chameleon", {"swin_norm": True}, {"swin_norm": True}),
+    ],
+)
+def test_a_backbone_begins_with_a_model_that_has_a_visual_tokenizer(
+    kind: str, component: str, ours: dict[str, Any], more: dict[str, Any], model_with: Any, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    reference = with_visual_tokenizer(kind, WORDS | more, tmp_path)
+    model = model_with("backbone", component, **LLAMA | {"kv_heads": 1} | ours)
+    told: list[str] = []
+    begin(model, {"backbone": str(tmp_path)}, told.append)
+    part, ids = model.part("backbone").eval(), torch.randint(3, 60, (2, 9))
+    with torch.no_grad():
+        given = part(part.embed(ids), torch.arange(9).expand(2, -1), Mask.causal())
+        expected = reference.model(ids).last_hidden_state
+        logits, expected_logits = part.logits(given), reference.lm_head(expected)
+    torch.testing.assert_close(given, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+    torch.testing.assert_close(logits, expected_logits, rtol=0, atol=1e-5 * expected_logits.abs().max().item())
+    beside = sum(1 for name in load_file(tmp_path / "model.safetensors") if "vqmodel" in name)
+    assert told == [
+        f"backbone begins with the weights of {tmp_path}; {beside} tensors of other parts there are ignored"
+    ]
+
+
+def test_the_other_order_of_norms_is_refused(model_with: Any, tmp_path: Path) -> None:
+    with_visual_tokenizer("chameleon", WORDS | {"swin_norm": True}, tmp_path)
+    model = model_with("backbone", "chameleon", **LLAMA, kv_heads=1)
+    assert "swin_norm: is False in the recipe, and True in the config of the weights" in refusal(
+        model, {"backbone": str(tmp_path)}
+    )
+
+
 SEEING = {
     "siglip_vision_model": ("siglip", SIGLIP, EYES | {"intermediate_size": 64}),
     "clip_vision_model": (

@@ -12,7 +12,7 @@ from data_files import write_json, write_lines, write_table
 from janiform import Look, UsageError
 from janiform_plugins.benchmarks.gqa.benchmark import GQA, RULES
 from janiform_plugins.benchmarks.gqa.config import GQAConfig
-from scoring import scores_of, values_of
+from scoring import read, scores_of, values_of
 
 SUFFIX = "\nAnswer the question using a single word or phrase."
 
@@ -93,8 +93,8 @@ def test_predictions_are_read_and_written(tmp_path: Path) -> None:
     assert json.loads(file.read_text())[1] == {"questionId": "02930152", "prediction": "t-shirt"}
     raw = gqa(tmp_path, extraction="official")
     assert json.loads(raw.write_official(tmp_path, answers)[0].read_text())[1]["prediction"] == " T-SHIRT."
-    with pytest.raises(UsageError, match="1 of 3 questions have no prediction: 02930152"):
-        benchmark.read_predictions(write_json(tmp_path / "p.json", [rows[0], rows[2]]), requests)
+    with pytest.raises(UsageError, match="1 of 3 items have no prediction: '02930152'"):
+        read(benchmark, write_json(tmp_path / "p.json", [rows[0], rows[2]]))
 
 
 def test_faults_of_the_data_are_named(tmp_path: Path) -> None:

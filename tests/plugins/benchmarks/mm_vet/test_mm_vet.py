@@ -18,7 +18,7 @@ from janiform_plugins.benchmarks.mm_vet.benchmark import JANUS_SYSTEM, MMVet
 from janiform_plugins.benchmarks.mm_vet.config import MMVetConfig
 from janiform_plugins.benchmarks.sheets import read_sheet
 from judge_server import judge_server
-from scoring import scores_of, values_of
+from scoring import read, scores_of, values_of
 
 ANSWERS = {key: f"answer {key}" for key in data_mm_vet.QUESTIONS}
 
@@ -150,7 +150,7 @@ def test_scores_are_those_of_a_twin_of_the_official_formula(
         assert values[f"mm_vet.{name}"] == pytest.approx(fmean(runs))
 
 
-def test_the_judge_is_asked_at_once_and_kept(official: Path, prompt: str, tmp_path: Path) -> None:
+def test_verdicts_of_the_judge_are_kept(official: Path, prompt: str, tmp_path: Path) -> None:
     pytest.importorskip("openai")
 
     def reply(request: dict[str, Any]) -> str:
@@ -160,8 +160,8 @@ def test_the_judge_is_asked_at_once_and_kept(official: Path, prompt: str, tmp_pa
     with judge_server(reply) as server:
         settings = server.settings(tmp_path / "cache", judge_prompt=prompt, data=official)
         benchmark = MMVet(MMVetConfig(**settings))
-        pairs = [(request, ANSWERS[request.item]) for request in benchmark.requests()]
-        assert [value["mm_vet.total"] for value in benchmark.judge_all(pairs)] == [0.5] * 4
+        assert benchmark.judged_at_once == 8
+        assert values_of(benchmark, ANSWERS)["mm_vet.total"] == 0.5
         assert len(server.requests) == 1 + 4 + 2, "a check, four rows, and two that were asked again"
         server.faults = [429] * 100
         again = MMVet(MMVetConfig(**settings))
@@ -194,7 +194,7 @@ def test_a_subset_has_its_keys_in_a_file(official: Path, tmp_path: Path) -> None
     path = write_json(tmp_path / "bard_set.json", ["v1_2", "v1_0"])
     benchmark = mm_vet(official, subset=str(path))
     assert [request.item for request in benchmark.requests()] == ["v1_0", "v1_2"]
-    assert benchmark.settings["subset"] == "bard_set.json"
+    assert benchmark.settings["subset"][0]["file"] == "bard_set.json"
     write_json(path, ["v1_2", "v1_99"])
     with pytest.raises(UsageError, match=r"1 of 2 keys in .* are not in the data: v1_99"):
         mm_vet(official, subset=str(path)).requests()
@@ -215,8 +215,8 @@ def test_predictions_are_joined_by_key(official: Path, tmp_path: Path) -> None:
     (written,) = kit.write_official(tmp_path, numbered)
     assert kit.read_predictions(written, kit.requests()) == numbered
     assert read_sheet(written)[1]["category"] == "rec,know,gen"
-    with pytest.raises(UsageError, match="1 of 4 questions have no prediction: v1_0"):
-        benchmark.read_predictions(write_json(tmp_path / "b.json", dict(list(ANSWERS.items())[1:])), requests)
+    with pytest.raises(UsageError, match="1 of 4 items have no prediction: 'v1_0'"):
+        read(benchmark, write_json(tmp_path / "b.json", dict(list(ANSWERS.items())[1:])))
     with pytest.raises(UsageError, match=r"b\.json, 'v1_0': 'answer' is 5, expected a text"):
         benchmark.read_predictions(write_json(tmp_path / "b.json", ANSWERS | {"v1_0": 5}), requests)
 

@@ -15,7 +15,7 @@ from janiform import Item, Look, UsageError
 from janiform_plugins.benchmarks.mmbench.benchmark import MMBench
 from janiform_plugins.benchmarks.mmbench.config import MMBenchConfig
 from janiform_plugins.benchmarks.sheets import read_sheet
-from scoring import scores_of, values_of
+from scoring import read, scores_of, values_of
 
 PROFILES = ("official", "vlmevalkit", "llava", "lmms-eval", "janus")
 
@@ -201,9 +201,9 @@ def test_predictions_are_joined_by_index(table: Path, tmp_path: Path) -> None:
     assert benchmark.read_predictions(write_table(tmp_path / "a.tsv", rows), requests) == outputs
     own = [{"item": item, "prediction": answer} for item, answer in outputs.items()]
     assert benchmark.read_predictions(write_json(tmp_path / "a.json", own), requests) == outputs
-    with pytest.raises(UsageError, match="joined by index: 1 of 9 questions have no prediction: dev/241"):
-        benchmark.read_predictions(write_table(tmp_path / "a.tsv", rows[1:]), requests)
-    with pytest.raises(UsageError, match="1 of 9 predictions are for questions that the data do not have: 77"):
+    with pytest.raises(UsageError, match="1 of 9 items have no prediction: 'dev/241'"):
+        read(benchmark, write_table(tmp_path / "a.tsv", rows[1:]))
+    with pytest.raises(UsageError, match="index: 1 of 9 predictions are for questions that the data do not have: 77"):
         benchmark.read_predictions(write_table(tmp_path / "a.tsv", [{**rows[0], "index": 77}, *rows[1:]]), requests)
 
 

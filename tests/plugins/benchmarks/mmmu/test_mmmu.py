@@ -19,7 +19,7 @@ from janiform_plugins.benchmarks.mmmu.readers import DISCIPLINES, SUBJECTS, _of_
 from janiform_plugins.benchmarks.questions import Loaded
 from janiform_plugins.benchmarks.recognise import DataFiles
 from janiform_plugins.benchmarks.sheets import read_sheet
-from scoring import scores_of, values_of
+from scoring import read, scores_of, values_of
 
 PROFILES = ("official", "llava", "vlmevalkit", "lmms-eval", "janus")
 
@@ -224,8 +224,8 @@ def test_predictions_are_joined_by_id_and_by_index(official: Path, table: Path, 
     (written,) = kit.write_official(tmp_path, outputs)
     assert kit.read_predictions(written, kit.requests()) == outputs
     assert read_sheet(written)[2]["answer"] == "['Tampa', 'Florida']"
-    with pytest.raises(UsageError, match="1 of 6 questions have no prediction: validation_Math_2"):
-        benchmark.read_predictions(write_lines(tmp_path / "q.jsonl", lines[1:]), requests)
+    with pytest.raises(UsageError, match="1 of 6 items have no prediction: 'validation_Math_2'"):
+        read(benchmark, write_lines(tmp_path / "q.jsonl", lines[1:]))
     with pytest.raises(UsageError, match="1 of 7 predictions repeat a question"):
         benchmark.read_predictions(write_lines(tmp_path / "q.jsonl", [*lines, lines[0]]), requests)
 

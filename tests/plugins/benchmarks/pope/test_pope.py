@@ -17,7 +17,7 @@ from janiform_plugins.benchmarks.answers import YES_NO
 from janiform_plugins.benchmarks.pope.benchmark import POPE
 from janiform_plugins.benchmarks.pope.config import POPEConfig
 from janiform_plugins.benchmarks.sheets import write_sheet
-from scoring import judged, scores_of, values_of
+from scoring import judged, read, scores_of, values_of
 
 SUFFIX = "\nAnswer the question using a single word or phrase."
 QUESTION = "Is there a snowboard in the image?"
@@ -184,7 +184,8 @@ def test_predictions_made_elsewhere_are_joined_by_keys(official: Path, tmp_path:
         error.value
     )
     assert "1 of 14 predictions are for questions that the data do not have: adversarial/77" in str(error.value)
-    assert "1 of 12 questions have no prediction: adversarial/4" in str(error.value)
+    with pytest.raises(UsageError, match="1 of 12 items have no prediction: 'adversarial/4'"):
+        read(benchmark, write_lines(tmp_path / "all.jsonl", rows[1:]))
     with pytest.raises(UsageError, match=r"all\.jsonl:1: 'text' is 5, expected a text"):
         benchmark.read_predictions(write_lines(tmp_path / "all.jsonl", [{**rows[0], "text": 5}]), requests)
     write_lines(tmp_path / "each" / "random.json", rows)

@@ -12,6 +12,7 @@ from data_files import write_json, write_lines, write_table
 from hypothesis import given
 from hypothesis import strategies as st
 from janiform import UsageError
+from janiform.evaluate.compare import protocol_differences
 from janiform_plugins.benchmarks.seed_bench.benchmark import DIMENSIONS, SEEDBench
 from janiform_plugins.benchmarks.seed_bench.config import SEEDBenchConfig
 from scoring import scores_of, values_of
@@ -70,7 +71,12 @@ def test_the_official_evaluation_ranks_the_options(official: Path) -> None:
     values = values_of(benchmark, outputs)
     assert values["seed.accuracy"] == pytest.approx(8 / 9)
     assert set(values) == {"seed.accuracy", *(f"seed.{name}" for name in DIMENSIONS.values())}
+    assert (benchmark.requests()[0].choice_loss, benchmark.settings["option_loss"]) == ("sum", "sum")
+    by_mean = seed(official, option_loss="mean")
+    assert {request.choice_loss for request in by_mean.requests()} == {"mean"}
+    assert protocol_differences(benchmark.settings, by_mean.settings) == ["option_loss: sum and mean"]
     letters = seed(official, profile="lmms-eval")
+    assert "option_loss" not in letters.settings
     assert not any(request.choices for request in letters.requests())
 
 

@@ -1,4 +1,4 @@
-"""A check of settings that list names. Torch-free."""
+"""Checks of settings that several plugins make. Torch-free."""
 
 from __future__ import annotations
 
