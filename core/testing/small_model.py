@@ -32,6 +32,7 @@ _SMALL = (
     "generation.tokenizer.vocabulary=32",
     "generation.tokenizer.latent=8",
     "generation.embedding.width=16",
+    'layout.draws_from=["understanding"]',
 )
 
 TEXTS = ("a red circle above a blue square", "what colour is the circle?", "two small green squares", "how many?")

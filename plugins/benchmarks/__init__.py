@@ -14,6 +14,8 @@ from .mmmu.config import MMMUConfig
 from .pope.config import POPEConfig
 from .seed_bench.config import SEEDBenchConfig
 from .shapes.config import PRESETS, ShapesBenchmarkConfig
+from .shapes_edit.config import PRESETS as EDIT_PRESETS
+from .shapes_edit.config import ShapesEditConfig
 
 
 @hookimpl
@@ -25,6 +27,14 @@ def janiform_register(registrar: Registrar) -> None:
         presets=PRESETS,
         factory="janiform_plugins.benchmarks.shapes.benchmark:ShapesBenchmark",
         summary="drawing in GenEval's six categories, judged by a verifier, and six types of questions",
+    )
+    registrar.component(
+        "benchmark",
+        "shapes-edit",
+        config=ShapesEditConfig,
+        presets=EDIT_PRESETS,
+        factory="janiform_plugins.benchmarks.shapes_edit.benchmark:ShapesEditBenchmark",
+        summary="six kinds of edits of pictures of shapes: was the change made, and everything else kept?",
     )
     registrar.component(
         "benchmark",

@@ -2,7 +2,8 @@
 
 Pictures are 64 x 64 with one to four objects. :func:`sample_scene` gives any scene of the stream by (seed, index),
 :func:`render` draws it, :func:`caption` and :func:`questions` describe it, :func:`detect_objects` finds the objects in
-a picture, and :func:`prompts`, :func:`judge` and :func:`understanding_questions` are the benchmark.
+a picture, and :func:`prompts`, :func:`judge` and :func:`understanding_questions` are the benchmark. Edits of scenes
+are in :mod:`.editing`.
 """
 
 from .captions import caption, prompt

@@ -70,7 +70,7 @@ def description(scene: Scene) -> str:
     parts = []
     for item in in_reading_order(scene.objects):
         noun, region = with_article(describe(item, size=True).noun()), region_of(item)
-        parts.append(noun if region is None else f"{noun} {_at(region)}")
+        parts.append(noun if region is None else f"{noun} {at_region(region)}")
     return listed(parts)
 
 
@@ -139,13 +139,14 @@ def _grouped(phrases: Sequence[Phrase]) -> Groups:
 
 def _in_region(region: str, rng: np.random.Generator) -> str:
     if region == "centre":
-        return pick((_at(region), "in the middle"), rng)
+        return pick((at_region(region), "in the middle"), rng)
     if " " in region:
-        return pick((_at(region), f"{_at(region)} corner"), rng)
-    return _at(region)
+        return pick((at_region(region), f"{at_region(region)} corner"), rng)
+    return at_region(region)
 
 
-def _at(region: str) -> str:
+def at_region(region: str) -> str:
+    """Write where a region is: ``"in the top left"``, ``"on the left"``, ``"at the top"``."""
     preposition = {"left": "on", "right": "on", "top": "at", "bottom": "at"}.get(region, "in")
     return f"{preposition} the {region}"
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .scene import GAP, MARGIN, PICTURE_SIZE, RADII
+from .scene import GAP, MARGIN, PICTURE_SIZE, RADII, Object
 
 STEP = 8
 """Spacing of the lattice of centres, in pixels. With the margin of one pixel, a small object fills two by two squares
@@ -40,23 +40,39 @@ def place_objects(sizes: Sequence[str], rng: np.random.Generator, relation: str 
             return [(by_index[index].x, by_index[index].y) for index in range(len(sizes))]
 
 
+def free_places(size: str, others: Sequence[Object]) -> list[tuple[int, int]]:
+    """Find all centres (x, y) on the lattice for an object of this size, apart from ``others``, in reading order."""
+    radius = RADII[size]
+    spots = [_Spot(item.x, item.y, item.radius) for item in others]
+    low = radius + MARGIN
+    rows, columns = np.nonzero(_free(radius, spots))
+    return [(low + STEP * int(column), low + STEP * int(row)) for row, column in zip(rows, columns, strict=True)]
+
+
 def _attempt(radii: list[int], rng: np.random.Generator, relation: str | None) -> list[_Spot] | None:
     spots: list[_Spot] = []
     for radius, draw in zip(radii, rng.random(len(radii)).tolist(), strict=True):
         low = radius + MARGIN
-        count = (PICTURE_SIZE - 2 * low) // STEP + 1
-        free = np.ones((count, count), np.bool_)
+        free = _free(radius, spots)
         if relation is not None and len(spots) == 1:
-            free = _related(spots[0], relation, low + STEP * np.arange(count))
-        for other in spots:
-            reach = radius + other.radius + GAP
-            free[_blocked(other.y - low, reach), _blocked(other.x - low, reach)] = False
+            free &= _related(spots[0], relation, low + STEP * np.arange(len(free)))
         choices = np.flatnonzero(free)
         if not len(choices):
             return None
-        row, column = divmod(int(choices[int(draw * len(choices))]), count)
+        row, column = divmod(int(choices[int(draw * len(choices))]), len(free))
         spots.append(_Spot(low + STEP * column, low + STEP * row, radius))
     return spots
+
+
+def _free(radius: int, spots: Sequence[_Spot]) -> NDArray[np.bool_]:
+    """Mark the lattice points for a centre that are apart from all spots: [rows, columns]."""
+    low = radius + MARGIN
+    count = (PICTURE_SIZE - 2 * low) // STEP + 1
+    free = np.ones((count, count), np.bool_)
+    for other in spots:
+        reach = radius + other.radius + GAP
+        free[_blocked(other.y - low, reach), _blocked(other.x - low, reach)] = False
+    return free
 
 
 def _blocked(offset: int, reach: int) -> slice:

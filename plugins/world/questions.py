@@ -148,7 +148,7 @@ def ask_where(scene: Scene, rng: np.random.Generator) -> Question | None:
     if not clear:
         return None
     item = pick(clear, rng)
-    phrase = _unique_phrase(scene, item, rng)
+    phrase = unique_phrase(scene, item, rng)
     region = region_of(item)
     if phrase is None or region is None:
         return None
@@ -166,7 +166,7 @@ def ask_left_of(scene: Scene, rng: np.random.Generator) -> Question | None:
     if not clear:
         return None
     relation, reference, item = pick(clear, rng)
-    phrase = _unique_phrase(scene, reference, rng)
+    phrase = unique_phrase(scene, reference, rng)
     if phrase is None:
         return None
     words = pick(RELATION_WORDS[relation], rng)
@@ -196,7 +196,7 @@ def _relation_claim(scene: Scene, rng: np.random.Generator, true: bool) -> str |
         return None
     first, second = (scene.objects[int(i)] for i in rng.permutation(len(scene.objects))[:2])
     relation = relation_of(first, second)
-    a, b = _unique_phrase(scene, first, rng), _unique_phrase(scene, second, rng)
+    a, b = unique_phrase(scene, first, rng), unique_phrase(scene, second, rng)
     if relation is None or a is None or b is None:
         return None
     if not true:
@@ -275,7 +275,7 @@ def _some_phrase(item: Object, rng: np.random.Generator) -> Phrase:
     return describe(item, colour=False, size=True)
 
 
-def _unique_phrase(scene: Scene, item: Object, rng: np.random.Generator) -> Phrase | None:
+def unique_phrase(scene: Scene, item: Object, rng: np.random.Generator) -> Phrase | None:
     """Find a phrase that fits this object and no other, or return None."""
     options = (
         describe(item),

@@ -117,12 +117,12 @@ def in_reading_order(objects: Sequence[Object]) -> list[Object]:
     return sorted(objects, key=lambda item: (item.y - item.radius, item.x))
 
 
-def region_of(item: Placed) -> str | None:
+def region_of(item: Placed, margin: float = 2.0) -> str | None:
     """Return the ninth of the picture that ``item`` is in: ``"top left"``, ``"top"``, ..., ``"centre"``.
 
-    None if the centre is within two pixels of a border between two ninths.
+    None if the centre is within ``margin`` pixels of a border between two ninths.
     """
-    column, row = _third(item.x), _third(item.y)
+    column, row = _third(item.x, margin), _third(item.y, margin)
     if column is None or row is None:
         return None
     vertical = ("top", "", "bottom")[row]
@@ -130,8 +130,8 @@ def region_of(item: Placed) -> str | None:
     return f"{vertical} {horizontal}".strip() or "centre"
 
 
-def _third(value: float) -> int | None:
+def _third(value: float, margin: float) -> int | None:
     first, second = PICTURE_SIZE * 0.4, PICTURE_SIZE * 0.6
-    if min(abs(value - first), abs(value - second)) < 2:
+    if min(abs(value - first), abs(value - second)) < margin:
         return None
     return int(value > first) + int(value > second)

@@ -17,14 +17,20 @@ from janiform_plugins.world import (
 )
 from janiform_plugins.world.geneval import MIN_CONFIDENCE
 from janiform_plugins.world.phrases import NUMBER_WORDS, Phrase, listed, with_article
+from numpy.typing import NDArray
 from PIL import Image
 
 
 def detections_in(picture: Image.Image) -> Sequence[Detection]:
     """The objects that the verifier detects in a picture, which is first scaled to the data set's size."""
+    return detect_objects(pixels_of(picture))
+
+
+def pixels_of(picture: Image.Image) -> NDArray[np.uint8]:
+    """An RGB picture as the verifier takes it, [64, 64, 3]: scaled to the data set's size."""
     if picture.size != (PICTURE_SIZE, PICTURE_SIZE):
         picture = picture.resize((PICTURE_SIZE, PICTURE_SIZE), Image.Resampling.BICUBIC)
-    return detect_objects(np.asarray(picture))
+    return np.asarray(picture)
 
 
 def is_correct(prompt: DrawingPrompt, picture: Image.Image) -> bool:

@@ -12,12 +12,12 @@ from janiform_plugins.validators import distinct
 class ShapesConfig:
     """A stream of scenes, and the kind of conversation about them."""
 
-    task: Literal["draw", "ask", "list", "read", "plan"] = field(
+    task: Literal["draw", "ask", "list", "read", "plan", "edit"] = field(
         default="draw",
         metadata={
             "help": "draw: a caption and its picture to draw; ask: a picture, questions and answers; list: a picture "
             "and lists of what it shows, without sentences; read: texts only; plan: a caption and the positions of its "
-            "objects, in words only"
+            "objects, in words only; edit: a picture and an instruction to change it, and the changed picture to draw"
         },
     )
     seed: int = field(
@@ -32,7 +32,10 @@ class ShapesConfig:
     objects: int = field(
         default=0,
         validator=[validators.ge(0), validators.le(4)],
-        metadata={"help": "number of objects in every picture, 1 to 4; 0 mixes all numbers"},
+        metadata={
+            "help": "number of objects in every picture, 1 to 4; 0 mixes all numbers; for task edit, that of the "
+            "picture to change"
+        },
     )
     questions: int = field(
         default=3,
@@ -83,6 +86,20 @@ class ShapesConfig:
         },
     )
 
+    edits: tuple[Literal["recolour", "move", "add", "remove", "swap", "resize"], ...] = field(
+        default=(),
+        metadata={
+            "help": "kinds of edits, chosen at random; one that is named twice is chosen twice as often; all that the "
+            "number of objects allows if empty; only for task edit"
+        },
+    )
+
     def __attrs_post_init__(self) -> None:
         if self.noise and self.task != "draw":
             raise ValueError(f"noise {self.noise} is for the captions of task draw, but task is {self.task}")
+        if self.edits and self.task != "edit":
+            raise ValueError(f"edits ({', '.join(self.edits)}) is for task edit, but task is {self.task}")
+        if self.edits:
+            from janiform_plugins.world.editing import check_kinds  # the world needs numpy, the settings do not
+
+            check_kinds(self.edits, self.objects or None)

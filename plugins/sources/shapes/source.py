@@ -1,4 +1,4 @@
-"""Scenes as conversations: prompts to draw, questions to answer, texts to read."""
+"""Scenes as conversations: prompts to draw, questions to answer, texts to read, pictures to change."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from janiform import Conversation, Look, Turn
 from janiform_plugins.world.captions import description, prompt
+from janiform_plugins.world.editing import sample_edit
 from janiform_plugins.world.listings import list_pairs, listed, listings
 from janiform_plugins.world.phrases import chance, pick
 from janiform_plugins.world.plans import plan
@@ -30,14 +31,16 @@ _OTHER_SCENES = (2**32, 2**63)
 
 
 class Shapes:
-    """An endless stream, whose example ``index`` is about scene ``index`` of the seed and split."""
+    """An endless stream, whose example ``index`` is about scene or edit ``index`` of the seed and split."""
 
     def __init__(self, config: ShapesConfig) -> None:
         self.config = config
 
     def example(self, index: int) -> Conversation:
-        """A prompt and its picture; a picture with questions, one per turn; or a text."""
+        """A prompt and its picture; a picture with questions, one per turn; a text; or an edit of a picture."""
         config = self.config
+        if config.task == "edit":
+            return self._edit(index)
         scene = sample_scene(config.seed, index, config.split, config.objects or None)
         rng = np.random.default_rng((config.seed, index, _TEXT_STREAM))
         if config.task == "draw":
@@ -68,6 +71,11 @@ class Shapes:
             return Conversation([Turn("user", (asked.text,)), Turn("assistant", asked.answer)])
         texts = texts_about(scene, rng)
         return Conversation.document(texts[int(rng.integers(len(texts)))])
+
+    def _edit(self, index: int) -> Conversation:
+        config = self.config
+        edit = sample_edit(config.seed, index, config.split, config.edits, config.objects or None)
+        return Conversation.drawing(edit.text, render(edit.target), sources=[render(edit.source)])
 
     def _described(self, index: int) -> Scene | None:
         """Return the other scene that a noisy caption describes, or None where the caption is the picture's own."""

@@ -121,6 +121,7 @@ TESTED = {
     ("sink", "tensorboard"): tables(),
     ("sink", "wandb"): tables(),
     ("benchmark", "shapes"): tables(prompts=1, pictures=1, questions=2),
+    ("benchmark", "shapes-edit"): tables(edits=1),
     **{("benchmark", name): tables(**settings) for name, settings in (DRAWING | QUESTIONS).items()},
     ("format", "janiform"): tables(),
     ("format", "official"): tables(),

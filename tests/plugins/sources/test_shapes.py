@@ -14,11 +14,12 @@ from janiform_plugins.sources.shapes.config import ShapesConfig
 from janiform_plugins.sources.shapes.source import DESCRIBE, Shapes
 from janiform_plugins.world.captions import description
 from janiform_plugins.world.compositions import HELD_OUT_SINGLE, is_held_out
+from janiform_plugins.world.editing import sample_edit
 from janiform_plugins.world.render import render
 from janiform_plugins.world.sampling import sample_scene
 from janiform_plugins.world.scene import SHAPES
 
-tasks = st.sampled_from(["draw", "ask", "list", "read", "plan"])
+tasks = st.sampled_from(["draw", "ask", "list", "read", "plan", "edit"])
 
 
 @settings(max_examples=30, deadline=None)
@@ -177,7 +178,7 @@ def test_noisy_captions_describe_scenes_of_the_same_split_and_number_of_objects(
 
 
 def test_noise_is_for_captions_of_pictures_to_draw() -> None:
-    for task in ("ask", "list", "read", "plan"):
+    for task in ("ask", "list", "read", "plan", "edit"):
         with pytest.raises(ValueError, match=f"noise 0.5 is for the captions of task draw, but task is {task}"):
             ShapesConfig(task=task, noise=0.5)  # type: ignore[arg-type]
     for noise in (-0.1, 1.1):
@@ -190,3 +191,39 @@ def test_texts_have_no_picture() -> None:
     examples = [source.example(index) for index in range(20)]
     assert all(example.is_document and isinstance(example.turns[0].content[0], str) for example in examples)
     assert len({example.turns[0].text for example in examples}) > 10
+
+
+def test_an_edit_looks_at_a_picture_and_draws_another() -> None:
+    source = Shapes(ShapesConfig(task="edit", seed=5))
+    for index in range(20):
+        edit = sample_edit(5, index)
+        asked, answered = source.example(index).turns
+        look, instruction = asked.content
+        (draw,) = answered.content
+        assert instruction == edit.text
+        assert isinstance(look, Look)
+        assert isinstance(draw, Draw)
+        assert np.array_equal(look.picture, render(edit.source))  # type: ignore[arg-type]
+        assert np.array_equal(draw.picture, render(edit.target))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("split", ["train", "held-out"])
+def test_edits_may_be_of_some_kinds_and_numbers_of_objects_only(split: Any) -> None:
+    source = Shapes(ShapesConfig(task="edit", split=split, edits=("remove", "swap"), objects=3))
+    for index in range(20):
+        edit = sample_edit(0, index, split, ("remove", "swap"), 3)
+        assert edit.kind in ("remove", "swap")
+        assert source.example(index).turns[0].text == edit.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"task": "draw", "edits": ("add",)}, r"edits \(add\) is for task edit, but task is draw"),
+        ({"task": "edit", "edits": ("add",), "objects": 4}, "a picture of 4 objects does not allow the edit add, but"),
+        ({"task": "edit", "edits": ("move", "swap"), "objects": 1}, "a picture of one object does not allow the edit"),
+    ],
+)
+def test_settings_of_edits_that_contradict_each_other_are_refused(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        ShapesConfig(**settings)
