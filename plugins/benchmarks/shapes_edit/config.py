@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from attrs import field, frozen, validators
-from janiform_plugins.sources.distinct import distinct
+from janiform_plugins.validators import distinct
 
 
 @frozen(kw_only=True)
