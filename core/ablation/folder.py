@@ -232,8 +232,11 @@ def lock_of(study: Study) -> StudyLock:
 
 
 def design_digest(cell: Cell) -> str:
-    """The digest of everything that makes a cell's design."""
-    return digest_of(design_values(cell.recipe))
+    """The digest of everything that makes a cell's design.
+
+    Settings with their default value are left out, so that a component may get further ones.
+    """
+    return digest_of(design_values(cell.recipe, defaults=False))
 
 
 def evaluation_digest(study: Study) -> str:

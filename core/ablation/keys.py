@@ -3,6 +3,8 @@
 Two stages with one key leave the same weights, whatever cells or studies they belong to. A key names parts by their
 settings and by the key of the stage that changed them last, so that swapping encoders keeps the key of the tokenizer's
 training, and the other way round. Names, folders, numbers of workers and whatever else changes no weight are not in it.
+Neither are settings with their default value, so that a component may get further ones: where its defaults change, it
+is another version.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from ..recipe import Stage, Use
 from ..recipe.write import part_table, plain_settings
 from ..train.run.folder import HARMLESS, ROUNDING
 
-KEY_FORMAT = 1
+KEY_FORMAT = 2
 """The version of keys, which is part of every key."""
 
 
@@ -65,13 +67,14 @@ def stage_keys(plan: Plan, stages: Collection[str], parameters: Collection[str],
         content = {
             "format": KEY_FORMAT,
             "stage": {"name": name, **_settings(stage)},
-            "objective": part_table(stage.objective),
+            "objective": part_table(stage.objective, defaults=False),
             "precision": inputs.precisions[name],
             "attention": plan.recipe.training.attention,
             "parts": {path: _part(plan, path, latest) for path in reads if path in latest},
+            **_transforms(plan),
             # Text towers of objectives are as large as the backbone's vocabulary.
             "text": [inputs.tokenizer, plan.hidden.vocabulary] if "text" in reads else [],
-            "layout": part_table(plan.recipe.layout) if "backbone" in reads else {},
+            "layout": part_table(plan.recipe.layout, defaults=False) if "backbone" in reads else {},
             "sources": {source: _source(plan, source, inputs) for source in sorted(stage.sources)},
             "seed": inputs.seed,
             "data_seed": inputs.data_seed,
@@ -112,19 +115,26 @@ def _reads(plan: Plan, stage: Stage) -> list[str]:
 
 def _part(plan: Plan, path: str, latest: Mapping[str, Any]) -> dict[str, Any]:
     part = plan.parts[path]
-    ports = {name: [type(port).__name__, asdict(port)] for name, port in part.inputs.items()}
-    return {**part_table(part.use), "ports": ports, "from": latest[path]}
+    ports = {name: [type(port).__name__, plain_settings(port, defaults=False)] for name, port in part.inputs.items()}
+    return {**part_table(part.use, defaults=False), "ports": ports, "from": latest[path]}
+
+
+def _transforms(plan: Plan) -> dict[str, Any]:
+    """The pathways that take the image transform of another; no entry where none does."""
+    taken = {name: pathway.transform for name, pathway in plan.recipe.pathways.items() if pathway.transform}
+    return {"transforms": taken} if taken else {}
 
 
 def _settings(stage: Stage) -> dict[str, Any]:
     """The settings of a stage that change what is trained; rounding is recorded beside the key."""
-    settings = plain_settings(stage, but=("name", "objective", *HARMLESS, *ROUNDING))
+    settings = plain_settings(stage, but=("name", "objective", *HARMLESS, *ROUNDING), defaults=False)
     return {name: sorted(value) if name in ("train", "muon") else value for name, value in settings.items()}
 
 
 def _source(plan: Plan, name: str, inputs: Inputs) -> dict[str, Any]:
     contents = inputs.contents.get(name)
-    return {**part_table(plan.recipe.sources[name]), "contents": None if contents is None else asdict(contents)}
+    table = part_table(plan.recipe.sources[name], defaults=False)
+    return {**table, "contents": None if contents is None else asdict(contents)}
 
 
 def _trained(plan: Plan, stage: Stage, parameters: Collection[str]) -> tuple[str, ...]:

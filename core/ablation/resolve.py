@@ -71,15 +71,16 @@ def cells_of(study: StudyFile, designs: Sequence[Design], registry: Registry) ->
     return tuple(first)
 
 
-def design_values(recipe: Recipe) -> dict[str, Any]:
+def design_values(recipe: Recipe, *, defaults: bool = True) -> dict[str, Any]:
     """What makes a design: every setting of what is built, and of the stages and sources that are trained on, by path.
 
-    Names, descriptions, seeds, sinks and folders of runs are not part of it.
+    Names, descriptions, seeds, sinks and folders of runs are not part of it. ``defaults``: also settings that have
+    their default value.
     """
     stages = recipe.training.stages or tuple(recipe.stages)
     sources = {name for stage in stages for name in recipe.stages[stage].sources}
     values: dict[str, Any] = {}
-    for path, value in values_of(recipe):
+    for path, value in values_of(recipe, defaults=defaults):
         section, *rest = path.split(".")
         if section in ("name", "description", "sink", "training"):
             continue

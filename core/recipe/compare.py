@@ -40,9 +40,12 @@ def diff(left: Recipe, right: Recipe) -> list[Difference]:
     ]
 
 
-def values_of(recipe: Recipe) -> Iterator[tuple[str, Any]]:
-    """Yield every setting of a recipe with its path, in the order in which it is written."""
-    for path, table in tables(recipe).items():
+def values_of(recipe: Recipe, *, defaults: bool = True) -> Iterator[tuple[str, Any]]:
+    """Yield every setting of a recipe with its path, in the order in which it is written.
+
+    ``defaults``: also those that have their default value.
+    """
+    for path, table in tables(recipe, defaults=defaults).items():
         yield from _flat(path, table)
 
 

@@ -72,46 +72,60 @@ def origin_of(recipe: Recipe, path: str) -> Origin | None:
     return next((origin for other, origin in recipe.origins.items() if other.startswith(f"{path}.")), None)
 
 
-def tables(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """The recipe as plain tables by path, the top one under ``""``."""
+def tables(recipe: Recipe, *, defaults: bool = True) -> dict[str, dict[str, Any]]:
+    """The recipe as plain tables by path, the top one under ``""``; settings with their default value if asked for."""
     result: dict[str, dict[str, Any]] = {"": {"name": recipe.name}}
     if recipe.description:
         result[""]["description"] = recipe.description
     for path in SINGLE_PARTS:
         if (use := getattr(recipe, path)) is not None:
-            result[path] = part_table(use)
+            result[path] = part_table(use, defaults=defaults)
     for pathway in recipe.pathways.values():
         if pathway.name not in PATHWAY_MODES or not pathway.parts:
             result[pathway.name] = {"mode": pathway.mode}
         if pathway.transform:
             result.setdefault(pathway.name, {})["transform"] = pathway.transform
-        result |= {f"{pathway.name}.{kind}": part_table(part) for kind, part in pathway.parts.items()}
+        result |= {
+            f"{pathway.name}.{kind}": part_table(part, defaults=defaults) for kind, part in pathway.parts.items()
+        }
     if recipe.start:
         result["start"] = dict(recipe.start)
-    result |= {f"source.{name}": part_table(source) for name, source in recipe.sources.items()}
+    result |= {f"source.{name}": part_table(source, defaults=defaults) for name, source in recipe.sources.items()}
     for name, stage in recipe.stages.items():
-        result[f"stage.{name}"] = _stage_table(stage)
+        result[f"stage.{name}"] = _stage_table(stage, defaults)
     if recipe.stages or recipe.training != Training():
         result["training"] = plain_settings(recipe.training)
     result |= {f"sink.{name}": part_table(sink) for name, sink in recipe.sinks.items()}
     return result
 
 
-def part_table(part: Use | Share) -> dict[str, Any]:
-    """The table of a part."""
+def part_table(part: Use | Share, *, defaults: bool = True) -> dict[str, Any]:
+    """The table of a part; settings with their default value if asked for."""
     if isinstance(part, Share):
         return {"share": part.path}
-    return {"use": part.reference, **plain_settings(part.config)}
+    return {"use": part.reference, **plain_settings(part.config, defaults=defaults)}
 
 
-def plain_settings(config: Any, but: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings of an attrs object by name, as data for TOML, without those that are None."""
+def plain_settings(config: Any, but: Sequence[str] = (), *, defaults: bool = True) -> dict[str, Any]:
+    """The settings of an attrs object by name, as data for TOML, without those that are None.
+
+    ``defaults``: also those that have the value that the class declares.
+    """
     settings = {}
     for attribute in attrs.fields(type(config)):
         value = getattr(config, attribute.name)
-        if attribute.init and attribute.name not in but and value is not None:
+        if not attribute.init or attribute.name in but or value is None:
+            continue
+        if defaults or value != _default(attribute, config):
             settings[attribute.alias or attribute.name] = _plain(value)
     return settings
+
+
+def _default(attribute: attrs.Attribute[Any], config: Any) -> Any:
+    default: Any = attribute.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        default = default.factory(config) if default.takes_self else default.factory()
+    return default
 
 
 def _plain(value: Any) -> Any:
@@ -126,5 +140,6 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, PurePath) else value
 
 
-def _stage_table(stage: Stage) -> dict[str, Any]:
-    return {"objective": part_table(stage.objective), **plain_settings(stage, but=("name", "objective"))}
+def _stage_table(stage: Stage, defaults: bool = True) -> dict[str, Any]:
+    settings = plain_settings(stage, but=("name", "objective"), defaults=defaults)
+    return {"objective": part_table(stage.objective, defaults=defaults), **settings}

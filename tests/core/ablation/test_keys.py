@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from attrs import Factory, field, frozen
 from janiform.ablation.keys import StageKey, digest_of
 from janiform.ablation.run_keys import RunKeys
 from janiform.errors import UsageError
 from janiform.recipe import read_recipe_text
+from janiform.recipe.write import plain_settings
 from tiny_study import RECIPE
 
 Keys = Callable[..., dict[str, StageKey]]
@@ -45,6 +47,7 @@ def digests(keys: dict[str, StageKey]) -> dict[str, str]:
         ("source.ask.seed = 9", {"all"}),
         ("source.draw.seed = 9", {"tokenizer", "encoder", "all"}),
         ("layout.system = 'Be kind.'", {"all"}),
+        ("generation.transform = 'understanding'", {"tokenizer", "encoder", "all"}),
     ],
 )
 def test_a_setting_changes_the_keys_of_the_stages_that_it_reaches(override: str, changed: set[str], keys: Keys) -> None:
@@ -85,6 +88,24 @@ def test_a_stage_that_is_left_out_leaves_the_key_of_another_part_as_it_is(keys: 
 def test_the_order_of_the_selectors_changes_no_key(keys: Keys) -> None:
     names = ["generation.head", "generation.embedding", "generation.adapter", "understanding", "backbone"]
     assert digests(keys(f"stage.all.train = {names}")) == digests(keys())
+
+
+def test_a_further_setting_with_a_default_changes_no_key() -> None:
+    @frozen
+    class Config:
+        width: int = 8
+        names: tuple[str, ...] = field(factory=tuple)
+        inner: int = field(default=Factory(lambda self: 4 * self.width, takes_self=True))
+
+    @frozen
+    class Later(Config):
+        positions: str = "none"
+
+    for settings in ({}, {"width": 9}, {"names": ("a",)}, {"inner": 5}):
+        earlier, later = (plain_settings(kind(**settings), defaults=False) for kind in (Config, Later))
+        assert earlier == later == {name: list(v) if name == "names" else v for name, v in settings.items()}
+    assert plain_settings(Later(positions="waves"), defaults=False) == {"positions": "waves"}
+    assert plain_settings(Config()) == {"width": 8, "names": [], "inner": 32}
 
 
 def test_keys_are_plain_json(keys: Keys) -> None:
