@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from ..storage.json_files import read_json, structured, write_json
 from .results import FORMAT, StudyResults
 
 
-def write_results(results: StudyResults, path: Path) -> None:
-    """Replace the file by the results. Raises ``StorageError``."""
-    write_json(path, results_json(results))
+def write_results(results: StudyResults, path: Path, comparisons: Mapping[str, Any]) -> None:
+    """Replace the file by the results, with the comparisons of cells by metric. Raises ``StorageError``."""
+    write_json(path, results_json(results, comparisons))
 
 
-def results_json(results: StudyResults) -> dict[str, Any]:
-    """The results as objects, lists, texts and numbers."""
-    return attrs.asdict(results)
+def results_json(results: StudyResults, comparisons: Mapping[str, Any]) -> dict[str, Any]:
+    """The results as objects, lists, texts and numbers.
+
+    ``comparisons``: of every metric, the cells against the baseline; they follow from the results, and are not read.
+    """
+    return {**attrs.asdict(results), "comparisons": dict(comparisons)}
 
 
 def read_results(path: Path) -> StudyResults:

@@ -163,7 +163,7 @@ def _one(
 def _run(
     prepared: PreparedStudy, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool
 ) -> int:
-    from ..ablation.page import conclusion, write_page, write_tables
+    from ..ablation.page import comparisons_of, conclusion, write_page, write_tables
     from ..ablation.results_json import results_json, write_results
     from ..ablation.schedule import run_study, slots_of
     from ..ablation.summary import results_of
@@ -178,11 +178,12 @@ def _run(
             )
     finally:
         results = results_of(prepared)
-        write_results(results, folder.path / "study.json")
+        comparisons = comparisons_of(results)
+        write_results(results, folder.path / "study.json", comparisons)
         write_tables(results, folder.path)
         write_page(results, folder.path)
     if as_json:
-        print_json(results_json(results))
+        print_json(results_json(results, comparisons))
     else:
         for sentence in conclusion(results):
             echo(sentence)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
+from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from ...errors import UsageError
 from ..results import CellResult, MetricFacts, StudyResults
@@ -125,6 +126,12 @@ def summarize(results: StudyResults) -> Summary:
     except UsageError as error:  # scipy is an extra; means and dots are shown without it
         missing = str(error)
     return Summary(results, groups, metric_groups, metrics, seeds, missing)
+
+
+def comparisons_of(results: StudyResults) -> dict[str, Any]:
+    """The comparisons of the cells on every metric, as objects, lists, texts and numbers; none without scipy."""
+    metrics = summarize(results).metrics
+    return {name: asdict(metric.compared) for name, metric in metrics.items() if metric.compared is not None}
 
 
 def _cells_by_axis(results: StudyResults) -> tuple[tuple[str, tuple[CellResult, ...]], ...]:

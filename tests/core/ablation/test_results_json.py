@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from janiform.ablation.page import comparisons_of
 from janiform.ablation.results import FORMAT, CellResult, StudyResults
 from janiform.ablation.results_json import read_results, results_json, write_results
 from janiform.errors import StorageError
@@ -57,10 +58,25 @@ def results(draw: st.DrawFn) -> StudyResults:
 @given(results())
 def test_results_come_back_as_they_were_written(tmp_path_factory: pytest.TempPathFactory, made: StudyResults) -> None:
     path = tmp_path_factory.mktemp("study") / "study.json"
-    write_results(made, path)
+    write_results(made, path, {})
     assert read_results(path) == made
     # cattrs is another way from attrs to JSON.
-    assert json.loads(path.read_text("utf-8")) == json.loads(json.dumps(cattrs.unstructure(made)))
+    written = json.loads(path.read_text("utf-8"))
+    assert written.pop("comparisons") == {}
+    assert written == json.loads(json.dumps(cattrs.unstructure(made)))
+
+
+def test_comparisons_stand_beside_the_results(tmp_path: Path) -> None:
+    made = random_results(np.random.default_rng(0), cells=3, seeds=4)
+    path = tmp_path / "study.json"
+    write_results(made, path, comparisons_of(made))
+    assert read_results(path) == made
+    compared = json.loads(path.read_text("utf-8"))["comparisons"]
+    assert set(compared) >= {made.primary}
+    (first, _) = compared[made.primary]["comparisons"]
+    cell, baseline = (made.cell(name).scores(made.primary) for name in (first["cell"], made.baseline))
+    assert first["difference"] == pytest.approx(np.mean([cell[seed] - baseline[seed] for seed in cell]))
+    assert first["estimate"]["low"] < first["difference"] < first["estimate"]["high"]
 
 
 def test_values_that_are_not_finite_come_back(tmp_path: Path) -> None:
@@ -69,14 +85,14 @@ def test_values_that_are_not_finite_come_back(tmp_path: Path) -> None:
     score = attrs.evolve(run.scores["loss.picture"], value=float("nan"), high=float("inf"))
     run = attrs.evolve(run, scores={**run.scores, "loss.picture": score})
     made = attrs.evolve(made, cells=(made.cells[0], attrs.evolve(made.cells[1], runs=(run,))))
-    write_results(made, tmp_path / "study.json")
+    write_results(made, tmp_path / "study.json", {})
     back = read_results(tmp_path / "study.json").cells[1].runs[0].scores["loss.picture"]
     assert str(back.value) == "nan"
     assert back.high == float("inf")
 
 
 def changed(**values: Any) -> str:
-    return json.dumps(results_json(random_results(np.random.default_rng(0), cells=2, seeds=1)) | values)
+    return json.dumps(results_json(random_results(np.random.default_rng(0), cells=2, seeds=1), {}) | values)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +117,7 @@ def test_a_bad_file_is_an_error_that_names_it(tmp_path: Path, text: str, message
 
 
 def test_repeated_cells_and_seeds_are_errors(tmp_path: Path) -> None:
-    made = results_json(random_results(np.random.default_rng(0), cells=2, seeds=2))
+    made = results_json(random_results(np.random.default_rng(0), cells=2, seeds=2), {})
     twice = {**made, "cells": [*made["cells"], made["cells"][1]]}
     (tmp_path / "cells.json").write_text(json.dumps(twice), "utf-8")
     with pytest.raises(StorageError, match="there are two cells 'cell-1'"):

@@ -254,7 +254,7 @@ def test_a_replay_is_equal_and_a_changed_run_is_not(prepared: PreparedStudy, qui
 
 def test_results_hold_scores_curves_budgets_and_changes(prepared: PreparedStudy, tmp_path: Path) -> None:
     results = results_of(prepared)
-    write_results(results, tmp_path / "study.json")
+    write_results(results, tmp_path / "study.json", {})
     assert read_results(tmp_path / "study.json") == results
     base, deep = results.cell("base"), results.cell("deep")
     assert [run.state for run in base.runs] == ["done", "planned"]
@@ -274,7 +274,7 @@ def test_results_hold_scores_curves_budgets_and_changes(prepared: PreparedStudy,
 
 def test_the_table_of_a_study_is_plain_records(prepared: PreparedStudy) -> None:
     out = prepared.folder.path
-    write_results(results_of(prepared), out / "study.json")
+    write_results(results_of(prepared), out / "study.json", {})
     records = janiform.study(out)
     assert [(record["cell"], record["seed"], record["state"]) for record in records] == [
         (cell, seed, state) for cell in CELLS for seed, state in ((0, "done"), (1, "planned"))
