@@ -58,7 +58,14 @@ def test_parts_of_a_large_order_are_the_same_pictures(model: Model, monkeypatch:
 
 
 def test_settings_replace_those_of_the_recipe(model: Model) -> None:
-    assert model.drawing_settings(guidance=1.5, top_k=None) == {"guidance": 1.5, "temperature": 1.0, "top_k": 0}
+    assert model.drawing_settings(guidance=1.5, top_k=None) == {
+        "guidance": 1.5,
+        "temperature": 1.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "picture_guidance": 1.0,
+        "rule": "plain",
+    }
     greedy = model.generate(PROMPT, n=2, temperature=0.0)
     assert same(*greedy)
     for wrong in ({"temperature": -1.0}, {"top_k": -1}, {"guidance": float("nan")}, {"top_k": 1.5}, {"guidance": "3"}):

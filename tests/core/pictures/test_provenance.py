@@ -76,7 +76,9 @@ def test_a_drawn_picture_says_how_it_was_drawn(tiny_model: janiform.UnifiedModel
     drawn = model.generate(["a red circle", "the blue square"], n=2, seed=5, top_k=7)
     making = provenance_of(drawn[3])
     assert (making.prompt, making.seed, making.count) == ("the blue square", 6, 1)
-    assert making.settings == {"guidance": 5.0, "temperature": 1.0, "top_k": 7}
+    own = model.drawing_settings()
+    assert making.settings == {**own, "top_k": 7}
+    assert (own["guidance"], own["top_k"]) == (5.0, 0)
     assert (making.pathway, making.dtype, making.device, making.recipe) == ("generation", "float32", "cpu", "tiny")
     assert (making.janiform, making.torch, making.weights_sha256) == (janiform.__version__, torch.__version__, "")
     saved = save_picture(drawn[3], tmp_path / "a.png")
