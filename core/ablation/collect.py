@@ -32,6 +32,7 @@ _POINTS = 150
 """Most points of a run's learning curve."""
 
 _NAMED = ("use", "share", "recipe")
+_OWN = ("model", "weights_sha256", "seconds")
 _JUDGED = ("metrics", "scores")
 
 
@@ -48,7 +49,7 @@ def collect(study: Study, folder: StudyFolder, budgets: Budgets, tokenizer: str)
             scores = _judged(_read(place.scores))
             runs.append(_run(place, cell, folder.path, scores))
             metrics |= _metrics(scores)
-            evaluations |= scores.get("settings") or {}
+            evaluations |= {name: _of_all_runs(settings) for name, settings in (scores.get("settings") or {}).items()}
         changes = tuple(CellChange(change.path, _toml(change.baseline), _toml(change.value)) for change in cell.changes)
         cells.append(
             CellResult(cell.name, summary_of(cell), dict(cell.values), changes, budgets.of(cell.name), tuple(runs))
@@ -140,6 +141,11 @@ def _short(change: Change) -> str:
     if name == "share":
         return f"{part.rpartition('.')[2]} shared with {value}" if change.value is not None else f"own {part}"
     return f"{change.path} {_toml(change.value) or '–'}"
+
+
+def _of_all_runs(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an evaluation without what is a run's own, such as the folder of its model."""
+    return {name: value for name, value in settings.items() if name not in _OWN}
 
 
 def _toml(value: Any) -> str:
