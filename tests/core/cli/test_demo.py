@@ -74,7 +74,10 @@ def test_the_page_holds_everything_and_is_never_overwritten(
         assert expected in page
     assert "beauty" not in page  # which is not from 0 to 1, so that no bar can show it
     assert main(arguments) == 0
-    assert {path.name for path in out.iterdir()} == {"index.html", "index-002.html"}
+    assert 'href="study-decoupled.html"' in page
+    written = {path.name for path in out.iterdir()}
+    assert written == {"index.html", "index-002.html", "study-decoupled.html", "study-decoupled-002.html"}
+    assert 'href="study-decoupled-002.html"' in (out / "index-002.html").read_text()
 
 
 def trainable(recipe: janiform.Recipe) -> janiform.Recipe:
