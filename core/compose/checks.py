@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..errors import nearest
 from ..ports import Codes, Features, Grid, Hidden, Logits, Port
 from .diagnostics import Diagnostics
 from .plan import PartPlan
+
+if TYPE_CHECKING:
+    from ..recipe import Recipe
 
 MIN_TEXT = 16
 """Positions that must be left for text beside a picture: markers, roles and a few words."""
@@ -101,3 +105,29 @@ def check_shares(parts: Mapping[str, PartPlan], diagnostics: Diagnostics) -> Non
                     f"{port} here",
                     f"give {path} a {{ use = … }} of its own, or share the part before it too",
                 )
+
+
+def check_named_pathways(recipe: Recipe, diagnostics: Diagnostics) -> None:
+    """Pathways that settings of the layout and of trained objectives name must exist and have the mode they need."""
+    uses = {"layout": recipe.layout}
+    for name in recipe.training.stages or tuple(recipe.stages):
+        if name in recipe.stages:
+            uses[f"stage.{name}.objective"] = recipe.stages[name].objective
+    for path, use in uses.items():
+        declared: Any = getattr(use.config, "pathways", None)
+        if not callable(declared):
+            continue
+        try:
+            modes = dict(declared())
+        except Exception as error:  # a plugin may fail in any way, and the error must name it
+            source = f"pathways() of {use.component.reference} of {use.component.provider}"
+            diagnostics.add(path, f"{source} failed: {type(error).__name__}: {error}", "fix the plugin")
+            continue
+        for name, mode in modes.items():
+            named = recipe.pathways.get(name)
+            if named is None:
+                message = f"{use.component.reference} names '{name}', which is not a pathway of this recipe"
+                diagnostics.add(path, message, nearest(name, recipe.pathways))
+            elif mode and named.mode != mode:
+                does = "looks at pictures" if mode == "look" else "draws"
+                diagnostics.add(path, f"{use.component.reference} names '{name}', which is not a pathway that {does}")

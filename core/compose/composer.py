@@ -9,7 +9,16 @@ from ..components.kinds import INPUTS, KINDS, SINGLE_PARTS, Route, route_of, slo
 from ..errors import CompositionError
 from ..ports import Codes, Features, Hidden, Logits, Port
 from .bounds import check_bounds
-from .checks import check_context, check_count, check_each_alone, check_head, check_shares, check_text, check_width
+from .checks import (
+    check_context,
+    check_count,
+    check_each_alone,
+    check_head,
+    check_named_pathways,
+    check_shares,
+    check_text,
+    check_width,
+)
 from .diagnostics import Diagnostics
 from .ownership import find_owners
 from .plan import Edge, PartPlan, PathwayShape, Plan
@@ -35,6 +44,7 @@ def compose(recipe: Recipe) -> Plan:
     pathways = {name: composer.pathway(pathway) for name, pathway in recipe.pathways.items()}
     shapes = {name: shape for name, shape in pathways.items() if shape is not None}
     check_shares(composer.parts, diagnostics)
+    check_named_pathways(recipe, diagnostics)
     if hidden is not None:
         check_rows(composer.parts, composer.owners, hidden, diagnostics)
     if diagnostics.problems or hidden is None:

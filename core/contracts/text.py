@@ -53,7 +53,8 @@ class TextTokenizer(Protocol):
 class LayoutConfig(Protocol):
     """Kind ``layout``: a chat format; factory(config, text, pathways) -> Layout.
 
-    ``text`` is the ``TextTokenizer``; ``pathways`` maps names to ``PathwayShape``.
+    ``text`` is the ``TextTokenizer``; ``pathways`` maps names to ``PathwayShape``. A method ``pathways()`` of the
+    config gives those in its settings, as that of an objective's config does.
     """
 
 

@@ -56,6 +56,9 @@ class ObjectiveConfig(Protocol):
 
     A method ``reads(plan) -> tuple[str, ...]`` gives the paths of the parts whose weights, or whose text tokenizer, the
     objective uses; without it, all of them. Designs that agree in these parts can share a stage that is trained once.
+
+    A method ``pathways() -> Mapping[str, str]`` gives the names of pathways in its settings, with the mode that each
+    must have: ``"look"``, ``"draw"``, or ``""`` for any. Composition refuses others.
     """
 
 

@@ -32,7 +32,9 @@ def load_inception(path: Path, device: str = "cpu") -> InceptionV3:
     Raises ``StorageError`` where the file is missing, is damaged, or has other tensors.
     """
     if not path.is_file():
-        raise StorageError(f"there is no file '{path}', expected Inception's weights as of pytorch-fid or torchvision")
+        raise StorageError(
+            f"the file '{path}' does not exist; expected Inception's weights as of pytorch-fid or torchvision"
+        )
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

@@ -66,7 +66,7 @@ def pictures_in(folder: Path, grid: int = 1) -> list[FolderPicture]:
     wrote are left out. Raises ``UsageError`` where there are no pictures.
     """
     if not folder.is_dir():
-        raise UsageError(f"there is no folder '{folder}'")
+        raise UsageError(f"the folder '{folder}' does not exist")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     files = [path for path in files if not _is_beside_samples(path)]
     if not files:

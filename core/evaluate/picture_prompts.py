@@ -129,7 +129,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return read_bounded(path, MAX_LINE_BYTES if path.suffix.lower() == ".txt" else _MAX_BYTES)
     except FileNotFoundError:
-        raise UsageError(f"there is no file or folder '{path}'") from None
+        raise UsageError(f"'{path}' does not exist") from None
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {error.strerror}") from None
     except JaniformError as error:

@@ -22,7 +22,9 @@ def pretrained_type(folder: Path, what: str, types: Sequence[str]) -> str:
     ``what`` is what the model is needed as, such as "CLIP model".
     """
     if not folder.is_dir():
-        raise UsageError(f"there is no folder '{folder}', expected that of the {what}, with config.json and weights")
+        raise UsageError(
+            f"the folder '{folder}' does not exist; expected that of the {what}, with config.json and weights"
+        )
     if not (folder / "config.json").is_file():
         raise UsageError(f"'{folder}' has no config.json, expected the folder of a model of transformers as the {what}")
     stated = read_json(folder / "config.json").get("model_type")

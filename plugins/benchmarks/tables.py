@@ -199,8 +199,10 @@ def _with_shared_pictures(records: list[Record], rows: dict[str, Record]) -> lis
         if reference:
             shared = rows.get(reference)
             if shared is None or (not shared.pictures and shared.get("image")):
-                what = "there is no such row" if shared is None else "that row names another one"
-                record.fail(f"'image' is {shown(reference)}, the index of the row with the picture, but {what}")
+                what = "is missing" if shared is None else "names another row"
+                record.fail(
+                    f"'image' is {shown(reference)}: the row with that index, which must have the picture, {what}"
+                )
             record = evolve(record, values={**record.values, "image": ""}, pictures=shared.pictures)
         result.append(record)
     return result

@@ -60,6 +60,10 @@ class JanusConfig:
         metadata={"help": "maximum number of pictures that a picture is drawn from; 0 means no limit"},
     )
 
+    def pathways(self) -> dict[str, str]:
+        """The pathways that the settings name, all of which look."""
+        return dict.fromkeys(self.draws_from, "look")
+
 
 @frozen
 class ChameleonLayoutConfig:

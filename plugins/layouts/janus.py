@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from janiform import ComponentError, Conversation, Draw, Look, Problem, Sequence, Turn, blanked, nearest
+from janiform import ComponentError, Conversation, Draw, Look, Sequence, Turn, blanked
 
 from .config import JanusConfig
 from .turns import Piece, stripped, to_answer
@@ -37,13 +37,6 @@ class JanusLayout:
         self.config = config
         self.text = text
         self.pathways = pathways
-        if unknown := [name for name in config.draws_from if name not in pathways]:
-            raise ComponentError(
-                Problem(
-                    f"layout.draws_from names '{unknown[0]}', which is not a pathway of the recipe",
-                    hint=nearest(unknown[0], pathways),
-                )
-            )
 
     @property
     def draws_from(self) -> tuple[str, ...]:

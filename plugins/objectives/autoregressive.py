@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from janiform import Batch, ComponentError, Conversation, Loss, Objective, Problem, SampleError, nearest
+from janiform import Batch, Conversation, Loss, Objective, SampleError
 from torch import Tensor
 
 from .config import AutoregressiveConfig
@@ -34,15 +34,6 @@ class Autoregressive(Objective):
         self.config = config
         self.model = model
         self.limit = config.packed or model.plan.hidden.context
-        names = ["text", *(name for name, shape in model.plan.pathways.items() if shape.mode == "look")]
-        if unknown := [name for name in config.dropout if name not in names]:
-            raise ComponentError(
-                Problem(
-                    f"objective 'autoregressive': dropout names '{unknown[0]}', which is neither text nor a pathway "
-                    "that looks",
-                    hint=nearest(unknown[0], names),
-                )
-            )
 
     @property
     def processor(self) -> Processor:

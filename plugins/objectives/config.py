@@ -10,11 +10,19 @@ if TYPE_CHECKING:
     from janiform import Plan
 
 
+TEXT = "text"
+"""The words of a prompt, among the names of pathways that are hidden."""
+
+
 @frozen(kw_only=True)
 class ReconstructionConfig:
     """Which tokenizer is trained. Its losses and their weights are settings of the tokenizer."""
 
     pathway: str = field(default="generation", metadata={"help": "pathway whose tokenizer is trained"})
+
+    def pathways(self) -> dict[str, str]:
+        """The pathway that the settings name; either mode may have a tokenizer."""
+        return {self.pathway: ""}
 
     def reads(self, plan: Plan) -> tuple[str, ...]:
         """The parts that the objective uses."""
@@ -61,6 +69,10 @@ class ContrastiveConfig:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
 
+    def pathways(self) -> dict[str, str]:
+        """The pathway that the settings name, which looks."""
+        return {self.pathway: "look"}
+
     def reads(self, plan: Plan) -> tuple[str, ...]:
         """The parts that the objective uses."""
         return f"{self.pathway}.encoder", "text"
@@ -100,3 +112,7 @@ class AutoregressiveConfig:
             "packing: cut by the layout's rule, or skipped; both are counted"
         },
     )
+
+    def pathways(self) -> dict[str, str]:
+        """The pathways whose pictures are hidden."""
+        return {name: "look" for name in self.dropout if name != TEXT}

@@ -176,7 +176,7 @@ class DpgBench:
         if path.is_dir():
             return Outputs(read_folder(path, config.pictures, config.resolution))
         if not path.is_file():
-            raise UsageError(f"there is no folder of pictures and no detail file '{path}'")
+            raise UsageError(f"'{path}' does not exist; expected a folder of pictures, or a detail file")
         return Outputs(read_answers(path, self._items, config.pictures))
 
     def write_official(self, folder: Path, outputs: Mapping[str, Image.Image | Path]) -> list[Path]:

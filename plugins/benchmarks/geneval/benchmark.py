@@ -157,7 +157,7 @@ class GenEval:
         if path.is_dir():
             return Outputs(read_folder(path, self._prompts))
         if not path.is_file():
-            raise UsageError(f"there is no folder of pictures and no result file '{path}'")
+            raise UsageError(f"'{path}' does not exist; expected a folder of pictures, or a result file")
         return Outputs(read_results(path, self._prompts))
 
     def write_official(self, folder: Path, outputs: Mapping[str, Image.Image | Path]) -> list[Path]:

@@ -78,3 +78,24 @@ def test_a_transform_is_not_taken_from_a_pathway_without_one() -> None:
             "recipe = 1\nname = 'a'\nextends = 'janus-mini'\ngeneration.transform = 'understanding'\n"
             "understanding.transform = 'generation'"
         )
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("layout.draws_from = ['understandin']", "names 'understandin', which is not a pathway of this recipe"),
+        ("layout.draws_from = ['generation']", "names 'generation', which is not a pathway that looks at pictures"),
+        ("stage.stage-3.objective.dropout = { words = 0.5 }", "names 'words', which is not a pathway of this recipe"),
+        ("stage.tokenizer.objective.pathway = 'generatio'", "names 'generatio', which is not a pathway of this recipe"),
+        ("stage.encoder.objective.pathway = 'generation'", "names 'generation', which is not a pathway that looks"),
+    ],
+)
+def test_pathways_that_settings_name_are_there(setting: str, sentence: str) -> None:
+    with pytest.raises(CompositionError, match=sentence):
+        plan_of(f"recipe = 1\nname = 'a'\nextends = 'janus-mini'\n{setting}")
+
+
+def test_a_stage_that_is_not_trained_may_name_a_pathway_that_is_not_there() -> None:
+    text = "recipe = 1\nname = 'a'\nextends = 'janus-mini'\nstage.tokenizer.objective.pathway = 'other'\n"
+    assert plan_of(text + "training.stages = ['stage-3']")
+    assert plan_of(text.replace("stage.tokenizer.objective.pathway = 'other'", "layout.draws_from = ['understanding']"))

@@ -30,7 +30,7 @@ def test_all_pictures_of_all_folders_are_found_by_their_paths(tmp_path: Path) ->
     Image.new("RGB", (3, 3)).save(tmp_path / "b" / "3.JPG")
     (tmp_path / "notes.txt").write_text("x")
     assert [picture.name for picture in pictures_in(tmp_path)] == ["a", "b/1", "b/2", "b/3"]
-    with pytest.raises(UsageError, match="there is no folder"):
+    with pytest.raises(UsageError, match=r"the folder .* does not exist"):
         pictures_in(tmp_path / "c")
     (tmp_path / "c").mkdir()
     with pytest.raises(UsageError, match=r"c' holds no pictures: no files with \.png"):
@@ -128,7 +128,7 @@ def test_prompts_are_read_from_tables_and_json(tmp_path: Path, name: str, text: 
         ("p.csv", "name,prompt\na, \n", r"p\.csv:2: the prompt of 'a' is empty"),
         ("p.csv", "name,prompt\n", "the file of prompts is empty"),
         ("p.txt", "a dog\n", r"p\.txt' is not a file of prompts: expected \.json, \.jsonl, \.csv or \.tsv"),
-        ("", "", "there is no file or folder"),
+        ("", "", "does not exist"),
         ("folder", "", r"folder' holds no prompts: expected a \.txt for each picture"),
     ],
 )

@@ -343,7 +343,7 @@ def test_a_missing_column_and_other_data_are_named(tmp_path):
         made(tmp_path / "other")
     with pytest.raises(UsageError, match="DPG-Bench needs its data"):
         DpgBench(DpgBenchConfig())
-    with pytest.raises(UsageError, match="there is no folder"):
+    with pytest.raises(UsageError, match="does not exist; expected that of the"):
         DpgBench(DpgBenchConfig(data=write_dpg(tmp_path), vqa_weights=tmp_path / "none"))
 
 
@@ -352,7 +352,7 @@ def test_a_home_folder_is_meant_by_its_sign(data, tmp_path, monkeypatch):
     benchmark = made("~/data", official="~/images", pictures=1)
     benchmark.judge(benchmark.requests()[0], picture())
     assert (tmp_path / "images" / "0.png").is_file()
-    with pytest.raises(UsageError, match=f"there is no folder '{tmp_path}/none'"):
+    with pytest.raises(UsageError, match=f"the folder '{tmp_path}/none' does not exist"):
         DpgBench(DpgBenchConfig(data=data, vqa_weights=Path("~/none")))
 
 

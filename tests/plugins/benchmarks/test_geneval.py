@@ -261,7 +261,7 @@ def test_judges_that_cannot_judge_are_refused_before_anything_is_drawn(data, tmp
         GenEval(GenEvalConfig(data=data), detector=FakeDetector({}))
     with pytest.raises(UsageError, match=r"does not know 2 classes of .*: dog, clock"):
         GenEval(GenEvalConfig(data=data), detector=FakeDetector({}, ["bench"]), colours=FakeColours({}))
-    with pytest.raises(UsageError, match="there is no folder"):
+    with pytest.raises(UsageError, match="does not exist; expected that of the"):
         GenEval(GenEvalConfig(data=data, detector_weights=tmp_path / "none"))
 
 

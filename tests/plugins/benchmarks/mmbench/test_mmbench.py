@@ -215,7 +215,7 @@ def test_predictions_are_joined_by_index(table: Path, tmp_path: Path) -> None:
         ({"answer": ""}, r":2: 'answer' is \"\", expected 'A'"),
         ({"A": "", "B": " ", "C": "nan"}, ":2: the question has 1 options, expected at least A and B"),
         ({"question": ""}, ":2: 'question' is empty"),
-        ({"image": "999"}, ":2: 'image' is \"999\", the index of the row with the picture, but there is no such row"),
+        ({"image": "999"}, ":2: 'image' is \"999\": the row with that index, which must have the picture, is missing"),
         ({"image": "?" * 90}, ':2: the picture of index "241" is not base64: character 1 is'),
     ],
 )
