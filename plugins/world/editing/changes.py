@@ -26,6 +26,7 @@ from .instructions import (
     SWAP_FRAMES,
     PlaceWords,
     instruct,
+    joins_wrongly,
     name_of,
     newcomer,
     other_side,
@@ -55,7 +56,7 @@ def move(scene: Scene, rng: np.random.Generator) -> Edit | None:
         return None
     places = [replace(item, x=x, y=y) for x, y in free_places(item.size, rest)]
     found = _goal(scene, places, rest, rng, mover=item)
-    if found is None:
+    if found is None or joins_wrongly(name, found.words.at):
         return None
     text = instruct(MOVE_FRAMES, rng, a=name, to=found.words.to, at=found.words.at)
     return _edit("move", text, scene, (item,), (found.item,), goal=found.goal)

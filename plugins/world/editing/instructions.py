@@ -77,6 +77,11 @@ def name_of(scene: Scene, item: Object, rng: np.random.Generator) -> str | None:
     return f"{varied_noun(phrase, rng)} {at_region(region)}"
 
 
+def joins_wrongly(name: str, place: str) -> bool:
+    """Return whether a place after a name reads as a part of it: "the circle at the top" and "left of the square"."""
+    return name.endswith((" at the top", " at the bottom")) and place.startswith(("left", "right"))
+
+
 def newcomer(phrase: Phrase, scene: Scene, rng: np.random.Generator) -> str:
     """Name an object that is added: ``"a red circle"``, or ``"another red circle"`` where the scene shows one."""
     if phrase.count(scene.objects):

@@ -63,7 +63,7 @@ NAME = (
     r"((?:small|little|large|big)? ?(?:red|green|blue|yellow|purple|orange)?"
     r" ?(?:circle|square|triangle|cross|object|shape))"
 )
-REGION = r"(?: (?:in the|on the|at the) ((?:top|bottom)? ?(?:left|right)?|centre))?"
+REGION = r"(?: (?:in the|on the|at the) (centre|(?:top|bottom)? ?(?:left|right)?))?"
 
 
 def named(scene: Scene, name: str, region: str | None) -> list[Object]:
