@@ -84,11 +84,14 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .pictures.transforms import CropToSquare as CropToSquare
     from .pictures.transforms import PadToSquare as PadToSquare
     from .ports import Codes as Codes
+    from .ports import CodesOrLatents as CodesOrLatents
     from .ports import Features as Features
     from .ports import Grid as Grid
     from .ports import Hidden as Hidden
+    from .ports import Latents as Latents
     from .ports import Logits as Logits
     from .ports import PortMismatch as PortMismatch
+    from .ports import Values as Values
     from .recipe import Recipe as Recipe
     from .recipe import build as build
     from .recipe import diff as diff
@@ -106,6 +109,9 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.conversation import Draw as Draw
     from .sequence.conversation import Look as Look
     from .sequence.conversation import Turn as Turn
+    from .sequence.corruption import Corrupted as Corrupted
+    from .sequence.corruption import Corruption as Corruption
+    from .sequence.corruption import normal as normal
     from .sequence.mask import Mask as Mask
     from .sequence.runs import Runs as Runs
     from .sequence.spans import Sequence as Sequence
@@ -130,6 +136,12 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .weights import Released as Released
 
 _PUBLIC = {
+    "normal": "sequence.corruption",
+    "Corruption": "sequence.corruption",
+    "Corrupted": "sequence.corruption",
+    "CodesOrLatents": "ports",
+    "Values": "ports",
+    "Latents": "ports",
     "Answered": "contracts.showcase",
     "AttentionRequest": "contracts.kernels",
     "Backbone": "contracts",

@@ -8,6 +8,7 @@ module never imports torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from attrs import field, frozen
 
@@ -36,11 +37,14 @@ class Features:
     """A sequence of vectors for one picture: a tensor [B, tokens, width].
 
     ``grid`` is None where the vectors have no positions in the picture, as after a resampler with learned queries.
+    ``lead`` of the tokens stand before those of the picture's places, such as one that tells the time of a picture that
+    is drawn from noise.
     """
 
     tokens: int
     width: int
     grid: Grid | None = None
+    lead: int = 0
 
     def __str__(self) -> str:
         where = f" on {self.grid}" if self.grid else ""
@@ -81,6 +85,28 @@ class Codes:
 
 
 @frozen
+class Latents:
+    """Continuous values for one picture: a tensor [B, grid.size, width], in raster order.
+
+    A place is a patch of the tokenizer's latents; the values of a place are in the tokenizer's own order.
+    """
+
+    grid: Grid
+    width: int
+
+    @property
+    def tokens(self) -> int:
+        return self.grid.size
+
+    def __str__(self) -> str:
+        return f"latents [B, {self.tokens}, {self.width}] on {self.grid}"
+
+
+CodesOrLatents = Codes | Latents
+"""What a pathway draws, and what a tokenizer encodes and decodes."""
+
+
+@frozen
 class Hidden:
     """Input and output of a backbone, a tensor [B, T, width], and the text vocabulary of its embedding and head."""
 
@@ -106,4 +132,21 @@ class Logits:
         return f"logits [B, T, {self.depth}, {self.vocabulary}]"
 
 
-Port = Features | Codes | Hidden | Logits
+Prediction = Literal["velocity", "noise", "data", "sample"]
+"""What a head predicts of latents x that are drawn from noise ε: x − ε, ε, x; or ``sample``, values of single places
+that the head draws by a process of its own."""
+
+
+@frozen
+class Values:
+    """Output of a head where latents are drawn: a tensor [n, tokens, width]."""
+
+    tokens: int
+    width: int
+    of: Prediction
+
+    def __str__(self) -> str:
+        return f"{self.of} [B, {self.tokens}, {self.width}]"
+
+
+Port = Features | Codes | Latents | Hidden | Logits | Values

@@ -11,7 +11,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from ..ports import Codes, Features, Hidden, Logits, Port
+from ..ports import Codes, Features, Hidden, Latents, Logits, Port, Values
 
 Mode = Literal["look", "draw"]
 """What a pathway does: it reads pictures, or draws them."""
@@ -21,7 +21,12 @@ VERBS: dict[Mode, str] = {"look": "looks", "draw": "draws"}
 Route = Literal["features", "codes", "draw"]
 """How a pathway processes a picture: it looks through an encoder's features or a tokenizer's codes, or draws codes."""
 
-INPUTS: dict[str, type[Port]] = {"codes": Codes, "source": Features, "hidden": Hidden, "logits": Logits}
+INPUTS: dict[str, tuple[type[Port], ...]] = {
+    "drawn": (Codes, Latents),
+    "source": (Features,),
+    "hidden": (Hidden,),
+    "predicted": (Logits, Values),
+}
 """The ports that a part can take, by the argument's name; each comes from the nearest part before it that gives it."""
 
 
@@ -50,10 +55,11 @@ class ComponentKind:
     takes: tuple[str, ...] = ()
     """What its factory takes after the config. For a kind with a port these are names in ``INPUTS``, which the port
     method takes as well; data flows in through the first one, and the others tell sizes."""
-    port_method: str = ""
-    """The config's method that declares the port."""
-    gives: type[Port] | None = None
-    """The type of the port."""
+    port_methods: tuple[str, ...] = ()
+    """The config's method that declares the port: the first of these that it has. Several give ports of one type each.
+    """
+    gives: tuple[type[Port], ...] = ()
+    """The types that the port can have."""
     weights: bool = False
     """Whether it is a part of the model with weights: a ``torch.nn.Module``."""
     borrows: bool = False
@@ -69,7 +75,12 @@ class ComponentKind:
     @property
     def required_attributes(self) -> tuple[str, ...]:
         """The attributes that every config class must have beside its fields."""
-        return (self.port_method, *self.declares) if self.port_method else self.declares
+        only = self.port_methods if len(self.port_methods) == 1 else ()
+        return (*only, *self.declares)
+
+    def port_method(self, config: object) -> str:
+        """The method of a config that declares its port, or the first of those that it should have one of."""
+        return next((name for name in self.port_methods if hasattr(config, name)), self.port_methods[0])
 
 
 KINDS = {
@@ -95,22 +106,22 @@ KINDS = {
             declares=("transform",),
             place="pathway",
             routes=("features",),
-            port_method="features",
-            gives=Features,
+            port_methods=("features",),
+            gives=(Features,),
             weights=True,
             row=2,
             colour="picture",
         ),
         ComponentKind(
             name="tokenizer",
-            summary="pixels to codes and back",
+            summary="pixels to codes or latents, and back",
             config_contract="TokenizerConfig",
             module_contract="Tokenizer",
             declares=("transform",),
             place="pathway",
             routes=("codes", "draw"),
-            port_method="codes",
-            gives=Codes,
+            port_methods=("codes", "latents"),
+            gives=(Codes, Latents),
             weights=True,
             row=2,
             colour="picture",
@@ -123,15 +134,15 @@ KINDS = {
         ),
         ComponentKind(
             name="embedding",
-            summary="codes to vectors, as the backbone reads them",
+            summary="codes or latents to vectors, as the backbone reads them",
             config_contract="EmbeddingConfig",
             module_contract="Embedding",
             place="pathway",
             routes=("codes", "draw"),
             default="table",
-            takes=("codes", "hidden"),
-            port_method="embed",
-            gives=Features,
+            takes=("drawn", "hidden"),
+            port_methods=("embed",),
+            gives=(Features,),
             weights=True,
             borrows=True,
             row=3,
@@ -146,8 +157,8 @@ KINDS = {
             place="pathway",
             routes=("features", "codes", "draw"),
             takes=("source", "hidden"),
-            port_method="adapt",
-            gives=Features,
+            port_methods=("adapt",),
+            gives=(Features,),
             weights=True,
             row=4,
             colour="adapter",
@@ -159,8 +170,8 @@ KINDS = {
             config_contract="BackboneConfig",
             module_contract="Backbone",
             place="top",
-            port_method="hidden",
-            gives=Hidden,
+            port_methods=("hidden",),
+            gives=(Hidden,),
             weights=True,
             row=5,
             colour="backbone",
@@ -177,14 +188,14 @@ KINDS = {
         ),
         ComponentKind(
             name="head",
-            summary="hidden states to the codes of the next position",
+            summary="hidden states to codes or latents",
             config_contract="HeadConfig",
             module_contract="Head",
             place="pathway",
             routes=("draw",),
-            takes=("hidden", "codes"),
-            port_method="predict",
-            gives=Logits,
+            takes=("hidden", "drawn"),
+            port_methods=("predict",),
+            gives=(Logits, Values),
             weights=True,
             borrows=True,
             row=6,
@@ -216,7 +227,7 @@ KINDS = {
         ),
         ComponentKind(
             name="sampler",
-            summary="draws the codes of a picture with a model",
+            summary="draws a picture's codes or latents with a model",
             config_contract="SamplerConfig",
             module_contract="Sampler",
             place="pathway",
@@ -278,6 +289,11 @@ SINGLE_PARTS = tuple(kind.name for kind in KINDS.values() if kind.place == "top"
 
 PATHWAY_PARTS = tuple(kind.name for kind in KINDS.values() if kind.place == "pathway")
 """Kinds of the parts of a pathway, in the order of the data."""
+
+
+def argument_of(kind: ComponentKind) -> str:
+    """The name of the argument by which other parts take the port that parts of a kind give."""
+    return next(name for name, ports in INPUTS.items() if set(ports) & set(kind.gives))
 
 
 def slots(*routes: Route) -> tuple[str, ...]:

@@ -170,6 +170,12 @@ def _config_problems(kind: str, config: object) -> Iterator[Problem]:
                 f"{config.__name__} lacks '{attribute}', which every {kind} declares",
                 hint=f"see {KINDS[kind].config_contract} in janiform.contracts",
             )
+    ports = KINDS[kind].port_methods if kind in KINDS else ()
+    if len(ports) > 1 and not any(hasattr(config, name) for name in ports):
+        yield Problem(
+            f"{config.__name__} lacks '{ports[0]}' or '{ports[1]}', one of which every {kind} declares",
+            hint=f"see {KINDS[kind].config_contract} in janiform.contracts",
+        )
 
 
 def _broken_defaults(config: type[Any]) -> Iterator[Problem]:

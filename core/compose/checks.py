@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import nearest
-from ..ports import Codes, Features, Grid, Hidden, Logits, Port
+from ..ports import Codes, CodesOrLatents, Features, Grid, Hidden, Logits, Port, PortMismatch, Values
 from .diagnostics import Diagnostics
 from .plan import PartPlan
 
 if TYPE_CHECKING:
-    from ..recipe import Recipe
+    from ..contracts import Process
+    from ..recipe import Recipe, Use
 
 MIN_TEXT = 16
 """Positions that must be left for text beside a picture: markers, roles and a few words."""
@@ -29,13 +30,15 @@ def check_text(vocabulary: int, hidden: Hidden, diagnostics: Diagnostics) -> Non
         )
 
 
-def check_count(path: str, features: Features, codes: Codes, diagnostics: Diagnostics) -> None:
-    """Each code takes one position, whether codes are drawn or looked at."""
-    if features.tokens != codes.tokens:
+def check_count(path: str, features: Features, drawn: CodesOrLatents, diagnostics: Diagnostics) -> None:
+    """Each place of codes or latents takes one position, whether they are drawn or looked at."""
+    if features.tokens != drawn.tokens + features.lead:
+        places = "codes" if isinstance(drawn, Codes) else "places"
         diagnostics.add(
             path,
-            f"{diagnostics.component(path)} gives {features}, but each of the {codes.tokens} codes takes one position",
-            f"use a part that gives {codes.tokens} tokens",
+            f"{diagnostics.component(path)} gives {features}, but each of the {drawn.tokens} {places} takes one "
+            "position",
+            f"use a part that gives {drawn.tokens} tokens",
         )
 
 
@@ -69,14 +72,52 @@ def check_width(path: str, features: Features, hidden: Hidden, diagnostics: Diag
         )
 
 
-def check_head(path: str, logits: Logits, tokenizer: str, codes: Codes, diagnostics: Diagnostics) -> None:
-    """A head must predict the tokenizer's codes, at every level."""
-    if (logits.vocabulary, logits.depth) != (codes.vocabulary, codes.depth):
+def check_head(
+    path: str, predicted: Logits | Values, tokenizer: str, drawn: CodesOrLatents, diagnostics: Diagnostics
+) -> bool:
+    """A head must predict the tokenizer's codes, at every level, or its latents; whether it does."""
+    if isinstance(drawn, Codes):
+        fits = isinstance(predicted, Logits) and (predicted.vocabulary, predicted.depth) == (
+            drawn.vocabulary,
+            drawn.depth,
+        )
+        hint = f"use a head over {drawn.vocabulary} codes of depth {drawn.depth}"
+    else:
+        fits = isinstance(predicted, Values) and (predicted.tokens, predicted.width) == (drawn.tokens, drawn.width)
+        hint = f"use a head that predicts {drawn.width} values at each of {drawn.tokens} places"
+    if not fits:
         diagnostics.add(
             path,
-            f"{diagnostics.component(path)} gives {logits}, but {diagnostics.describe(tokenizer)} has {codes}",
-            f"use a head over {codes.vocabulary} codes of depth {codes.depth}",
+            f"{diagnostics.component(path)} gives {predicted}, but {diagnostics.describe(tokenizer)} has {drawn}",
+            hint,
         )
+    return fits
+
+
+def sampler_process(
+    path: str, use: Use, drawn: CodesOrLatents, predicted: Logits | Values, diagnostics: Diagnostics
+) -> Process | None:
+    """The process by which a sampler draws pictures; None where it draws them place by place, or cannot draw them."""
+    process: Any = getattr(use.config, "process", None)
+    if not callable(process):
+        if not isinstance(drawn, Codes):
+            diagnostics.add(
+                path,
+                f"the sampler '{use.component.name}' draws codes, one place after the other, but the tokenizer has "
+                f"{drawn}",
+                "use a sampler that draws latents, such as 'flow'",
+            )
+        return None
+    try:
+        made: Process = process(drawn, predicted)
+    except PortMismatch as mismatch:
+        diagnostics.add(path, f"{use.component.reference} does not fit: {mismatch}")
+        return None
+    except Exception as error:  # a plugin may fail in any way, and the error must name it
+        source = f"process(drawn, predicted) of {use.component.reference} of {use.component.provider}"
+        diagnostics.add(path, f"{source} failed: {type(error).__name__}: {error}", "fix the plugin")
+        return None
+    return made
 
 
 def check_context(path: str, tokens: int, hidden: Hidden, diagnostics: Diagnostics) -> None:

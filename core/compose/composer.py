@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from ..components.kinds import INPUTS, KINDS, SINGLE_PARTS, Route, route_of, slots
+from attrs import evolve
+
+from ..components.kinds import KINDS, SINGLE_PARTS, Route, argument_of, route_of, slots
 from ..errors import CompositionError
-from ..ports import Codes, Features, Hidden, Logits, Port
+from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, Logits, Port, Values
 from .bounds import check_bounds
 from .checks import (
     check_context,
@@ -18,6 +20,7 @@ from .checks import (
     check_shares,
     check_text,
     check_width,
+    sampler_process,
 )
 from .diagnostics import Diagnostics
 from .ownership import find_owners
@@ -26,6 +29,7 @@ from .ports import declared_port
 from .vocabulary import check_rows
 
 if TYPE_CHECKING:
+    from ..contracts import Process
     from ..recipe import Pathway, Recipe, Use
 
 
@@ -65,7 +69,7 @@ class _Composer:
     def single_parts(self) -> Hidden | None:
         """Plan the parts that belong to no pathway; return the backbone's port."""
         for kind in SINGLE_PARTS:
-            if KINDS[kind].gives is None:
+            if not KINDS[kind].gives:
                 self.add_without_port(kind)
         hidden = self.add("backbone", {})
         if isinstance(hidden, Hidden):
@@ -80,17 +84,18 @@ class _Composer:
         self.connect(name, route)
         encoder, tokenizer, adapter = f"{name}.encoder", f"{name}.tokenizer", f"{name}.adapter"
         visual, source = (encoder, encoder) if route == "features" else (tokenizer, f"{name}.embedding")
-        features, codes, adapted = self.output(source), self.output(tokenizer), self.output(adapter)
-        if isinstance(codes, Codes):
+        features, drawn, adapted = self.output(source), self.output(tokenizer), self.output(adapter)
+        process = None
+        if isinstance(drawn, Codes | Latents):
             if isinstance(features, Features):
-                check_count(source, features, codes, self.diagnostics)
+                check_count(source, features, drawn, self.diagnostics)
             if route == "draw":
-                self.close_loop(name, codes)
+                process = self.close_loop(name, drawn)
         if not isinstance(adapted, Features) or self.hidden is None:
             return None
         check_width(adapter, adapted, self.hidden, self.diagnostics)
-        if isinstance(codes, Codes) and route == "draw":
-            self.check_drawing_adapter(adapter, cast(Features, features), adapted, codes)
+        if isinstance(drawn, Codes | Latents) and route == "draw":
+            self.check_drawing_adapter(adapter, cast(Features, features), adapted, drawn)
         tiling = f"{name}.tiling"
         tiles = int(self.use(tiling).config.most) if tiling in self.parts else 1
         check_context(visual, adapted.tokens * tiles, self.hidden, self.diagnostics)
@@ -98,9 +103,10 @@ class _Composer:
             mode=pathway.mode,
             tokens=adapted.tokens,
             transform=self.use(self.visual(pathway.transform) if pathway.transform else visual).config.transform,
-            codes=codes if isinstance(codes, Codes) else None,
-            features=adapted,
+            drawn=drawn if isinstance(drawn, Codes | Latents) else None,
+            features=evolve(adapted, lead=features.lead if isinstance(features, Features) else 0),
             tiles=tiles,
+            process=process,
         )
 
     def visual(self, name: str) -> str:
@@ -109,34 +115,35 @@ class _Composer:
 
     def connect(self, name: str, route: Route) -> None:
         """Plan the slots of a pathway in the order of the data; inputs come from the nearest part that gives them."""
-        nearest: dict[type[Port], str] = {Hidden: "backbone"}
+        nearest: dict[str, str] = {"hidden": "backbone"}
         for kind in (KINDS[slot] for slot in slots(route)):
             path = f"{name}.{kind.name}"
-            if kind.gives is None:
+            if not kind.gives:
                 self.add_without_port(path)
                 continue
-            sources = [nearest.get(INPUTS[argument], "") for argument in kind.takes]
+            sources = [nearest.get(argument, "") for argument in kind.takes]
             self.add(path, dict(zip(kind.takes, sources, strict=True)))
             if sources:
                 self.flow(sources[0], path)
             if kind.name == "adapter":
                 self.flow(path, "backbone")
             if path in self.owners or not kind.optional:
-                nearest[kind.gives] = path
+                nearest[argument_of(kind)] = path
 
-    def close_loop(self, name: str, codes: Codes) -> None:
-        """The head's logits must be over the tokenizer's codes, which the sampler chooses and the tokenizer decodes."""
+    def close_loop(self, name: str, drawn: CodesOrLatents) -> Process | None:
+        """The head must predict what the tokenizer decodes, as the sampler draws it; return the sampler's process."""
         head, sampler, tokenizer = f"{name}.head", f"{name}.sampler", f"{name}.tokenizer"
-        logits = self.output(head)
-        if isinstance(logits, Logits):
-            check_head(head, logits, tokenizer, codes, self.diagnostics)
+        predicted, process = self.output(head), None
+        if isinstance(predicted, Logits | Values) and check_head(head, predicted, tokenizer, drawn, self.diagnostics):
+            process = sampler_process(sampler, self.use(sampler), drawn, predicted, self.diagnostics)
         self.flow(head, sampler)
-        self.flow(sampler, tokenizer, codes)
+        self.flow(sampler, tokenizer, drawn)
+        return process
 
-    def check_drawing_adapter(self, path: str, source: Features, adapted: Features, codes: Codes) -> None:
-        """An adapter of a pathway that draws gives one position for each code, made of this code alone."""
-        if adapted.tokens != codes.tokens:
-            check_count(path, adapted, codes, self.diagnostics)
+    def check_drawing_adapter(self, path: str, source: Features, adapted: Features, drawn: CodesOrLatents) -> None:
+        """An adapter of a pathway that draws gives one position for each place, made of this place alone."""
+        if adapted.tokens != source.tokens:
+            check_count(path, adapted, drawn, self.diagnostics)
         elif self.hidden is not None:
             check_each_alone(path, self.use(path).config, source, self.hidden, self.diagnostics)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
-from ..contracts import ImageTransform
-from ..ports import Codes, Features, Hidden, Port
+from ..contracts import ImageTransform, Process
+from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, Port
 from .vocabulary import text_ids
 
 if TYPE_CHECKING:
@@ -44,16 +44,28 @@ class PathwayShape:
     """The properties of a pathway that the sequence model needs.
 
     ``tokens`` is the number of positions that a picture takes, or one of the at most ``tiles`` that it is cut into.
-    ``transform()`` gives the picture's transform and may import torch. ``codes`` is None for a pathway that looks
-    through an encoder. ``features`` is the port that enters the backbone.
+    ``transform()`` gives the picture's transform and may import torch. ``drawn`` are the codes or latents of its
+    tokenizer; None for a pathway that looks through an encoder. ``features`` is the port that enters the backbone.
+    ``process`` is how its pictures come about; None where they are drawn place by place.
     """
 
     mode: Literal["look", "draw"]
     tokens: int
     transform: Callable[[], ImageTransform] = field(eq=False, repr=False)
-    codes: Codes | None
+    drawn: CodesOrLatents | None
     features: Features
     tiles: int = 1
+    process: Process | None = field(default=None, eq=False, repr=False)
+
+    @property
+    def codes(self) -> Codes | None:
+        """The codes of its tokenizer; None where it has none, or latents."""
+        return self.drawn if isinstance(self.drawn, Codes) else None
+
+    @property
+    def latents(self) -> Latents | None:
+        """The latents of its tokenizer; None where it has none, or codes."""
+        return self.drawn if isinstance(self.drawn, Latents) else None
 
 
 @frozen

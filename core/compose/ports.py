@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], diagnostics: Diagnostics) -> Port | None:
     """The port that a part gives for ``inputs``, argument to path and port; None where there is a problem."""
     kind = KINDS[use.kind]
-    assert kind.gives is not None
-    call = f"{kind.port_method}({', '.join(kind.takes)})"
+    method_name = kind.port_method(use.config)
+    call = f"{method_name}({', '.join(kind.takes)})"
     component = f"{use.component.reference} of {use.component.provider}"
-    method = getattr(use.config, kind.port_method, None)
+    method = getattr(use.config, method_name, None)
     if method is None:
         diagnostics.add(path, f"the config of {component} lacks {call}, which declares its port", "fix the plugin")
         return None
@@ -40,7 +40,8 @@ def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], d
         diagnostics.add(path, f"{call} of {component} failed: {type(error).__name__}: {error}", "fix the plugin")
         return None
     if not isinstance(port, kind.gives):
-        message = f"{call} of {component} gave {type(port).__name__}, not {kind.gives.__name__}"
+        expected = " or ".join(given.__name__ for given in kind.gives)
+        message = f"{call} of {component} gave {type(port).__name__}, not {expected}"
         diagnostics.add(path, message, "fix the plugin")
         return None
     if fault := _fault(port) or repeats(port):
@@ -53,7 +54,9 @@ def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], d
 def _fault(port: Port) -> str:
     """What is impossible about a port, or an empty string."""
     values = asdict(port, recurse=False)
-    values.pop("given", None)
+    for name in ("given", "of"):
+        values.pop(name, None)
+    lead = values.pop("lead", 0)
     if isinstance(port, Codes) and port.given:
         whole = all(type(number) is int and number >= 0 for pair in port.given.items() for number in pair)
         if not whole or max(port.given) >= port.tokens:
@@ -64,6 +67,8 @@ def _fault(port: Port) -> str:
         numbers = (value.height, value.width) if isinstance(value, Grid) else (value,)
         if value is not None and any(type(number) is not int or number < 1 for number in numbers):
             return f"whose {name} of {value} is not a positive whole number"
-    if isinstance(port, Features) and port.grid is not None and port.grid.size != port.tokens:
-        return f"whose grid has {port.grid.size} positions for {port.tokens} tokens"
+    if type(lead) is not int or lead < 0:
+        return f"whose lead of {lead} is not a whole number of at least 0"
+    if isinstance(port, Features) and port.grid is not None and port.grid.size + lead != port.tokens:
+        return f"whose grid has {port.grid.size} positions for {port.tokens - lead} tokens"
     return ""

@@ -19,9 +19,12 @@ def rows_of(part: PartPlan) -> range | None:
     Raises what the part's config raises.
     """
     rows: Any = getattr(part.use.config, "rows", None)
-    if not KINDS[part.use.kind].borrows or not callable(rows) or not {"hidden", "codes"} <= part.inputs.keys():
+    if not KINDS[part.use.kind].borrows or not callable(rows) or not {"hidden", "drawn"} <= part.inputs.keys():
         return None
-    return cast(range, rows(cast(Hidden, part.inputs["hidden"]), cast(Codes, part.inputs["codes"])))
+    drawn = part.inputs["drawn"]
+    if not isinstance(drawn, Codes):
+        return None
+    return cast(range, rows(cast(Hidden, part.inputs["hidden"]), drawn))
 
 
 def text_ids(parts: Mapping[str, PartPlan], hidden: Hidden) -> tuple[range, ...]:

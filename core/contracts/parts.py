@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ..ports import Codes, Features, Grid, Hidden, Logits
+from ..ports import Codes, CodesOrLatents, Features, Grid, Hidden, Latents, Logits, Values
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..loss import Loss
     from ..sequence.cache import KVCache
+    from ..sequence.corruption import Corrupted
     from ..sequence.mask import Mask
     from ..sequence.tiles import Tiles
 
@@ -32,7 +33,10 @@ __all__ = [
     "Head",
     "HeadConfig",
     "ImageTransform",
+    "LatentTokenizer",
+    "LatentTokenizerConfig",
     "Layered",
+    "PictureHead",
     "Tiling",
     "TilingConfig",
     "Tokenizer",
@@ -86,7 +90,7 @@ class Encoder(Protocol):
 
 
 class TokenizerConfig(Protocol):
-    """Kind ``tokenizer``; factory(config) -> Tokenizer."""
+    """Kind ``tokenizer`` of codes; factory(config) -> Tokenizer."""
 
     def codes(self) -> Codes:
         """The port that the tokenizer gives."""
@@ -111,25 +115,52 @@ class Tokenizer(Protocol):
         """Training losses by name (weighted, so that their sum is minimised) and figures to log (usage, perplexity)."""
 
 
-class EmbeddingConfig(Protocol):
-    """Kind ``embedding``: codes to the vectors that the backbone reads.
+class LatentTokenizerConfig(Protocol):
+    """Kind ``tokenizer`` of continuous latents; factory(config) -> LatentTokenizer."""
 
-    factory(config, codes: Codes, hidden: Hidden) -> Embedding.
+    def latents(self) -> Latents:
+        """The port that the tokenizer gives."""
+
+    def transform(self) -> ImageTransform:
+        """The transform of a picture to a target to draw (scaled to cover, centre-cropped, in [-1, 1])."""
+
+
+class LatentTokenizer(Protocol):
+    """An ``nn.Module`` between pixels in [-1, 1] and latents [B, N, C], which are scaled to be drawn from noise."""
+
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Pixels [B, 3, h, w] to latents [B, N, C]: the mode of the posterior, or with standard normal ``noise`` of
+        the same shape a sample of it."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents [B, N, C] to pixels [B, 3, h, w], not clipped."""
+
+    def losses(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """Training losses by name (weighted, so that their sum is minimised) and figures to log."""
+
+
+class EmbeddingConfig(Protocol):
+    """Kind ``embedding``: codes or latents to the vectors that the backbone reads.
+
+    factory(config, drawn: CodesOrLatents, hidden: Hidden) -> Embedding.
     It may use the backbone's matrices, see ``Borrower``.
     """
 
-    def embed(self, codes: Codes, hidden: Hidden) -> Features:
-        """The port that the embedding gives."""
+    def embed(self, drawn: CodesOrLatents, hidden: Hidden) -> Features:
+        """The port that the embedding gives. Raises ``PortMismatch`` for codes or latents that it does not take."""
 
 
 class Embedding(Protocol):
-    """An ``nn.Module``: codes [B, n, d] -> vectors [B, n, width].
+    """An ``nn.Module``: codes [B, n, d] or latents [B, n, C] -> vectors [B, n, width], with ``lead`` of them before.
 
-    The codes are all N of a picture, or n consecutive ones; ``first`` is the position of the first one in the picture.
+    They are all N of a picture, or n consecutive ones; ``first`` is the position of the first one in the picture.
     Embeddings that do not depend on positions ignore it.
+
+    One for pictures that are drawn as wholes is called with ``corrupted`` as well: the times and the hidden places of
+    pictures that are drawn in part; None where they are complete.
     """
 
-    def __call__(self, codes: Tensor, first: int = 0) -> Tensor: ...
+    def __call__(self, drawn: Tensor, first: int = 0, corrupted: Corrupted | None = None) -> Tensor: ...
 
 
 class AdapterConfig(Protocol):
@@ -184,17 +215,17 @@ class Layered(Protocol):
 
 
 class HeadConfig(Protocol):
-    """Kind ``head``; factory(config, hidden: Hidden, codes: Codes) -> Head.
+    """Kind ``head``; factory(config, hidden: Hidden, drawn: CodesOrLatents) -> Head, or PictureHead for latents.
 
     It may use the backbone's matrices, see ``Borrower``.
     """
 
-    def predict(self, hidden: Hidden, codes: Codes) -> Logits:
-        """The port that the head gives."""
+    def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Logits | Values:
+        """The port that the head gives. Raises ``PortMismatch`` for codes or latents that it does not predict."""
 
 
 class Head(Protocol):
-    """An ``nn.Module`` that predicts the code of the next position.
+    """An ``nn.Module`` that predicts codes: the next one, or the one of each place where the sampler draws so.
 
     Of a code with several levels, ``sample`` calls ``choose(logits, level)`` once per level, in order from 0.
     """
@@ -209,15 +240,34 @@ class Head(Protocol):
         """Hidden states [R, H] to codes [R, d]. Where d is 1, samplers may call the head itself instead."""
 
 
+class PictureHead(Protocol):
+    """An ``nn.Module`` that predicts the values of whole pictures, for latents that are drawn from noise.
+
+    ``hidden`` are the states [n, lead + N, H] at the positions of n pictures, ``drawn`` the latents [n, N, C] that the
+    embedding read there, ``corrupted`` their times.
+    """
+
+    def __call__(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted) -> Tensor:
+        """The prediction [n, N, C]."""
+
+    def loss(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted, target: Tensor) -> Loss:
+        """The mean squared difference to ``target`` [n, N, C], summed over places; the count is n·N."""
+
+
 class BorrowerConfig(Protocol):
-    """The config of an embedding or head whose codes are ids of the backbone's vocabulary, beside the text's ids."""
+    """The config of an embedding or head that uses the weights of other parts.
+
+    ``borrows`` names them: ``"backbone"``, which is the default, or another part of the pathway, such as
+    ``"embedding"``. One whose codes are ids of the backbone's vocabulary, beside the text's ids, has ``rows``.
+    """
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:
         """The ids of the codes, none of which is text. Raises ``PortMismatch`` where the vocabulary lacks them."""
 
 
 class Borrower(Protocol):
-    """An embedding or head that uses the backbone's matrices, which remain the backbone's weights."""
+    """An embedding or head that uses another part's weights, which remain that part's."""
 
-    def borrow(self, backbone: Backbone) -> None:
-        """Keep the backbone, but not as a submodule, so that its weights have one name. Called before other methods."""
+    def borrow(self, part: Backbone) -> None:
+        """Keep the part, but not as a submodule, so that its weights have one name. Called before other methods, once
+        for each part that the config ``borrows``, in that order."""

@@ -10,11 +10,13 @@ from ..contracts.kernels import AttentionRequest, KernelSupport
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.random import Generator
     from torch import Tensor
 
     from ..compose import Plan
     from ..model.unified_model import UnifiedModel
     from ..recipe import Recipe
+    from ..sequence.corruption import Corrupted, Corruption
     from ..sequence.mask import Mask
     from ..sequence.spans import Sequence as SpanSequence
     from ..storage.export import Export
@@ -28,6 +30,7 @@ __all__ = [
     "KernelConfig",
     "OnCodes",
     "OnStep",
+    "Process",
     "Progress",
     "Sampler",
     "SamplerConfig",
@@ -40,11 +43,33 @@ OnStep = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 
 OnCodes = Callable[["Tensor"], None]
-"""Called with the codes so far, int64 [B, N, d] on the model's device, −1 where none is drawn, which change later."""
+"""Called with the codes so far, int64 [B, N, d] on the model's device, −1 where none is drawn, which change later.
+Where latents are drawn, with what the picture would be at the current prediction, [B, N, C]."""
+
+
+class Process(Protocol):
+    """How pictures come about that are not drawn place by place, in steps that each predict whole pictures.
+
+    Training starts at a random step: a picture is corrupted, and what the head predicts at its places, or at the hidden
+    ones where there are any, is compared with the target. Torch-free but for the two methods that take tensors.
+    """
+
+    def corrupt(self, places: int, chance: Generator) -> Corruption:
+        """Draw how a picture of that many places is corrupted for training."""
+
+    def read(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
+        """Codes [n, N, d] or latents [n, N, C] as the embedding reads them while they are corrupted."""
+
+    def target(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
+        """What the head predicts of codes [n, N, d] or latents [n, N, C] that were corrupted: the same shape."""
 
 
 class SamplerConfig(Protocol):
-    """Kind ``sampler``: how a pathway's codes are drawn; factory(config) -> Sampler.
+    """Kind ``sampler``: how a pathway's codes or latents are drawn; factory(config) -> Sampler.
+
+    A sampler that draws pictures as wholes has a ``process``, given the ports of the tokenizer and the head:
+    ``process(drawn: CodesOrLatents, predicted: Logits | Values) -> Process``. It raises ``PortMismatch`` for what it
+    does not draw. A sampler without it draws codes, one place after the other.
 
     It may have ``guide(plan, looks) -> janiform.Guidance``: the rows that pictures are drawn with whose prompts have
     pictures of the pathways ``looks``. Memory is planned for them; without it, for two rows, or one where a setting
@@ -66,7 +91,9 @@ class Sampler(Protocol):
         on_codes: OnCodes | None = None,
         **overrides: Any,
     ) -> Tensor:
-        """Codes int64 [B, N, d] of one picture per prompt. ``overrides`` replace settings of the config.
+        """Codes int64 [B, N, d], or latents [B, N, C], of one picture per prompt.
+
+        ``overrides`` replace settings of the config.
 
         ``on_step`` is called with the steps that are done, and of how many; ``on_codes`` after every step with all
         codes so far, in whatever order they are drawn.

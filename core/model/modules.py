@@ -60,17 +60,21 @@ def build_modules(
             modules[path] = module if dtype is None else module.to(dtype=dtype)
     if diagnostics.problems:
         raise CompositionError(diagnostics.problems)
-    lend(modules)
+    lend(plan, modules)
     return modules
 
 
-def lend(modules: Mapping[str, nn.Module]) -> None:
-    """Hand the backbone, where it was built, to the parts that use its matrices (``Borrower``)."""
-    backbone = modules.get("backbone")
-    for module in modules.values():
+def lend(plan: Plan, modules: Mapping[str, nn.Module]) -> None:
+    """Hand the parts that use others' weights (``Borrower``) those that were built: the backbone, or what they name."""
+    for path, module in modules.items():
         borrow: Any = getattr(module, "borrow", None)
-        if backbone is not None and callable(borrow):
-            borrow(backbone)
+        if not callable(borrow):
+            continue
+        pathway = path.partition(".")[0]
+        for name in getattr(plan.parts[path].use.config, "borrows", ("backbone",)):
+            lender = name if name == "backbone" else plan.owner(f"{pathway}.{name}")
+            if lender in modules:
+                borrow(modules[lender])
 
 
 def owners(plan: Plan, parts: Iterable[str] | None) -> list[str]:

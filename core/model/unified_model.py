@@ -62,7 +62,7 @@ class UnifiedModel(nn.Module):
             if part.owner is not None and part.owner in modules_by_path:
                 first, _, name = path.partition(".")
                 self._pathway(first).refer(name, modules_by_path[part.owner])
-        lend(modules_by_path)
+        lend(plan, modules_by_path)
 
     @property
     def processor(self) -> Processor:

@@ -78,7 +78,7 @@ class Case:
         """
         component = registry().find(kind, name)
         config = component.config(**settings)
-        if KINDS[kind].gives is None:
+        if not KINDS[kind].gives:
             return cls(component, config, {}, seed, settings)
         takes = KINDS[kind].takes
         case = cls(component, config, _ports(takes, seed), seed, settings)
@@ -101,7 +101,7 @@ class Case:
     @property
     def gives(self) -> Any:
         """The port that the config declares. Raises ``PortMismatch`` where it refuses its inputs."""
-        return getattr(self.config, KINDS[self.kind].port_method)(*self.ports.values())
+        return getattr(self.config, KINDS[self.kind].port_method(self.config))(*self.ports.values())
 
     def build(self, device: str = "cpu", dtype: torch.dtype | None = None, instance: int = 0) -> nn.Module:
         """A new module in eval mode. All calls with the same ``instance`` give the same weights.
@@ -179,7 +179,7 @@ class Case:
 
     def codes(self, rows: int = ROWS) -> Tensor:
         """Random codes int64 [B, N, d] of the port that a tokenizer gives, or that another part takes."""
-        given = self.gives if self.kind == "tokenizer" else self.ports["codes"]
+        given = self.gives if self.kind == "tokenizer" else self.ports["drawn"]
         assert isinstance(given, Codes)
         chance = torch.Generator().manual_seed(self.seed + 1)
         codes = torch.randint(given.vocabulary, (rows, given.tokens, given.depth), generator=chance)
@@ -222,9 +222,9 @@ def _ports(names: tuple[str, ...], seed: int, depths: tuple[int, ...] = (1, 3, 4
     grid = Grid(chance.choice((2, 4)), chance.choice((2, 4)))
     hidden = Hidden(chance.choice((8, 16, 24)), 64, 128, 2, 2, 8)
     ports: dict[str, Port] = {
-        "codes": Codes(chance.choice((5, 16, 33)), grid, chance.choice((4, 6)), chance.choice(depths)),
+        "drawn": Codes(chance.choice((5, 16, 33)), grid, chance.choice((4, 6)), chance.choice(depths)),
         "hidden": hidden,
         "source": Features(grid.size, chance.choice((8, 12, hidden.width)), grid),
-        "logits": Logits(16),
+        "predicted": Logits(16),
     }
     return {name: ports[name] for name in names}

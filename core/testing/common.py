@@ -306,8 +306,8 @@ def keeps_its_config_through_a_recipe(case: Case) -> None:
     }
     again = structure(case.component.config, values)
     require(again == case.config, f"{case.name}: its config is not equal to one made from the same settings")
-    if KINDS[case.kind].gives is not None:
-        port = getattr(again, KINDS[case.kind].port_method)(*case.ports.values())
+    if KINDS[case.kind].gives:
+        port = getattr(again, KINDS[case.kind].port_method(again))(*case.ports.values())
         require(case.gives == port, f"{case.name}: its port differs between configs with the same settings")
 
 

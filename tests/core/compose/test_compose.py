@@ -40,7 +40,7 @@ def test_derives_every_port() -> None:
     seen = Features(16, 6, Grid(4, 4))
     assert plan.parts["understanding.adapter"].inputs == {"source": seen, "hidden": HIDDEN}
     assert plan.parts["understanding.adapter"].output == Features(16, 8)
-    assert list(plan.parts["generation.head"].inputs) == ["hidden", "codes"]
+    assert list(plan.parts["generation.head"].inputs) == ["hidden", "drawn"]
     assert plan.parts["generation.head"].output == Logits(11)
     assert plan.parts["generation.sampler"].output is None
 

@@ -1,0 +1,53 @@
+"""Pictures that are drawn in part: what is noise or not drawn yet, of single pictures and as tensors.
+
+A picture that is not drawn place by place comes about by a process: from noise in steps of a time, or from hidden
+places of which more and more are drawn. Training starts somewhere in between, at a picture that is corrupted at random.
+
+n pictures    N places of a picture
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@frozen(eq=False)
+class Corruption:
+    """How one picture is corrupted, drawn at random where examples are prepared. Torch-free.
+
+    ``time``: that of the process, which says at which end the picture is; None where it has no time. ``hidden``: bool
+    [N], the places that are not drawn yet; None where all are there. ``seed``: of the picture's noise.
+    """
+
+    time: float | None = None
+    hidden: NDArray[np.bool_] | None = field(default=None, repr=False)
+    seed: int = 0
+
+
+@frozen(eq=False)
+class Corrupted:
+    """n pictures that are drawn in part: ``times`` float32 [n], ``hidden`` bool [n, N], ``seeds`` int64 [n].
+
+    Each is None where the process of their pathway does not use it. ``seeds`` are on the CPU.
+    """
+
+    times: Tensor | None = None
+    hidden: Tensor | None = None
+    seeds: Tensor | None = field(default=None, repr=False)
+
+
+def normal(seeds: Sequence[int] | Tensor, shape: Sequence[int], device: str | torch.device = "cpu") -> Tensor:
+    """Standard normal numbers [n, *shape], float32: those of each picture depend on its seed only, on every device."""
+    import torch
+
+    rows = [torch.randn(tuple(shape), generator=torch.Generator().manual_seed(int(seed))) for seed in seeds]
+    return torch.stack(rows).to(device) if rows else torch.zeros(0, *shape, device=device)
