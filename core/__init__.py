@@ -68,10 +68,14 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .inference.generate import generate_codes as generate_codes
     from .inference.generate import generate_text as generate_text
     from .inference.generate import sampler_of as sampler_of
+    from .inference.generate.canvas import Canvas as Canvas
+    from .inference.generate.engine import generating as generating
     from .inference.memory import MemoryPlan as MemoryPlan
     from .loss import Loss as Loss
     from .loss import summed_cross_entropy as summed_cross_entropy
     from .model.build import build_model as build_model
+    from .model.picture_loss import picture_loss as picture_loss
+    from .model.picture_loss import picture_predictions as picture_predictions
     from .model.processor import Processor as Processor
     from .model.unified_model import UnifiedModel as UnifiedModel
     from .pictures.provenance import Provenance as Provenance
@@ -104,6 +108,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.batch import collate as collate
     from .sequence.batch import pack as pack
     from .sequence.cache import KVCache as KVCache
+    from .sequence.codes import check_latents as check_latents
     from .sequence.codes import with_given as with_given
     from .sequence.conversation import Conversation as Conversation
     from .sequence.conversation import Draw as Draw
@@ -136,6 +141,11 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .weights import Released as Released
 
 _PUBLIC = {
+    "check_latents": "sequence.codes",
+    "generating": "inference.generate.engine",
+    "Canvas": "inference.generate.canvas",
+    "picture_predictions": "model.picture_loss",
+    "picture_loss": "model.picture_loss",
     "normal": "sequence.corruption",
     "Corruption": "sequence.corruption",
     "Corrupted": "sequence.corruption",

@@ -109,7 +109,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
 
         return cast(Tensor, uncompiled(attend, q, k, v, mask))
     attention = mask.attention
-    if attention is None or q.is_meta:
+    # Only kernels that take a mask as a tensor serve one with holes, and those are rare: sdpa computes them for others.
+    if attention is None or q.is_meta or (not attention.serves.holes and mask.has_holes):
         attention = default_attention()
     if not q.is_meta and torch.is_autocast_enabled(q.device.type):
         q, k, v = (_lowered(tensor) for tensor in (q, k, v))

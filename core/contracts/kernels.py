@@ -23,6 +23,8 @@ class KernelSupport:
     """Largest width of a head; 0 means no limit."""
     blocks: bool = True
     """Whether it supports full blocks inside causal documents."""
+    holes: bool = False
+    """Whether it supports positions that later ones do not see; another kernel computes those masks otherwise."""
     grouped: bool = True
     """Whether several query heads may read one key head."""
     cached: bool = True

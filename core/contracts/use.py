@@ -57,6 +57,9 @@ class Process(Protocol):
     def corrupt(self, places: int, chance: Generator) -> Corruption:
         """Draw how a picture of that many places is corrupted for training."""
 
+    def complete(self, places: int) -> Corruption:
+        """The corruption of a picture that is not corrupted, such as one that was drawn earlier."""
+
     def read(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         """Codes [n, N, d] or latents [n, N, C] as the embedding reads them while they are corrupted."""
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from attrs import evolve, frozen
 from torch import Tensor
@@ -18,6 +19,8 @@ from ..errors import JaniformError, PictureError, UsageError
 from ..inference.memory import memory_for_answers
 from ..inference.prompts import checked_conversation, checked_piece
 from ..loss import summed_cross_entropy
+from ..model.picture_loss import picture_loss
+from ..seeds import derived_seed
 from ..sequence.conversation import Draw, Turn
 
 if TYPE_CHECKING:
@@ -49,7 +52,8 @@ def held_out_losses(model: Model, requests: Sequence[Request], on_step: OnStep) 
     """One item for each request that has a reference: the sum of the cross-entropies of the reference, in nats.
 
     ``loss.answer`` is that of the answer's tokens with the end token, given the conversation; ``loss.picture`` that of
-    all codes of the picture, N positions of depth d, given the prompt and without guidance.
+    all codes of the picture, N positions of depth d, given the prompt and without guidance. Of pictures that are drawn
+    as wholes it is the training loss, summed over places, of a corruption that depends on the item.
 
     Raises ``UsageError`` for a reference that does not fit into the model's context.
     """
@@ -103,6 +107,8 @@ def _forced(model: Model, request: Request) -> _Forced:
         prompt = unified.processor.sequence(conversation, answer=False)
         answer = Turn("assistant", cast(str, request.reference))
     sequence = unified.processor.sequence(evolve(conversation, turns=(*conversation.turns, answer)))
+    # How much a picture is corrupted depends on the item only, so that models can be compared.
+    sequence = unified.processor.corrupted(sequence, np.random.default_rng(derived_seed("held-out", request.item)))
     if len(sequence) > context:
         raise UsageError(
             f"'{request.item}' has {len(sequence)} positions with its reference; the model's context is {context}"
@@ -127,18 +133,16 @@ def _losses(model: Model, forced: Sequence[_Forced], draws: bool, *, mean: bool 
 
 
 def _of_pictures(model: UnifiedModel, batch: Batch, pathway: str) -> list[Tensor]:
-    """The losses of the last picture of each row, summed over its codes."""
-    codes_mNd = model.codes(batch.pictures[pathway], pathway)
-    states = model.hidden(batch, codes={pathway: codes_mNd}).flatten(0, 1)
-    predicting_mN = batch.pictures[pathway].positions - 1
-    rows: list[int] = (predicting_mN[:, 0] // batch.ids.shape[1]).tolist()
+    """The losses of the last picture of each row, summed over its codes or places."""
+    pictures = batch.pictures[pathway]
+    drawn = model.drawn(pictures, pathway)
+    states = model.hidden(batch, drawn={pathway: drawn}).flatten(0, 1)
+    rows: list[int] = (pictures.positions[:, 0] // batch.ids.shape[1]).tolist()
     last = sorted({row: index for index, row in enumerate(rows)}.items())
-    head: Any = model.part(f"{pathway}.head")
-    port = model.plan.pathways[pathway].codes
-    if port is not None and port.given:
-        places = port.predicted
-        predicting_mN, codes_mNd = predicting_mN[:, places], codes_mNd[:, places]
-    return [head.loss(states[predicting_mN[index]], codes_mNd[index]).total for _, index in last]
+    return [
+        picture_loss(model, pathway, pictures, drawn, states, torch.tensor([index], device=states.device)).total
+        for _, index in last
+    ]
 
 
 def _of_answers(

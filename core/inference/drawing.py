@@ -1,6 +1,6 @@
 """Pictures for prompts, in rounds that fit into memory, with previews while they are drawn.
 
-B pictures of a round    N codes of a picture    d depth of a code
+B pictures of a round    N places of a picture    d depth of a code    C width of latents
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..contracts import OnCodes, OnStep
 from ..pictures.sheet import to_pil
+from ..ports import Codes
 from ..sequence.codes import with_given
 from .generate import decode_codes, sampler_of
 from .generate.preview import filled
@@ -29,8 +30,9 @@ class Preview:
     """Pictures while they are drawn.
 
     ``first``: the number of the first among all pictures of the call. ``codes``: int64 [B, N, d], −1 where none is
-    drawn yet. ``done``: how many codes of each picture are drawn, out of ``of``. ``pictures``: the codes decoded, where
-    a missing code is replaced by the nearest one that is drawn.
+    drawn yet; or latents [B, N, C], as predicted at this step. ``done``: how many codes of each picture are drawn, or
+    how many steps are done, out of ``of``. ``pictures``: the codes or latents decoded, where a missing code is replaced
+    by the nearest one that is drawn.
     """
 
     first: int
@@ -50,7 +52,7 @@ class DrawingEvents:
     on_step: OnStep | None = None
     on_preview: OnPreview | None = None
     preview_every: int | None = None
-    """Codes between two previews; None is one row of the picture."""
+    """Steps between two previews; None is one row of the picture, or one step where pictures are drawn as wholes."""
 
 
 def draw_all(
@@ -66,46 +68,69 @@ def draw_all(
     sampler = sampler_of(model.plan, pathway)
     pictures: list[Image.Image] = []
     for part in plan.parts:
+        on_codes, count = _previews(model, pathway, part.start, events, plan.decoded)
         codes = sampler.draw(
             model,
             rows[part],
             pathway=pathway,
             seeds=seeds[part],
-            on_step=_counted(events.on_step, part, len(rows)),
-            on_codes=_previews(model, pathway, part.start, events, plan.decoded),
+            on_step=_both(count, _counted(events.on_step, part, len(rows))),
+            on_codes=on_codes,
             **settings,
         )
         pictures += _decoded(model, codes, pathway, plan.decoded)
     return pictures
 
 
-def _previews(model: UnifiedModel, pathway: str, first: int, events: DrawingEvents, at_once: int) -> OnCodes | None:
+def _previews(
+    model: UnifiedModel, pathway: str, first: int, events: DrawingEvents, at_once: int
+) -> tuple[OnCodes | None, OnStep | None]:
+    """What a sampler calls with the codes after a step, and with the number of steps."""
     on_preview = events.on_preview
     if on_preview is None:
-        return None
-    port = model.plan.pathways[pathway].codes
-    assert port is not None  # a pathway that draws has codes
-    grid, given = port.grid, list(port.given)
-    every = grid.width if events.preview_every is None else events.preview_every
-    steps = 0
+        return None, None
+    shape = model.plan.pathways[pathway]
+    port = shape.drawn
+    assert port is not None  # a pathway that draws has codes or latents
+    # Pictures that are drawn as wholes change everywhere in every step, of which there are few.
+    every = events.preview_every or (port.grid.width if shape.process is None else 1)
+    steps, progress = 0, (0, 0)
+
+    def on_step(done: int, of: int) -> None:
+        nonlocal progress
+        progress = done, of
 
     def on_codes(codes: Tensor) -> None:
         nonlocal steps
         steps += 1
         if steps % every:
             return
-        done = int((codes[0] >= 0).all(-1).sum())
-        if done < grid.size:  # the finished pictures follow at once
+        if isinstance(port, Codes):
+            done, of = int((codes[0] >= 0).all(-1).sum()), port.tokens
             shown = codes.clone()
-            shown[:, given] = -1
-            pictures = _decoded(model, with_given(filled(shown, grid), port), pathway, at_once)
-            on_preview(Preview(first, codes.clone(), done, grid.size, pictures))
+            shown[:, list(port.given)] = -1
+            shown = with_given(filled(shown, port.grid), port)
+        else:
+            (done, of), shown = progress, codes
+        if done < of:  # the finished pictures follow at once
+            on_preview(Preview(first, codes.clone(), done, of, _decoded(model, shown, pathway, at_once)))
 
-    return on_codes
+    return on_codes, on_step
 
 
 def _decoded(model: UnifiedModel, codes: Tensor, pathway: str, at_once: int) -> list[Image.Image]:
     return [to_pil(pixels) for pixels in decode_codes(model, codes, pathway=pathway, at_once=at_once)]
+
+
+def _both(first: OnStep | None, second: OnStep | None) -> OnStep | None:
+    if first is None or second is None:
+        return first or second
+
+    def on_step(done: int, of: int) -> None:
+        first(done, of)
+        second(done, of)
+
+    return on_step
 
 
 def _counted(on_step: OnStep | None, part: slice, pictures: int) -> OnStep | None:

@@ -18,10 +18,10 @@ from ..errors import ComponentError, JaniformError, Problem, UsageError, nearest
 from ..guidance import EVERYTHING
 from ..ports import Grid
 from ..sequence.batch import Batch, Side, collate, pack
-from ..sequence.codes import check_codes
+from ..sequence.codes import check_codes, check_latents
 from ..sequence.conversation import Content, Conversation, Draw, Look, Turn
 from ..sequence.shorten import shortened
-from ..sequence.spans import Sequence, without
+from ..sequence.spans import Sequence, Span, without
 from ..sequence.tiles import Tiles
 
 if TYPE_CHECKING:
@@ -102,6 +102,32 @@ class Processor:
             return without(sequence, self.layout.pad_id, hidden)
         return cast(Sequence, own(sequence, hidden))
 
+    @property
+    def wholes(self) -> tuple[str, ...]:
+        """The pathways that draw pictures as wholes, and not place by place."""
+        return tuple(name for name, shape in self.pathways.items() if shape.process is not None)
+
+    def corrupted(self, sequence: Sequence, chance: np.random.Generator) -> Sequence:
+        """The sequence whose pictures with a loss are corrupted at random where their pathway draws them as wholes."""
+        if not self.wholes or all(span.kind != "draw" for span in sequence.spans):
+            return sequence
+        return Sequence(self._corrupted(span, chance) for span in sequence.spans)
+
+    def _corrupted(self, span: Span, chance: np.random.Generator) -> Span:
+        shape = None if span.kind != "draw" or span.pathway is None else self.pathways[span.pathway]
+        if shape is None or shape.process is None or shape.drawn is None:
+            return span
+        places = shape.drawn.tokens
+        corruption = shape.process.corrupt(places, chance) if span.loss else shape.process.complete(places)
+        return evolve(span, corruption=corruption)
+
+    def canvas(self, pathway: str) -> Sequence:
+        """The positions of a picture that is drawn as a whole, with its marks, which follow a drawing prompt."""
+        own: Any = getattr(self.layout, "canvas", None)
+        if own is not None:
+            return cast(Sequence, own(pathway))
+        return Sequence((Span("draw", (self.layout.pad_id,) * self.pathways[pathway].tokens, pathway, loss=True),))
+
     def cut(self, sequence: Sequence, length: int) -> Sequence | None:
         """The sequence cut to ``length`` positions by the layout's rule; None where nothing is left to predict."""
         cut: Any = getattr(self.layout, "cut", shortened)
@@ -169,8 +195,10 @@ class Processor:
             raise UsageError(f"the model draws from at most {most} pictures; the prompt has {sources}")
 
     def _check_tensor(self, picture: torch.Tensor, pathway: str) -> None:
-        codes, shape = self.pathways[pathway].codes, list(picture.shape)
-        if picture.is_floating_point():
+        codes, latents, shape = self.pathways[pathway].codes, self.pathways[pathway].latents, list(picture.shape)
+        if picture.is_floating_point() and latents is not None and len(shape) == 2:
+            check_latents(picture, latents)
+        elif picture.is_floating_point():
             if len(shape) != 3 or shape[0] != 3:
                 raise UsageError(f"the pixels of a picture must have the shape [3, h, w], not {shape}")
         elif codes is None:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Backbone, Tokenizer
+from ..contracts import Backbone
 from ..errors import CompositionError, JaniformError, Problem
+from ..seeds import derived_seed
 from ..sequence.batch import Batch, Pictures
 from ..sequence.cache import KVCache
+from ..sequence.corruption import Corrupted, normal
 from ..sequence.mask import Mask
 from .modules import lend
 from .processor import Processor
@@ -117,35 +119,59 @@ class UnifiedModel(nn.Module):
                 modules[path] = self.get_submodule(path)
         return modules
 
-    def codes(self, pictures: Pictures, pathway: str) -> Tensor:
-        """The codes [n, N, d] of pictures, computed without gradients."""
-        if pictures.codes is not None:
-            return pictures.codes
-        tokenizer = cast(Tokenizer, self.part(f"{pathway}.tokenizer"))
-        with torch.no_grad():
-            return tokenizer.encode(_as_weights(pictures.pixels, cast(nn.Module, tokenizer)))
+    def drawn(self, pictures: Pictures, pathway: str) -> Tensor:
+        """The codes [n, N, d] or latents [n, N, C] of pictures, computed without gradients.
 
-    def embed_codes(self, codes: Tensor, pathway: str, first: int = 0) -> Tensor:
-        """Codes [n, N, d] to embeddings [n, N, H]; or consecutive codes that begin at the position ``first``."""
-        vectors = self.part(f"{pathway}.embedding")(codes, first)
+        Latents are samples of the tokenizer's posterior where its config says ``sampled`` and the pictures have seeds,
+        as in training; else they are its mode.
+        """
+        if pictures.drawn is not None:
+            return pictures.drawn
+        tokenizer: Any = self.part(f"{pathway}.tokenizer")
+        pixels = _as_weights(pictures.pixels, tokenizer)
+        with torch.no_grad():
+            noise = self._posterior_noise(pictures, pathway)
+            return cast(Tensor, tokenizer.encode(pixels) if noise is None else tokenizer.encode(pixels, noise))
+
+    def embed_drawn(self, drawn: Tensor, pathway: str, first: int = 0, corrupted: Corrupted | None = None) -> Tensor:
+        """Codes [n, N, d] or latents [n, N, C] to embeddings [n, lead + N, H]; see ``Embedding``."""
+        embedding = self.part(f"{pathway}.embedding")
+        vectors = embedding(drawn, first) if corrupted is None else embedding(drawn, first, corrupted)
         return cast(Tensor, self.part(f"{pathway}.adapter")(vectors))
 
-    def embed_pictures(self, pictures: Pictures, pathway: str, codes: Tensor | None = None) -> Tensor:
-        """The vectors [n, N, H] of pictures, from their pixels or codes [n, N, d]."""
-        if self.plan.pathways[pathway].codes is None:
+    def embed_pictures(self, pictures: Pictures, pathway: str, drawn: Tensor | None = None) -> Tensor:
+        """The vectors [n, N', H] of pictures, from their pixels, or from codes [n, N, d] or latents [n, N, C].
+
+        Pictures that are corrupted are embedded so.
+        """
+        shape = self.plan.pathways[pathway]
+        if shape.drawn is None:
             encoder = self.part(f"{pathway}.encoder")
             return cast(Tensor, self.part(f"{pathway}.adapter")(encoder(_as_weights(pictures.pixels, encoder))))
-        return self.embed_codes(self.codes(pictures, pathway) if codes is None else codes, pathway)
+        drawn = self.drawn(pictures, pathway) if drawn is None else drawn
+        if pictures.corrupted is None or shape.process is None:
+            return self.embed_drawn(drawn, pathway)
+        return self.embed_drawn(shape.process.read(drawn, pictures.corrupted), pathway, 0, pictures.corrupted)
+
+    def _posterior_noise(self, pictures: Pictures, pathway: str) -> Tensor | None:
+        latents, corrupted = self.plan.pathways[pathway].latents, pictures.corrupted
+        config = self.plan.parts[self.plan.owner(f"{pathway}.tokenizer")].use.config
+        if latents is None or corrupted is None or corrupted.seeds is None or not getattr(config, "sampled", False):
+            return None
+        # Another purpose than the noise that the picture is drawn from, which has the seed itself.
+        seeds = [derived_seed("posterior", int(seed)) for seed in corrupted.seeds]
+        return normal(seeds, (latents.tokens, latents.width), self.device)
 
     def embed(
         self,
         batch: Batch,
-        codes: Mapping[str, Tensor] | None = None,
+        drawn: Mapping[str, Tensor] | None = None,
         features: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Embeddings [B, T, H]: those of text, with every picture's vectors at its positions.
 
-        ``codes`` and ``features``: codes, or the vectors themselves, by pathway, where they were computed before.
+        ``drawn`` and ``features``: codes or latents, or the vectors themselves, by pathway, where they were computed
+        before.
         """
         backbone = cast(Backbone, self.part("backbone"))
         if not getattr(type(backbone), "full_blocks", True) and batch.mask().has_blocks:
@@ -161,7 +187,7 @@ class UnifiedModel(nn.Module):
             if features is not None and name in features:
                 embedded = features[name]
             else:
-                embedded = self.embed_pictures(pictures, name, None if codes is None else codes.get(name))
+                embedded = self.embed_pictures(pictures, name, None if drawn is None else drawn.get(name))
             positions.append(pictures.positions.flatten())
             vectors.append(embedded.flatten(0, 1).to(embeddings.dtype))
         flat = embeddings.flatten(0, 1).index_copy(0, torch.cat(positions), torch.cat(vectors))
@@ -172,7 +198,7 @@ class UnifiedModel(nn.Module):
         batch: Batch,
         cache: KVCache | None = None,
         mask: Mask | None = None,
-        codes: Mapping[str, Tensor] | None = None,
+        drawn: Mapping[str, Tensor] | None = None,
         features: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Hidden states [B, T, H] after the backbone's final norm.
@@ -181,7 +207,7 @@ class UnifiedModel(nn.Module):
         """
         if mask is None:
             mask = batch.mask(self.attention)
-        return cast(Tensor, self.part("backbone")(self.embed(batch, codes, features), batch.positions, mask, cache))
+        return cast(Tensor, self.part("backbone")(self.embed(batch, drawn, features), batch.positions, mask, cache))
 
     def _place(self, path: str, module: nn.Module) -> None:
         first, _, name = path.partition(".")

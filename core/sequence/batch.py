@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
-from .mask import Mask
+from .corruption import Corrupted, Corruption
+from .mask import UNSEEN, Declared, Mask
 from .packing import rows_of
 from .spans import Sequence, Span
 
@@ -27,12 +28,14 @@ Side = Literal["left", "right"]
 
 @frozen(eq=False)
 class Pictures:
-    """The pictures of one pathway: ``pixels`` [n, 3, h, w] or ``codes`` [n, N, d], and where their tokens stand."""
+    """The pictures of one pathway: ``pixels`` [n, 3, h, w], or ``drawn``: codes [n, N, d] or latents [n, N, C]."""
 
     pixels: Tensor | None
-    codes: Tensor | None
+    drawn: Tensor | None
     positions: Tensor
-    """Flat positions [n, N]."""
+    """Flat positions [n, N'] of their tokens, those before the places of a picture included."""
+    corrupted: Corrupted | None = None
+    """How they are corrupted; None where the pathway draws place by place, or nothing of them is."""
 
 
 @frozen(eq=False)
@@ -40,11 +43,12 @@ class Batch:
     """Sequences laid out in B rows of T positions, int64.
 
     ``positions`` count from 0 in every document; ``documents`` number the documents of a row, -1 on padding;
-    ``blocks`` are 0 where attention is causal, else the number of the span whose positions see one another.
+    ``blocks`` are 0 where attention is causal, else the number of the block whose positions see one another.
     ``pictures`` are keyed by pathway. ``text``: flat positions [R] of the text tokens with a loss, by the name of the
-    loss. ``codes``: indices [m] of the pictures whose codes have a loss, among those of their pathway. Which states
-    predict them is up to the objective. ``host`` are documents and blocks as they were on the CPU, where the batch was
-    moved from there: what a mask can be compiled from without waiting.
+    loss. ``codes``: indices [m] of the pictures whose codes or latents have a loss, among those of their pathway. Which
+    states predict them is up to the objective. ``seen``: which later positions see each, as in ``Mask``; None where all
+    do. ``host``: what the mask declares, as it was on the CPU, where the batch was moved from there: what a mask can be
+    compiled from without waiting.
     """
 
     ids: Tensor
@@ -54,11 +58,17 @@ class Batch:
     pictures: dict[str, Pictures]
     text: dict[str, Tensor]
     codes: dict[str, Tensor]
-    host: tuple[Tensor, Tensor] | None = None
+    host: Declared | None = None
+    seen: Tensor | None = None
+
+    @property
+    def declared(self) -> Declared:
+        """What the mask declares."""
+        return Declared(self.documents, self.blocks, self.seen)
 
     def mask(self, attention: Attention | None = None) -> Mask:
         """Who may look at whom in this batch, computed by a kernel; None is the default one."""
-        return Mask(self.documents, self.blocks, attention=attention, host=self.host)
+        return Mask(self.documents, self.blocks, seen=self.seen, attention=attention, host=self.host)
 
     def to(self, device: str | torch.device, non_blocking: bool = False) -> Batch:
         """The batch with all its tensors on the device."""
@@ -74,18 +84,24 @@ class Batch:
         def perhaps(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else move(tensor)
 
+        def corrupted(some: Corrupted | None) -> Corrupted | None:
+            return some and evolve(some, times=perhaps(some.times), hidden=perhaps(some.hidden))
+
         return Batch(
             move(self.ids),
             move(self.positions),
             move(self.documents),
             move(self.blocks),
             {
-                name: Pictures(perhaps(some.pixels), perhaps(some.codes), move(some.positions))
+                name: Pictures(
+                    perhaps(some.pixels), perhaps(some.drawn), move(some.positions), corrupted(some.corrupted)
+                )
                 for name, some in self.pictures.items()
             },
             {name: move(positions) for name, positions in self.text.items()},
             {name: move(indices) for name, indices in self.codes.items()},
-            (self.documents, self.blocks) if self.documents.device.type == "cpu" else self.host,
+            self.declared if self.documents.device.type == "cpu" else self.host,
+            perhaps(self.seen),
         )
 
     @property
@@ -117,23 +133,28 @@ def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:
     lengths = [sum(map(len, row)) for row in rows]
     shape = (len(rows), max(lengths))
     ids, positions, blocks = np.full(shape, pad), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    documents = np.full(shape, -1)
+    documents, seen = np.full(shape, -1), np.zeros(shape, np.int64)
     marks = _Marks()
     for r, row in enumerate(rows):
         start = shape[1] - lengths[r] if side == "left" else 0
-        full = 0
+        full, block = 0, 0
         for number, sequence in enumerate(row):
             stop = start + len(sequence)
             ids[r, start:stop] = sequence.ids
-            positions[r, start:stop] = np.arange(len(sequence))
+            positions[r, start:stop] = sequence.positions
             documents[r, start:stop] = number
-            offset = start
+            offset, block = start, 0
             for span in sequence.spans:
-                if span.mask == "full":
-                    full += 1
-                    blocks[r, offset : offset + span.length] = full
+                end = offset + span.length
+                # Spans that follow each other with one number are one block; numbers are those of the row.
+                full += span.full and not (span.block and span.block == block)
+                block = span.block
+                if span.full:
+                    blocks[r, offset:end] = full
+                if span.seen_by != "later":
+                    seen[r, offset:end] = full if span.seen_by == "block" and span.full else UNSEEN
                 marks.add(span, r * shape[1] + offset, loss=sequence.pathway or "text")
-                offset += span.length
+                offset = end
             start = stop
     pictures, text, codes = marks.finished()
     return Batch(
@@ -144,6 +165,7 @@ def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:
         pictures=pictures,
         text=text,
         codes=codes,
+        seen=torch.from_numpy(seen) if seen.any() else None,
     )
 
 
@@ -151,7 +173,7 @@ class _Marks:
     """Gathers pictures, and what has a loss, span by span, at flat positions."""
 
     def __init__(self) -> None:
-        self.pictures: dict[str, list[tuple[Tensor, int, int]]] = {}
+        self.pictures: dict[str, list[tuple[Span, int]]] = {}
         self.text: dict[str, list[int]] = {}
         self.codes: dict[str, list[int]] = {}
 
@@ -165,7 +187,7 @@ class _Marks:
         pictures = self.pictures.setdefault(span.pathway, [])
         if span.kind == "draw" and span.loss:
             self.codes.setdefault(span.pathway, []).append(len(pictures))
-        pictures.append((span.picture, start, span.length))
+        pictures.append((span, start))
 
     def finished(self) -> tuple[dict[str, Pictures], dict[str, Tensor], dict[str, Tensor]]:
         return (
@@ -175,11 +197,30 @@ class _Marks:
         )
 
 
-def _stacked(pathway: str, entries: list[tuple[Tensor, int, int]]) -> Pictures:
-    tensors = [tensor for tensor, _, _ in entries]
-    encoded = {not tensor.is_floating_point() for tensor in tensors}
+def _stacked(pathway: str, entries: list[tuple[Span, int]]) -> Pictures:
+    spans = [span for span, _ in entries]
+    tensors = [cast(Tensor, span.picture) for span in spans]
+    encoded = {tensor.dim() == 2 for tensor in tensors}
     if len(encoded) > 1:
         raise ValueError(f"the pictures of '{pathway}' are pixels or codes, not both in one batch")
-    positions = torch.tensor([start for _, start, _ in entries])[:, None] + torch.arange(entries[0][2])
-    stacked = torch.stack(tensors)
-    return Pictures(None, stacked, positions) if encoded.pop() else Pictures(stacked, None, positions)
+    positions = torch.tensor([start for _, start in entries])[:, None] + torch.arange(spans[0].length)
+    stacked, corrupted = torch.stack(tensors), _corrupted([span.corruption for span in spans])
+    if encoded.pop():
+        return Pictures(None, stacked, positions, corrupted)
+    return Pictures(stacked, None, positions, corrupted)
+
+
+def _corrupted(corruptions: list[Corruption | None]) -> Corrupted | None:
+    """The corruptions of pictures as tensors; None where none has any."""
+    given = [some for some in corruptions if some is not None]
+    if not given:
+        return None
+    if len(given) < len(corruptions):
+        raise ValueError("either all pictures of a pathway have a corruption, or none of a batch has")
+    times = [some.time for some in given if some.time is not None]
+    hidden = [some.hidden for some in given if some.hidden is not None]
+    return Corrupted(
+        torch.tensor(times) if times else None,
+        torch.from_numpy(np.stack(hidden)) if hidden else None,
+        torch.tensor([some.seed for some in given]),
+    )

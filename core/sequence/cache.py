@@ -70,6 +70,12 @@ class KVCache:
         """Count the ``new`` positions that every layer has appended."""
         self.filled += new
 
+    def rewind(self, filled: int) -> None:
+        """Forget all but the first ``filled`` positions. Raises ``JaniformError`` where fewer are filled."""
+        if not 0 <= filled <= self.filled:
+            raise JaniformError(f"the KV cache has {self.filled} positions filled and cannot keep {filled} of them")
+        self.filled = filled
+
     def reset(self) -> None:
         """Empty the cache and keep its memory."""
         self.filled = 0

@@ -1,4 +1,4 @@
-"""Codes as tensors: which are valid, and those whose place decides them.
+"""Codes and latents as tensors: which are valid, and codes whose place decides them.
 
 B pictures    N places of a picture    d depth of a code
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..ports import Codes
+from ..ports import Codes, Latents
 
 
 def check_codes(codes: Tensor, port: Codes) -> None:
@@ -25,6 +25,16 @@ def check_codes(codes: Tensor, port: Codes) -> None:
         raise UsageError(f"the codes of a picture must have those that are always the same: {code} at place {place}")
     if int(codes[..., port.predicted, :].max()) >= port.vocabulary:
         raise UsageError(f"codes from {port.vocabulary} on must not stand at other places than their own")
+
+
+def check_latents(latents: Tensor, port: Latents) -> None:
+    """Raise ``UsageError`` where latents [..., N, C] have another shape, or hold a value that is not finite."""
+    if list(latents.shape[-2:]) != [port.tokens, port.width]:
+        raise UsageError(
+            f"the latents of a picture must have the shape {[port.tokens, port.width]}, not {list(latents.shape[-2:])}"
+        )
+    if not bool(latents.isfinite().all()):
+        raise UsageError("the latents of a picture hold values that are not finite (NaN or infinity)")
 
 
 def with_given(codes: Tensor, port: Codes) -> Tensor:

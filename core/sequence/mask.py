@@ -2,7 +2,8 @@
 
 B rows    T queries    S keys    L declared positions, L ≥ S (the first S count)
 
-Query q attends to key k iff both are of the same document and either k ≤ q or both are of the same full block.
+Query q attends to key k iff both are of the same document, either k ≤ q or both are of the same full block, and k is
+seen: by all, or only by its own block, or only by itself.
 Padding (document −1) attends only to itself, so that no row of the softmax is empty. The T queries are the last T of
 the S keys, so that one declaration serves the prompt and every later step of cached decoding.
 """
@@ -10,17 +11,34 @@ the S keys, so that one declaration serves the prompt and every later step of ca
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from ..errors import UsageError
 from .runs import Runs, runs_of, scattered
 
 if TYPE_CHECKING:
     from ..attention.attend import Attention
 
 T = TypeVar("T")
+
+UNSEEN = -1
+"""What ``seen`` holds at positions that only they themselves attend to."""
+
+
+class Declared(NamedTuple):
+    """What a mask declares: see ``Mask``."""
+
+    documents: Tensor
+    blocks: Tensor | None = None
+    seen: Tensor | None = None
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Declared:
+        """The declaration with something else for each of its tensors."""
+        return Declared(*(None if tensor is None else change(tensor) for tensor in self))  # type: ignore[arg-type]
+
 
 Compiled = tuple[Tensor | None, bool]
 """The arguments of ``scaled_dot_product_attention``: a bool mask (true: attends) or None, and ``is_causal``."""
@@ -32,8 +50,10 @@ class Mask:
     ``documents`` int64 [B, L]: the number of each position's document, −1 on padding; None where every row is one
     document that starts at position 0 (padding on the right needs no declaration: no causal query attends to it).
     ``blocks`` int64 [B, L]: 0 where causal, n > 0 inside full block n; None where everything is causal.
-    ``attention`` is the kernel that computes under the mask, None for the default one. ``host``: documents and blocks
-    in the CPU's memory, where those above are on a device, so that they need not be copied back.
+    ``seen`` int64 [B, L]: 0 where all later positions attend to it, n > 0 where only full block n does, −1 where only
+    it does itself; None where everything is seen.
+    ``attention`` is the kernel that computes under the mask, None for the default one. ``host``: the declaration in the
+    CPU's memory, where that above is on a device, so that it need not be copied back.
     """
 
     def __init__(
@@ -41,21 +61,23 @@ class Mask:
         documents: Tensor | None,
         blocks: Tensor | None = None,
         *,
+        seen: Tensor | None = None,
         attention: Attention | None = None,
-        host: tuple[Tensor, Tensor | None] | None = None,
+        host: Declared | None = None,
     ) -> None:
-        if documents is None and blocks is not None:
+        if documents is None and (blocks is not None or seen is not None):
             raise ValueError("blocks are declared inside documents: give both")
         # Reading a value from an accelerator makes the host wait, so the shortcut is taken on the CPU only, and not
         # for other tensor classes, which may have a shape and no values.
         if documents is not None and type(documents) is not Tensor:
             host = None
         elif documents is not None and documents.device.type == "cpu":
-            host = documents, blocks
-        if host is not None and _plain(*host):
-            documents = blocks = host = None
+            host = Declared(documents, blocks, seen)
+        if host is not None and _plain(host := Declared(*host)):
+            documents = blocks = seen = host = None
         self.documents = documents
         self.blocks = blocks
+        self.seen = seen
         self.attention = attention
         self._host = host
         self._steps: tuple[int, Tensor] | None = None
@@ -73,8 +95,9 @@ class Mask:
         blocks: Tensor | None = None,
         *,
         length: int,
+        seen: Tensor | None = None,
         attention: Attention | None = None,
-        host: tuple[Tensor, Tensor | None] | None = None,
+        host: Declared | None = None,
     ) -> Mask:
         """For a prompt [B, P] that is continued, up to ``length`` positions, in the document that each row ends with.
 
@@ -85,20 +108,26 @@ class Mask:
         prompt = documents.shape[1]
         if length < prompt:
             raise ValueError(f"a prompt of {prompt} positions cannot be continued up to {length}")
-        declared, full = (documents, blocks) if host is None else host
-        if bool(((declared[:, -1:] < 0) & (declared >= 0).any(dim=1, keepdim=True)).any()):
+        given = Declared(documents, blocks, seen)
+        declared = given if host is None else Declared(*host)
+        last = declared.documents
+        if bool(((last[:, -1:] < 0) & (last >= 0).any(dim=1, keepdim=True)).any()):
             raise ValueError("a prompt that is continued must be padded on its left")
-        if _plain(declared, full):
+        if _plain(declared):
             return cls.causal(attention)
-        all_documents, all_blocks = _continued(documents, blocks, length)
+        whole = continued(given, length)
         mask = cls(
-            all_documents,
-            all_blocks,
+            whole.documents,
+            whole.blocks,
+            seen=whole.seen,
             attention=attention,
-            host=None if host is None else _continued(*host, length),
+            host=None if host is None else continued(declared, length),
         )
         # A row that is all padding attends to all of it: its output is finite and never read.
-        mask._steps = prompt, (all_documents == documents[:, -1:])[:, None, None]
+        allowed = whole.documents == documents[:, -1:]
+        if whole.seen is not None:
+            allowed = allowed & (whole.seen == 0)
+        mask._steps = prompt, allowed[:, None, None]
         return mask
 
     @property
@@ -106,10 +135,20 @@ class Mask:
         """Whether there are full blocks. May wait for the device where ``host`` was not given."""
 
         def look() -> bool:
-            blocks = None if self.documents is None else self._on_host()[1]
+            blocks = None if self.documents is None else self._on_host().blocks
             return blocks is not None and bool((blocks != 0).any())
 
         return self.kept("blocks", look)
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether some positions are not seen by all later ones. May wait for the device without ``host``."""
+
+        def look() -> bool:
+            seen = self._on_host().seen
+            return seen is not None and bool((seen != 0).any())
+
+        return self.seen is not None and self.kept("holes", look)
 
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """The result of ``make``, called once, so that a kernel compiles the declaration once for all layers."""
@@ -121,11 +160,13 @@ class Mask:
     def runs(self, rows: int, queries: int, keys: int, device: torch.device) -> tuple[Runs, ...]:
         """The mask for the last ``queries`` of ``keys`` positions as runs, causal ones and full ones; see ``Runs``.
 
-        Raises ``UsageError`` where a document or a block is not contiguous.
+        Raises ``UsageError`` where a document or a block is not contiguous, or not all positions are seen.
         """
 
         def make() -> tuple[Runs, ...]:
-            documents, blocks = self._on_host() if self.documents is not None else (None, None)
+            documents, blocks = self._on_host()[:2] if self.documents is not None else (None, None)
+            if self.has_holes:
+                raise UsageError("positions that later ones do not see are no runs: use the kernel sdpa")
             self._check_length(keys)
             return runs_of(documents, blocks, rows, queries, keys, device)
 
@@ -138,7 +179,7 @@ class Mask:
         """
         if self.documents is None:
             raise ValueError("every row is one document that begins at position 0")
-        documents = self._on_host()[0][:, :keys]
+        documents = self._on_host().documents[:, :keys]
         same = documents == documents[:, -1:]
         starts = torch.where(same, 0, torch.arange(1, keys + 1)).amax(dim=1)
         apart = (same.sum(dim=1) != keys - starts) & (documents[:, -1] >= 0)
@@ -169,6 +210,12 @@ class Mask:
             block = self.blocks[:, :keys]
             own = block[:, keys - queries :, None]
             order = order | ((own == block[:, None, :]) & (own != 0))
+        if self.seen is not None:
+            seen = self.seen[:, None, :keys]
+            shown = seen == 0
+            if self.blocks is not None:
+                shown = shown | (seen == self.blocks[:, keys - queries : keys, None])
+            order = order & shown
         allowed = (query[:, :, None] == key[:, None, :]) & (key >= 0)[:, None, :] & order
         return (allowed | _itself(queries, keys, device))[:, None], False
 
@@ -176,19 +223,21 @@ class Mask:
         if self.documents is not None and keys > self.documents.shape[1]:
             raise ValueError(f"the mask declares {self.documents.shape[1]} positions, but there are {keys} keys")
 
-    def _on_host(self) -> tuple[Tensor, Tensor | None]:
+    def _on_host(self) -> Declared:
         if self._host is None:
             assert self.documents is not None
-            self._host = self.documents.cpu(), None if self.blocks is None else self.blocks.cpu()
+            self._host = Declared(self.documents, self.blocks, self.seen).mapped(Tensor.cpu)
         return self._host
 
 
-def _continued(documents: Tensor, blocks: Tensor | None, length: int) -> tuple[Tensor, Tensor | None]:
-    """The same up to ``length`` positions: each row continues its last document, without blocks."""
+def continued(declared: Declared, length: int) -> Declared:
+    """The same up to ``length`` positions: each row continues its last document, causal and seen by all."""
+    documents = declared.documents
     following = documents[:, -1:].expand(len(documents), length - documents.shape[1])
-    return (
+    plain = torch.zeros_like(following)
+    return Declared(
         torch.cat((documents, following), dim=1),
-        None if blocks is None else torch.cat((blocks, torch.zeros_like(following)), dim=1),
+        *(None if some is None else torch.cat((some, plain), dim=1) for some in declared[1:]),
     )
 
 
@@ -202,9 +251,10 @@ def _itself(queries: int, keys: int, device: torch.device) -> Tensor:
     return position[keys - queries :, None] == position
 
 
-def _plain(documents: Tensor, blocks: Tensor | None) -> bool:
+def _plain(declared: Declared) -> bool:
     """Whether every row is one document from its first position, with nothing but padding after it, and all causal."""
-    if blocks is not None and bool((blocks != 0).any()):
+    documents, *others = declared
+    if any(some is not None and bool((some != 0).any()) for some in others):
         return False
     padding = documents < 0
     resumes = padding[:, :-1] & ~padding[:, 1:]

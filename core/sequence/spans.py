@@ -9,8 +9,12 @@ from attrs import evolve, field, frozen
 
 if TYPE_CHECKING:
     from .conversation import Picture
+    from .corruption import Corruption
 
 Kind = Literal["text", "look", "draw"]
+
+SeenBy = Literal["later", "block", "itself"]
+"""Who attends to a span: it and everything later in the document, positions of its own block only, or nothing else."""
 
 
 def _ids(value: Iterable[int]) -> tuple[int, ...]:
@@ -29,6 +33,11 @@ class Span:
     ``pathway``: the one that embeds the picture, and predicts it where it is drawn; None for text.
     ``mask``: "full" where the positions attend to one another in both directions, else "causal".
     ``loss``: whether the span is predicted in training.
+    ``block``: spans of one number that follow each other are one full block, such as a picture with its marks; 0 means
+    a block of its own where the mask is "full".
+    ``positions``: "one" where all of the span, or of its block, have one position for the backbone. ``advances``:
+    whether what follows counts on from there, or shares that position as well.
+    ``corruption``: how a picture with a loss is corrupted, where its pathway draws pictures as wholes.
     """
 
     kind: Kind
@@ -37,6 +46,22 @@ class Span:
     picture: Picture | None = field(default=None, eq=False, repr=False)
     mask: Literal["causal", "full"] = "causal"
     loss: bool = False
+    block: int = 0
+    seen_by: SeenBy = "later"
+    positions: Literal["each", "one"] = "each"
+    advances: bool = True
+    corruption: Corruption | None = field(default=None, eq=False, repr=False)
+
+    @property
+    def full(self) -> bool:
+        """Whether the positions attend to one another in both directions."""
+        return self.mask == "full" or self.block > 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is causal text that all later positions see, each at a position of its own."""
+        own = self.seen_by == "later" and self.positions == "each"
+        return self.kind == "text" and own and not self.full
 
     @property
     def length(self) -> int:
@@ -57,6 +82,22 @@ class Sequence:
     def ids(self) -> list[int]:
         """All ids, those of placeholders included."""
         return [id for span in self.spans for id in span.ids]
+
+    @property
+    def positions(self) -> list[int]:
+        """The position of each id for the backbone, counted from 0."""
+        positions: list[int] = []
+        count = 0
+        for index, span in enumerate(self.spans):
+            if span.positions == "each":
+                positions += range(count, count + span.length)
+                count += span.length
+                continue
+            positions += [count] * span.length
+            following = self.spans[index + 1] if index + 1 < len(self.spans) else None
+            together = following is not None and span.block > 0 and following.block == span.block
+            count += span.advances and not together
+        return positions
 
     @property
     def pathway(self) -> str | None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class SdpaConfig:
     def serves(self) -> KernelSupport:
         devices = ("cpu", "cuda", "meta", "mps", "xpu")
-        return KernelSupport(devices=devices, learns=devices, dtypes=("float64", "float32", "bfloat16", "float16"))
+        dtypes = ("float64", "float32", "bfloat16", "float16")
+        return KernelSupport(devices=devices, learns=devices, dtypes=dtypes, holes=True)
 
     def advantage(self, asked: AttentionRequest) -> str:
         return ""  # it is the baseline that the others are compared with
@@ -40,6 +41,7 @@ class FlexConfig:
             devices=("cpu", "cuda"),
             learns=("cuda",),  # torch has no backward pass of it on the CPU
             dtypes=("float64", "float32", "bfloat16", "float16"),
+            holes=True,
         )
 
     def advantage(self, asked: AttentionRequest) -> str:

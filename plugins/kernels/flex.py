@@ -52,7 +52,7 @@ def _uncompiled(*args: Any, **options: Any) -> Any:
 
 def block_mask(mask: Mask, queries: int, keys: int, device: torch.device, tile: int) -> BlockMask:
     """The mask [B or 1, 1, T, S] for the last ``queries`` of ``keys`` positions, in tiles."""
-    documents, blocks, offset = mask.documents, mask.blocks, keys - queries
+    documents, blocks, seen, offset = mask.documents, mask.blocks, mask.seen, keys - queries
     if documents is None:
 
         def sees(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
@@ -68,6 +68,9 @@ def block_mask(mask: Mask, queries: int, keys: int, device: torch.device, tile: 
             if blocks is not None:
                 block = blocks[b, position]
                 order = order | ((block == blocks[b, k]) & (block != 0))
+            if seen is not None:
+                shown = seen[b, k] == 0
+                order = order & (shown if blocks is None else shown | (seen[b, k] == blocks[b, position]))
             return ((document == documents[b, k]) & (document >= 0) & order) | (position == k)
 
     rows = None if documents is None else len(documents)

@@ -57,6 +57,7 @@ class Autoregressive(Objective):
             sequence = self.processor.without(
                 sequence, frozenset(name for name, chance in chances if generator.random() < chance)
             )
+        sequence = self.processor.corrupted(sequence, generator)
         size = len(sequence)
         if size <= self.limit:
             return sequence
@@ -69,9 +70,10 @@ class Autoregressive(Objective):
 
     def collate(self, prepared: Sequence[Spans], generator: Any = None) -> Batch:
         """Turn sequences into a batch, packed where the settings say so."""
+        wholes = self.processor.wholes
         if self.config.packed:
-            return predictable(self.processor.pack(prepared, self.config.packed))
-        return predictable(self.processor.collate(prepared))
+            return predictable(self.processor.pack(prepared, self.config.packed), wholes)
+        return predictable(self.processor.collate(prepared), wholes)
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """The number of predictions of each loss."""

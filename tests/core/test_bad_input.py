@@ -97,7 +97,7 @@ def test_pictures_are_looked_at_whatever_the_model_is_loaded_as(tiny_model: Unif
     batch = model.processor.collate([model.processor.sequence(Conversation.asking("red?", seen), answer=False)])
     with torch.no_grad():
         given, expected = model.hidden(batch), tiny_model.hidden(batch)
-        codes = model.codes(model.processor.collate([drawn(model, seen)]).pictures["generation"], "generation")
+        codes = model.drawn(model.processor.collate([drawn(model, seen)]).pictures["generation"], "generation")
     assert given.dtype == dtype
     assert (given - expected).abs().mean() < 0.2 * expected.abs().mean()
     assert codes.shape == (1, 16, 1)

@@ -54,7 +54,7 @@ def outputs_of_ours(ours, pixels, ids, codes) -> list[torch.Tensor]:
         features,
         ours.understanding.adapter(features),
         ours.backbone.logits(hidden),
-        ours.embed_codes(codes[..., None], "generation"),
+        ours.embed_drawn(codes[..., None], "generation"),
         ours.generation.head(hidden),
         ours.generation.tokenizer.decode(codes[..., None]),
     ]

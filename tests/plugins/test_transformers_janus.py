@@ -178,7 +178,7 @@ def test_drawing(janus: SimpleNamespace) -> None:
     assert generate_codes(ours, [prompt], guidance=5, temperature=0)[..., 0].tolist() == codes.tolist()
     drawn = torch.randint(janus.config.vq_config.num_embeddings, (2, codes.shape[1]))
     assert_exact(
-        ours.embed_codes(drawn[..., None], "generation"), reference.prepare_embeddings_for_image_generation(drawn)
+        ours.embed_drawn(drawn[..., None], "generation"), reference.prepare_embeddings_for_image_generation(drawn)
     )
 
 

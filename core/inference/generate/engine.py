@@ -131,11 +131,12 @@ class EagerEngine:
         return DecodeState(hidden[:, -1], mask, cache, batch.positions[:, -1:] + 1, last)
 
     def _mask(self, batch: Batch, length: int, index: Tensor | None = None, rows: list[int] | None = None) -> Mask:
-        documents, blocks, host = batch.documents, batch.blocks, batch.host
+        declared, host = batch.declared, batch.host
         if index is not None:
-            documents, blocks = documents[index], blocks[index]
-            host = None if host is None else (host[0][rows], host[1][rows])
-        return Mask.decoding(documents, blocks, length=length, attention=self.model.attention, host=host)
+            declared = declared.mapped(lambda tensor: tensor[index])
+            host = host and host.mapped(lambda tensor: tensor[rows])
+        documents, blocks, seen = declared
+        return Mask.decoding(documents, blocks, length=length, seen=seen, attention=self.model.attention, host=host)
 
 
 def _distinct(prompts: Sequence[SpanSequence]) -> tuple[list[SpanSequence], list[int]]:
@@ -147,7 +148,7 @@ def _distinct(prompts: Sequence[SpanSequence]) -> tuple[list[SpanSequence], list
     distinct: list[SpanSequence] = []
     rows = []
     for prompt in prompts:
-        plain = all(span.kind == "text" and span.mask == "causal" for span in prompt.spans)
+        plain = all(span.plain for span in prompt.spans)
         key = tuple(prompt.ids) if plain else id(prompt)
         if key not in indices:
             indices[key] = len(distinct)

@@ -16,7 +16,7 @@ from ...contracts import OnCodes, OnStep, Tokenizer
 from ...errors import ComponentError, Problem, UsageError
 from ...guidance import EVERYTHING, Guidance
 from ...ports import Codes
-from ...sequence.codes import check_codes
+from ...sequence.codes import check_codes, check_latents
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
 from .decode import decode
@@ -153,13 +153,16 @@ class LevelSampler:
 
 
 def decode_codes(model: UnifiedModel, codes: Tensor, *, pathway: str = "generation", at_once: int = 16) -> Tensor:
-    """Decode codes [B, N, d] to pictures [B, 3, h, w] in [-1, 1], ``at_once`` of them together to bound memory.
+    """Decode codes [B, N, d], or latents [B, N, C], to pictures [B, 3, h, w] in [-1, 1].
 
-    Raises ``UsageError`` for codes that are not in the pathway's vocabulary.
+    ``at_once`` of them are decoded together, to bound memory. Raises ``UsageError`` for codes that are not in the
+    pathway's vocabulary, and for latents that are not finite.
     """
-    port = model.plan.pathways[pathway].codes
-    if port is not None:
+    port = model.plan.pathways[pathway].drawn
+    if isinstance(port, Codes):
         check_codes(codes, port)
+    elif port is not None:
+        check_latents(codes, port)
     tokenizer = cast(Tokenizer, model.part(f"{pathway}.tokenizer"))
     with generating(model):
         groups = (codes[start : start + at_once] for start in range(0, len(codes), at_once))
@@ -169,6 +172,8 @@ def decode_codes(model: UnifiedModel, codes: Tensor, *, pathway: str = "generati
 def _codes(model: UnifiedModel, pathway: str) -> Codes:
     shape = model.plan.pathways.get(pathway)
     drawing = [name for name, shape in model.plan.pathways.items() if shape.mode == "draw"]
-    if shape is None or shape.mode != "draw" or shape.codes is None:
+    if shape is None or shape.mode != "draw":
         raise UsageError(f"'{pathway}' is not a pathway that draws (those that do: {', '.join(drawing) or 'none'})")
+    if shape.codes is None or shape.process is not None:
+        raise UsageError(f"'{pathway}' draws pictures as wholes, by the sampler of the recipe, not code by code")
     return shape.codes

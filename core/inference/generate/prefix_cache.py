@@ -56,7 +56,7 @@ class PrefixCache:
             if not _same(old, new) or count + length > most:
                 break
             count += length
-        return count
+        return min(_outside_blocks(cached, count), _outside_blocks(prompt, count))
 
     def prefill(self, model: UnifiedModel, prompt: SpanSequence, more: int) -> DecodeState:
         """Read a prompt from the first position on that differs, with space for ``more`` positions after it.
@@ -76,18 +76,32 @@ class PrefixCache:
                 cache.append(layer, old.keys[layer, :, :, :shared], old.values[layer, :, :, :shared])
             cache.advance(shared)
         batch = model.processor.collate([prompt])
-        documents, blocks = batch.documents.to(model.device), batch.blocks.to(model.device)
-        mask = Mask.decoding(documents, blocks, length=length, attention=model.attention)
+        documents, blocks, seen = batch.declared.mapped(lambda tensor: tensor.to(model.device))
+        mask = Mask.decoding(documents, blocks, length=length, seen=seen, attention=model.attention)
         positions = batch.positions.to(model.device)
         hidden: Tensor = model.part("backbone")(embeddings, positions[:, shared:], mask, cache)
         self._cache, self._prompt, self._generated = cache, prompt, []
         return DecodeState(hidden[:, -1], mask, cache, positions[:, -1:] + 1)
 
 
+def _outside_blocks(sequence: SpanSequence, count: int) -> int:
+    """At most ``count`` positions, so that no block is cut: all of it is read before any of it is kept."""
+    start, block = 0, 0
+    for index, span in enumerate(sequence.spans):
+        if not (span.block and index and sequence.spans[index - 1].block == span.block):
+            block = start
+        start += span.length
+        following = sequence.spans[index + 1] if index + 1 < len(sequence.spans) else None
+        goes_on = span.block > 0 and following is not None and following.block == span.block
+        if start >= count:
+            return block if goes_on or (start > count and span.full) else count
+    return count
+
+
 def _pieces(sequence: SpanSequence) -> Iterator[int | Span]:
     """What can be read by itself: every token of a causal text, and every other span as a whole."""
     for span in sequence.spans:
-        if span.kind == "text" and span.mask == "causal":
+        if span.plain:
             yield from span.ids
         else:
             yield span

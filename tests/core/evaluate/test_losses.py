@@ -100,13 +100,13 @@ def one_by_one(model: UnifiedModel, request: Request) -> float:
             total -= float(log_softmax(backbone.logits(state), -1)[sequence.ids[position]])
         assert sequence.ids[-1] in processor.layout.stop_ids
         return total
-    codes = model.codes(batch.pictures["generation"], "generation")
+    codes = model.drawn(batch.pictures["generation"], "generation")
     head: Any = model.part("generation.head")
     for number, code in enumerate(codes[0]):
         # Codes from this one on are replaced, so that a loss which sees them would differ.
         hidden = codes.clone()
         hidden[0, number:] = 0
-        state = model.hidden(batch, codes={"generation": hidden})[0, start + number - 1]
+        state = model.hidden(batch, drawn={"generation": hidden})[0, start + number - 1]
         seen: list[float] = []
 
         def choose(logits: torch.Tensor, level: int, code: torch.Tensor = code, seen: list[float] = seen) -> Any:

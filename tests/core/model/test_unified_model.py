@@ -90,7 +90,7 @@ def test_what_is_drawn_is_read_as_embedded_codes(tiny_model: UnifiedModel, seque
 def test_codes_may_be_given_instead_of_pixels(tiny_model: UnifiedModel) -> None:
     processor = tiny_model.processor
     shown = processor.sequence(Conversation.drawing("a red circle", picture(1)))
-    codes = tiny_model.codes(processor.collate([shown]).pictures["generation"], "generation")[0]
+    codes = tiny_model.drawn(processor.collate([shown]).pictures["generation"], "generation")[0]
     known = processor.sequence(Conversation.drawing("a red circle", codes))
     expected = next_token_losses(tiny_model, processor.collate([shown]))["generation"]
     torch.testing.assert_close(

@@ -163,7 +163,7 @@ def test_moved_it_keeps_everything() -> None:
         [Sequence([Span("text", [1, 2], loss=True), Span("draw", [9] * 4, "generation", codes, loss=True)])]
     )
     moved = batch.to("meta")
-    assert moved.pictures["generation"].codes.device.type == "meta"
+    assert moved.pictures["generation"].drawn.device.type == "meta"
     assert moved.pictures["generation"].pixels is None
     for tensor in (moved.ids, moved.text["text"], moved.codes["generation"]):
         assert tensor.device.type == "meta"

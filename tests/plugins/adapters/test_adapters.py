@@ -265,9 +265,9 @@ def test_a_janus_draws_through_what_maps_each_code_alone(name: str, width: int, 
     plan = make_plan({"generation": Pathway("generation", "draw", parts | {"adapter": use(name)})})
     model = build_model(plan, parts=["generation"])
     codes = torch.randint(24, (2, plan.pathways["generation"].tokens, 1))
-    whole = model.embed_codes(codes, "generation")
+    whole = model.embed_drawn(codes, "generation")
     assert whole.shape == (2, 16, 32)
-    torch.testing.assert_close(model.embed_codes(codes[:, 5:6], "generation"), whole[:, 5:6])
+    torch.testing.assert_close(model.embed_drawn(codes[:, 5:6], "generation"), whole[:, 5:6])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""The loss of pictures that a model draws: of the next code, of hidden places, or of values that lead out of noise.
+
+m pictures    N places of a picture    d depth of a code    C width of latents    H hidden width
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import Tensor
+
+from ..loss import Loss
+from ..ports import Codes
+from ..sequence.corruption import Corrupted
+
+if TYPE_CHECKING:
+    from ..compose import PathwayShape
+    from ..sequence.batch import Pictures
+    from .unified_model import UnifiedModel
+
+
+def picture_loss(
+    model: UnifiedModel, pathway: str, pictures: Pictures, drawn: Tensor, states: Tensor, indices: Tensor
+) -> Loss:
+    """The loss of those of a pathway's ``pictures`` that ``indices`` [m] choose, as (sum, count).
+
+    Codes that are drawn place by place are predicted by the state one position before each; all others by the states
+    at their own positions, of the hidden places only where some are hidden. Codes count one per level, values one per
+    place.
+
+    Args:
+        drawn: the codes [n, N, d] or latents [n, N, C] of all n pictures, not corrupted.
+        states: the states of the batch at flat positions [B·T, H].
+    """
+    shape = model.plan.pathways[pathway]
+    head: Any = model.part(f"{pathway}.head")
+    positions, targets = pictures.positions[indices], drawn[indices]
+    if shape.process is None:
+        predicting = positions - 1
+        if isinstance(shape.drawn, Codes) and shape.drawn.given:
+            places = shape.drawn.predicted
+            predicting, targets = predicting[:, places], targets[:, places]
+        return cast(Loss, head.loss(states[predicting.flatten()], targets.flatten(0, 1)))
+    assert pictures.corrupted is not None  # the processor corrupts every picture of a pathway with a process
+    corrupted = _chosen(pictures.corrupted, indices)
+    targets = shape.process.target(targets, corrupted)
+    if shape.latents is not None:
+        read = shape.process.read(drawn[indices], corrupted)
+        return cast(Loss, head.loss(states[positions], read, corrupted, targets))
+    own = positions[:, shape.features.lead :]
+    if corrupted.hidden is not None:
+        return cast(Loss, head.loss(states[own[corrupted.hidden]], targets[corrupted.hidden]))
+    return cast(Loss, head.loss(states[own.flatten()], targets.flatten(0, 1)))
+
+
+def picture_predictions(shape: PathwayShape, pictures: Pictures, indices: Tensor) -> int:
+    """The count of ``picture_loss``, before anything is computed."""
+    if isinstance(shape.drawn, Codes):
+        hidden = None if pictures.corrupted is None else pictures.corrupted.hidden
+        if shape.process is not None and hidden is not None:
+            return int(hidden[indices].sum()) * shape.drawn.depth
+        return len(indices) * (shape.drawn.tokens - len(shape.drawn.given)) * shape.drawn.depth
+    return len(indices) * (0 if shape.drawn is None else shape.drawn.tokens)
+
+
+def _chosen(corrupted: Corrupted, indices: Tensor) -> Corrupted:
+    times, hidden, seeds = corrupted.times, corrupted.hidden, corrupted.seeds
+    return Corrupted(
+        None if times is None else times[indices],
+        None if hidden is None else hidden[indices],
+        None if seeds is None else seeds[indices.cpu()],
+    )
