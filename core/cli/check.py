@@ -148,8 +148,10 @@ def _show_costs(examination: Examination, stored: ModelContents | None, out: Con
         if pathway.look is not None:
             line += f", {work(pathway.look)} to look at it"
             line += f"; large pictures are cut into at most {pathway.tiles}" if pathway.tiles > 1 else ""
-        if pathway.code is not None and pathway.decode is not None:
-            line += f", {work(pathway.code)} per code, {work(pathway.decode)} to decode a picture"
+        if pathway.decode is not None:
+            per = "" if pathway.code is None else f", {work(pathway.code)} per code"
+            per = per if pathway.step is None else f", {work(pathway.step)} per step"
+            line += f"{per}, {work(pathway.decode)} to decode a picture"
         rows.add_row(name, line)
     if stored is not None:
         kinds = ", ".join(f"{size(count)} of {kind}" for kind, count in stored.stored.items())

@@ -70,9 +70,9 @@ class Process(Protocol):
 class SamplerConfig(Protocol):
     """Kind ``sampler``: how a pathway's codes or latents are drawn; factory(config) -> Sampler.
 
-    A sampler that draws pictures as wholes has a ``process``, given the ports of the tokenizer and the head:
-    ``process(drawn: CodesOrLatents, predicted: Logits | Values) -> Process``. It raises ``PortMismatch`` for what it
-    does not draw. A sampler without it draws codes, one place after the other.
+    A sampler that draws pictures as wholes has the number of its ``steps`` and a ``process``, given the ports of the
+    tokenizer and the head: ``process(drawn: CodesOrLatents, predicted: Logits | Values) -> Process``. It raises
+    ``PortMismatch`` for what it does not draw. A sampler without it draws codes, one place after the other.
 
     It may have ``guide(plan, looks) -> janiform.Guidance``: the rows that pictures are drawn with whose prompts have
     pictures of the pathways ``looks``. Memory is planned for them; without it, for two rows, or one where a setting

@@ -9,7 +9,7 @@ from attrs import frozen
 from .. import units
 from ..components.kinds import KINDS, VERBS
 from ..compose.plan import PartPlan, Plan
-from ..ports import Codes, Features, Hidden, Logits, Port
+from ..ports import Codes, Features, Hidden, Latents, Logits, Port, Values
 
 if TYPE_CHECKING:
     from ..measure.costs import Costs
@@ -71,7 +71,7 @@ def graph(plan: Plan, costs: Costs | None = None) -> Graph:
             column = None if path == "backbone" else names.index(first) + 1 if first in names else 0
             nodes.append(Node(path, part.use.kind, _lines(plan, part, costs), column))
     for column, (name, shape) in enumerate(plan.pathways.items(), start=1):
-        visual = plan.owner(f"{name}.{'encoder' if shape.codes is None else 'tokenizer'}")
+        visual = plan.owner(f"{name}.{'encoder' if shape.drawn is None else 'tokenizer'}")
         pixels = costs.pathways[name].pixels if costs else ("h", "w")
         nodes.append(Node(f"{name} in", "input", ("picture",), column))
         label = ("pixels", f"[B, 3, {pixels[0]}, {pixels[1]}]")
@@ -95,6 +95,10 @@ def label_of(port: Port) -> tuple[str, ...]:
             return f"features{where}", f"[B, {port.tokens}, {port.width}]"
         case Codes():
             return f"codes of {port.vocabulary}", f"[B, {port.tokens}, {port.depth}]"
+        case Latents():
+            return "latents", f"[B, {port.tokens}, {port.width}]"
+        case Values():
+            return port.of, f"[B, {port.tokens}, {port.width}]"
         case Hidden():
             return "hidden states", f"[B, T, {port.width}]"
         case Logits():

@@ -135,6 +135,8 @@ def _losses(model: Model, forced: Sequence[_Forced], draws: bool, *, mean: bool 
 def _of_pictures(model: UnifiedModel, batch: Batch, pathway: str) -> list[Tensor]:
     """The losses of the last picture of each row, summed over its codes or places."""
     pictures = batch.pictures[pathway]
+    if pictures.corrupted is not None:  # each picture has a loss of its own
+        pictures = evolve(pictures, corrupted=evolve(pictures.corrupted, places=None))
     drawn = model.drawn(pictures, pathway)
     states = model.hidden(batch, drawn={pathway: drawn}).flatten(0, 1)
     rows: list[int] = (pictures.positions[:, 0] // batch.ids.shape[1]).tolist()

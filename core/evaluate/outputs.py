@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from ..contracts import OnStep, Request
+from ..inference.generate.sampler import sampler_use
 from ..inference.generate.shared_pictures import FeatureCache
 from ..pictures.provenance import save_picture
 from ..pictures.read import as_picture
@@ -137,8 +138,10 @@ class OutputMaker:
 
     @property
     def codes(self) -> int:
-        """The number of codes of a drawing."""
-        return self.model.model.plan.pathways[self.model.pathway("draw")].tokens
+        """The number of codes of a drawing, or of steps where pictures are drawn as wholes."""
+        plan, pathway = self.model.model.plan, self.model.pathway("draw")
+        shape = plan.pathways[pathway]
+        return shape.tokens if shape.process is None else int(sampler_use(plan, pathway).config.steps)
 
     def _transform(self) -> Callable[[Content], Content]:
         """A function that transforms the pictures of a round for the model, equal ones once."""

@@ -105,7 +105,7 @@ def memory_for_drawing(
         pathway,
         pictures=len(rows),
         longest=max(map(len, guidance_prompts(model, list(distinct.values()), guidance))),
-        codes=model.plan.pathways[pathway].tokens,
+        codes=_picture_positions(model, pathway),
         rows=len(guidance),
         prompts=len({id(row) if _looks([row]) else tuple(row.ids) for row in rows}),
         looks=_looks(rows),
@@ -113,6 +113,12 @@ def memory_for_drawing(
         device=model.device.type,
         previews=previews,
     )
+
+
+def _picture_positions(model: UnifiedModel, pathway: str) -> int:
+    """The positions behind a prompt that a picture takes, with its marks where it is drawn as a whole."""
+    shape = model.plan.pathways[pathway]
+    return shape.tokens if shape.process is None else len(model.processor.canvas(pathway))
 
 
 def memory_for_answers(model: UnifiedModel, rows: Sequence[SpanSequence], more: int) -> MemoryPlan:

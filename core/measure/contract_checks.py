@@ -10,15 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from ..compose.diagnostics import Diagnostics
-from ..compose.plan import PartPlan, Plan
+from ..compose.plan import PartPlan, PathwayShape, Plan
 from ..contracts.factories import missing_names
 from ..errors import CompositionError
 from ..model.meta import MetaShapes, tensors_on
 from ..model.modules import build_modules
-from ..ports import Codes, Features, Hidden, Logits
+from ..ports import Codes, Features, Hidden, Latents, Logits, Values
 from ..sequence.mask import Mask
 from .costs import pixels_of
 from .mixing import mixing
+from .pictures import embedding_call, empty_corrupted
 
 _POSITIONS = 3
 """Length of texts and states in the checks, where the part does not set it."""
@@ -151,14 +152,27 @@ def _trials(plan: Plan, part: PartPlan, module: Any, device: str) -> Iterator[Tr
         yield "encode", lambda: module.encode(pixels), (1, port.tokens, port.depth)
         yield "decode", lambda: module.decode(_ids(port, device)), tuple(pixels.shape)
         yield "vectors", lambda: module.vectors(_ids(port, device)), (1, port.tokens, port.width)
+    elif isinstance(port, Latents):
+        pixels = _pixels(plan, part, device)
+        latents = torch.zeros(1, port.tokens, port.width, device=device)
+        yield "encode", lambda: module.encode(pixels), (1, port.tokens, port.width)
+        yield "decode", lambda: module.decode(latents), tuple(pixels.shape)
     elif isinstance(port, Hidden):
         states = torch.zeros(1, _POSITIONS, port.width, device=device)
         positions = torch.arange(_POSITIONS)[None].to(device)  # on meta it would import sympy
         yield "embed", lambda: module.embed(positions), (1, _POSITIONS, port.width)
         yield "forward", lambda: module(states, positions, Mask.causal()), (1, _POSITIONS, port.width)
         yield "logits", lambda: module.logits(states), (1, _POSITIONS, port.vocabulary)
+    elif isinstance(port, Features) and part.use.kind == "embedding":
+        shape, drawn = _shape(plan, part), _input(plan, part, device)
+        yield "forward", embedding_call(shape, module, drawn), (1, port.tokens, port.width)
     elif isinstance(port, Features):
         yield "forward", lambda: module(_input(plan, part, device)), (1, port.tokens, port.width)
+    elif isinstance(port, Values):
+        shape, corrupted = _shape(plan, part), empty_corrupted(_shape(plan, part), device)
+        states = torch.zeros(1, shape.tokens, plan.hidden.width, device=device)
+        latents = torch.zeros(1, port.tokens, port.width, device=device)
+        yield "forward", lambda: module(states, latents, corrupted), (1, port.tokens, port.width)
     elif isinstance(port, Logits):
         yield "forward", lambda: module(_input(plan, part, device)), (_POSITIONS, port.vocabulary)
 
@@ -174,8 +188,14 @@ def _input(plan: Plan, part: PartPlan, device: str) -> Tensor:
             return torch.zeros(_POSITIONS, hidden.width, device=device)
         case Logits() as logits:
             return torch.zeros(_POSITIONS, logits.vocabulary, device=device)
+        case Latents() | Values() as values:
+            return torch.zeros(1, values.tokens, values.width, device=device)
         case None:
             return _pixels(plan, part, device)
+
+
+def _shape(plan: Plan, part: PartPlan) -> PathwayShape:
+    return plan.pathways[part.path.partition(".")[0]]
 
 
 def _pixels(plan: Plan, part: PartPlan, device: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
@@ -12,8 +12,9 @@ from torch import nn
 
 from ..compose.plan import PathwayShape, Plan
 from ..model.modules import build_modules
-from ..ports import Codes, Features, Hidden
+from ..ports import Features
 from . import flops
+from .pictures import embedding_call, empty_drawn, head_call
 
 BYTES = {"bf16": 2, "fp32": 4}
 """Bytes of one value by the short name of its data type."""
@@ -34,14 +35,15 @@ class PathwayCosts:
 
     ``tokens``: positions of one tile in the sequence; a picture has at most ``tiles``. ``pixels``: height and width of
     the pathway's input. ``look``: encoder (or tokenizer), adapter and backbone for one tile, where the pathway looks.
-    ``code``: backbone, head, embedding and adapter for one code of one row (guidance takes two rows), and ``decode``:
-    codes to pixels, where it draws.
+    ``code``: backbone, head, embedding and adapter for one code of one row (guidance takes two rows), or ``step``: the
+    same for one step of a picture that is drawn as a whole; and ``decode``: codes or latents to pixels, where it draws.
     """
 
     tokens: int
     pixels: tuple[int, int]
     look: int | None = None
     code: int | None = None
+    step: int | None = None
     decode: int | None = None
     tiles: int = 1
 
@@ -115,8 +117,8 @@ def _sizes(module: nn.Module) -> PartCosts:
 class PictureFlops:
     """Forward FLOPs of one picture in each part of a pathway; 0 for parts that it does not have.
 
-    ``see``: the encoder, or the tokenizer from pixels to codes. ``predict``: the head, over all codes. ``decode``: the
-    tokenizer from codes to pixels.
+    ``see``: the encoder, or the tokenizer from pixels to codes or latents. ``predict``: the head, over all places.
+    ``decode``: the tokenizer back to pixels.
     """
 
     see: int
@@ -136,42 +138,38 @@ def picture_flops(plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> Pi
     pixels = (1, 3, *pixels_of(shape))
     source = cast(Features, plan.parts[f"{name}.adapter"].inputs["source"])
     adapt = flops.of_call(module("adapter"), module("adapter"), (1, source.tokens, source.width), source.tokens)
-    if shape.codes is None:
+    if shape.drawn is None:
         encoder = module("encoder")
         return PictureFlops(flops.of_call(encoder, encoder, pixels, source.tokens), 0, adapt)
-    tokenizer, codes = module("tokenizer"), shape.codes
-    see = flops.of_call(tokenizer, tokenizer.encode, pixels, codes.tokens)
-    embed = _over_codes(module("embedding"), module("embedding"), codes)
+    tokenizer, embedding, tokens = module("tokenizer"), module("embedding"), shape.drawn.tokens
+    drawn = empty_drawn(shape, device="meta")
+    see = flops.of_call(tokenizer, tokenizer.encode, pixels, tokens)
+    embed = _counted(embedding, embedding_call(shape, embedding, drawn), tokens)
     if shape.mode == "look":
         return PictureFlops(see, embed, adapt)
-    predict = codes.tokens * _head(module("head"), plan.hidden, codes)
-    return PictureFlops(see, embed, adapt, predict, _over_codes(tokenizer, tokenizer.decode, codes))
+    states = torch.empty(1, shape.tokens, plan.hidden.width, device="meta")
+    predict = _counted(module("head"), head_call(shape, module("head"), states, drawn), tokens)
+    return PictureFlops(see, embed, adapt, predict, _counted(tokenizer, lambda: tokenizer.decode(drawn), tokens))
 
 
 def _pathway(
     plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], position: int
 ) -> PathwayCosts:
     pixels, cost = pixels_of(shape), picture_flops(plan, name, modules)
-    if shape.mode == "look" or shape.codes is None:
+    if shape.mode == "look" or shape.drawn is None:
         look = cost.see + cost.embed + cost.adapt + shape.tokens * position
         return PathwayCosts(shape.tokens, pixels, look=look, tiles=shape.tiles)
-    tokens = shape.codes.tokens
-    code = position + cost.predict // tokens + (cost.embed + cost.adapt) // tokens
+    tokens, vectors = shape.drawn.tokens, cost.embed + cost.adapt
+    if shape.process is not None:
+        step = shape.tokens * position + cost.predict + vectors
+        return PathwayCosts(shape.tokens, pixels, step=step, decode=cost.decode)
+    code = position + cost.predict // tokens + vectors // tokens
     return PathwayCosts(shape.tokens, pixels, code=code, decode=cost.decode)
 
 
-def _head(head: Any, hidden: Hidden, codes: Codes) -> int:
-    """FLOPs of all ``depth`` predictions of one position."""
-    states = torch.empty(1, hidden.width, device="meta")
-    target = torch.empty(1, codes.depth, dtype=torch.int64, device="meta")
-    counted = flops.count(lambda: head.loss(states, target))
-    return flops.by_weights(head, 1) if counted is None else counted
-
-
-def _over_codes(module: nn.Module, call: Any, codes: Codes) -> int:
-    ids = torch.empty(1, codes.tokens, codes.depth, dtype=torch.int64, device="meta")
-    counted = flops.count(lambda: call(ids))
-    return flops.by_weights(module, codes.tokens) if counted is None else counted
+def _counted(module: nn.Module, call: Callable[[], Any], tokens: int) -> int:
+    counted = flops.count(call)
+    return flops.by_weights(module, tokens) if counted is None else counted
 
 
 def pixels_of(shape: PathwayShape) -> tuple[int, int]:

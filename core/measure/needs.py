@@ -16,6 +16,7 @@ from ..model.modules import build_modules
 from ..sequence.mask import Mask
 from .costs import pixels_of
 from .peak import peak
+from .pictures import embedding_call, empty_drawn, head_call
 
 _SAMPLING = 64
 """Bytes per entry of a vocabulary: logits in float32, sorted with their indices, softmax, sums."""
@@ -32,7 +33,8 @@ class Needs:
     """Bytes, except ``layers`` and ``pixels``; mappings are keyed by pathway.
 
     ``number``: bytes of one value. ``cache``: keys and values of one position of one row, over all ``layers``.
-    ``position``: activations of one position of a prompt. ``answer``, ``code``: activations of one step of one row.
+    ``position``: activations of one position of a prompt. ``answer``, ``code``: activations of one step of one row: of
+    one code, or of a whole picture where it is drawn as such.
     ``look``: activations of one picture in a prompt; ``decode``: those of one picture from codes to pixels;
     ``pixels``: the number of values of a decoded picture.
     """
@@ -80,7 +82,7 @@ def measure_needs(plan: Plan, dtype: torch.dtype, modules: Mapping[str, nn.Modul
     tensors = {tensor for module in modules.values() for tensor in (*module.parameters(), *module.buffers())}
     position = _position(modules["backbone"], hidden.width, dtype)
     shapes = {name: shape for name, shape in plan.pathways.items() if _built(plan, name, modules)}
-    drawing = {name: shape for name, shape in shapes.items() if shape.mode == "draw" and shape.codes is not None}
+    drawing = {name: shape for name, shape in shapes.items() if shape.mode == "draw" and shape.drawn is not None}
     areas = {name: _area(shape) for name, shape in drawing.items()}
     return Needs(
         weights=sum(tensor.nbytes for tensor in tensors),
@@ -90,7 +92,7 @@ def measure_needs(plan: Plan, dtype: torch.dtype, modules: Mapping[str, nn.Modul
         # Beside the backbone's own: the embeddings, and once more with the pictures' vectors in their places.
         position=position + 2 * hidden.width * size,
         answer=position + _SAMPLING * hidden.vocabulary,
-        code={name: position + _code(plan, name, shape, modules, dtype) for name, shape in drawing.items()},
+        code={name: _step(plan, name, shape, modules, dtype, position) for name, shape in drawing.items()},
         look={name: _look(plan, name, shape, modules, dtype) for name, shape in shapes.items()},
         decode={name: _decode(plan, name, shape, modules, size, areas[name]) for name, shape in drawing.items()},
         pixels={name: 3 * area for name, area in areas.items()},
@@ -110,16 +112,22 @@ def _position(backbone: nn.Module, width: int, dtype: torch.dtype) -> int:
     return _BACKBONE * width * dtype.itemsize if traced is None else -(-traced // _POSITIONS)
 
 
-def _code(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> int:
-    """What the head holds while it predicts all levels of a code, and what sampling one of them takes."""
-    head, codes = modules[plan.owner(f"{name}.head")], cast(Any, shape.codes)
-
-    def sample() -> Any:
-        states = torch.empty(1, plan.hidden.width, dtype=dtype)
-        return cast(Any, head).sample(states, lambda logits, level: logits.argmax(dim=-1))
-
-    traced = peak(sample, [head, modules["backbone"]])
-    return _SAMPLING * int(codes.vocabulary) + (0 if traced is None else traced)
+def _step(
+    plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype, position: int
+) -> int:
+    """What one step of one row takes: reading a code or a whole picture, predicting, and sampling."""
+    head: Any = modules[plan.owner(f"{name}.head")]
+    if shape.process is None:
+        states = torch.empty(1, plan.hidden.width, dtype=dtype, device="meta")
+        traced = peak(
+            lambda: head.sample(states, lambda logits, level: logits.argmax(dim=-1)), [head, modules["backbone"]]
+        )
+        return position + _SAMPLING * int(cast(Any, shape.codes).vocabulary) + (0 if traced is None else traced)
+    states = torch.empty(1, shape.tokens, plan.hidden.width, dtype=dtype, device="meta")
+    drawn = empty_drawn(shape, dtype, "meta")
+    traced = peak(head_call(shape, head, states, drawn), list(modules.values()))
+    sampled = 0 if shape.codes is None else _SAMPLING * shape.codes.vocabulary * shape.codes.tokens
+    return shape.tokens * position + sampled + (0 if traced is None else traced)
 
 
 def _look(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> int:
@@ -128,10 +136,10 @@ def _look(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.M
 
     def look() -> Any:
         pixels = torch.empty(1, 3, height, width, dtype=dtype)
-        if shape.codes is None:
+        if shape.drawn is None:
             return parts["adapter"](parts["encoder"](pixels))
-        codes = cast(Any, parts["tokenizer"]).encode(pixels)
-        return parts["adapter"](parts["embedding"](codes))
+        drawn = cast(Any, parts["tokenizer"]).encode(pixels)
+        return parts["adapter"](embedding_call(shape, parts["embedding"], drawn)())
 
     traced = peak(look, parts.values())
     estimate = _ENCODER * (shape.features.tokens * shape.features.width + height * width)
@@ -143,12 +151,9 @@ _ROLES = (*_LOOK_ROLES, "head")
 
 
 def _decode(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], size: int, area: int) -> int:
-    tokenizer, codes = modules[plan.owner(f"{name}.tokenizer")], shape.codes
-    if codes is None:
-        return 0
-    traced = peak(
-        lambda: cast(Any, tokenizer).decode(torch.zeros(1, codes.tokens, codes.depth, dtype=torch.int64)), [tokenizer]
-    )
+    tokenizer: Any = modules[plan.owner(f"{name}.tokenizer")]
+    dtype = next((weight.dtype for weight in tokenizer.parameters()), torch.float32)
+    traced = peak(lambda: tokenizer.decode(empty_drawn(shape, dtype)), [tokenizer])
     return _DECODER * area * size if traced is None else traced
 
 

@@ -78,8 +78,8 @@ def training_work(plan: Plan, forward: ForwardWork, trained: Iterable[str]) -> W
     pictures: dict[str, float] = {}
     passes = trained_fraction("backbone") > 0
     for name, cost in forward.pictures.items():
-        encoder = 0.0 if plan.pathways[name].codes is not None else trained_fraction(f"{name}.encoder")
-        before = encoder > 0 or (plan.pathways[name].codes is not None and trained_fraction(f"{name}.embedding") > 0)
+        encoder = 0.0 if plan.pathways[name].drawn is not None else trained_fraction(f"{name}.encoder")
+        before = encoder > 0 or (plan.pathways[name].drawn is not None and trained_fraction(f"{name}.embedding") > 0)
         adapter = trained_fraction(f"{name}.adapter")
         pictures[name] = cost.see * _times(encoder, False) + cost.embed + cost.adapt * _times(adapter, before)
         passes = passes or before or adapter > 0

@@ -24,6 +24,8 @@ def picture_loss(
 ) -> Loss:
     """The loss of those of a pathway's ``pictures`` that ``indices`` [m] choose, as (sum, count).
 
+    Where the corruption lists the hidden ``places`` of a batch, the loss is that of all of them.
+
     Codes that are drawn place by place are predicted by the state one position before each; all others by the states
     at their own positions, of the hidden places only where some are hidden. Codes count one per level, values one per
     place.
@@ -38,16 +40,21 @@ def picture_loss(
     if shape.process is None:
         predicting = positions - 1
         if isinstance(shape.drawn, Codes) and shape.drawn.given:
-            places = shape.drawn.predicted
-            predicting, targets = predicting[:, places], targets[:, places]
+            predicted = shape.drawn.predicted
+            predicting, targets = predicting[:, predicted], targets[:, predicted]
         return cast(Loss, head.loss(states[predicting.flatten()], targets.flatten(0, 1)))
     assert pictures.corrupted is not None  # the processor corrupts every picture of a pathway with a process
+    lead, places = shape.features.lead, pictures.corrupted.places
+    if places is not None:
+        own = pictures.positions[:, lead:].flatten()[places]
+        targets = shape.process.target(drawn, pictures.corrupted).flatten(0, 1)[places]
+        return cast(Loss, head.loss(states[own], targets))
     corrupted = _chosen(pictures.corrupted, indices)
     targets = shape.process.target(targets, corrupted)
     if shape.latents is not None:
         read = shape.process.read(drawn[indices], corrupted)
         return cast(Loss, head.loss(states[positions], read, corrupted, targets))
-    own = positions[:, shape.features.lead :]
+    own = positions[:, lead:]
     if corrupted.hidden is not None:
         return cast(Loss, head.loss(states[own[corrupted.hidden]], targets[corrupted.hidden]))
     return cast(Loss, head.loss(states[own.flatten()], targets.flatten(0, 1)))

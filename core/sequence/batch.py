@@ -85,7 +85,10 @@ class Batch:
             return None if tensor is None else move(tensor)
 
         def corrupted(some: Corrupted | None) -> Corrupted | None:
-            return some and evolve(some, times=perhaps(some.times), hidden=perhaps(some.hidden))
+            if some is None:
+                return None
+            times, hidden, places = perhaps(some.times), perhaps(some.hidden), perhaps(some.places)
+            return evolve(some, times=times, hidden=hidden, places=places)
 
         return Batch(
             move(self.ids),
@@ -219,8 +222,10 @@ def _corrupted(corruptions: list[Corruption | None]) -> Corrupted | None:
         raise ValueError("either all pictures of a pathway have a corruption, or none of a batch has")
     times = [some.time for some in given if some.time is not None]
     hidden = [some.hidden for some in given if some.hidden is not None]
+    stacked = torch.from_numpy(np.stack(hidden)) if hidden else None
     return Corrupted(
         torch.tensor(times) if times else None,
-        torch.from_numpy(np.stack(hidden)) if hidden else None,
+        stacked,
         torch.tensor([some.seed for some in given]),
+        None if stacked is None else stacked.flatten().nonzero().flatten(),
     )

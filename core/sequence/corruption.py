@@ -37,12 +37,14 @@ class Corruption:
 class Corrupted:
     """n pictures that are drawn in part: ``times`` float32 [n], ``hidden`` bool [n, N], ``seeds`` int64 [n].
 
-    Each is None where the process of their pathway does not use it. ``seeds`` are on the CPU.
+    Each is None where the process of their pathway does not use it. ``seeds`` are on the CPU. ``places`` int64 are the
+    hidden places of a batch of training, counted over all n·N, so that a device need not look for them.
     """
 
     times: Tensor | None = None
     hidden: Tensor | None = None
     seeds: Tensor | None = field(default=None, repr=False)
+    places: Tensor | None = field(default=None, repr=False)
 
 
 def normal(seeds: Sequence[int] | Tensor, shape: Sequence[int], device: str | torch.device = "cpu") -> Tensor:

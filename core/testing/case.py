@@ -20,7 +20,7 @@ from ..components.component import Component
 from ..components.kinds import KINDS
 from ..components.registry import registry
 from ..model.meta import tensors_on
-from ..ports import Codes, Features, Grid, Hidden, Logits, Port, PortMismatch
+from ..ports import Codes, Features, Grid, Hidden, Latents, Logits, Port, PortMismatch, Values
 from ..sequence.codes import with_given
 
 ROWS = 3
@@ -158,6 +158,8 @@ class Case:
                 return torch.randn(rows, source.tokens, source.width, generator=chance)
             case Hidden() as hidden:
                 return torch.randn(rows, hidden.width, generator=chance)
+            case Latents() | Values() as values:
+                return torch.randn(rows, values.tokens, values.width, generator=chance)
             case Logits() as logits:
                 return torch.randn(rows, logits.vocabulary, generator=chance)
             case None:

@@ -18,7 +18,7 @@ from ..components.registry import registry
 from ..contracts.kernels import AttentionRequest, KernelSupport
 from ..errors import ComponentError
 from ..sequence.cache import KVCache
-from ..sequence.mask import Mask
+from ..sequence.mask import Declared, Mask
 from .case import require
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3}
@@ -49,7 +49,7 @@ class KernelCase:
 
     def mask(self) -> Mask:
         device = torch.device(self.device)
-        host = self.documents, self.blocks
+        host = Declared(self.documents, self.blocks)
         return Mask(self.documents.to(device), self.blocks.to(device), attention=self.attention, host=host)
 
     def inputs(self, learning: bool = False) -> tuple[Tensor, Tensor, Tensor]:

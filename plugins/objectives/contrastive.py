@@ -70,7 +70,7 @@ class Contrastive(Objective):
 
     def __init__(self, config: ContrastiveConfig, model: UnifiedModel) -> None:
         super().__init__()
-        encoders = [name for name, shape in model.plan.pathways.items() if shape.mode == "look" and shape.codes is None]
+        encoders = [name for name, shape in model.plan.pathways.items() if shape.mode == "look" and shape.drawn is None]
         if config.pathway not in encoders:
             hint = nearest(config.pathway, encoders)
             raise UsageError(

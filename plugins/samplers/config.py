@@ -57,7 +57,7 @@ class AutoregressiveConfig:
     def guide(self, plan: Plan, looks: Collection[str]) -> Guidance:
         """The guidance of prompts with pictures that are looked at through the pathways ``looks``."""
         if self.rule == "mixed":
-            through_codes = {name for name in looks if plan.pathways[name].codes is not None}
+            through_codes = {name for name in looks if plan.pathways[name].drawn is not None}
             return Guidance.mixed(self.guidance, self.picture_guidance, through_codes)
         if self.rule == "nested" and looks:
             return Guidance.nested(self.guidance, self.picture_guidance)

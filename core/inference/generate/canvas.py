@@ -15,6 +15,7 @@ from torch import Tensor
 from ...errors import UsageError
 from ...guidance import Guidance
 from ...sequence.corruption import Corrupted
+from ...sequence.mask import Mask
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
 from .engine import engine_of
@@ -51,16 +52,16 @@ class Canvas:
         self.model, self.pathway, self.guidance, self.shape = model, pathway, guidance, shape
         self.count = len(prompts)
         self.head: Any = model.part(f"{pathway}.head")
-        self.backbone: Any = model.part("backbone")
+        self._backbone: Any = model.part("backbone")
         canvas = model.processor.canvas(pathway)
         rows = guidance_prompts(model, prompts, guidance, unconditional)
         check_context_length(model, rows, len(canvas), "positions of a picture")
         self._cache = engine_of(model).prefill(rows, len(canvas)).cache
         self._filled = self._cache.filled
         whole = model.processor.collate([_continued(row, canvas) for row in rows], side="left").to(model.device)
-        self._mask = whole.mask(model.attention)
+        self._mask: Mask = whole.mask(model.attention)
         self._positions = whole.positions[:, self._filled :]
-        self._embeddings: Tensor = self.backbone.embed(whole.ids[:, self._filled :])
+        self._embeddings: Tensor = self._backbone.embed(whole.ids[:, self._filled :])
         start = next(
             sum(before.length for before in canvas.spans[:index])
             for index, span in enumerate(canvas.spans)
@@ -72,7 +73,7 @@ class Canvas:
         """Codes [B, N, d], anything where they are hidden, to the mixed logits of every place [B, N, V]."""
         hidden = self.states(codes, corrupted)[:, self.shape.features.lead :]
         logits: Tensor = self.head(hidden.flatten(0, 1))
-        return self.guidance.mix(logits.unflatten(0, hidden.shape[:2]))
+        return self.guidance.mix(logits.view(*hidden.shape[:2], -1))
 
     def values(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         """Latents [B, N, C] to the head's prediction for each guidance row, [rows, B, N, C]."""
@@ -84,14 +85,14 @@ class Canvas:
             seeds=None if corrupted.seeds is None else corrupted.seeds.repeat(times),
         )
         predicted: Tensor = self.head(self.states(drawn, corrupted), drawn.repeat(times, 1, 1), again)
-        return predicted.unflatten(0, (times, self.count))
+        return predicted.view(times, self.count, *predicted.shape[1:])
 
     def states(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         """Codes [B, N, d] or latents [B, N, C] to the states [R, N', H] at the positions of the pictures."""
         vectors = self.model.embed_drawn(drawn, self.pathway, 0, corrupted)
         embeddings = self._embeddings.clone()
         embeddings[:, self._picture] = vectors.repeat(len(self.guidance), 1, 1).to(embeddings.dtype)
-        hidden: Tensor = self.backbone(embeddings, self._positions, self._mask, self._cache)
+        hidden: Tensor = self._backbone(embeddings, self._positions, self._mask, self._cache)
         self._cache.rewind(self._filled)
         return hidden[:, self._picture]
 

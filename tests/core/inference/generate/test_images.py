@@ -159,7 +159,7 @@ class Sum(torch.nn.Module):
 def deep_model(tiny_model: UnifiedModel) -> UnifiedModel:
     model = copy.deepcopy(tiny_model)
     shape = model.plan.pathways["generation"]
-    deep = evolve(shape, codes=evolve(shape.codes, depth=2))
+    deep = evolve(shape, drawn=evolve(shape.codes, depth=2))
     model.plan = evolve(model.plan, pathways={**model.plan.pathways, "generation": deep})
     torch.manual_seed(0)
     model.generation.head, model.generation.embedding = TwoLevels(), Sum()
