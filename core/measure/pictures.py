@@ -1,0 +1,54 @@
+"""Empty pictures as a pathway draws them, to trace the parts of a pathway on the meta device or the CPU.
+
+B pictures    N places of a picture    d depth of a code    C width of latents
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..compose.plan import PathwayShape
+from ..ports import Codes
+from ..sequence.corruption import Corrupted
+
+
+def empty_drawn(shape: PathwayShape, dtype: torch.dtype = torch.float32, device: str | None = None) -> Tensor:
+    """Codes [1, N, d] or latents [1, N, C] of a pathway with a tokenizer."""
+    port = shape.drawn
+    assert port is not None
+    if isinstance(port, Codes):
+        return torch.zeros(1, port.tokens, port.depth, dtype=torch.int64, device=device)
+    return torch.zeros(1, port.tokens, port.width, dtype=dtype, device=device)
+
+
+def empty_corrupted(shape: PathwayShape, device: str | None = None) -> Corrupted | None:
+    """The corruption of a picture that is drawn as a whole, with everything that its process uses."""
+    if shape.process is None or shape.drawn is None:
+        return None
+    complete = shape.process.complete(shape.drawn.tokens)
+    return Corrupted(
+        None if complete.time is None else torch.full((1,), complete.time, device=device),
+        None if complete.hidden is None else torch.zeros(1, shape.drawn.tokens, dtype=torch.bool, device=device),
+        torch.zeros(1, dtype=torch.int64),
+    )
+
+
+def embedding_call(shape: PathwayShape, embedding: Any, drawn: Tensor) -> Callable[[], Any]:
+    """A call of a pathway's embedding, as it embeds a picture that is being drawn."""
+    corrupted = empty_corrupted(shape, str(drawn.device))
+    if shape.mode == "look" or corrupted is None:
+        return lambda: embedding(drawn)
+    return lambda: embedding(drawn, 0, corrupted)
+
+
+def head_call(shape: PathwayShape, head: Any, states: Tensor, drawn: Tensor) -> Callable[[], Any]:
+    """A call of the loss of a pathway's head for a whole picture, given the states [1, N', H] at its positions."""
+    corrupted = empty_corrupted(shape, str(drawn.device))
+    if shape.latents is not None and corrupted is not None:
+        return lambda: head.loss(states, drawn, corrupted, drawn)
+    places = states[0, shape.features.lead :]
+    return lambda: head.loss(places, drawn[0])
