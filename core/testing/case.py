@@ -20,7 +20,7 @@ from ..components.component import Component
 from ..components.kinds import KINDS
 from ..components.registry import registry
 from ..model.meta import tensors_on
-from ..ports import Codes, Features, Grid, Hidden, Logits, Port, PortMismatch
+from ..ports import Codes, Features, Grid, Hidden, Latents, Logits, Port, PortMismatch
 from ..sequence.codes import with_given
 
 ROWS = 3
@@ -184,6 +184,17 @@ class Case:
         chance = torch.Generator().manual_seed(self.seed + 1)
         codes = torch.randint(given.vocabulary, (rows, given.tokens, given.depth), generator=chance)
         return with_given(codes, given)
+
+    def latents(self, rows: int = ROWS) -> Tensor:
+        """Random latents [B, N, C] of the port that a tokenizer gives."""
+        assert isinstance(self.gives, Latents)
+        chance = torch.Generator().manual_seed(self.seed + 1)
+        return torch.randn(rows, self.gives.tokens, self.gives.width, generator=chance)
+
+    @property
+    def has_latents(self) -> bool:
+        """Whether it is a tokenizer of continuous latents, not of codes."""
+        return self.kind == "tokenizer" and isinstance(self.gives, Latents)
 
     @property
     def pixels(self) -> tuple[int, int, int]:

@@ -24,7 +24,7 @@ class Reconstruction(Objective):
 
     def __init__(self, config: ReconstructionConfig, model: UnifiedModel) -> None:
         super().__init__()
-        tokenizers = [name for name, shape in model.plan.pathways.items() if shape.codes is not None]
+        tokenizers = [name for name, shape in model.plan.pathways.items() if shape.drawn is not None]
         if config.pathway not in tokenizers:
             hint = nearest(config.pathway, tokenizers)
             raise UsageError(
