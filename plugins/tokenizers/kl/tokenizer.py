@@ -26,6 +26,10 @@ class Posterior:
     mean: Tensor
     log_variance: Tensor
 
+    def float(self) -> Posterior:
+        """The same in float32."""
+        return Posterior(self.mean.float(), self.log_variance.float())
+
     def sample(self, noise: Tensor) -> Tensor:
         """Standard normal noise [B, n, c] to a sample [B, n, c]."""
         return self.mean + (0.5 * self.log_variance).exp() * noise
@@ -83,10 +87,10 @@ class KlTokenizer(nn.Module):
         posterior from the standard normal distribution in nats; ``latent_mean`` and ``latent_std`` of the latents
         before shift and scale, which these settings can be set by.
         """
-        posterior = self._posterior(pixels)
-        posterior = Posterior(posterior.mean.float(), posterior.log_variance.float())
-        mean = posterior.mean
-        latents = posterior.sample(torch.randn_like(mean)) if self.training else mean
+        posterior = self._posterior(pixels).float()
+        latents = posterior.mean
+        if self.training:
+            latents = posterior.sample(torch.randn(latents.shape, device=latents.device))
         errors = pixel_errors(self.config, self._decode(latents), pixels)
         divergence = posterior.divergence().mean()
         losses = counted({**errors, "kl": (self.config.kl, divergence)}, pixels)
