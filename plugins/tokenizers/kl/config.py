@@ -27,6 +27,11 @@ class KlConfig(ConvolutionalConfig):
     A latent z is drawn as (z - shift) · scale, so that its values vary about as much as the noise does.
     """
 
+    image_size: int = field(
+        default=256,
+        validator=validators.gt(0),
+        metadata={"help": "side of the square picture in pixels, a multiple of patch · 2^(levels - 1)"},
+    )
     channels: int = field(
         default=128,
         validator=validators.gt(0),

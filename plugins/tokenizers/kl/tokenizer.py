@@ -26,7 +26,7 @@ class Posterior:
     mean: Tensor
     log_variance: Tensor
 
-    def float(self) -> Posterior:
+    def in_float32(self) -> Posterior:
         """The same in float32."""
         return Posterior(self.mean.float(), self.log_variance.float())
 
@@ -87,7 +87,7 @@ class KlTokenizer(nn.Module):
         posterior from the standard normal distribution in nats; ``latent_mean`` and ``latent_std`` of the latents
         before shift and scale, which these settings can be set by.
         """
-        posterior = self._posterior(pixels).float()
+        posterior = self._posterior(pixels).in_float32()
         latents = posterior.mean
         if self.training:
             latents = posterior.sample(torch.randn(latents.shape, device=latents.device))
