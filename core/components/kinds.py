@@ -6,10 +6,10 @@ new kind is a new row here and its contract in ``janiform.contracts``.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..ports import Codes, Features, Hidden, Latents, Logits, Port, Values
 
@@ -71,6 +71,8 @@ class ComponentKind:
     """Colour of its box in a diagram."""
     checks: tuple[str, ...] = ()
     """Its own conformance tests in ``janiform.testing.kinds``, beside those of every kind with weights."""
+    port_checks: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)
+    """Further ones by the config's port method, of a kind whose ports of several types differ in what is tested."""
 
     @property
     def required_attributes(self) -> tuple[str, ...]:
@@ -81,6 +83,15 @@ class ComponentKind:
     def port_method(self, config: object) -> str:
         """The method of a config that declares its port, or the first of those that it should have one of."""
         return next((name for name in self.port_methods if hasattr(config, name)), self.port_methods[0])
+
+    def checks_of(self, config: object) -> tuple[str, ...]:
+        """The names of its own conformance tests that apply to a config, or to a class of configs."""
+        return (*self.checks, *(self.port_checks.get(self.port_method(config), ()) if self.port_checks else ()))
+
+    @property
+    def all_checks(self) -> tuple[str, ...]:
+        """The names of all its own conformance tests."""
+        return (*self.checks, *(check for checks in self.port_checks.values() for check in checks))
 
 
 KINDS = {
@@ -125,12 +136,11 @@ KINDS = {
             weights=True,
             row=2,
             colour="picture",
-            checks=(
-                "encodes_codes_of_its_port",
-                "gives_vectors_of_its_width",
-                "decodes_from_its_vectors",
-                "gives_losses_as_sums_and_counts",
-            ),
+            checks=("gives_losses_as_sums_and_counts",),
+            port_checks={
+                "codes": ("encodes_codes_of_its_port", "gives_vectors_of_its_width", "decodes_from_its_vectors"),
+                "latents": ("encodes_latents_of_its_port", "encodes_samples_with_noise", "decodes_what_it_encodes"),
+            },
         ),
         ComponentKind(
             name="embedding",

@@ -287,7 +287,8 @@ _POINTER = ("is a pointer of Git LFS and not the weights themselves", "fetch the
 def _unpickled(path: Path) -> Mapping[str, Tensor]:
     """The tensors of a pickle, mapped. Nothing in it is executed; a file with anything else than data is refused.
 
-    Of a checkpoint of PyTorch Lightning, they are the tensors in its ``state_dict``.
+    Of a checkpoint with more than a model's tensors, they are those in its ``state_dict``, as PyTorch Lightning writes
+    it, or ``model``.
     """
     if _is_pointer(path):
         raise StorageError(_problem(path, *_POINTER))
@@ -308,8 +309,8 @@ def _unpickled(path: Path) -> Mapping[str, Tensor]:
         if "_use_new_zipfile_serialization" in str(error):
             reason = "its format is older than PyTorch 1.6 and cannot be mapped; convert it to safetensors"
         raise StorageError(_problem(path, f"is damaged, truncated or not a file of weights: {reason}")) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
+    if isinstance(state, dict):
+        state = next((state[name] for name in ("state_dict", "model") if isinstance(state.get(name), dict)), state)
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise StorageError(_problem(path, f"must hold tensors by name, got {type(state).__name__}"))
     return state

@@ -52,7 +52,7 @@ def _same(copy: Tensor, tensor: Tensor) -> bool:
 def run(case: Case, module: nn.Module, inputs: Tensor) -> Tensor:
     """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass."""
     if case.kind == "tokenizer":
-        output = call(case, module, "decode", case.codes(len(inputs)))
+        output = call(case, module, "decode", to_decode(case, module, len(inputs)))
     elif case.kind == "backbone":
         positions = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2])
         output = call(case, module, "forward", inputs, positions, mask=Mask.causal())
@@ -62,10 +62,21 @@ def run(case: Case, module: nn.Module, inputs: Tensor) -> Tensor:
     return output  # type: ignore[no-any-return]
 
 
+def to_decode(case: Case, module: nn.Module, rows: int) -> Tensor:
+    """What a tokenizer decodes: random codes, or random latents in the data type of its weights."""
+    if not case.has_latents:
+        return case.codes(rows)
+    dtype = next((parameter.dtype for parameter in module.parameters()), torch.float32)
+    return case.latents(rows).to(dtype)
+
+
 def outputs(case: Case, module: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
     """The results of all methods of a part, by the methods' names."""
     results = {"decode" if case.kind == "tokenizer" else "forward": run(case, module, inputs)}
-    if case.kind == "tokenizer":
+    if case.has_latents:
+        results["encode"] = call(case, module, "encode", inputs)
+        results["encode with noise"] = call(case, module, "encode", inputs, noise=case.latents(len(inputs)))
+    elif case.kind == "tokenizer":
         results["encode"] = call(case, module, "encode", inputs)
         results["vectors"] = call(case, module, "vectors", case.codes(len(inputs)))
     elif case.kind == "backbone":

@@ -187,6 +187,17 @@ class Case:
         codes = torch.randint(given.vocabulary, (rows, given.tokens, given.depth), generator=chance)
         return with_given(codes, given)
 
+    def latents(self, rows: int = ROWS) -> Tensor:
+        """Random latents [B, N, C] of the port that a tokenizer gives."""
+        assert isinstance(self.gives, Latents)
+        chance = torch.Generator().manual_seed(self.seed + 1)
+        return torch.randn(rows, self.gives.tokens, self.gives.width, generator=chance)
+
+    @property
+    def has_latents(self) -> bool:
+        """Whether it is a tokenizer of continuous latents, not of codes."""
+        return self.kind == "tokenizer" and isinstance(self.gives, Latents)
+
     @property
     def pixels(self) -> tuple[int, int, int]:
         """The shape of what the part's image transform gives."""

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from ..components.kinds import KINDS
 from ..measure.mixing import mixing
 from ..ports import Features, Grid, Hidden, PortMismatch
-from . import backbones, tokenizers
+from . import backbones, latent_tokenizers, tokenizers
 from .calls import call, checked_loss, near
 from .case import Case, require
 
@@ -153,9 +153,14 @@ def samples_the_chosen_codes(case: Case) -> None:
     )
 
 
-_CHECKS = vars(tokenizers) | vars(backbones) | globals()
+_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(backbones) | globals()
 
 KIND_CHECKS: dict[str, tuple[Callable[[Case], None], ...]] = {
-    kind.name: tuple(_CHECKS[check] for check in kind.checks) for kind in KINDS.values() if kind.checks
+    kind.name: tuple(_CHECKS[check] for check in kind.all_checks) for kind in KINDS.values() if kind.all_checks
 }
 """The checks by the kinds whose rows in the table name them."""
+
+
+def checks_of(kind: str, config: object) -> tuple[Callable[[Case], None], ...]:
+    """The checks of a kind that apply to a config, or to a class of configs."""
+    return tuple(_CHECKS[check] for check in KINDS[kind].checks_of(config))

@@ -21,7 +21,7 @@ from .case import Case, Failure
 from .common import COMMON_CHECKS, registers_without_torch, repeated_outputs
 from .formats import FORMAT_CHECKS
 from .kernels import KERNEL_CHECKS, KernelCase, kernel_cases
-from .kinds import KIND_CHECKS
+from .kinds import KIND_CHECKS, checks_of
 from .layouts import LAYOUT_CHECKS
 from .objectives import OBJECTIVE_CHECKS
 from .samplers import SAMPLER_CHECKS
@@ -77,9 +77,10 @@ def conforms(
     if kind not in TESTED_KINDS:
         kinds = ", ".join((*TESTED_KINDS, "kernel"))
         raise ValueError(f"there are no conformance tests for the kind '{kind}', only for {kinds}")
-    registry().find(kind, name)
+    config = registry().find(kind, name).config
     drawn = settings_of if isinstance(settings_of, st.SearchStrategy) else st.just(dict(settings_of or {}))
-    checks = {check.__name__: check for check in CHECKS[kind]}
+    applicable = (*COMMON_CHECKS, *checks_of(kind, config)) if KINDS[kind].weights else CHECKS[kind]
+    checks = {check.__name__: check for check in applicable}
     _check_names(without, checks)
     tests: dict[str, Any] = {
         f"test_{check}": _test(kind, name, checks[check], drawn, examples) for check in checks if check not in without

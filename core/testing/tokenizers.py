@@ -1,4 +1,4 @@
-"""Conformance tests of tokenizers."""
+"""Conformance tests of tokenizers of codes, and of the losses of all tokenizers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The built-in visual tokenizers: pixels to codes and back."""
+"""The built-in visual tokenizers: pixels to codes or latents, and back."""
 
 from janiform import hookimpl
 
@@ -12,6 +12,7 @@ from .config import (
     TamingConfig,
     VqConfig,
 )
+from .kl.config import KL_PRESETS, KlConfig
 from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
 from .movq.config import MOVQ_PRESETS, MovqConfig
 
@@ -72,6 +73,16 @@ def janiform_register(registrar):
         factory="janiform_plugins.tokenizers.magvit2.tokenizer:Magvit2Tokenizer",
         released="janiform_plugins.tokenizers.weights:MAGVIT2",
         summary="lookup-free quantisation between an encoder and a decoder with levels of their own, as in Show-o",
+    )
+    registrar.component(
+        "tokenizer",
+        "kl",
+        version=1,
+        config=KlConfig,
+        presets=KL_PRESETS,
+        factory="janiform_plugins.tokenizers.kl.tokenizer:KlTokenizer",
+        released="janiform_plugins.tokenizers.weights:KL",
+        summary="convolutional autoencoder with continuous latents, as in latent diffusion, SDXL and FLUX",
     )
     registrar.component(
         "tokenizer",

@@ -11,7 +11,7 @@ import torch
 from janiform import Codes
 from torch import Tensor, nn
 
-from .autoencoder import Decoder, Encoder
+from .autoencoder import Decoder, Encoder, keep_variance
 from .config import ConvolutionalConfig
 from .quantized import QuantizedAutoencoder
 
@@ -28,7 +28,7 @@ class ConvolutionalTokenizer(QuantizedAutoencoder):
         self.quantize = self.quantizer()
         self.post_quant_conv = nn.Conv2d(codes.width, config.latent, 1)
         self.decoder = Decoder(config)
-        self._initialise()
+        keep_variance(self)
         # Convolutions of mixed precision run several times faster with the channels innermost.
         self.to(memory_format=torch.channels_last)
 

@@ -1,4 +1,4 @@
-"""A tokenizer that quantises the vectors of an autoencoder: what all built-in tokenizers share.
+"""A tokenizer that quantises the vectors of an autoencoder: what all built-in tokenizers of codes share.
 
 B pictures    N positions of a picture    d codes per position    D width of a code's vector    R = B·N    V vocabulary
 """
@@ -6,13 +6,14 @@ B pictures    N positions of a picture    d codes per position    D width of a c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from attrs import frozen
 from janiform import Codes, Loss
 from torch import Tensor, nn
+
+from .pixel_losses import PixelLosses, Weighted, counted, full_precision, pixel_errors
 
 
 class Quantizer(Protocol):
@@ -25,18 +26,6 @@ class Quantizer(Protocol):
         """Codes [...] -> their vectors [..., D]."""
 
 
-class PixelLosses(Protocol):
-    """What a tokenizer's config says about the errors of its pixels."""
-
-    @property
-    def l1(self) -> float:
-        """Weight of the mean absolute error."""
-
-    @property
-    def l2(self) -> float:
-        """Weight of the mean squared error."""
-
-
 @frozen(eq=False)
 class Quantized:
     """Quantised vectors, ready for the decoder.
@@ -47,7 +36,7 @@ class Quantized:
 
     codes: Tensor
     vectors: Tensor
-    losses: dict[str, tuple[float, Tensor]]
+    losses: dict[str, Weighted]
 
 
 class QuantizedAutoencoder(nn.Module, ABC):
@@ -79,7 +68,7 @@ class QuantizedAutoencoder(nn.Module, ABC):
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Pixels [B, 3, h, w] -> codes [B, N, d]."""
-        with _full_precision(pixels):
+        with full_precision(pixels):
             vectors_BND = self._encode(pixels)
             return self.quantize(vectors_BND.flatten(0, 1)).view(*vectors_BND.shape[:2], self.depth)
 
@@ -99,17 +88,13 @@ class QuantizedAutoencoder(nn.Module, ABC):
         which is V where all are equally frequent. With several levels, the last two are per level, numbered from 1:
         ``usage_1``, ``perplexity_1``.
         """
-        config = self.config
         raw_BND = self._encode(pixels)
-        with _full_precision(pixels):
+        with full_precision(pixels):
             quantized = self.quantized(raw_BND.float())
             codes_Rd = quantized.codes.view(-1, self.depth)
-        error = self._decode(quantized.vectors).float() - pixels
-        l1, l2 = error.abs().mean(), error.square().mean()
-        parts = {**quantized.losses, "l1": (config.l1, l1), "l2": (config.l2, l2)}
-        count = torch.full((), float(len(pixels)), device=pixels.device)
-        losses = {name: Loss(weight * value * count, count) for name, (weight, value) in parts.items() if weight}
-        figures = {"l1": l1.detach(), "l2": l2.detach()}
+        errors = pixel_errors(self.config, self._decode(quantized.vectors), pixels)
+        losses = counted({**quantized.losses, **errors}, pixels)
+        figures = {name: value.detach() for name, (_, value) in errors.items()}
         for level, codes_R in enumerate(codes_Rd.unbind(-1), start=1):
             suffix = "" if self.depth == 1 else f"_{level}"
             # The size of a bincount's result, and checks of a distribution, would wait for the device.
@@ -118,21 +103,3 @@ class QuantizedAutoencoder(nn.Module, ABC):
             probabilities = torch.distributions.Categorical(probs=counts_V.float(), validate_args=False)
             figures[f"perplexity{suffix}"] = probabilities.entropy().exp()
         return losses, figures
-
-    def _initialise(self) -> None:
-        """Initialise so that every convolution keeps the variance (arXiv:1502.01852).
-
-        PyTorch's default shrinks it, and a small autoencoder then takes several times as many steps to learn more of a
-        picture than its background.
-        """
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-
-
-def _full_precision(tensor: Tensor) -> AbstractContextManager[Any]:
-    """Disable autocast: in bfloat16, codes would be confused with their neighbours. The meta device has no autocast."""
-    kind = tensor.device.type
-    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()

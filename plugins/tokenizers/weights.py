@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
 from janiform import KeyMap, Released
 
 from .config import TamingConfig
+from .kl.config import KlConfig
 from .magvit2.config import Magvit2Config
 from .movq.config import MovqConfig
 
@@ -162,3 +163,77 @@ MOVQ = Released(
 )
 
 MAGVIT2 = Released(lambda config: [show_o(config)])
+
+
+_KL_WITHIN = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+
+_ATTENTION = ("q", "k", "v", "proj_out")
+
+
+def latent_diffusion(config: KlConfig) -> KeyMap:
+    """The names of ``AutoencoderKL`` in latent diffusion, as in the ``ae.safetensors`` of FLUX."""
+    names = _level_names(len(config.multipliers))
+    return KeyMap({**names, **_MIDDLE, "{rest}": "{rest}"}, within=_KL_WITHIN)
+
+
+def diffusers(config: KlConfig, layers: Sequence[str] = ("to_q", "to_k", "to_v", "to_out.0")) -> KeyMap:
+    """The names of ``AutoencoderKL`` in diffusers, whose attention has matrices: ``layers``, for q, k, v and out."""
+    names = {}
+    for half, blocks, resampling in (("encoder", "down_blocks", "downsample"), ("decoder", "up_blocks", "upsample")):
+        ours, theirs = f"{half}.conv_blocks.{{i}}", f"{half}.{blocks}.{{i}}"
+        names |= _residual(f"{ours}.res.{{j}}", f"{theirs}.resnets.{{j}}")
+        names |= _linear_attention(f"{ours}.attn.{{j}}", f"{theirs}.attentions.{{j}}", layers)
+        names[f"{ours}.{resampling}.{{rest}}"] = f"{theirs}.{resampling}rs.0.{{rest}}"
+    middle = {
+        **_residual("{half}.mid.0", "{half}.mid_block.resnets.0"),
+        **_linear_attention("{half}.mid.1", "{half}.mid_block.attentions.0", layers),
+        **_residual("{half}.mid.2", "{half}.mid_block.resnets.1"),
+        "{half}.norm_out.{rest}": "{half}.conv_norm_out.{rest}",
+    }
+    matrices = tuple(f"{{rest}}.{layer}.weight" for layer in _ATTENTION)
+    return KeyMap({**names, **middle, "{rest}": "{rest}"}, matrices=matrices, within=_KL_WITHIN)
+
+
+def _residual(ours: str, theirs: str) -> dict[str, str]:
+    return {
+        f"{ours}.nin_shortcut.{{rest}}": f"{theirs}.conv_shortcut.{{rest}}",
+        f"{ours}.{{rest}}": f"{theirs}.{{rest}}",
+    }
+
+
+def _linear_attention(ours: str, theirs: str, layers: Sequence[str]) -> dict[str, str]:
+    of_layers = {
+        f"{ours}.{our}.{{rest}}": f"{theirs}.{their}.{{rest}}" for our, their in zip(_ATTENTION, layers, strict=True)
+    }
+    return {f"{ours}.norm.{{rest}}": f"{theirs}.group_norm.{{rest}}", **of_layers}
+
+
+def _of_autoencoder_kl(config: KlConfig, released: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Compare with the ``config.json`` of a model in diffusers; that of another library says nothing about the file."""
+    name = released.get("_class_name")
+    if name is None:
+        return {}
+    if name != "AutoencoderKL":
+        raise ValueError(f"the directory holds {name!r}; this tokenizer takes 'AutoencoderKL'")
+    by_channel = [key for key in ("latents_mean", "latents_std") if released.get(key) is not None]
+    if by_channel:
+        raise ValueError(
+            f"the file has {by_channel[0]}, numbers per channel; this tokenizer has one scale and one shift"
+        )
+    theirs = {
+        "scale": released.get("scaling_factor", config.scale),
+        "shift": released.get("shift_factor", config.shift) or 0.0,
+        "groups": released.get("norm_num_groups", config.groups),
+    }
+    return {key: (getattr(config, key), value) for key, value in theirs.items() if getattr(config, key) != value}
+
+
+KL = Released(
+    lambda config: [
+        *(latent_diffusion(config).below(prefix) for prefix in ("", "first_stage_model.", "vae.")),
+        *(diffusers(config).below(prefix) for prefix in ("", "vae.")),
+        diffusers(config, ("query", "key", "value", "proj_attn")),
+    ],
+    _of_autoencoder_kl,
+    files=("ae.safetensors", "kl16.ckpt", "sdxl_vae.safetensors", "vae.safetensors", "model.ckpt", "last.ckpt"),
+)

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from ...errors import UsageError
 from ...guidance import Guidance
+from ...sequence.batch import Batch
+from ...sequence.cache import KVCache
 from ...sequence.corruption import Corrupted
 from ...sequence.mask import Mask
 from ...sequence.spans import Sequence as SpanSequence
@@ -56,9 +58,10 @@ class Canvas:
         canvas = model.processor.canvas(pathway)
         rows = guidance_prompts(model, prompts, guidance, unconditional)
         check_context_length(model, rows, len(canvas), "positions of a picture")
-        self._cache = engine_of(model).prefill(rows, len(canvas)).cache
-        self._filled = self._cache.filled
-        whole = model.processor.collate([_continued(row, canvas) for row in rows], side="left").to(model.device)
+        self._cache: KVCache = engine_of(model).prefill(rows, len(canvas)).cache
+        self._filled: int = self._cache.filled
+        whole: Batch = model.processor.collate([_continued(row, canvas) for row in rows], side="left")
+        whole = whole.to(model.device)
         self._mask: Mask = whole.mask(model.attention)
         self._positions = whole.positions[:, self._filled :]
         self._embeddings: Tensor = self._backbone.embed(whole.ids[:, self._filled :])

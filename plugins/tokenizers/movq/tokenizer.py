@@ -12,7 +12,7 @@ from janiform import Grid
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from ..autoencoder import EPS, Decoder, Encoder
+from ..autoencoder import EPS, Decoder, Encoder, keep_variance
 from ..codebook import Codebook
 from ..nearest import quantize_to_nearest
 from ..quantized import Quantized, QuantizedAutoencoder
@@ -39,7 +39,7 @@ class MovqTokenizer(QuantizedAutoencoder):
         self.post_quant_conv = CausalConv(config.code_width, (3, 1, 1))
         self.decoder_time = TemporalDecoder(config)
         self.decoder = Decoder(config, partial(SpatialNorm, config.code_width, config.groups))
-        self._initialise()
+        keep_variance(self)
         for module in self.modules():
             if isinstance(module, SpatialNorm):
                 # A group norm at first, since the vectors of a new codebook are small.

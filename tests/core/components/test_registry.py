@@ -295,6 +295,6 @@ def test_every_kind_names_contracts_that_exist() -> None:
         for contract in filter(None, (kind.config_contract, kind.module_contract)):
             assert hasattr(contracts, contract), kind.name
         config = getattr(contracts, kind.config_contract, None)
-        assert {*kind.required_attributes, *kind.port_methods[:1]} == {name for name in vars(config or object) if not name.startswith("_")}, (
-            kind.name
-        )
+        assert {*kind.required_attributes, *kind.port_methods[:1]} == {
+            name for name in vars(config or object) if not name.startswith("_")
+        }, kind.name

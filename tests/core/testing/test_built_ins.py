@@ -86,6 +86,16 @@ TESTED = {
     ("tokenizer", "rvq"): tables(
         **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4, depth=st.integers(1, 4), shared=st.booleans()
     ),
+    ("tokenizer", "kl"): tables(
+        **CODEC | {"latent": st.integers(2, 4)},
+        encoder_attention=st.sampled_from(((), (2,))),
+        quant_conv=st.booleans(),
+        patch=st.sampled_from((1, 2)),
+        order=st.sampled_from(("cpq", "pqc")),
+        scale=st.sampled_from((1.0, 0.3611)),
+        shift=st.sampled_from((0.0, 0.1159)),
+        local=st.booleans(),
+    ),
     ("embedding", "table"): tables(width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves"))),
     ("embedding", "shared"): tables(first=st.sampled_from((0, 20))),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),

@@ -13,7 +13,7 @@ import torch
 from attrs import field, frozen
 from janiform import Codes, Features, Grid, Hidden, Logits, Loss, Mask, PortMismatch, attend
 from janiform.components.kinds import KINDS
-from janiform.testing import backbones, common, conforms, kinds, suite, tokenizers
+from janiform.testing import backbones, common, conforms, kinds, latent_tokenizers, suite, tokenizers
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
 from torch import nn
@@ -1135,7 +1135,8 @@ def test_what_a_part_says_of_itself_is_believed() -> None:
 
 
 def test_every_check_has_its_beast() -> None:
-    elsewhere = {common.keeps_its_config_through_a_recipe}
+    of_latents = KINDS["tokenizer"].port_checks["latents"]  # their zoo is in test_zoo_latents.py
+    elsewhere = {common.keeps_its_config_through_a_recipe, *(getattr(latent_tokenizers, name) for name in of_latents)}
     checks = {*common.COMMON_CHECKS, *(check for of_kind in kinds.KIND_CHECKS.values() for check in of_kind)}
     assert {check for _, _, check, _ in ZOO} | elsewhere == checks
 
@@ -1156,7 +1157,7 @@ def test_a_part_that_refuses_everything_is_told_so(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("kind", SOUND)
 def test_sound_parts_pass_every_check(kind: str) -> None:
-    for check in (*common.COMMON_CHECKS, *kinds.KIND_CHECKS.get(kind, ())):
+    for check in (*common.COMMON_CHECKS, *kinds.checks_of(kind, CONFIGS[kind])):
         check(case(kind, SOUND[kind]))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from janiform import build_model, registry
+from janiform import Component, build_model, registry
 from janiform.recipe import Pathway, Use
 from janiform.train.run.start import begin
 
@@ -24,6 +25,37 @@ def drawing(make_plan: Callable[..., Any]) -> Callable[..., Any]:
         return make_plan({"generation": Pathway("generation", "draw", parts | {"tokenizer": used})})
 
     return plan
+
+
+@pytest.fixture
+def looking(make_plan: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``looking("kl", latent=4)``: the plan of a tiny model that looks at pictures through latents, by ``seeing``."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    config = importlib.import_module("linear_embedding").LinearConfig
+
+    def plan(name: str, **settings: Any) -> Any:
+        component = registry().find("tokenizer", name)
+        embedding = Component("embedding", "linear", 1, config, {}, "linear_embedding:LinearEmbedding", "", "tests")
+        parts = {
+            "tokenizer": Use("tokenizer", component, component.config(**settings)),
+            "embedding": Use("embedding", embedding, config()),
+            "adapter": make_plan().recipe.pathways["understanding"].parts["adapter"],
+        }
+        return make_plan({"seeing": Pathway("seeing", "look", parts)})
+
+    return plan
+
+
+@pytest.fixture
+def started_latents(looking: Callable[..., Any]) -> Callable[..., Any]:
+    """``started_latents("kl", folder, latent=4)``: a tokenizer with the weights of a directory, in float64."""
+
+    def start(name: str, folder: Path, **settings: Any) -> Any:
+        model = build_model(looking(name, **settings))
+        begin(model, {"seeing.tokenizer": str(folder)}, lambda line: None)
+        return model.part("seeing.tokenizer").double().eval()
+
+    return start
 
 
 @pytest.fixture
