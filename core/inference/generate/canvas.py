@@ -7,11 +7,12 @@ N places of a picture    d depth of a code    C width of latents    H hidden wid
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
 from torch import Tensor
 
+from ...contracts import Backbone
 from ...errors import UsageError
 from ...guidance import Guidance
 from ...sequence.batch import Batch
@@ -54,7 +55,7 @@ class Canvas:
         self.model, self.pathway, self.guidance, self.shape = model, pathway, guidance, shape
         self.count = len(prompts)
         self.head: Any = model.part(f"{pathway}.head")
-        self._backbone: Any = model.part("backbone")
+        self._backbone = cast(Backbone, model.part("backbone"))
         canvas = model.processor.canvas(pathway)
         rows = guidance_prompts(model, prompts, guidance, unconditional)
         check_context_length(model, rows, len(canvas), "positions of a picture")
