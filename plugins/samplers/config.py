@@ -13,32 +13,15 @@ if TYPE_CHECKING:
 
 
 @frozen
-class AutoregressiveConfig:
-    """The settings of Janus are the defaults."""
+class GuidedConfig:
+    """Classifier-free guidance, which all samplers have."""
 
     guidance: float = field(
         default=5.0,
         converter=float,
         metadata={
-            "help": "Guidance scale: unconditional + guidance · (conditional − unconditional) logits; 1 disables it."
+            "help": "Guidance scale: unconditional + guidance · (conditional − unconditional); 1 disables it."
         },
-    )
-    temperature: float = field(
-        default=1.0,
-        converter=float,
-        validator=validators.ge(0),
-        metadata={"help": "Divides the logits; 0 always takes the most likely code."},
-    )
-    top_k: int = field(
-        default=0,
-        validator=validators.ge(0),
-        metadata={"help": "Sample from the K most likely codes; 0 means no limit."},
-    )
-    top_p: float = field(
-        default=1.0,
-        converter=float,
-        validator=[validators.gt(0), validators.le(1)],
-        metadata={"help": "Sample from the most likely codes whose probabilities add up to P; 1 means no limit."},
     )
     picture_guidance: float = field(
         default=1.0,
@@ -62,3 +45,26 @@ class AutoregressiveConfig:
         if self.rule == "nested" and looks:
             return Guidance.nested(self.guidance, self.picture_guidance)
         return Guidance.plain(self.guidance)
+
+
+@frozen
+class AutoregressiveConfig(GuidedConfig):
+    """The settings of Janus are the defaults."""
+
+    temperature: float = field(
+        default=1.0,
+        converter=float,
+        validator=validators.ge(0),
+        metadata={"help": "Divides the logits; 0 always takes the most likely code."},
+    )
+    top_k: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "Sample from the K most likely codes; 0 means no limit."},
+    )
+    top_p: float = field(
+        default=1.0,
+        converter=float,
+        validator=[validators.gt(0), validators.le(1)],
+        metadata={"help": "Sample from the most likely codes whose probabilities add up to P; 1 means no limit."},
+    )
