@@ -67,8 +67,8 @@ def load(
     """Load a model that draws and answers.
 
     Args:
-        model: the name of a recipe with shipped weights, or the folder of a finished run or of a model, which may also
-            be one of Janus in the official layout or in that of transformers.
+        model: the name of a recipe with shipped weights, or the folder of a finished run or of a model in any
+            installed format, such as Janus, Chameleon or Emu3 as they are published.
         device: where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …
         dtype: data type of the weights in memory; None is float32.
         quantize: ``"int8"`` or ``"int4"`` keeps the linear layers of the backbone in 8 or 4 bits; they are widened to

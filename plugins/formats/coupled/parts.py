@@ -34,8 +34,13 @@ def coupled(name: str, description: str, folder: Path, parts: Mapping[str, dict[
         tables |= {"generation": made, "understanding": share("generation")}
     else:
         tables["understanding"] = {part: made[part] for part in CODES}
-    config = Origin(str(folder / CONFIG))
-    return recipe_of(name, description, tables, folder, lambda path: config)
+    return recipe_of(name, description, tables, folder, lambda path: _origin(folder, path))
+
+
+def _origin(folder: Path, path: str) -> Origin:
+    """The config for sizes, else the folder: tokens stand in several files, and what all models have in none."""
+    elsewhere = path.startswith(("text", "layout", "generation.sampler")) or "." not in path
+    return Origin(str(folder if elsewhere or path.endswith(".use") else folder / CONFIG))
 
 
 def shared_ids(first: int, **more: Any) -> dict[str, Any]:

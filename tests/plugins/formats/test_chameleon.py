@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import janiform
 import numpy as np
 import pytest
 import torch
-from janiform import Conversation, Look, StorageError, Turn, UsageError, open_model
+from janiform import Conversation, Look, StorageError, Turn, UsageError, open_model, read_recipe
 from janiform.cli import main
+from janiform.compose import compose
 from janiform.storage.contents import left_out
 from janiform.storage.convert import convert
+from janiform.storage.formats import format_of
 from janiform_plugins.formats.chameleon.read import code_of
 from janiform_plugins.tokenizers.config import TamingConfig
 from janiform_plugins.tokenizers.taming import TamingTokenizer
@@ -249,3 +253,26 @@ def test_the_processor_of_transformers_is_accepted(folder: Path, change: Any) ->
 
 def test_digits_of_codes_are_letters() -> None:
     assert [code_of(token) for token in ("IMGIMGAZ", "IMGIMGIBJBZ", "IMGIMGZ", "<image>")] == [0, 8191, None, None]
+
+
+def test_the_released_sizes_are_those_of_the_recipe(tmp_path: Path) -> None:
+    """The defaults of transformers' class are Chameleon-7B; without a decoder, the parts that look are the same."""
+    ids = special(4, 8192) | {"<reserved08706>": 8710, "<image>": 8711}
+    added = [{"id": id, "content": token} for token, id in ids.items()]
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": added, "model": {"vocab": ids}}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(NAMES))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "chameleon", "vocabulary_map": ids}))
+    expected = parts_of(read_recipe("chameleon-7b"))
+    looking = parts_of(format_of(tmp_path).format.recipe(tmp_path))
+    assert looking == {path: expected[path] for path in looking}
+    assert {"understanding.tokenizer", "understanding.embedding", "backbone"} <= looking.keys()
+    (tmp_path / "vqgan.ckpt").touch()
+    assert parts_of(format_of(tmp_path).format.recipe(tmp_path)) == expected
+    ChameleonConfig(vocabulary_map=ids).save_pretrained(tmp_path)
+    assert parts_of(format_of(tmp_path).format.recipe(tmp_path)) == expected
+
+
+def parts_of(recipe: Any) -> dict[str, Any]:
+    """The settings of all parts, with the number of key heads also where the recipe leaves it to the heads."""
+    parts = {path: part.use.config for path, part in compose(recipe).parts.items()}
+    return parts | {"backbone": attrs.evolve(parts["backbone"], kv_heads=parts["backbone"].hidden().kv_heads)}

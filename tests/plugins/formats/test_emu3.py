@@ -13,9 +13,11 @@ import janiform
 import numpy as np
 import pytest
 import torch
-from janiform import Conversation, Look, StorageError, Turn, generate_codes, open_model
+from janiform import Conversation, Look, StorageError, Turn, generate_codes, open_model, read_recipe
 from janiform.cli import main
+from janiform.compose import compose
 from janiform.storage.convert import convert
+from janiform.storage.formats import format_of
 from janiform_plugins.formats.emu3.format import published
 from safetensors.torch import load_file, save_file
 from transformers import Emu3Config, Emu3ForConditionalGeneration
@@ -316,3 +318,28 @@ def test_an_older_config_leaves_out_defaults(folder: Path, change: Any) -> None:
 def test_names_that_are_published_stay_as_they_are() -> None:
     for name in ("text_model.model.norm.weight", "text_model.lm_head.weight", "vqmodel.quant_conv.conv.bias"):
         assert published(name) == name
+
+
+def test_the_released_sizes_are_those_of_the_recipe(tmp_path: Path) -> None:
+    """The defaults of transformers' classes are Emu3-Gen; its files' ids are given in ``configuration_emu3.py``."""
+    marks = {"<|endoftext|>": 151_643, "<image>": 151_646, "<|extra_200|>": 151_846, "<|extra_201|>": 151_847,
+             "<|extra_203|>": 151_849, "<|extra_204|>": 151_850, "<|image token|>": 151_851,
+             "<|image start|>": 151_852, "<|image end|>": 151_853}  # fmt: skip
+    ids = marks | {f"<|visual token {code:06d}|>": 151_854 + code for code in range(32_768)}
+    added = [{"id": id, "content": token} for token, id in ids.items()]
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": added, "model": {"vocab": ids}}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(NAMES))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "emu3", "vocabulary_map": ids}))
+    expected = parts_of(read_recipe("emu3-gen"))
+    looks = {f"understanding.{name}": expected[f"generation.{name}"] for name in ("tokenizer", "embedding", "adapter")}
+    assert parts_of(format_of(tmp_path).format.recipe(tmp_path)) == expected | looks
+    Emu3Config(vocabulary_map=ids).save_pretrained(tmp_path)
+    assert parts_of(format_of(tmp_path).format.recipe(tmp_path)) == expected | looks
+    (tmp_path / "Emu3-VisionTokenizer").mkdir()
+    (tmp_path / "Emu3-VisionTokenizer" / "config.json").write_text('{"model_type": "Emu3VisionVQ"}')
+    (tmp_path / "config.json").write_text('{"model_type": "Emu3", "image_area": 518400, "vocab_size": 184622}')
+    assert parts_of(format_of(tmp_path).format.recipe(tmp_path)) == expected | looks
+
+
+def parts_of(recipe: Any) -> dict[str, Any]:
+    return {path: part.use.config for path, part in compose(recipe).parts.items()}
