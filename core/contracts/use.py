@@ -142,7 +142,8 @@ class Format(Protocol):
     """A layout of model directories: where the recipe and the weights are, and the names of the tensors.
 
     janiform composes the recipe, compares every tensor with it, and fills the requested parts. ``keys`` serves reading
-    and writing.
+    and writing. A format may have a method ``lacking(folder, mode)``: what a directory lacks for a pathway that looks
+    or draws (``"look"``, ``"draw"``), as a sentence that tells what to do about it; empty where it lacks nothing.
     """
 
     def recipe(self, folder: Path) -> Recipe:

@@ -29,6 +29,7 @@ from ..pictures.provenance import Provenance, attach, pixels_digest
 from ..pictures.read import as_picture, is_picture_like
 from ..sequence.conversation import Conversation, Look, Turn
 from ..storage.digest import files_digest
+from ..storage.formats import format_of
 from ..storage.locate import model_folder
 from ..storage.model_json import about
 from ..storage.open import open_model, weights_in
@@ -66,8 +67,8 @@ def load(
     """Load a model that draws and answers.
 
     Args:
-        model: the name of a recipe with shipped weights, or the folder of a finished run or of a model, which may also
-            be one of Janus in the official layout or in that of transformers.
+        model: the name of a recipe with shipped weights, or the folder of a finished run or of a model in any
+            installed format, such as Janus, Chameleon or Emu3 as they are published.
         device: where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …
         dtype: data type of the weights in memory; None is float32.
         quantize: ``"int8"`` or ``"int4"`` keeps the linear layers of the backbone in 8 or 4 bits; they are widened to
@@ -372,10 +373,15 @@ class Model:
         choice("mode", mode, ("look", "draw"))
         does = "draws" if mode == "draw" else "looks at pictures"
         if not names:
-            raise UsageError(f"the model '{self.name}' has no pathway that {does}")
+            raise UsageError(Problem(f"the model '{self.name}' has no pathway that {does}", hint=self._lacking(mode)))
         if name is not None and text("the name of a pathway", name) not in names:
             raise UsageError(Problem(f"the model has no pathway '{name}' that {does}", hint=nearest(name, names)))
         return name or names[0]
+
+    def _lacking(self, mode: Literal["look", "draw"]) -> str:
+        """What the model's folder lacks for pathways of a mode, where its format knows it."""
+        lacking: Any = None if self.folder is None else getattr(format_of(self.folder).format, "lacking", None)
+        return "" if lacking is None else str(lacking(self.folder, mode))
 
     def _asking(
         self, pictures: PictureLike | Sequence[PictureLike] | None, question: str, pathway: str | None

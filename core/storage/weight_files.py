@@ -10,7 +10,7 @@ import math
 import pickle
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,14 @@ _LFS = b"version https://git-lfs"
 class WeightFiles:
     """The tensors of one or several files, by name.
 
+    ``rename``: gives the name that a tensor has here, from the one in the files; for formats whose versions name the
+    same tensors differently.
+
     Raises ``StorageError`` where a file is missing, is damaged, does not hold weights or contains code, and where two
     files have a tensor of the same name.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], rename: Callable[[str], str] = str) -> None:
         self.files = tuple(files)
         self._readers = {file: _Reader(file) for file in self.files}
         self.tensors: dict[str, StoredTensor] = {}
@@ -72,11 +75,11 @@ class WeightFiles:
                 first = self.tensors[duplicates[0]].file.name
                 problems.append(_problem(file, f"contains {', '.join(duplicates)}, which {first} contains too"))
             self.tensors |= tensors
-        names = unwrapped(self.tensors)
+        names = {stored: rename(name) for stored, name in unwrapped(self.tensors).items()}
         self._stored_names = {name: stored for stored, name in names.items()}
         if len(self._stored_names) < len(names):
             twins = [stored for stored, name in names.items() if self._stored_names[name] != stored]
-            problems.append(_problem(files[0], f"has {listed(twins)} both with and without a wrapper's prefix"))
+            problems.append(_problem(files[0], f"has {listed(twins)} under two names"))
         if problems:
             raise StorageError(problems)
         self.tensors = {names[stored]: tensor for stored, tensor in self.tensors.items()}
@@ -129,11 +132,14 @@ def unwrapped(names: Collection[str]) -> dict[str, str]:
         made = {name: short.removeprefix(_PARALLEL) for name, short in made.items()}
 
 
-def weight_files(folder: Path, stems: Sequence[str] = ("model", "pytorch_model")) -> WeightFiles:
+def weight_files(
+    folder: Path, stems: Sequence[str] = ("model", "pytorch_model"), rename: Callable[[str], str] = str
+) -> WeightFiles:
     """The weights of a directory, as transformers names them: one file or shards with an index.
 
     ``model.safetensors`` or ``pytorch_model.bin``, or the files that ``model.safetensors.index.json`` or
-    ``pytorch_model.bin.index.json`` list; the first that is there. Raises ``StorageError``.
+    ``pytorch_model.bin.index.json`` list; the first that is there. ``rename``: see ``WeightFiles``. Raises
+    ``StorageError``.
     """
     names = [stem + suffix for suffix in (SAFETENSORS, PICKLE) for stem in stems]
     for name in names:
@@ -141,14 +147,14 @@ def weight_files(folder: Path, stems: Sequence[str] = ("model", "pytorch_model")
             if file.is_symlink() and not file.exists():
                 raise StorageError(_problem(file, *_dangling(file)))
         if (folder / name).is_file():
-            return WeightFiles([folder / name])
+            return WeightFiles([folder / name], rename)
         index = folder / f"{name}.index.json"
         if index.is_file():
-            return _sharded(folder, index)
+            return _sharded(folder, index, rename)
     raise StorageError(f"{folder} has no weights: neither {' nor '.join(names)}, nor shards with an index")
 
 
-def _sharded(folder: Path, index: Path) -> WeightFiles:
+def _sharded(folder: Path, index: Path, rename: Callable[[str], str]) -> WeightFiles:
     where = read_json(index).get("weight_map")
     if not isinstance(where, dict) or not where or not all(isinstance(name, str) for name in where.values()):
         raise StorageError(_problem(index, "needs a 'weight_map' from names of tensors to names of files"))
@@ -166,9 +172,9 @@ def _sharded(folder: Path, index: Path) -> WeightFiles:
             problems.append(_problem(index, message, "download it into the same folder"))
     if problems:
         raise StorageError(_first(problems, index))
-    files = WeightFiles([folder / name for name in sorted(counts)])
+    files = WeightFiles([folder / name for name in sorted(counts)], rename)
     absent: dict[tuple[str, str], list[str]] = {}
-    by_stored_name = {stored: files.tensors[name] for stored, name in unwrapped(files.stored_names()).items()}
+    by_stored_name = {stored: files.tensors[rename(name)] for stored, name in unwrapped(files.stored_names()).items()}
     for tensor, name in where.items():
         stored = by_stored_name.get(tensor)
         if stored is None or stored.file.name != name:

@@ -2,7 +2,14 @@
 
 from janiform import hookimpl
 
-from .config import HfConfig, JaniformConfig, OfficialConfig
+from .config import (
+    ChameleonFormatConfig,
+    Emu3FormatConfig,
+    Emu3OfficialFormatConfig,
+    HfConfig,
+    JaniformConfig,
+    OfficialConfig,
+)
 
 
 @hookimpl
@@ -30,4 +37,28 @@ def janiform_register(registrar):
         config=HfConfig,
         factory="janiform_plugins.formats.hf.format:HfFormat",
         summary="Janus in Hugging Face transformers: config.json with model_type janus",
+    )
+    registrar.component(
+        "format",
+        "chameleon",
+        version=1,
+        config=ChameleonFormatConfig,
+        factory="janiform_plugins.formats.chameleon.format:ChameleonFormat",
+        summary="Chameleon in Hugging Face transformers: config.json with model_type chameleon",
+    )
+    registrar.component(
+        "format",
+        "emu3",
+        version=1,
+        config=Emu3FormatConfig,
+        factory="janiform_plugins.formats.emu3.format:Emu3Format",
+        summary="Emu3 in Hugging Face transformers: config.json with model_type emu3",
+    )
+    registrar.component(
+        "format",
+        "emu3-official",
+        version=1,
+        config=Emu3OfficialFormatConfig,
+        factory="janiform_plugins.formats.emu3.official:Emu3OfficialFormat",
+        summary="Emu3 as it is released: config.json with model_type Emu3, beside the folder Emu3-VisionTokenizer",
     )

@@ -35,3 +35,27 @@ class HfConfig:
 
     def recognises(self, folder: Path) -> bool:
         return model_type(folder) == "janus"
+
+
+@frozen
+class ChameleonFormatConfig:
+    """No settings: all of them are in the directory."""
+
+    def recognises(self, folder: Path) -> bool:
+        return model_type(folder) == "chameleon"
+
+
+@frozen
+class Emu3FormatConfig:
+    """No settings: all of them are in the directory."""
+
+    def recognises(self, folder: Path) -> bool:
+        return model_type(folder) == "emu3"
+
+
+@frozen
+class Emu3OfficialFormatConfig:
+    """No settings: all of them are in the directory, and in that of the visual tokenizer."""
+
+    def recognises(self, folder: Path) -> bool:
+        return model_type(folder) == "Emu3"

@@ -108,15 +108,21 @@ def _at_entry(plan: Plan, name: str, problem: Problem) -> Problem:
 
 
 def _placed(plan: Plan, path: str, part: nn.Module, folder: Path, *, alone: bool) -> Placed:
+    component = plan.parts[path].use.component
+    released = component.released_weights()
     if recognise(folder) is not None:
         layout = format_of(folder).format
-        stored = compose(layout.recipe(folder))
-        return _of_model(plan, path, part, folder, stored, layout.keys(stored), layout.weights(folder))
+        try:
+            stored = compose(layout.recipe(folder))
+        except StorageError:  # without a text tokenizer, for example, a single part can be read all the same
+            if released is None or not alone:
+                raise
+        else:
+            if path in stored.parts or released is None or not alone:
+                return _of_model(plan, path, part, folder, stored, layout.keys(stored), layout.weights(folder))
     if is_checkpoint(folder):
         stored = compose(_recipe_of(folder))
         return _of_model(plan, path, part, folder, stored, own_keys(stored), _weights_of(folder))
-    component = plan.parts[path].use.component
-    released = component.released_weights()
     if released is None or not alone:
         hint = f"name the part that it contains: start = {{ {path} = … }}" if released is not None else ""
         unknown = unusable(folder)

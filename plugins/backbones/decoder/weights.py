@@ -91,12 +91,18 @@ def transformers_emu3(config: DecoderConfig) -> KeyMap:
     return causal_lm(config, prefix="text_model.")
 
 
+def transformers_emu3_in_memory(config: DecoderConfig) -> KeyMap:
+    """The names of ``Emu3ForConditionalGeneration`` in files that some versions of transformers wrote since 4.52."""
+    return causal_lm(config, model="model.text_model.")
+
+
 def _keys(config: DecoderConfig) -> list[KeyMap]:
     return [
         causal_lm(config),
         official_janus(config),  # also models of several towers that were released before 2025
         transformers_janus(config),  # also models of several towers that were released since 2025
         transformers_emu3(config),
+        transformers_emu3_in_memory(config),
         causal_lm(config, model=""),  # the base model alone
     ]
 

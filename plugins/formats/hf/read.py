@@ -12,7 +12,7 @@ from janiform import Problem, Recipe, StorageError, read_bounded
 from ...layouts.config import SYSTEM
 from ..janus.parts import janus, preprocessing, read_backbone
 from ..janus.settings import MAX_LAYERS, Settings, finish
-from ..janus.tokens import Tokenizer
+from ..janus.tokens import Tokenizer, special_tokens
 from .template import UnreadableTemplateError, read_template
 
 MAX_LEVELS = 12
@@ -130,7 +130,7 @@ def _layout(folder: Path, config: Settings, tokens: int, vocabulary: int, proble
     table = Settings.read(folder / "processor_config.json", problems, optional=True)
     table.equal("num_image_tokens", tokens, "the number of patches")
     names = Settings.read(folder / "tokenizer_config.json", problems, optional=True)
-    special = _special(names)
+    special = special_tokens(names)
     tokenizer = Tokenizer(folder, problems)
     named = {setting: special.text(name) for name, setting in _VARIABLES.items()}
     template = _template(folder, names)
@@ -143,13 +143,6 @@ def _layout(folder: Path, config: Settings, tokens: int, vocabulary: int, proble
         if table.flag("use_default_system_prompt", False):
             settings["system"] = SYSTEM
     return settings
-
-
-def _special(names: Settings) -> Settings:
-    """The tokenizer's special tokens; older versions keep those that only Janus has in a separate table."""
-    more = names.values.get("extra_special_tokens")
-    values = {**names.values, **more} if isinstance(more, dict) else names.values
-    return Settings(values, names.file, names.problems)
 
 
 def _form(template: _Template | None, tokens: Mapping[str, str], tokenizer: Tokenizer) -> dict[str, Any]:

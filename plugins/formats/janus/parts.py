@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,15 @@ PARTS = {
 PREPROCESSING = ("mean", "std", "min_size")
 """Settings of the encoder that the image processor's config states."""
 
-CONTEXT = 2048
-"""Default of ``max_position_embeddings`` in a ``LlamaConfig``."""
+LLAMA: Mapping[str, Any] = {
+    "intermediate_size": 11_008,
+    "num_key_value_heads": None,
+    "vocab_size": 32_000,
+    "max_position_embeddings": 2048,
+    "rope_theta": 10_000.0,
+    "rms_norm_eps": 1e-6,
+}
+"""Defaults of a ``LlamaConfig`` of transformers that other families have otherwise."""
 
 
 def janus(description: str, folder: Path, parts: dict[str, dict[str, Any]]) -> Recipe:
@@ -49,12 +57,22 @@ def janus(description: str, folder: Path, parts: dict[str, dict[str, Any]]) -> R
         first, _, name = path.partition(".")
         table = tables.setdefault(first, {}) if name else tables
         table[name or first] = use(f"{component}@1", **parts.get(path, {}))
+    return recipe_of("janus", description, tables, folder, lambda path: _origin(folder, path))
+
+
+def recipe_of(
+    name: str, description: str, tables: Mapping[str, Any], folder: Path, origin: Callable[[str], Origin]
+) -> Recipe:
+    """The recipe of a directory. ``origin``: the file that the setting at a path comes from.
+
+    Raises ``StorageError`` with all invalid settings.
+    """
     try:
-        recipe = build(name="janus", description=description, **tables)
+        recipe = build(name=name, description=description, **tables)
     except RecipeError as error:
-        origin = Origin(str(folder / CONFIG))
-        raise StorageError([attrs.evolve(problem, origin=origin) for problem in error.problems]) from error
-    read = {path: _origin(folder, path) for path, origin in recipe.origins.items() if origin.source == __file__}
+        config = Origin(str(folder / CONFIG))
+        raise StorageError([attrs.evolve(problem, origin=config) for problem in error.problems]) from error
+    read = {path: origin(path) for path, written in recipe.origins.items() if written.source == __file__}
     return attrs.evolve(recipe, origins={**recipe.origins, **read})
 
 
@@ -108,37 +126,40 @@ def read_backbone(
     return config, backbone
 
 
-def llama(table: Settings) -> dict[str, Any]:
+def llama(table: Settings, model_type: str = "llama", defaults: Mapping[str, Any] = LLAMA) -> dict[str, Any]:
     """Settings of the backbone, except ``tied``, from the table of a ``LlamaConfig`` of transformers.
 
-    Missing settings have the defaults of that class, as in the released config of Janus-Pro-7B.
+    Missing settings have the defaults of that class, as in the released config of Janus-Pro-7B. ``defaults``: those of
+    a family with the same settings and another ``model_type``.
     """
-    table.only("model_type", "llama", default="llama")
+    table.only("model_type", model_type, default=model_type)
     table.only("hidden_act", "silu", default="silu")
     table.only("attention_bias", False, default=False)
     table.only("mlp_bias", False, default=False)
-    table.only("rope_scaling", None, default=None)
-    rope = table.table("rope_parameters", optional=True)
-    rope.only("rope_type", "default", default="default")
-    rope.only("partial_rotary_factor", 1, default=1)
+    rope, scaling = (table.table(name, optional=True) for name in ("rope_parameters", "rope_scaling"))
+    for positions in (rope, scaling):
+        for name in ("rope_type", "type"):
+            positions.only(name, "default", default="default")
+        positions.only("partial_rotary_factor", 1, default=1)
     heads = table.count("num_attention_heads", 32)
     width = table.count("hidden_size", 4096)
     if width % (2 * heads):
         table.wrong("hidden_size", f"is {width}, which does not divide into {heads} heads of an even width")
     table.equal("head_dim", width // heads, "hidden_size / num_attention_heads")
-    kv_heads = table.count("num_key_value_heads", heads)
+    is_null = "num_key_value_heads" in table.values and "num_key_value_heads" not in table
+    kv_heads = table.count("num_key_value_heads", (None if is_null else defaults["num_key_value_heads"]) or heads)
     if heads % kv_heads:
         table.wrong("num_key_value_heads", f"is {kv_heads}, which does not divide the {heads} num_attention_heads")
     return {
         "width": width,
-        "inner": table.count("intermediate_size", 11_008),
+        "inner": table.count("intermediate_size", defaults["intermediate_size"]),
         "layers": table.count("num_hidden_layers", 32, MAX_LAYERS),
         "heads": heads,
         "kv_heads": kv_heads,
-        "vocabulary": table.count("vocab_size", 32_000),
-        "context": table.count("max_position_embeddings", CONTEXT),
-        "rope_theta": (rope if "rope_theta" in rope else table).number("rope_theta", 10_000.0),
-        "eps": table.number("rms_norm_eps", 1e-6),
+        "vocabulary": table.count("vocab_size", defaults["vocab_size"]),
+        "context": table.count("max_position_embeddings", defaults["max_position_embeddings"]),
+        "rope_theta": (rope if "rope_theta" in rope else table).number("rope_theta", defaults["rope_theta"]),
+        "eps": table.number("rms_norm_eps", defaults["rms_norm_eps"]),
     }
 
 
@@ -161,12 +182,14 @@ def head_in(folder: Path, name: str) -> bool | None:
         return None
 
 
-def tied(table: Settings, has_head: bool | None) -> bool:
+def tied(table: Settings, has_head: bool | None, *, default: bool = True) -> bool:
     """Whether the embedding table predicts text: where the weights have no head, unless the table denies it.
+
+    ``default``: what a family's config class says where the table is silent.
 
     A head in the weights is used, whatever the table says: ``tie_word_embeddings`` is often a default.
     """
-    return table.flag("tie_word_embeddings", has_head is not None) and not has_head
+    return table.flag("tie_word_embeddings", default and has_head is not None) and not has_head
 
 
 def preprocessing(table: Settings, image_size: int, size: Any) -> dict[str, Any]:

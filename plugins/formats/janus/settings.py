@@ -12,6 +12,9 @@ from janiform import Origin, Problem, StorageError, parse_json, read_bounded
 
 CONFIG = "config.json"
 
+TYPES = ("multi_modality", "janus", "chameleon", "emu3", "Emu3")
+"""Values of ``model_type`` that a format reads."""
+
 MAX_BYTES = 128 << 20
 """Maximum size of a file."""
 
@@ -34,7 +37,7 @@ def model_type(folder: Path) -> str:
     try:
         config = parse_json(data)
     except ValueError:
-        return next((name for name in ("multi_modality", "janus") if f'"{name}"'.encode() in data), "")
+        return next((name for name in TYPES if f'"{name}"'.encode() in data), "")
     return str(config.get("model_type", "")) if isinstance(config, dict) else ""
 
 

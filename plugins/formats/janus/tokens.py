@@ -31,12 +31,20 @@ PRO_ROLES = ("<|User|>", "<|Assistant|>")
 WORDS = ("User", "Assistant")
 
 
+def special_tokens(names: Settings) -> Settings:
+    """The tokens that a ``tokenizer_config.json`` names; some versions keep those of a family in a separate table."""
+    more = names.values.get("extra_special_tokens")
+    values = {**names.values, **more} if isinstance(more, dict) else names.values
+    return Settings(values, names.file, names.problems)
+
+
 class Tokenizer:
-    """The special tokens of ``tokenizer.json`` with their ids, and its largest id."""
+    """The tokens of ``tokenizer.json`` with their ids (the special ones alone, and all), and its largest id."""
 
     def __init__(self, folder: Path, problems: list[Any]) -> None:
         self.file = Settings.read(folder / "tokenizer.json", problems)
         self.special: dict[str, int] = {}
+        self.ids: dict[str, int] = {}
         self.largest: tuple[int, str] = (-1, "")
         self.readable = bool(self.file.values)
         added = self.file.values.get("added_tokens") or []
@@ -45,8 +53,10 @@ class Tokenizer:
                 self.special[token["content"]] = token["id"]
         model = self.file.values.get("model")
         words = model.get("vocab") if isinstance(model, dict) else None
-        ids = {id: word for word, id in words.items() if isinstance(id, int)} if isinstance(words, dict) else {}
-        ids |= {id: word for word, id in self.special.items()}
+        if isinstance(words, dict):
+            self.ids = {word: id for word, id in words.items() if isinstance(id, int)}
+        self.ids |= self.special
+        ids = {id: word for word, id in self.ids.items()}
         if ids:
             self.largest = max(ids), ids[max(ids)]
 
@@ -59,15 +69,23 @@ class Tokenizer:
         tokens = DEFAULTS | {name: token for name, token in named.items() if token}
         if not self.readable:
             return {}
-        missing = [name for name in MEANINGS if tokens[name] not in self.special]
-        for name in missing:
-            message = f"lacks the special token '{tokens[name]}', {MEANINGS[name]}"
-            self.file.wrong("added_tokens", message, "it is not the tokenizer of a Janus model")
+        self.check(tokens, MEANINGS, vocabulary, "a Janus model")
+        return {**tokens, "roles": list(self.roles())}
+
+    def check(self, tokens: Mapping[str, str], meanings: Mapping[str, str], vocabulary: int, family: str) -> None:
+        """Add problems with special tokens that the file lacks, and with ids that have no embedding in the backbone.
+
+        ``tokens``: by setting; ``meanings``: settings -> the purpose of their tokens; ``family``: the
+        kind of model, as in "a Janus model".
+        """
+        for name in meanings:
+            if tokens[name] not in self.special:
+                message = f"lacks the special token '{tokens[name]}', {meanings[name]}"
+                self.file.wrong("added_tokens", message, f"it is not the tokenizer of {family}")
         largest, word = self.largest
         if largest >= vocabulary:
             message = f"has the id {largest} ('{word}'), but the backbone has embeddings for ids below {vocabulary}"
             self.file.wrong("", message, "the tokenizer or vocab_size in config.json belongs to another model")
-        return {**tokens, "roles": list(self.roles())}
 
     def roles(self) -> tuple[str, str]:
         """The roles where no chat template writes them: special tokens in Janus-Pro, words in the first Janus."""

@@ -207,4 +207,4 @@ def test_prefixes_within_names_are_left_out_and_clashes_are_named(tmp_path: Path
     assert set(weight_files(tmp_path).tensors) == {"layers.0.w", "module.x"}
     save_file({"a._orig_mod.w": torch.ones(1), "a.w": torch.zeros(1)}, tmp_path / "model.safetensors")
     assert "model.safetensors: has a" in refused(tmp_path)
-    assert "both with and without a wrapper's prefix" in refused(tmp_path)
+    assert "under two names" in refused(tmp_path)

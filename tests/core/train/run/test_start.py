@@ -133,8 +133,8 @@ BESIDE = {
 
 def with_visual_tokenizer(kind: str, settings: dict[str, Any], folder: Path) -> Any:
     """A random model with its visual tokenizer, and its directory."""
-    if kind == "emu3":
-        config = transformers.Emu3Config(text_config=settings | {"pad_token_id": 0}, **BESIDE[kind])
+    if kind.startswith("emu3"):
+        config = transformers.Emu3Config(text_config=settings | {"pad_token_id": 0}, **BESIDE["emu3"])
         made = transformers.Emu3ForConditionalGeneration(config)
     else:
         config = transformers.ChameleonConfig(**settings, **BESIDE[kind])
@@ -143,6 +143,8 @@ def with_visual_tokenizer(kind: str, settings: dict[str, Any], folder: Path) -> 
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
     made.save_pretrained(folder)
+    if kind == "emu3, as some versions wrote it":
+        save_file(made.state_dict(), folder / "model.safetensors")
     return made.eval()
 
 
@@ -150,6 +152,7 @@ def with_visual_tokenizer(kind: str, settings: dict[str, Any], folder: Path) -> 
     ("kind", "component", "ours", "more"),
     [
         ("emu3", "llama", {"rope_theta": 1e6}, {}),
+        ("emu3, as some versions wrote it", "llama", {"rope_theta": 1e6}, {}),
         ("chameleon", "chameleon", {}, {}),
         ("chameleon", "chameleon", {"swin_norm": True}, {"swin_norm": True}),
     ],

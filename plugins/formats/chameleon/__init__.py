@@ -1,0 +1,1 @@
+"""The directories of Chameleon in Hugging Face transformers."""

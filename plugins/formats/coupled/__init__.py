@@ -1,0 +1,1 @@
+"""What the formats of models share whose text and pictures have one vocabulary."""
