@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import field, frozen, validators
 from janiform_plugins.validators import distinct
 
@@ -58,6 +60,13 @@ class JanusConfig:
         default=0,
         validator=validators.ge(0),
         metadata={"help": "maximum number of pictures that a picture is drawn from; 0 means no limit"},
+    )
+    sources: Literal["together", "last"] = field(
+        default="together",
+        metadata={
+            "help": "where all but the first pathway of draws_from look at a picture: 'together' with the first, or "
+            "'last' in the turn, which are copied most easily"
+        },
     )
 
     def pathways(self) -> dict[str, str]:

@@ -6,7 +6,8 @@ Contents and the whole text are stripped, and an empty turn is ``{role}:`` witho
 ``{begin_of_image}`` + placeholders + ``{end_of_image}``; a tiled picture has the placeholders of all tiles, with text
 between their lines. A picture to draw directly follows ``{assistant}:``, the end of the prompt that generates it.
 Where a conversation draws, every picture of its user is looked at through all pathways of ``draws_from``: first the
-features of SigLIP and then the codes in Janus-4o, whose instruction follows without a line break.
+features of SigLIP and then the codes in Janus-4o, whose instruction follows without a line break. With ``sources`` of
+"last" all but the first of these pathways look at the end of the turn.
 A document without a user is ``{begin}{text}{end}``. Other chat templates differ in the texts around turns, which are
 settings; special tokens in these texts are placed by their ids.
 """
@@ -101,11 +102,13 @@ class JanusLayout:
         if not others or turn.role != "user":
             return turn
         pieces: list[Piece] = []
+        last: list[Piece] = []
         for piece in turn.content:
             pieces.append(piece)
             if isinstance(piece, Look) and piece.pathway == first:
-                pieces += [Look(piece.picture, other) for other in others]
-        return Turn(turn.role, pieces)
+                again = [Look(piece.picture, other) for other in others]
+                (last if self.config.sources == "last" else pieces).extend(again)
+        return Turn(turn.role, (*pieces, *last))
 
     def unconditional(self, sequence: Sequence) -> Sequence:
         return blanked(sequence, self.pad_id)
