@@ -107,6 +107,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.batch import Batch as Batch
     from .sequence.batch import collate as collate
     from .sequence.batch import pack as pack
+    from .sequence.cache import Cache as Cache
     from .sequence.cache import KVCache as KVCache
     from .sequence.codes import check_latents as check_latents
     from .sequence.codes import with_given as with_given
@@ -141,6 +142,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .weights import Released as Released
 
 _PUBLIC = {
+    "Cache": "sequence.cache",
     "check_latents": "sequence.codes",
     "generating": "inference.generate.engine",
     "Canvas": "inference.generate.canvas",

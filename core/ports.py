@@ -108,7 +108,12 @@ CodesOrLatents = Codes | Latents
 
 @frozen
 class Hidden:
-    """Input and output of a backbone, a tensor [B, T, width], and the text vocabulary of its embedding and head."""
+    """Input and output of a backbone, a tensor [B, T, width], and the text vocabulary of its embedding and head.
+
+    ``cached``: the values that a backbone with a cache of its own keeps for each position; by default the keys and
+    values of all layers. ``state``: those that it keeps for each row whatever its length, as recurrent layers do.
+    ``full_blocks``: whether it serves full blocks, in which positions see one another.
+    """
 
     width: int
     vocabulary: int
@@ -116,6 +121,14 @@ class Hidden:
     layers: int
     kv_heads: int
     head_width: int
+    cached: int | None = None
+    state: int = 0
+    full_blocks: bool = True
+
+    @property
+    def cached_values(self) -> int:
+        """The values that are cached for each position of a row."""
+        return 2 * self.layers * self.kv_heads * self.head_width if self.cached is None else self.cached
 
     def __str__(self) -> str:
         return f"hidden [B, T, {self.width}]"

@@ -136,11 +136,14 @@ def _show_costs(examination: Examination, stored: ModelContents | None, out: Con
     rows = table("Cost", "")
     rows.show_header = False
     rows.add_row("weights", f"{size(costs.weight_bytes('bf16'))} in bf16, {size(costs.weight_bytes('fp32'))} in fp32")
-    rows.add_row(
-        "KV cache",
-        f"{size(costs.kv_bytes(1))} per token, {size(costs.kv_bytes())} for a sequence of {costs.context} positions, "
-        "in bf16",
+    per_token = costs.kv_bytes(1) - costs.state_bytes
+    cached = (
+        f"{size(per_token)} per token, {size(costs.kv_bytes())} for a sequence of {costs.context} positions, in bf16"
     )
+    if costs.state_bytes:
+        state = f"{size(costs.state_bytes)} of states per sequence in fp32"
+        cached = f"{cached}, with {state}" if per_token else f"{state}, whatever its length"
+    rows.add_row("KV cache" if per_token else "cache", cached)
     rows.add_row("text token", f"{work(costs.text_token)}, and {work(costs.attention)} for each position before it")
     for name, pathway in costs.pathways.items():
         height, width = pathway.pixels

@@ -191,6 +191,7 @@ KINDS = {
                 "attends_within_full_blocks",
                 "keeps_packed_documents_apart",
                 "continues_from_its_cache",
+                "copies_its_cache",
                 "continues_with_padding_on_the_left",
                 "ignores_padding",
                 "runs_its_blocks",

@@ -132,6 +132,17 @@ def check_context(path: str, tokens: int, hidden: Hidden, diagnostics: Diagnosti
         )
 
 
+def check_blocks(recipe: Recipe, hidden: Hidden, diagnostics: Diagnostics) -> None:
+    """A layout whose pictures are full blocks, which says so by ``full_blocks``, needs a backbone that serves them."""
+    if bool(getattr(recipe.layout.config, "full_blocks", False)) and not hidden.full_blocks:
+        diagnostics.add(
+            "layout",
+            f"positions of a picture see one another in {diagnostics.component('layout')}, which "
+            f"{diagnostics.describe('backbone')} does not support",
+            "use a layout whose pictures are causal, or another backbone",
+        )
+
+
 def check_shares(parts: Mapping[str, PartPlan], diagnostics: Diagnostics) -> None:
     """A shared part is made for the ports of its owner, so it must take the same ports everywhere."""
     for path, part in parts.items():

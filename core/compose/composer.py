@@ -12,6 +12,7 @@ from ..errors import CompositionError
 from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, Logits, Port, Values
 from .bounds import check_bounds
 from .checks import (
+    check_blocks,
     check_context,
     check_count,
     check_each_alone,
@@ -50,6 +51,7 @@ def compose(recipe: Recipe) -> Plan:
     check_shares(composer.parts, diagnostics)
     check_named_pathways(recipe, diagnostics)
     if hidden is not None:
+        check_blocks(recipe, hidden, diagnostics)
         check_rows(composer.parts, composer.owners, hidden, diagnostics)
     if diagnostics.problems or hidden is None:
         raise CompositionError(diagnostics.problems)

@@ -54,8 +54,11 @@ def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], d
 def _fault(port: Port) -> str:
     """What is impossible about a port, or an empty string."""
     values = asdict(port, recurse=False)
-    for name in ("given", "of"):
+    for name in ("given", "of", "full_blocks"):
         values.pop(name, None)
+    for name in ("cached", "state"):  # a backbone may keep nothing per position, or per row
+        if (count := values.pop(name, None)) is not None and (type(count) is not int or count < 0):
+            return f"whose {name} of {count!r} is not a whole number of at least 0"
     lead = values.pop("lead", 0)
     if isinstance(port, Codes) and port.given:
         whole = all(type(number) is int and number >= 0 for pair in port.given.items() for number in pair)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..loss import Loss
-    from ..sequence.cache import KVCache
+    from ..sequence.cache import Cache
     from ..sequence.corruption import Corrupted
     from ..sequence.mask import Mask
     from ..sequence.tiles import Tiles
@@ -187,12 +187,17 @@ class BackboneConfig(Protocol):
 
 
 class Backbone(Protocol):
-    """An ``nn.Module``: the language model. Its layers are the blocks that it declares, see ``Layered``."""
+    """An ``nn.Module``: the language model. Its layers are the blocks that it declares, see ``Layered``.
 
-    def __call__(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: KVCache | None = None) -> Tensor:
+    It may have a cache of its own, such as the states of recurrent layers: ``new_cache(rows, length, dtype, device) ->
+    janiform.Cache``, whose sizes its port declares. Without it, it is given a ``janiform.KVCache``.
+    """
+
+    def __call__(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: Cache | None = None) -> Tensor:
         """Embeddings [B, T, H], positions int64 [B, T] -> hidden states [B, T, H] after the final norm.
 
-        With a cache, the T given positions follow those already in it; the mask covers cached and new keys.
+        With a cache, the T given positions follow those already in it; the mask covers cached and new keys. Padding and
+        other documents must not change a document's states; in a cached row all padding is on the left.
         """
 
     def embed(self, ids: Tensor) -> Tensor:

@@ -54,7 +54,8 @@ class LayoutConfig(Protocol):
     """Kind ``layout``: a chat format; factory(config, text, pathways) -> Layout.
 
     ``text`` is the ``TextTokenizer``; ``pathways`` maps names to ``PathwayShape``. A method ``pathways()`` of the
-    config gives those in its settings, as that of an objective's config does.
+    config gives those in its settings, as that of an objective's config does. ``full_blocks`` is true where spans are
+    full blocks, which not every backbone supports.
     """
 
 
@@ -68,6 +69,9 @@ class Layout(Protocol):
     look at each of those, and ``most_sources``, how many a prompt may have, 0 for any number; its ``drawing_prompt``
     takes a conversation as well. It may have ``without(sequence, hidden) -> Sequence``, a prompt for a guidance row
     that does not see everything; the default is ``janiform.without``.
+
+    It may have ``canvas(pathway) -> Sequence``: the positions of a picture that is drawn as a whole, with its marks,
+    which follow a drawing prompt. The default is the picture alone, without a block.
     """
 
     def render(self, conversation: Conversation, *, answer: bool = True) -> SpanSequence:

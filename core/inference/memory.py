@@ -208,11 +208,11 @@ def plan_drawing(
         all_rows = count * rows
         distinct = min(count, prompts)
         read = distinct * rows
-        cache = all_rows * (longest + codes) * needs.cache
+        cache = all_rows * ((longest + codes) * needs.cache + needs.state)
         # Prompts that several rows share are read into a cache of their own, which is then copied, layer by layer.
-        once = read * longest * needs.cache
+        once = read * (longest * needs.cache + needs.state)
         reading = _reading(needs, read, longest) + (once - cache if read < all_rows else 0)
-        copying = once + all_rows * longest * needs.cache // needs.layers
+        copying = once + all_rows * (longest * needs.cache + needs.state) // needs.layers
         seeing = int(_SLACK * read * sum(pictures * needs.look[name] for name, pictures in (looks or {}).items()))
         stepping = int(_SLACK * all_rows * needs.code[pathway]) + count * codes * 8
         decoding = int(_SLACK * decoded * needs.decode[pathway]) + 2 * count * pixels * needs.number
@@ -245,7 +245,7 @@ def plan_answers(
     """
 
     def estimate(count: int, _: int) -> MemoryEstimate:
-        cache = count * (longest + more) * needs.cache
+        cache = count * ((longest + more) * needs.cache + needs.state)
         seeing = int(_SLACK * count * sum(pictures * needs.look[name] for name, pictures in looks.items()))
         stepping = int(_SLACK * count * needs.answer)
         # The engine shares prefixes that have at most half of all positions; beside them, one layer is copied.

@@ -61,6 +61,7 @@ class Costs:
     buffers: int
     context: int
     kv_values: int
+    state_values: int
     text_token: int
     attention: int
 
@@ -69,15 +70,20 @@ class Costs:
         return (self.parameters + self.buffers) * BYTES[dtype]
 
     def kv_bytes(self, positions: int | None = None, dtype: str = "bf16") -> int:
-        """Bytes of the keys and values of one sequence; over the whole context by default."""
-        return (self.context if positions is None else positions) * self.kv_values * BYTES[dtype]
+        """Bytes of the keys and values of one sequence, and of its states; over the whole context by default."""
+        return (self.context if positions is None else positions) * self.kv_values * BYTES[dtype] + self.state_bytes
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of what is kept of one sequence whatever its length, in float32."""
+        return self.state_values * BYTES["fp32"]
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain data, for JSON."""
         return {
             **asdict(self),
             "weight_bytes": {dtype: self.weight_bytes(dtype) for dtype in BYTES},
-            "kv_bytes_per_token": {dtype: self.kv_bytes(1, dtype) for dtype in BYTES},
+            "kv_bytes_per_token": {dtype: self.kv_values * BYTES[dtype] for dtype in BYTES},
             "kv_bytes_per_sequence": {dtype: self.kv_bytes(dtype=dtype) for dtype in BYTES},
         }
 
@@ -98,7 +104,8 @@ def measure(plan: Plan, modules: Mapping[str, nn.Module] | None = None) -> Costs
         parameters=sum(part.parameters for part in parts.values()),
         buffers=sum(part.buffers for part in parts.values()),
         context=hidden.context,
-        kv_values=2 * hidden.layers * hidden.kv_heads * hidden.head_width,
+        kv_values=hidden.cached_values,
+        state_values=hidden.state,
         text_token=position + flops.of_logits(backbone, hidden.width, hidden.vocabulary),
         attention=attention,
     )

@@ -32,7 +32,8 @@ _BACKBONE, _ENCODER, _DECODER = 32, 32, 1024
 class Needs:
     """Bytes, except ``layers`` and ``pixels``; mappings are keyed by pathway.
 
-    ``number``: bytes of one value. ``cache``: keys and values of one position of one row, over all ``layers``.
+    ``number``: bytes of one value. ``cache``: keys and values of one position of one row, over all ``layers``;
+    ``state``: what is kept of one row whatever its length.
     ``position``: activations of one position of a prompt. ``answer``, ``code``: activations of one step of one row: of
     one code, or of a whole picture where it is drawn as such.
     ``look``: activations of one picture in a prompt; ``decode``: those of one picture from codes to pixels;
@@ -43,6 +44,7 @@ class Needs:
     number: int
     layers: int
     cache: int
+    state: int
     position: int
     answer: int
     code: Mapping[str, int]
@@ -88,7 +90,8 @@ def measure_needs(plan: Plan, dtype: torch.dtype, modules: Mapping[str, nn.Modul
         weights=sum(tensor.nbytes for tensor in tensors),
         number=size,
         layers=hidden.layers,
-        cache=2 * hidden.layers * hidden.kv_heads * hidden.head_width * size,
+        cache=hidden.cached_values * size,
+        state=hidden.state * max(size, 4),  # recurrent states are float32
         # Beside the backbone's own: the embeddings, and once more with the pictures' vectors in their places.
         position=position + 2 * hidden.width * size,
         answer=position + _SAMPLING * hidden.vocabulary,

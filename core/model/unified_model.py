@@ -16,7 +16,7 @@ from ..contracts import Backbone
 from ..errors import CompositionError, JaniformError, Problem
 from ..seeds import derived_seed
 from ..sequence.batch import Batch, Pictures
-from ..sequence.cache import KVCache
+from ..sequence.cache import Cache
 from ..sequence.corruption import Corrupted, normal
 from ..sequence.mask import Mask
 from .modules import lend
@@ -174,7 +174,8 @@ class UnifiedModel(nn.Module):
         before.
         """
         backbone = cast(Backbone, self.part("backbone"))
-        if not getattr(type(backbone), "full_blocks", True) and batch.mask().has_blocks:
+        serves = self.plan.hidden.full_blocks and getattr(type(backbone), "full_blocks", True)
+        if not serves and batch.mask().has_blocks:
             raise JaniformError(
                 "the backbone does not support full blocks, in which positions of a picture see one another: use a "
                 "layout whose spans are causal, or another backbone"
@@ -196,7 +197,7 @@ class UnifiedModel(nn.Module):
     def hidden(
         self,
         batch: Batch,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         mask: Mask | None = None,
         drawn: Mapping[str, Tensor] | None = None,
         features: Mapping[str, Tensor] | None = None,

@@ -1,11 +1,51 @@
-"""Keys and values of decoding, in memory that is allocated once."""
+"""What backbones keep of the positions that they have read: keys and values, or states of their own.
+
+A backbone with a cache of its own has a method ``new_cache``; see ``janiform.contracts.Backbone``.
+"""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ..errors import JaniformError
+
+
+class Cache(Protocol):
+    """What a backbone has kept of ``filled`` positions of each of ``rows``, whose number may grow to ``length``.
+
+    ``rewinds``: whether it can forget the last positions; a recurrent state cannot, and keeps all or nothing.
+    """
+
+    filled: int
+    rewinds: bool
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+
+    @property
+    def length(self) -> int:
+        """The number of positions that fit."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+
+    def take(self, rows: Tensor | None, length: int, filled: int | None = None) -> Cache:
+        """A copy of some rows, or of all in their order, with space for ``length`` positions.
+
+        Args:
+            rows: int64, the rows to copy; one may occur several times.
+            filled: how many of the positions to keep; all by default.
+
+        Raises ``JaniformError`` where a cache that cannot rewind should keep fewer than all.
+        """
+
+    def rewind(self, filled: int) -> None:
+        """Forget all but the first ``filled`` positions. Raises ``JaniformError`` where it cannot."""
 
 
 class KVCache:
@@ -16,6 +56,8 @@ class KVCache:
         keys, values = cache.append(layer, k, v)    # for each layer
         cache.advance(T)                            # after the last one
     """
+
+    rewinds = True
 
     def __init__(
         self,
@@ -69,6 +111,18 @@ class KVCache:
     def advance(self, new: int) -> None:
         """Count the ``new`` positions that every layer has appended."""
         self.filled += new
+
+    def take(self, rows: Tensor | None, length: int, filled: int | None = None) -> KVCache:
+        """A copy of some rows, or of all, with space for ``length`` positions; see ``Cache``."""
+        filled = self.filled if filled is None else filled
+        layers, all_rows, heads, _, width = self.keys.shape
+        count = all_rows if rows is None else len(rows)
+        copy = KVCache(layers, count, heads, length, width, self.keys.dtype, self.keys.device)
+        for layer in range(layers):
+            keys, values = self.keys[layer, :, :, :filled], self.values[layer, :, :, :filled]
+            copy.append(layer, *((keys, values) if rows is None else (keys[rows], values[rows])))
+        copy.advance(filled)
+        return copy
 
     def rewind(self, filled: int) -> None:
         """Forget all but the first ``filled`` positions. Raises ``JaniformError`` where fewer are filled."""

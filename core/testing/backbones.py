@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from ..sequence.cache import KVCache
+from ..ports import Hidden
+from ..sequence.cache import Cache, KVCache
 from ..sequence.mask import Mask
 from ..train.loop.blocks import part_blocks, prepare_blocks
 from .calls import apart, call, near
@@ -55,7 +56,7 @@ def attends_within_full_blocks(case: Case) -> None:
     sequences with full blocks then.
     """
     module, inputs = case.build(), case.inputs(1)
-    if not getattr(type(module), "full_blocks", True):
+    if not case.gives.full_blocks or not getattr(type(module), "full_blocks", True):
         return
     length = inputs.shape[1]
     one = torch.zeros(1, length, dtype=torch.int64)
@@ -214,7 +215,7 @@ def _decoded(
     ``interrupted``: other inputs, with another cache, are given between the calls.
     """
     (rows, length), port = inputs.shape[:2], case.gives
-    cache = KVCache(port.layers, rows, port.kv_heads, length + 2, port.head_width)
+    cache = _new_cache(module, port, rows, length + 2)
     starts = sorted({0, first, min(first + 1, length), *range(min(first + 3, length), length + 1), length})
     pieces = []
     for start, stop in pairwise(starts):
@@ -227,10 +228,46 @@ def _decoded(
         )
         if interrupted:  # another conversation, with a cache of its own
             other = inputs[:, step].flip(-1) * 2
-            own = KVCache(port.layers, rows, port.kv_heads, length + 2, port.head_width)
+            own = _new_cache(module, port, rows, length + 2)
             places = torch.arange(stop - start).expand(rows, -1)
             call(case, module, "forward", other, places, mask=Mask.causal(), cache=own)
     return torch.cat(pieces, dim=1)
+
+
+def _new_cache(module: torch.nn.Module, port: Hidden, rows: int, length: int) -> Cache:
+    own: Any = getattr(module, "new_cache", None)
+    if own is not None:
+        return cast(Cache, own(rows, length, torch.float32, torch.device("cpu")))
+    return KVCache(port.layers, rows, port.kv_heads, length, port.head_width)
+
+
+def copies_its_cache(case: Case) -> None:
+    """A backbone's own cache can be copied row by row, and the copy and the original are continued apart."""
+    module, inputs = case.build(), case.inputs()
+    if not hasattr(module, "new_cache"):
+        return
+    (rows, length), port = inputs.shape[:2], case.gives
+    positions = torch.arange(length).expand(rows, -1)
+    first, mask = length // 2, Mask.causal()
+    whole = call(case, module, "forward", inputs, positions, mask=mask)
+    cache = _new_cache(module, port, rows, length + 2)
+    call(case, module, "forward", inputs[:, :first], positions[:, :first], mask=mask, cache=cache)
+    chosen = torch.tensor([rows - 1, 0, 0])
+    copy = cache.take(chosen, length + 2)
+    require(
+        (copy.rows, copy.filled) == (3, first),
+        f"{case.name}: `take` of 3 rows gave a cache of {copy.rows} with {copy.filled} positions, not {first}",
+    )
+    rest = call(case, module, "forward", inputs[chosen, first:], positions[chosen, first:], mask=mask, cache=copy)
+    again = call(case, module, "forward", inputs[:, first:], positions[:, first:], mask=mask, cache=cache)
+    require(
+        near(rest, whole[chosen, first:], 1e-4) and near(again, whole[:, first:], 1e-4),
+        f"{case.name}: gives other outputs after `take` than when all is read at once; a copy shares no memory",
+    )
+    if cache.rewinds:
+        cache.rewind(first)
+        again = call(case, module, "forward", inputs[:, first:], positions[:, first:], mask=mask, cache=cache)
+        require(near(again, whole[:, first:], 1e-4), f"{case.name}: gives other outputs after `rewind`")
 
 
 def runs_its_blocks(case: Case) -> None:

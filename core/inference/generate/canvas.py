@@ -16,7 +16,7 @@ from ...contracts import Backbone
 from ...errors import UsageError
 from ...guidance import Guidance
 from ...sequence.batch import Batch
-from ...sequence.cache import KVCache
+from ...sequence.cache import Cache
 from ...sequence.corruption import Corrupted
 from ...sequence.mask import Mask
 from ...sequence.spans import Sequence as SpanSequence
@@ -59,7 +59,7 @@ class Canvas:
         canvas = model.processor.canvas(pathway)
         rows = guidance_prompts(model, prompts, guidance, unconditional)
         check_context_length(model, rows, len(canvas), "positions of a picture")
-        self._cache: KVCache = engine_of(model).prefill(rows, len(canvas)).cache
+        self._cache: Cache = engine_of(model).prefill(rows, len(canvas)).cache
         self._filled: int = self._cache.filled
         whole: Batch = model.processor.collate([_continued(row, canvas) for row in rows], side="left")
         whole = whole.to(model.device)
@@ -96,8 +96,12 @@ class Canvas:
         vectors = self.model.embed_drawn(drawn, self.pathway, 0, corrupted)
         embeddings = self._embeddings.clone()
         embeddings[:, self._picture] = vectors.repeat(len(self.guidance), 1, 1).to(embeddings.dtype)
-        hidden: Tensor = self._backbone(embeddings, self._positions, self._mask, self._cache)
-        self._cache.rewind(self._filled)
+        if self._cache.rewinds:
+            hidden = self._backbone(embeddings, self._positions, self._mask, self._cache)
+            self._cache.rewind(self._filled)
+        else:
+            again = self._cache.take(None, self._cache.length)
+            hidden = self._backbone(embeddings, self._positions, self._mask, again)
         return hidden[:, self._picture]
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from attrs import define, field
 from torch import Tensor, nn
 
-from ...sequence.cache import KVCache
+from ...sequence.cache import Cache, KVCache
 from ...sequence.mask import Mask
 from ...sequence.spans import Sequence as SpanSequence
 from .shared_pictures import SharedPrefixes, shared_prefixes
@@ -35,7 +35,7 @@ class DecodeState:
     hidden: Tensor
     """The hidden states that predict the first position after the prompts, [R, H]."""
     mask: Mask = field(repr=False)
-    cache: KVCache = field(repr=False)
+    cache: Cache = field(repr=False)
     positions: Tensor
     """The positions that ``decode`` reads next, int64 [R, 1], counted within each row."""
     last_position: int | None = None
@@ -78,7 +78,9 @@ class EagerEngine:
         features = self.model.features
         if features is None:
             return self._prefill(prompts, more)
-        shared = shared_prefixes(prompts, features)
+        # What is shared is cut out of the cache position by position, so it must consist of keys and values.
+        own_cache = hasattr(self.backbone, "new_cache")
+        shared = None if own_cache else shared_prefixes(prompts, features)
         state = self._prefill(prompts, more) if shared is None else self._prefill_after(shared, prompts, more)
         features.trim()
         return state
@@ -105,7 +107,7 @@ class EagerEngine:
         last, positions = hidden[:, -1], batch.positions[:, -1:] + 1
         if shared:
             index = torch.tensor(rows, device=embeddings.device)
-            cache = _repeated(cache, index, new_cache(self.model, len(rows), length + more, embeddings))
+            cache = cache.take(index, length + more)
             mask = self._mask(batch, length + more, index, rows)
             last, positions = last[index], positions[index]
         context = self.model.plan.hidden.context
@@ -120,9 +122,9 @@ class EagerEngine:
         prefix_embeddings = model.embed(once, features=features.of(model, shared.prefixes))
         embeddings = model.embed(batch, features=features.of(model, prompts))
         longest, length = once.ids.shape[1], batch.ids.shape[1]
-        read = new_cache(model, len(shared.prefixes), longest, embeddings)
+        read = cast(KVCache, new_cache(model, len(shared.prefixes), longest, embeddings))
         self.backbone(prefix_embeddings, once.positions, self._mask(once, longest), read)
-        cache = new_cache(model, len(prompts), length + more, embeddings)
+        cache = cast(KVCache, new_cache(model, len(prompts), length + more, embeddings))
         shared.copy(read, cache, [len(prompt) for prompt in prompts])
         mask, first = self._mask(batch, length + more), length - shared.window
         hidden: Tensor = self.backbone(embeddings[:, first:], batch.positions[:, first:], mask, cache)
@@ -157,16 +159,11 @@ def _distinct(prompts: Sequence[SpanSequence]) -> tuple[list[SpanSequence], list
     return distinct, rows
 
 
-def _repeated(read: KVCache, rows: Tensor, longer: KVCache) -> KVCache:
-    """Fill the longer cache with the ``rows`` of one that was read."""
-    for layer in range(len(longer.keys)):
-        longer.append(layer, read.keys[layer, rows], read.values[layer, rows])
-    longer.advance(read.filled)
-    return longer
-
-
-def new_cache(model: UnifiedModel, rows: int, length: int, like: Tensor) -> KVCache:
-    """An empty cache for a model, of the data type and on the device of ``like``."""
+def new_cache(model: UnifiedModel, rows: int, length: int, like: Tensor) -> Cache:
+    """An empty cache for a model, of the data type and on the device of ``like``: the backbone's own, or a KV cache."""
+    own: Any = getattr(model.part("backbone"), "new_cache", None)
+    if own is not None:
+        return cast(Cache, own(rows, length, like.dtype, like.device))
     shape = model.plan.hidden
     return KVCache(shape.layers, rows, shape.kv_heads, length, shape.head_width, like.dtype, like.device)
 

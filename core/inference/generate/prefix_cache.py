@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from ...sequence.cache import KVCache
+from ...sequence.cache import Cache
 from ...sequence.mask import Mask
 from ...sequence.spans import Sequence as SpanSequence
 from ...sequence.spans import Span
@@ -36,7 +36,8 @@ class PrefixCache:
 
     def clear(self) -> None:
         """Free the memory; the next prompt is read whole."""
-        self._cache: KVCache | None = None
+        self._cache: Cache | None = None
+        self._like: tuple[torch.dtype, torch.device] | None = None
         self._prompt = SpanSequence(())
         self._generated: list[int] = []
 
@@ -56,7 +57,8 @@ class PrefixCache:
             if not _same(old, new) or count + length > most:
                 break
             count += length
-        return min(_outside_blocks(cached, count), _outside_blocks(prompt, count))
+        count = min(_outside_blocks(cached, count), _outside_blocks(prompt, count))
+        return count if self._cache.rewinds or count == self._cache.filled else 0
 
     def prefill(self, model: UnifiedModel, prompt: SpanSequence, more: int) -> DecodeState:
         """Read a prompt from the first position on that differs, with space for ``more`` positions after it.
@@ -66,21 +68,21 @@ class PrefixCache:
         shared = self.shared(prompt)
         embeddings = model.embed(model.processor.collate([prompt.after(shared)]).to(model.device))
         old = self._cache
-        if shared and old is not None and (old.keys.dtype, old.keys.device) != (embeddings.dtype, embeddings.device):
+        if shared and self._like != (embeddings.dtype, embeddings.device):
             self.clear()  # the model was moved or converted in between
             return self.prefill(model, prompt, more)
         length = len(prompt) + more
-        cache = new_cache(model, 1, length, embeddings)
         if shared and old is not None:
-            for layer in range(len(cache.keys)):
-                cache.append(layer, old.keys[layer, :, :, :shared], old.values[layer, :, :, :shared])
-            cache.advance(shared)
+            cache = old.take(None, length, shared)
+        else:
+            cache = new_cache(model, 1, length, embeddings)
         batch = model.processor.collate([prompt])
         documents, blocks, seen = batch.declared.mapped(lambda tensor: tensor.to(model.device))
         mask = Mask.decoding(documents, blocks, length=length, seen=seen, attention=model.attention)
         positions = batch.positions.to(model.device)
         hidden: Tensor = model.part("backbone")(embeddings, positions[:, shared:], mask, cache)
         self._cache, self._prompt, self._generated = cache, prompt, []
+        self._like = embeddings.dtype, embeddings.device
         return DecodeState(hidden[:, -1], mask, cache, positions[:, -1:] + 1)
 
 
