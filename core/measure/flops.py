@@ -87,10 +87,15 @@ def by_weights(module: nn.Module, tokens: int) -> int:
     return 2 * tokens * sum(p.numel() for p in matrices)
 
 
+_POSITIONS = 64
+"""Positions of the shorter traced forward."""
+
+
 def of_backbone(backbone: nn.Module, width: int, layers: int) -> tuple[int, int]:
     """FLOPs per position, and FLOPs per position and key.
 
-    Solved from forward passes over one and two positions, where all T² scores are computed: a·T + b·T².
+    Solved from forward passes over T and 2·T positions, where all T² scores are computed: a·T + b·T². T is that of the
+    chunks in which recurrent layers compute, or several of them.
     """
 
     def over(positions: int) -> Callable[[], Any]:
@@ -100,11 +105,11 @@ def of_backbone(backbone: nn.Module, width: int, layers: int) -> tuple[int, int]
 
         return run
 
-    one, two = count(over(1)), count(over(2))
+    one, two = count(over(_POSITIONS)), count(over(2 * _POSITIONS))
     if one is None or two is None:
         return by_weights(backbone, 1), 4 * width * layers
-    per_key = (two - 2 * one) // 2
-    return one - per_key, per_key
+    per_key = (two - 2 * one) // (2 * _POSITIONS**2)
+    return (one - per_key * _POSITIONS**2) // _POSITIONS, per_key
 
 
 def of_logits(backbone: Any, width: int, vocabulary: int) -> int:

@@ -44,13 +44,13 @@ class Needs:
     number: int
     layers: int
     cache: int
-    state: int
     position: int
     answer: int
     code: Mapping[str, int]
     look: Mapping[str, int]
     decode: Mapping[str, int]
     pixels: Mapping[str, int]
+    state: int = 0
 
 
 def without_weights(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

@@ -175,7 +175,8 @@ class UnifiedModel(nn.Module):
         """
         backbone = cast(Backbone, self.part("backbone"))
         serves = self.plan.hidden.full_blocks and getattr(type(backbone), "full_blocks", True)
-        if not serves and batch.mask().has_blocks:
+        # A batch that is traced has no values to look at.
+        if not serves and type(batch.blocks) is Tensor and batch.mask().has_blocks:
             raise JaniformError(
                 "the backbone does not support full blocks, in which positions of a picture see one another: use a "
                 "layout whose spans are causal, or another backbone"

@@ -19,8 +19,11 @@ class Cache(Protocol):
     ``rewinds``: whether it can forget the last positions; a recurrent state cannot, and keeps all or nothing.
     """
 
-    filled: int
     rewinds: bool
+
+    @property
+    def filled(self) -> int:
+        """The number of positions that it holds."""
 
     @property
     def rows(self) -> int:

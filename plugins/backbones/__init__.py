@@ -3,6 +3,7 @@
 from janiform import hookimpl
 
 from . import chameleon, gemma, llama, mistral, qwen2, qwen3
+from .bamba import config as bamba
 
 FAMILIES = (
     ("llama", llama.LlamaConfig, llama.PRESETS, "RMSNorm, rotary positions, SwiGLU, grouped-query attention"),
@@ -48,3 +49,13 @@ def janiform_register(registrar):
             released="janiform_plugins.backbones.decoder.weights:RELEASED",
             summary=summary,
         )
+    registrar.component(
+        "backbone",
+        "bamba",
+        version=1,
+        config=bamba.BambaConfig,
+        presets=bamba.PRESETS,
+        factory="janiform_plugins.backbones.bamba.model:Bamba",
+        released="janiform_plugins.backbones.bamba.weights:RELEASED",
+        summary="recurrent layers of Mamba-2 with constant memory per sequence, and a few with attention, as in Bamba",
+    )

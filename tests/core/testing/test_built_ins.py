@@ -109,6 +109,15 @@ TESTED = {
     ("backbone", "mistral"): tables(**DECODER),
     ("backbone", "gemma"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
     ("backbone", "chameleon"): tables(**DECODER, swin_norm=st.booleans()),
+    ("backbone", "bamba"): tables(
+        **DECODER,
+        attention=st.sampled_from(((), (0,))),
+        mamba_heads=st.sampled_from((2, 4)),
+        state=st.sampled_from((3, 8)),
+        groups=st.sampled_from((1, 2)),
+        conv=st.integers(2, 4),
+        chunk=st.sampled_from((2, 64)),
+    ),
     ("backbone", "transformers"): of_transformers(
         ("qwen3", LANGUAGE | {"head_dim": 6, "num_key_value_heads": 1}),
         ("gemma2", LANGUAGE | GEMMA),
