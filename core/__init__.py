@@ -70,6 +70,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .inference.generate import sampler_of as sampler_of
     from .inference.generate.canvas import Canvas as Canvas
     from .inference.generate.engine import generating as generating
+    from .inference.generate.sampling import Sampling as Sampling
+    from .inference.generate.sampling import uniforms as uniforms
     from .inference.memory import MemoryPlan as MemoryPlan
     from .loss import Loss as Loss
     from .loss import summed_cross_entropy as summed_cross_entropy
@@ -142,6 +144,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
 
 _PUBLIC = {
     "check_latents": "sequence.codes",
+    "Sampling": "inference.generate.sampling",
+    "uniforms": "inference.generate.sampling",
     "generating": "inference.generate.engine",
     "Canvas": "inference.generate.canvas",
     "picture_predictions": "model.picture_loss",

@@ -24,6 +24,15 @@ class TableConfig:
             "vectors are initialised with sines and cosines of row and column"
         },
     )
+    mask: bool = field(
+        default=False,
+        metadata={"help": "add a learned vector for places that are hidden, which the sampler 'masked' needs"},
+    )
+
+    @property
+    def embeds_hidden(self) -> bool:
+        """Whether there is a vector for hidden places."""
+        return self.mask
 
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
         if not isinstance(codes, Codes):
@@ -80,6 +89,31 @@ class SharedVocabulary:
 class SharedEmbeddingConfig(SharedVocabulary):
     """Vectors of the hidden width from the backbone's text table, so that the adapter may be `identity`."""
 
+    mask: int | None = field(
+        default=None,
+        validator=validators.optional(validators.ge(0)),
+        metadata={
+            "help": "id of the mask token, whose vector stands at places that are hidden, which the sampler 'masked' "
+            "needs; it is neither text nor a code, and none by default"
+        },
+    )
+
+    @property
+    def embeds_hidden(self) -> bool:
+        """Whether there is a vector for hidden places."""
+        return self.mask is not None
+
+    @property
+    def reserved(self) -> tuple[int, ...]:
+        """The ids of the backbone's vocabulary, beside those of the codes, that are no text."""
+        return () if self.mask is None else (self.mask,)
+
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
-        self.rows(hidden, codes)
+        rows = self.rows(hidden, codes)
+        if self.mask is not None and (self.mask in rows or self.mask >= hidden.vocabulary):
+            where = f"that of a code, {rows.start} .. {rows.stop - 1}" if self.mask in rows else "outside of it"
+            raise PortMismatch(
+                f"the mask token needs an id of its own in the backbone's vocabulary of {hidden.vocabulary}, and "
+                f"{self.mask} is {where}: set 'mask', or 'first'"
+            )
         return Features(tokens=codes.tokens, width=hidden.width, grid=codes.grid)
