@@ -120,9 +120,7 @@ def sampler_process(
     return made
 
 
-def check_hidden(
-    path: str, use: Use, process: Process, embedding: str, places: int, diagnostics: Diagnostics
-) -> None:
+def check_hidden(path: str, use: Use, process: Process, embedding: str, places: int, diagnostics: Diagnostics) -> None:
     """A process that hides places needs an embedding with a vector for them; whether it does is in ``complete``."""
     try:
         hides = process.complete(places).hidden is not None

@@ -47,7 +47,9 @@ def test_without_the_setting_a_table_has_the_weights_that_it_had() -> None:
 
 
 def test_a_shared_embedding_gives_the_backbones_vector_of_the_mask_token() -> None:
-    model = build_model(masked_plan(embedding=SHARED, head={"use": "shared", "first": 300}, backbone={"vocabulary": 320}))
+    model = build_model(
+        masked_plan(embedding=SHARED, head={"use": "shared", "first": 300}, backbone={"vocabulary": 320})
+    )
     drawn = torch.randint(0, 16, (3, 64, 1))
     hidden = torch.rand(3, 64) < 0.5
     embedding = model.part("generation.embedding")

@@ -63,9 +63,7 @@ CANVASES: dict[str, tuple[Span, ...]] = {
 def alone(model: UnifiedModel, prompt: Sequence, canvas: tuple[Span, ...], codes: Tensor, hidden: Tensor) -> Tensor:
     """The logits [N, V] of one row's picture: everything as one sequence, as in training."""
     corruption = Corruption(hidden=hidden.numpy())
-    spans = [
-        evolve(span, picture=codes, corruption=corruption) if span.kind == "draw" else span for span in canvas
-    ]
+    spans = [evolve(span, picture=codes, corruption=corruption) if span.kind == "draw" else span for span in canvas]
     batch = model.processor.collate([Sequence((*prompt.spans, *spans))])
     pictures = batch.pictures["generation"]
     states = model.hidden(batch)[0, pictures.positions[-1]]
