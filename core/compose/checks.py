@@ -129,7 +129,7 @@ def check_hidden(path: str, use: Use, process: Process, embedding: str, places: 
         diagnostics.add(path, f"{source} failed: {type(error).__name__}: {error}", "fix the plugin")
         return
     part = diagnostics.entries.get(embedding)
-    if hides and not getattr(getattr(part, "config", None), "embeds_hidden", False):
+    if hides and not getattr(getattr(part, "config", None), "hides", False):
         diagnostics.add(
             embedding,
             f"the sampler '{use.component.name}' hides places of a picture, but {diagnostics.component(embedding)} has "

@@ -143,7 +143,7 @@ class EmbeddingConfig(Protocol):
     """Kind ``embedding``: codes or latents to the vectors that the backbone reads.
 
     factory(config, drawn: CodesOrLatents, hidden: Hidden) -> Embedding.
-    It may use the backbone's matrices, see ``Borrower``. ``embeds_hidden`` is true where the embedding has a vector for
+    It may use the backbone's matrices, see ``Borrower``. ``hides`` is true where the embedding has a vector for
     hidden places, which samplers need that hide some; without the attribute it has none.
     """
 

@@ -30,8 +30,8 @@ class TableConfig:
     )
 
     @property
-    def embeds_hidden(self) -> bool:
-        """Whether there is a vector for hidden places."""
+    def hides(self) -> bool:
+        """Whether it embeds pictures with hidden places."""
         return self.mask
 
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
@@ -99,8 +99,8 @@ class SharedEmbeddingConfig(SharedVocabulary):
     )
 
     @property
-    def embeds_hidden(self) -> bool:
-        """Whether there is a vector for hidden places."""
+    def hides(self) -> bool:
+        """Whether it embeds pictures with hidden places."""
         return self.mask is not None
 
     @property

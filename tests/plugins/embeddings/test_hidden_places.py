@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from janiform import Codes, Corrupted, CompositionError, Grid, Hidden, build_model
+from janiform import Codes, CompositionError, Corrupted, Grid, Hidden, build_model
 from janiform_plugins.embeddings.config import TableConfig
 from janiform_plugins.embeddings.table import TableEmbedding
 from masked_models import masked_model, masked_plan
@@ -86,7 +86,7 @@ def test_the_mask_token_has_an_id_of_its_own(mask: int, sentence: str) -> None:
 
 @pytest.mark.parametrize("embedding", [{"mask": False}, {"use": "shared"}])
 def test_hidden_places_need_a_vector(embedding: dict[str, object]) -> None:
-    with pytest.raises(CompositionError, match="hides places of a picture, but .* has no vector for them"):
+    with pytest.raises(CompositionError, match=r"hides places of a picture, but .* has no vector for them"):
         masked_plan(embedding=embedding, backbone={"vocabulary": 320})
 
 

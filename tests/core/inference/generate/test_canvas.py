@@ -8,8 +8,20 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from janiform import Canvas, Conversation, Corrupted, Corruption, Guidance, Look, Sequence, Span, Turn, UsageError
-from janiform import UnifiedModel, generating
+from janiform import (
+    Canvas,
+    Conversation,
+    Corrupted,
+    Corruption,
+    Guidance,
+    Look,
+    Sequence,
+    Span,
+    Turn,
+    UnifiedModel,
+    UsageError,
+    generating,
+)
 from masked_models import masked_model
 from torch import Tensor
 
