@@ -153,7 +153,7 @@ def test_what_is_not_seen_is_declared_inside_documents_and_is_no_run():
 
 
 def test_a_block_that_is_seen_by_itself_alone_is_no_part_of_what_follows():
-    """The noised picture of a sample that is also shown clean, as in BAGEL: [text, noised, noised, clean, clean, text]."""
+    """A noised picture that is also shown clean, as in BAGEL: [text, noised, noised, clean, clean, text]."""
     documents = torch.zeros(1, 6, dtype=torch.int64)
     blocks, seen = torch.tensor([[0, 1, 1, 2, 2, 0]]), torch.tensor([[0, 1, 1, 0, 0, 0]])
     allowed, _ = Mask(documents, blocks, seen=seen).compiled(6, 6, CPU)
