@@ -1,10 +1,11 @@
-"""Samplers: the ways in which the codes of a picture are drawn."""
+"""Samplers: the ways in which the codes or latents of a picture are drawn."""
 
 from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
 from .config import AutoregressiveConfig
+from .flow.config import FlowConfig
 
 
 @hookimpl
@@ -15,4 +16,11 @@ def janiform_register(registrar: Registrar) -> None:
         config=AutoregressiveConfig,
         factory="janiform_plugins.samplers.autoregressive:AutoregressiveSampler",
         summary="One code after the other in raster order, with classifier-free guidance",
+    )
+    registrar.component(
+        "sampler",
+        "flow",
+        config=FlowConfig,
+        factory="janiform_plugins.samplers.flow.sampler:FlowSampler",
+        summary="Latents along straight lines from noise to data, all places at once, with classifier-free guidance",
     )

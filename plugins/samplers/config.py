@@ -19,9 +19,7 @@ class GuidedConfig:
     guidance: float = field(
         default=5.0,
         converter=float,
-        metadata={
-            "help": "Guidance scale: unconditional + guidance · (conditional − unconditional); 1 disables it."
-        },
+        metadata={"help": "Guidance scale: unconditional + guidance · (conditional − unconditional); 1 disables it."},
     )
     picture_guidance: float = field(
         default=1.0,
