@@ -5,6 +5,8 @@ n pictures    N places of a picture    C width of latents    H hidden width
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from janiform import Corrupted, Hidden, Latents, Loss
 from torch import Tensor, nn
@@ -24,7 +26,7 @@ class ValuesHead(nn.Module):
         self.norm = norms[config.norm](hidden.width, eps=EPS)
         widths = [hidden.width] * config.layers + [drawn.width]
         modules: list[nn.Module] = []
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in itertools.pairwise(widths):
             modules += [nn.SiLU(), nn.Linear(before, after, bias=config.bias)]
         self.layers = nn.Sequential(*modules[1:])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any, Literal
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from janiform import Codes, CodesOrLatents, Logits, PortMismatch, Values
 
 from ..config import GuidedConfig

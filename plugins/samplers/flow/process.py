@@ -39,10 +39,7 @@ class FlowProcess:
 
     def corrupt(self, places: int, chance: Generator) -> Corruption:
         """Noise of a random level, which the picture's seed determines."""
-        if self.times == "logit-normal":
-            level = 1 / (1 + exp(-chance.standard_normal()))
-        else:
-            level = chance.random()
+        level = 1 / (1 + exp(-chance.standard_normal())) if self.times == "logit-normal" else chance.random()
         return Corruption(self.time(shifted(level, self.shift)), None, int(chance.integers(2**62)))
 
     def complete(self, places: int) -> Corruption:

@@ -5,6 +5,7 @@ B pictures    R guidance rows    N places of a picture    C width of latents    
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -54,7 +55,7 @@ def draw_along(
         solver: Heun's method (arXiv:2206.00364) corrects each step but one to level 0 by the slope at its end.
         on_step: called with the number of steps done and the picture that the latents would be.
     """
-    for index, (level, following) in enumerate(zip(path[:-1], path[1:], strict=True)):
+    for index, (level, following) in enumerate(itertools.pairwise(path)):
         slope_here = change(z, level)
         step = following - level
         if solver == "heun" and following > 0:
