@@ -71,6 +71,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .inference.generate.canvas import Canvas as Canvas
     from .inference.generate.engine import generating as generating
     from .inference.generate.sampling import Sampling as Sampling
+    from .inference.generate.sampling import drawing_seeds as drawing_seeds
     from .inference.generate.sampling import uniforms as uniforms
     from .inference.memory import MemoryPlan as MemoryPlan
     from .loss import Loss as Loss
@@ -233,6 +234,7 @@ _PUBLIC = {
     "contact_sheet": "pictures.sheet",
     "decode_codes": "inference.generate",
     "diff": "recipe",
+    "drawing_seeds": "inference.generate.sampling",
     "dumps": "recipe",
     "generate_codes": "inference.generate",
     "generate_text": "inference.generate",

@@ -1,10 +1,11 @@
-"""Samplers: the ways in which a picture is drawn."""
+"""Samplers: the ways in which the codes or latents of a picture are drawn."""
 
 from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
 from .config import AutoregressiveConfig
+from .flow.config import FlowConfig
 from .masked.config import MaskedConfig
 
 
@@ -16,6 +17,13 @@ def janiform_register(registrar: Registrar) -> None:
         config=AutoregressiveConfig,
         factory="janiform_plugins.samplers.autoregressive:AutoregressiveSampler",
         summary="One code after the other in raster order, with classifier-free guidance",
+    )
+    registrar.component(
+        "sampler",
+        "flow",
+        config=FlowConfig,
+        factory="janiform_plugins.samplers.flow.sampler:FlowSampler",
+        summary="Latents along straight lines from noise to data, all places at once, with classifier-free guidance",
     )
     registrar.component(
         "sampler",

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import torch
-from janiform import Canvas, Corrupted, PortMismatch, UsageError, generating, nearest, uniforms
+from janiform import Canvas, Corrupted, PortMismatch, UsageError, generating, uniforms
 
+from ..overrides import overridden
 from .config import MaskedConfig
 from .step import fractions, last_step, step, temperatures
 
@@ -38,7 +38,7 @@ class MaskedSampler:
         on_codes: Callable[[Tensor], None] | None = None,
         **overrides: Any,
     ) -> Tensor:
-        config = self._with(overrides)
+        config = overridden(self.config, "masked", overrides)
         looks = {span.pathway for prompt in prompts for span in prompt.spans if span.kind == "look" and span.pathway}
         with generating(model):
             canvas = Canvas(model, prompts, config.guide(model.plan, looks), pathway)
@@ -64,13 +64,3 @@ class MaskedSampler:
                 if on_codes is not None:
                     on_codes(codes.masked_fill(hidden, -1)[..., None])
         return codes[..., None]
-
-    def _with(self, overrides: dict[str, Any]) -> MaskedConfig:
-        settings = attrs.asdict(self.config)
-        for name in overrides:
-            if name not in settings:
-                raise UsageError(f"the sampler 'masked' has no setting '{name}' ({nearest(name, settings)})")
-        try:
-            return attrs.evolve(self.config, **overrides)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"the sampler 'masked': {error.args[0]}") from None
