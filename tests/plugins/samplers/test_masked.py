@@ -36,9 +36,6 @@ from torch import Tensor
 WORDS = ["a red circle", "two", "a small blue square above the large circle, and another", "three", "a green one"]
 
 STAGES = """
-[layout]
-use = "janus"
-system = ""
 [source]
 draw = { use = "shapes", task = "draw" }
 ask = { use = "shapes", task = "ask", questions = 1 }
@@ -53,10 +50,14 @@ log_every = 5
 """
 
 
-@pytest.fixture(scope="module")
-def model() -> UnifiedModel:
+FULL = '[layout]\nuse = "janus"\nsystem = ""\nfull_pictures = true\n'
+ONE = FULL + "one_position = true\n"
+
+
+@pytest.fixture(scope="module", params=["", FULL, ONE], ids=["causal", "full", "full at one position"])
+def model(request: pytest.FixtureRequest) -> UnifiedModel:
     """In float64, so that what should be equal is equal to many places."""
-    return masked_model().double()
+    return masked_model(embedding={"positions": "waves"}, more=request.param).double()
 
 
 def codes_of(seed: int) -> np.ndarray[Any, Any]:
@@ -198,7 +199,8 @@ def test_composition_names_the_sampler() -> None:
 
 
 def test_a_model_that_learned_pictures_by_heart_draws_them() -> None:
-    model = build_model(masked_plan(embedding={"positions": "waves"}, backbone={"width": 32, "heads": 2}), seed=0)
+    parts = {"embedding": {"positions": "waves"}, "backbone": {"width": 32, "heads": 2}, "more": FULL}
+    model = build_model(masked_plan(**parts), seed=0)
     model.processor.fit(WORDS * 4)
     objective, chance = objective_of(model), np.random.default_rng(0)
     examples = [Conversation.drawing(text, codes_of(seed)) for seed, text in enumerate(WORDS[:2])]
@@ -219,7 +221,7 @@ def test_a_model_that_learned_pictures_by_heart_draws_them() -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run over the world of shapes."""
     folder = tmp_path_factory.mktemp("masked")
-    (folder / "recipe.toml").write_text(masked_recipe(more=STAGES), encoding="utf-8")
+    (folder / "recipe.toml").write_text(masked_recipe(more=FULL + STAGES), encoding="utf-8")
     assert main(["train", str(folder / "recipe.toml"), "--out", str(folder / "run")]) == 0
     return folder
 
