@@ -70,6 +70,9 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .inference.generate import sampler_of as sampler_of
     from .inference.generate.canvas import Canvas as Canvas
     from .inference.generate.engine import generating as generating
+    from .inference.generate.sampling import Sampling as Sampling
+    from .inference.generate.sampling import drawing_seeds as drawing_seeds
+    from .inference.generate.sampling import uniforms as uniforms
     from .inference.memory import MemoryPlan as MemoryPlan
     from .loss import Loss as Loss
     from .loss import summed_cross_entropy as summed_cross_entropy
@@ -144,6 +147,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
 _PUBLIC = {
     "Cache": "sequence.cache",
     "check_latents": "sequence.codes",
+    "Sampling": "inference.generate.sampling",
+    "uniforms": "inference.generate.sampling",
     "generating": "inference.generate.engine",
     "Canvas": "inference.generate.canvas",
     "picture_predictions": "model.picture_loss",
@@ -231,6 +236,7 @@ _PUBLIC = {
     "contact_sheet": "pictures.sheet",
     "decode_codes": "inference.generate",
     "diff": "recipe",
+    "drawing_seeds": "inference.generate.sampling",
     "dumps": "recipe",
     "generate_codes": "inference.generate",
     "generate_text": "inference.generate",

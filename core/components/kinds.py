@@ -40,6 +40,8 @@ class ComponentKind:
     """Protocol in ``janiform.contracts`` that its config classes follow."""
     module_contract: str
     """Protocol in ``janiform.contracts`` that whatever its factories make follows."""
+    port_contracts: Mapping[type[Port], str] = field(factory=dict, hash=False)
+    """The protocol instead for modules whose port is of these types."""
     declares: tuple[str, ...] = ()
     """Attributes that every config class must have beside its fields and the port method."""
 
@@ -128,6 +130,7 @@ KINDS = {
             summary="pixels to codes or latents, and back",
             config_contract="TokenizerConfig",
             module_contract="Tokenizer",
+            port_contracts={Latents: "LatentTokenizer"},
             declares=("transform",),
             place="pathway",
             routes=("codes", "draw"),
@@ -202,6 +205,7 @@ KINDS = {
             summary="hidden states to codes or latents",
             config_contract="HeadConfig",
             module_contract="Head",
+            port_contracts={Values: "PictureHead"},
             place="pathway",
             routes=("draw",),
             takes=("hidden", "drawn"),

@@ -120,6 +120,24 @@ def sampler_process(
     return made
 
 
+def check_hidden(path: str, use: Use, process: Process, embedding: str, places: int, diagnostics: Diagnostics) -> None:
+    """A process that hides places needs an embedding with a vector for them; whether it does is in ``complete``."""
+    try:
+        hides = process.complete(places).hidden is not None
+    except Exception as error:  # a plugin may fail in any way, and the error must name it
+        source = f"complete(places) of the process of {use.component.reference} of {use.component.provider}"
+        diagnostics.add(path, f"{source} failed: {type(error).__name__}: {error}", "fix the plugin")
+        return
+    part = diagnostics.entries.get(embedding)
+    if hides and not getattr(getattr(part, "config", None), "hides", False):
+        diagnostics.add(
+            embedding,
+            f"the sampler '{use.component.name}' hides places of a picture, but {diagnostics.component(embedding)} has "
+            "no vector for them",
+            "set its 'mask', or use an embedding that has one, such as 'table' with mask = true",
+        )
+
+
 def check_context(path: str, tokens: int, hidden: Hidden, diagnostics: Diagnostics) -> None:
     """A picture must leave some positions of the backbone's context for text."""
     if tokens + MIN_TEXT > hidden.context:

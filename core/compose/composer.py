@@ -17,6 +17,7 @@ from .checks import (
     check_count,
     check_each_alone,
     check_head,
+    check_hidden,
     check_named_pathways,
     check_shares,
     check_text,
@@ -138,6 +139,9 @@ class _Composer:
         predicted, process = self.output(head), None
         if isinstance(predicted, Logits | Values) and check_head(head, predicted, tokenizer, drawn, self.diagnostics):
             process = sampler_process(sampler, self.use(sampler), drawn, predicted, self.diagnostics)
+        if process is not None and (embedding := f"{name}.embedding") in self.owners:
+            owner = self.owners[embedding]
+            check_hidden(sampler, self.use(sampler), process, owner, drawn.tokens, self.diagnostics)
         self.flow(head, sampler)
         self.flow(sampler, tokenizer, drawn)
         return process

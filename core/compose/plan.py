@@ -12,7 +12,10 @@ from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, Port
 from .vocabulary import text_ids
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from ..recipe import Recipe, Use
+    from ..sequence.corruption import Corruption
 
 
 @frozen
@@ -56,6 +59,16 @@ class PathwayShape:
     features: Features
     tiles: int = 1
     process: Process | None = field(default=None, eq=False, repr=False)
+
+    def corruption(self, chance: Generator | None) -> Corruption | None:
+        """How one of its pictures is corrupted for training; without ``chance``, how one is declared that is not.
+
+        None where pictures are drawn place by place.
+        """
+        if self.process is None or self.drawn is None:
+            return None
+        places = self.drawn.tokens
+        return self.process.complete(places) if chance is None else self.process.corrupt(places, chance)
 
     @property
     def codes(self) -> Codes | None:

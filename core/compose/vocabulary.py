@@ -27,12 +27,19 @@ def rows_of(part: PartPlan) -> range | None:
     return cast(range, rows(cast(Hidden, part.inputs["hidden"]), drawn))
 
 
+def reserved(part: PartPlan) -> tuple[int, ...]:
+    """The ids that a part takes beside those of the codes, such as that of a mask token."""
+    return tuple(getattr(part.use.config, "reserved", ())) if KINDS[part.use.kind].borrows else ()
+
+
 def text_ids(parts: Mapping[str, PartPlan], hidden: Hidden) -> tuple[range, ...]:
     """The ids that are left for text: all of the backbone's before the first code.
 
-    Where the text tokenizer has tokens of its own for the codes, as in Chameleon, those after the codes as well.
+    Where the text tokenizer has tokens of its own for the codes, as in Chameleon, those after the codes as well. Ids
+    that are reserved are no text wherever they are.
     """
     taken = [(rows, in_text(part)) for part in parts.values() if (rows := rows_of(part)) is not None]
+    taken += [(range(id, id + 1), True) for part in parts.values() for id in reserved(part)]
     stop = min([hidden.vocabulary, *(rows.start for rows, inside in taken if not inside)])
     free, start = [], 0
     for rows in sorted((rows for rows, inside in taken if inside), key=lambda rows: rows.start):
@@ -78,6 +85,10 @@ def check_rows(
                     "larger backbone.vocabulary where they do not fit",
                 )
         taken[path] = rows, tokenizer
+    for path, part in parts.items():
+        for id in () if part.owner is not None else reserved(part):
+            if other := next((other for other, (rows, _) in taken.items() if id in rows and other != path), ""):
+                diagnostics.add(path, f"its id {id} is a code of {diagnostics.describe(other)}", "use another id")
     taken = {path: entry for path, entry in taken.items() if not in_text(parts[path])}
     if not taken or "text" not in parts:
         return

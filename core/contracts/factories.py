@@ -8,6 +8,7 @@ from .. import contracts
 from ..components.component import Component
 from ..components.kinds import KINDS
 from ..errors import ComponentError, JaniformError, Problem
+from ..ports import Port
 from ..untrusted_text import text_of
 
 
@@ -31,20 +32,24 @@ def make(component: Component, *arguments: Any) -> Any:
     return made
 
 
-def contract_names(kind: str) -> list[str]:
+def contract_of(kind: str, port: Port | None = None) -> str:
+    """The name of the protocol that whatever a factory of the kind makes follows, where it gives this ``port``."""
+    row = KINDS[kind]
+    return row.module_contract if port is None else row.port_contracts.get(type(port), row.module_contract)
+
+
+def contract_names(kind: str, port: Port | None = None) -> list[str]:
     """The names that whatever a factory of the kind makes must have, by the kind's contract."""
-    contract = getattr(contracts, KINDS[kind].module_contract, None)
+    contract = getattr(contracts, contract_of(kind, port), None)
     if required := getattr(contract, "__abstractmethods__", None):
         return sorted(required)
     return [name for name in vars(contract) if not name.startswith("_")] if contract else []
 
 
-def missing_names(kind: str, made: Any) -> str:
+def missing_names(kind: str, made: Any, port: Port | None = None) -> str:
     """The names of a kind's contract that an object lacks, as the end of a sentence; empty where it has all of them."""
-    missing = sorted(set(contract_names(kind)) - set(dir(made)))
-    return (
-        f"which lacks {', '.join(missing)}; see {KINDS[kind].module_contract} in janiform.contracts" if missing else ""
-    )
+    missing = sorted(set(contract_names(kind, port)) - set(dir(made)))
+    return f"which lacks {', '.join(missing)}; see {contract_of(kind, port)} in janiform.contracts" if missing else ""
 
 
 def _violation(kind: str, made: Any) -> str:

@@ -143,7 +143,8 @@ class EmbeddingConfig(Protocol):
     """Kind ``embedding``: codes or latents to the vectors that the backbone reads.
 
     factory(config, drawn: CodesOrLatents, hidden: Hidden) -> Embedding.
-    It may use the backbone's matrices, see ``Borrower``.
+    It may use the backbone's matrices, see ``Borrower``. ``hides`` is true where the embedding has a vector for
+    hidden places, which samplers need that hide some; without the attribute it has none.
     """
 
     def embed(self, drawn: CodesOrLatents, hidden: Hidden) -> Features:
@@ -263,7 +264,8 @@ class BorrowerConfig(Protocol):
     """The config of an embedding or head that uses the weights of other parts.
 
     ``borrows`` names them: ``"backbone"``, which is the default, or another part of the pathway, such as
-    ``"embedding"``. One whose codes are ids of the backbone's vocabulary, beside the text's ids, has ``rows``.
+    ``"embedding"``. One whose codes are ids of the backbone's vocabulary, beside the text's ids, has ``rows``, and may
+    have ``reserved``, the further ids that are no text, such as that of a mask token.
     """
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:

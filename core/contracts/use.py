@@ -58,7 +58,11 @@ class Process(Protocol):
         """Draw how a picture of that many places is corrupted for training."""
 
     def complete(self, places: int) -> Corruption:
-        """The corruption of a picture that is not corrupted, such as one that was drawn earlier."""
+        """The corruption of a picture that is not corrupted, such as one that was drawn earlier.
+
+        Its ``hidden`` are given, all of them false, where the process hides places; composition looks for an embedding
+        that has a vector for these.
+        """
 
     def read(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         """Codes [n, N, d] or latents [n, N, C] as the embedding reads them while they are corrupted."""

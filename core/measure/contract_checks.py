@@ -48,7 +48,7 @@ def check_contracts(plan: Plan, modules: Mapping[str, nn.Module] | None = None) 
     for path, module in modules.items():
         part = plan.parts[path]
         source = f"{part.use.component.reference}, from {part.use.component.provider},"
-        if missing := missing_names(part.use.kind, module):
+        if missing := missing_names(part.use.kind, module, part.output):
             diagnostics.add(path, f"{source} makes a {type(module).__name__}, {missing}", "fix the plugin")
             continue
         problem = _first_problem(plan, part, module, source) or _mixing(plan, part, module, source)

@@ -114,12 +114,10 @@ class Processor:
         return Sequence(self._corrupted(span, chance) for span in sequence.spans)
 
     def _corrupted(self, span: Span, chance: np.random.Generator) -> Span:
-        shape = None if span.kind != "draw" or span.pathway is None else self.pathways[span.pathway]
-        if shape is None or shape.process is None or shape.drawn is None:
+        if span.kind != "draw" or span.pathway is None:
             return span
-        places = shape.drawn.tokens
-        corruption = shape.process.corrupt(places, chance) if span.loss else shape.process.complete(places)
-        return evolve(span, corruption=corruption)
+        corruption = self.pathways[span.pathway].corruption(chance if span.loss else None)
+        return span if corruption is None else evolve(span, corruption=corruption)
 
     def canvas(self, pathway: str) -> Sequence:
         """The positions of a picture that is drawn as a whole, with its marks, which follow a drawing prompt."""

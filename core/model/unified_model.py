@@ -17,7 +17,7 @@ from ..errors import CompositionError, JaniformError, Problem
 from ..seeds import derived_seed
 from ..sequence.batch import Batch, Pictures
 from ..sequence.cache import Cache
-from ..sequence.corruption import Corrupted, normal
+from ..sequence.corruption import Corrupted, normal, seed_list
 from ..sequence.mask import Mask
 from .modules import lend
 from .processor import Processor
@@ -159,7 +159,7 @@ class UnifiedModel(nn.Module):
         if latents is None or corrupted is None or corrupted.seeds is None or not getattr(config, "sampled", False):
             return None
         # Another purpose than the noise that the picture is drawn from, which has the seed itself.
-        seeds = [derived_seed("posterior", int(seed)) for seed in corrupted.seeds]
+        seeds = [derived_seed("posterior", seed) for seed in seed_list(corrupted.seeds)]
         return normal(seeds, (latents.tokens, latents.width), self.device)
 
     def embed(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Literal
 
+import numpy as np
 import torch
 
 from ..compose.plan import Plan
@@ -51,7 +53,9 @@ def _sequence(plan: Plan, sample: Sample, number: int, longest: int) -> Sequence
         for _ in range(whole(mean, number)):
             drawn = sample.drawn.get(name, 0) > 0
             picture = torch.empty(3, *pixels_of(shape), device="meta")
-            spans.append(Span("draw" if drawn else "look", (0,) * shape.tokens, name, picture, loss=drawn))
+            corruption = shape.corruption(np.random.default_rng(number) if drawn else None)
+            kind: Literal["draw", "look"] = "draw" if drawn else "look"
+            spans.append(Span(kind, (0,) * shape.tokens, name, picture, loss=drawn, corruption=corruption))
     free -= sum(span.length for span in spans)
     predicted = max(0, min(predicted, free - FRAME))
     before = max(1, min(round(sample.text) + FRAME - predicted, free - predicted))

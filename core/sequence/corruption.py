@@ -47,9 +47,22 @@ class Corrupted:
     places: Tensor | None = field(default=None, repr=False)
 
 
+def seed_list(seeds: Sequence[int] | Tensor) -> list[int]:
+    """Seeds as whole numbers; zeros where their values are not known, as while planning traces a step."""
+    import torch
+    from torch._subclasses.fake_tensor import DataDependentOutputException
+
+    if not isinstance(seeds, torch.Tensor):
+        return [int(seed) for seed in seeds]
+    try:
+        return [int(seed) for seed in seeds]
+    except DataDependentOutputException:
+        return [0] * len(seeds)
+
+
 def normal(seeds: Sequence[int] | Tensor, shape: Sequence[int], device: str | torch.device = "cpu") -> Tensor:
     """Standard normal numbers [n, *shape], float32: those of each picture depend on its seed only, on every device."""
     import torch
 
-    rows = [torch.randn(tuple(shape), generator=torch.Generator().manual_seed(int(seed))) for seed in seeds]
+    rows = [torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed)) for seed in seed_list(seeds)]
     return torch.stack(rows).to(device) if rows else torch.zeros(0, *shape, device=device)

@@ -18,7 +18,7 @@ from ..components.registry import registry
 from ..contracts.kernels import AttentionRequest, KernelSupport
 from ..errors import ComponentError
 from ..sequence.cache import KVCache
-from ..sequence.mask import Declared, Mask
+from ..sequence.mask import UNSEEN, Declared, Mask
 from .case import require
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3}
@@ -38,6 +38,7 @@ class KernelCase:
     kv_heads: int
     width: int
     seed: int
+    seen: Tensor | None = None
 
     @property
     def name(self) -> str:
@@ -49,8 +50,9 @@ class KernelCase:
 
     def mask(self) -> Mask:
         device = torch.device(self.device)
-        host = Declared(self.documents, self.blocks)
-        return Mask(self.documents.to(device), self.blocks.to(device), attention=self.attention, host=host)
+        host = Declared(self.documents, self.blocks, self.seen)
+        documents, blocks, seen = host.mapped(lambda tensor: tensor.to(device))
+        return Mask(documents, blocks, seen=seen, attention=self.attention, host=host)
 
     def inputs(self, learning: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [B, h, L, Dh], keys and values [B, kv_heads, L, Dh] for all L positions."""
@@ -98,6 +100,7 @@ def cases_of(draw: st.DrawFn, attention: Attention, device: str) -> KernelCase:
     serves = attention.serves
     rows, length = draw(st.integers(1, 3)), draw(st.integers(2, 40))
     documents, blocks = zip(*(draw(row_declared(length, serves.blocks)) for _ in range(rows)), strict=True)
+    seen = torch.tensor([draw(row_seen(row)) for row in blocks]) if serves.holes and draw(st.booleans()) else None
     kv_heads = draw(st.sampled_from((1, 2)))
     groups = draw(st.sampled_from((1, 2, 3))) if serves.grouped else 1
     dtypes = [dtype for dtype in serves.dtypes if dtype in TOLERANCE and (device == "cuda" or "16" not in dtype)]
@@ -112,6 +115,7 @@ def cases_of(draw: st.DrawFn, attention: Attention, device: str) -> KernelCase:
         kv_heads,
         draw(st.sampled_from(widths or [serves.multiple])),
         draw(st.integers(0, 999)),
+        seen,
     )
 
 
@@ -143,7 +147,14 @@ def row_declared(draw: st.DrawFn, length: int, full: bool = True) -> tuple[list[
     return documents, blocks
 
 
-def reference(q: Tensor, k: Tensor, v: Tensor, documents: Tensor, blocks: Tensor) -> Tensor:
+@st.composite
+def row_seen(draw: st.DrawFn, blocks: list[int]) -> list[int]:
+    """One row: which positions are seen by all later ones, by their block alone, and by nothing else."""
+    kinds = {block: draw(st.sampled_from((0, 0, block or UNSEEN, UNSEEN))) for block in sorted(set(blocks))}
+    return [kinds[block] if draw(st.integers(0, 3)) else 0 for block in blocks]
+
+
+def reference(q: Tensor, k: Tensor, v: Tensor, documents: Tensor, blocks: Tensor, seen: Tensor | None = None) -> Tensor:
     """Attention [B, h, T, Dh] by the definition of ``Mask``, pair by pair, in float64 on the CPU."""
     q, k, v = (tensor.cpu().double() for tensor in (q, k, v))
     queries, keys = q.shape[2], k.shape[2]
@@ -151,10 +162,12 @@ def reference(q: Tensor, k: Tensor, v: Tensor, documents: Tensor, blocks: Tensor
     visible = torch.zeros(len(q), 1, queries, keys, dtype=torch.bool)
     for row in range(len(q)):
         own, full = documents[row].tolist(), blocks[row].tolist()
+        shown = [0] * len(own) if seen is None else seen[row].tolist()
         for query in range(queries):
             position = query + keys - queries
             for key in range(keys):
                 same = own[position] == own[key] and own[key] >= 0
+                same = same and shown[key] in (0, full[position])
                 visible[row, 0, query, key] = position == key or (
                     same and (key <= position or (full[position] != 0 and full[position] == full[key]))
                 )
@@ -164,7 +177,7 @@ def reference(q: Tensor, k: Tensor, v: Tensor, documents: Tensor, blocks: Tensor
 
 
 def attends_as_the_mask_says(case: KernelCase) -> None:
-    """Outputs for packed documents, full blocks, padding and grouped heads equal the definition in float64."""
+    """Outputs for packed documents, full blocks, unseen positions, padding and grouped heads equal the definition."""
     q, k, v = case.inputs()
     copies = q.clone(), k.clone(), v.clone()
     given = attend(q, k, v, case.mask())
@@ -175,7 +188,7 @@ def attends_as_the_mask_says(case: KernelCase) -> None:
         f"{case.name}: gave {list(given.shape)} in {given.dtype}, not {list(q.shape)} in {q.dtype}",
     )
     require(bool(torch.isfinite(given).all()), f"{case.name}: gives values that are not finite, perhaps at padding")
-    wanted = reference(q, k, v, case.documents, case.blocks)
+    wanted = reference(q, k, v, case.documents, case.blocks, case.seen)
     _near(case, given, wanted, q.shape[2], "attention")
 
 
@@ -188,7 +201,7 @@ def gives_gradients_as_the_mask_says(case: KernelCase) -> None:
     given = attend(q, k, v, case.mask())
     (given * weight.to(given)).sum().backward()  # type: ignore[no-untyped-call]
     exact = [tensor.detach().cpu().double().requires_grad_() for tensor in (q, k, v)]
-    (reference(exact[0], exact[1], exact[2], case.documents, case.blocks) * weight).sum().backward()  # type: ignore[no-untyped-call]
+    (reference(exact[0], exact[1], exact[2], case.documents, case.blocks, case.seen) * weight).sum().backward()  # type: ignore[no-untyped-call]
     for what, tensor, twin in zip(("queries", "keys", "values"), (q, k, v), exact, strict=True):
         require(tensor.grad is not None, f"{case.name}: passes no gradient to the {what}")
         assert tensor.grad is not None
@@ -218,7 +231,12 @@ def continues_from_a_cache(case: KernelCase) -> None:
         cache.advance(piece.stop - piece.start)
         past = slice(0, piece.stop)
         wanted = reference(
-            q[:, :, piece], k[:, :, past], v[:, :, past], case.documents[:, past], blocks[:, past]
+            q[:, :, piece],
+            k[:, :, past],
+            v[:, :, past],
+            case.documents[:, past],
+            blocks[:, past],
+            None if case.seen is None else case.seen[:, past],
         )  # a full block's later keys are not there yet
         real = (case.documents[:, piece] >= 0)[:, None, :, None]
         off = float(((given.cpu().double() - wanted) * real).abs().max())

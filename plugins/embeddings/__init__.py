@@ -1,8 +1,8 @@
-"""The built-in embeddings: codes of a picture to vectors."""
+"""The built-in embeddings: codes or latents of a picture to vectors."""
 
 from janiform import hookimpl
 
-from .config import SharedEmbeddingConfig, TableConfig
+from .config import PatchesConfig, SharedEmbeddingConfig, TableConfig
 
 
 @hookimpl
@@ -22,4 +22,12 @@ def janiform_register(registrar):
         config=SharedEmbeddingConfig,
         factory="janiform_plugins.embeddings.shared:SharedEmbedding",
         summary="codes are ids of the backbone's vocabulary, embedded by its text table, as in Chameleon",
+    )
+    registrar.component(
+        "embedding",
+        "patches",
+        version=1,
+        config=PatchesConfig,
+        factory="janiform_plugins.embeddings.patches:PatchEmbedding",
+        summary="latents by one matrix, with the time of pictures that are drawn from noise",
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
 from attrs import field, frozen, validators
-from janiform import Codes, Features, Hidden, PortMismatch
+from janiform import Codes, CodesOrLatents, Features, Hidden, Latents, PortMismatch
 
 
 @frozen(kw_only=True)
@@ -24,6 +25,15 @@ class TableConfig:
             "vectors are initialised with sines and cosines of row and column"
         },
     )
+    mask: bool = field(
+        default=False,
+        metadata={"help": "add a learned vector for places that are hidden, which the sampler 'masked' needs"},
+    )
+
+    @property
+    def hides(self) -> bool:
+        """Whether it embeds pictures with hidden places."""
+        return self.mask
 
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
         if not isinstance(codes, Codes):
@@ -80,6 +90,105 @@ class SharedVocabulary:
 class SharedEmbeddingConfig(SharedVocabulary):
     """Vectors of the hidden width from the backbone's text table, so that the adapter may be `identity`."""
 
+    mask: int | None = field(
+        default=None,
+        validator=validators.optional(validators.ge(0)),
+        metadata={
+            "help": "id of the mask token, whose vector stands at places that are hidden, which the sampler 'masked' "
+            "needs; it is neither text nor a code, and none by default"
+        },
+    )
+
+    @property
+    def hides(self) -> bool:
+        """Whether it embeds pictures with hidden places."""
+        return self.mask is not None
+
+    @property
+    def reserved(self) -> tuple[int, ...]:
+        """The ids of the backbone's vocabulary, beside those of the codes, that are no text."""
+        return () if self.mask is None else (self.mask,)
+
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
-        self.rows(hidden, codes)
+        rows = self.rows(hidden, codes)
+        if self.mask is not None and (self.mask in rows or self.mask >= hidden.vocabulary):
+            where = f"that of a code, {rows.start} .. {rows.stop - 1}" if self.mask in rows else "outside of it"
+            raise PortMismatch(
+                f"the mask token needs an id of its own in the backbone's vocabulary of {hidden.vocabulary}, and "
+                f"{self.mask} is {where}: set 'mask', or 'first'"
+            )
         return Features(tokens=codes.tokens, width=hidden.width, grid=codes.grid)
+
+
+def _even(config: PatchesConfig, attribute: Any, value: int) -> None:
+    if value < 2 or value % 2:
+        raise ValueError(
+            f"{attribute.name} {value} is not an even number above 0, since each rate has a sine and a cosine"
+        )
+
+
+def _finite(config: PatchesConfig, attribute: Any, value: float) -> None:
+    if not isfinite(value) or value <= 0:
+        raise ValueError(f"{attribute.name} {value} is not a finite number above 0")
+
+
+@frozen(kw_only=True)
+class PatchesConfig:
+    """Latents of a place by one matrix, and the time of a picture that is drawn from noise."""
+
+    time: Literal["add", "lead", "none"] = field(
+        default="add",
+        metadata={
+            "help": "add: the vector of the time is added to every place, as in Transfusion and BAGEL; lead: it stands "
+            "before the places, as in JanusFlow; none: the embedding does not depend on the time"
+        },
+    )
+    frequencies: int = field(
+        default=256,
+        validator=_even,
+        metadata={"help": "number of sines and cosines of the time, which a layer with SiLU maps to the hidden width"},
+    )
+    order: Literal["cos-sin", "sin-cos"] = field(
+        default="cos-sin", metadata={"help": "whether the cosines or the sines of the time come first"}
+    )
+    multiplier: float = field(
+        default=1000.0,
+        converter=float,
+        validator=_finite,
+        metadata={
+            "help": "factor of times from 0 to 1: 1000, as of diffusion steps and in JanusFlow, or 1, as in BAGEL"
+        },
+    )
+    data_at: float = field(
+        default=1.0,
+        converter=float,
+        validator=validators.in_((0.0, 1.0)),
+        metadata={"help": "the time of complete pictures, 1 or 0; as in the sampler's setting"},
+    )
+    positions: Literal["none", "waves", "learned"] = field(
+        default="none",
+        metadata={
+            "help": "position vectors that are added to the places: none, fixed waves of column and row as in BAGEL "
+            "and MAE, or learned ones"
+        },
+    )
+    mask: bool = field(
+        default=False,
+        metadata={"help": "a learned vector in place of latents that are not drawn yet, for samplers that hide places"},
+    )
+
+    @property
+    def hides(self) -> bool:
+        """Whether it embeds pictures with hidden places."""
+        return self.mask
+
+    def embed(self, drawn: CodesOrLatents, hidden: Hidden) -> Features:
+        if not isinstance(drawn, Latents):
+            raise PortMismatch(f"embedding 'patches' needs latents, but its source is {drawn}: use embedding 'table'")
+        if self.positions == "waves" and hidden.width % 4:
+            raise PortMismatch(
+                f"waves of columns and rows need a width that is a multiple of 4, but the backbone has {hidden.width}: set "
+                "positions to none or learned"
+            )
+        lead = int(self.time == "lead")
+        return Features(drawn.tokens + lead, hidden.width, None if lead else drawn.grid, lead)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from janiform import Codes, Hidden
+from janiform import Codes, Corrupted, Hidden
 from janiform_plugins.sinusoidal import sinusoidal_positions
 from torch import Tensor, nn
 
@@ -13,7 +13,8 @@ from .config import TableConfig
 class TableEmbedding(nn.Module):
     """Codes int64 [B, n, d] of n positions from ``first`` on -> vectors [B, n, width], summed over the d levels.
 
-    ``table`` stacks the tables of all levels, [d·V, width]; ``positions`` holds all N position vectors, [N, width].
+    ``table`` stacks the tables of all levels, [d·V, width]; ``positions`` holds all N position vectors, [N, width];
+    ``mask`` [width] stands for the codes of hidden places, which may be anything.
     """
 
     def __init__(self, config: TableConfig, codes: Codes, hidden: Hidden) -> None:
@@ -24,11 +25,17 @@ class TableEmbedding(nn.Module):
         self.positions = (
             nn.Parameter(sinusoidal_positions(codes.grid, width)[0]) if config.positions == "waves" else None
         )
+        self.mask = nn.Parameter(torch.randn(width)) if config.mask else None
 
-    def forward(self, codes: Tensor, first: int = 0) -> Tensor:
+    def forward(self, codes: Tensor, first: int = 0, corrupted: Corrupted | None = None) -> Tensor:
+        hidden = None if corrupted is None or self.mask is None else corrupted.hidden
+        if hidden is not None:
+            codes = codes.masked_fill(hidden[..., None], 0)
         if self.codes.depth == 1:
             vectors = self.table(codes[..., 0])
         else:
             level = torch.arange(self.codes.depth, device=codes.device) * self.codes.every
             vectors = self.table(codes + level).sum(dim=-2)
+        if hidden is not None:
+            vectors = torch.where(hidden[..., None], self.mask.to(vectors.dtype), vectors)
         return vectors if self.positions is None else vectors + self.positions[first : first + vectors.shape[1]]

@@ -1,8 +1,8 @@
-"""The built-in heads: hidden states to the codes of a picture."""
+"""The built-in heads: hidden states to the codes or latents of a picture."""
 
 from janiform import hookimpl
 
-from .config import DepthHeadConfig, LinearHeadConfig, MlpHeadConfig, SharedHeadConfig
+from .config import DepthHeadConfig, LinearHeadConfig, MlpHeadConfig, SharedHeadConfig, ValuesHeadConfig
 
 
 @hookimpl
@@ -38,4 +38,12 @@ def janiform_register(registrar):
         config=DepthHeadConfig,
         factory="janiform_plugins.heads.depth:DepthHead",
         summary="a transformer that predicts the levels of a code one by one, as in the RQ-Transformer and VILA-U",
+    )
+    registrar.component(
+        "head",
+        "values",
+        version=1,
+        config=ValuesHeadConfig,
+        factory="janiform_plugins.heads.values:ValuesHead",
+        summary="linear layers to the velocity, the noise or the data of every place of a picture",
     )

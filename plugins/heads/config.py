@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from attrs import field, frozen, validators
-from janiform import Codes, Hidden, Logits, PortMismatch
+from janiform import Codes, CodesOrLatents, Hidden, Latents, Logits, PortMismatch, Values
 
 from ..backbones.decoder.config import DecoderConfig
 from ..embeddings.config import SharedVocabulary
@@ -111,3 +111,25 @@ class DepthHeadConfig:
             vocabulary=codes.vocabulary,
             context=codes.depth,
         )
+
+
+@frozen(kw_only=True)
+class ValuesHeadConfig:
+    """Values of every place of a picture that is drawn from noise, from the hidden state at its position."""
+
+    of: Literal["velocity", "noise", "data"] = field(
+        default="velocity",
+        metadata={"help": "the velocity between noise and data, the noise, or the data; the sampler must support it"},
+    )
+    norm: Literal["none", "rms", "layer"] = field(
+        default="none", metadata={"help": "normalisation of the hidden states before the first layer"}
+    )
+    layers: int = field(
+        default=1, validator=validators.ge(1), metadata={"help": "number of linear layers, with SiLU between them"}
+    )
+    bias: bool = field(default=True, metadata={"help": "add a learned bias in every layer"})
+
+    def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Values:
+        if not isinstance(drawn, Latents):
+            raise PortMismatch(f"head 'values' predicts latents, but is given {drawn}: use head 'mlp'")
+        return Values(drawn.tokens, drawn.width, self.of)

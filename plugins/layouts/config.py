@@ -69,6 +69,18 @@ class JanusConfig:
         },
     )
 
+    full_pictures: bool = field(
+        default=False,
+        metadata={
+            "help": "whether the positions of a picture attend to one another in both directions, as in Transfusion; "
+            "codes that are drawn place by place never do"
+        },
+    )
+    one_position: bool = field(
+        default=False,
+        metadata={"help": "whether all of a picture has one position for the backbone, instead of one per token"},
+    )
+
     def pathways(self) -> dict[str, str]:
         """The pathways that the settings name, all of which look."""
         return dict.fromkeys(self.draws_from, "look")

@@ -79,6 +79,12 @@ class JanusLayout:
         writer.special(self.config.begin_of_image)
         return writer.finished()
 
+    def canvas(self, pathway: str) -> Sequence:
+        """The positions of a picture that is drawn as a whole, after a drawing prompt."""
+        writer = self._writer()
+        self._picture(writer, Draw(pathway=pathway), loss=True)
+        return writer.finished()
+
     def _written(self, turns: Iterable[Turn], system: str | None, *, draws: bool, loss: bool) -> Writer:
         """The begin token, the system text and all turns. ``draws``: whether the conversation draws a picture."""
         writer = self._writer()
@@ -161,20 +167,32 @@ class JanusLayout:
                 continue
             writer.flush(loss)
             writer.special(self.config.begin_of_image)
-            tokens = self.pathways[piece.pathway].tokens
             if isinstance(piece, Draw):
-                writer.picture(piece, self.config.placeholder, tokens, loss=loss)
+                self._picture(writer, piece, loss=loss)
             else:
-                self._look(writer, piece, tokens)
+                self._look(writer, piece)
             writer.special(self.config.end_of_image)
 
-    def _look(self, writer: Writer, piece: Look, tokens: int) -> None:
+    def _look(self, writer: Writer, piece: Look) -> None:
         """Write a picture, or its tiles line by line."""
         for number, line in enumerate(piece.lines):
             if number:
                 writer.text(self.config.between_lines)
             for picture in line:
-                writer.picture(Look(picture, piece.pathway), self.config.placeholder, tokens, loss=False)
+                self._picture(writer, Look(picture, piece.pathway), loss=False)
+
+    def _picture(self, writer: Writer, piece: Look | Draw, *, loss: bool) -> None:
+        shape = self.pathways[piece.pathway]
+        # Codes that are drawn one after the other must not attend to those that follow.
+        together = not isinstance(piece, Draw) or shape.process is not None
+        writer.picture(
+            piece,
+            self.config.placeholder,
+            shape.tokens,
+            loss=loss,
+            mask="full" if self.config.full_pictures and together else "causal",
+            positions="one" if self.config.one_position and together else "each",
+        )
 
     def _is_special(self, token: str) -> bool:
         try:

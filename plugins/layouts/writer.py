@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from janiform import Draw, Look, Sequence, Span
 
@@ -33,11 +33,21 @@ class Writer:
         self.flush()
         self._append([self._tokenizer.id_of(token)], loss)
 
-    def picture(self, piece: Look | Draw, placeholder: str, tokens: int, *, loss: bool) -> None:
+    def picture(
+        self,
+        piece: Look | Draw,
+        placeholder: str,
+        tokens: int,
+        *,
+        loss: bool,
+        mask: Literal["causal", "full"] = "causal",
+        positions: Literal["each", "one"] = "each",
+    ) -> None:
+        """Append a picture; see ``janiform.Span`` for ``mask`` and ``positions``."""
         self.flush()
-        kind = "draw" if isinstance(piece, Draw) else "look"
+        kind: Literal["draw", "look"] = "draw" if isinstance(piece, Draw) else "look"
         ids = (self._tokenizer.id_of(placeholder),) * tokens
-        self._spans.append(Span(kind, ids, piece.pathway, piece.picture, loss=loss))
+        self._spans.append(Span(kind, ids, piece.pathway, piece.picture, mask=mask, loss=loss, positions=positions))
 
     def finished(self) -> Sequence:
         self.flush()

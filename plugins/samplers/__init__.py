@@ -1,10 +1,12 @@
-"""Samplers: the ways in which the codes of a picture are drawn."""
+"""Samplers: the ways in which the codes or latents of a picture are drawn."""
 
 from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
 from .config import AutoregressiveConfig
+from .flow.config import FlowConfig
+from .masked.config import MaskedConfig
 
 
 @hookimpl
@@ -15,4 +17,18 @@ def janiform_register(registrar: Registrar) -> None:
         config=AutoregressiveConfig,
         factory="janiform_plugins.samplers.autoregressive:AutoregressiveSampler",
         summary="One code after the other in raster order, with classifier-free guidance",
+    )
+    registrar.component(
+        "sampler",
+        "flow",
+        config=FlowConfig,
+        factory="janiform_plugins.samplers.flow.sampler:FlowSampler",
+        summary="Latents along straight lines from noise to data, all places at once, with classifier-free guidance",
+    )
+    registrar.component(
+        "sampler",
+        "masked",
+        config=MaskedConfig,
+        factory="janiform_plugins.samplers.masked.sampler:MaskedSampler",
+        summary="All codes at once in a few steps, each of which keeps the most certain ones, as in MaskGIT and Show-o",
     )

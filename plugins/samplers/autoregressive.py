@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import attrs
-from janiform import UsageError, generate_codes, nearest
+from janiform import generate_codes
 
 from .config import AutoregressiveConfig
+from .overrides import overridden
 
 if TYPE_CHECKING:
     from janiform import Sequence as SpanSequence
@@ -33,11 +33,7 @@ class AutoregressiveSampler:
         on_codes: Callable[[Tensor], None] | None = None,
         **overrides: Any,
     ) -> Tensor:
-        settings = attrs.asdict(self.config)
-        for name in overrides:
-            if name not in settings:
-                raise UsageError(f"the sampler 'autoregressive' has no setting '{name}' ({nearest(name, settings)})")
-        config = attrs.evolve(self.config, **overrides)
+        config = overridden(self.config, "autoregressive", overrides)
         looks = {span.pathway for prompt in prompts for span in prompt.spans if span.kind == "look" and span.pathway}
         return generate_codes(
             model,

@@ -49,14 +49,15 @@ def guidance_of(plan: Plan, use: Use, settings: Mapping[str, Any], looks: Collec
 def check_settings(use: Use, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that replace those of a sampler's config, checked by the types and validators of its fields.
 
-    Those that are None are left out, and numbers of numpy are plain numbers.
+    Those that are None are left out, whatever their name is: benchmarks have settings of the usual samplers, which
+    another sampler may lack. Numbers of numpy are plain numbers.
 
     Raises ``UsageError`` with every setting that the config does not declare, and every wrong value.
     """
     config = use.config
     own = {field.alias or field.name: getattr(config, field.name) for field in attrs.fields(type(config)) if field.init}
     sampler = f"the sampler '{use.component.name}'"
-    if unknown := [name for name in settings if name not in own]:
+    if unknown := [name for name, value in settings.items() if value is not None and name not in own]:
         raise UsageError([Problem(f"{sampler} has no setting '{name}'", hint=nearest(name, own)) for name in unknown])
     values = {
         name: value.item() if isinstance(value, np.generic) else value

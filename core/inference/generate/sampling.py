@@ -98,14 +98,23 @@ def uniforms(rows: int, steps: int | Sequence[int], seeds: Sequence[int] | None)
     Row i depends on ``seeds[i]`` and on its own number of steps only. Without seeds they come from torch's global
     generator, so that ``torch.manual_seed`` decides.
     """
-    if seeds is None:
-        seeds = torch.randint(2**62, (rows,)).tolist()
-    seeds = [whole_number("a seed", seed, high=MAX_SEED) for seed in members("seeds", seeds, "whole numbers")]
-    if len(seeds) != rows:
-        raise UsageError(f"expected one seed per row ({rows}); got {len(seeds)}")
+    seeds = drawing_seeds(rows, seeds)
     counts = [steps] * rows if isinstance(steps, int) else steps
     columns = [
         torch.rand(count, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
         for count, seed in zip(counts, seeds, strict=True)
     ]
     return pad_sequence(columns)
+
+
+def drawing_seeds(rows: int, seeds: Sequence[int] | None) -> list[int]:
+    """The seeds of rows that are generated: those given, or some from torch's global generator.
+
+    Raises ``UsageError`` unless they are one whole number, from 0 to 2**63 - 1, per row.
+    """
+    if seeds is None:
+        return [int(seed) for seed in torch.randint(2**62, (rows,)).tolist()]
+    checked = [whole_number("a seed", seed, high=MAX_SEED) for seed in members("seeds", seeds, "whole numbers")]
+    if len(checked) != rows:
+        raise UsageError(f"expected one seed per row ({rows}); got {len(checked)}")
+    return checked

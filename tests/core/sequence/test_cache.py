@@ -37,3 +37,20 @@ def test_it_keeps_its_own_precision():
     cache = KVCache(layers=1, rows=1, kv_heads=1, length=2, head_width=2, dtype=torch.bfloat16)
     keys, _ = cache.append(0, torch.ones(1, 1, 1, 2), torch.ones(1, 1, 1, 2))
     assert keys.dtype == torch.bfloat16
+
+
+def test_it_forgets_all_but_the_first_positions_and_goes_on_from_there():
+    cache = KVCache(layers=2, rows=1, kv_heads=1, length=6, head_width=2)
+    kept, tried, last = torch.randn(3, 1, 1, 3, 2)
+    for new in (kept, tried, last):
+        for layer in range(2):
+            keys, values = cache.append(layer, new, -new)
+            assert torch.equal(keys, torch.cat((kept, new), dim=2) if new is not kept else kept)
+            assert torch.equal(values, -keys)
+        cache.advance(3)
+        cache.rewind(3)
+        assert cache.filled == 3
+    cache.rewind(3)
+    for wrong in (4, -1):
+        with pytest.raises(JaniformError, match=f"has 3 positions filled and cannot keep {wrong} of them"):
+            cache.rewind(wrong)

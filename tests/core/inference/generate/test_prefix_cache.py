@@ -79,6 +79,51 @@ def shared_by_hand(read_already: list[Span], prompt: Sequence) -> int:
     return count
 
 
+def block(number: int, marks: tuple[int, int], picture: int) -> list[Span]:
+    """A picture with its marks, as one block."""
+    look = Span("look", [7] * 4, "understanding", PICTURES[picture], block=number)
+    return [Span("text", [marks[0]], block=number), look, Span("text", [marks[1]], block=number)]
+
+
+block_or_text = st.one_of(
+    text.map(lambda span: [span]),
+    st.builds(block, st.integers(1, 2), st.tuples(st.integers(0, 1), st.integers(0, 1)), st.integers(0, 1)),
+    st.lists(st.integers(0, 1), min_size=1, max_size=3).map(lambda ids: [Span("text", ids, mask="full")]),
+)
+
+
+@given(*[st.lists(block_or_text, max_size=3)] * 3)
+@settings(max_examples=60)
+def test_a_block_is_never_cut(
+    exact: UnifiedModel, common: list[list[Span]], one: list[list[Span]], other: list[list[Span]]
+) -> None:
+    prefix, engine = PrefixCache(), EagerEngine(exact)
+    flat = [[span for group in groups for span in group] for groups in (common, one, other)]
+    first = Sequence([Span("text", [1]), *flat[0], *flat[1], Span("text", [2])])
+    following = Sequence([Span("text", [1]), *flat[0], *flat[2], Span("text", [2, 3])])
+    with generating(exact):
+        engine.prefill([first], 1, prefix)
+        shared = prefix.shared(following)
+        for sequence in (first, following):
+            inside = exact.processor.collate([sequence]).blocks[0].tolist()
+            assert not (0 < shared < len(inside) and inside[shared - 1] == inside[shared] != 0)
+        again, whole = engine.prefill([following], 2, prefix), engine.prefill([following], 2)
+        assert torch.allclose(again.hidden, whole.hidden, atol=1e-9)
+        assert torch.allclose(again.cache.keys, whole.cache.keys, atol=1e-9)
+        assert torch.equal(again.positions, whole.positions)
+
+
+def test_blocks_that_are_the_same_are_read_once(exact: UnifiedModel) -> None:
+    prefix = PrefixCache()
+    start = [Span("text", [1]), *block(1, (2, 3), 0)]
+    with generating(exact):
+        prefix.prefill(exact, Sequence([*start, Span("text", [4])]), 1)
+    for rest, expected in (([Span("text", [5])], 7), ([Span("text", [4, 6])], 8)):
+        assert prefix.shared(Sequence([*start, *rest])) == expected
+    # One mark differs, at the end of the block: all of it is read again.
+    assert prefix.shared(Sequence([Span("text", [1]), *block(1, (2, 9), 0), Span("text", [4])])) == 1
+
+
 def picture(seed: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 16, 3), dtype=np.uint8))
 

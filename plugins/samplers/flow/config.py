@@ -1,0 +1,117 @@
+"""The settings of the sampler ``flow``. Torch-free."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, Literal
+
+from attrs import field, frozen
+from janiform import Codes, CodesOrLatents, Logits, PortMismatch, Values
+
+from ..config import GuidedConfig
+from .process import FlowProcess
+
+MAX_STEPS = 1000
+
+
+def _steps(config: FlowConfig, attribute: Any, value: int) -> None:
+    if not 1 <= value <= MAX_STEPS:
+        raise ValueError(f"{attribute.name} {value} is not a whole number from 1 to {MAX_STEPS}")
+
+
+def _shift(config: FlowConfig, attribute: Any, value: float) -> None:
+    if not isfinite(value) or value <= 0:
+        raise ValueError(f"{attribute.name} {value} is not a finite number above 0")
+
+
+def _end(config: FlowConfig, attribute: Any, value: float) -> None:
+    if value not in (0.0, 1.0):
+        raise ValueError(f"{attribute.name} {value} is not 0 or 1, the times at which a picture can be without noise")
+
+
+def _levels(config: FlowConfig, attribute: Any, value: tuple[float, float]) -> None:
+    low, high = value
+    if not 0 <= low < high <= 1:
+        raise ValueError(f"{attribute.name} {list(value)} is not two noise levels from 0 to 1, the lower one first")
+
+
+def _pair(value: Any) -> Any:
+    return tuple(map(float, value))
+
+
+@frozen
+class FlowConfig(GuidedConfig):
+    """A picture x with noise of level s is (1 - s)·x + s·noise. Drawing starts at level 1 and ends at 0."""
+
+    steps: int = field(
+        default=50,
+        validator=_steps,
+        metadata={
+            "help": f"Number of steps from noise to the picture, 1 to {MAX_STEPS}, at levels 1 - i/steps before the "
+            "shift; the 50 timesteps of BAGEL are 49 steps."
+        },
+    )
+    solver: Literal["euler", "heun"] = field(
+        default="euler",
+        metadata={
+            "help": "euler reads the picture once per step; heun twice, and takes the mean of both velocities, but for "
+            "the last step."
+        },
+    )
+    shift: float = field(
+        default=1.0,
+        converter=float,
+        validator=_shift,
+        metadata={
+            "help": "Shift of the noise levels while drawing, to shift·s / (1 + (shift - 1)·s); above 1 most steps are "
+            "at high levels, as large pictures need (arXiv:2403.03206)."
+        },
+    )
+    times: Literal["uniform", "logit-normal"] = field(
+        default="uniform",
+        metadata={
+            "help": "Distribution of the noise levels in training; logit-normal is the sigmoid of a standard normal "
+            "number, mostly in the middle."
+        },
+    )
+    training_shift: float = field(
+        default=1.0,
+        converter=float,
+        validator=_shift,
+        metadata={"help": "Shift of the noise levels in training; 1 disables it."},
+    )
+    data_at: float = field(
+        default=1.0,
+        converter=float,
+        validator=_end,
+        metadata={
+            "help": "The time at which a picture has no noise: 1, where velocities lead from noise to data, as in "
+            "JanusFlow; or 0, where they lead from data to noise, as in BAGEL. The embedding needs the same setting."
+        },
+    )
+    between: tuple[float, float] = field(
+        default=(0.0, 1.0),
+        converter=_pair,
+        validator=_levels,
+        metadata={"help": "Noise levels, above the first and up to the second, at which guidance is on."},
+    )
+    renorm: Literal["none", "global", "channel"] = field(
+        default="none",
+        metadata={
+            "help": "Scale a guided prediction down to the length of the one without guidance, as in BAGEL: of the "
+            "whole picture (global), or of each place (channel)."
+        },
+    )
+
+    def process(self, drawn: CodesOrLatents, predicted: Logits | Values) -> FlowProcess:
+        """Noise of a random level, from which the head predicts velocities, the noise or the data."""
+        if isinstance(drawn, Codes):
+            raise PortMismatch(f"sampler 'flow' draws latents, but the tokenizer has {drawn}")
+        if not isinstance(predicted, Values):
+            raise PortMismatch(f"sampler 'flow' needs a head of values, but the head gives {predicted}")
+        if predicted.of == "sample":
+            raise PortMismatch(
+                "sampler 'flow' needs a head that predicts velocity, noise or data, but the head draws each place by a "
+                "process of its own"
+            )
+        return FlowProcess(predicted.of, self.times, self.training_shift, self.data_at)

@@ -1,0 +1,1 @@
+"""Sampler ``masked``: pictures from hidden places, the most certain of which are drawn in every step."""
