@@ -68,7 +68,6 @@ class JanusConfig:
             "'last' in the turn, which are copied most easily"
         },
     )
-
     full_pictures: bool = field(
         default=False,
         metadata={
@@ -80,6 +79,11 @@ class JanusConfig:
         default=False,
         metadata={"help": "whether all of a picture has one position for the backbone, instead of one per token"},
     )
+
+    @property
+    def full_blocks(self) -> bool:
+        """Whether spans are full blocks."""
+        return self.full_pictures
 
     def pathways(self) -> dict[str, str]:
         """The pathways that the settings name, all of which look."""
