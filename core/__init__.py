@@ -122,6 +122,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.corruption import Corruption as Corruption
     from .sequence.corruption import normal as normal
     from .sequence.mask import Mask as Mask
+    from .sequence.routes import Routes as Routes
     from .sequence.runs import Runs as Runs
     from .sequence.spans import Sequence as Sequence
     from .sequence.spans import Span as Span
@@ -145,6 +146,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .weights import Released as Released
 
 _PUBLIC = {
+    "Routes": "sequence.routes",
     "Cache": "sequence.cache",
     "check_latents": "sequence.codes",
     "Sampling": "inference.generate.sampling",

@@ -112,7 +112,8 @@ class Hidden:
 
     ``cached``: the values that a backbone with a cache of its own keeps for each position; by default the keys and
     values of all layers. ``state``: those that it keeps for each row whatever its length, as recurrent layers do.
-    ``full_blocks``: whether it serves full blocks, in which positions see one another.
+    ``full_blocks``: whether it serves full blocks, in which positions see one another. ``routes``: names of further
+    sets of its weights, which pathways choose for their positions.
     """
 
     width: int
@@ -124,6 +125,7 @@ class Hidden:
     cached: int | None = None
     state: int = 0
     full_blocks: bool = True
+    routes: tuple[str, ...] = ()
 
     @property
     def cached_values(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from attrs import evolve
 
 from ..components.kinds import KINDS, SINGLE_PARTS, Route, argument_of, route_of, slots
-from ..errors import CompositionError
+from ..errors import CompositionError, nearest
 from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, Logits, Port, Values
 from .bounds import check_bounds
 from .checks import (
@@ -110,7 +110,21 @@ class _Composer:
             features=evolve(adapted, lead=features.lead if isinstance(features, Features) else 0),
             tiles=tiles,
             process=process,
+            route=self.route(pathway),
         )
+
+    def route(self, pathway: Pathway) -> int:
+        """The number of the backbone's set of weights that a pathway names."""
+        names = ("", *self.hidden.routes) if self.hidden is not None else ("",)
+        if pathway.route in names:
+            return names.index(pathway.route)
+        has = f"has the routes {', '.join(names[1:])}" if names[1:] else "has no routes"
+        self.diagnostics.add(
+            f"{pathway.name}.route",
+            f"{self.diagnostics.describe('backbone')} {has}; got '{pathway.route}'",
+            nearest(pathway.route, names[1:]) or f'name it in the backbone: routes = ["{pathway.route}"]',
+        )
+        return 0
 
     def visual(self, name: str) -> str:
         """The path of the part that sees a pathway's pixels first."""
@@ -118,20 +132,20 @@ class _Composer:
 
     def connect(self, name: str, route: Route) -> None:
         """Plan the slots of a pathway in the order of the data; inputs come from the nearest part that gives them."""
-        nearest: dict[str, str] = {"hidden": "backbone"}
+        givers: dict[str, str] = {"hidden": "backbone"}
         for kind in (KINDS[slot] for slot in slots(route)):
             path = f"{name}.{kind.name}"
             if not kind.gives:
                 self.add_without_port(path)
                 continue
-            sources = [nearest.get(argument, "") for argument in kind.takes]
+            sources = [givers.get(argument, "") for argument in kind.takes]
             self.add(path, dict(zip(kind.takes, sources, strict=True)))
             if sources:
                 self.flow(sources[0], path)
             if kind.name == "adapter":
                 self.flow(path, "backbone")
             if path in self.owners or not kind.optional:
-                nearest[argument_of(kind)] = path
+                givers[argument_of(kind)] = path
 
     def close_loop(self, name: str, drawn: CodesOrLatents) -> Process | None:
         """The head must predict what the tokenizer decodes, as the sampler draws it; return the sampler's process."""

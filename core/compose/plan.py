@@ -49,7 +49,8 @@ class PathwayShape:
     ``tokens`` is the number of positions that a picture takes, or one of the at most ``tiles`` that it is cut into.
     ``transform()`` gives the picture's transform and may import torch. ``drawn`` are the codes or latents of its
     tokenizer; None for a pathway that looks through an encoder. ``features`` is the port that enters the backbone.
-    ``process`` is how its pictures come about; None where they are drawn place by place.
+    ``process`` is how its pictures come about; None where they are drawn place by place. ``route`` is the number of the
+    backbone's set of weights that its positions use.
     """
 
     mode: Literal["look", "draw"]
@@ -59,6 +60,7 @@ class PathwayShape:
     features: Features
     tiles: int = 1
     process: Process | None = field(default=None, eq=False, repr=False)
+    route: int = 0
 
     def corruption(self, chance: Generator | None) -> Corruption | None:
         """How one of its pictures is corrupted for training; without ``chance``, how one is declared that is not.

@@ -54,7 +54,7 @@ def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], d
 def _fault(port: Port) -> str:
     """What is impossible about a port, or an empty string."""
     values = asdict(port, recurse=False)
-    for name in ("given", "of", "full_blocks"):
+    for name in ("given", "of", "full_blocks", "routes"):
         values.pop(name, None)
     for name in ("cached", "state"):  # a backbone may keep nothing per position, or per row
         if (count := values.pop(name, None)) is not None and (type(count) is not int or count < 0):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..sequence.cache import Cache
     from ..sequence.corruption import Corrupted
     from ..sequence.mask import Mask
+    from ..sequence.routes import Routes
     from ..sequence.tiles import Tiles
 
 __all__ = [
@@ -194,8 +195,19 @@ class Backbone(Protocol):
     janiform.Cache``, whose sizes its port declares. Without it, it is given a ``janiform.KVCache``.
     """
 
-    def __call__(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: Cache | None = None) -> Tensor:
+    def __call__(
+        self,
+        embeddings: Tensor,
+        positions: Tensor,
+        mask: Mask,
+        cache: Cache | None = None,
+        *,
+        routes: Routes | None = None,
+    ) -> Tensor:
         """Embeddings [B, T, H], positions int64 [B, T] -> hidden states [B, T, H] after the final norm.
+
+        ``routes`` are given where the port names any: the set of weights of each of the B·T positions; None is the
+        first set for all.
 
         With a cache, the T given positions follow those already in it; the mask covers cached and new keys. Padding and
         other documents must not change a document's states; in a cached row all padding is on the left.

@@ -45,6 +45,8 @@ class Processor:
         self.pathways = dict(plan.pathways)
         self.text = make(recipe.text.component, recipe.text.config, folder) if text is None else text
         self.layout = make(recipe.layout.component, recipe.layout.config, self.text, self.pathways)
+        self.routes = {name: shape.route for name, shape in self.pathways.items()}
+        self.sets = len(plan.hidden.routes) + 1
         self._transforms = {name: shape.transform() for name, shape in self.pathways.items()}
         self._tilings: dict[str, Tiling] = {}
         for name in self.pathways:
@@ -151,11 +153,11 @@ class Processor:
 
     def collate(self, sequences: SequenceOf[Sequence], side: Side = "right") -> Batch:
         """One sequence per row; see ``janiform.collate``."""
-        return collate(sequences, side, pad=self.layout.pad_id)
+        return collate(sequences, side, pad=self.layout.pad_id, routes=self.routes, sets=self.sets)
 
     def pack(self, sequences: SequenceOf[Sequence], length: int) -> Batch:
         """Several sequences per row; see ``janiform.pack``."""
-        return pack(sequences, length, pad=self.layout.pad_id)
+        return pack(sequences, length, pad=self.layout.pad_id, routes=self.routes, sets=self.sets)
 
     def fit(self, texts: Iterable[str]) -> None:
         """Learn the text tokenizer's vocabulary from texts, unless it has one."""

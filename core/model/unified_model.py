@@ -19,6 +19,7 @@ from ..sequence.batch import Batch, Pictures
 from ..sequence.cache import Cache
 from ..sequence.corruption import Corrupted, normal, seed_list
 from ..sequence.mask import Mask
+from ..sequence.routes import Routes
 from .modules import lend
 from .processor import Processor
 
@@ -209,7 +210,21 @@ class UnifiedModel(nn.Module):
         """
         if mask is None:
             mask = batch.mask(self.attention)
-        return cast(Tensor, self.part("backbone")(self.embed(batch, drawn, features), batch.positions, mask, cache))
+        return self.run(self.embed(batch, drawn, features), batch.positions, mask, cache, batch.routes)
+
+    def run(
+        self,
+        embeddings: Tensor,
+        positions: Tensor,
+        mask: Mask,
+        cache: Cache | None = None,
+        routes: Routes | None = None,
+    ) -> Tensor:
+        """The backbone's hidden states [B, T, H] of embeddings [B, T, H]; see ``Backbone``."""
+        backbone = self.part("backbone")
+        if self.plan.hidden.routes:
+            return cast(Tensor, backbone(embeddings, positions, mask, cache, routes=routes))
+        return cast(Tensor, backbone(embeddings, positions, mask, cache))
 
     def _place(self, path: str, module: nn.Module) -> None:
         first, _, name = path.partition(".")

@@ -26,7 +26,7 @@ RESERVED = {*HEAD_KEYS, *TABLES, PROVIDERS} - PATHWAY_MODES.keys()
 WHOLE = "."
 """The name of all parts together in ``[start]``."""
 
-PATHWAY_KEYS = ("mode", "share", "transform")
+PATHWAY_KEYS = ("mode", "share", "transform", "route")
 """The keys in the table of a pathway that are not parts."""
 
 PART_KEYS = ("use", "preset")

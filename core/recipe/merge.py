@@ -32,7 +32,7 @@ class Merger:
             return below
         if "share" in above.entries:
             shared = above.text("share") or ""
-            names = tuple(name for name in below.entries if name not in ("mode", "transform"))
+            names = tuple(name for name in below.entries if name not in ("mode", "transform", "route"))
             return self._drop(below, names, f"shares '{shared}'", above, path, "share")
         if kind is None:
             return self._one_route(below, above, path)

@@ -44,6 +44,7 @@ class Pathways:
                 self.modes[name],
                 {kind: part for kind in PATHWAY_PARTS if (part := self._final(name, kind))},
                 self._transform(name),
+                self._route(name),
             )
             for name in dict.fromkeys(names)
         }
@@ -86,6 +87,16 @@ class Pathways:
             hint = "give the pathway another name"
             self.problems.add(f'{name} always has the mode "{usual}"', path, node.origin, hint)
         return mode  # type: ignore[no-any-return]
+
+    def _route(self, name: str) -> str:
+        """The set of the backbone's weights that its positions use; empty for that of the text."""
+        node = self.tables[name].entries.get("route")
+        if node is None:
+            return ""
+        if not isinstance(value := plain(node), str) or not value:
+            self.problems.add(f"expected the name of a route, got {got(value)}", (name, "route"), node.origin)
+            return ""
+        return value
 
     def _transform(self, name: str) -> str:
         """The pathway by whose transform pictures become pixels; empty for its own."""

@@ -21,6 +21,8 @@ class Pathway:
     parts: Mapping[str, Use | Share]
     transform: str = ""
     """The pathway by whose transform pictures become pixels; empty for its own."""
+    route: str = ""
+    """The set of the backbone's weights that its positions use; empty for that of the text."""
 
 
 @frozen

@@ -83,6 +83,8 @@ def tables(recipe: Recipe, *, defaults: bool = True) -> dict[str, dict[str, Any]
     for pathway in recipe.pathways.values():
         if pathway.name not in PATHWAY_MODES or not pathway.parts:
             result[pathway.name] = {"mode": pathway.mode}
+        if pathway.route:
+            result.setdefault(pathway.name, {})["route"] = pathway.route
         if pathway.transform:
             result.setdefault(pathway.name, {})["transform"] = pathway.transform
         result |= {

@@ -6,7 +6,7 @@ Flat positions index the B·T positions of the batch row by row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as SequenceOf
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from .corruption import Corrupted, Corruption
 from .mask import UNSEEN, Declared, Mask
 from .packing import rows_of
+from .routes import Routes
 from .spans import Sequence, Span
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class Batch:
     ``pictures`` are keyed by pathway. ``text``: flat positions [R] of the text tokens with a loss, by the name of the
     loss. ``codes``: indices [m] of the pictures whose codes or latents have a loss, among those of their pathway. Which
     states predict them is up to the objective. ``seen``: which later positions see each, as in ``Mask``; None where all
-    do. ``host``: what the mask declares, as it was on the CPU, where the batch was moved from there: what a mask can be
-    compiled from without waiting.
+    do. ``routes``: the backbone's set of weights of each; None where it has one. ``host``: what the mask declares, as
+    it was on the CPU, where the batch was moved from there: what a mask can be compiled from without waiting.
     """
 
     ids: Tensor
@@ -60,6 +61,7 @@ class Batch:
     codes: dict[str, Tensor]
     host: Declared | None = None
     seen: Tensor | None = None
+    routes: Routes | None = None
 
     @property
     def declared(self) -> Declared:
@@ -105,6 +107,7 @@ class Batch:
             {name: move(indices) for name, indices in self.codes.items()},
             self.declared if self.documents.device.type == "cpu" else self.host,
             perhaps(self.seen),
+            None if self.routes is None else self.routes.mapped(move),
         )
 
     @property
@@ -113,30 +116,49 @@ class Batch:
         return int((self.documents >= 0).sum())
 
 
-def collate(sequences: SequenceOf[Sequence], side: Side = "right", *, pad: int = 0) -> Batch:
-    """One sequence a row, padded on ``side`` with the id ``pad`` to the longest. Generation wants "left"."""
+def collate(
+    sequences: SequenceOf[Sequence],
+    side: Side = "right",
+    *,
+    pad: int = 0,
+    routes: Mapping[str, int] | None = None,
+    sets: int = 1,
+) -> Batch:
+    """One sequence a row, padded on ``side`` with the id ``pad`` to the longest. Generation wants "left".
+
+    ``routes``: the number of the backbone's set of weights by pathway, where it has several ``sets``.
+    """
     if side not in ("left", "right"):
         raise ValueError(f"side is 'left' or 'right', not {side!r}")
-    return _assemble([[sequence] for sequence in sequences], side, pad)
+    return _assemble([[sequence] for sequence in sequences], side, pad, routes, sets)
 
 
-def pack(sequences: SequenceOf[Sequence], length: int, *, pad: int = 0) -> Batch:
+def pack(
+    sequences: SequenceOf[Sequence],
+    length: int,
+    *,
+    pad: int = 0,
+    routes: Mapping[str, int] | None = None,
+    sets: int = 1,
+) -> Batch:
     """Several sequences a row of ``length`` positions, or where that leaves padding up to twice as many; see
     ``packing.rows_of`` for which.
 
     Rows are as long as the fullest. Raises ``JaniformError`` where one sequence is longer than ``length``.
     """
     rows = rows_of([len(sequence) for sequence in sequences], length)
-    return _assemble([[sequences[index] for index in row] for row in rows], "right", pad)
+    return _assemble([[sequences[index] for index in row] for row in rows], "right", pad, routes, sets)
 
 
-def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:
+def _assemble(
+    rows: list[list[Sequence]], side: Side, pad: int, routes: Mapping[str, int] | None = None, sets: int = 1
+) -> Batch:
     if not rows or not all(len(sequence) for row in rows for sequence in row):
         raise ValueError("a batch needs at least one sequence, and no sequence may be empty")
     lengths = [sum(map(len, row)) for row in rows]
     shape = (len(rows), max(lengths))
     ids, positions, blocks = np.full(shape, pad), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    documents, seen = np.full(shape, -1), np.zeros(shape, np.int64)
+    documents, seen, numbers = np.full(shape, -1), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     marks = _Marks()
     for r, row in enumerate(rows):
         start = shape[1] - lengths[r] if side == "left" else 0
@@ -156,6 +178,8 @@ def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:
                     blocks[r, offset:end] = full
                 if span.seen_by != "later":
                     seen[r, offset:end] = full if span.seen_by == "block" and span.full else UNSEEN
+                if routes and span.pathway is not None:
+                    numbers[r, offset:end] = routes.get(span.pathway, 0)
                 marks.add(span, r * shape[1] + offset, loss=sequence.pathway or "text")
                 offset = end
             start = stop
@@ -169,6 +193,7 @@ def _assemble(rows: list[list[Sequence]], side: Side, pad: int) -> Batch:
         text=text,
         codes=codes,
         seen=torch.from_numpy(seen) if seen.any() else None,
+        routes=Routes.of(torch.from_numpy(numbers), sets) if sets > 1 else None,
     )
 
 

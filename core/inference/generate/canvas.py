@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from attrs import evolve
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from ...sequence.batch import Batch
 from ...sequence.cache import Cache
 from ...sequence.corruption import Corrupted
 from ...sequence.mask import Mask
+from ...sequence.routes import Routes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
 from .engine import engine_of
@@ -72,6 +74,13 @@ class Canvas:
             if span.kind == "draw"
         )
         self._picture = slice(start, start + shape.tokens)
+        self._routes: Routes | None = None
+        if model.processor.sets > 1:
+            numbers = [model.processor.routes.get(span.pathway or "", 0) for span in canvas.spans]
+            lengths = torch.tensor([span.length for span in canvas.spans])
+            row = torch.tensor(numbers).repeat_interleave(lengths)
+            routes = Routes.of(row.expand(len(rows), -1), model.processor.sets)
+            self._routes = routes.mapped(lambda places: places.to(model.device))
 
     def logits(self, codes: Tensor, corrupted: Corrupted) -> Tensor:
         """Codes [B, N, d], anything where they are hidden, to the mixed logits of every place [B, N, V]."""
@@ -97,11 +106,11 @@ class Canvas:
         embeddings = self._embeddings.clone()
         embeddings[:, self._picture] = vectors.repeat(len(self.guidance), 1, 1).to(embeddings.dtype)
         if self._cache.rewinds:
-            hidden = self._backbone(embeddings, self._positions, self._mask, self._cache)
+            hidden = self.model.run(embeddings, self._positions, self._mask, self._cache, self._routes)
             self._cache.rewind(self._filled)
         else:
             again = self._cache.take(None, self._cache.length)
-            hidden = self._backbone(embeddings, self._positions, self._mask, again)
+            hidden = self.model.run(embeddings, self._positions, self._mask, again, self._routes)
         return hidden[:, self._picture]
 
 
@@ -110,4 +119,4 @@ def _continued(prompt: SpanSequence, canvas: SpanSequence) -> SpanSequence:
     blocks = max((span.block for span in prompt.spans), default=0)
     behind = (evolve(span, block=span.block + blocks) if span.block else span for span in canvas.spans)
     spans = (*prompt.spans, *behind)
-    return SpanSequence(evolve(span, kind="text", pathway=None, picture=None, loss=False) for span in spans)
+    return SpanSequence(evolve(span, kind="text", picture=None, loss=False) for span in spans)

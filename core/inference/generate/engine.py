@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ...sequence.cache import Cache, KVCache
 from ...sequence.mask import Mask
+from ...sequence.routes import Routes
 from ...sequence.spans import Sequence as SpanSequence
 from .shared_pictures import SharedPrefixes, shared_prefixes
 
@@ -40,6 +41,8 @@ class DecodeState:
     """The positions that ``decode`` reads next, int64 [R, 1], counted within each row."""
     last_position: int | None = None
     """The last position of the context, where finished rows are carried past it beside longer ones."""
+    routes: Routes | None = None
+    """The backbone's set of weights of the positions that ``decode`` reads; None is that of the text."""
 
 
 class Engine(Protocol):
@@ -78,16 +81,17 @@ class EagerEngine:
         features = self.model.features
         if features is None:
             return self._prefill(prompts, more)
-        # What is shared is cut out of the cache position by position, so it must consist of keys and values.
-        own_cache = hasattr(self.backbone, "new_cache")
-        shared = None if own_cache else shared_prefixes(prompts, features)
+        # What is shared is cut out of the cache position by position, so it must consist of keys and values; and its
+        # window begins anywhere in a picture, whose positions have routes.
+        whole = hasattr(self.backbone, "new_cache") or self.model.plan.hidden.routes
+        shared = None if whole else shared_prefixes(prompts, features)
         state = self._prefill(prompts, more) if shared is None else self._prefill_after(shared, prompts, more)
         features.trim()
         return state
 
     def decode(self, state: DecodeState, embeddings: Tensor) -> Tensor:
         """Read one more position of every row; see ``Engine``."""
-        hidden: Tensor = self.backbone(embeddings, state.positions, state.mask, state.cache)
+        hidden = self.model.run(embeddings, state.positions, state.mask, state.cache, state.routes)
         state.positions = state.positions + 1
         if state.last_position is not None:
             state.positions.clamp_(max=state.last_position)
@@ -102,7 +106,7 @@ class EagerEngine:
         shared = len(distinct) < len(prompts)
         cache = new_cache(self.model, len(distinct), length + (0 if shared else more), embeddings)
         mask = self._mask(batch, length + more)
-        hidden: Tensor = self.backbone(embeddings, batch.positions, mask, cache)
+        hidden = self.model.run(embeddings, batch.positions, mask, cache, batch.routes)
         # Left padding puts every prompt's last token at the end of its row.
         last, positions = hidden[:, -1], batch.positions[:, -1:] + 1
         if shared:
@@ -123,11 +127,11 @@ class EagerEngine:
         embeddings = model.embed(batch, features=features.of(model, prompts))
         longest, length = once.ids.shape[1], batch.ids.shape[1]
         read = cast(KVCache, new_cache(model, len(shared.prefixes), longest, embeddings))
-        self.backbone(prefix_embeddings, once.positions, self._mask(once, longest), read)
+        model.run(prefix_embeddings, once.positions, self._mask(once, longest), read, once.routes)
         cache = cast(KVCache, new_cache(model, len(prompts), length + more, embeddings))
         shared.copy(read, cache, [len(prompt) for prompt in prompts])
         mask, first = self._mask(batch, length + more), length - shared.window
-        hidden: Tensor = self.backbone(embeddings[:, first:], batch.positions[:, first:], mask, cache)
+        hidden = model.run(embeddings[:, first:], batch.positions[:, first:], mask, cache)
         context = model.plan.hidden.context
         last = context - 1 if length + more > context else None
         return DecodeState(hidden[:, -1], mask, cache, batch.positions[:, -1:] + 1, last)

@@ -17,6 +17,7 @@ from ...errors import ComponentError, Problem, UsageError
 from ...guidance import EVERYTHING, Guidance
 from ...ports import Codes
 from ...sequence.codes import check_codes, check_latents
+from ...sequence.routes import Routes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
 from .decode import decode
@@ -69,6 +70,8 @@ def generate_codes(
     with generating(model):
         engine = engine_of(model)
         state = engine.prefill(rows, codes.tokens)
+        if model.plan.hidden.routes:
+            state.routes = Routes.only(model.plan.pathways[pathway].route, len(model.plan.hidden.routes) + 1)
         output = CodeOutput(model, pathway, codes, count, guidance)
         for step, codes_Bd in enumerate(decode(engine, state, output, sampling, noise, codes.tokens)):
             codes_BNd[:, step] = codes_Bd

@@ -66,7 +66,8 @@ class PrefixCache:
         What is generated from the state can be reused in turn, as far as ``add`` is told of it.
         """
         shared = self.shared(prompt)
-        embeddings = model.embed(model.processor.collate([prompt.after(shared)]).to(model.device))
+        rest = model.processor.collate([prompt.after(shared)]).to(model.device)
+        embeddings = model.embed(rest)
         old = self._cache
         if shared and self._like != (embeddings.dtype, embeddings.device):
             self.clear()  # the model was moved or converted in between
@@ -80,7 +81,7 @@ class PrefixCache:
         documents, blocks, seen = batch.declared.mapped(lambda tensor: tensor.to(model.device))
         mask = Mask.decoding(documents, blocks, length=length, seen=seen, attention=model.attention)
         positions = batch.positions.to(model.device)
-        hidden: Tensor = model.part("backbone")(embeddings, positions[:, shared:], mask, cache)
+        hidden = model.run(embeddings, positions[:, shared:], mask, cache, rest.routes)
         self._cache, self._prompt, self._generated = cache, prompt, []
         self._like = embeddings.dtype, embeddings.device
         return DecodeState(hidden[:, -1], mask, cache, positions[:, -1:] + 1)

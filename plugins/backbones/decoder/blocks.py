@@ -8,11 +8,11 @@ weight once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch
-from janiform import KVCache, Mask, attend
+from janiform import KVCache, Mask, Routes, attend
 from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu, layer_norm, rms_norm, silu
 
@@ -61,37 +61,98 @@ def head_norm(heads: int, config: DecoderConfig) -> nn.RMSNorm | nn.LayerNorm | 
             return None
 
 
-class Block(nn.Module):
-    """Hidden states [B, T, H] -> the same after attention and MLP, each before a residual sum.
-
-    Attention and MLP are normalised before them, or after them as in Swin V2 (arXiv:2111.09883).
-    """
+class BlockWeights(nn.Module):
+    """The weights of a block: norms, attention and MLP."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        self.dropout = config.dropout
-        self.swin_norm = config.swin_norm
         self.attention_norm = norm(config.width, config)
         self.attention = Attention(config)
         self.mlp_norm = norm(config.width, config)
         self.mlp = GatedMLP(config.width, config.inner, ACTIVATIONS[config.variant.activation])
 
+
+class Block(BlockWeights):
+    """Hidden states [B, T, H] -> the same after attention and MLP, each before a residual sum.
+
+    Attention and MLP are normalised before them, or after them as in Swin V2 (arXiv:2111.09883). With routes there is a
+    further set of weights by the name of each; positions of all sets attend to one another, as in BAGEL
+    (arXiv:2505.14683) and in the Mixture-of-Transformers (arXiv:2411.04996).
+    """
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__(config)
+        self.dropout = config.dropout
+        self.swin_norm = config.swin_norm
+        self.routes = config.routes
+        for name in config.routes:
+            self.add_module(name, BlockWeights(config))
+
     def forward(
-        self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None, index: int
+        self,
+        x: Tensor,
+        rotation: tuple[Tensor, Tensor],
+        mask: Mask,
+        cache: KVCache | None,
+        index: int,
+        routes: Routes | None = None,
     ) -> Tensor:
-        q, k, v = self.attention.project(x if self.swin_norm else self.attention_norm(x), rotation)
+        sets = self._sets(routes)
+        q, k, v = self._projected(sets, routes, x, rotation)
         if cache is not None:
             k, v = cache.append(index, k, v)
         # Compiled graphs end at the attention kernel, in every function that calls it, so it is called at this level.
-        attended = self.attention.o_proj(attend(q, k, v, mask).transpose(1, 2).flatten(2))
+        attended = attend(q, k, v, mask).transpose(1, 2).flatten(2)
+        attended = by_set(routes, [weights.attention.o_proj for weights in sets], attended)
         if self.swin_norm:
-            x = x + self._dropped(self.attention_norm(attended))
-            return x + self._dropped(self.mlp_norm(self.mlp(x)))
+            x = x + self._dropped(by_set(routes, [weights.attention_norm for weights in sets], attended))
+            mixed = by_set(routes, [weights.mlp for weights in sets], x)
+            return x + self._dropped(by_set(routes, [weights.mlp_norm for weights in sets], mixed))
         x = x + self._dropped(attended)
-        return x + self._dropped(self.mlp(self.mlp_norm(x)))
+        return x + self._dropped(by_set(routes, [_after(weights.mlp, weights.mlp_norm) for weights in sets], x))
+
+    def _sets(self, routes: Routes | None) -> list[BlockWeights]:
+        if not self.routes:
+            return [self]
+        sets = [self, *(self.get_submodule(name) for name in self.routes)]
+        one = 0 if routes is None else routes.one
+        return sets if one is None else [sets[one]]
+
+    def _projected(
+        self, sets: list[BlockWeights], routes: Routes | None, x: Tensor, rotation: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        def project(weights: BlockWeights, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+            return weights.attention.project(x if self.swin_norm else weights.attention_norm(x), rotation)
+
+        if len(sets) == 1:
+            return project(sets[0], x, rotation)
+        # Each set projects its positions as one row [1, h, R, Dh]; together they are those of the batch.
+        flat, (rows, length) = x.flatten(0, 1), x.shape[:2]
+        angles = [angle.expand(rows, -1, -1, -1).transpose(1, 2).flatten(0, 1) for angle in rotation]
+        pieces = []
+        for weights, places in zip(sets, routes.sets, strict=True):
+            turned = [angle[places].transpose(0, 1)[None] for angle in angles]
+            pieces.append(project(weights, flat[places][None], (turned[0], turned[1])))
+        order = torch.cat(routes.sets).argsort()
+        joined = (torch.cat([piece[number][0] for piece in pieces], dim=1)[:, order] for number in range(3))
+        q, k, v = (some.unflatten(1, (rows, length)).transpose(0, 1) for some in joined)
+        return q, k, v
 
     def _dropped(self, x: Tensor) -> Tensor:
         return dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+def by_set(routes: Routes | None, functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+    """States [B, T, H], those of each set of weights through its own function, or all through the only one."""
+    if len(functions) == 1:
+        return functions[0](x)
+    flat = x.flatten(0, 1)
+    pieces = [function(flat[places]) for function, places in zip(functions, routes.sets, strict=True)]
+    return torch.cat(pieces)[torch.cat(routes.sets).argsort()].unflatten(0, x.shape[:2])
+
+
+def _after(second: Callable[[Tensor], Tensor], first: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: second(first(x))
 
 
 class Attention(nn.Module):
@@ -142,12 +203,17 @@ class GatedMLP(nn.Module):
 
 
 def run_blocks(
-    layers: Iterable[nn.Module], x: Tensor, rotation: tuple[Tensor, Tensor], mask: Mask, cache: KVCache | None
+    layers: Iterable[nn.Module],
+    x: Tensor,
+    rotation: tuple[Tensor, Tensor],
+    mask: Mask,
+    cache: KVCache | None,
+    routes: Routes | None = None,
 ) -> Tensor:
     """Hidden states [B, T, H] after all blocks; with a cache, the T positions follow those that it holds."""
     length = x.shape[1]
     for index, layer in enumerate(layers):
-        x = layer(x, rotation, mask, cache, index)
+        x = layer(x, rotation, mask, cache, index, routes)
     if cache is not None:
         cache.advance(length)
     return x
@@ -163,3 +229,11 @@ def initialise(module: nn.Module, layers: nn.ModuleList) -> None:
     for layer in layers:
         for part in (layer.attention.o_proj, layer.mlp.down_proj):
             nn.init.normal_(part.weight, std=INITIAL_STD / (2 * len(layers)) ** 0.5)
+        for name in layer.routes:  # further sets begin as copies of the first, as in BAGEL
+            copied = {key: value for key, value in layer.state_dict().items() if not key.startswith(in_sets(layer))}
+            layer.get_submodule(name).load_state_dict(copied)
+
+
+def in_sets(layer: Block) -> tuple[str, ...]:
+    """The prefixes of the names of a block's further sets of weights."""
+    return tuple(f"{name}." for name in layer.routes)

@@ -8,6 +8,14 @@ from attrs import field, frozen, validators
 from janiform import Hidden
 
 
+def route_names(config: object, attribute: object, value: tuple[str, ...]) -> None:
+    """Raise ``ValueError`` unless the names of routes are distinct identifiers that are no part of a block."""
+    taken = ("attention", "attention_norm", "mlp", "mlp_norm", "norm", "layers", "embed_tokens", "lm_head")
+    for name in value:
+        if not name.isidentifier() or name in taken or value.count(name) > 1:
+            raise ValueError(f"'{name}' cannot be a route: expected distinct names of letters, digits and underscores")
+
+
 @frozen
 class Variant:
     """What sets a family of decoders apart; the defaults are Llama's."""
@@ -77,6 +85,11 @@ class DecoderConfig:
     tied: bool = field(
         default=False, metadata={"help": "predict text with the embedding table instead of a separate output matrix"}
     )
+    routes: tuple[str, ...] = field(
+        default=(),
+        validator=route_names,
+        metadata={"help": "names of further sets of weights of all layers, which pathways choose by their key route"},
+    )
     dropout: float = field(
         default=0.0,
         validator=[validators.ge(0), validators.lt(1)],
@@ -110,4 +123,5 @@ class DecoderConfig:
             layers=self.layers,
             kv_heads=self.kv_heads or self.heads,
             head_width=self.head_width or self.width // self.heads,
+            routes=self.routes,
         )

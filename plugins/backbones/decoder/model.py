@@ -6,13 +6,21 @@ B rows    T positions    H hidden width    V vocabulary
 from __future__ import annotations
 
 import torch
-from janiform import KVCache, Mask
+from janiform import KVCache, Mask, Routes
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from .blocks import Block, initialise, norm, run_blocks
+from .blocks import Block, by_set, initialise, norm, run_blocks
 from .config import DecoderConfig
 from .rotary import RotaryTable, frequencies, rotation, stretched
+
+
+class FinalNorm(nn.Module):
+    """The final norm of a further set of weights."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.norm = norm(config.width, config)
 
 
 class Decoder(nn.Module):
@@ -24,11 +32,21 @@ class Decoder(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocabulary, config.width)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = norm(config.width, config)
+        for name in config.routes:
+            self.add_module(name, FinalNorm(config))
         self.lm_head = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
         self._rotary = RotaryTable()
         initialise(self, self.layers)
 
-    def forward(self, embeddings: Tensor, positions: Tensor, mask: Mask, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self,
+        embeddings: Tensor,
+        positions: Tensor,
+        mask: Mask,
+        cache: KVCache | None = None,
+        *,
+        routes: Routes | None = None,
+    ) -> Tensor:
         """Hidden states of T positions, which follow those in the cache; the mask covers cached and new keys.
 
         ``positions`` int64 [B, T] count within the document, so that padding on the left changes nothing.
@@ -37,7 +55,10 @@ class Decoder(nn.Module):
             rotary = rotation(positions, self.frequencies(positions.device), embeddings.dtype)
         else:
             rotary = self._rotary(positions, cache.length, embeddings.dtype, self.frequencies)
-        return self.norm(run_blocks(self.layers, embeddings, rotary, mask, cache))
+        x = run_blocks(self.layers, embeddings, rotary, mask, cache, routes)
+        norms = [self.norm, *(self.get_submodule(name).norm for name in self.config.routes)]
+        one = 0 if routes is None else routes.one
+        return by_set(routes, norms if one is None else [norms[one]], x)
 
     def blocks(self) -> tuple[nn.Module, ...]:
         """The layers, from the first to the last."""

@@ -32,6 +32,9 @@ _NAMES = {
 }
 """Names in the decoder -> names in the files."""
 
+_ROUTED = tuple(name for name in _NAMES if name.startswith("layers."))
+"""Names of which every set of weights has its own, beside the final norm."""
+
 _OWN = ("embed_tokens.", "layers.", "norm.")
 """Prefixes of the decoder's names in the files; a visual tokenizer may stand beside it, as in Chameleon."""
 
@@ -65,12 +68,20 @@ def causal_lm(config: DecoderConfig, prefix: str = "", model: str = "model.", he
         name: model + target if isinstance(target, str) else tuple(model + piece for piece in target)
         for name, target in _NAMES.items()
     }
+    # Further sets of weights begin with those of the first.
+    again = {
+        pattern.replace("layers.{i}.", f"layers.{{i}}.{route}.") if pattern in _ROUTED else f"{route}.{pattern}": target
+        for route in config.routes
+        for pattern, target in names.items()
+        if pattern in _ROUTED or pattern == "norm.weight"
+    }
     kv_heads = config.hidden().kv_heads
+    fused = [name.replace("{i}.", f"{{i}}.{route}.") for route in config.routes for name in _QKV]
     return KeyMap(
-        {**names, "lm_head.weight": head},
+        {**again, **names, "lm_head.weight": head},
         prefix=prefix,
         within=(*(model + own for own in _OWN), head),
-        shares=dict.fromkeys(_QKV, (config.heads, kv_heads, kv_heads)),
+        shares=dict.fromkeys((*_QKV, *fused), (config.heads, kv_heads, kv_heads)),
         unused={model + "layers.{i}.self_attn.rotary_emb.inv_freq": "the angles follow from rope_theta"},
         repeats={head: model + "embed_tokens.weight"} if config.tied else {},
     )
