@@ -160,7 +160,7 @@ KINDS = {
             borrows=True,
             row=3,
             colour="adapter",
-            checks=("embeds_each_code_alone",),
+            checks=("embeds_each_code_alone", "embeds_whole_pictures", "reads_no_hidden_places"),
         ),
         ComponentKind(
             name="adapter",
@@ -215,7 +215,11 @@ KINDS = {
             borrows=True,
             row=6,
             colour="code",
-            checks=("gives_the_cross_entropy_of_its_logits", "samples_the_chosen_codes"),
+            checks=(
+                "gives_the_cross_entropy_of_its_logits",
+                "samples_the_chosen_codes",
+                "gives_the_squared_difference_of_its_values",
+            ),
         ),
         ComponentKind(
             name="text",

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from ..components.kinds import KINDS
 from ..measure.mixing import mixing
 from ..ports import Features, Grid, Hidden, PortMismatch
-from . import backbones, latent_tokenizers, tokenizers
+from . import backbones, latent_tokenizers, tokenizers, wholes
 from .calls import call, checked_loss, near
 from .case import Case, require
 
@@ -22,6 +22,8 @@ _LONG = (Grid(8, 8), Grid(24, 24))
 
 def embeds_each_code_alone(case: Case) -> None:
     """A code at a position has the same vector alone as among all codes of the picture: codes are drawn singly."""
+    if case.draws_wholes:
+        return
     module, codes = case.build(), case.codes()
     whole = call(case, module, "forward", codes)
     for position in reversed(range(codes.shape[1])):  # the order must not matter
@@ -76,6 +78,8 @@ def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
     those of the target in the loss. A class with ``wider = True`` may have a larger loss, since its softmax has more
     entries than the codes.
     """
+    if case.draws_wholes:
+        return
     module, port = case.build(dtype=torch.float64), case.gives
     hidden = case.inputs(6).double()
     chance = torch.Generator().manual_seed(case.seed)
@@ -121,6 +125,8 @@ def _level(case: Case, level: int | None) -> int:
 
 def samples_the_chosen_codes(case: Case) -> None:
     """``sample`` calls ``choose`` once per level, in order, with logits [R, V], and gives the chosen codes [R, d]."""
+    if case.draws_wholes:
+        return
     module, hidden, port = case.build(), case.inputs(), case.gives
     shapes: list[list[int]] = []
     levels: list[int] = []
@@ -153,7 +159,7 @@ def samples_the_chosen_codes(case: Case) -> None:
     )
 
 
-_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(backbones) | globals()
+_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(backbones) | vars(wholes) | globals()
 
 KIND_CHECKS: dict[str, tuple[Callable[[Case], None], ...]] = {
     kind.name: tuple(_CHECKS[check] for check in kind.all_checks) for kind in KINDS.values() if kind.all_checks

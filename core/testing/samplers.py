@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..contracts.factories import make
 from ..errors import UsageError
-from .case import Case, require
+from ..ports import Codes, CodesOrLatents
+from ..recipe import Use
+from ..sequence.corruption import Corrupted, Corruption
+from .calls import near
+from .case import Case, require, torch_randomness_only
 from .common import keeps_its_config_through_a_recipe
-from .small_model import TEXTS, small_model
+from .small_model import TEXTS, small_model, whole_picture_model
+
+if TYPE_CHECKING:
+    from ..model.unified_model import UnifiedModel
 
 _PATHWAY = "generation"
 
 
+def _model(case: Case) -> UnifiedModel:
+    """A small model that the sampler draws with: its own where it draws pictures as wholes."""
+    if not callable(getattr(case.config, "process", None)):
+        return small_model()
+    return whole_picture_model(Use("sampler", case.component, case.config))
+
+
+def _drawn(case: Case) -> CodesOrLatents:
+    drawn = _model(case).plan.pathways[_PATHWAY].drawn
+    assert drawn is not None
+    return drawn
+
+
 def _draw(case: Case, prompts: int = 3, first: int = 0, **arguments: Any) -> Tensor:
-    model = small_model()
+    model = _model(case)
     rendered = [model.processor.drawing_prompt(text, _PATHWAY) for text in TEXTS[first : first + prompts]]
     seeds = [case.seed + first + number for number in range(prompts)]
     sampler = make(case.component, case.config)
@@ -28,35 +51,105 @@ def _draw(case: Case, prompts: int = 3, first: int = 0, **arguments: Any) -> Ten
 
 
 def draws_codes_of_the_pathway(case: Case) -> None:
-    """``draw`` gives codes int64 [B, N, d] of the pathway's vocabulary, also without seeds."""
-    codes_port = small_model().plan.pathways[_PATHWAY].codes
-    assert codes_port is not None
+    """``draw`` gives codes int64 [B, N, d] of the pathway's vocabulary, or finite latents, also without seeds."""
+    port = _drawn(case)
     choices: list[dict[str, Any]] = [{}, {"seeds": None}]
     for arguments in choices:
         codes = _draw(case, **arguments)
-        wanted = [3, codes_port.tokens, codes_port.depth]
+        wanted, kind = [3, port.tokens, port.depth if isinstance(port, Codes) else port.width], "int64"
+        if isinstance(port, Codes):
+            fits = isinstance(codes, Tensor) and codes.dtype == torch.int64
+        else:
+            fits, kind = isinstance(codes, Tensor) and codes.is_floating_point(), "floating-point numbers"
         require(
-            isinstance(codes, Tensor) and codes.dtype == torch.int64 and list(codes.shape) == wanted,
+            fits and list(codes.shape) == wanted,
             f"{case.name}: `draw` gave {type(codes).__name__}, {getattr(codes, 'dtype', 'without a type')} "
-            f"{list(getattr(codes, 'shape', ()))}, expected a tensor, int64 {wanted}",
+            f"{list(getattr(codes, 'shape', ()))}, expected a tensor, {kind} {wanted}",
         )
+        if not isinstance(port, Codes):
+            require(bool(torch.isfinite(codes).all()), f"{case.name}: drew latents that are not finite")
+            continue
         low, high = int(codes.min()), int(codes.max())
         require(
-            low >= 0 and high < codes_port.vocabulary,
-            f"{case.name}: drew codes {low} .. {high}, but the vocabulary has {codes_port.vocabulary}",
+            low >= 0 and high < port.vocabulary,
+            f"{case.name}: drew codes {low} .. {high}, but the vocabulary has {port.vocabulary}",
         )
 
 
 def draws_the_same_for_a_seed(case: Case) -> None:
-    """A prompt and a seed give the same codes again, and alone as among others."""
-    together = _draw(case)
-    require(torch.equal(together, _draw(case)), f"{case.name}: draws other codes for the same prompts and seeds")
+    """A prompt and a seed give the same codes or latents again, and alone as among others."""
+    together, what = _draw(case), "codes" if isinstance(_drawn(case), Codes) else "latents"
+    require(torch.equal(together, _draw(case)), f"{case.name}: draws other {what} for the same prompts and seeds")
     alone = torch.cat([_draw(case, 1, row) for row in range(3)])
-    rows = [row for row in range(3) if not torch.equal(alone[row], together[row])]
+    # Latents differ by the rounding of matrix products, whose blocking depends on the number of rows.
+    same = torch.equal if what == "codes" else partial(near, tolerance=1e-4)
+    rows = [row for row in range(3) if not same(alone[row], together[row])]
     require(
         not rows,
-        f"{case.name}: draws other codes for a prompt alone than among others; draw the random numbers of a row from "
+        f"{case.name}: draws other {what} for a prompt alone than among others; draw the random numbers of a row from "
         "its own seed",
+    )
+    seeds = [case.seed + 100 + number for number in range(3)]
+    require(
+        what == "codes" or not torch.equal(_draw(case, seeds=seeds), together),
+        f"{case.name}: draws the same latents for other seeds",
+    )
+
+
+def corrupts_pictures_for_training(case: Case) -> None:
+    """A process can be sent to data workers, draws from its generator alone, and keeps the pictures of a batch apart.
+
+    A complete picture is read as it is.
+    """
+    process: Any = _model(case).plan.pathways[_PATHWAY].process
+    if process is None:
+        return
+    port = _drawn(case)
+    process = pickle.loads(pickle.dumps(process))
+    places = port.tokens
+    with torch_randomness_only(case.name, "`corrupt`"):
+        drawn = [process.corrupt(places, np.random.default_rng(case.seed + row)) for row in range(3)]
+    again = [process.corrupt(places, np.random.default_rng(case.seed + row)) for row in range(3)]
+    require(
+        all(
+            a.time == b.time and a.seed == b.seed and np.array_equal(a.hidden, b.hidden)
+            for a, b in zip(drawn, again, strict=True)
+        ),
+        f"{case.name}: `corrupt` draws from something else than the generator that it is given",
+    )
+    whole, partly = (_tensors(each) for each in ([process.complete(places)] * 3, drawn))
+    chance = torch.Generator().manual_seed(case.seed)
+    if isinstance(port, Codes):
+        pictures = torch.randint(port.vocabulary, (3, places, port.depth), generator=chance)
+    else:
+        pictures = torch.randn(3, places, port.width, generator=chance)
+    require(
+        torch.allclose(process.read(pictures, whole).float(), pictures.float(), atol=1e-6),
+        f"{case.name}: `read` changes a picture with the corruption of `complete`; give the time at which nothing is "
+        "noise, and hide no place",
+    )
+    for method in (process.read, process.target):
+        together = method(pictures, partly)
+        require(
+            together.shape == pictures.shape and bool(torch.isfinite(together.float()).all()),
+            f"{case.name}: `{method.__name__}` gave {list(together.shape)}, expected finite numbers "
+            f"{list(pictures.shape)}",
+        )
+        alone = torch.cat([method(pictures[row : row + 1], _tensors(drawn[row : row + 1])) for row in range(3)])
+        require(
+            torch.allclose(alone.float(), together.float(), atol=1e-6),
+            f"{case.name}: `{method.__name__}` of a picture depends on the rest of the batch; draw noise from each "
+            "picture's seed, as by janiform.normal",
+        )
+
+
+def _tensors(corruptions: Sequence[Corruption]) -> Corrupted:
+    times = [each.time for each in corruptions if each.time is not None]
+    hidden = [each.hidden for each in corruptions if each.hidden is not None]
+    return Corrupted(
+        torch.tensor(times) if times else None,
+        torch.from_numpy(np.stack(hidden)) if hidden else None,
+        torch.tensor([each.seed for each in corruptions]),
     )
 
 
@@ -100,7 +193,7 @@ def refuses_unknown_overrides(case: Case) -> None:
 
 def leaves_the_model_as_it_is(case: Case) -> None:
     """Weights and modes of the model are the same after drawing."""
-    model = small_model()
+    model = _model(case)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
     _draw(case)
@@ -115,6 +208,7 @@ def leaves_the_model_as_it_is(case: Case) -> None:
 SAMPLER_CHECKS: tuple[Callable[[Case], None], ...] = (
     draws_codes_of_the_pathway,
     draws_the_same_for_a_seed,
+    corrupts_pictures_for_training,
     reports_its_progress,
     refuses_unknown_overrides,
     leaves_the_model_as_it_is,

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from attrs import evolve
 
 from ..compose import compose
+from ..errors import CompositionError
 from ..model.build import build_model
 from ..recipe import read_recipe
 from ..sequence.conversation import Conversation
 
 if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
-    from ..recipe import Recipe
+    from ..recipe import Recipe, Use
 
 _RECIPE = "janus-mini"
 
@@ -35,6 +37,16 @@ _SMALL = (
     'layout.draws_from=["understanding"]',
 )
 
+_SMALL_BUT_TOKENIZER = tuple(change for change in _SMALL if not change.startswith("generation."))
+
+_LATENTS = (
+    'generation.tokenizer={ use = "kl", image_size = 64, channels = 4, groups = 2, multipliers = [1, 1, 1, 1], '
+    "blocks = 1, latent = 3, patch = 2, attention = false }",
+    'generation.embedding={ use = "patches", frequencies = 8 }',
+    'generation.adapter={ use = "identity" }',
+)
+"""Pictures of 16 places with 12 values each."""
+
 TEXTS = ("a red circle above a blue square", "what colour is the circle?", "two small green squares", "how many?")
 
 
@@ -46,9 +58,35 @@ def small_recipe() -> Recipe:
 @cache
 def small_model() -> UnifiedModel:
     """A model of the small recipe, in eval mode. Tests must leave it as it is."""
+    return _built(small_recipe())
+
+
+@cache
+def whole_picture_model(sampler: Use) -> UnifiedModel:
+    """A small model whose pictures the sampler draws as wholes, of codes or of latents; as ``small_model``.
+
+    Raises ``CompositionError`` where it fits none, with what is wrong for the last: latents and a head of the data.
+    """
+    full = "layout.full_pictures=true"
+    heads = [f'generation.head={{ use = "values", of = "{of}" }}' for of in ("velocity", "noise", "data")]
+    for changes in ((full,), *((full, *_LATENTS, head) for head in heads)):
+        recipe = read_recipe(_RECIPE, [*_SMALL_BUT_TOKENIZER, *changes] if len(changes) > 1 else [*_SMALL, *changes])
+        drawing = recipe.pathways["generation"]
+        parts = {**drawing.parts, "sampler": sampler}
+        recipe = evolve(recipe, pathways={**recipe.pathways, "generation": evolve(drawing, parts=parts)})
+        try:
+            compose(recipe)
+        except CompositionError as error:
+            problem = error
+            continue
+        return _built(recipe)
+    raise problem
+
+
+def _built(recipe: Recipe) -> UnifiedModel:
     state = torch.get_rng_state()
     torch.manual_seed(0)
-    model = build_model(compose(small_recipe()))
+    model = build_model(compose(recipe))
     model.processor.fit(TEXTS * 4)
     torch.set_rng_state(state)
     return model.eval().requires_grad_(False)
