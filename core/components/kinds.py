@@ -160,7 +160,7 @@ KINDS = {
             borrows=True,
             row=3,
             colour="adapter",
-            checks=("embeds_each_code_alone",),
+            checks=("embeds_each_code_alone", "ignores_what_is_hidden"),
         ),
         ComponentKind(
             name="adapter",

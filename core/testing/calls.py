@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..loss import Loss
+from ..sequence.corruption import Corrupted
 from ..sequence.mask import Mask
 from .case import Case, require, torch_randomness_only
 
@@ -50,12 +51,16 @@ def _same(copy: Tensor, tensor: Tensor) -> bool:
 
 
 def run(case: Case, module: nn.Module, inputs: Tensor) -> Tensor:
-    """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass."""
+    """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass, and for an embedding
+    that hides places one in which every other place is hidden."""
     if case.kind == "tokenizer":
         output = call(case, module, "decode", to_decode(case, module, len(inputs)))
     elif case.kind == "backbone":
         positions = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2])
         output = call(case, module, "forward", inputs, positions, mask=Mask.causal())
+    elif case.kind == "embedding" and getattr(case.config, "hides", False):
+        every_other = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2]) % 2 == 1
+        output = call(case, module, "forward", inputs, first=0, corrupted=Corrupted(hidden=every_other))
     else:
         output = call(case, module, "forward", inputs)
     require(isinstance(output, Tensor), f"{case.name}: gave {type(output).__name__}, not a tensor")

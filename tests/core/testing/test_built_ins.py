@@ -96,8 +96,10 @@ TESTED = {
         shift=st.sampled_from((0.0, 0.1159)),
         local=st.booleans(),
     ),
-    ("embedding", "table"): tables(width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves"))),
-    ("embedding", "shared"): tables(first=st.sampled_from((0, 20))),
+    ("embedding", "table"): tables(
+        width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves")), mask=st.booleans()
+    ),
+    ("embedding", "shared"): tables(first=st.sampled_from((0, 20)), mask=st.sampled_from((None, 3))),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
     ("adapter", "linear"): tables(bias=st.booleans()),
     ("adapter", "identity"): tables(),
