@@ -51,8 +51,8 @@ def _same(copy: Tensor, tensor: Tensor) -> bool:
 
 
 def run(case: Case, module: nn.Module, inputs: Tensor) -> Tensor:
-    """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass, and for an embedding
-    that hides places one in which every other place is hidden."""
+    """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass, for an embedding that
+    hides places one in which every other place is hidden."""
     if case.kind == "tokenizer":
         output = call(case, module, "decode", to_decode(case, module, len(inputs)))
     elif case.kind == "backbone":
