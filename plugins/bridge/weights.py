@@ -25,7 +25,7 @@ _IDLE = "the features do not depend on it"
 
 
 def backbone_keys(config: BridgedBackboneConfig) -> list[KeyMap]:
-    """The names of the whole model, of one inside a larger model, and of the base model alone."""
+    """The names of the whole model, of one inside a larger model, such as Show-o, and of the base model alone."""
     with torch.device("meta"):
         causal = BridgedBackbone(config).causal
     files = names_in_files(causal)
@@ -51,6 +51,7 @@ def backbone_keys(config: BridgedBackboneConfig) -> list[KeyMap]:
     return [
         KeyMap(renamed(base), unused=unused, repeats=repeats, within=(base, *outer)),
         KeyMap(renamed(base), "language_model.", unused=unused, repeats=repeats),
+        KeyMap(renamed(base), "showo.", unused=unused, repeats=repeats),
         KeyMap(
             renamed(inner),
             unused=unused,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .config import EMU3_PRESETS, JANUS_PRESETS, ChameleonLayoutConfig, Emu3LayoutConfig, JanusConfig
+from .config import EMU3_PRESETS, JANUS_PRESETS, ChameleonLayoutConfig, Emu3LayoutConfig, JanusConfig, ShowOLayoutConfig
 
 
 @hookimpl
@@ -31,4 +31,11 @@ def janiform_register(registrar: Registrar) -> None:
         presets=EMU3_PRESETS,
         factory="janiform_plugins.layouts.emu3:Emu3Layout",
         summary="prompts for pictures of Emu3-Gen, whose size is a text, and conversations of Emu3-Chat",
+    )
+    registrar.component(
+        "layout",
+        "show-o",
+        config=ShowOLayoutConfig,
+        factory="janiform_plugins.layouts.show_o:ShowOLayout",
+        summary="prompts of Show-o, whose pictures are full blocks with the tokens around them",
     )

@@ -10,28 +10,18 @@ the first turn, and every answer ends with ``{end}``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable
 
 from janiform import Conversation, Draw, Look, Sequence, Span, Turn
 
+from .base import TokenLayout
 from .config import ChameleonLayoutConfig
 from .turns import joined, parted, pictures_of, positions_of, prompt_of, to_answer
 from .writer import Writer
 
-if TYPE_CHECKING:
-    from janiform import PathwayShape, TextTokenizer
 
-
-class ChameleonLayout:
-    """The layout of Chameleon. Ids are looked up on use, since the text tokenizer may be fitted later."""
-
-    def __init__(
-        self, config: ChameleonLayoutConfig, text: TextTokenizer, pathways: Mapping[str, PathwayShape]
-    ) -> None:
-        self.config = config
-        self.text = text
-        self.pathways = pathways
+class ChameleonLayout(TokenLayout[ChameleonLayoutConfig]):
+    """The layout of Chameleon."""
 
     @property
     def draws_from(self) -> tuple[str, ...]:
@@ -42,10 +32,6 @@ class ChameleonLayout:
     def stop_ids(self) -> tuple[int, ...]:
         """The end of an answer, and the beginning of a picture, which only a drawing prompt asks for."""
         return self.text.id_of(self.config.end), self.text.id_of(self.config.begin_of_image)
-
-    @property
-    def pad_id(self) -> int:
-        return self.text.id_of(self.config.pad)
 
     def render(self, conversation: Conversation, *, answer: bool = True) -> Sequence:
         """Render every turn.

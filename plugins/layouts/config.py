@@ -144,3 +144,27 @@ class Emu3LayoutConfig:
         default="<image>",
         metadata={"help": "token at the positions of a picture; in the first release an unused one, '<|extra_0|>'"},
     )
+
+
+@frozen
+class ShowOLayoutConfig:
+    """Special tokens of Show-o; their ids always come from the text tokenizer, that of Phi 1.5 with further tokens."""
+
+    draw: str = field(default="<|t2i|>", metadata={"help": "first token of a document that draws"})
+    look: str = field(default="<|mmu|>", metadata={"help": "first token of a document that looks at a picture"})
+    begin: str = field(default="<|endoftext|>", metadata={"help": "token before every text"})
+    end: str = field(default="<|endoftext|>", metadata={"help": "token after every prompt and answer"})
+    begin_of_image: str = field(default="<|soi|>", metadata={"help": "token before every picture"})
+    end_of_image: str = field(default="<|eoi|>", metadata={"help": "token after every picture"})
+    pad: str = field(default="[PAD]", metadata={"help": "token for padding"})
+    roles: tuple[str, str] = field(
+        default=("USER: \n", " ASSISTANT:"), metadata={"help": "texts before a question, and between it and its answer"}
+    )
+    longest_prompt: int = field(
+        default=129,
+        validator=validators.or_(validators.ge(4), validators.in_((0,))),
+        metadata={
+            "help": "maximum positions of a prompt for a picture, its three special tokens included; longer ones are "
+            "cut; 0 means no limit"
+        },
+    )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from janiform import ComponentError, Conversation, Draw, Grid, Look, Sequence, Span, Turn
 
+from .base import TokenLayout
 from .config import Emu3LayoutConfig
 from .turns import Piece, parted, pictures_of, prompt_of, to_answer
 from .writer import Writer
@@ -23,25 +24,19 @@ if TYPE_CHECKING:
     from janiform import PathwayShape, TextTokenizer
 
 
-class Emu3Layout:
-    """The layout of Emu3. Ids are looked up on use, since the text tokenizer may be fitted later.
+class Emu3Layout(TokenLayout[Emu3LayoutConfig]):
+    """The layout of Emu3.
 
     Raises ``ComponentError`` for a pathway whose pictures have no rows and columns.
     """
 
     def __init__(self, config: Emu3LayoutConfig, text: TextTokenizer, pathways: Mapping[str, PathwayShape]) -> None:
-        self.config = config
-        self.text = text
-        self.pathways = pathways
+        super().__init__(config, text, pathways)
         self._grids = {name: _grid(name, shape) for name, shape in pathways.items()}
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
         return (self.text.id_of(self.config.end),)
-
-    @property
-    def pad_id(self) -> int:
-        return self.text.id_of(self.config.pad)
 
     def render(self, conversation: Conversation, *, answer: bool = True) -> Sequence:
         """Render every turn.

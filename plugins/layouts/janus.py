@@ -15,29 +15,21 @@ settings; special tokens in these texts are placed by their ids.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from janiform import ComponentError, Conversation, Draw, Look, Sequence, Turn, blanked
 
+from .base import TokenLayout
 from .config import JanusConfig
 from .turns import Piece, stripped, to_answer
 from .writer import Writer
-
-if TYPE_CHECKING:
-    from janiform import PathwayShape, TextTokenizer
 
 _TOKEN = re.compile(r"(<[^<>\s]+>|\[[^\[\]\s]+\])")
 """What may be a special token in the settings' texts."""
 
 
-class JanusLayout:
-    """The layout of Janus. Ids are looked up on use, since the text tokenizer may be fitted later."""
-
-    def __init__(self, config: JanusConfig, text: TextTokenizer, pathways: Mapping[str, PathwayShape]) -> None:
-        self.config = config
-        self.text = text
-        self.pathways = pathways
+class JanusLayout(TokenLayout[JanusConfig]):
+    """The layout of Janus."""
 
     @property
     def draws_from(self) -> tuple[str, ...]:
@@ -50,10 +42,6 @@ class JanusLayout:
     @property
     def stop_ids(self) -> tuple[int, ...]:
         return (self.text.id_of(self.config.end),)
-
-    @property
-    def pad_id(self) -> int:
-        return self.text.id_of(self.config.pad)
 
     def render(self, conversation: Conversation, *, answer: bool = True) -> Sequence:
         """Render every turn.

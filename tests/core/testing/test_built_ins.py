@@ -96,8 +96,10 @@ TESTED = {
         shift=st.sampled_from((0.0, 0.1159)),
         local=st.booleans(),
     ),
-    ("embedding", "table"): tables(width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves"))),
-    ("embedding", "shared"): tables(first=st.sampled_from((0, 20))),
+    ("embedding", "table"): tables(
+        width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves")), mask=st.booleans()
+    ),
+    ("embedding", "shared"): tables(first=st.sampled_from((0, 20)), mask=st.sampled_from((None, 3))),
     ("embedding", "patches"): tables(
         time=st.sampled_from(("add", "lead", "none")),
         frequencies=st.sampled_from((2, 16)),
@@ -149,6 +151,7 @@ TESTED = {
     ("tiling", "grid"): tables(tiles=st.integers(1, 6), overview=st.sampled_from(("first", "last", "none"))),
     ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "autoregressive"): tables(guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4))),
+    ("sampler", "masked"): tables(steps=st.integers(1, 6), schedule=st.sampled_from(("cosine", "linear", "square"))),
     ("sampler", "flow"): tables(
         steps=st.integers(1, 4),
         guidance=st.sampled_from((1.0, 3.0)),
