@@ -27,7 +27,7 @@ full_pictures = true
 one_position = true
 
 [generation]
-tokenizer = { use = "kl", image_size = 16, channels = 8, groups = 4, multipliers = [1, 2], blocks = 1, latent = 2, patch = 2 }
+tokenizer = { use = "kl", image_size = 16, channels = 8, groups = 4, multipliers = [1, 2], latent = 2, patch = 2 }
 embedding = { use = "patches", frequencies = 16, positions = "waves" }
 adapter = { use = "identity" }
 head = { use = "values", norm = "rms" }

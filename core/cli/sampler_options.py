@@ -79,10 +79,15 @@ def _default_config() -> Any:
 
 
 def _options(configs: Sequence[Any], taken: set[str]) -> Iterator[click.Option]:
-    """One option for every setting of config instances, or of config classes where the model is not known."""
+    """One option for every setting of config instances, or of config classes where the model is not known.
+
+    Settings that only matter in training, whose fields say ``training`` in their metadata, have none.
+    """
     settings: set[str] = set()
     for config in configs:
-        for field in config_fields(config if isinstance(config, type) else type(config)):
+        made = config if isinstance(config, type) else type(config)
+        settings |= {item.alias or item.name for item in attrs.fields(made) if item.metadata.get("training")}
+        for field in config_fields(made):
             if field.name not in settings:
                 settings.add(field.name)
                 yield _option(field, config, taken)

@@ -160,7 +160,12 @@ KINDS = {
             borrows=True,
             row=3,
             colour="adapter",
-            checks=("embeds_each_code_alone", "ignores_what_is_hidden"),
+            checks=(
+                "embeds_each_code_alone",
+                "embeds_whole_pictures",
+                "reads_no_hidden_places",
+                "ignores_what_is_hidden",
+            ),
         ),
         ComponentKind(
             name="adapter",
@@ -214,7 +219,11 @@ KINDS = {
             borrows=True,
             row=6,
             colour="code",
-            checks=("gives_the_cross_entropy_of_its_logits", "samples_the_chosen_codes"),
+            checks=(
+                "gives_the_cross_entropy_of_its_logits",
+                "samples_the_chosen_codes",
+                "gives_the_squared_difference_of_its_values",
+            ),
         ),
         ComponentKind(
             name="text",

@@ -207,13 +207,13 @@ def _stacked(pathway: str, entries: list[tuple[Span, int]]) -> Pictures:
     if len(encoded) > 1:
         raise ValueError(f"the pictures of '{pathway}' are pixels or codes, not both in one batch")
     positions = torch.tensor([start for _, start in entries])[:, None] + torch.arange(spans[0].length)
-    stacked, corrupted = torch.stack(tensors), as_tensors([span.corruption for span in spans])
+    stacked, corrupted = torch.stack(tensors), _corrupted([span.corruption for span in spans])
     if encoded.pop():
         return Pictures(None, stacked, positions, corrupted)
     return Pictures(stacked, None, positions, corrupted)
 
 
-def as_tensors(corruptions: SequenceOf[Corruption | None]) -> Corrupted | None:
+def _corrupted(corruptions: list[Corruption | None]) -> Corrupted | None:
     """The corruptions of pictures as tensors; None where none has any."""
     given = [some for some in corruptions if some is not None]
     if not given:

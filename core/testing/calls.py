@@ -50,14 +50,23 @@ def _same(copy: Tensor, tensor: Tensor) -> bool:
     return copy.shape == tensor.shape and bool(torch.equal(copy.detach(), tensor.detach()))
 
 
-def run(case: Case, module: nn.Module, inputs: Tensor) -> Tensor:
-    """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass, for an embedding that
-    hides places one in which every other place is hidden."""
+def run(case: Case, module: nn.Module, inputs: Tensor, first: int = 0) -> Tensor:
+    """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass.
+
+    Of codes with an embedding that hides places, every other place is hidden.
+    ``first``: the number of the first row, for pictures with times, which differ from row to row.
+    """
     if case.kind == "tokenizer":
         output = call(case, module, "decode", to_decode(case, module, len(inputs)))
     elif case.kind == "backbone":
         positions = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2])
         output = call(case, module, "forward", inputs, positions, mask=Mask.causal())
+    elif case.draws_wholes:
+        corrupted = case.corrupted(len(inputs), first)
+        if case.kind == "embedding":
+            output = call(case, module, "forward", inputs, corrupted=corrupted)
+        else:
+            output = call(case, module, "forward", inputs, case.latents(len(inputs), first), corrupted=corrupted)
     elif case.kind == "embedding" and getattr(case.config, "hides", False):
         every_other = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2]) % 2 == 1
         output = call(case, module, "forward", inputs, first=0, corrupted=Corrupted(hidden=every_other))
@@ -88,9 +97,20 @@ def outputs(case: Case, module: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
         results["embed"] = call(case, module, "embed", torch.arange(min(6, case.gives.vocabulary))[None])
         results["logits"] = call(case, module, "logits", results["forward"])
     elif case.kind == "head":
-        codes = case.codes(1)[0, :1].expand(len(inputs), -1)
-        results["loss"] = checked_loss(case, "`loss`", call(case, module, "loss", inputs, codes)).total
+        results["loss"] = head_loss(case, module, inputs).total
+    elif case.draws_wholes:
+        results["forward of complete pictures"] = call(case, module, "forward", inputs)
     return results
+
+
+def head_loss(case: Case, module: nn.Module, inputs: Tensor, first: int = 0) -> Loss:
+    """The loss of a head for one code in all rows, or for random values of whole pictures."""
+    if not case.draws_wholes:
+        codes = case.codes(1)[0, :1].expand(len(inputs), -1)
+        return checked_loss(case, "`loss`", call(case, module, "loss", inputs, codes))
+    latents, corrupted = case.latents(len(inputs), first), case.corrupted(len(inputs), first)
+    made = call(case, module, "loss", inputs, latents, corrupted=corrupted, target=latents.flip(1))
+    return checked_loss(case, "`loss`", made)
 
 
 def training_loss(case: Case, module: nn.Module) -> Tensor:
@@ -102,8 +122,7 @@ def training_loss(case: Case, module: nn.Module) -> Tensor:
     if inputs.is_floating_point():
         inputs.requires_grad_(True)  # so that gradients flow through a part without parameters
     if case.kind == "head":
-        codes = case.codes(1)[0, :1].expand(len(inputs), -1)
-        return checked_loss(case, "`loss`", call(case, module, "loss", inputs, codes)).mean
+        return head_loss(case, module, inputs).mean
     output = run(case, module, inputs).float()
     if case.kind == "backbone":
         embedded = call(case, module, "embed", torch.arange(4)[None])

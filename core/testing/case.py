@@ -22,6 +22,7 @@ from ..components.registry import registry
 from ..model.meta import tensors_on
 from ..ports import Codes, Features, Grid, Hidden, Latents, Logits, Port, PortMismatch, Values
 from ..sequence.codes import with_given
+from ..sequence.corruption import Corrupted
 
 ROWS = 3
 """Rows of a batch; three, so that one row is neither the first nor the last."""
@@ -72,7 +73,8 @@ class Case:
 
     @classmethod
     def draw(cls, kind: str, name: str, settings: Mapping[str, Any], seed: int) -> Case:
-        """A case whose ports are drawn from the seed; codes have a depth of 1 where the part refuses the drawn one.
+        """A case whose ports are drawn from the seed; where the part refuses the drawn codes, they have a depth of 1,
+        and where it refuses those, too, they are latents.
 
         Raises what the config raises for its settings.
         """
@@ -82,11 +84,18 @@ class Case:
             return cls(component, config, {}, seed, settings)
         takes = KINDS[kind].takes
         case = cls(component, config, _ports(takes, seed), seed, settings)
+        single = evolve(case, ports=_ports(takes, seed, depths=(1,)))
+        latents = evolve(case, ports=_ports(takes, seed, latents=True))
+        return next((each for each in (case, single, latents) if each.fits), single)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the config accepts its inputs."""
         try:
-            case.gives  # noqa: B018 - evaluated for what it raises
+            self.gives  # noqa: B018 - evaluated for what it raises
         except PortMismatch:
-            return evolve(case, ports=_ports(takes, seed, depths=(1,)))
-        return case
+            return False
+        return True
 
     @property
     def kind(self) -> str:
@@ -156,6 +165,8 @@ class Case:
                 return self.codes(rows)
             case Features() as source:
                 return torch.randn(rows, source.tokens, source.width, generator=chance)
+            case Hidden() as hidden if self.draws_wholes:
+                return torch.randn(rows, self.ports["drawn"].tokens, hidden.width, generator=chance)  # type: ignore[union-attr]
             case Hidden() as hidden:
                 return torch.randn(rows, hidden.width, generator=chance)
             case Latents() | Values() as values:
@@ -187,11 +198,34 @@ class Case:
         codes = torch.randint(given.vocabulary, (rows, given.tokens, given.depth), generator=chance)
         return with_given(codes, given)
 
-    def latents(self, rows: int = ROWS) -> Tensor:
-        """Random latents [B, N, C] of the port that a tokenizer gives."""
-        assert isinstance(self.gives, Latents)
+    def latents(self, rows: int = ROWS, first: int = 0) -> Tensor:
+        """Random latents [B, N, C] of the port that a tokenizer gives, or that another part takes; rows as numbered."""
+        given = self.gives if self.kind == "tokenizer" else self.ports["drawn"]
+        assert isinstance(given, Latents)
         chance = torch.Generator().manual_seed(self.seed + 1)
-        return torch.randn(rows, self.gives.tokens, self.gives.width, generator=chance)
+        count = max(ROWS, first + rows)  # torch draws others for another count
+        return torch.randn(count, given.tokens, given.width, generator=chance)[first : first + rows]
+
+    def corrupted(self, rows: int = ROWS, first: int = 0) -> Corrupted:
+        """Pictures with other times in each row, counted from ``first``, and other hidden places where there are any.
+
+        Places are hidden where the config says ``hides``.
+        """
+        given = self.ports["drawn"]
+        assert isinstance(given, Latents)
+        chance = torch.Generator().manual_seed(self.seed + 2)
+        count, chosen = max(ROWS, first + rows), slice(first, first + rows)  # torch draws others for another count
+        times = torch.rand(count, generator=chance)[chosen]
+        # Of every picture the first place is hidden and the last one is not.
+        hidden = torch.rand(count, given.tokens, generator=chance)[chosen] < 0.5
+        hidden[:, 0], hidden[:, -1] = True, False
+        seeds = torch.arange(first, first + rows)
+        return Corrupted(times, hidden if getattr(self.config, "hides", False) else None, seeds)
+
+    @property
+    def draws_wholes(self) -> bool:
+        """Whether it is an embedding or a head of latents, which are drawn as whole pictures."""
+        return self.kind in ("embedding", "head") and isinstance(self.ports.get("drawn"), Latents)
 
     @property
     def has_latents(self) -> bool:
@@ -230,7 +264,9 @@ class _Lender(nn.Module):
         return self.out(hidden)  # type: ignore[no-any-return]
 
 
-def _ports(names: tuple[str, ...], seed: int, depths: tuple[int, ...] = (1, 3, 4)) -> dict[str, Port]:
+def _ports(
+    names: tuple[str, ...], seed: int, depths: tuple[int, ...] = (1, 3, 4), latents: bool = False
+) -> dict[str, Port]:
     chance = random.Random(seed)
     grid = Grid(chance.choice((2, 4)), chance.choice((2, 4)))
     hidden = Hidden(chance.choice((8, 16, 24)), 64, 128, 2, 2, 8)
@@ -240,4 +276,6 @@ def _ports(names: tuple[str, ...], seed: int, depths: tuple[int, ...] = (1, 3, 4
         "source": Features(grid.size, chance.choice((8, 12, hidden.width)), grid),
         "predicted": Logits(16),
     }
+    if latents:
+        ports["drawn"] = Latents(grid, chance.choice((2, 5, 8)))
     return {name: ports[name] for name in names}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..components.kinds import KINDS
-from ..ports import Features, Hidden, Logits
+from ..ports import Features, Hidden, Logits, Values
 from ..recipe.structure import structure
 from .calls import apart, call, near, outputs, run, to_decode, training_loss
 from .case import ROWS, Case, Failure, require
@@ -22,7 +22,7 @@ from .other_process import outputs_elsewhere
 def expected_shape(case: Case, rows: int = ROWS) -> tuple[int, ...]:
     """The shape of what ``run`` gives, according to the declared port."""
     port = case.gives
-    if isinstance(port, Features):
+    if isinstance(port, Features | Values):
         return rows, port.tokens, port.width
     if isinstance(port, Logits):
         return rows, port.vocabulary
@@ -220,7 +220,7 @@ def treats_rows_independently(case: Case) -> None:
         drawn = to_decode(case, module, ROWS)
         alone = torch.cat([call(case, module, "decode", drawn[row : row + 1]) for row in range(ROWS)])
     else:
-        alone = torch.cat([run(case, module, inputs[row : row + 1]) for row in range(ROWS)])
+        alone = torch.cat([run(case, module, inputs[row : row + 1], row) for row in range(ROWS)])
     require(
         near(together, alone, 1e-5),
         f"{case.name}: the output of a row changes by {apart(together, alone):.1e} with the rest of the batch; compute "

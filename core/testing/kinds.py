@@ -11,14 +11,10 @@ from torch.nn.functional import cross_entropy
 
 from ..components.kinds import KINDS
 from ..measure.mixing import mixing
-from ..ports import Codes, Features, Grid, Hidden, PortMismatch
-from ..sequence.corruption import Corrupted
-from . import backbones, latent_tokenizers, tokenizers
+from ..ports import Features, Grid, Hidden, PortMismatch
+from . import backbones, hidden_places, latent_tokenizers, tokenizers, wholes
 from .calls import call, checked_loss, near
 from .case import Case, require
-
-_CODES = 8
-"""The most codes whose vectors are compared with that of hidden places."""
 
 _LONG = (Grid(8, 8), Grid(24, 24))
 """Sizes of pictures that an adapter must map token by token too, beside the drawn size."""
@@ -26,6 +22,8 @@ _LONG = (Grid(8, 8), Grid(24, 24))
 
 def embeds_each_code_alone(case: Case) -> None:
     """A code at a position has the same vector alone as among all codes of the picture: codes are drawn singly."""
+    if case.draws_wholes:
+        return
     module, codes = case.build(), case.codes()
     whole = call(case, module, "forward", codes)
     for position in reversed(range(codes.shape[1])):  # the order must not matter
@@ -34,36 +32,6 @@ def embeds_each_code_alone(case: Case) -> None:
             near(alone, whole[:, position : position + 1], 1e-6),
             f"{case.name}: code {position} of a picture has another vector alone than among all; count positions from "
             "`first`",
-        )
-
-
-def ignores_what_is_hidden(case: Case) -> None:
-    """An embedding that ``hides`` gives hidden places the same vector whatever their codes are, −1 included."""
-    if not getattr(case.config, "hides", False) or not isinstance(case.ports["drawn"], Codes):
-        return
-    module, codes = case.build(), case.codes()
-    hidden = torch.rand(codes.shape[:2], generator=torch.Generator().manual_seed(case.seed)) < 0.5
-    hidden[:, 0], hidden[:, -1] = True, False
-    whole = call(case, module, "forward", codes, first=0, corrupted=Corrupted(hidden=torch.zeros_like(hidden)))
-    require(
-        near(whole, call(case, module, "forward", codes), 1e-6),
-        f"{case.name}: embeds a picture of which nothing is hidden in another way than a complete one",
-    )
-    vectors = call(case, module, "forward", codes, first=0, corrupted=Corrupted(hidden=hidden))
-    for other in (codes.flip(0), torch.full_like(codes, -1)):
-        spoiled = torch.where(hidden[..., None], other, codes)
-        again = call(case, module, "forward", spoiled, first=0, corrupted=Corrupted(hidden=hidden))
-        require(near(again, vectors, 1e-6), f"{case.name}: the vectors depend on the codes of hidden places")
-    require(
-        near(vectors[~hidden], whole[~hidden], 1e-6),
-        f"{case.name}: the vectors of places that are not hidden depend on others",
-    )
-    port = case.ports["drawn"]
-    for code in range(min(port.vocabulary, _CODES)):
-        plain = call(case, module, "forward", torch.full_like(codes, code))
-        require(
-            not near(vectors[hidden], plain[hidden], 1e-6),
-            f"{case.name}: hidden places have the vectors of code {code}, so that they cannot be told from it",
         )
 
 
@@ -110,6 +78,8 @@ def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
     those of the target in the loss. A class with ``wider = True`` may have a larger loss, since its softmax has more
     entries than the codes.
     """
+    if case.draws_wholes:
+        return
     module, port = case.build(dtype=torch.float64), case.gives
     hidden = case.inputs(6).double()
     chance = torch.Generator().manual_seed(case.seed)
@@ -155,6 +125,8 @@ def _level(case: Case, level: int | None) -> int:
 
 def samples_the_chosen_codes(case: Case) -> None:
     """``sample`` calls ``choose`` once per level, in order, with logits [R, V], and gives the chosen codes [R, d]."""
+    if case.draws_wholes:
+        return
     module, hidden, port = case.build(), case.inputs(), case.gives
     shapes: list[list[int]] = []
     levels: list[int] = []
@@ -187,7 +159,7 @@ def samples_the_chosen_codes(case: Case) -> None:
     )
 
 
-_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(backbones) | globals()
+_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(hidden_places) | vars(backbones) | vars(wholes) | globals()
 
 KIND_CHECKS: dict[str, tuple[Callable[[Case], None], ...]] = {
     kind.name: tuple(_CHECKS[check] for check in kind.all_checks) for kind in KINDS.values() if kind.all_checks

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +14,31 @@ from torch import Tensor
 
 from ..contracts.factories import make
 from ..errors import UsageError
-from ..ports import Codes
+from ..ports import Codes, CodesOrLatents
 from ..recipe import Use
-from ..sequence.batch import as_tensors
-from .case import Case, require
+from ..sequence.corruption import Corrupted, Corruption
+from .calls import near
+from .case import Case, require, torch_randomness_only
 from .common import keeps_its_config_through_a_recipe
-from .small_model import TEXTS, model_for
+from .small_model import TEXTS, small_model, whole_picture_model
 
 if TYPE_CHECKING:
-    from ..contracts import Process
     from ..model.unified_model import UnifiedModel
-    from ..sequence.corruption import Corruption
 
 _PATHWAY = "generation"
 
 
 def _model(case: Case) -> UnifiedModel:
-    return model_for(Use("sampler", case.component, case.config))
+    """A small model that the sampler draws with: its own where it draws pictures as wholes."""
+    if not callable(getattr(case.config, "process", None)):
+        return small_model()
+    return whole_picture_model(Use("sampler", case.component, case.config))
+
+
+def _drawn(case: Case) -> CodesOrLatents:
+    drawn = _model(case).plan.pathways[_PATHWAY].drawn
+    assert drawn is not None
+    return drawn
 
 
 def _draw(case: Case, prompts: int = 3, first: int = 0, **arguments: Any) -> Tensor:
@@ -36,28 +46,30 @@ def _draw(case: Case, prompts: int = 3, first: int = 0, **arguments: Any) -> Ten
     rendered = [model.processor.drawing_prompt(text, _PATHWAY) for text in TEXTS[first : first + prompts]]
     seeds = [case.seed + first + number for number in range(prompts)]
     sampler = make(case.component, case.config)
-    drawn: Tensor = sampler.draw(model, rendered, **{"pathway": _PATHWAY, "seeds": seeds} | arguments)
-    return drawn
+    codes: Tensor = sampler.draw(model, rendered, **{"pathway": _PATHWAY, "seeds": seeds} | arguments)
+    return codes
 
 
 def draws_codes_of_the_pathway(case: Case) -> None:
     """``draw`` gives codes int64 [B, N, d] of the pathway's vocabulary, or finite latents, also without seeds."""
-    port = _model(case).plan.pathways[_PATHWAY].drawn
-    assert port is not None
-    dtype = "int64" if isinstance(port, Codes) else "float32"
-    wanted = [3, port.tokens, port.depth if isinstance(port, Codes) else port.width]
+    port = _drawn(case)
     choices: list[dict[str, Any]] = [{}, {"seeds": None}]
     for arguments in choices:
-        drawn = _draw(case, **arguments)
+        codes = _draw(case, **arguments)
+        wanted, kind = [3, port.tokens, port.depth if isinstance(port, Codes) else port.width], "int64"
+        if isinstance(port, Codes):
+            fits = isinstance(codes, Tensor) and codes.dtype == torch.int64
+        else:
+            fits, kind = isinstance(codes, Tensor) and codes.is_floating_point(), "floating-point numbers"
         require(
-            isinstance(drawn, Tensor) and str(drawn.dtype) == f"torch.{dtype}" and list(drawn.shape) == wanted,
-            f"{case.name}: `draw` gave {type(drawn).__name__}, {getattr(drawn, 'dtype', 'without a type')} "
-            f"{list(getattr(drawn, 'shape', ()))}, expected a tensor, {dtype} {wanted}",
+            fits and list(codes.shape) == wanted,
+            f"{case.name}: `draw` gave {type(codes).__name__}, {getattr(codes, 'dtype', 'without a type')} "
+            f"{list(getattr(codes, 'shape', ()))}, expected a tensor, {kind} {wanted}",
         )
         if not isinstance(port, Codes):
-            require(bool(drawn.isfinite().all()), f"{case.name}: drew latents that are not finite")
+            require(bool(torch.isfinite(codes).all()), f"{case.name}: drew latents that are not finite")
             continue
-        low, high = int(drawn.min()), int(drawn.max())
+        low, high = int(codes.min()), int(codes.max())
         require(
             low >= 0 and high < port.vocabulary,
             f"{case.name}: drew codes {low} .. {high}, but the vocabulary has {port.vocabulary}",
@@ -65,23 +77,105 @@ def draws_codes_of_the_pathway(case: Case) -> None:
 
 
 def draws_the_same_for_a_seed(case: Case) -> None:
-    """A prompt and a seed give the same codes again, and alone as among others; latents within rounding."""
-    together = _draw(case)
-    require(torch.equal(together, _draw(case)), f"{case.name}: draws other codes for the same prompts and seeds")
+    """A prompt and a seed give the same codes or latents again, and alone as among others."""
+    together, what = _draw(case), "codes" if isinstance(_drawn(case), Codes) else "latents"
+    require(torch.equal(together, _draw(case)), f"{case.name}: draws other {what} for the same prompts and seeds")
     alone = torch.cat([_draw(case, 1, row) for row in range(3)])
-    rows = [row for row in range(3) if not _same(alone[row], together[row])]
+    # Latents differ by the rounding of matrix products, whose blocking depends on the number of rows.
+    same = torch.equal if what == "codes" else partial(near, tolerance=1e-4)
+    rows = [row for row in range(3) if not same(alone[row], together[row])]
     require(
         not rows,
-        f"{case.name}: draws other codes for a prompt alone than among others; draw the random numbers of a row from "
+        f"{case.name}: draws other {what} for a prompt alone than among others; draw the random numbers of a row from "
         "its own seed",
+    )
+    seeds = [case.seed + 100 + number for number in range(3)]
+    require(
+        what == "codes" or not torch.equal(_draw(case, seeds=seeds), together),
+        f"{case.name}: draws the same latents for other seeds",
     )
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    """Whether codes are equal, and latents equal within the rounding of matrix products."""
-    if not one.is_floating_point():
-        return torch.equal(one, other)
-    return torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
+def corrupts_pictures_for_training(case: Case) -> None:
+    """A process can be sent to data workers, draws from its generator alone, and keeps the pictures of a batch apart.
+
+    A complete picture is read as it is.
+    """
+    process: Any = _model(case).plan.pathways[_PATHWAY].process
+    if process is None:
+        return
+    port = _drawn(case)
+    process = pickle.loads(pickle.dumps(process))
+    places = port.tokens
+    with torch_randomness_only(case.name, "`corrupt`"):
+        drawn = [process.corrupt(places, np.random.default_rng(case.seed + row)) for row in range(3)]
+    again = [process.corrupt(places, np.random.default_rng(case.seed + row)) for row in range(3)]
+    require(
+        all(
+            a.time == b.time and a.seed == b.seed and np.array_equal(a.hidden, b.hidden)
+            for a, b in zip(drawn, again, strict=True)
+        ),
+        f"{case.name}: `corrupt` draws from something else than the generator that it is given",
+    )
+    _check_hidden(case, process, places, drawn)
+    whole, partly = (_tensors(each) for each in ([process.complete(places)] * 3, drawn))
+    chance = torch.Generator().manual_seed(case.seed)
+    if isinstance(port, Codes):
+        pictures = torch.randint(port.vocabulary, (3, places, port.depth), generator=chance)
+    else:
+        pictures = torch.randn(3, places, port.width, generator=chance)
+    require(
+        torch.allclose(process.read(pictures, whole).float(), pictures.float(), atol=1e-6),
+        f"{case.name}: `read` changes a picture with the corruption of `complete`; give the time at which nothing is "
+        "noise, and hide no place",
+    )
+    for method in (process.read, process.target):
+        together = method(pictures, partly)
+        require(
+            together.shape == pictures.shape and bool(torch.isfinite(together.float()).all()),
+            f"{case.name}: `{method.__name__}` gave {list(together.shape)}, expected finite numbers "
+            f"{list(pictures.shape)}",
+        )
+        alone = torch.cat([method(pictures[row : row + 1], _tensors(drawn[row : row + 1])) for row in range(3)])
+        require(
+            torch.allclose(alone.float(), together.float(), atol=1e-6),
+            f"{case.name}: `{method.__name__}` of a picture depends on the rest of the batch; draw noise from each "
+            "picture's seed, as by janiform.normal",
+        )
+
+
+def _check_hidden(case: Case, process: Any, places: int, drawn: Sequence[Corruption]) -> None:
+    """Whether corruptions hide places, if any, in a way that one batch can hold, and such that some are predicted."""
+    complete = process.complete(places)
+    kinds = {(each.hidden is None, each.time is None) for each in (*drawn, complete)}
+    require(
+        len(kinds) == 1,
+        f"{case.name}: `complete` and `corrupt` both give hidden places or times, or neither: one batch holds both",
+    )
+    if complete.hidden is None:
+        return
+    for each in (*drawn, complete):
+        require(
+            each.hidden.dtype == np.bool_ and each.hidden.shape == (places,),
+            f"{case.name}: the hidden places are {each.hidden.dtype} {list(each.hidden.shape)}, expected bool "
+            f"[{places}]",
+        )
+    require(not complete.hidden.any(), f"{case.name}: `complete` hides places")
+    require(all(each.hidden.any() for each in drawn), f"{case.name}: `corrupt` hides no place: nothing is predicted")
+    require(
+        any((each.hidden != drawn[0].hidden).any() for each in drawn),
+        f"{case.name}: `corrupt` hides the same places whatever its generator gives",
+    )
+
+
+def _tensors(corruptions: Sequence[Corruption]) -> Corrupted:
+    times = [each.time for each in corruptions if each.time is not None]
+    hidden = [each.hidden for each in corruptions if each.hidden is not None]
+    return Corrupted(
+        torch.tensor(times) if times else None,
+        torch.from_numpy(np.stack(hidden)) if hidden else None,
+        torch.tensor([each.seed for each in corruptions]),
+    )
 
 
 def reports_its_progress(case: Case) -> None:
@@ -136,81 +230,12 @@ def leaves_the_model_as_it_is(case: Case) -> None:
     )
 
 
-def _process(case: Case) -> tuple[Process, Tensor] | None:
-    """The process of a sampler that has one, and something that it corrupts: two pictures."""
-    shape = _model(case).plan.pathways[_PATHWAY]
-    if shape.process is None:
-        return None
-    return shape.process, torch.cat([_draw(case, 1, row) for row in range(2)])
-
-
-def corrupts_pictures_at_random(case: Case) -> None:
-    """``corrupt`` depends on its generator alone, and ``complete`` gives what can stand beside it in a batch."""
-    made = _process(case)
-    if made is None:
-        return
-    process, drawn = made
-    places = drawn.shape[1]
-    once, again, other = (process.corrupt(places, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    require(_told(once) == _told(again), f"{case.name}: `corrupt` gives another corruption for an equal generator")
-    require(_told(once) != _told(other), f"{case.name}: `corrupt` does not use the generator that it is given")
-    complete = process.complete(places)
-    require(
-        (complete.hidden is None) == (once.hidden is None) and (complete.time is None) == (once.time is None),
-        f"{case.name}: `complete` and `corrupt` must both give hidden places or times, or neither, as one batch holds "
-        "both",
-    )
-    for seed in range(20):
-        corruption = process.corrupt(places, np.random.default_rng(seed))
-        if corruption.hidden is None:
-            continue
-        shape, kind = list(corruption.hidden.shape), corruption.hidden.dtype
-        require(
-            shape == [places] and kind == np.bool_,
-            f"{case.name}: `corrupt` gave hidden places {kind} {shape}, expected bool [{places}]",
-        )
-        require(
-            bool(corruption.hidden.any()), f"{case.name}: `corrupt` hid no place, so that there is nothing to learn"
-        )
-    if complete.hidden is not None:
-        require(not complete.hidden.any(), f"{case.name}: `complete` hides places of a picture that is complete")
-
-
-def _told(corruption: Corruption) -> tuple[Any, ...]:
-    hidden = None if corruption.hidden is None else corruption.hidden.tobytes()
-    return corruption.time, hidden, corruption.seed
-
-
-def reads_complete_pictures_as_they_are(case: Case) -> None:
-    """``read`` and ``target`` give the shape that they are given; ``read`` a complete picture itself."""
-    made = _process(case)
-    if made is None:
-        return
-    process, drawn = made
-    places = drawn.shape[1]
-    chance = np.random.default_rng(case.seed)
-    corrupted = as_tensors([process.corrupt(places, chance) for _ in drawn])
-    complete = as_tensors([process.complete(places) for _ in drawn])
-    assert corrupted is not None
-    assert complete is not None
-    copy = drawn.clone()
-    for name in ("read", "target"):
-        given = getattr(process, name)(drawn, corrupted)
-        require(
-            isinstance(given, Tensor) and given.shape == drawn.shape,
-            f"{case.name}: `{name}` gave {list(getattr(given, 'shape', ()))}, expected {list(drawn.shape)}",
-        )
-        require(torch.equal(drawn, copy), f"{case.name}: `{name}` changes the pictures in place")
-    require(_same(process.read(drawn, complete), drawn), f"{case.name}: `read` changes pictures that are complete")
-
-
 SAMPLER_CHECKS: tuple[Callable[[Case], None], ...] = (
     draws_codes_of_the_pathway,
     draws_the_same_for_a_seed,
+    corrupts_pictures_for_training,
     reports_its_progress,
     refuses_unknown_overrides,
     leaves_the_model_as_it_is,
-    corrupts_pictures_at_random,
-    reads_complete_pictures_as_they_are,
     keeps_its_config_through_a_recipe,
 )

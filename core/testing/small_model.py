@@ -16,7 +16,6 @@ from ..recipe import read_recipe
 from ..sequence.conversation import Conversation
 
 if TYPE_CHECKING:
-    from ..compose import Plan
     from ..model.unified_model import UnifiedModel
     from ..recipe import Recipe, Use
 
@@ -32,75 +31,66 @@ _SMALL = (
     "understanding.encoder.width=32",
     "understanding.encoder.layers=1",
     "understanding.encoder.heads=2",
-    'layout.draws_from=["understanding"]',
-)
-
-_PLACE_BY_PLACE = (
     "generation.tokenizer.vocabulary=32",
     "generation.tokenizer.latent=8",
     "generation.embedding.width=16",
+    'layout.draws_from=["understanding"]',
 )
 
-_CODES = (*_PLACE_BY_PLACE, "generation.embedding.mask=true")
+_SMALL_BUT_TOKENIZER = tuple(change for change in _SMALL if not change.startswith("generation."))
 
 _LATENTS = (
-    'generation.tokenizer={ use = "kl", image_size = 32, channels = 8, groups = 4, multipliers = [1, 2], blocks = 1, '
-    "latent = 2, patch = 2 }",
-    'generation.embedding={ use = "patches", frequencies = 16, positions = "waves" }',
-    'generation.head={ use = "values" }',
-    "layout.full_pictures=true",
+    'generation.tokenizer={ use = "kl", image_size = 64, channels = 4, groups = 2, multipliers = [1, 1, 1, 1], '
+    "blocks = 1, latent = 3, patch = 2, attention = false }",
+    'generation.embedding={ use = "patches", frequencies = 8 }',
+    'generation.adapter={ use = "identity" }',
 )
+"""Pictures of 16 places with 12 values each."""
 
 TEXTS = ("a red circle above a blue square", "what colour is the circle?", "two small green squares", "how many?")
 
 
 def small_recipe() -> Recipe:
     """The recipe janus-mini with small parts: 64 codes of 32 for pictures of 64×64."""
-    return read_recipe(_RECIPE, [*_SMALL, *_PLACE_BY_PLACE])
+    return read_recipe(_RECIPE, list(_SMALL))
 
 
 @cache
 def small_model() -> UnifiedModel:
     """A model of the small recipe, in eval mode. Tests must leave it as it is."""
-    return _built(compose(small_recipe()))
+    return _built(small_recipe())
 
 
-def _built(plan: Plan) -> UnifiedModel:
+@cache
+def whole_picture_model(sampler: Use) -> UnifiedModel:
+    """A small model whose pictures the sampler draws as wholes, of codes or of latents; as ``small_model``.
+
+    Raises ``CompositionError`` where it fits none, with what is wrong for the last: latents and a head of the data.
+    """
+    full = "layout.full_pictures=true"
+    heads = [f'generation.head={{ use = "values", of = "{of}" }}' for of in ("velocity", "noise", "data")]
+    of_codes = (*_SMALL, full, "generation.embedding.mask=true")
+    for changes in (of_codes, *((*_SMALL_BUT_TOKENIZER, full, *_LATENTS, head) for head in heads)):
+        recipe = read_recipe(_RECIPE, changes)
+        drawing = recipe.pathways["generation"]
+        parts = {**drawing.parts, "sampler": sampler}
+        recipe = evolve(recipe, pathways={**recipe.pathways, "generation": evolve(drawing, parts=parts)})
+        try:
+            compose(recipe)
+        except CompositionError as error:
+            problem = error
+            continue
+        return _built(recipe)
+    raise problem
+
+
+def _built(recipe: Recipe) -> UnifiedModel:
     state = torch.get_rng_state()
     torch.manual_seed(0)
-    model = build_model(plan)
+    model = build_model(compose(recipe))
     model.processor.fit(TEXTS * 4)
     torch.set_rng_state(state)
     return model.eval().requires_grad_(False)
-
-
-def model_for(sampler: Use) -> UnifiedModel:
-    """A small model that a sampler draws with: ``small_model``, unless the sampler has a process.
-
-    Then it is one with this sampler that draws codes with an embedding for hidden places, or latents where the sampler
-    does not draw codes. Raises ``CompositionError`` where it draws neither.
-    """
-    if not callable(getattr(sampler.config, "process", None)):
-        return small_model()
-    key = sampler.component.reference, repr(sampler.config)
-    if key not in _MODELS:
-        try:
-            plan = compose(_with(sampler, _CODES))
-        except CompositionError:
-            plan = compose(_with(sampler, _LATENTS))
-        _MODELS.clear()  # one is enough: the checks of a case follow each other
-        _MODELS[key] = _built(plan)
-    return _MODELS[key]
-
-
-_MODELS: dict[tuple[str, str], UnifiedModel] = {}
-
-
-def _with(sampler: Use, settings: tuple[str, ...]) -> Recipe:
-    recipe = read_recipe(_RECIPE, [*_SMALL, *settings])
-    pathway = recipe.pathways["generation"]
-    pathway = evolve(pathway, parts={**pathway.parts, "sampler": sampler})
-    return evolve(recipe, pathways={**recipe.pathways, "generation": pathway})
 
 
 def picture(seed: int) -> np.ndarray:

@@ -187,8 +187,8 @@ class PatchesConfig:
             raise PortMismatch(f"embedding 'patches' needs latents, but its source is {drawn}: use embedding 'table'")
         if self.positions == "waves" and hidden.width % 4:
             raise PortMismatch(
-                f"waves of columns and rows need a width that is a multiple of 4, but the backbone has {hidden.width}: set "
-                "positions to none or learned"
+                f"waves of columns and rows need a width that is a multiple of 4, but the backbone has {hidden.width}: "
+                "set positions to none or learned"
             )
         lead = int(self.time == "lead")
         return Features(drawn.tokens + lead, hidden.width, None if lead else drawn.grid, lead)

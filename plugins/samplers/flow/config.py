@@ -29,14 +29,9 @@ def _end(config: FlowConfig, attribute: Any, value: float) -> None:
         raise ValueError(f"{attribute.name} {value} is not 0 or 1, the times at which a picture can be without noise")
 
 
-def _levels(config: FlowConfig, attribute: Any, value: tuple[float, float]) -> None:
-    low, high = value
-    if not 0 <= low < high <= 1:
-        raise ValueError(f"{attribute.name} {list(value)} is not two noise levels from 0 to 1, the lower one first")
-
-
-def _pair(value: Any) -> Any:
-    return tuple(map(float, value))
+def _share(config: FlowConfig, attribute: Any, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{attribute.name} {value} is not a noise level from 0 to 1")
 
 
 @frozen
@@ -71,14 +66,15 @@ class FlowConfig(GuidedConfig):
         default="uniform",
         metadata={
             "help": "Distribution of the noise levels in training; logit-normal is the sigmoid of a standard normal "
-            "number, mostly in the middle."
+            "number, mostly in the middle.",
+            "training": True,
         },
     )
     training_shift: float = field(
         default=1.0,
         converter=float,
         validator=_shift,
-        metadata={"help": "Shift of the noise levels in training; 1 disables it."},
+        metadata={"help": "Shift of the noise levels in training; 1 disables it.", "training": True},
     )
     data_at: float = field(
         default=1.0,
@@ -86,14 +82,21 @@ class FlowConfig(GuidedConfig):
         validator=_end,
         metadata={
             "help": "The time at which a picture has no noise: 1, where velocities lead from noise to data, as in "
-            "JanusFlow; or 0, where they lead from data to noise, as in BAGEL. The embedding needs the same setting."
+            "JanusFlow; or 0, where they lead from data to noise, as in BAGEL. The embedding needs the same setting.",
+            "training": True,
         },
     )
-    between: tuple[float, float] = field(
-        default=(0.0, 1.0),
-        converter=_pair,
-        validator=_levels,
-        metadata={"help": "Noise levels, above the first and up to the second, at which guidance is on."},
+    guidance_above: float = field(
+        default=0.0,
+        converter=float,
+        validator=_share,
+        metadata={"help": "Noise level above which guidance is on; 0 for all, 0.4 in BAGEL."},
+    )
+    guidance_up_to: float = field(
+        default=1.0,
+        converter=float,
+        validator=_share,
+        metadata={"help": "Noise level up to which guidance is on; 1 for all."},
     )
     renorm: Literal["none", "global", "channel"] = field(
         default="none",
@@ -102,6 +105,10 @@ class FlowConfig(GuidedConfig):
             "whole picture (global), or of each place (channel)."
         },
     )
+
+    def guided(self, level: float) -> bool:
+        """Whether guidance is on at a noise level."""
+        return self.guidance_above < level <= self.guidance_up_to
 
     def process(self, drawn: CodesOrLatents, predicted: Logits | Values) -> FlowProcess:
         """Noise of a random level, from which the head predicts velocities, the noise or the data."""

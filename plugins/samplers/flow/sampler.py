@@ -67,10 +67,10 @@ class _Field:
         self.canvas, self.config, self.process = canvas, config, process
         rows = canvas.guidance.rows
         self.plain = next((index for index, row in enumerate(rows) if not row.hidden), None)
-        if self.plain is None and (config.renorm != "none" or config.between != (0.0, 1.0)):
+        if self.plain is None and (config.renorm != "none" or config.guidance_above > 0 or config.guidance_up_to < 1):
             raise UsageError(
-                "renorm and between need the row that sees the whole prompt, which this guidance leaves out: use "
-                "another guidance than 0"
+                "renorm, guidance_above and guidance_up_to need the row that sees the whole prompt, which this "
+                "guidance leaves out: use another guidance than 0"
             )
 
     def __call__(self, z: Tensor, level: float) -> Tensor:
@@ -80,8 +80,7 @@ class _Field:
 
     def _mixed(self, predicted: Tensor, level: float) -> Tensor:
         """Predictions of all rows [R, B, N, C] to one [B, N, C]."""
-        low, high = self.config.between
-        if self.plain is not None and not low < level <= high:
+        if self.plain is not None and not self.config.guided(level):
             return predicted[self.plain]
         guided = self.canvas.guidance.mix(predicted.flatten(0, 1))
         return guided if self.plain is None else renormed(guided, predicted[self.plain], self.config.renorm)

@@ -573,8 +573,7 @@ def test_every_check_has_its_beast() -> None:
         "recognises_its_own_directories_only",
         "explains_a_damaged_directory",
         "reads_what_it_declares",
-        "corrupts_pictures_at_random",  # these two are in test_zoo_wholes.py
-        "reads_complete_pictures_as_they_are",
+        "corrupts_pictures_for_training",  # in test_zoo_wholes.py and test_zoo_masked.py
     }
     tested = {check.__name__ for _, _, check, _ in ZOO} | elsewhere
     assert tested == {check.__name__ for kind in SOUND for check in CHECKS[kind]}

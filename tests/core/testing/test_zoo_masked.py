@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve, frozen
-from janiform import Corrupted, Corruption
-from janiform.testing import kinds, samplers
+from janiform import Corrupted, Corruption, registry
+from janiform.testing import hidden_places, samplers
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
 from janiform_plugins.embeddings.config import TableConfig
@@ -76,16 +76,6 @@ class ReadsOther(MaskedProcess):
         return drawn.flip(1)
 
 
-class FlattensTargets(MaskedProcess):
-    def target(self, drawn, corrupted):
-        return drawn.flatten(1)
-
-
-class SpoilsPictures(MaskedProcess):
-    def read(self, drawn, corrupted):
-        return drawn.masked_fill_(corrupted.hidden[..., None], 0)
-
-
 class ShowsCodes(TableEmbedding):
     """Adds the vector of the mask, and keeps that of the code."""
 
@@ -132,10 +122,9 @@ def of(process: type) -> type:
 
 
 def sampler(factory: type, config: type = MaskedConfig) -> Case:
-    made = evolve(config(), steps=3)
-    component = SimpleNamespace(kind="sampler", name="beast", config=config, load=lambda: factory, provider="the zoo",
-                                reference=f"{factory.__name__} {config} {id(config)}")  # fmt: skip
-    return Case(component, made, {}, 3)  # type: ignore[arg-type]
+    path = f"{factory.__module__}:{factory.__qualname__}"
+    component = evolve(registry().find("sampler", "masked"), name="beast", config=config, factory=path)
+    return Case(component, config(steps=3), {}, 3)
 
 
 def embedding(factory: type) -> Case:
@@ -143,21 +132,19 @@ def embedding(factory: type) -> Case:
     return Case(component, TableConfig(mask=True), _ports(("drawn", "hidden"), 3), 3)  # type: ignore[arg-type]
 
 
-CORRUPTS, READS = samplers.corrupts_pictures_at_random, samplers.reads_complete_pictures_as_they_are
+CORRUPTS = samplers.corrupts_pictures_for_training
 
 ZOO: list[tuple[Any, Any, str]] = [
     (SeedsTogether, samplers.draws_the_same_for_a_seed, "draws other codes for a prompt alone than among others"),
     (LeavesAHiddenPlace, samplers.draws_codes_of_the_pathway, "drew codes -1 .. "),
     (ReportsItsSteps, samplers.reports_its_progress, "do not count up to their total"),
-    (of(HidesNothing), CORRUPTS, "hid no place, so that there is nothing to learn"),
-    (of(HidesTheSame), CORRUPTS, "does not use the generator that it is given"),
-    (of(HidesGlobally), CORRUPTS, "gives another corruption for an equal generator"),
-    (of(CountsPlaces), CORRUPTS, r"hidden places int64 \[64\], expected bool \[64\]"),
-    (of(HidesWhatIsComplete), CORRUPTS, "`complete` hides places of a picture that is complete"),
-    (of(DeclaresNothing), CORRUPTS, "must both give hidden places or times, or neither"),
-    (of(ReadsOther), READS, "`read` changes pictures that are complete"),
-    (of(FlattensTargets), READS, r"`target` gave \[2, 64\], expected \[2, 64, 1\]"),
-    (of(SpoilsPictures), READS, "`read` changes the pictures in place"),
+    (of(HidesNothing), CORRUPTS, "`corrupt` hides no place: nothing is predicted"),
+    (of(HidesTheSame), CORRUPTS, "hides the same places whatever its generator gives"),
+    (of(HidesGlobally), CORRUPTS, "`corrupt` draws from something else than the generator"),
+    (of(CountsPlaces), CORRUPTS, r"the hidden places are int64 \[64\], expected bool \[64\]"),
+    (of(HidesWhatIsComplete), CORRUPTS, "`complete` hides places"),
+    (of(DeclaresNothing), CORRUPTS, "both give hidden places or times, or neither"),
+    (of(ReadsOther), CORRUPTS, "`read` changes a picture with the corruption of `complete`"),
 ]
 
 
@@ -179,12 +166,12 @@ def test_each_check_of_samplers_catches_what_it_is_for(beast: Any, check: Any, s
 )
 def test_each_embedding_is_caught(beast: type, sentence: str) -> None:
     with pytest.raises(AssertionError, match=f"^embedding 'beast'.*{sentence}"):
-        run_check(kinds.ignores_what_is_hidden, embedding(beast))
+        run_check(hidden_places.ignores_what_is_hidden, embedding(beast))
 
 
 def test_the_sound_ones_pass() -> None:
     for check in samplers.SAMPLER_CHECKS:
         if check.__name__ != "keeps_its_config_through_a_recipe":
             run_check(check, sampler(MaskedSampler))
-    run_check(kinds.ignores_what_is_hidden, embedding(TableEmbedding))
+    run_check(hidden_places.ignores_what_is_hidden, embedding(TableEmbedding))
     assert torch.is_grad_enabled()

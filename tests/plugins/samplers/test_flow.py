@@ -57,7 +57,7 @@ VARIANTS = [
     ('norm = "rms" -> of = "noise", layers = 2', 'guidance = 2.0 -> guidance = 2.0, solver = "heun"'),
     (
         'positions = "waves" -> data_at = 0, multiplier = 1',
-        'guidance = 2.0 -> guidance = 3, data_at = 0, renorm = "global", between = [0.4, 1], shift = 3',
+        'guidance = 2.0 -> guidance = 3, data_at = 0, renorm = "global", guidance_above = 0.4, shift = 3',
     ),
 ]
 
@@ -124,7 +124,7 @@ def test_the_canvas_reads_what_a_whole_forward_reads(changes: tuple[str, ...]) -
 def test_guidance_one_row_and_the_interval() -> None:
     model = flow_model()
     plain = draw(model, TEXTS, [1, 2, 3], guidance=1.0)
-    never = draw(model, TEXTS, [1, 2, 3], guidance=4.0, between=(0.0, 0.1), steps=4)
+    never = draw(model, TEXTS, [1, 2, 3], guidance=4.0, guidance_up_to=0.1, steps=4)
     assert torch.allclose(plain, never, atol=1e-5)
     assert not torch.allclose(plain, draw(model, TEXTS, [1, 2, 3], guidance=4.0), atol=1e-3)
     with pytest.raises(UsageError, match="need the row that sees the whole prompt"):
@@ -188,7 +188,7 @@ def test_ports_that_do_not_fit_are_refused(drawn: Any, predicted: Any, sentence:
         ({"steps": 10_000}, "steps 10000 is not a whole number from 1 to 1000"),
         ({"shift": 0}, "shift 0.0 is not a finite number above 0"),
         ({"data_at": 0.5}, "data_at 0.5 is not 0 or 1"),
-        ({"between": (0.5, 0.4)}, "not two noise levels"),
+        ({"guidance_above": 1.4}, "guidance_above 1.4 is not a noise level from 0 to 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], sentence: str) -> None:

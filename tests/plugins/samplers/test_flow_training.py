@@ -1,0 +1,191 @@
+"""Training of pictures that are drawn from noise: masks, positions, losses and gradients of a tiny Transfusion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flow_recipes import tiny_flow
+from janiform import (
+    Conversation,
+    Draw,
+    Look,
+    Processor,
+    Turn,
+    UnifiedModel,
+    build_model,
+    read_recipe_text,
+    registry,
+    sampler_of,
+)
+from janiform import Sequence as Spans
+from janiform.compose import compose
+
+
+def shapes(count: int, **settings: Any) -> list[Conversation]:
+    component = registry().find("source", "shapes")
+    source = component.load()(component.config(**{"task": "draw", "seed": 1} | settings))
+    return [source.example(index) for index in range(count)]
+
+
+def flow_model(*changes: str) -> UnifiedModel:
+    torch.manual_seed(0)
+    model = build_model(compose(read_recipe_text(tiny_flow(*changes))))
+    model.processor.fit(turn.text for example in shapes(40) for turn in example.turns)
+    return model
+
+
+def objective_of(model: UnifiedModel, **settings: Any) -> Any:
+    component = registry().find("objective", "autoregressive")
+    return component.load()(component.config(**settings), model)
+
+
+def mixed(seed: int = 0) -> Conversation:
+    """A picture that is looked at, one that is drawn, and text around them."""
+    pictures = np.random.default_rng(seed).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    return Conversation(
+        (
+            Turn("user", ("like this", Look(pictures[0]), "please")),
+            Turn("assistant", (Draw(pictures[1]), "as you wish")),
+        )
+    )
+
+
+def of_transfusion(sequence: Spans) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mask and positions by the definitions of the paper (arXiv:2408.11039) and of lucidrains' implementation."""
+    picture = [number if span.kind != "text" else -1 for number, span in enumerate(sequence.spans) for _ in span.ids]
+    size = len(picture)
+    mask = torch.zeros(size, size, dtype=torch.bool)
+    for query in range(size):
+        for key in range(size):
+            mask[query, key] = key <= query or picture[key] == picture[query] >= 0
+    further = [index > 0 and picture[index] >= 0 and picture[index] == picture[index - 1] for index in range(size)]
+    return mask, torch.tensor([index - sum(further[: index + 1]) for index in range(size)])
+
+
+def test_mask_and_positions_are_those_of_transfusion() -> None:
+    model = flow_model()
+    sequence = model.processor.sequence(mixed())
+    assert [span.kind for span in sequence.spans if span.kind != "text"] == ["look", "draw"]
+    batch = model.processor.collate([sequence])
+    mask, positions = of_transfusion(sequence)
+    assert torch.equal(batch.positions[0], positions)
+    allowed, causal = batch.mask().compiled(len(sequence), len(sequence), torch.device("cpu"))
+    assert not causal
+    assert allowed is not None
+    assert torch.equal(allowed[0, 0], mask)
+
+
+def test_codes_that_are_drawn_one_by_one_stay_causal() -> None:
+    model = flow_model(
+        'use = "kl" -> use = "vq", vocabulary = 16, code_width = 4',
+        ", latent = 2, patch = 2 -> , latent = 4, attention = false",
+        'embedding = { use = "patches", frequencies = 16, positions = "waves" } -> embedding = { use = "table" }',
+        'adapter = { use = "identity" } -> adapter = { use = "linear" }',
+        'head = { use = "values", norm = "rms" } -> head = { use = "linear" }',
+        'sampler = { use = "flow", steps = 4, guidance = 2.0 } -> sampler = { use = "autoregressive" }',
+    )
+    spans = model.processor.sequence(mixed()).spans
+    assert {span.kind: (span.mask, span.positions) for span in spans if span.kind != "text"} == {
+        "look": ("full", "one"),
+        "draw": ("causal", "each"),
+    }
+
+
+def test_the_loss_is_that_of_the_text_and_of_the_velocities() -> None:
+    """Both parts by their definitions, from the hidden states of the whole sequence."""
+    model = flow_model().eval()
+    objective = objective_of(model, text_dropout=0.0)
+    chance = np.random.default_rng(5)
+    batch = objective.collate([objective.prepare_one(mixed(seed), chance) for seed in range(3)])
+    losses, _ = objective.losses(batch)
+    assert {name: int(loss.count) for name, loss in losses.items()} == objective.counts(batch)
+    pictures = batch.pictures["generation"]
+    x = model.drawn(pictures, "generation")
+    corrupted = pictures.corrupted
+    assert corrupted is not None
+    assert corrupted.times is not None
+    assert corrupted.seeds is not None
+    noise = torch.stack([torch.randn(16, 8, generator=torch.Generator().manual_seed(int(s))) for s in corrupted.seeds])
+    t = corrupted.times[:, None, None]
+    vectors = model.embed_drawn(t * x + (1 - t) * noise, "generation", 0, corrupted)
+    looks = model.embed_pictures(batch.pictures["understanding"], "understanding")
+    states = model.hidden(batch, features={"generation": vectors, "understanding": looks})
+    predicted = model.part("generation.head")(states.flatten(0, 1)[pictures.positions], x, corrupted)
+    squared = (predicted - (x - noise)).square().mean(-1).sum()
+    assert losses["generation"].total.item() == pytest.approx(squared.item(), rel=1e-5)
+    assert int(losses["generation"].count) == 3 * 16
+    backbone: Any = model.part("backbone")
+    rows = batch.text["understanding"]
+    nats = torch.nn.functional.cross_entropy(
+        backbone.logits(states.flatten(0, 1)[rows - 1]), batch.ids.flatten()[rows], reduction="sum"
+    )
+    assert losses["understanding"].total.item() == pytest.approx(nats.item(), rel=1e-5)
+
+
+def gradients(model: UnifiedModel, objective: Any, batches: list[Any]) -> tuple[float, dict[str, torch.Tensor]]:
+    """The mean loss over all batches and its gradients, accumulated batch by batch."""
+    model.zero_grad()
+    counts: dict[str, int] = {}
+    for batch in batches:
+        for name, count in objective.counts(batch).items():
+            counts[name] = counts.get(name, 0) + count
+    total = 0.0
+    for batch in batches:
+        losses, _ = objective.losses(batch)
+        loss = torch.stack([each.total / counts[name] for name, each in losses.items()]).sum()
+        loss.backward()
+        total += loss.item()
+    return total, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("time", ["add", "lead"])
+def test_packing_and_micro_batches_change_nothing(time: str) -> None:
+    model = flow_model(f'use = "patches", -> use = "patches", time = "{time}",')
+    model.part("generation.tokenizer").requires_grad_(False)
+    padded, packed = objective_of(model), objective_of(model, packed=128)
+    chance = np.random.default_rng(2)
+    conversations = [*shapes(4), *(mixed(seed) for seed in range(3))]
+    sequences = [padded.prepare_one(conversation, chance) for conversation in conversations]
+    loss, whole = gradients(model, padded, [padded.collate(sequences)])
+    for objective, parts in (
+        (packed, [sequences]),
+        (padded, [[sequence] for sequence in sequences]),
+        (packed, [sequences[:3], sequences[3:]]),
+    ):
+        again, other = gradients(model, objective, [objective.collate(part) for part in parts])
+        assert again == pytest.approx(loss, rel=1e-5)
+        assert other.keys() == whole.keys()
+        for name, gradient in whole.items():
+            assert torch.allclose(other[name], gradient, atol=1e-5), name
+
+
+def test_it_learns_to_draw_the_shapes_world() -> None:
+    """60 steps on eight pictures: the loss falls, and drawing comes nearer to them than noise is."""
+    torch.manual_seed(0)
+    model = flow_model('norm = "rms" -> norm = "rms", of = "velocity"')
+    model.part("generation.tokenizer").requires_grad_(False)
+    objective = objective_of(model)
+    chance = np.random.default_rng(0)
+    examples = shapes(8)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2, weight_decay=0)
+    curve = []
+    for _ in range(60):
+        losses, _ = objective.losses(objective.prepare(examples * 4, chance))
+        loss = losses["generation"].mean
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        curve.append(loss.item())
+    assert np.mean(curve[-10:]) < 0.7 * np.mean(curve[:5])
+    model.eval()
+    processor: Processor = model.processor
+    prompts = [processor.drawing_prompt(example.turns[0].text) for example in examples]
+    drawn = sampler_of(model.plan).draw(model, prompts, seeds=list(range(8)), steps=10, guidance=1.0)
+    x = model.drawn(
+        processor.collate([processor.sequence(example) for example in examples]).pictures["generation"], "generation"
+    )
+    noise = torch.stack([torch.randn(16, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(8)])
+    assert float((drawn - x).square().mean()) < 0.5 * float((noise - x).square().mean())
