@@ -160,7 +160,12 @@ KINDS = {
             borrows=True,
             row=3,
             colour="adapter",
-            checks=("embeds_each_code_alone", "embeds_whole_pictures", "reads_no_hidden_places"),
+            checks=(
+                "embeds_each_code_alone",
+                "embeds_whole_pictures",
+                "reads_no_hidden_places",
+                "ignores_what_is_hidden",
+            ),
         ),
         ComponentKind(
             name="adapter",

@@ -52,6 +52,7 @@ def _same(copy: Tensor, tensor: Tensor) -> bool:
 def run(case: Case, module: nn.Module, inputs: Tensor, first: int = 0) -> Tensor:
     """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass.
 
+    Of codes with an embedding that hides places, every other place is hidden.
     ``first``: the number of the first row, for pictures with times, which differ from row to row.
     """
     if case.kind == "tokenizer":
@@ -65,6 +66,9 @@ def run(case: Case, module: nn.Module, inputs: Tensor, first: int = 0) -> Tensor
             output = call(case, module, "forward", inputs, corrupted=corrupted)
         else:
             output = call(case, module, "forward", inputs, case.latents(len(inputs), first), corrupted=corrupted)
+    elif case.kind == "embedding" and getattr(case.config, "hides", False):
+        every_other = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2]) % 2 == 1
+        output = call(case, module, "forward", inputs, first=0, corrupted=Corrupted(hidden=every_other))
     else:
         output = call(case, module, "forward", inputs)
     require(isinstance(output, Tensor), f"{case.name}: gave {type(output).__name__}, not a tensor")

@@ -117,6 +117,7 @@ def corrupts_pictures_for_training(case: Case) -> None:
         ),
         f"{case.name}: `corrupt` draws from something else than the generator that it is given",
     )
+    _check_hidden(case, process, places, drawn)
     whole, partly = (_tensors(each) for each in ([process.complete(places)] * 3, drawn))
     chance = torch.Generator().manual_seed(case.seed)
     if isinstance(port, Codes):
@@ -141,6 +142,30 @@ def corrupts_pictures_for_training(case: Case) -> None:
             f"{case.name}: `{method.__name__}` of a picture depends on the rest of the batch; draw noise from each "
             "picture's seed, as by janiform.normal",
         )
+
+
+def _check_hidden(case: Case, process: Any, places: int, drawn: Sequence[Corruption]) -> None:
+    """Whether corruptions hide places, if any, in a way that one batch can hold, and such that some are predicted."""
+    complete = process.complete(places)
+    kinds = {(each.hidden is None, each.time is None) for each in (*drawn, complete)}
+    require(
+        len(kinds) == 1,
+        f"{case.name}: `complete` and `corrupt` both give hidden places or times, or neither: one batch holds both",
+    )
+    if complete.hidden is None:
+        return
+    for each in (*drawn, complete):
+        require(
+            each.hidden.dtype == np.bool_ and each.hidden.shape == (places,),
+            f"{case.name}: the hidden places are {each.hidden.dtype} {list(each.hidden.shape)}, expected bool "
+            f"[{places}]",
+        )
+    require(not complete.hidden.any(), f"{case.name}: `complete` hides places")
+    require(all(each.hidden.any() for each in drawn), f"{case.name}: `corrupt` hides no place: nothing is predicted")
+    require(
+        any((each.hidden != drawn[0].hidden).any() for each in drawn),
+        f"{case.name}: `corrupt` hides the same places whatever its generator gives",
+    )
 
 
 def _tensors(corruptions: Sequence[Corruption]) -> Corrupted:

@@ -69,8 +69,9 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
     """
     full = "layout.full_pictures=true"
     heads = [f'generation.head={{ use = "values", of = "{of}" }}' for of in ("velocity", "noise", "data")]
-    for changes in ((full,), *((full, *_LATENTS, head) for head in heads)):
-        recipe = read_recipe(_RECIPE, [*_SMALL_BUT_TOKENIZER, *changes] if len(changes) > 1 else [*_SMALL, *changes])
+    of_codes = (*_SMALL, full, "generation.embedding.mask=true")
+    for changes in (of_codes, *((*_SMALL_BUT_TOKENIZER, full, *_LATENTS, head) for head in heads)):
+        recipe = read_recipe(_RECIPE, changes)
         drawing = recipe.pathways["generation"]
         parts = {**drawing.parts, "sampler": sampler}
         recipe = evolve(recipe, pathways={**recipe.pathways, "generation": evolve(drawing, parts=parts)})
