@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..loss import Loss
+from ..sequence.corruption import Corrupted
 from ..sequence.mask import Mask
 from .case import Case, require, torch_randomness_only
 

@@ -152,7 +152,6 @@ TESTED = {
     ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "masked"): tables(steps=st.integers(1, 6), schedule=st.sampled_from(("cosine", "linear", "square"))),
     ("sampler", "autoregressive"): tables(guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4))),
-    ("sampler", "masked"): tables(steps=st.integers(1, 6), schedule=st.sampled_from(("cosine", "linear", "square"))),
     ("sampler", "flow"): tables(
         steps=st.integers(1, 4),
         guidance=st.sampled_from((1.0, 3.0)),
@@ -165,6 +164,7 @@ TESTED = {
         system=st.sampled_from(("", "Be brief.")), full_pictures=st.booleans(), one_position=st.booleans()
     ),
     ("layout", "chameleon"): tables(after_system=st.sampled_from(("\n", " "))),
+    ("layout", "show-o"): tables(longest_prompt=st.sampled_from((0, 60, 129))),
     ("layout", "emu3"): tables(negative=st.sampled_from(("", "blurry")), system=st.sampled_from(("", "Be brief."))),
     ("sink", "tensorboard"): tables(),
     ("sink", "wandb"): tables(),
@@ -174,6 +174,9 @@ TESTED = {
     ("format", "janiform"): tables(),
     ("format", "official"): tables(),
     ("format", "hf"): tables(),
+    ("format", "chameleon"): tables(),
+    ("format", "emu3"): tables(),
+    ("format", "emu3-official"): tables(),
     **{("source", name): tables(**STREAM, **settings) for name, settings in FILES.items()},
 }  # fmt: skip
 

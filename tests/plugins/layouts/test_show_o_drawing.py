@@ -182,7 +182,7 @@ def test_more_steps_than_places_are_refused(model: UnifiedModel) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ((f", mask = {MASK}", ""), "no vector for hidden places"),
+        ((f", mask = {MASK}", ""), "has no vector for them"),
         ((f"mask = {MASK}", f"mask = {FIRST + 1}"), "231 is that of a code"),
         (("steps = 7", "steps = 65"), "set 'steps' to at most 64"),
     ],
