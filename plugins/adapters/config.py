@@ -35,10 +35,14 @@ class LinearAdapterConfig:
     """One matrix, applied to each feature separately."""
 
     bias: bool = field(default=True, metadata={"help": "add a learned bias to the output"})
+    lead: bool = field(
+        default=False, metadata={"help": "put a learned vector before those of each picture, as JanusFlow does"}
+    )
 
     def adapt(self, source: Features, hidden: Hidden) -> Features:
         _check_features("linear", source)
-        return Features(tokens=source.tokens, width=hidden.width, grid=source.grid)
+        lead = int(self.lead)
+        return Features(tokens=source.tokens + lead, width=hidden.width, grid=source.grid, lead=lead)
 
 
 @frozen(kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from janiform import Features, Hidden
 from torch import Tensor, nn
 
@@ -26,9 +27,11 @@ class LinearAdapter(nn.Module):
     def __init__(self, config: LinearAdapterConfig, source: Features, hidden: Hidden) -> None:
         super().__init__()
         self.proj = nn.Linear(source.width, hidden.width, bias=config.bias)
+        self.lead = nn.Parameter(torch.randn(1, hidden.width) * 0.02) if config.lead else None
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.proj(features)
+        vectors = self.proj(features)
+        return vectors if self.lead is None else torch.cat((self.lead.expand(len(vectors), 1, -1), vectors), dim=1)
 
 
 class MlpAdapter(nn.Module):

@@ -2,7 +2,7 @@
 
 from janiform import hookimpl
 
-from .config import PatchesConfig, SharedEmbeddingConfig, TableConfig
+from .config import PatchesConfig, SharedEmbeddingConfig, TableConfig, UvitConfig
 
 
 @hookimpl
@@ -30,4 +30,13 @@ def janiform_register(registrar):
         config=PatchesConfig,
         factory="janiform_plugins.embeddings.patches:PatchEmbedding",
         summary="latents by one matrix, with the time of pictures that are drawn from noise",
+    )
+    registrar.component(
+        "embedding",
+        "uvit",
+        version=1,
+        config=UvitConfig,
+        factory="janiform_plugins.embeddings.uvit:UvitEmbedding",
+        released="janiform_plugins.embeddings.weights:UVIT_RELEASED",
+        summary="ConvNeXt V2 blocks over latents, with a vector of the time before them, as in JanusFlow",
     )

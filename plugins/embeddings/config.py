@@ -120,29 +120,22 @@ class SharedEmbeddingConfig(SharedVocabulary):
         return Features(tokens=codes.tokens, width=hidden.width, grid=codes.grid)
 
 
-def _even(config: PatchesConfig, attribute: Any, value: int) -> None:
+def _even(config: TimeConfig, attribute: Any, value: int) -> None:
     if value < 2 or value % 2:
         raise ValueError(
             f"{attribute.name} {value} is not an even number above 0, since each rate has a sine and a cosine"
         )
 
 
-def _finite(config: PatchesConfig, attribute: Any, value: float) -> None:
+def _finite(config: TimeConfig, attribute: Any, value: float) -> None:
     if not isfinite(value) or value <= 0:
         raise ValueError(f"{attribute.name} {value} is not a finite number above 0")
 
 
 @frozen(kw_only=True)
-class PatchesConfig:
-    """Latents of a place by one matrix, and the time of a picture that is drawn from noise."""
+class TimeConfig:
+    """The time of a picture that is drawn from noise, as sines and cosines that a layer with SiLU maps to a vector."""
 
-    time: Literal["add", "lead", "none"] = field(
-        default="add",
-        metadata={
-            "help": "add: the vector of the time is added to every place, as in Transfusion and BAGEL; lead: it stands "
-            "before the places, as in JanusFlow; none: the embedding does not depend on the time"
-        },
-    )
     frequencies: int = field(
         default=256,
         validator=_even,
@@ -164,6 +157,19 @@ class PatchesConfig:
         converter=float,
         validator=validators.in_((0.0, 1.0)),
         metadata={"help": "the time of complete pictures, 1 or 0; as in the sampler's setting"},
+    )
+
+
+@frozen(kw_only=True)
+class PatchesConfig(TimeConfig):
+    """Latents of a place by one matrix, and the time of a picture that is drawn from noise."""
+
+    time: Literal["add", "lead", "none"] = field(
+        default="add",
+        metadata={
+            "help": "add: the vector of the time is added to every place, as in Transfusion and BAGEL; lead: it stands "
+            "before the places, as in JanusFlow; none: the embedding does not depend on the time"
+        },
     )
     positions: Literal["none", "waves", "learned"] = field(
         default="none",
@@ -191,4 +197,35 @@ class PatchesConfig:
                 "set positions to none or learned"
             )
         lead = int(self.time == "lead")
-        return Features(drawn.tokens + lead, hidden.width, None if lead else drawn.grid, lead)
+        return Features(drawn.tokens + lead, hidden.width, drawn.grid, lead)
+
+
+@frozen(kw_only=True)
+class UvitConfig(TimeConfig):
+    """The encoder of JanusFlow (arXiv:2411.07975): a convolution and ConvNeXt V2 blocks; a vector of the time leads.
+
+    The values of a place must be in the order channel, row, column: ``order = "cpq"`` of the tokenizer 'kl'.
+    """
+
+    frequencies: int = field(
+        default=768,
+        validator=_even,
+        metadata={"help": "number of sines and cosines of the time, which a layer with SiLU maps to the hidden width"},
+    )
+    width: int = field(default=768, validator=validators.gt(0), metadata={"help": "width of the ConvNeXt blocks"})
+    blocks: int = field(default=2, validator=validators.ge(0), metadata={"help": "number of the ConvNeXt blocks"})
+    patch: int = field(
+        default=2,
+        validator=[validators.ge(1), validators.le(64)],
+        metadata={"help": "side of the square of latents that is one place, as in the tokenizer"},
+    )
+
+    def embed(self, drawn: CodesOrLatents, hidden: Hidden) -> Features:
+        if not isinstance(drawn, Latents):
+            raise PortMismatch(f"embedding 'uvit' needs latents, but its source is {drawn}: use embedding 'table'")
+        if drawn.width % self.patch**2:
+            raise PortMismatch(
+                f"embedding 'uvit' has patch {self.patch}, but the {drawn.width} values of a place are not a multiple "
+                f"of {self.patch**2}: set patch as in the tokenizer"
+            )
+        return Features(drawn.tokens + 1, hidden.width, drawn.grid, 1)

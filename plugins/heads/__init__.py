@@ -2,7 +2,7 @@
 
 from janiform import hookimpl
 
-from .config import DepthHeadConfig, LinearHeadConfig, MlpHeadConfig, SharedHeadConfig, ValuesHeadConfig
+from .config import DepthHeadConfig, LinearHeadConfig, MlpHeadConfig, SharedHeadConfig, UvitHeadConfig, ValuesHeadConfig
 
 
 @hookimpl
@@ -46,4 +46,13 @@ def janiform_register(registrar):
         config=ValuesHeadConfig,
         factory="janiform_plugins.heads.values:ValuesHead",
         summary="linear layers to the velocity, the noise or the data of every place of a picture",
+    )
+    registrar.component(
+        "head",
+        "uvit",
+        version=1,
+        config=UvitHeadConfig,
+        factory="janiform_plugins.heads.uvit:UvitHead",
+        released="janiform_plugins.heads.weights:UVIT_RELEASED",
+        summary="ConvNeXt V2 blocks over the states and the features of the embedding 'uvit', as in JanusFlow",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from attrs import field, frozen, validators
 from janiform import Codes, CodesOrLatents, Hidden, Latents, Logits, PortMismatch, Values
@@ -132,4 +132,33 @@ class ValuesHeadConfig:
     def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Values:
         if not isinstance(drawn, Latents):
             raise PortMismatch(f"head 'values' predicts latents, but is given {drawn}: use head 'mlp'")
+        return Values(drawn.tokens, drawn.width, self.of)
+
+
+@frozen(kw_only=True)
+class UvitHeadConfig:
+    """The decoder of JanusFlow (arXiv:2411.07975): ConvNeXt V2 blocks over the states and the embedding's features.
+
+    It needs the embedding 'uvit' of the same width.
+    """
+
+    borrows: ClassVar[tuple[str, ...]] = ("embedding",)
+
+    of: Literal["velocity", "noise", "data"] = field(
+        default="velocity",
+        metadata={"help": "the velocity between noise and data, the noise, or the data; the sampler must support it"},
+    )
+    width: int = field(
+        default=768, validator=validators.gt(0), metadata={"help": "width of the states, as that of the embedding"}
+    )
+    blocks: int = field(default=2, validator=validators.ge(0), metadata={"help": "number of the ConvNeXt blocks"})
+    eps: float = field(
+        default=1e-6,
+        validator=validators.gt(0),
+        metadata={"help": "constant of the norm of the hidden states; that of the backbone"},
+    )
+
+    def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Values:
+        if not isinstance(drawn, Latents):
+            raise PortMismatch(f"head 'uvit' predicts latents, but is given {drawn}: use head 'mlp'")
         return Values(drawn.tokens, drawn.width, self.of)

@@ -16,7 +16,17 @@ from .config import ValuesHeadConfig
 EPS = 1e-6
 
 
-class ValuesHead(nn.Module):
+class SquaredHead(nn.Module):
+    """The loss of heads that predict values."""
+
+    def loss(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted, target: Tensor) -> Loss:
+        """The squared difference to the target [n, N, C], float32: the mean of a place's values, summed over places."""
+        difference = self(hidden, drawn, corrupted).float() - target.float()
+        total = difference.square().mean(-1).sum()
+        return Loss(total, torch.full_like(total, target.shape[0] * target.shape[1], requires_grad=False))
+
+
+class ValuesHead(SquaredHead):
     """Hidden states [n, lead + N, H] -> values [n, N, C], each from the state at its own position."""
 
     def __init__(self, config: ValuesHeadConfig, hidden: Hidden, drawn: Latents) -> None:
@@ -32,9 +42,3 @@ class ValuesHead(nn.Module):
 
     def forward(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         return self.layers(self.norm(hidden[:, -self.places :]))
-
-    def loss(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted, target: Tensor) -> Loss:
-        """The squared difference to the target [n, N, C], float32: the mean of a place's values, summed over places."""
-        difference = self(hidden, drawn, corrupted).float() - target.float()
-        total = difference.square().mean(-1).sum()
-        return Loss(total, torch.full_like(total, target.shape[0] * target.shape[1], requires_grad=False))

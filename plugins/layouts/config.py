@@ -80,6 +80,21 @@ class JanusConfig:
         metadata={"help": "whether all of a picture has one position for the backbone, instead of one per token"},
     )
 
+    drawn_marks: bool = field(
+        default=True,
+        metadata={
+            "help": "whether begin_of_image and end_of_image stand around a picture that is drawn; false in JanusFlow, "
+            "whose pictures begin with the vector of the time"
+        },
+    )
+    hide: bool = field(
+        default=False,
+        metadata={
+            "help": "whether the blanked prompt of an unconditional row is hidden from all later positions but for its "
+            "first token, as in JanusFlow; positions stay as they are"
+        },
+    )
+
     @property
     def full_blocks(self) -> bool:
         """Whether spans are full blocks."""

@@ -21,7 +21,7 @@ from janiform import ComponentError, Conversation, Draw, Look, Sequence, Turn, b
 
 from .base import TokenLayout
 from .config import JanusConfig
-from .turns import Piece, stripped, to_answer
+from .turns import Piece, hidden, stripped, to_answer
 from .writer import Writer
 
 _TOKEN = re.compile(r"(<[^<>\s]+>|\[[^\[\]\s]+\])")
@@ -64,7 +64,8 @@ class JanusLayout(TokenLayout[JanusConfig]):
         conversation = prompt if isinstance(prompt, Conversation) else Conversation((Turn("user", prompt),))
         turns = (*conversation.turns, Turn("assistant", ()))
         writer = self._written(turns, conversation.system, draws=True, loss=False)
-        writer.special(self.config.begin_of_image)
+        if self.config.drawn_marks:
+            writer.special(self.config.begin_of_image)
         return writer.finished()
 
     def canvas(self, pathway: str) -> Sequence:
@@ -105,7 +106,7 @@ class JanusLayout(TokenLayout[JanusConfig]):
         return Turn(turn.role, (*pieces, *last))
 
     def unconditional(self, sequence: Sequence) -> Sequence:
-        return blanked(sequence, self.pad_id)
+        return hidden(sequence, self.pad_id) if self.config.hide else blanked(sequence, self.pad_id)
 
     def _turn(self, writer: Writer, turn: Turn, *, loss: bool, last: bool) -> None:
         assistant = turn.role == "assistant"
@@ -154,6 +155,9 @@ class JanusLayout(TokenLayout[JanusConfig]):
                 writer.text(piece)
                 continue
             writer.flush(loss)
+            if isinstance(piece, Draw) and not self.config.drawn_marks:
+                self._picture(writer, piece, loss=loss)
+                continue
             writer.special(self.config.begin_of_image)
             if isinstance(piece, Draw):
                 self._picture(writer, piece, loss=loss)

@@ -61,6 +61,17 @@ def prompt_of(sequence: Sequence) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     return spans[:end], spans[end:]
 
 
+def hidden(sequence: Sequence, pad: int) -> Sequence:
+    """The sequence whose prompt is pads that no later position sees, but for its first token; as in JanusFlow."""
+    prompt, rest = prompt_of(sequence)
+    count = sum(span.length for span in prompt)
+    if not count:
+        return sequence
+    first = Span("text", prompt[0].ids[:1] if prompt[0].kind == "text" else (pad,))
+    unseen = (Span("text", (pad,) * (count - 1), seen_by="itself"),) if count > 1 else ()
+    return Sequence((first, *unseen, *rest))
+
+
 def positions_of(span: Span) -> tuple[Span, ...]:
     """The positions of a text as spans of their own; a picture as it is."""
     return tuple(evolve(span, ids=(id,)) for id in span.ids) if span.kind == "text" else (span,)
