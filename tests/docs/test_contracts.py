@@ -43,7 +43,11 @@ def block() -> str:
     found: list[str] = []
     for kind in KINDS.values():
         found += [f"### {kind.name}", ""]
-        for contract in filter(None, (kind.config_contract, kind.module_contract)):
+        of_ports = kind.port_contracts.values()
+        further = (
+            ["LatentTokenizerConfig"] if kind.name == "tokenizer" else ["Process"] if kind.name == "sampler" else []
+        )
+        for contract in filter(None, (kind.config_contract, kind.module_contract, *further, *of_ports)):
             found += lines(contract)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(found)).strip()
 
@@ -89,7 +93,7 @@ def default(field: attrs.Attribute[object]) -> object:
 
 def test_the_guide_names_the_fields_of_ports() -> None:
     text = GUIDE.read_text(encoding="utf-8").partition("## Ports")[2].partition("\n## ")[0]
-    for port in (ports.Grid, ports.Features, ports.Codes, ports.Hidden, ports.Logits):
+    for port in (ports.Grid, ports.Features, ports.Codes, ports.Latents, ports.Hidden, ports.Logits, ports.Values):
         fields = [
             field.name if field.default is attrs.NOTHING else f"{field.name}={default(field)}"
             for field in attrs.fields(port)
