@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Kind = Literal["text", "look", "draw"]
 
 SeenBy = Literal["later", "block", "itself"]
-"""What attends to a span: it and everything later in the document, positions of its own block only, or nothing else."""
+"""The positions that attend to a span: it and all later ones of the document, those of its own block, or itself."""
 
 
 def _ids(value: Iterable[int]) -> tuple[int, ...]:

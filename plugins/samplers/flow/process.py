@@ -9,10 +9,10 @@ from math import exp
 from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
-from janiform import Corruption, PortMismatch
+from janiform import PortMismatch
 
 if TYPE_CHECKING:
-    from janiform import Corrupted
+    from janiform import Corrupted, Corruption
     from numpy.random import Generator
     from torch import Tensor
 
@@ -40,11 +40,11 @@ class FlowProcess:
     def corrupt(self, places: int, chance: Generator) -> Corruption:
         """Noise of a random level, which the picture's seed determines."""
         level = 1 / (1 + exp(-chance.standard_normal())) if self.times == "logit-normal" else chance.random()
-        return Corruption(self.time(shifted(level, self.shift)), None, int(chance.integers(2**62)))
+        return _corruption(self.time(shifted(level, self.shift)), int(chance.integers(2**62)))
 
     def complete(self, places: int) -> Corruption:
         """A picture without noise."""
-        return Corruption(self.data_at)
+        return _corruption(self.data_at)
 
     def read(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         """Latents [n, N, C] with their noise, (1 - s)·x + s·noise, in their data type."""
@@ -72,3 +72,9 @@ class FlowProcess:
         if corrupted.seeds is None:
             raise PortMismatch("the pictures of sampler 'flow' need seeds")
         return normal(corrupted.seeds, drawn.shape[1:], drawn.device)
+
+
+def _corruption(time: float, seed: int = 0) -> Corruption:
+    from janiform import Corruption  # brings numpy along, which listing components does without
+
+    return Corruption(time, None, seed)

@@ -72,7 +72,7 @@ def pathway_of() -> Callable[..., PathwayShape]:
             mode=mode,
             tokens=grid.size,
             transform=lambda: lambda picture: picture,
-            codes=EndedCodes(vocabulary=16, grid=grid, width=4, given=given),
+            drawn=EndedCodes(vocabulary=16, grid=grid, width=4, given=given),
             features=Features(tokens=grid.size, width=8, grid=grid),
         )
 

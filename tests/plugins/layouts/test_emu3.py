@@ -145,7 +145,7 @@ def test_answers_end_and_rows_are_padded(layout: Emu3Layout) -> None:
 
 def test_pictures_without_rows_are_refused(layout: Emu3Layout, pathway_of: Any) -> None:
     shape = pathway_of("look", 2, 3)
-    resampled = evolve(shape, codes=None, features=evolve(shape.features, grid=None))
+    resampled = evolve(shape, drawn=None, features=evolve(shape.features, grid=None))
     with pytest.raises(ComponentError, match="rows and columns of every picture, but those of 'seeing' have none"):
         Emu3Layout(Emu3LayoutConfig(), layout.text, {"seeing": resampled})
 

@@ -12,7 +12,6 @@ from janiform import (
     Conversation,
     Draw,
     Look,
-    Processor,
     Turn,
     UnifiedModel,
     build_model,
@@ -162,14 +161,21 @@ def test_packing_and_micro_batches_change_nothing(time: str) -> None:
             assert torch.allclose(other[name], gradient, atol=1e-5), name
 
 
+def latents_of(model: UnifiedModel, examples: list[Conversation]) -> torch.Tensor:
+    batch = model.processor.collate([model.processor.sequence(example) for example in examples])
+    return model.drawn(batch.pictures["generation"], "generation")
+
+
 def test_it_learns_to_draw_the_shapes_world() -> None:
-    """60 steps on eight pictures: the loss falls, and drawing comes nearer to them than noise is."""
-    torch.manual_seed(0)
-    model = flow_model('norm = "rms" -> norm = "rms", of = "velocity"')
+    """60 steps on eight pictures, of scaled latents: the loss falls, and drawing comes nearer to them than noise is."""
+    examples = shapes(8)
+    raw = latents_of(flow_model(), examples)
+    model = flow_model(f"patch = 2 }} -> patch = 2, shift = {raw.mean():.4f}, scale = {1 / raw.std():.4f} }}")
+    x = latents_of(model, examples)
+    assert x.std().item() == pytest.approx(1, abs=0.01)
     model.part("generation.tokenizer").requires_grad_(False)
     objective = objective_of(model)
     chance = np.random.default_rng(0)
-    examples = shapes(8)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2, weight_decay=0)
     curve = []
     for _ in range(60):
@@ -181,11 +187,7 @@ def test_it_learns_to_draw_the_shapes_world() -> None:
         curve.append(loss.item())
     assert np.mean(curve[-10:]) < 0.7 * np.mean(curve[:5])
     model.eval()
-    processor: Processor = model.processor
-    prompts = [processor.drawing_prompt(example.turns[0].text) for example in examples]
+    prompts = [model.processor.drawing_prompt(example.turns[0].text) for example in examples]
     drawn = sampler_of(model.plan).draw(model, prompts, seeds=list(range(8)), steps=10, guidance=1.0)
-    x = model.drawn(
-        processor.collate([processor.sequence(example) for example in examples]).pictures["generation"], "generation"
-    )
     noise = torch.stack([torch.randn(16, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(8)])
-    assert float((drawn - x).square().mean()) < 0.5 * float((noise - x).square().mean())
+    assert (drawn - x).square().mean().item() < 0.75 * (noise - x).square().mean().item()
