@@ -15,7 +15,6 @@ from janiform import Codes, Features, Grid, Hidden, Logits, Loss, Mask, PortMism
 from janiform.components.kinds import KINDS
 from janiform.testing import backbones, common, conforms, kinds, latent_tokenizers, suite, tokenizers, wholes
 from janiform.testing.case import Case, _ports
-from janiform.testing.hidden_places import ignores_what_is_hidden
 from janiform.testing.suite import run_check
 from torch import nn
 from torch.nn.functional import cross_entropy, pad
@@ -1138,9 +1137,8 @@ def test_what_a_part_says_of_itself_is_believed() -> None:
 def test_every_check_has_its_beast() -> None:
     of_latents = KINDS["tokenizer"].port_checks["latents"]  # their zoo is in test_zoo_latents.py
     elsewhere = {common.keeps_its_config_through_a_recipe, *(getattr(latent_tokenizers, name) for name in of_latents)}
-    # Those of whole pictures have their zoo in test_zoo_wholes.py.
+    # Those of whole pictures have their zoo in test_zoo_wholes.py and test_zoo_masked.py.
     elsewhere |= {check for check in vars(wholes).values() if getattr(check, "__module__", "") == wholes.__name__}
-    elsewhere.add(ignores_what_is_hidden)  # in test_zoo_masked.py
     checks = {*common.COMMON_CHECKS, *(check for of_kind in kinds.KIND_CHECKS.values() for check in of_kind)}
     assert {check for _, _, check, _ in ZOO} | elsewhere == checks
 
