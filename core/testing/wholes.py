@@ -1,4 +1,5 @@
-"""Conformance tests of embeddings and heads of pictures that are drawn as wholes. Those of codes pass them at once.
+"""Conformance tests of embeddings and heads of pictures that are drawn as wholes. Those of codes pass at once
+where a test is for latents, and the other way round.
 
 n pictures    N places of a picture    C width of latents
 """
@@ -8,9 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..ports import Features, Latents
+from ..ports import Codes, Features, Latents
+from ..sequence.corruption import Corrupted
 from .calls import call, checked_loss, near
 from .case import ROWS, Case, require
+
+_CODES = 8
+"""The most codes whose vectors are compared with that of hidden places."""
 
 
 def embeds_whole_pictures(case: Case) -> None:
@@ -63,6 +68,36 @@ def reads_no_hidden_places(case: Case) -> None:
         not near(call(case, module, "forward", shown, corrupted=corrupted), given, 1e-4),
         f"{case.name}: does not read the places that are not hidden; `hidden` is true where a place is not drawn yet",
     )
+
+
+def ignores_what_is_hidden(case: Case) -> None:
+    """An embedding that ``hides`` gives hidden places the same vector whatever their codes are, −1 included."""
+    if not getattr(case.config, "hides", False) or not isinstance(case.ports["drawn"], Codes):
+        return
+    module, codes = case.build(), case.codes()
+    hidden = torch.rand(codes.shape[:2], generator=torch.Generator().manual_seed(case.seed)) < 0.5
+    hidden[:, 0], hidden[:, -1] = True, False
+    whole = call(case, module, "forward", codes, first=0, corrupted=Corrupted(hidden=torch.zeros_like(hidden)))
+    require(
+        near(whole, call(case, module, "forward", codes), 1e-6),
+        f"{case.name}: embeds a picture of which nothing is hidden in another way than a complete one",
+    )
+    vectors = call(case, module, "forward", codes, first=0, corrupted=Corrupted(hidden=hidden))
+    for other in (codes.flip(0), torch.full_like(codes, -1)):
+        spoiled = torch.where(hidden[..., None], other, codes)
+        again = call(case, module, "forward", spoiled, first=0, corrupted=Corrupted(hidden=hidden))
+        require(near(again, vectors, 1e-6), f"{case.name}: the vectors depend on the codes of hidden places")
+    require(
+        near(vectors[~hidden], whole[~hidden], 1e-6),
+        f"{case.name}: the vectors of places that are not hidden depend on others",
+    )
+    port = case.ports["drawn"]
+    for code in range(min(port.vocabulary, _CODES)):
+        plain = call(case, module, "forward", torch.full_like(codes, code))
+        require(
+            not near(vectors[hidden], plain[hidden], 1e-6),
+            f"{case.name}: hidden places have the vectors of code {code}, so that they cannot be told from it",
+        )
 
 
 def gives_the_squared_difference_of_its_values(case: Case) -> None:

@@ -573,7 +573,7 @@ def test_every_check_has_its_beast() -> None:
         "recognises_its_own_directories_only",
         "explains_a_damaged_directory",
         "reads_what_it_declares",
-        "corrupts_pictures_for_training",  # in test_zoo_wholes.py
+        "corrupts_pictures_for_training",  # in test_zoo_wholes.py and test_zoo_masked.py
     }
     tested = {check.__name__ for _, _, check, _ in ZOO} | elsewhere
     assert tested == {check.__name__ for kind in SOUND for check in CHECKS[kind]}

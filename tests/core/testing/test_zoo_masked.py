@@ -10,7 +10,7 @@ import pytest
 import torch
 from attrs import evolve, frozen
 from janiform import Corrupted, Corruption, registry
-from janiform.testing import hidden_places, samplers
+from janiform.testing import samplers, wholes
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
 from janiform_plugins.embeddings.config import TableConfig
@@ -166,12 +166,12 @@ def test_each_check_of_samplers_catches_what_it_is_for(beast: Any, check: Any, s
 )
 def test_each_embedding_is_caught(beast: type, sentence: str) -> None:
     with pytest.raises(AssertionError, match=f"^embedding 'beast'.*{sentence}"):
-        run_check(hidden_places.ignores_what_is_hidden, embedding(beast))
+        run_check(wholes.ignores_what_is_hidden, embedding(beast))
 
 
 def test_the_sound_ones_pass() -> None:
     for check in samplers.SAMPLER_CHECKS:
         if check.__name__ != "keeps_its_config_through_a_recipe":
             run_check(check, sampler(MaskedSampler))
-    run_check(hidden_places.ignores_what_is_hidden, embedding(TableEmbedding))
+    run_check(wholes.ignores_what_is_hidden, embedding(TableEmbedding))
     assert torch.is_grad_enabled()
