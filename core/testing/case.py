@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 from PIL import Image
 from torch import Tensor, nn
 
@@ -145,15 +145,24 @@ class Case:
         )
 
     def _lend(self, module: Any, device: str, dtype: torch.dtype | None) -> None:
-        torch.manual_seed(self.seed)
-        with tensors_on(device):
-            lender = _Lender(self._hidden)
-        module.borrow(lender if dtype is None else lender.to(dtype=dtype))
-        require(
-            not {*lender.parameters()} & {*module.parameters()},
-            f"{self.name}: has the backbone among its own weights; keep it by "
-            'object.__setattr__(self, "_backbone", backbone)',
-        )
+        for part in getattr(self.config, "borrows", ("backbone",)):
+            torch.manual_seed(self.seed)
+            with tensors_on(device):
+                lender = _Lender(self._hidden) if part == "backbone" else self._other(part)
+            module.borrow(lender if dtype is None else lender.to(dtype=dtype))
+            require(
+                not {*lender.parameters()} & {*module.parameters()},
+                f"{self.name}: has the {part} among its own weights; keep it by "
+                f'object.__setattr__(self, "_{part}", {part})',
+            )
+
+    def _other(self, kind: str) -> nn.Module:
+        """The part of another kind that this one borrows: that of the same name, with the settings that both have."""
+        component = registry().find(kind, self.component.name)
+        both = {field.alias or field.name for field in fields(component.config)} & self.settings.keys()
+        config = component.config(**{name: self.settings[name] for name in both})
+        module: nn.Module = component.load()(config, *(self.ports[name] for name in KINDS[kind].takes))
+        return module.eval().requires_grad_(False)
 
     def inputs(self, rows: int = ROWS) -> Tensor:
         """Inputs of ``forward``, or of a tokenizer's ``encode``: pixels in [-1, 1], codes, features or states."""
@@ -277,5 +286,5 @@ def _ports(
         "predicted": Logits(16),
     }
     if latents:
-        ports["drawn"] = Latents(grid, chance.choice((2, 5, 8)))
+        ports["drawn"] = Latents(grid, chance.choice((4, 8, 12)))
     return {name: ports[name] for name in names}

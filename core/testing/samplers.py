@@ -154,16 +154,16 @@ def _check_hidden(case: Case, process: Any, places: int, drawn: Sequence[Corrupt
     )
     if complete.hidden is None:
         return
-    for each in (*drawn, complete):
+    hidden = [each.hidden for each in drawn if each.hidden is not None]
+    for each in (*hidden, complete.hidden):
         require(
-            each.hidden.dtype == np.bool_ and each.hidden.shape == (places,),
-            f"{case.name}: the hidden places are {each.hidden.dtype} {list(each.hidden.shape)}, expected bool "
-            f"[{places}]",
+            each.dtype == np.bool_ and each.shape == (places,),
+            f"{case.name}: the hidden places are {each.dtype} {list(each.shape)}, expected bool [{places}]",
         )
     require(not complete.hidden.any(), f"{case.name}: `complete` hides places")
-    require(all(each.hidden.any() for each in drawn), f"{case.name}: `corrupt` hides no place: nothing is predicted")
+    require(all(each.any() for each in hidden), f"{case.name}: `corrupt` hides no place: nothing is predicted")
     require(
-        any((each.hidden != drawn[0].hidden).any() for each in drawn),
+        any(not np.array_equal(each, hidden[0]) for each in hidden),
         f"{case.name}: `corrupt` hides the same places whatever its generator gives",
     )
 

@@ -152,6 +152,16 @@ TESTED = {
     ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "masked"): tables(steps=st.integers(1, 6), schedule=st.sampled_from(("cosine", "linear", "square"))),
     ("sampler", "autoregressive"): tables(guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4))),
+    ("embedding", "uvit"): tables(
+        width=st.sampled_from((4, 6)),
+        frequencies=st.sampled_from((2, 16)),
+        order=st.sampled_from(("cos-sin", "sin-cos")),
+        blocks=st.integers(0, 2),
+        patch=1,
+    ),
+    ("head", "uvit"): tables(
+        width=st.sampled_from((4, 6)), blocks=st.integers(1, 2), of=st.sampled_from(("velocity", "noise", "data"))
+    ),
     ("sampler", "flow"): tables(
         steps=st.integers(1, 4),
         guidance=st.sampled_from((1.0, 3.0)),
