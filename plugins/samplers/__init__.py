@@ -5,6 +5,7 @@ from __future__ import annotations
 from janiform import Registrar, hookimpl
 
 from .config import AutoregressiveConfig
+from .diffusion.config import DiffusionConfig
 from .flow.config import FlowConfig
 from .masked.config import MaskedConfig
 
@@ -31,4 +32,11 @@ def janiform_register(registrar: Registrar) -> None:
         config=MaskedConfig,
         factory="janiform_plugins.samplers.masked.sampler:MaskedSampler",
         summary="All codes at once in a few steps, each of which keeps the most certain ones, as in MaskGIT and Show-o",
+    )
+    registrar.component(
+        "sampler",
+        "diffusion",
+        config=DiffusionConfig,
+        factory="janiform_plugins.samplers.diffusion.sampler:DiffusionSampler",
+        summary="Latents by diffusion (DDPM or DDIM), all places at once, with classifier-free guidance",
     )
