@@ -160,10 +160,11 @@ def _check_hidden(case: Case, process: Any, places: int, drawn: Sequence[Corrupt
             f"{case.name}: the hidden places are {each.hidden.dtype} {list(each.hidden.shape)}, expected bool "
             f"[{places}]",
         )
+    hidden = np.stack([each.hidden for each in drawn if each.hidden is not None])
     require(not complete.hidden.any(), f"{case.name}: `complete` hides places")
-    require(all(each.hidden.any() for each in drawn), f"{case.name}: `corrupt` hides no place: nothing is predicted")
+    require(bool(hidden.any(axis=1).all()), f"{case.name}: `corrupt` hides no place: nothing is predicted")
     require(
-        any((each.hidden != drawn[0].hidden).any() for each in drawn),
+        bool((hidden != hidden[0]).any()),
         f"{case.name}: `corrupt` hides the same places whatever its generator gives",
     )
 
