@@ -120,6 +120,23 @@ def sampler_process(
     return made
 
 
+def check_complete(path: str, embedding: Use, process: Process, places: int, diagnostics: Diagnostics) -> None:
+    """An embedding whose config says at which time pictures are complete (``data_at``) must say the sampler's time."""
+    own: Any = getattr(embedding.config, "data_at", None)
+    try:
+        time = process.complete(places).time
+    except Exception as error:  # a plugin may fail in any way, and the error must name it
+        diagnostics.add(path, f"complete({places}) of the sampler's process failed: {type(error).__name__}: {error}")
+        return
+    if own is not None and time is not None and own != time:
+        diagnostics.add(
+            path,
+            f"{embedding.component.reference} takes {own:g} as the time of complete pictures, but the sampler has "
+            f"them at {time:g}",
+            f"set data_at to {time:g}",
+        )
+
+
 def check_context(path: str, tokens: int, hidden: Hidden, diagnostics: Diagnostics) -> None:
     """A picture must leave some positions of the backbone's context for text."""
     if tokens + MIN_TEXT > hidden.context:

@@ -12,6 +12,7 @@ from ..errors import CompositionError
 from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, Logits, Port, Values
 from .bounds import check_bounds
 from .checks import (
+    check_complete,
     check_context,
     check_count,
     check_each_alone,
@@ -136,6 +137,9 @@ class _Composer:
         predicted, process = self.output(head), None
         if isinstance(predicted, Logits | Values) and check_head(head, predicted, tokenizer, drawn, self.diagnostics):
             process = sampler_process(sampler, self.use(sampler), drawn, predicted, self.diagnostics)
+        if process is not None and f"{name}.embedding" in self.owners:
+            embedding = f"{name}.embedding"
+            check_complete(embedding, self.use(embedding), process, drawn.tokens, self.diagnostics)
         self.flow(head, sampler)
         self.flow(sampler, tokenizer, drawn)
         return process

@@ -143,7 +143,9 @@ class EmbeddingConfig(Protocol):
     """Kind ``embedding``: codes or latents to the vectors that the backbone reads.
 
     factory(config, drawn: CodesOrLatents, hidden: Hidden) -> Embedding.
-    It may use the backbone's matrices, see ``Borrower``.
+    It may use the backbone's matrices, see ``Borrower``. One for pictures that are drawn as wholes may have ``hides``,
+    whether it reads something else at hidden places, and ``data_at``, the time that it takes for complete pictures,
+    which must be the sampler's.
     """
 
     def embed(self, drawn: CodesOrLatents, hidden: Hidden) -> Features:

@@ -68,8 +68,12 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
     Raises ``CompositionError`` where it fits none, with what is wrong for the last: latents and a head of the data.
     """
     full = "layout.full_pictures=true"
-    heads = [f'generation.head={{ use = "values", of = "{of}" }}' for of in ("velocity", "noise", "data")]
-    for changes in ((full,), *((full, *_LATENTS, head) for head in heads)):
+    heads = [
+        (f'generation.head={{ use = "values", of = "{of}" }}', f"generation.embedding.data_at={data_at}")
+        for of in ("velocity", "noise", "data")
+        for data_at in (0.0, 1.0)
+    ]
+    for changes in ((full,), *((full, *_LATENTS, *head) for head in heads)):
         recipe = read_recipe(_RECIPE, [*_SMALL_BUT_TOKENIZER, *changes] if len(changes) > 1 else [*_SMALL, *changes])
         drawing = recipe.pathways["generation"]
         parts = {**drawing.parts, "sampler": sampler}
