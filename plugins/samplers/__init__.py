@@ -5,6 +5,7 @@ from __future__ import annotations
 from janiform import Registrar, hookimpl
 
 from .config import AutoregressiveConfig
+from .diffusion.config import DiffusionConfig
 from .flow.config import FlowConfig
 from .masked.config import MaskedConfig
 
@@ -24,6 +25,13 @@ def janiform_register(registrar: Registrar) -> None:
         config=FlowConfig,
         factory="janiform_plugins.samplers.flow.sampler:FlowSampler",
         summary="Latents along straight lines from noise to data, all places at once, with classifier-free guidance",
+    )
+    registrar.component(
+        "sampler",
+        "diffusion",
+        config=DiffusionConfig,
+        factory="janiform_plugins.samplers.diffusion.sampler:DiffusionSampler",
+        summary="Latents by diffusion (DDPM or DDIM), all places at once, with classifier-free guidance",
     )
     registrar.component(
         "sampler",
