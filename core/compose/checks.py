@@ -120,20 +120,33 @@ def sampler_process(
     return made
 
 
-def check_hidden(path: str, use: Use, process: Process, embedding: str, places: int, diagnostics: Diagnostics) -> None:
-    """A process that hides places needs an embedding with a vector for them; whether it does is in ``complete``."""
+def check_complete(
+    path: str, sampler: Use, embedding: Use, process: Process, places: int, diagnostics: Diagnostics
+) -> None:
+    """An embedding must read what a process says of a picture: its hidden places, and the time that it is complete.
+
+    The former needs an embedding whose config ``hides``, the latter one that says the same time, where it says any
+    (``data_at``).
+    """
     try:
-        hides = process.complete(places).hidden is not None
+        complete = process.complete(places)
     except Exception as error:  # a plugin may fail in any way, and the error must name it
-        source = f"complete(places) of the process of {use.component.reference} of {use.component.provider}"
+        source = f"complete({places}) of the process of {sampler.component.reference} of {sampler.component.provider}"
         diagnostics.add(path, f"{source} failed: {type(error).__name__}: {error}", "fix the plugin")
         return
-    part = diagnostics.entries.get(embedding)
-    if hides and not getattr(getattr(part, "config", None), "hides", False):
+    own: Any = getattr(embedding.config, "data_at", None)
+    if own is not None and complete.time is not None and own != complete.time:
         diagnostics.add(
-            embedding,
-            f"the sampler '{use.component.name}' hides places of a picture, but {diagnostics.component(embedding)} has "
-            "no vector for them",
+            path,
+            f"{embedding.component.reference} takes {own:g} as the time of complete pictures, but the sampler has "
+            f"them at {complete.time:g}",
+            f"set data_at to {complete.time:g}",
+        )
+    if complete.hidden is not None and not getattr(embedding.config, "hides", False):
+        diagnostics.add(
+            path,
+            f"the sampler '{sampler.component.name}' hides places of a picture, but {embedding.component.reference} "
+            "has no vector for them",
             "set its 'mask', or use an embedding that has one, such as 'table' with mask = true",
         )
 

@@ -13,11 +13,11 @@ from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, Logits, Po
 from .bounds import check_bounds
 from .checks import (
     check_blocks,
+    check_complete,
     check_context,
     check_count,
     check_each_alone,
     check_head,
-    check_hidden,
     check_named_pathways,
     check_shares,
     check_text,
@@ -154,8 +154,8 @@ class _Composer:
         if isinstance(predicted, Logits | Values) and check_head(head, predicted, tokenizer, drawn, self.diagnostics):
             process = sampler_process(sampler, self.use(sampler), drawn, predicted, self.diagnostics)
         if process is not None and (embedding := f"{name}.embedding") in self.owners:
-            owner = self.owners[embedding]
-            check_hidden(sampler, self.use(sampler), process, owner, drawn.tokens, self.diagnostics)
+            uses = self.use(sampler), self.use(embedding)
+            check_complete(self.owners[embedding], *uses, process, drawn.tokens, self.diagnostics)
         self.flow(head, sampler)
         self.flow(sampler, tokenizer, drawn)
         return process

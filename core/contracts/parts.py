@@ -144,8 +144,9 @@ class EmbeddingConfig(Protocol):
     """Kind ``embedding``: codes or latents to the vectors that the backbone reads.
 
     factory(config, drawn: CodesOrLatents, hidden: Hidden) -> Embedding.
-    It may use the backbone's matrices, see ``Borrower``. ``hides`` is true where the embedding has a vector for
-    hidden places, which samplers need that hide some; without the attribute it has none.
+    It may use the backbone's matrices, see ``Borrower``. One for pictures that are drawn as wholes may have
+    ``hides``, whether it has a vector for hidden places, without which no sampler may hide any, and ``data_at``,
+    the time that it takes for complete pictures, which must be the sampler's.
     """
 
     def embed(self, drawn: CodesOrLatents, hidden: Hidden) -> Features:

@@ -154,16 +154,17 @@ def _check_hidden(case: Case, process: Any, places: int, drawn: Sequence[Corrupt
     )
     if complete.hidden is None:
         return
-    hidden = [each.hidden for each in drawn if each.hidden is not None]
-    for each in (*hidden, complete.hidden):
+    for each in (*drawn, complete):
         require(
-            each.dtype == np.bool_ and each.shape == (places,),
-            f"{case.name}: the hidden places are {each.dtype} {list(each.shape)}, expected bool [{places}]",
+            each.hidden.dtype == np.bool_ and each.hidden.shape == (places,),
+            f"{case.name}: the hidden places are {each.hidden.dtype} {list(each.hidden.shape)}, expected bool "
+            f"[{places}]",
         )
+    hidden = np.stack([each.hidden for each in drawn if each.hidden is not None])
     require(not complete.hidden.any(), f"{case.name}: `complete` hides places")
-    require(all(each.any() for each in hidden), f"{case.name}: `corrupt` hides no place: nothing is predicted")
+    require(bool(hidden.any(axis=1).all()), f"{case.name}: `corrupt` hides no place: nothing is predicted")
     require(
-        any(not np.array_equal(each, hidden[0]) for each in hidden),
+        bool((hidden != hidden[0]).any()),
         f"{case.name}: `corrupt` hides the same places whatever its generator gives",
     )
 

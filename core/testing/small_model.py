@@ -68,9 +68,13 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
     Raises ``CompositionError`` where it fits none, with what is wrong for the last: latents and a head of the data.
     """
     full = "layout.full_pictures=true"
-    heads = [f'generation.head={{ use = "values", of = "{of}" }}' for of in ("velocity", "noise", "data")]
+    heads = [
+        (f'generation.head={{ use = "values", of = "{of}" }}', f"generation.embedding.data_at={data_at}")
+        for of in ("velocity", "noise", "data")
+        for data_at in (0.0, 1.0)
+    ]
     of_codes = (*_SMALL, full, "generation.embedding.mask=true")
-    for changes in (of_codes, *((*_SMALL_BUT_TOKENIZER, full, *_LATENTS, head) for head in heads)):
+    for changes in (of_codes, *((*_SMALL_BUT_TOKENIZER, full, *_LATENTS, *head) for head in heads)):
         recipe = read_recipe(_RECIPE, changes)
         drawing = recipe.pathways["generation"]
         parts = {**drawing.parts, "sampler": sampler}

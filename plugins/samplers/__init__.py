@@ -28,15 +28,15 @@ def janiform_register(registrar: Registrar) -> None:
     )
     registrar.component(
         "sampler",
-        "masked",
-        config=MaskedConfig,
-        factory="janiform_plugins.samplers.masked.sampler:MaskedSampler",
-        summary="All codes at once in a few steps, each of which keeps the most certain ones, as in MaskGIT and Show-o",
-    )
-    registrar.component(
-        "sampler",
         "diffusion",
         config=DiffusionConfig,
         factory="janiform_plugins.samplers.diffusion.sampler:DiffusionSampler",
         summary="Latents by diffusion (DDPM or DDIM), all places at once, with classifier-free guidance",
+    )
+    registrar.component(
+        "sampler",
+        "masked",
+        config=MaskedConfig,
+        factory="janiform_plugins.samplers.masked.sampler:MaskedSampler",
+        summary="All codes at once in a few steps, each of which keeps the most certain ones, as in MaskGIT and Show-o",
     )

@@ -15,6 +15,9 @@ from torch import Tensor
 _SMALLEST = 1e-20
 """What logarithms are taken of at least."""
 
+_LARGEST = 1 - 2**-24
+"""The largest float32 below 1, to which uniforms in float64 may round up."""
+
 
 def step(
     logits: Tensor, codes: Tensor, hidden: Tensor, after: Tensor, temperature: float, noise: Tensor
@@ -41,7 +44,7 @@ def step(
     # A known place has the largest number as its probability, and not infinity: at a high temperature the noise may
     # still hide it.
     chances = torch.where(hidden, chances, torch.finfo(chances.dtype).max)
-    gumbel = -(-noise[1].float().clamp(min=_SMALLEST).log()).clamp(min=_SMALLEST).log()
+    gumbel = -(-noise[1].float().clamp(_SMALLEST, _LARGEST).log()).clamp(min=_SMALLEST).log()
     confidence = chances.clamp(min=_SMALLEST).log() + temperature * gumbel
     count = (places * after).floor().minimum(hidden.sum(-1, keepdim=True) - 1).clamp(min=1).long()
     cut_off = confidence.sort(-1).values.gather(-1, count)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
+from attrs import evolve
 from janiform import KernelSupport, Mask
 from janiform.attention.attend import Attention
+from janiform.sequence.mask import UNSEEN
 from janiform.testing import conforms, kernels
 from janiform.testing.kernels import KERNEL_CHECKS, KernelCase
 from janiform.testing.suite import run_check
@@ -108,6 +111,13 @@ class CompilesForEachLayer(Sound):
         return mask.kept(("mine", self.layers), lambda: Sound.seen(self, mask, queries, keys))
 
 
+class SeesAll(Sound):
+    """Ignores what is not seen by all."""
+
+    def seen(self, mask, queries, keys):
+        return super().seen(Mask(mask.documents, mask.blocks), queries, keys)
+
+
 ZOO = [
     (IgnoresBlocks, kernels.attends_as_the_mask_says, "attention is off by"),
     (MixesDocuments, kernels.attends_as_the_mask_says, "attention is off by"),
@@ -136,6 +146,17 @@ def test_each_check_catches_what_it_is_for(beast: Any, check: Any, sentence: str
 def test_an_exception_of_a_kernel_is_reported_with_its_name_and_line() -> None:
     with pytest.raises(AssertionError, match=r"^kernel 'beast' .*Odd: boom \(.*test_kernel_zoo.py:\d+\)"):
         run_check(kernels.attends_as_the_mask_says, case(Raises))
+
+
+def test_a_kernel_that_sees_what_is_hidden_is_caught() -> None:
+    """One that declares ``holes``; for others, ``attend`` calls the default one."""
+    with_holes = evolve(EVERYTHING, holes=True)
+    seen = torch.where(BLOCKS > 0, BLOCKS, UNSEEN)
+    for kernel, caught in ((SeesAll, True), (Sound, False)):
+        made = evolve(case(kernel), attention=Attention("beast@1", with_holes, kernel()), seen=seen)
+        with pytest.raises(AssertionError, match="attention is off by") if caught else nullcontext():
+            kernels.attends_as_the_mask_says(made)
+    kernels.attends_as_the_mask_says(evolve(case(SeesAll), seen=seen))
 
 
 @pytest.mark.parametrize("check", KERNEL_CHECKS, ids=lambda check: check.__name__)

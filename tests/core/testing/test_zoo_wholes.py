@@ -206,6 +206,13 @@ class IsNeverComplete(FlowProcess):
         return Corruption(0.5)
 
 
+class CompletesWithNoise(FlowProcess):
+    """Its complete pictures have a time at which they have noise."""
+
+    def complete(self, places):
+        return Corruption(0.0)
+
+
 class DrawsFromNumpy(FlowProcess):
     def corrupt(self, places, chance):
         import numpy as np
@@ -257,8 +264,9 @@ SAMPLERS = [
         FlowSampler,
         with_process(IsNeverComplete),
         CORRUPTS,
-        "`read` changes a picture with the corruption of `complete`",
+        "the sampler has them at 0.5",
     ),
+    (FlowSampler, with_process(CompletesWithNoise), CORRUPTS, "`read` changes a picture with the corruption of `comp"),
     (FlowSampler, with_process(DrawsFromNumpy), CORRUPTS, "`corrupt` draws from `numpy.random`"),
     (FlowSampler, with_process(CountsItsCalls), CORRUPTS, "`corrupt` draws from something else than the generator"),
     (FlowSampler, with_process(DrawsItsOwnNoise), CORRUPTS, "`read` of a picture depends on the rest of the batch"),

@@ -81,6 +81,15 @@ def test_a_recipe_is_checked_and_planned(tmp_path: Path, capsys: Any) -> None:
     assert json.loads(capsys.readouterr().out)
 
 
+def test_an_embedding_with_another_time_of_data_is_refused(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "flow.toml"
+    path.write_text(tiny_flow("guidance = 2.0 -> guidance = 2.0, data_at = 0"), encoding="utf-8")
+    assert main(["check", str(path)]) == 1
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "patches@1 takes 1 as the time of complete pictures, but the sampler has them at 0" in shown
+    assert "set data_at to 0" in shown
+
+
 def test_the_planned_memory_bounds_what_is_allocated(model: UnifiedModel) -> None:
     prompts = [model.processor.drawing_prompt("a red circle") for _ in range(6)]
     plan = memory_for_drawing(model, prompts, "generation", Guidance.plain(2.0))

@@ -20,6 +20,7 @@ from janiform import (
     Logits,
     Model,
     PortMismatch,
+    Preview,
     Sequence,
     UnifiedModel,
     UsageError,
@@ -158,6 +159,14 @@ def test_progress_shows_hidden_places(model: UnifiedModel) -> None:
     assert steps == [(number, 8) for number in range(1, 9)]
     assert [int((some < 0).sum()) for some in shown] == [62, 59, 53, 45, 35, 24, 12, 0]
     assert torch.equal(shown[-1], codes)
+
+
+def test_previews_fill_hidden_places(model: UnifiedModel) -> None:
+    previews: list[Preview] = []
+    pictures = Model(model).generate(["two", "three"], n=2, seed=1, on_preview=previews.append, steps=4)
+    assert [picture.size for picture in pictures] == [(16, 16)] * len(pictures)
+    assert [preview.done for preview in previews[:3]] == [5, 19, 40]  # 64 − ⌊64·cos(k·π/8)⌋ of 64 codes are kept
+    assert all(preview.of == 64 and len(preview.pictures) == len(preview.codes) for preview in previews)
 
 
 @pytest.mark.parametrize(
