@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from attrs import field, frozen
-from janiform import Codes, Features, Grid, Hidden, Logits, Loss, Mask, PortMismatch, attend
+from janiform import Codes, Features, Grid, Hidden, KVCache, Logits, Loss, Mask, PortMismatch, attend
 from janiform.components.kinds import KINDS
 from janiform.testing import backbones, common, conforms, kinds, latent_tokenizers, suite, tokenizers, wholes
 from janiform.testing.case import Case, _ports
@@ -612,6 +612,16 @@ class IgnoresItsCache(Backbone):
         return super().forward(embeddings, positions, mask)
 
 
+class CopiesTheFirstRow(KVCache):
+    def take(self, rows, length, filled=None):
+        return super().take(None if rows is None else torch.zeros_like(rows), length, filled)
+
+
+class MixesUpRowsOfItsCache(Backbone):
+    def new_cache(self, rows, length, dtype, device):
+        return CopiesTheFirstRow(1, rows, 2, length, 4, dtype, device)
+
+
 class CountsPaddingInItsCache(Backbone):
     """With a cache it attends to padding as well, which a prompt of one length does not show."""
 
@@ -1075,6 +1085,7 @@ ZOO = [
     ("backbone", SeesEverything, backbones.attends_to_earlier_positions_only, "depends on a later one"),
     ("backbone", SeesEverythingBehindANorm, backbones.attends_to_earlier_positions_only, "depends on a later one"),
     ("backbone", IgnoresItsCache, backbones.continues_from_its_cache, "with a cache its outputs differ"),
+    ("backbone", MixesUpRowsOfItsCache, backbones.copies_its_cache, "gives other outputs after `take`"),
     (
         "backbone",
         CountsPaddingInItsCache,
