@@ -120,7 +120,7 @@ def drawn(backbone: Use, way: Drawing) -> Refused:
     codes = encoded(way.tokenizer)
     port = _codes(way.tokenizer)
     width = hidden(backbone)
-    vectors = ran(placed(way.embedding, backbone, codes=port, hidden=width), codes)
+    vectors = ran(placed(way.embedding, backbone, drawn=port, hidden=width), codes)
     if vectors is None:
         return {"generation.embedding": (str(port.vocabulary),)} | _predicted(way.head, port, backbone)
     refused, adapted, room = _adapted("generation", way.adapter, vectors, backbone)
@@ -137,7 +137,7 @@ def drawn(backbone: Use, way: Drawing) -> Refused:
 @once
 def _rows(use: Use, port: Codes, backbone: Use) -> list[int]:
     """The rows of the backbone's own matrices that a part works with: those that its output hangs on."""
-    module = placed(use, backbone, codes=port, hidden=hidden(backbone))
+    module = placed(use, backbone, drawn=port, hidden=hidden(backbone))
     if not hasattr(module, "borrow"):
         return []
     every = torch.arange(port.vocabulary)[None, :, None].expand(-1, -1, port.depth)
@@ -158,7 +158,7 @@ def _rows(use: Use, port: Codes, backbone: Use) -> list[int]:
 @once
 def _predicted(use: Use, port: Codes, backbone: Use) -> Refused:
     width = hidden(backbone)
-    head: Any = placed(use, backbone, hidden=width, codes=port)
+    head: Any = placed(use, backbone, hidden=width, drawn=port)
     states = torch.randn(5, width.width)
     try:
         logits, codes = head(states), head.sample(states, lambda logits, level: logits.argmax(dim=-1))

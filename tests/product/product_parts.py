@@ -26,6 +26,15 @@ ROOMY = {"vocabulary": 400, "context": 79, "vocab_size": 400, "max_position_embe
 picture of 4×4 codes fits into its context beside some text, one of 8×8 does not."""
 KINDS = ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head")
 
+OF_LATENTS = {
+    ("tokenizer", "kl"),
+    ("embedding", "patches"),
+    ("embedding", "uvit"),
+    ("head", "values"),
+    ("head", "uvit"),
+}
+"""Parts of latents, which are drawn as wholes; all here are parts of codes that are drawn one after the other."""
+
 
 @cache
 def tested() -> dict[tuple[str, str], Any]:
@@ -47,7 +56,7 @@ def tested() -> dict[tuple[str, str], Any]:
 def parts(kind: str) -> tuple[Use, ...]:
     """The components of a kind, each as often as it has sizes that other parts may tell apart."""
     names = sorted({c.name for c in registry().components(kind) if c.distribution == "janiform"})
-    return tuple(use for name in names for use in _sizes(kind, name))
+    return tuple(use for name in names if (kind, name) not in OF_LATENTS for use in _sizes(kind, name))
 
 
 def _sizes(kind: str, name: str) -> list[Use]:

@@ -47,7 +47,7 @@ class Masked:
 @hookimpl
 def janiform_register(registrar):
     registrar.component(
-        "sampler", "masked", config=MaskedConfig, factory="fake_plugin_masked:Masked", summary="Unmasks codes."
+        "sampler", "unmasking", config=MaskedConfig, factory="fake_plugin_unmasking:Masked", summary="Unmasks codes."
     )
 """
 
@@ -55,8 +55,8 @@ def janiform_register(registrar):
 @pytest.fixture
 def folder(tiny_model: janiform.UnifiedModel, install: Callable[..., Path], tmp_path: Path) -> str:
     """The directory of a model that draws with the sampler of the plugin."""
-    install("masked", MASKED)
-    component = registry().find("sampler", "masked")
+    install("unmasking", MASKED)
+    component = registry().find("sampler", "unmasking")
     recipe = tiny_model.plan.recipe
     drawing = recipe.pathways["generation"]
     parts = {**drawing.parts, "sampler": Use("sampler", component, component.config(steps=8))}
@@ -82,10 +82,10 @@ def test_its_settings_work_from_python(folder: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"step": 3}, r"the sampler 'masked' has no setting 'step' .*'steps'"),
-        ({"guidance": 3.0}, "the sampler 'masked' has no setting 'guidance'"),
-        ({"steps": 0}, r"the sampler 'masked': steps must be > 0: 0"),
-        ({"steps": 2.5}, r"the sampler 'masked': steps must be a whole number, got 2\.5"),
+        ({"step": 3}, r"the sampler 'unmasking' has no setting 'step' .*'steps'"),
+        ({"guidance": 3.0}, "the sampler 'unmasking' has no setting 'guidance'"),
+        ({"steps": 0}, r"the sampler 'unmasking': steps must be > 0: 0"),
+        ({"steps": 2.5}, r"the sampler 'unmasking': steps must be a whole number, got 2\.5"),
         ({"schedule": "cosin"}, r"schedule must be \"cosine\" or \"linear\".*did you mean 'cosine'"),
     ],
 )

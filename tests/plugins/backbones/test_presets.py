@@ -28,6 +28,7 @@ PUBLISHED = {
     ("qwen3", "1.7b"): 1_720_574_976,
     ("qwen3", "4b"): 4_022_468_096,
     ("qwen3", "8b"): 8_190_735_360,
+    ("bamba", "9b"): 9_780_235_392,
     ("chameleon", "7b"): 7_013_666_816,
     ("chameleon", "34b"): 34_294_308_864,
 }
@@ -92,6 +93,15 @@ def transformers_classes(name: str, preset: str) -> tuple[Any, Any, dict[str, An
     if name == "chameleon":
         more = {"swin_norm": config_of(name, preset).swin_norm, "vocabulary_map": {"<image>": 3}}
         return transformers.ChameleonConfig, transformers.ChameleonForConditionalGeneration, more
+    if name == "bamba":
+        config = config_of(name, preset)
+        more = {
+            "attn_layer_indices": list(config.attention),
+            "mamba_n_heads": config.mamba_heads,
+            "mamba_d_state": config.state,
+            "mamba_expand": config.expand,
+        }
+        return transformers.BambaConfig, transformers.BambaForCausalLM, more
     family = name.capitalize()
     return getattr(transformers, f"{family}Config"), getattr(transformers, f"{family}ForCausalLM"), {}
 
