@@ -163,8 +163,8 @@ KINDS = {
             checks=(
                 "embeds_each_code_alone",
                 "embeds_whole_pictures",
-                "reads_no_hidden_places",
-                "ignores_what_is_hidden",
+                "ignores_hidden_latents",
+                "ignores_hidden_codes",
             ),
         ),
         ComponentKind(

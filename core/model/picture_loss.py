@@ -49,7 +49,8 @@ def picture_loss(
         own = pictures.positions[:, lead:].flatten()[places]
         targets = shape.process.target(drawn, pictures.corrupted).flatten(0, 1)[places]
         return cast(Loss, head.loss(states[own], targets))
-    corrupted = _chosen(pictures.corrupted, indices)
+    every = len(indices) == len(pictures.positions)  # in their order, as an index occurs once
+    corrupted = pictures.corrupted if every else _chosen(pictures.corrupted, indices)
     targets = shape.process.target(targets, corrupted)
     if shape.latents is not None:
         read = shape.process.read(drawn[indices], corrupted)

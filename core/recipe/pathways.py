@@ -96,6 +96,7 @@ class Pathways:
         if not isinstance(value := plain(node), str) or not value:
             self.problems.add(f"expected the name of a route, got {got(value)}", (name, "route"), node.origin)
             return ""
+        self.parts.origins[dotted((name, "route"))] = node.origin
         return value
 
     def _transform(self, name: str) -> str:

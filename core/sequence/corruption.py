@@ -45,6 +45,19 @@ class Corrupted:
     hidden: Tensor | None = None
     seeds: Tensor | None = field(default=None, repr=False)
     places: Tensor | None = field(default=None, repr=False)
+    _noise: list[Tensor] = field(factory=list, init=False, repr=False)
+
+    def noise(self, drawn: Tensor) -> Tensor:
+        """Standard normal numbers of the shape of latents [n, N, C], float32, from the seeds; computed once.
+
+        A training step needs them for what the embedding reads, for the target and for the head. Raises ``ValueError``
+        without seeds.
+        """
+        if self.seeds is None:
+            raise ValueError("pictures without seeds have no noise")
+        if not self._noise or self._noise[0].shape != drawn.shape:
+            self._noise[:] = [normal(self.seeds, drawn.shape[1:], drawn.device)]
+        return self._noise[0]
 
 
 def seed_list(seeds: Sequence[int] | Tensor) -> list[int]:

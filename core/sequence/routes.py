@@ -17,10 +17,12 @@ class Routes:
     """Positions [B, T] by set of weights, the first of which is the one without a name.
 
     ``sets``: int64 flat positions of each set among the B·T, which have each position once; None in place of a tensor
-    where the set has all positions, and the others are empty.
+    where the set has all positions, and the others are empty. ``order``: where each of the B·T positions is among those
+    of all sets, one set after the other; None where one set has all.
     """
 
     sets: tuple[Tensor | None, ...]
+    order: Tensor | None = None
 
     @classmethod
     def of(cls, numbers: Tensor, count: int) -> Routes:
@@ -29,7 +31,8 @@ class Routes:
         for number in range(count):
             if bool((flat == number).all()):
                 return cls.only(number, count)
-        return cls(tuple((flat == number).nonzero().flatten() for number in range(count)))
+        sets = tuple((flat == number).nonzero().flatten() for number in range(count))
+        return cls(sets, torch.cat(sets).argsort())
 
     @classmethod
     def only(cls, number: int, count: int) -> Routes:
@@ -44,4 +47,5 @@ class Routes:
 
     def mapped(self, move: Callable[[Tensor], Tensor]) -> Routes:
         """The routes with something else for each tensor."""
-        return Routes(tuple(None if places is None else move(places) for places in self.sets))
+        sets = tuple(None if places is None else move(places) for places in self.sets)
+        return Routes(sets, None if self.order is None else move(self.order))

@@ -50,7 +50,7 @@ def embeds_whole_pictures(case: Case) -> None:
     )
 
 
-def reads_no_hidden_places(case: Case) -> None:
+def ignores_hidden_latents(case: Case) -> None:
     """What stands at hidden places changes nothing, where the config says that it ``hides`` places."""
     if not case.draws_wholes or not getattr(case.config, "hides", False):
         return
@@ -70,7 +70,7 @@ def reads_no_hidden_places(case: Case) -> None:
     )
 
 
-def ignores_what_is_hidden(case: Case) -> None:
+def ignores_hidden_codes(case: Case) -> None:
     """An embedding that ``hides`` gives hidden places the same vector whatever their codes are, −1 included."""
     if not getattr(case.config, "hides", False) or not isinstance(case.ports["drawn"], Codes):
         return

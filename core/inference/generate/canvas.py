@@ -54,7 +54,8 @@ class Canvas:
         shape = model.plan.pathways.get(pathway)
         if shape is None or shape.process is None or shape.drawn is None:
             raise UsageError(f"'{pathway}' is not a pathway that draws pictures as wholes")
-        self.model, self.pathway, self.guidance, self.shape = model, pathway, guidance, shape
+        self.model, self.pathway, self.guidance, self.drawn = model, pathway, guidance, shape.drawn
+        self._lead = shape.features.lead
         self.count = len(prompts)
         self.head: Any = model.part(f"{pathway}.head")
         self._backbone = cast(Backbone, model.part("backbone"))
@@ -84,7 +85,7 @@ class Canvas:
 
     def logits(self, codes: Tensor, corrupted: Corrupted) -> Tensor:
         """Codes [B, N, d], anything where they are hidden, to the mixed logits of every place [B, N, V]."""
-        hidden = self.states(codes, corrupted)[:, self.shape.features.lead :]
+        hidden = self.states(codes, corrupted)[:, self._lead :]
         logits: Tensor = self.head(hidden.flatten(0, 1))
         return self.guidance.mix(logits.view(*hidden.shape[:2], -1))
 

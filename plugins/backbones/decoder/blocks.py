@@ -133,8 +133,7 @@ class Block(BlockWeights):
         for weights, places in zip(sets, routes.sets, strict=True):
             turned = [angle[places].transpose(0, 1)[None] for angle in angles]
             pieces.append(project(weights, flat[places][None], (turned[0], turned[1])))
-        order = torch.cat(routes.sets).argsort()
-        joined = (torch.cat([piece[number][0] for piece in pieces], dim=1)[:, order] for number in range(3))
+        joined = (torch.cat([piece[number][0] for piece in pieces], dim=1)[:, routes.order] for number in range(3))
         q, k, v = (some.unflatten(1, (rows, length)).transpose(0, 1) for some in joined)
         return q, k, v
 
@@ -148,7 +147,7 @@ def by_set(routes: Routes | None, functions: Sequence[Callable[[Tensor], Tensor]
         return functions[0](x)
     flat = x.flatten(0, 1)
     pieces = [function(flat[places]) for function, places in zip(functions, routes.sets, strict=True)]
-    return torch.cat(pieces)[torch.cat(routes.sets).argsort()].unflatten(0, x.shape[:2])
+    return torch.cat(pieces)[routes.order].unflatten(0, x.shape[:2])
 
 
 def _after(second: Callable[[Tensor], Tensor], first: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -43,7 +43,10 @@ class DiffusionConfig(GuidedConfig):
     def process(self, drawn: CodesOrLatents, predicted: Logits | Values) -> DiffusionProcess:
         """Noise of a random step, from which the head predicts the noise or the data."""
         if isinstance(drawn, Codes):
-            raise PortMismatch(f"sampler 'diffusion' draws latents, but the tokenizer has {drawn}")
+            raise PortMismatch(
+                f"sampler 'diffusion' draws latents, but the tokenizer has {drawn}: use a sampler of codes, such as "
+                "'autoregressive', or a tokenizer of latents, such as 'kl'"
+            )
         if not isinstance(predicted, Values):
             raise PortMismatch(f"sampler 'diffusion' needs a head of values, but the head gives {predicted}")
         if predicted.of not in ("noise", "data"):

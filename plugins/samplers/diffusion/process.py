@@ -62,15 +62,8 @@ class DiffusionProcess:
             raise PortMismatch("the pictures of sampler 'diffusion' need times")
         table = torch.tensor(kept(), device=drawn.device)
         left = table[(corrupted.times * STEPS).round().long()][:, None, None]
-        return (left.sqrt() * drawn.float() + (1 - left).sqrt() * self._noise(drawn, corrupted)).to(drawn.dtype)
+        return (left.sqrt() * drawn.float() + (1 - left).sqrt() * corrupted.noise(drawn)).to(drawn.dtype)
 
     def target(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         """The noise or the data of latents [n, N, C], float32."""
-        return drawn.float() if self.of == "data" else self._noise(drawn, corrupted)
-
-    def _noise(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
-        from janiform import normal
-
-        if corrupted.seeds is None:
-            raise PortMismatch("the pictures of sampler 'diffusion' need seeds")
-        return normal(corrupted.seeds, drawn.shape[1:], drawn.device)
+        return drawn.float() if self.of == "data" else corrupted.noise(drawn)

@@ -6,20 +6,16 @@ B pictures    R guidance rows    N places of a picture    C width of latents
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
-from janiform import Canvas, Corrupted, UsageError, drawing_seeds, generating
+from janiform import Corrupted, UsageError, drawing_seeds, generating
 from torch import Tensor
 
-from ..overrides import overridden
+from ..base import Drawing, GuidedSampler
 from .config import DiffusionConfig
 from .process import STEPS, DiffusionProcess, kept
-
-if TYPE_CHECKING:
-    from janiform import Sequence as SpanSequence
-    from janiform import UnifiedModel
 
 
 def taken(steps: int) -> list[int]:
@@ -53,32 +49,20 @@ def step_back(
     return (z if noise is None else z + variance**0.5 * noise), data
 
 
-class DiffusionSampler:
-    """See ``janiform.contracts.Sampler``. A picture depends on its prompt, its seed and the settings alone."""
+class DiffusionSampler(GuidedSampler[DiffusionConfig]):
+    """All places in every step; reports what the pictures would be by the current prediction."""
 
-    def __init__(self, config: DiffusionConfig) -> None:
-        self.config = config
+    name = "diffusion"
 
-    def draw(
-        self,
-        model: UnifiedModel,
-        prompts: Sequence[SpanSequence],
-        *,
-        pathway: str = "generation",
-        seeds: Sequence[int] | None = None,
-        on_step: Callable[[int, int], None] | None = None,
-        on_codes: Callable[[Tensor], None] | None = None,
-        **overrides: Any,
-    ) -> Tensor:
-        """Latents [B, N, C], float32; ``on_codes`` gets what the pictures would be by the current prediction."""
-        config = overridden(self.config, "diffusion", overrides)
-        shape = model.plan.pathways.get(pathway)
+    def drawn(self, drawing: Drawing[DiffusionConfig]) -> Tensor:
+        model, config = drawing.model, drawing.config
+        shape = model.plan.pathways.get(drawing.pathway)
         if shape is None or shape.latents is None or not isinstance(shape.process, DiffusionProcess):
-            raise UsageError(f"'{pathway}' is not a pathway whose pictures the sampler 'diffusion' draws")
-        looks = {span.pathway for prompt in prompts for span in prompt.spans if span.kind == "look" and span.pathway}
-        noise = _Noise(drawing_seeds(len(prompts), seeds), (shape.latents.tokens, shape.latents.width), model.device)
+            raise UsageError(f"'{drawing.pathway}' is not a pathway whose pictures the sampler 'diffusion' draws")
+        seeds = drawing_seeds(len(drawing.prompts), drawing.seeds)
+        noise = _Noise(seeds, (shape.latents.tokens, shape.latents.width), model.device)
         with generating(model):
-            canvas = Canvas(model, prompts, config.guide(model.plan, looks), pathway)
+            canvas = drawing.canvas()
             z, path, table = noise(), taken(config.steps), kept()
             for step, (now, after) in enumerate(itertools.pairwise(path)):
                 times = torch.full((len(z),), now / STEPS, device=z.device)
@@ -86,10 +70,7 @@ class DiffusionSampler:
                 fresh = noise() if config.eta and after else None
                 left, following = table[now], table[after]
                 z, data = step_back(z, predicted, left, following, shape.process.of, fresh, config.eta, config.clip)
-                if on_step is not None:
-                    on_step(step + 1, config.steps)
-                if on_codes is not None:
-                    on_codes(data if after else z)
+                drawing.report(step + 1, config.steps, data if after else z)
         return z
 
 

@@ -113,7 +113,10 @@ class FlowConfig(GuidedConfig):
     def process(self, drawn: CodesOrLatents, predicted: Logits | Values) -> FlowProcess:
         """Noise of a random level, from which the head predicts velocities, the noise or the data."""
         if isinstance(drawn, Codes):
-            raise PortMismatch(f"sampler 'flow' draws latents, but the tokenizer has {drawn}")
+            raise PortMismatch(
+                f"sampler 'flow' draws latents, but the tokenizer has {drawn}: use a sampler of codes, such as "
+                "'autoregressive', or a tokenizer of latents, such as 'kl'"
+            )
         if not isinstance(predicted, Values):
             raise PortMismatch(f"sampler 'flow' needs a head of values, but the head gives {predicted}")
         if predicted.of == "sample":

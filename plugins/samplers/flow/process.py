@@ -49,13 +49,13 @@ class FlowProcess:
     def read(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         """Latents [n, N, C] with their noise, (1 - s)·x + s·noise, in their data type."""
         levels = self._levels(corrupted)
-        return ((1 - levels) * drawn.float() + levels * self._noise(drawn, corrupted)).to(drawn.dtype)
+        return ((1 - levels) * drawn.float() + levels * corrupted.noise(drawn)).to(drawn.dtype)
 
     def target(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         """The velocity, the noise or the data of latents [n, N, C], float32."""
         if self.of == "data":
             return drawn.float()
-        noise = self._noise(drawn, corrupted)
+        noise = corrupted.noise(drawn)
         if self.of == "noise":
             return noise
         return drawn.float() - noise if self.data_at else noise - drawn.float()
@@ -65,13 +65,6 @@ class FlowProcess:
             raise PortMismatch("the pictures of sampler 'flow' need times")
         times = corrupted.times.float()[:, None, None]
         return 1 - times if self.data_at else times
-
-    def _noise(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
-        from janiform import normal
-
-        if corrupted.seeds is None:
-            raise PortMismatch("the pictures of sampler 'flow' need seeds")
-        return normal(corrupted.seeds, drawn.shape[1:], drawn.device)
 
 
 def _corruption(time: float, seed: int = 0) -> Corruption:

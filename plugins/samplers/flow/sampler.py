@@ -5,59 +5,38 @@ B pictures    R guidance rows    N places of a picture    C width of latents
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from janiform import Canvas, Corrupted, UsageError, drawing_seeds, generating, normal
 from torch import Tensor
 
-from ..overrides import overridden
+from ..base import Drawing, GuidedSampler
 from .config import FlowConfig
 from .process import FlowProcess
 from .steps import draw_along, levels, renormed, slope
 
 if TYPE_CHECKING:
-    from janiform import Sequence as SpanSequence
     from janiform import UnifiedModel
 
 
-class FlowSampler:
-    """See ``janiform.contracts.Sampler``. A picture depends on its prompt, its seed and the settings alone."""
+class FlowSampler(GuidedSampler[FlowConfig]):
+    """All places in every step; reports what the pictures would be by the current prediction."""
 
-    def __init__(self, config: FlowConfig) -> None:
-        self.config = config
+    name = "flow"
 
-    def draw(
-        self,
-        model: UnifiedModel,
-        prompts: Sequence[SpanSequence],
-        *,
-        pathway: str = "generation",
-        seeds: Sequence[int] | None = None,
-        on_step: Callable[[int, int], None] | None = None,
-        on_codes: Callable[[Tensor], None] | None = None,
-        **overrides: Any,
-    ) -> Tensor:
-        """Latents [B, N, C], float32; ``on_codes`` gets what the pictures would be by the current prediction."""
-        config = overridden(self.config, "flow", overrides)
-        process = _process(model, pathway, config)
-        looks = {span.pathway for prompt in prompts for span in prompt.spans if span.kind == "look" and span.pathway}
-        drawn = model.plan.pathways[pathway].drawn
-        assert drawn is not None  # as there is a process
-        own_seeds = drawing_seeds(len(prompts), seeds)
-
-        def done(step: int, data: Tensor) -> None:
-            if on_step is not None:
-                on_step(step, config.steps)
-            if on_codes is not None:
-                on_codes(data)
-
+    def drawn(self, drawing: Drawing[FlowConfig]) -> Tensor:
+        model, config = drawing.model, drawing.config
+        process = _process(model, drawing.pathway, config)
+        seeds = drawing_seeds(len(drawing.prompts), drawing.seeds)
         with generating(model):
-            canvas = Canvas(model, prompts, config.guide(model.plan, looks), pathway)
+            canvas = drawing.canvas()
             field = _Field(canvas, config, process)
-            z = normal(own_seeds, (drawn.tokens, drawn.width), model.device)
-            return draw_along(z, levels(config.steps, config.shift), field, config.solver, done)
+            z = normal(seeds, (canvas.drawn.tokens, canvas.drawn.width), model.device)
+            path = levels(config.steps, config.shift)
+            return draw_along(
+                z, path, field, config.solver, lambda step, data: drawing.report(step, config.steps, data)
+            )
 
 
 class _Field:

@@ -5,51 +5,32 @@ B pictures    N places of a picture    T steps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
-
 import torch
-from janiform import Canvas, Corrupted, PortMismatch, UsageError, generating, uniforms
+from janiform import Corrupted, PortMismatch, UsageError, generating, uniforms
+from torch import Tensor
 
-from ..overrides import overridden
+from ..base import Drawing, GuidedSampler
 from .config import MaskedConfig
 from .step import fractions, last_step, step, temperatures
 
-if TYPE_CHECKING:
-    from janiform import Sequence as SpanSequence
-    from janiform import UnifiedModel
-    from torch import Tensor
 
+class MaskedSampler(GuidedSampler[MaskedConfig]):
+    """All places in every step."""
 
-class MaskedSampler:
-    """See ``janiform.contracts.Sampler``."""
+    name = "masked"
 
-    def __init__(self, config: MaskedConfig) -> None:
-        self.config = config
-
-    def draw(
-        self,
-        model: UnifiedModel,
-        prompts: Sequence[SpanSequence],
-        *,
-        pathway: str = "generation",
-        seeds: Sequence[int] | None = None,
-        on_step: Callable[[int, int], None] | None = None,
-        on_codes: Callable[[Tensor], None] | None = None,
-        **overrides: Any,
-    ) -> Tensor:
-        config = overridden(self.config, "masked", overrides)
-        looks = {span.pathway for prompt in prompts for span in prompt.spans if span.kind == "look" and span.pathway}
-        with generating(model):
-            canvas = Canvas(model, prompts, config.guide(model.plan, looks), pathway)
-            places, steps, device = canvas.shape.drawn.tokens, config.steps, model.device
+    def drawn(self, drawing: Drawing[MaskedConfig]) -> Tensor:
+        config, count, device = drawing.config, len(drawing.prompts), drawing.model.device
+        with generating(drawing.model):
+            canvas = drawing.canvas()
+            places, steps = canvas.drawn.tokens, config.steps
             try:
                 config.check_steps(places)
             except PortMismatch as mismatch:
                 raise UsageError(str(mismatch)) from None
-            noise = uniforms(len(prompts), 2 * steps * places, seeds).to(device)
-            noise_T2BN = noise.view(steps, 2, places, len(prompts)).transpose(2, 3)
-            codes = torch.full((len(prompts), places), -1, device=device)
+            noise = uniforms(count, 2 * steps * places, drawing.seeds).to(device)
+            noise_T2BN = noise.view(steps, 2, places, count).transpose(2, 3)
+            codes = torch.full((count, places), -1, device=device)
             hidden = torch.ones_like(codes, dtype=torch.bool)
             after = fractions(config.schedule, steps).to(device)
             for number, temperature in enumerate(temperatures(config.temperature, steps)):
@@ -59,8 +40,5 @@ class MaskedSampler:
                 else:
                     codes = last_step(logits, codes, hidden, noise_T2BN[number])
                     hidden = torch.zeros_like(hidden)
-                if on_step is not None:
-                    on_step(number + 1, steps)
-                if on_codes is not None:
-                    on_codes(codes.masked_fill(hidden, -1)[..., None])
+                drawing.report(number + 1, steps, codes.masked_fill(hidden, -1)[..., None])
         return codes[..., None]

@@ -166,12 +166,12 @@ def test_each_check_of_samplers_catches_what_it_is_for(beast: Any, check: Any, s
 )
 def test_each_embedding_is_caught(beast: type, sentence: str) -> None:
     with pytest.raises(AssertionError, match=f"^embedding 'beast'.*{sentence}"):
-        run_check(wholes.ignores_what_is_hidden, embedding(beast))
+        run_check(wholes.ignores_hidden_codes, embedding(beast))
 
 
 def test_the_sound_ones_pass() -> None:
     for check in samplers.SAMPLER_CHECKS:
         if check.__name__ != "keeps_its_config_through_a_recipe":
             run_check(check, sampler(MaskedSampler))
-    run_check(wholes.ignores_what_is_hidden, embedding(TableEmbedding))
+    run_check(wholes.ignores_hidden_codes, embedding(TableEmbedding))
     assert torch.is_grad_enabled()

@@ -147,7 +147,7 @@ def case(kind: str, module: Any, config: Any) -> Case:
     return Case(component, config(), ports, 3)  # type: ignore[arg-type]
 
 
-EMBEDS, READS = wholes.embeds_whole_pictures, wholes.reads_no_hidden_places
+EMBEDS, READS = wholes.embeds_whole_pictures, wholes.ignores_hidden_latents
 SQUARES = wholes.gives_the_squared_difference_of_its_values
 ZOO = [
     (NeedsACorruption, Embeds, EMBEDS, "AttributeError: 'NoneType' object has no attribute 'times'"),

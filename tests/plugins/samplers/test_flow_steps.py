@@ -21,7 +21,7 @@ def test_euler_takes_the_steps_of_diffusers(seed: int) -> None:
     chance = random.Random(seed)
     steps, shift = chance.randrange(1, 60), chance.choice((1.0, 3.0, 0.4))
     scheduler = FlowMatchEulerDiscreteScheduler(shift=shift)
-    if seed % 2:  # BAGEL: so many timesteps that the last is 0, which is no step
+    if seed % 2:  # BAGEL counts timesteps, the last of which is 0 and needs no step
         scheduler.set_timesteps(sigmas=torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1].numpy())
     else:  # JanusFlow and Transfusion
         scheduler.set_timesteps(sigmas=[1 - index / steps for index in range(steps)])
