@@ -63,7 +63,7 @@ class PathwayShape:
     route: int = 0
 
     def corruption(self, chance: Generator | None) -> Corruption | None:
-        """How one of its pictures is corrupted for training; without ``chance``, how one is declared that is not.
+        """How one of its pictures is corrupted for training; without ``chance``, the corruption of a complete one.
 
         None where pictures are drawn place by place.
         """

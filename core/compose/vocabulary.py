@@ -35,8 +35,8 @@ def reserved(part: PartPlan) -> tuple[int, ...]:
 def text_ids(parts: Mapping[str, PartPlan], hidden: Hidden) -> tuple[range, ...]:
     """The ids that are left for text: all of the backbone's before the first code.
 
-    Where the text tokenizer has tokens of its own for the codes, as in Chameleon, those after the codes as well. Ids
-    that are reserved are no text wherever they are.
+    Where the text tokenizer has tokens of its own for the codes, as in Chameleon, those after the codes as well.
+    Reserved ids are not text, wherever they are.
     """
     taken = [(rows, in_text(part)) for part in parts.values() if (rows := rows_of(part)) is not None]
     taken += [(range(id, id + 1), True) for part in parts.values() for id in reserved(part)]

@@ -85,7 +85,7 @@ def draw_all(
 def _previews(
     model: UnifiedModel, pathway: str, first: int, events: DrawingEvents, at_once: int
 ) -> tuple[OnCodes | None, OnStep | None]:
-    """What a sampler calls with the codes after a step, and with the number of steps."""
+    """Return the callbacks of a sampler: for the codes after a step, and for the number of steps."""
     on_preview = events.on_preview
     if on_preview is None:
         return None, None

@@ -116,7 +116,7 @@ class Canvas:
 
 
 def _continued(prompt: SpanSequence, canvas: SpanSequence) -> SpanSequence:
-    """A prompt with the picture's positions behind it, as spans without content: where they are and who sees them."""
+    """A prompt with the picture's positions behind it, as spans without content, which tell places and blocks only."""
     blocks = max((span.block for span in prompt.spans), default=0)
     behind = (evolve(span, block=span.block + blocks) if span.block else span for span in canvas.spans)
     spans = (*prompt.spans, *behind)
