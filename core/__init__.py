@@ -76,6 +76,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .inference.memory import MemoryPlan as MemoryPlan
     from .loss import Loss as Loss
     from .loss import summed_cross_entropy as summed_cross_entropy
+    from .model.auxiliary import auxiliary_counts as auxiliary_counts
+    from .model.auxiliary import auxiliary_losses as auxiliary_losses
     from .model.build import build_model as build_model
     from .model.picture_loss import picture_loss as picture_loss
     from .model.picture_loss import picture_predictions as picture_predictions
@@ -230,6 +232,8 @@ _PUBLIC = {
     "UnifiedModel": "model.unified_model",
     "UsageError": "errors",
     "WeightFiles": "storage.weight_files",
+    "auxiliary_counts": "model.auxiliary",
+    "auxiliary_losses": "model.auxiliary",
     "attend": "attention.attend",
     "blanked": "sequence.spans",
     "build": "recipe",

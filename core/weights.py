@@ -44,6 +44,8 @@ class KeyMap:
     ``shares``: name in the part -> the proportions of the stacked tensors; equal by default.
     ``squeezed``: patterns of names in the part whose first dimension is 1 and is left out in the files.
     ``matrices``: patterns of names in the part of 1×1 convolutions that are matrices in the files.
+    ``stacks``: patterns of names in the part of matrices below one another -> their number n, where the files have one
+    tensor [n, rows, columns] for them.
     ``unused``: patterns of names in the files, without the prefix, that are left out on purpose -> the reason.
     ``own``: patterns of names in the part that the files never have, and that keep their initial value.
     ``within``: prefixes of the part's names in the files, after ``prefix``; other names belong to other parts.
@@ -56,6 +58,7 @@ class KeyMap:
     shares: Mapping[str, tuple[int, ...]] = field(factory=dict)
     squeezed: tuple[str, ...] = ()
     matrices: tuple[str, ...] = ()
+    stacks: Mapping[str, int] = field(factory=dict)
     unused: Mapping[str, str] = field(factory=dict)
     own: tuple[str, ...] = ()
     within: tuple[str, ...] = ("",)
@@ -83,6 +86,8 @@ class KeyMap:
         if names is None:
             return None
         if len(names) == 1:
+            if count := next((n for pattern, n in self.stacks.items() if _regex(pattern).fullmatch(name)), 0):
+                return (Piece(names[0], (count, shape[0] // count, *shape[1:])),)
             first = 1 if _matches(name, self.squeezed) else 0
             return (Piece(names[0], shape[first:2] if _matches(name, self.matrices) else shape[first:]),)
         shares = next((shares for pattern, shares in self.shares.items() if _regex(pattern).fullmatch(name)), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..ports import Codes, CodesOrLatents, Features, Grid, Hidden, Latents, Logits, Values
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Adapter",
     "AdapterConfig",
+    "AuxiliaryLosses",
     "Backbone",
     "BackboneConfig",
     "Borrower",
@@ -230,6 +231,27 @@ class Layered(Protocol):
         Each is a submodule whose ``forward`` runs in every forward pass of the part, and is within no other block; its
         weights are used by that ``forward`` only. They may be of several classes. Of a part without this method the
         members of its outermost ``nn.ModuleList``s are used; of a member without a ``forward``, its own members.
+        """
+
+
+class AuxiliaryLosses(Protocol):
+    """A part, usually a backbone, that adds losses to those of the objective, such as the load balancing of experts.
+
+    They are logged as ``backbone.balance``, by the path of the part. A stage's ``weights`` may name them; else they
+    have the weights that the part gives. A step is split into micro-batches and among processes, and its rows are
+    packed, so each loss is a sum over positions, documents or pictures, none of which depends on what else is in the
+    batch, and its count is known before: a backbone counts positions that are not padding, whose documents are
+    ``mask.declared_documents``; a head counts as its ``loss`` does; other parts count the pictures that they are given.
+    """
+
+    def auxiliary_weights(self) -> Mapping[str, float]:
+        """The names of its losses, with their weights where a stage gives none; empty where it has none."""
+
+    def auxiliary_losses(self) -> Mapping[str, Loss]:
+        """The losses, not weighted, of the forward passes since the last call, added up; empty where there were none.
+
+        Only passes with gradients in training mode have losses. Blocks are recomputed in the backward pass
+        (``Layered``), so a block returns what a loss depends on, and the part around it keeps that.
         """
 
 

@@ -186,7 +186,9 @@ class Stage:
     weights: Mapping[str, float] = field(
         factory=dict,
         validator=_weights,
-        metadata=_help("Weight of each loss by name; 1 for losses that are not named."),
+        metadata=_help(
+            "Weight of each loss by name; for losses that are not named 1, or the weight that the part gives."
+        ),
     )
     precision: Literal["float32", "bfloat16", "auto"] = field(
         default="float32",

@@ -52,6 +52,8 @@ class Mask:
     ``blocks`` int64 [B, L]: 0 where causal, n > 0 inside full block n; None where everything is causal.
     ``seen`` int64 [B, L]: 0 where all later positions attend to it, n > 0 where only full block n does, −1 where only
     it does itself; None where everything is seen.
+    ``declared_documents`` are the same before it was found that attention needs none of them, as where rows hold one
+    document and padding on the right: None only where none were given.
     ``attention`` is the kernel that computes under the mask, None for the default one. ``host``: the declaration in the
     CPU's memory, where that above is on a device, so that it need not be copied back.
     """
@@ -67,6 +69,7 @@ class Mask:
     ) -> None:
         if documents is None and (blocks is not None or seen is not None):
             raise ValueError("blocks are declared inside documents: give both")
+        self.declared_documents = documents
         # Reading a value from an accelerator makes the host wait, so the shortcut is taken on the CPU only, and not
         # for other tensor classes, which may have a shape and no values.
         if documents is not None and type(documents) is not Tensor:

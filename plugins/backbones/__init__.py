@@ -2,7 +2,7 @@
 
 from janiform import hookimpl
 
-from . import chameleon, gemma, llama, mistral, qwen2, qwen3
+from . import chameleon, gemma, llama, mistral, qwen2, qwen3, qwen3_moe
 from .bamba import config as bamba
 
 FAMILIES = (
@@ -49,6 +49,16 @@ def janiform_register(registrar):
             released="janiform_plugins.backbones.decoder.weights:RELEASED",
             summary=summary,
         )
+    registrar.component(
+        "backbone",
+        "qwen3-moe",
+        version=1,
+        config=qwen3_moe.Qwen3MoeConfig,
+        presets=qwen3_moe.PRESETS,
+        factory="janiform_plugins.backbones.moe.model:SparseDecoder",
+        released="janiform_plugins.backbones.moe.weights:RELEASED",
+        summary="Qwen3 with a mixture of experts, of which a few run per position, as in Qwen3-30B-A3B",
+    )
     registrar.component(
         "backbone",
         "bamba",

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import evolve
-from janiform import Batch, Loss, UsageError, picture_loss, picture_predictions, summed_cross_entropy
+from janiform import (
+    Batch,
+    Loss,
+    UsageError,
+    auxiliary_counts,
+    auxiliary_losses,
+    picture_loss,
+    picture_predictions,
+    summed_cross_entropy,
+)
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -40,7 +49,7 @@ def next_token_losses(model: UnifiedModel, batch: Batch) -> dict[str, Loss]:
 
     The text of a document counts for the pathway that the document looks through, or for ``text``; pictures count for
     the pathway that draws them. Logits are computed at positions with a target only, which ``predictable`` has
-    selected.
+    selected. Losses of parts, such as ``backbone.balance``, are among them.
     """
     drawn = {name: model.drawn(batch.pictures[name], name) for name in batch.codes}
     states = model.hidden(batch, drawn=drawn).flatten(0, 1)
@@ -50,7 +59,7 @@ def next_token_losses(model: UnifiedModel, batch: Batch) -> dict[str, Loss]:
     for name, indices in batch.codes.items():
         loss = picture_loss(model, name, batch.pictures[name], drawn[name], states, indices)
         losses[name] = losses[name] + loss if name in losses else loss
-    return losses
+    return losses | auxiliary_losses(model)
 
 
 def prediction_counts(model: UnifiedModel, batch: Batch) -> dict[str, int]:
@@ -59,7 +68,7 @@ def prediction_counts(model: UnifiedModel, batch: Batch) -> dict[str, int]:
     for name, indices in batch.codes.items():
         count = picture_predictions(model.plan.pathways[name], batch.pictures[name], indices)
         counts[name] = counts.get(name, 0) + count
-    return counts
+    return counts | auxiliary_counts(model, batch)
 
 
 def _text_loss(model: UnifiedModel, states: Tensor, ids: Tensor) -> Loss:

@@ -16,7 +16,7 @@ NEED_TORCH = (
     {"attention.attend", "contracts.objective", "evaluate.clip", "evaluate.pretrained"}
     | {f"inference.{module}" for module in ("api", "chat", "drawing", "generate", "memory")}
     | {f"inference.generate.{module}" for module in ("canvas", "engine", "sampling")}
-    | {f"model.{module}" for module in ("build", "picture_loss", "processor", "unified_model")}
+    | {f"model.{module}" for module in ("auxiliary", "build", "picture_loss", "processor", "unified_model")}
     | {f"sequence.{module}" for module in ("batch", "cache", "codes", "mask", "routes", "runs")}
     | {f"storage.{module}" for module in ("export", "open", "save", "weight_files")}
 )

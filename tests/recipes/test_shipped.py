@@ -48,6 +48,7 @@ SWAPPED: dict[str, str | tuple[str, ...]] = {
     "janus-pro-1b-qwen2": "backbone",
     "janus-pro-1b-qwen3": "backbone",
     "janus-pro-7b-mistral": "backbone",
+    "janus-pro-7b-qwen3-moe": "backbone",
 }
 
 

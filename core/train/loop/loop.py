@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from ...contracts import Source
+from ...model.auxiliary import auxiliary_losses
 from ..data.builder import BatchBuilder
 from ..data.specs import batch_specs
 from ..data.steps import Step, steps
@@ -76,6 +77,7 @@ def train_steps(
                     if loss.requires_grad:  # else none of the samples reaches a trained parameter
                         loss.backward()
                     step_losses.add(sums, figures)
+                    auxiliary_losses(run.model)  # those that the objective did not ask for would hold their graphs
             if run.sharded is not None:
                 run.sharded.sum_loose_gradients()
             losses, figures, minimised = step_losses.finish()

@@ -29,19 +29,21 @@ class TrainingError(JaniformError):
 
 
 class LossWeights:
-    """The weights of a stage's losses: 1 for those that the stage does not name.
+    """The weights of a stage's losses; for those that it does not name, the part's own weight, or 1.
 
     Args:
         pathways: names of losses that other batches may have, so that a misspelt weight can be told from those.
+        auxiliary: the weights of losses of parts where the stage does not name them.
     """
 
-    def __init__(self, stage: Stage, pathways: Iterable[str]) -> None:
+    def __init__(self, stage: Stage, pathways: Iterable[str], auxiliary: Mapping[str, float]) -> None:
         self.stage = stage
         self.pathways = tuple(pathways)
+        self.auxiliary = auxiliary
         self.counts_checked = False
 
     def of(self, name: str) -> float:
-        return self.stage.weights.get(name, 1.0)
+        return self.stage.weights.get(name, self.auxiliary.get(name, 1.0))
 
     def minimised(self, losses: Mapping[str, Loss], counts: Mapping[str, int] | None) -> list[Tensor]:
         """The terms of what is minimised: weighted means, by the ``counts`` of the step where it is split."""
@@ -53,7 +55,7 @@ class LossWeights:
         """Raise ``TrainingError`` where a step has no loss, ``RecipeError`` where a weight belongs to no loss."""
         if not losses:
             raise TrainingError(f"stage '{self.stage.name}': the objective has no loss for the samples of a step")
-        if unknown := unknown_weights(self.stage, self.pathways, losses):
+        if unknown := unknown_weights(self.stage, (*self.pathways, *self.auxiliary), losses):
             raise RecipeError(unknown)
 
 

@@ -10,6 +10,7 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from ...compose.selectors import select
 from ...contracts.objective import Objective
+from ...model.auxiliary import auxiliary_weights
 from ...model.lora import Learned, attach, merge
 from ...model.unified_model import UnifiedModel
 from ...recipe import Stage
@@ -60,7 +61,7 @@ class StageRun:
         self.alone = everyone.size > 1 and not self.objective.divisible
         set_trained(model, self.objective, stage.train)
         prepare_blocks(blocks_of(model) if stage.compile else {}, recomputed(model, stage.checkpointing))
-        self.weights = LossWeights(stage, model.plan.pathways)
+        self.weights = LossWeights(stage, model.plan.pathways, auxiliary_weights(model))
         seeds.begin("training")
         self.sharded: Sharded | None = None
         if mesh is None or self.alone:

@@ -10,6 +10,7 @@ from attrs import evolve
 from ...compose.selectors import select
 from ...contracts import Source
 from ...errors import JaniformError, Problem, RecipeError
+from ...model.auxiliary import auxiliary_weights
 from ...model.lora import names_of
 from ...model.unified_model import UnifiedModel
 from ...recipe import Recipe, Stage
@@ -95,7 +96,8 @@ class _StageDryRun:
         self._add("mixture", prepared.problems)
         if objective.divisible and not prepared.problems:
             # Without counts, the names of losses are known only when they are computed, as the stage begins.
-            self.problems += unknown_weights(stage, model.plan.pathways, objective.counts(prepared.batch))
+            others = (*model.plan.pathways, *auxiliary_weights(model))
+            self.problems += unknown_weights(stage, others, objective.counts(prepared.batch))
         if not self.problems:
             self.notes += idle_samples(stage, model, objective, sources, training.seed)
 

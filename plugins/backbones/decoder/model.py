@@ -30,7 +30,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocabulary, config.width)
-        self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(self.block(index) for index in range(config.layers))
         self.norm = norm(config.width, config)
         for name in config.routes:
             self.add_module(name, FinalNorm(config))
@@ -55,10 +55,25 @@ class Decoder(nn.Module):
             rotary = rotation(positions, self.frequencies(positions.device), embeddings.dtype)
         else:
             rotary = self._rotary(positions, cache.length, embeddings.dtype, self.frequencies)
-        x = run_blocks(self.layers, embeddings, rotary, mask, cache, routes)
+        x = self.run(embeddings, rotary, mask, cache, routes)
         norms = [self.norm, *(self.get_submodule(name).norm for name in self.config.routes)]
         one = 0 if routes is None else routes.one
         return by_set(routes, norms if one is None else [norms[one]], x)
+
+    def block(self, index: int) -> Block:
+        """Make a layer, counted from 0."""
+        return Block(self.config)
+
+    def run(
+        self,
+        x: Tensor,
+        rotation: tuple[Tensor, Tensor],
+        mask: Mask,
+        cache: KVCache | None,
+        routes: Routes | None,
+    ) -> Tensor:
+        """Hidden states [B, T, H] after all layers, before the final norm."""
+        return run_blocks(self.layers, x, rotation, mask, cache, routes)
 
     def blocks(self) -> tuple[nn.Module, ...]:
         """The layers, from the first to the last."""

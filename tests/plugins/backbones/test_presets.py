@@ -28,6 +28,8 @@ PUBLISHED = {
     ("qwen3", "1.7b"): 1_720_574_976,
     ("qwen3", "4b"): 4_022_468_096,
     ("qwen3", "8b"): 8_190_735_360,
+    ("qwen3-moe", "30b-a3b"): 30_532_122_624,
+    ("qwen3-moe", "235b-a22b"): 235_093_634_560,
     ("bamba", "9b"): 9_780_235_392,
     ("chameleon", "7b"): 7_013_666_816,
     ("chameleon", "34b"): 34_294_308_864,
@@ -102,6 +104,14 @@ def transformers_classes(name: str, preset: str) -> tuple[Any, Any, dict[str, An
             "mamba_expand": config.expand,
         }
         return transformers.BambaConfig, transformers.BambaForCausalLM, more
+    if name == "qwen3-moe":
+        config = config_of(name, preset)
+        more = {
+            "moe_intermediate_size": config.expert_inner,
+            "num_experts": config.experts,
+            "num_experts_per_tok": config.active,
+        }
+        return transformers.Qwen3MoeConfig, transformers.Qwen3MoeForCausalLM, more
     family = name.capitalize()
     return getattr(transformers, f"{family}Config"), getattr(transformers, f"{family}ForCausalLM"), {}
 
