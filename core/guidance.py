@@ -104,6 +104,8 @@ class Guidance:
         ``strength``: 1 is the guidance itself, 0 the row that sees the whole prompt, and what is between mixes both.
         Raises ``UsageError`` for another strength than 1 where no row sees the whole prompt.
         """
+        if strength != 1 and self.whole is None:
+            raise UsageError("guidance of a changing strength needs the row that sees the whole prompt")
         if len(self.rows) == 1:
             return logits
         *others, base = logits.float().chunk(len(self.rows))
@@ -122,6 +124,4 @@ class Guidance:
         weights = [row.weight for row in self.rows]
         if strength == 1:
             return weights
-        if self.whole is None:
-            raise UsageError("guidance of a changing strength needs the row that sees the whole prompt")
         return [strength * weight + (1 - strength) * (number == self.whole) for number, weight in enumerate(weights)]

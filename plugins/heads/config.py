@@ -159,6 +159,15 @@ class DiffusionNet:
             "help": f"steps of the diffusion of a place while drawing, 2 to {MAX_STEPS}, which are those of training"
         },
     )
+    clip: float = field(
+        default=0.0,
+        converter=float,
+        validator=validators.ge(0),
+        metadata={
+            "help": "largest absolute value of the latents that each step predicts; 0 means no limit, as in MAR. A net "
+            "that was trained little needs one, since errors of the first steps grow"
+        },
+    )
     draws: int = field(
         default=4,
         validator=validators.ge(1),

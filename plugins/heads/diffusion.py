@@ -106,7 +106,7 @@ class PlaceDiffusion(nn.Module):
             return sampling.normal(self.width) * sampling.temperature
 
         schedule = Schedule.of(steps, conditions.device)
-        return sampled(schedule, steps, sampling.normal(self.width), predict, fresh)
+        return sampled(schedule, steps, sampling.normal(self.width), predict, fresh, self.settings.clip)
 
 
 class DiffusionHead(PlaceDiffusion):

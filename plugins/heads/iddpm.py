@@ -124,6 +124,7 @@ def sampled(
     x: Tensor,
     predict: Callable[[Tensor, int], tuple[Tensor, Tensor]],
     noise: Callable[[], Tensor],
+    clip: float = 0.0,
 ) -> Tensor:
     """Vectors [R, C] from noise x [R, C], by all steps of a schedule from the last to the first.
 
@@ -131,11 +132,13 @@ def sampled(
         steps: the numbers of its steps in training, which the net is given.
         predict: noise and variances [R, C] each, of x and a step.
         noise: new random numbers [R, C] for every step but the last.
+        clip: the largest absolute value of the data that is predicted in a step; 0 means no limit.
     """
     for index in reversed(range(len(steps))):
         t = torch.full((len(x),), index, device=x.device)
         made, spread = predict(x, steps[index])
-        x_mean = schedule.mean(schedule.data_of(x, made, t), x, t)
+        data = schedule.data_of(x, made, t)
+        x_mean = schedule.mean(data.clamp(-clip, clip) if clip else data, x, t)
         x = x_mean + (0.5 * schedule.log_variance(spread, t)).exp() * noise() if index else x_mean
     return x
 

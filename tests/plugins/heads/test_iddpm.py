@@ -21,9 +21,13 @@ CPU = torch.device("cpu")
 EVERY = range(1000)
 
 
-def theirs() -> Any:
+def theirs(clip: float = 0.0) -> Any:
     return DDPMScheduler(
-        beta_schedule="squaredcos_cap_v2", variance_type="learned_range", clip_sample=False, num_train_timesteps=1000
+        beta_schedule="squaredcos_cap_v2",
+        variance_type="learned_range",
+        clip_sample=clip > 0,
+        clip_sample_range=clip,
+        num_train_timesteps=1000,
     )
 
 
@@ -31,9 +35,9 @@ def wild(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
     return torch.sin(2 * x + step), torch.cos(x * 3 - step).clamp(-0.9, 0.9)
 
 
-@pytest.mark.parametrize("count", [2, 7, 100, 1000])
-def test_sampling_is_that_of_diffusers(count: int) -> None:
-    scheduler, steps = theirs(), spaced(count)
+@pytest.mark.parametrize(("count", "clip"), [(2, 0.0), (7, 2.0), (100, 0.0), (1000, 0.0)])
+def test_sampling_is_that_of_diffusers(count: int, clip: float) -> None:
+    scheduler, steps = theirs(clip), spaced(count)
     assert steps == [round(index * 999 / (count - 1)) for index in range(count)]
     scheduler.set_timesteps(timesteps=steps[::-1])
     start = torch.randn(5, 3, generator=torch.Generator().manual_seed(count))
@@ -44,7 +48,7 @@ def test_sampling_is_that_of_diffusers(count: int) -> None:
         return wild(x, step)
 
     torch.manual_seed(9)
-    path.append(sampled(Schedule.of(steps, CPU), steps, start, predict, lambda: torch.randn(5, 3)))
+    path.append(sampled(Schedule.of(steps, CPU), steps, start, predict, lambda: torch.randn(5, 3), clip))
     torch.manual_seed(9)
     # Each step from our vectors, since differences grow along a path.
     for before, after, step in zip(path, path[1:], scheduler.timesteps, strict=False):
