@@ -124,6 +124,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .sequence.corruption import Corruption as Corruption
     from .sequence.corruption import normal as normal
     from .sequence.mask import Mask as Mask
+    from .sequence.places import PlaceNoise as PlaceNoise
+    from .sequence.places import PlaceSampling as PlaceSampling
     from .sequence.routes import Routes as Routes
     from .sequence.runs import Runs as Runs
     from .sequence.spans import Sequence as Sequence
@@ -148,6 +150,8 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .weights import Released as Released
 
 _PUBLIC = {
+    "PlaceSampling": "sequence.places",
+    "PlaceNoise": "sequence.places",
     "Routes": "sequence.routes",
     "Cache": "sequence.cache",
     "check_latents": "sequence.codes",

@@ -98,12 +98,30 @@ class Guidance:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def mix(self, logits: Tensor) -> Tensor:
-        """Logits [rows·B, V], the B pictures of each row after one another, to [B, V]; one row as it is."""
+    def mix(self, logits: Tensor, strength: float = 1.0) -> Tensor:
+        """Logits [rows·B, V], the B pictures of each row after one another, to [B, V]; one row as it is.
+
+        ``strength``: 1 is the guidance itself, 0 the row that sees the whole prompt, and what is between mixes both.
+        Raises ``UsageError`` for another strength than 1 where no row sees the whole prompt.
+        """
+        if strength != 1 and self.whole is None:
+            raise UsageError("guidance of a changing strength needs the row that sees the whole prompt")
         if len(self.rows) == 1:
             return logits
         *others, base = logits.float().chunk(len(self.rows))
         mixed = base
-        for row, other in zip(self.rows, others, strict=False):
-            mixed = mixed + row.weight * (other - base)
+        for weight, other in zip(self._weights(strength), others, strict=False):
+            mixed = mixed + weight * (other - base)
         return mixed
+
+    @property
+    def whole(self) -> int | None:
+        """The number of the row that sees the whole prompt; None where it is not computed."""
+        return next((number for number, row in enumerate(self.rows) if not row.hidden), None)
+
+    def _weights(self, strength: float) -> list[float]:
+        """The weights of all rows at a strength."""
+        weights = [row.weight for row in self.rows]
+        if strength == 1:
+            return weights
+        return [strength * weight + (1 - strength) * (number == self.whole) for number, weight in enumerate(weights)]

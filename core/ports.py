@@ -154,7 +154,10 @@ that the head draws by a process of its own."""
 
 @frozen
 class Values:
-    """Output of a head where latents are drawn: a tensor [n, tokens, width]."""
+    """Output of a head where latents are drawn: a tensor [n, tokens, width].
+
+    A head of ``sample`` gives the values of single places, [R, width]; see ``PlaceHead``.
+    """
 
     tokens: int
     width: int

@@ -40,8 +40,8 @@ class ComponentKind:
     """Protocol in ``janiform.contracts`` that its config classes follow."""
     module_contract: str
     """Protocol in ``janiform.contracts`` that whatever its factories make follows."""
-    port_contracts: Mapping[type[Port], str] = field(factory=dict, hash=False)
-    """The protocol instead for modules whose port is of these types."""
+    port_contracts: Mapping[type[Port] | str, str] = field(factory=dict, hash=False)
+    """The protocol instead for modules whose port is of these types, or are values ``of`` this."""
     declares: tuple[str, ...] = ()
     """Attributes that every config class must have beside its fields and the port method."""
 
@@ -210,7 +210,7 @@ KINDS = {
             summary="hidden states to codes or latents",
             config_contract="HeadConfig",
             module_contract="Head",
-            port_contracts={Values: "PictureHead"},
+            port_contracts={Values: "PictureHead", "sample": "PlaceHead"},
             place="pathway",
             routes=("draw",),
             takes=("hidden", "drawn"),
@@ -224,6 +224,8 @@ KINDS = {
                 "gives_the_cross_entropy_of_its_logits",
                 "samples_the_chosen_codes",
                 "gives_the_squared_difference_of_its_values",
+                "gives_the_loss_of_each_place",
+                "draws_each_place_by_itself",
             ),
         ),
         ComponentKind(

@@ -94,6 +94,11 @@ def check_head(
     return fits
 
 
+def draws_places(predicted: Port | None) -> bool:
+    """Whether a head draws the values of single places by itself."""
+    return isinstance(predicted, Values) and predicted.of == "sample"
+
+
 def sampler_process(
     path: str, use: Use, drawn: CodesOrLatents, predicted: Logits | Values, diagnostics: Diagnostics
 ) -> Process | None:
@@ -105,7 +110,7 @@ def sampler_process(
                 path,
                 f"the sampler '{use.component.name}' draws codes, one place after the other, but the tokenizer has "
                 f"{drawn}",
-                "use a sampler that draws latents, such as 'flow'",
+                "use a sampler that draws latents, such as 'flow' or 'masked-latents'",
             )
         return None
     try:

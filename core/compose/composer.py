@@ -22,6 +22,7 @@ from .checks import (
     check_shares,
     check_text,
     check_width,
+    draws_places,
     sampler_process,
 )
 from .diagnostics import Diagnostics
@@ -111,6 +112,7 @@ class _Composer:
             tiles=tiles,
             process=process,
             route=self.route(pathway),
+            draws_places=process is not None and draws_places(self.output(f"{name}.head")),
         )
 
     def route(self, pathway: Pathway) -> int:

@@ -35,7 +35,8 @@ def make(component: Component, *arguments: Any) -> Any:
 def contract_of(kind: str, port: Port | None = None) -> str:
     """The name of the protocol that whatever a factory of the kind makes follows, where it gives this ``port``."""
     row = KINDS[kind]
-    return row.module_contract if port is None else row.port_contracts.get(type(port), row.module_contract)
+    of_port = row.port_contracts.get(getattr(port, "of", ""), row.port_contracts.get(type(port), ""))  # type: ignore[arg-type]
+    return of_port or row.module_contract
 
 
 def contract_names(kind: str, port: Port | None = None) -> list[str]:

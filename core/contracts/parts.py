@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..sequence.cache import Cache
     from ..sequence.corruption import Corrupted
     from ..sequence.mask import Mask
+    from ..sequence.places import PlaceNoise, PlaceSampling
     from ..sequence.routes import Routes
     from ..sequence.tiles import Tiles
 
@@ -39,6 +40,7 @@ __all__ = [
     "LatentTokenizerConfig",
     "Layered",
     "PictureHead",
+    "PlaceHead",
     "Tiling",
     "TilingConfig",
     "Tokenizer",
@@ -256,7 +258,8 @@ class AuxiliaryLosses(Protocol):
 
 
 class HeadConfig(Protocol):
-    """Kind ``head``; factory(config, hidden: Hidden, drawn: CodesOrLatents) -> Head, or PictureHead for latents.
+    """Kind ``head``; factory(config, hidden: Hidden, drawn: CodesOrLatents) -> Head, or for latents
+    PictureHead or PlaceHead.
 
     It may use the backbone's matrices, see ``Borrower``.
     """
@@ -293,6 +296,26 @@ class PictureHead(Protocol):
 
     def loss(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted, target: Tensor) -> Loss:
         """The mean squared difference to ``target`` [n, N, C], summed over places; the count is n·N."""
+
+
+class PlaceHead(Protocol):
+    """An ``nn.Module`` that draws the values of single places, by a process of its own: of ``Values`` of ``sample``.
+
+    First it reads whole pictures, as a ``PictureHead`` does. Training has a loss at the places that are hidden; drawing
+    samples some of them in each step, for all G rows of the guidance at once.
+    """
+
+    def __call__(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted) -> Tensor:
+        """What each place is drawn from, its conditions [n, N, Z], of any width."""
+
+    def loss(self, conditions: Tensor, target: Tensor, noise: PlaceNoise) -> Loss:
+        """The loss of values [R, C] given conditions [R, Z], summed over places; the count is R.
+
+        All random numbers are those of ``noise``.
+        """
+
+    def sample(self, conditions: Tensor, sampling: PlaceSampling) -> Tensor:
+        """Conditions [G·R, Z] to values [R, C], with the guidance and the random numbers of ``sampling``."""
 
 
 class BorrowerConfig(Protocol):

@@ -19,7 +19,7 @@ from ..ports import Codes, Features, Hidden, Latents, Logits, Values
 from ..sequence.mask import Mask
 from .costs import pixels_of
 from .mixing import mixing
-from .pictures import embedding_call, empty_corrupted
+from .pictures import embedding_call, empty_corrupted, head_call
 
 _POSITIONS = 3
 """Length of texts and states in the checks, where the part does not set it."""
@@ -168,6 +168,10 @@ def _trials(plan: Plan, part: PartPlan, module: Any, device: str) -> Iterator[Tr
         yield "forward", embedding_call(shape, module, drawn), (1, port.tokens, port.width)
     elif isinstance(port, Features):
         yield "forward", lambda: module(_input(plan, part, device)), (1, port.tokens, port.width)
+    elif isinstance(port, Values) and port.of == "sample":
+        states = torch.zeros(1, _shape(plan, part).tokens, plan.hidden.width, device=device)
+        call = head_call(_shape(plan, part), module, states, torch.zeros(1, port.tokens, port.width, device=device))
+        yield "loss", lambda: call().total, ()
     elif isinstance(port, Values):
         shape, corrupted = _shape(plan, part), empty_corrupted(_shape(plan, part), device)
         states = torch.zeros(1, shape.tokens, plan.hidden.width, device=device)

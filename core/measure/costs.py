@@ -14,7 +14,7 @@ from ..compose.plan import PathwayShape, Plan
 from ..model.modules import build_modules
 from ..ports import Features
 from . import flops
-from .pictures import embedding_call, empty_drawn, head_call
+from .pictures import embedding_call, empty_corrupted, empty_drawn, head_call, place_call
 
 BYTES = {"bf16": 2, "fp32": 4}
 """Bytes of one value by the short name of its data type."""
@@ -168,10 +168,23 @@ def _pathway(
         return PathwayCosts(shape.tokens, pixels, look=look, tiles=shape.tiles)
     tokens, vectors = shape.drawn.tokens, cost.embed + cost.adapt
     if shape.process is not None:
-        step = shape.tokens * position + cost.predict + vectors
+        step = shape.tokens * position + vectors + _head_step(plan, name, shape, modules, cost.predict)
         return PathwayCosts(shape.tokens, pixels, step=step, decode=cost.decode)
     code = position + cost.predict // tokens + vectors // tokens
     return PathwayCosts(shape.tokens, pixels, code=code, decode=cost.decode)
+
+
+def _head_step(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], predict: int) -> int:
+    """FLOPs of the head in one step: over the whole picture; a head of single places draws each once in all steps."""
+    if not shape.draws_places or shape.drawn is None:
+        return predict
+    head: Any = modules[plan.owner(f"{name}.head")]
+    states = torch.empty(1, shape.tokens, plan.hidden.width, device="meta")
+    drawn, corrupted = empty_drawn(shape, device="meta"), empty_corrupted(shape, "meta")
+    read = _counted(head, lambda: head(states, drawn, corrupted), shape.drawn.tokens)
+    one = _counted(head, place_call(shape, head, states, drawn), 1) - read
+    steps: int = plan.parts[plan.owner(f"{name}.sampler")].use.config.steps
+    return read + shape.drawn.tokens * one // steps
 
 
 def _counted(module: nn.Module, call: Callable[[], Any], tokens: int) -> int:

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from ..compose.plan import PathwayShape
+from ..guidance import Guidance
 from ..ports import Codes
 from ..sequence.corruption import Corrupted
+from ..sequence.places import PlaceNoise, PlaceSampling
 
 
 def empty_drawn(shape: PathwayShape, dtype: torch.dtype = torch.float32, device: str | None = None) -> Tensor:
@@ -37,6 +39,23 @@ def empty_corrupted(shape: PathwayShape, device: str | None = None) -> Corrupted
     )
 
 
+def empty_noise(shape: PathwayShape, drawn: Tensor) -> PlaceNoise:
+    """Random numbers for the loss of a picture all of whose places are hidden."""
+    return PlaceNoise(
+        torch.zeros(1, dtype=torch.int64, device="cpu"),
+        torch.arange(drawn.shape[1], device=drawn.device),
+        drawn.shape[1],
+    )
+
+
+def place_call(shape: PathwayShape, head: Any, states: Tensor, drawn: Tensor) -> Callable[[], Any]:
+    """A call by which a ``PlaceHead`` draws one place of a picture, given its states [1, N', H]."""
+    corrupted = empty_corrupted(shape, str(drawn.device))
+    chance = [torch.Generator().manual_seed(0)]
+    sampling = PlaceSampling(Guidance.plain(1.0), chance, 1, device=drawn.device)
+    return lambda: head.sample(head(states, drawn, corrupted)[0, :1], sampling)
+
+
 def embedding_call(shape: PathwayShape, embedding: Any, drawn: Tensor) -> Callable[[], Any]:
     """A call of a pathway's embedding, as it embeds a picture that is being drawn."""
     corrupted = empty_corrupted(shape, str(drawn.device))
@@ -48,6 +67,9 @@ def embedding_call(shape: PathwayShape, embedding: Any, drawn: Tensor) -> Callab
 def head_call(shape: PathwayShape, head: Any, states: Tensor, drawn: Tensor) -> Callable[[], Any]:
     """A call of the loss of a pathway's head for a whole picture, given the states [1, N', H] at its positions."""
     corrupted = empty_corrupted(shape, str(drawn.device))
+    if shape.draws_places and corrupted is not None:
+        noise = empty_noise(shape, drawn)
+        return lambda: head.loss(head(states, drawn, corrupted)[0], drawn[0], noise)
     if shape.latents is not None and corrupted is not None:
         return lambda: head.loss(states, drawn, corrupted, drawn)
     places = states[0, shape.features.lead :]

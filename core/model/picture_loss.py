@@ -12,9 +12,11 @@ from torch import Tensor
 from ..loss import Loss
 from ..ports import Codes
 from ..sequence.corruption import Corrupted
+from ..sequence.places import PlaceNoise
 
 if TYPE_CHECKING:
     from ..compose import PathwayShape
+    from ..contracts import Process
     from ..sequence.batch import Pictures
     from .unified_model import UnifiedModel
 
@@ -45,6 +47,8 @@ def picture_loss(
         return cast(Loss, head.loss(states[predicting.flatten()], targets.flatten(0, 1)))
     assert pictures.corrupted is not None  # the processor corrupts every picture of a pathway with a process
     lead, places = shape.features.lead, pictures.corrupted.places
+    if shape.draws_places:
+        return _place_loss(shape.process, head, pictures, drawn, states)
     if places is not None:
         own = pictures.positions[:, lead:].flatten()[places]
         targets = shape.process.target(drawn, pictures.corrupted).flatten(0, 1)[places]
@@ -61,8 +65,23 @@ def picture_loss(
     return cast(Loss, head.loss(states[own.flatten()], targets.flatten(0, 1)))
 
 
+def _place_loss(process: Process, head: Any, pictures: Pictures, drawn: Tensor, states: Tensor) -> Loss:
+    """The loss of a ``PlaceHead`` at the hidden places of all pictures; those without a loss have none."""
+    corrupted = pictures.corrupted
+    if corrupted is None or corrupted.places is None or corrupted.seeds is None:
+        raise ValueError("pictures whose places are drawn by the head need hidden places and seeds")
+    conditions = head(states[pictures.positions], process.read(drawn, corrupted), corrupted).flatten(0, 1)
+    targets = process.target(drawn, corrupted).flatten(0, 1)[corrupted.places]
+    noise = PlaceNoise(corrupted.seeds, corrupted.places, drawn.shape[1])
+    return cast(Loss, head.loss(conditions[corrupted.places], targets, noise))
+
+
 def picture_predictions(shape: PathwayShape, pictures: Pictures, indices: Tensor) -> int:
     """The count of ``picture_loss``, before anything is computed."""
+    if shape.draws_places:
+        assert pictures.corrupted is not None
+        assert pictures.corrupted.hidden is not None
+        return int(pictures.corrupted.hidden[indices].sum())
     if isinstance(shape.drawn, Codes):
         hidden = None if pictures.corrupted is None else pictures.corrupted.hidden
         if shape.process is not None and hidden is not None:

@@ -77,5 +77,8 @@ def normal(seeds: Sequence[int] | Tensor, shape: Sequence[int], device: str | to
     """Standard normal numbers [n, *shape], float32: those of each picture depend on its seed only, on every device."""
     import torch
 
-    rows = [torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed)) for seed in seed_list(seeds)]
+    rows = [
+        torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed), device="cpu")
+        for seed in seed_list(seeds)
+    ]
     return torch.stack(rows).to(device) if rows else torch.zeros(0, *shape, device=device)

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..guidance import Guidance
 from ..loss import Loss
 from ..sequence.corruption import Corrupted
 from ..sequence.mask import Mask
+from ..sequence.places import PlaceNoise, PlaceSampling
 from .case import Case, require, torch_randomness_only
 
 
@@ -98,6 +100,10 @@ def outputs(case: Case, module: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
         results["logits"] = call(case, module, "logits", results["forward"])
     elif case.kind == "head":
         results["loss"] = head_loss(case, module, inputs).total
+        if case.draws_places:
+            chance = [torch.Generator().manual_seed(case.seed + row) for row in range(len(inputs))]
+            sampling = PlaceSampling(Guidance.plain(1.0), chance, results["forward"].shape[1])
+            results["sample"] = sampled_places(case, module, results["forward"], sampling)
     elif case.draws_wholes:
         results["forward of complete pictures"] = call(case, module, "forward", inputs)
     return results
@@ -109,8 +115,23 @@ def head_loss(case: Case, module: nn.Module, inputs: Tensor, first: int = 0) -> 
         codes = case.codes(1)[0, :1].expand(len(inputs), -1)
         return checked_loss(case, "`loss`", call(case, module, "loss", inputs, codes))
     latents, corrupted = case.latents(len(inputs), first), case.corrupted(len(inputs), first)
+    if case.draws_places:
+        assert corrupted.hidden is not None
+        assert corrupted.seeds is not None
+        places = corrupted.hidden.flatten().nonzero().flatten()
+        conditions = run(case, module, inputs, first).flatten(0, 1)[places]
+        noise = PlaceNoise(corrupted.seeds, places, latents.shape[1])
+        target = latents.flip(1).flatten(0, 1)[places]
+        return checked_loss(case, "`loss`", call(case, module, "loss", conditions, target, noise=noise))
     made = call(case, module, "loss", inputs, latents, corrupted=corrupted, target=latents.flip(1))
     return checked_loss(case, "`loss`", made)
+
+
+def sampled_places(case: Case, module: nn.Module, conditions: Tensor, sampling: PlaceSampling) -> Tensor:
+    """The values [R, C] that a head draws for conditions [G·n, N, Z] of all places of n pictures."""
+    values = call(case, module, "sample", conditions.flatten(0, 1), sampling=sampling)
+    require(isinstance(values, Tensor), f"{case.name}: `sample` gave {type(values).__name__}, not a tensor")
+    return values  # type: ignore[no-any-return]
 
 
 def training_loss(case: Case, module: nn.Module) -> Tensor:

@@ -218,7 +218,7 @@ class Case:
     def corrupted(self, rows: int = ROWS, first: int = 0) -> Corrupted:
         """Pictures with other times in each row, counted from ``first``, and other hidden places where there are any.
 
-        Places are hidden where the config says ``hides``.
+        Places are hidden where the config says ``hides``, and for a head that draws single places.
         """
         given = self.ports["drawn"]
         assert isinstance(given, Latents)
@@ -229,12 +229,21 @@ class Case:
         hidden = torch.rand(count, given.tokens, generator=chance)[chosen] < 0.5
         hidden[:, 0], hidden[:, -1] = True, False
         seeds = torch.arange(first, first + rows)
-        return Corrupted(times, hidden if getattr(self.config, "hides", False) else None, seeds)
+        hides = self.draws_places or getattr(self.config, "hides", False)
+        return Corrupted(times, hidden if hides else None, seeds)
 
     @property
     def draws_wholes(self) -> bool:
         """Whether it is an embedding or a head of latents, which are drawn as whole pictures."""
         return self.kind in ("embedding", "head") and isinstance(self.ports.get("drawn"), Latents)
+
+    @property
+    def draws_places(self) -> bool:
+        """Whether it is a head that draws the values of single places by a process of its own."""
+        if self.kind != "head" or not self.draws_wholes:
+            return False
+        port = self.gives
+        return isinstance(port, Values) and port.of == "sample"
 
     @property
     def has_latents(self) -> bool:

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from ..components.kinds import KINDS
 from ..measure.mixing import mixing
 from ..ports import Features, Grid, Hidden, PortMismatch
-from . import backbones, latent_tokenizers, tokenizers, wholes
+from . import backbones, latent_tokenizers, places, tokenizers, wholes
 from .calls import call, checked_loss, near
 from .case import Case, require
 
@@ -159,7 +159,7 @@ def samples_the_chosen_codes(case: Case) -> None:
     )
 
 
-_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(backbones) | vars(wholes) | globals()
+_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(backbones) | vars(wholes) | vars(places) | globals()
 
 KIND_CHECKS: dict[str, tuple[Callable[[Case], None], ...]] = {
     kind.name: tuple(_CHECKS[check] for check in kind.all_checks) for kind in KINDS.values() if kind.all_checks

@@ -73,6 +73,12 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
         for of in ("velocity", "noise", "data")
         for data_at in (0.0, 1.0)
     ]
+    heads.append(
+        (
+            'generation.head={ use = "diffusion", width = 16, depth = 1, frequencies = 8, steps = 4 }',
+            "generation.embedding.mask=true",
+        )
+    )
     of_codes = (*_SMALL, full, "generation.embedding.mask=true")
     for changes in (of_codes, *((*_SMALL_BUT_TOKENIZER, full, *_LATENTS, *head) for head in heads)):
         recipe = read_recipe(_RECIPE, changes)

@@ -120,7 +120,7 @@ class SharedEmbeddingConfig(SharedVocabulary):
         return Features(tokens=codes.tokens, width=hidden.width, grid=codes.grid)
 
 
-def _even(config: TimeConfig, attribute: Any, value: int) -> None:
+def even(config: Any, attribute: Any, value: int) -> None:
     if value < 2 or value % 2:
         raise ValueError(
             f"{attribute.name} {value} is not an even number above 0, since each rate has a sine and a cosine"
@@ -138,7 +138,7 @@ class TimeConfig:
 
     frequencies: int = field(
         default=256,
-        validator=_even,
+        validator=even,
         metadata={"help": "number of sines and cosines of the time, which a layer with SiLU maps to the hidden width"},
     )
     order: Literal["cos-sin", "sin-cos"] = field(
@@ -209,7 +209,7 @@ class UvitConfig(TimeConfig):
 
     frequencies: int = field(
         default=768,
-        validator=_even,
+        validator=even,
         metadata={"help": "number of sines and cosines of the time, which a layer with SiLU maps to the hidden width"},
     )
     width: int = field(default=768, validator=validators.gt(0), metadata={"help": "width of the ConvNeXt blocks"})

@@ -2,7 +2,16 @@
 
 from janiform import hookimpl
 
-from .config import DepthHeadConfig, LinearHeadConfig, MlpHeadConfig, SharedHeadConfig, UvitHeadConfig, ValuesHeadConfig
+from .config import (
+    DIFFUSION_PRESETS,
+    DepthHeadConfig,
+    DiffusionHeadConfig,
+    LinearHeadConfig,
+    MlpHeadConfig,
+    SharedHeadConfig,
+    UvitHeadConfig,
+    ValuesHeadConfig,
+)
 
 
 @hookimpl
@@ -46,6 +55,15 @@ def janiform_register(registrar):
         config=ValuesHeadConfig,
         factory="janiform_plugins.heads.values:ValuesHead",
         summary="linear layers to the velocity, the noise or the data of every place of a picture",
+    )
+    registrar.component(
+        "head",
+        "diffusion",
+        version=1,
+        config=DiffusionHeadConfig,
+        presets=DIFFUSION_PRESETS,
+        factory="janiform_plugins.heads.diffusion:DiffusionHead",
+        summary="a diffusion for each place of a picture, given the hidden state there, as in MAR",
     )
     registrar.component(
         "head",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen, validators
 from janiform import Codes, CodesOrLatents, Hidden, Latents, Logits, PortMismatch, Values
 
 from ..backbones.decoder.config import DecoderConfig
-from ..embeddings.config import SharedVocabulary
+from ..embeddings.config import SharedVocabulary, even
+
+MAX_STEPS = 1000
+"""The steps of training of a diffusion."""
 
 
 def _single_code(head: str, codes: Codes) -> Logits:
@@ -135,6 +138,53 @@ class ValuesHeadConfig:
         return Values(drawn.tokens, drawn.width, self.of)
 
 
+def _spaced(config: DiffusionNet, attribute: Any, value: int) -> None:
+    if not 2 <= value <= MAX_STEPS:
+        raise ValueError(f"{attribute.name} {value} is not a whole number from 2 to {MAX_STEPS}")
+
+
+@frozen(kw_only=True)
+class DiffusionNet:
+    """The net that draws the values of one place from noise, and its steps, as in MAR (arXiv:2406.11838)."""
+
+    width: int = field(default=1024, validator=validators.gt(0), metadata={"help": "width of the residual MLPs"})
+    depth: int = field(default=6, validator=validators.ge(1), metadata={"help": "number of the residual MLPs"})
+    frequencies: int = field(
+        default=256, validator=even, metadata={"help": "number of sines and cosines of the step of the diffusion"}
+    )
+    steps: int = field(
+        default=100,
+        validator=_spaced,
+        metadata={
+            "help": f"steps of the diffusion of a place while drawing, 2 to {MAX_STEPS}, which are those of training"
+        },
+    )
+    clip: float = field(
+        default=0.0,
+        converter=float,
+        validator=validators.ge(0),
+        metadata={
+            "help": "largest absolute value of the latents that each step predicts; 0 means no limit, as in MAR. A net "
+            "that was trained little needs one, since errors of the first steps grow"
+        },
+    )
+    draws: int = field(
+        default=4,
+        validator=validators.ge(1),
+        metadata={"help": "steps and noises that each place is trained on at once"},
+    )
+
+
+@frozen(kw_only=True)
+class DiffusionHeadConfig(DiffusionNet):
+    """A diffusion of its own for each place, given the hidden state there; the sampler 'masked-latents' draws by it."""
+
+    def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Values:
+        if not isinstance(drawn, Latents):
+            raise PortMismatch(f"head 'diffusion' predicts latents, but is given {drawn}: use head 'mlp'")
+        return Values(drawn.tokens, drawn.width, "sample")
+
+
 @frozen(kw_only=True)
 class UvitHeadConfig:
     """The decoder of JanusFlow (arXiv:2411.07975): ConvNeXt V2 blocks over the states and the embedding's features.
@@ -162,3 +212,11 @@ class UvitHeadConfig:
         if not isinstance(drawn, Latents):
             raise PortMismatch(f"head 'uvit' predicts latents, but is given {drawn}: use head 'mlp'")
         return Values(drawn.tokens, drawn.width, self.of)
+
+
+DIFFUSION_PRESETS = {
+    "base": {"width": 1024, "depth": 6},
+    "large": {"width": 1280, "depth": 8},
+    "huge": {"width": 1536, "depth": 12},
+}
+"""The nets of MAR-B, MAR-L and MAR-H; Harmon has the last."""

@@ -8,6 +8,7 @@ from .config import AutoregressiveConfig
 from .diffusion.config import DiffusionConfig
 from .flow.config import FlowConfig
 from .masked.config import MaskedConfig
+from .masked_latents.config import MaskedLatentsConfig
 
 
 @hookimpl
@@ -39,4 +40,11 @@ def janiform_register(registrar: Registrar) -> None:
         config=MaskedConfig,
         factory="janiform_plugins.samplers.masked.sampler:MaskedSampler",
         summary="All codes at once in a few steps, each of which keeps the most certain ones, as in MaskGIT and Show-o",
+    )
+    registrar.component(
+        "sampler",
+        "masked-latents",
+        config=MaskedLatentsConfig,
+        factory="janiform_plugins.samplers.masked_latents.sampler:MaskedLatentsSampler",
+        summary="Latents in a random order, some places in each step, whose values the head samples, as in MAR",
     )

@@ -17,7 +17,7 @@ NEED_TORCH = (
     | {f"inference.{module}" for module in ("api", "chat", "drawing", "generate", "memory")}
     | {f"inference.generate.{module}" for module in ("canvas", "engine", "sampling")}
     | {f"model.{module}" for module in ("auxiliary", "build", "picture_loss", "processor", "unified_model")}
-    | {f"sequence.{module}" for module in ("batch", "cache", "codes", "mask", "routes", "runs")}
+    | {f"sequence.{module}" for module in ("batch", "cache", "codes", "mask", "places", "routes", "runs")}
     | {f"storage.{module}" for module in ("export", "open", "save", "weight_files")}
 )
 """The modules whose names may bring torch along. A plugin's registration and config use the names of all others."""

@@ -31,6 +31,7 @@ OF_LATENTS = {
     ("embedding", "patches"),
     ("embedding", "uvit"),
     ("head", "values"),
+    ("head", "diffusion"),
     ("head", "uvit"),
 }
 """Parts of latents, which are drawn as wholes; all here are parts of codes that are drawn one after the other."""

@@ -90,7 +90,10 @@ class Canvas:
         return self.guidance.mix(logits.view(*hidden.shape[:2], -1))
 
     def values(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
-        """Latents [B, N, C] to the head's prediction for each guidance row, [rows, B, N, C]."""
+        """Latents [B, N, C] to what the head makes of them for each guidance row: its prediction, [rows, B, N, C].
+
+        Of a ``PlaceHead``, the conditions of all places, [rows, B, N, Z].
+        """
         times = len(self.guidance)
         again = evolve(
             corrupted,

@@ -171,6 +171,19 @@ TESTED = {
     ("head", "uvit"): tables(
         width=st.sampled_from((4, 6)), blocks=st.integers(1, 2), of=st.sampled_from(("velocity", "noise", "data"))
     ),
+    ("head", "diffusion"): tables(
+        width=st.sampled_from((4, 8)),
+        depth=st.integers(1, 2),
+        frequencies=st.sampled_from((2, 8)),
+        steps=st.integers(2, 4),
+        draws=st.integers(1, 4),
+    ),
+    ("sampler", "masked-latents"): tables(
+        steps=st.integers(1, 6),
+        guidance=st.sampled_from((1.0, 3.0)),
+        guidance_schedule=st.sampled_from(("constant", "linear")),
+        temperature=st.sampled_from((0.5, 1.0)),
+    ),
     ("sampler", "flow"): tables(
         steps=st.integers(1, 4),
         guidance=st.sampled_from((1.0, 3.0)),

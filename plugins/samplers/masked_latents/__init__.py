@@ -1,0 +1,1 @@
+"""Sampler ``masked-latents``: latents from hidden places in a random order, as in MAR (arXiv:2406.11838)."""
