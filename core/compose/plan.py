@@ -50,7 +50,7 @@ class PathwayShape:
     ``transform()`` gives the picture's transform and may import torch. ``drawn`` are the codes or latents of its
     tokenizer; None for a pathway that looks through an encoder. ``features`` is the port that enters the backbone.
     ``process`` is how its pictures come about; None where they are drawn place by place. ``route`` is the number of the
-    backbone's set of weights that its positions use.
+    backbone's set of weights that its positions use. ``decodes``: whether its tokenizer gives pixels.
     """
 
     mode: Literal["look", "draw"]
@@ -61,6 +61,7 @@ class PathwayShape:
     tiles: int = 1
     process: Process | None = field(default=None, eq=False, repr=False)
     route: int = 0
+    decodes: bool = True
 
     def corruption(self, chance: Generator | None) -> Corruption | None:
         """How one of its pictures is corrupted for training; without ``chance``, the corruption of a complete one.

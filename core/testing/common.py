@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..components.kinds import KINDS
-from ..ports import Features, Hidden, Logits, Values
+from ..ports import Features, Hidden, Latents, Logits, Values
 from ..recipe.structure import structure
 from .calls import apart, call, near, outputs, run, to_decode, training_loss
 from .case import ROWS, Case, Failure, require
@@ -22,7 +22,9 @@ from .other_process import outputs_elsewhere
 def expected_shape(case: Case, rows: int = ROWS) -> tuple[int, ...]:
     """The shape of what ``run`` gives, according to the declared port."""
     port = case.gives
-    if isinstance(port, Features | Values):
+    if case.draws_latents_singly:
+        return rows, port.width
+    if isinstance(port, Features | Values) or (isinstance(port, Latents) and not case.decodes):
         return rows, port.tokens, port.width
     if isinstance(port, Logits):
         return rows, port.vocabulary
@@ -216,7 +218,7 @@ def treats_rows_independently(case: Case) -> None:
     """Each row's output is independent of the rest of the batch."""
     module, inputs = case.build(), case.inputs()
     together = run(case, module, inputs)
-    if case.kind == "tokenizer":
+    if case.decodes:
         drawn = to_decode(case, module, ROWS)
         alone = torch.cat([call(case, module, "decode", drawn[row : row + 1]) for row in range(ROWS)])
     else:

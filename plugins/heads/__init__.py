@@ -2,7 +2,15 @@
 
 from janiform import hookimpl
 
-from .config import DepthHeadConfig, LinearHeadConfig, MlpHeadConfig, SharedHeadConfig, UvitHeadConfig, ValuesHeadConfig
+from .config import (
+    DepthHeadConfig,
+    LinearHeadConfig,
+    MlpHeadConfig,
+    RegressionHeadConfig,
+    SharedHeadConfig,
+    UvitHeadConfig,
+    ValuesHeadConfig,
+)
 
 
 @hookimpl
@@ -46,6 +54,14 @@ def janiform_register(registrar):
         config=ValuesHeadConfig,
         factory="janiform_plugins.heads.values:ValuesHead",
         summary="linear layers to the velocity, the noise or the data of every place of a picture",
+    )
+    registrar.component(
+        "head",
+        "regression",
+        version=1,
+        config=RegressionHeadConfig,
+        factory="janiform_plugins.heads.regression:RegressionHead",
+        summary="linear layers to the latents of the next place, with a cosine loss, as in MetaMorph",
     )
     registrar.component(
         "head",
