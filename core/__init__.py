@@ -66,6 +66,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .inference.drawing import Preview as Preview
     from .inference.generate import decode_codes as decode_codes
     from .inference.generate import generate_codes as generate_codes
+    from .inference.generate import generate_latents as generate_latents
     from .inference.generate import generate_text as generate_text
     from .inference.generate import sampler_of as sampler_of
     from .inference.generate.canvas import Canvas as Canvas
@@ -99,7 +100,9 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .ports import Hidden as Hidden
     from .ports import Latents as Latents
     from .ports import Logits as Logits
+    from .ports import PlaceValues as PlaceValues
     from .ports import PortMismatch as PortMismatch
+    from .ports import Predicted as Predicted
     from .ports import Values as Values
     from .recipe import Recipe as Recipe
     from .recipe import build as build
@@ -208,7 +211,9 @@ _PUBLIC = {
     "PathwayShape": "compose.plan",
     "PictureError": "errors",
     "Plan": "compose.plan",
+    "PlaceValues": "ports",
     "PortMismatch": "ports",
+    "Predicted": "ports",
     "Preview": "inference.drawing",
     "Problem": "errors",
     "Processor": "model.processor",
@@ -249,6 +254,7 @@ _PUBLIC = {
     "drawing_seeds": "inference.generate.sampling",
     "dumps": "recipe",
     "generate_codes": "inference.generate",
+    "generate_latents": "inference.generate",
     "generate_text": "inference.generate",
     "hookimpl": "components.hookspec",
     "left_out": "storage.contents",

@@ -167,4 +167,17 @@ class Values:
         return f"{self.of} [B, {self.tokens}, {self.width}]"
 
 
-Port = Features | Codes | Latents | Hidden | Logits | Values
+@frozen
+class PlaceValues:
+    """Output of a head that predicts the latents of single places, from one state each: a tensor [R, width]."""
+
+    width: int
+
+    def __str__(self) -> str:
+        return f"values of single places [R, {self.width}]"
+
+
+Predicted = Logits | Values | PlaceValues
+"""What a head gives."""
+
+Port = Features | Codes | Latents | Hidden | Predicted

@@ -154,7 +154,8 @@ def _show_costs(examination: Examination, stored: ModelContents | None, out: Con
         if pathway.decode is not None:
             per = "" if pathway.code is None else f", {work(pathway.code)} per code"
             per = per if pathway.step is None else f", {work(pathway.step)} per step"
-            line += f"{per}, {work(pathway.decode)} to decode a picture"
+            decode = f"{work(pathway.decode)} to decode a picture" if pathway.decode else "no decoder of pixels"
+            line += f"{per}, {decode}"
         rows.add_row(name, line)
     if stored is not None:
         kinds = ", ".join(f"{size(count)} of {kind}" for kind, count in stored.stored.items())

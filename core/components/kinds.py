@@ -11,7 +11,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from ..ports import Codes, Features, Hidden, Latents, Logits, Port, Values
+from ..ports import Codes, Features, Hidden, Latents, Logits, PlaceValues, Port, Values
 
 Mode = Literal["look", "draw"]
 """What a pathway does: it reads pictures, or draws them."""
@@ -25,7 +25,7 @@ INPUTS: dict[str, tuple[type[Port], ...]] = {
     "drawn": (Codes, Latents),
     "source": (Features,),
     "hidden": (Hidden,),
-    "predicted": (Logits, Values),
+    "predicted": (Logits, Values, PlaceValues),
 }
 """The ports that a part can take, by the argument's name; each comes from the nearest part before it that gives it."""
 
@@ -210,12 +210,12 @@ KINDS = {
             summary="hidden states to codes or latents",
             config_contract="HeadConfig",
             module_contract="Head",
-            port_contracts={Values: "PictureHead", "sample": "PlaceHead"},
+            port_contracts={Values: "PictureHead", "sample": "PlaceHead", PlaceValues: "RegressionHead"},
             place="pathway",
             routes=("draw",),
             takes=("hidden", "drawn"),
             port_methods=("predict",),
-            gives=(Logits, Values),
+            gives=(Logits, Values, PlaceValues),
             weights=True,
             borrows=True,
             row=6,
@@ -226,6 +226,7 @@ KINDS = {
                 "gives_the_squared_difference_of_its_values",
                 "gives_the_loss_of_each_place",
                 "draws_each_place_by_itself",
+                "predicts_single_places",
             ),
         ),
         ComponentKind(

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import nearest
-from ..ports import Codes, CodesOrLatents, Features, Grid, Hidden, Logits, Port, PortMismatch, Values
+from ..ports import (
+    Codes,
+    CodesOrLatents,
+    Features,
+    Grid,
+    Hidden,
+    Logits,
+    PlaceValues,
+    Port,
+    PortMismatch,
+    Predicted,
+    Values,
+)
 from .diagnostics import Diagnostics
 from .plan import PartPlan
 
@@ -73,7 +85,7 @@ def check_width(path: str, features: Features, hidden: Hidden, diagnostics: Diag
 
 
 def check_head(
-    path: str, predicted: Logits | Values, tokenizer: str, drawn: CodesOrLatents, diagnostics: Diagnostics
+    path: str, predicted: Predicted, tokenizer: str, drawn: CodesOrLatents, diagnostics: Diagnostics
 ) -> bool:
     """A head must predict the tokenizer's codes, at every level, or its latents; whether it does."""
     if isinstance(drawn, Codes):
@@ -83,7 +95,9 @@ def check_head(
         )
         hint = f"use a head over {drawn.vocabulary} codes of depth {drawn.depth}"
     else:
-        fits = isinstance(predicted, Values) and (predicted.tokens, predicted.width) == (drawn.tokens, drawn.width)
+        single = isinstance(predicted, PlaceValues) and predicted.width == drawn.width
+        whole = isinstance(predicted, Values) and (predicted.tokens, predicted.width) == (drawn.tokens, drawn.width)
+        fits = single or whole
         hint = f"use a head that predicts {drawn.width} values at each of {drawn.tokens} places"
     if not fits:
         diagnostics.add(
@@ -100,7 +114,7 @@ def draws_places(predicted: Port | None) -> bool:
 
 
 def sampler_process(
-    path: str, use: Use, drawn: CodesOrLatents, predicted: Logits | Values, diagnostics: Diagnostics
+    path: str, use: Use, drawn: CodesOrLatents, predicted: Predicted, diagnostics: Diagnostics
 ) -> Process | None:
     """The process by which a sampler draws pictures; None where it draws them place by place, or cannot draw them."""
     process: Any = getattr(use.config, "process", None)
@@ -110,11 +124,12 @@ def sampler_process(
                 path,
                 f"the sampler '{use.component.name}' draws codes, one place after the other, but the tokenizer has "
                 f"{drawn}",
-                "use a sampler that draws latents, such as 'flow' or 'masked-latents'",
+                "use a sampler that draws latents, such as 'flow', 'masked-latents', or 'regression' for a head of "
+                "single places",
             )
         return None
     try:
-        made: Process = process(drawn, predicted)
+        made: Process | None = process(drawn, predicted)
     except PortMismatch as mismatch:
         diagnostics.add(path, f"{use.component.reference} does not fit: {mismatch}")
         return None
@@ -123,6 +138,17 @@ def sampler_process(
         diagnostics.add(path, f"{source} failed: {type(error).__name__}: {error}", "fix the plugin")
         return None
     return made
+
+
+def check_single_places(path: str, features: Features, diagnostics: Diagnostics) -> None:
+    """Latents that are predicted from the state before each place are embedded alone, without a vector before all."""
+    if features.lead:
+        diagnostics.add(
+            path,
+            f"{diagnostics.component(path)} puts {features.lead} vector before the places of a picture, but the head "
+            "predicts each place from the state before it, so that they are embedded one by one",
+            "use an embedding without such a vector, such as 'patches' with time = \"none\"",
+        )
 
 
 def check_complete(

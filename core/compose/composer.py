@@ -9,7 +9,7 @@ from attrs import evolve
 
 from ..components.kinds import KINDS, SINGLE_PARTS, Route, argument_of, route_of, slots
 from ..errors import CompositionError, nearest
-from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, Logits, Port, Values
+from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, PlaceValues, Port, Predicted
 from .bounds import check_bounds
 from .checks import (
     check_blocks,
@@ -20,6 +20,7 @@ from .checks import (
     check_head,
     check_named_pathways,
     check_shares,
+    check_single_places,
     check_text,
     check_width,
     draws_places,
@@ -95,6 +96,8 @@ class _Composer:
                 check_count(source, features, drawn, self.diagnostics)
             if route == "draw":
                 process = self.close_loop(name, drawn)
+                if isinstance(self.output(f"{name}.head"), PlaceValues) and isinstance(features, Features):
+                    check_single_places(source, features, self.diagnostics)
         if not isinstance(adapted, Features) or self.hidden is None:
             return None
         check_width(adapter, adapted, self.hidden, self.diagnostics)
@@ -113,6 +116,7 @@ class _Composer:
             process=process,
             route=self.route(pathway),
             draws_places=process is not None and draws_places(self.output(f"{name}.head")),
+            decodes=tokenizer not in self.parts or bool(getattr(self.use(tokenizer).config, "decodes", True)),
         )
 
     def route(self, pathway: Pathway) -> int:
@@ -153,7 +157,7 @@ class _Composer:
         """The head must predict what the tokenizer decodes, as the sampler draws it; return the sampler's process."""
         head, sampler, tokenizer = f"{name}.head", f"{name}.sampler", f"{name}.tokenizer"
         predicted, process = self.output(head), None
-        if isinstance(predicted, Logits | Values) and check_head(head, predicted, tokenizer, drawn, self.diagnostics):
+        if isinstance(predicted, Predicted) and check_head(head, predicted, tokenizer, drawn, self.diagnostics):
             process = sampler_process(sampler, self.use(sampler), drawn, predicted, self.diagnostics)
         if process is not None and (embedding := f"{name}.embedding") in self.owners:
             uses = self.use(sampler), self.use(embedding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ..ports import Codes, CodesOrLatents, Features, Grid, Hidden, Latents, Logits, Values
+from ..ports import Codes, CodesOrLatents, Features, Grid, Hidden, Latents, Predicted
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -41,6 +41,7 @@ __all__ = [
     "Layered",
     "PictureHead",
     "PlaceHead",
+    "RegressionHead",
     "Tiling",
     "TilingConfig",
     "Tokenizer",
@@ -120,7 +121,10 @@ class Tokenizer(Protocol):
 
 
 class LatentTokenizerConfig(Protocol):
-    """Kind ``tokenizer`` of continuous latents; factory(config) -> LatentTokenizer."""
+    """Kind ``tokenizer`` of continuous latents; factory(config) -> LatentTokenizer.
+
+    It may have ``decodes``, false where it has no decoder: the latents of such pictures can be drawn, but no pixels.
+    """
 
     def latents(self) -> Latents:
         """The port that the tokenizer gives."""
@@ -258,13 +262,13 @@ class AuxiliaryLosses(Protocol):
 
 
 class HeadConfig(Protocol):
-    """Kind ``head``; factory(config, hidden: Hidden, drawn: CodesOrLatents) -> Head, or for latents
-    PictureHead or PlaceHead.
+    """Kind ``head``; factory(config, hidden: Hidden, drawn: CodesOrLatents) -> Head, or for latents PictureHead,
+    PlaceHead or RegressionHead.
 
     It may use the backbone's matrices, see ``Borrower``.
     """
 
-    def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Logits | Values:
+    def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Predicted:
         """The port that the head gives. Raises ``PortMismatch`` for codes or latents that it does not predict."""
 
 
@@ -316,6 +320,19 @@ class PlaceHead(Protocol):
 
     def sample(self, conditions: Tensor, sampling: PlaceSampling) -> Tensor:
         """Conditions [G·R, Z] to values [R, C], with the guidance and the random numbers of ``sampling``."""
+
+
+class RegressionHead(Protocol):
+    """An ``nn.Module`` that predicts the expected values of single places, for latents that are drawn one by one.
+
+    Its port is ``PlaceValues``; ``hidden`` are the states [R, H] before R places.
+    """
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """The prediction [R, C]."""
+
+    def loss(self, hidden: Tensor, latents: Tensor) -> Loss:
+        """A distance to latents [R, C] that is smallest where they are predicted; the count is R."""
 
 
 class BorrowerConfig(Protocol):

@@ -44,7 +44,8 @@ OnStep = Callable[[int, int], None]
 
 OnCodes = Callable[["Tensor"], None]
 """Called with the codes so far, int64 [B, N, d] on the model's device, −1 where none is drawn, which change later.
-Where latents are drawn, with what the picture would be at the current prediction, [B, N, C]."""
+Where latents are drawn, with what the picture would be at the current prediction, [B, N, C], and zeros at places that
+are not drawn yet."""
 
 
 class Process(Protocol):
@@ -75,8 +76,9 @@ class SamplerConfig(Protocol):
     """Kind ``sampler``: how a pathway's codes or latents are drawn; factory(config) -> Sampler.
 
     A sampler that draws pictures as wholes has the number of its ``steps`` and a ``process``, given the ports of the
-    tokenizer and the head: ``process(drawn: CodesOrLatents, predicted: Logits | Values) -> Process``. It raises
-    ``PortMismatch`` for what it does not draw. A sampler without it draws codes, one place after the other.
+    tokenizer and the head: ``process(drawn: CodesOrLatents, predicted: Predicted) -> Process``. It raises
+    ``PortMismatch`` for what it does not draw. A sampler without it draws codes, one place after the other; one that
+    draws latents so returns None.
 
     It may have ``guide(plan, looks) -> janiform.Guidance``: the rows that pictures are drawn with whose prompts have
     pictures of the pathways ``looks``. Memory is planned for them; without it, for two rows, or one where a setting
@@ -85,7 +87,10 @@ class SamplerConfig(Protocol):
 
 
 class Sampler(Protocol):
-    """Draws pictures with a whole model, for instance with ``janiform.generate_codes``."""
+    """Draws pictures with a whole model, for instance with ``janiform.generate_codes``.
+
+    One that draws latents without random numbers has ``deterministic``, which is true.
+    """
 
     def draw(
         self,

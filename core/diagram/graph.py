@@ -9,7 +9,7 @@ from attrs import frozen
 from .. import units
 from ..components.kinds import KINDS, VERBS
 from ..compose.plan import PartPlan, Plan
-from ..ports import Codes, Features, Hidden, Latents, Logits, Port, Values
+from ..ports import Codes, Features, Hidden, Latents, Logits, PlaceValues, Port, Values
 
 if TYPE_CHECKING:
     from ..measure.costs import Costs
@@ -97,6 +97,8 @@ def label_of(port: Port) -> tuple[str, ...]:
             return f"codes of {port.vocabulary}", f"[B, {port.tokens}, {port.depth}]"
         case Latents():
             return "latents", f"[B, {port.tokens}, {port.width}]"
+        case PlaceValues():
+            return "values", f"[R, {port.width}]"
         case Values():
             return port.of, f"[B, {port.tokens}, {port.width}]"
         case Hidden():

@@ -35,9 +35,10 @@ from ..storage.model_json import about
 from ..storage.open import open_model, weights_in
 from ..storage.quantize import SCHEMES
 from .answering import AnswerSettings, answer_all, checked_settings, seeds_of
-from .drawing import DrawingEvents, OnPreview, draw_all
+from .drawing import DrawingEvents, DrawingTask, OnPreview, draw_all, draw_codes
 from .free_memory import free_memory
 from .generate.context import check_context_length
+from .generate.images import check_decodes
 from .generate.sampler import check_settings, guidance_of, sampler_use
 from .memory import OnPlan, check_weights, memory_for_drawing
 from .prompts import check_text, drawing_prompt_of, prompt_of
@@ -196,14 +197,66 @@ class Model:
             PictureError: a picture cannot be read.
             ResourceError: not even one picture fits into the free memory.
         """
-        single = isinstance(prompt, str | Conversation)
-        prompts: list[Any] = [prompt] if single else members("prompt", prompt, "a text, or a list of texts")
-        n = whole_number("the number of pictures", n, 1, MAX_PICTURES)
         for name, value in {"on_step": on_step, "on_preview": on_preview, "on_plan": on_plan}.items():
             callback(name, value)
         if preview_every is not None:
             preview_every = whole_number("preview_every", preview_every, 1)
         pathway = self.pathway("draw", pathway)
+        check_decodes(self.model.plan, pathway)
+        task = self._drawing(prompt, n, pictures, seed, pathway, settings, previews=on_preview is not None)
+        if task is None:
+            return []
+        if on_plan is not None:
+            on_plan(task.plan)
+        events = DrawingEvents(on_step, on_preview, preview_every)
+        drawn = draw_all(self.model, task, events)
+        for index, picture in enumerate(drawn):
+            request = task.requests[index // n]
+            attach(picture, self.provenance(request, task.seeds[index], task.settings, pathway=pathway))
+        return drawn
+
+    def generate_codes(
+        self,
+        prompt: str | Conversation | Sequence[str | Conversation],
+        n: int = 1,
+        *,
+        pictures: PictureLike | Sequence[PictureLike] | None = None,
+        seed: int | Sequence[int] = 0,
+        pathway: str | None = None,
+        on_step: OnStep | None = None,
+        on_plan: OnPlan | None = None,
+        **settings: Any,
+    ) -> torch.Tensor:
+        """Draw as ``generate`` does, but give what is drawn before it is decoded to pixels.
+
+        These are codes int64 [B, N, d], or latents float32 [B, N, C], of all pictures in order, on the CPU. Models
+        whose tokenizer has no decoder draw nothing else. Arguments and exceptions are those of ``generate``.
+        """
+        for name, value in {"on_step": on_step, "on_plan": on_plan}.items():
+            callback(name, value)
+        pathway = self.pathway("draw", pathway)
+        task = self._drawing(prompt, n, pictures, seed, pathway, settings, previews=False)
+        if task is None:
+            return torch.zeros(0)
+        if on_plan is not None:
+            on_plan(task.plan)
+        return draw_codes(self.model, task, DrawingEvents(on_step))
+
+    def _drawing(
+        self,
+        prompt: str | Conversation | Sequence[str | Conversation],
+        n: int,
+        pictures: PictureLike | Sequence[PictureLike] | None,
+        seed: int | Sequence[int],
+        pathway: str,
+        settings: Mapping[str, Any],
+        *,
+        previews: bool,
+    ) -> DrawingTask | None:
+        """What a call asks to draw, checked, with the memory that it takes; None where that is nothing."""
+        single = isinstance(prompt, str | Conversation)
+        prompts: list[Any] = [prompt] if single else members("prompt", prompt, "a text, or a list of texts")
+        n = whole_number("the number of pictures", n, 1, MAX_PICTURES)
         unified, use = self.model, sampler_use(self.model.plan, pathway)
         overrides = check_settings(use, settings)
         all_settings = attrs.asdict(use.config) | overrides
@@ -211,18 +264,12 @@ class Model:
         requests = self._with_sources(prompts, pictures)
         rows = [row for one in requests for row in [drawing_prompt_of(unified, one, pathway)] * n]
         if not rows:
-            return []
+            return None
         check_context_length(unified, rows, unified.plan.pathways[pathway].tokens, "codes of a picture")
         looks = {span.pathway for row in rows for span in row.spans if span.kind == "look" and span.pathway}
         guidance = guidance_of(unified.plan, use, all_settings, looks)
-        plan = memory_for_drawing(unified, rows, pathway, guidance, previews=on_preview is not None)
-        if on_plan is not None:
-            on_plan(plan)
-        events = DrawingEvents(on_step, on_preview, preview_every)
-        drawn = draw_all(unified, rows, seeds, plan, pathway, overrides, events)
-        for index, picture in enumerate(drawn):
-            attach(picture, self.provenance(requests[index // n], seeds[index], overrides, pathway=pathway))
-        return drawn
+        plan = memory_for_drawing(unified, rows, pathway, guidance, previews=previews)
+        return DrawingTask(requests, rows, seeds, plan, pathway, overrides)
 
     def _with_sources(
         self, prompts: Sequence[Any], pictures: PictureLike | Sequence[PictureLike] | None

@@ -5,9 +5,10 @@ B pictures of a round    N places of a picture    d depth of a code    C width o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from attrs import frozen
 from PIL import Image
 from torch import Tensor
@@ -22,6 +23,7 @@ from .memory import MemoryPlan
 
 if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
+    from ..sequence.conversation import Conversation
     from ..sequence.spans import Sequence as SpanSequence
 
 
@@ -55,31 +57,48 @@ class DrawingEvents:
     """Steps between two previews; None is one row of the picture, or one step where pictures are drawn as wholes."""
 
 
-def draw_all(
-    model: UnifiedModel,
-    rows: Sequence[SpanSequence],
-    seeds: Sequence[int],
-    plan: MemoryPlan,
-    pathway: str,
-    settings: Mapping[str, Any],
-    events: DrawingEvents,
-) -> list[Image.Image]:
-    """One picture for each prompt, by the recipe's sampler and in the rounds of the plan. Raises ``UsageError``."""
-    sampler = sampler_of(model.plan, pathway)
+@frozen(eq=False)
+class DrawingTask:
+    """What a call asks to draw: one picture for each of ``rows``, the prompts of ``requests``, with its seed.
+
+    ``settings`` replace those of the pathway's sampler. ``plan``: the rounds in which the pictures fit into memory.
+    """
+
+    requests: Sequence[str | Conversation]
+    rows: Sequence[SpanSequence]
+    seeds: Sequence[int]
+    plan: MemoryPlan
+    pathway: str
+    settings: Mapping[str, Any]
+
+
+def draw_all(model: UnifiedModel, task: DrawingTask, events: DrawingEvents) -> list[Image.Image]:
+    """The pictures of a task. Raises ``UsageError``."""
     pictures: list[Image.Image] = []
-    for part in plan.parts:
-        on_codes, count = _previews(model, pathway, part.start, events, plan.decoded)
-        codes = sampler.draw(
-            model,
-            rows[part],
-            pathway=pathway,
-            seeds=seeds[part],
-            on_step=_both(count, _counted(events.on_step, part, len(rows))),
-            on_codes=on_codes,
-            **settings,
-        )
-        pictures += _decoded(model, codes, pathway, plan.decoded)
+    for codes in _rounds(model, task, events):
+        pictures += _decoded(model, codes, task.pathway, task.plan.decoded)
     return pictures
+
+
+def draw_codes(model: UnifiedModel, task: DrawingTask, events: DrawingEvents) -> Tensor:
+    """The codes [B, N, d] or latents [B, N, C] of a task's pictures, on the CPU. Raises ``UsageError``."""
+    return torch.cat([codes.cpu() for codes in _rounds(model, task, events)])
+
+
+def _rounds(model: UnifiedModel, task: DrawingTask, events: DrawingEvents) -> Iterator[Tensor]:
+    """The codes or latents of the pictures, by the recipe's sampler and in the rounds of the plan."""
+    sampler = sampler_of(model.plan, task.pathway)
+    for part in task.plan.parts:
+        on_codes, count = _previews(model, task.pathway, part.start, events, task.plan.decoded)
+        yield sampler.draw(
+            model,
+            task.rows[part],
+            pathway=task.pathway,
+            seeds=task.seeds[part],
+            on_step=_both(count, _counted(events.on_step, part, len(task.rows))),
+            on_codes=on_codes,
+            **task.settings,
+        )
 
 
 def _previews(

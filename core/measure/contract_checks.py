@@ -15,7 +15,7 @@ from ..contracts.factories import missing_names
 from ..errors import CompositionError
 from ..model.meta import MetaShapes, tensors_on
 from ..model.modules import build_modules
-from ..ports import Codes, Features, Hidden, Latents, Logits, Values
+from ..ports import Codes, Features, Hidden, Latents, Logits, PlaceValues, Values
 from ..sequence.mask import Mask
 from .costs import pixels_of
 from .mixing import mixing
@@ -156,7 +156,8 @@ def _trials(plan: Plan, part: PartPlan, module: Any, device: str) -> Iterator[Tr
         pixels = _pixels(plan, part, device)
         latents = torch.zeros(1, port.tokens, port.width, device=device)
         yield "encode", lambda: module.encode(pixels), (1, port.tokens, port.width)
-        yield "decode", lambda: module.decode(latents), tuple(pixels.shape)
+        if getattr(part.use.config, "decodes", True):
+            yield "decode", lambda: module.decode(latents), tuple(pixels.shape)
     elif isinstance(port, Hidden):
         states = torch.zeros(1, _POSITIONS, port.width, device=device)
         positions = torch.arange(_POSITIONS)[None].to(device)  # on meta it would import sympy
@@ -172,6 +173,8 @@ def _trials(plan: Plan, part: PartPlan, module: Any, device: str) -> Iterator[Tr
         states = torch.zeros(1, _shape(plan, part).tokens, plan.hidden.width, device=device)
         call = head_call(_shape(plan, part), module, states, torch.zeros(1, port.tokens, port.width, device=device))
         yield "loss", lambda: call().total, ()
+    elif isinstance(port, PlaceValues):
+        yield "forward", lambda: module(_input(plan, part, device)), (_POSITIONS, port.width)
     elif isinstance(port, Values):
         shape, corrupted = _shape(plan, part), empty_corrupted(_shape(plan, part), device)
         states = torch.zeros(1, shape.tokens, plan.hidden.width, device=device)

@@ -125,7 +125,7 @@ class PictureFlops:
     """Forward FLOPs of one picture in each part of a pathway; 0 for parts that it does not have.
 
     ``see``: the encoder, or the tokenizer from pixels to codes or latents. ``predict``: the head, over all places.
-    ``decode``: the tokenizer back to pixels.
+    ``decode``: the tokenizer back to pixels, 0 where it has no decoder.
     """
 
     see: int
@@ -156,7 +156,8 @@ def picture_flops(plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> Pi
         return PictureFlops(see, embed, adapt)
     states = torch.empty(1, shape.tokens, plan.hidden.width, device="meta")
     predict = _counted(module("head"), head_call(shape, module("head"), states, drawn), tokens)
-    return PictureFlops(see, embed, adapt, predict, _counted(tokenizer, lambda: tokenizer.decode(drawn), tokens))
+    decode = _counted(tokenizer, lambda: tokenizer.decode(drawn), tokens) if shape.decodes else 0
+    return PictureFlops(see, embed, adapt, predict, decode)
 
 
 def _pathway(

@@ -122,6 +122,9 @@ def _step(
     head: Any = modules[plan.owner(f"{name}.head")]
     if shape.process is None:
         states = torch.empty(1, plan.hidden.width, dtype=dtype, device="meta")
+        if shape.latents is not None:
+            traced = peak(lambda: head(states), [head])
+            return position + (0 if traced is None else traced)
         traced = peak(
             lambda: head.sample(states, lambda logits, level: logits.argmax(dim=-1)), [head, modules["backbone"]]
         )
@@ -154,6 +157,8 @@ _ROLES = (*_LOOK_ROLES, "head")
 
 
 def _decode(plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], size: int, area: int) -> int:
+    if not shape.decodes:
+        return 0
     tokenizer: Any = modules[plan.owner(f"{name}.tokenizer")]
     dtype = next((weight.dtype for weight in tokenizer.parameters()), torch.float32)
     traced = peak(lambda: tokenizer.decode(empty_drawn(shape, dtype)), [tokenizer])

@@ -28,7 +28,7 @@ def picture_loss(
 
     Where the corruption lists the hidden ``places`` of a batch, the loss is that of all of them.
 
-    Codes that are drawn place by place are predicted by the state one position before each; all others by the states
+    What is drawn place by place is predicted by the state one position before each; all others by the states
     at their own positions, of the hidden places only where some are hidden. Codes count one per level, values one per
     place.
 

@@ -53,13 +53,16 @@ def _same(copy: Tensor, tensor: Tensor) -> bool:
 
 
 def run(case: Case, module: nn.Module, inputs: Tensor, first: int = 0) -> Tensor:
-    """One forward pass: for a tokenizer the decoding of random codes, for a backbone a causal pass.
+    """One forward pass: for a tokenizer the decoding of random codes, or encoding where it has no decoder; for a
+    backbone a causal pass.
 
     Of codes with an embedding that hides places, every other place is hidden.
     ``first``: the number of the first row, for pictures with times, which differ from row to row.
     """
-    if case.kind == "tokenizer":
+    if case.decodes:
         output = call(case, module, "decode", to_decode(case, module, len(inputs)))
+    elif case.kind == "tokenizer":
+        output = call(case, module, "encode", inputs)
     elif case.kind == "backbone":
         positions = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2])
         output = call(case, module, "forward", inputs, positions, mask=Mask.causal())
@@ -88,7 +91,8 @@ def to_decode(case: Case, module: nn.Module, rows: int) -> Tensor:
 
 def outputs(case: Case, module: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
     """The results of all methods of a part, by the methods' names."""
-    results = {"decode" if case.kind == "tokenizer" else "forward": run(case, module, inputs)}
+    first = "forward" if case.kind != "tokenizer" else "decode" if case.decodes else "encode"
+    results = {first: run(case, module, inputs)}
     if case.has_latents:
         results["encode"] = call(case, module, "encode", inputs)
         results["encode with noise"] = call(case, module, "encode", inputs, noise=case.latents(len(inputs)))
@@ -110,7 +114,10 @@ def outputs(case: Case, module: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
 
 
 def head_loss(case: Case, module: nn.Module, inputs: Tensor, first: int = 0) -> Loss:
-    """The loss of a head for one code in all rows, or for random values of whole pictures."""
+    """The loss of a head for one code in all rows, or for random values of places or of whole pictures."""
+    if case.draws_latents_singly:
+        latents = case.latents(len(inputs), first)[:, 0]
+        return checked_loss(case, "`loss`", call(case, module, "loss", inputs, latents))
     if not case.draws_wholes:
         codes = case.codes(1)[0, :1].expand(len(inputs), -1)
         return checked_loss(case, "`loss`", call(case, module, "loss", inputs, codes))
@@ -137,14 +144,14 @@ def sampled_places(case: Case, module: nn.Module, conditions: Tensor, sampling: 
 def training_loss(case: Case, module: nn.Module) -> Tensor:
     """A scalar that depends on every parameter of the part."""
     inputs = case.inputs()
-    if case.kind == "tokenizer":
+    if case.decodes:
         losses, _ = losses_of(case, module, inputs)
         return torch.stack([loss.mean for loss in losses.values()]).sum()
     if inputs.is_floating_point():
         inputs.requires_grad_(True)  # so that gradients flow through a part without parameters
     if case.kind == "head":
         return head_loss(case, module, inputs).mean
-    output = run(case, module, inputs).float()
+    output = run(case, module, inputs).float()  # of a tokenizer without a decoder, what it encodes
     if case.kind == "backbone":
         embedded = call(case, module, "embed", torch.arange(4)[None])
         logits = call(case, module, "logits", run(case, module, embedded))

@@ -20,7 +20,7 @@ from ..components.component import Component
 from ..components.kinds import KINDS
 from ..components.registry import registry
 from ..model.meta import tensors_on
-from ..ports import Codes, Features, Grid, Hidden, Latents, Logits, Port, PortMismatch, Values
+from ..ports import Codes, Features, Grid, Hidden, Latents, Logits, PlaceValues, Port, PortMismatch, Values
 from ..sequence.codes import with_given
 from ..sequence.corruption import Corrupted
 
@@ -234,8 +234,19 @@ class Case:
 
     @property
     def draws_wholes(self) -> bool:
-        """Whether it is an embedding or a head of latents, which are drawn as whole pictures."""
-        return self.kind in ("embedding", "head") and isinstance(self.ports.get("drawn"), Latents)
+        """Whether it is an embedding or a head of latents that are drawn as whole pictures."""
+        latents = self.kind in ("embedding", "head") and isinstance(self.ports.get("drawn"), Latents)
+        return latents and not self.draws_latents_singly
+
+    @property
+    def draws_latents_singly(self) -> bool:
+        """Whether it is a head of latents that predicts single places, each from the state before it."""
+        return self.kind == "head" and isinstance(self.gives, PlaceValues)
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it is a tokenizer that gives pixels, as all do whose config does not say otherwise."""
+        return self.kind == "tokenizer" and bool(getattr(self.config, "decodes", True))
 
     @property
     def draws_places(self) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..components.kinds import KINDS
-from ..ports import Features, Hidden, Logits, Values
+from ..ports import Features, Hidden, Latents, Logits, Values
 from ..recipe.structure import structure
 from .calls import apart, call, near, outputs, run, to_decode, training_loss
 from .case import ROWS, Case, Failure, require
@@ -24,7 +24,9 @@ def expected_shape(case: Case, rows: int = ROWS) -> tuple[int, ...]:
     port = case.gives
     if case.draws_places:
         return rows, port.tokens  # what a place is drawn from may have any width
-    if isinstance(port, Features | Values):
+    if case.draws_latents_singly:
+        return rows, port.width
+    if isinstance(port, Features | Values) or (isinstance(port, Latents) and not case.decodes):
         return rows, port.tokens, port.width
     if isinstance(port, Logits):
         return rows, port.vocabulary
@@ -218,7 +220,7 @@ def treats_rows_independently(case: Case) -> None:
     """Each row's output is independent of the rest of the batch."""
     module, inputs = case.build(), case.inputs()
     together = run(case, module, inputs)
-    if case.kind == "tokenizer":
+    if case.decodes:
         drawn = to_decode(case, module, ROWS)
         alone = torch.cat([call(case, module, "decode", drawn[row : row + 1]) for row in range(ROWS)])
     else:

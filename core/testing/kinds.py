@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from ..components.kinds import KINDS
 from ..measure.mixing import mixing
-from ..ports import Features, Grid, Hidden, PortMismatch
-from . import backbones, latent_tokenizers, places, tokenizers, wholes
+from ..ports import Features, Grid, Hidden, Logits, PortMismatch
+from . import backbones, latent_tokenizers, places, regression, tokenizers, wholes
 from .calls import call, checked_loss, near
 from .case import Case, require
 
@@ -78,7 +78,7 @@ def gives_the_cross_entropy_of_its_logits(case: Case) -> None:
     those of the target in the loss. A class with ``wider = True`` may have a larger loss, since its softmax has more
     entries than the codes.
     """
-    if case.draws_wholes:
+    if not isinstance(case.gives, Logits):
         return
     module, port = case.build(dtype=torch.float64), case.gives
     hidden = case.inputs(6).double()
@@ -125,7 +125,7 @@ def _level(case: Case, level: int | None) -> int:
 
 def samples_the_chosen_codes(case: Case) -> None:
     """``sample`` calls ``choose`` once per level, in order, with logits [R, V], and gives the chosen codes [R, d]."""
-    if case.draws_wholes:
+    if not isinstance(case.gives, Logits):
         return
     module, hidden, port = case.build(), case.inputs(), case.gives
     shapes: list[list[int]] = []
@@ -159,7 +159,15 @@ def samples_the_chosen_codes(case: Case) -> None:
     )
 
 
-_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(backbones) | vars(wholes) | vars(places) | globals()
+_CHECKS = (
+    vars(tokenizers)
+    | vars(latent_tokenizers)
+    | vars(backbones)
+    | vars(wholes)
+    | vars(places)
+    | vars(regression)
+    | globals()
+)
 
 KIND_CHECKS: dict[str, tuple[Callable[[Case], None], ...]] = {
     kind.name: tuple(_CHECKS[check] for check in kind.all_checks) for kind in KINDS.values() if kind.all_checks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from .calls import call, near
 from .case import ROWS, Case, require
 
@@ -70,8 +71,24 @@ def _is_encoded_alone(case: Case, module: nn.Module, pixels: Tensor, latents: Te
     )
 
 
+def _refuses_to_decode(case: Case) -> None:
+    try:
+        case.build().decode(case.latents())  # type: ignore[operator]
+    except UsageError:
+        return
+    except Exception as error:  # any plugin's code runs here
+        require(False, f"{case.name}: has no decoder, but `decode` raises {type(error).__name__}, expected UsageError")
+    require(False, f"{case.name}: its config says decodes = False, but `decode` gives pixels")
+
+
 def decodes_what_it_encodes(case: Case) -> None:
-    """``decode`` takes what ``encode`` gives, gives pixels of the same shape, and reads every value of the latents."""
+    """``decode`` takes what ``encode`` gives, gives pixels of the same shape, and reads every value of the latents.
+
+    A tokenizer whose config has ``decodes = False`` refuses latents with a ``UsageError``.
+    """
+    if not case.decodes:
+        _refuses_to_decode(case)
+        return
     module, pixels = case.build(), case.inputs()
     latents = call(case, module, "encode", pixels)
     decoded = call(case, module, "decode", latents)

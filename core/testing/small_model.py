@@ -65,7 +65,8 @@ def small_model() -> UnifiedModel:
 def whole_picture_model(sampler: Use) -> UnifiedModel:
     """A small model whose pictures the sampler draws as wholes, of codes or of latents; as ``small_model``.
 
-    Raises ``CompositionError`` where it fits none, with what is wrong for the last: latents and a head of the data.
+    Latents that are drawn place by place are among them. Raises ``CompositionError`` where it fits none, with what is
+    wrong for latents and a head of the data.
     """
     full = "layout.full_pictures=true"
     heads = [
@@ -80,6 +81,8 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
         )
     )
     of_codes = (*_SMALL, full, "generation.embedding.mask=true")
+    heads.append(('generation.head={ use = "regression", unit = false }', 'generation.embedding.time="none"'))
+    problem: CompositionError | None = None
     for changes in (of_codes, *((*_SMALL_BUT_TOKENIZER, full, *_LATENTS, *head) for head in heads)):
         recipe = read_recipe(_RECIPE, changes)
         drawing = recipe.pathways["generation"]
@@ -88,9 +91,10 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
         try:
             compose(recipe)
         except CompositionError as error:
-            problem = error
+            problem = problem if changes[-2:] == heads[-1] and problem else error
             continue
         return _built(recipe)
+    assert problem is not None
     raise problem
 
 

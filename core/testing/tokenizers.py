@@ -114,7 +114,12 @@ def _gradients(case: Case, module: nn.Module, method: str, codes: Tensor) -> dic
 
 
 def gives_losses_as_sums_and_counts(case: Case) -> None:
-    """The losses of a tokenizer are finite sums with counts: twice the pictures give twice both."""
+    """The losses of a tokenizer are finite sums with counts: twice the pictures give twice both.
+
+    One without a decoder has none.
+    """
+    if not case.decodes:
+        return
     module, pixels = case.build(), case.inputs(4)
     whole, _ = losses_of(case, module, pixels)
     for name, loss in whole.items():

@@ -54,6 +54,7 @@ class LlamaConfig(DecoderConfig):
 _DEEPSEEK = {"vocabulary": 102_400, "context": 16_384, "rope_theta": 10_000.0, "eps": 1e-6}
 _EMU3 = {"kv_heads": 8, "vocabulary": 184_622, "context": 9216, "rope_theta": 1_000_000.0, "eps": 1e-5}
 _LLAMA_3 = {"kv_heads": 8, "vocabulary": 128_256, "rope_theta": 500_000.0, "eps": 1e-5}
+_LLAMA_3_1 = {**_LLAMA_3, "context": 131_072, "rope_factor": 8.0}
 _LLAMA_3_2 = {**_LLAMA_3, "context": 131_072, "rope_factor": 32.0, "tied": True}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -62,6 +63,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "emu3": {"width": 4096, "inner": 14_336, "layers": 32, "heads": 32, **_EMU3},
     "llama-2-7b": {"width": 4096, "inner": 11_008, "layers": 32, "heads": 32, "eps": 1e-5},
     "llama-3-8b": {"width": 4096, "inner": 14_336, "layers": 32, "heads": 32, "context": 8192, **_LLAMA_3},
+    "llama-3.1-8b": {"width": 4096, "inner": 14_336, "layers": 32, "heads": 32, **_LLAMA_3_1},
     "llama-3.2-1b": {"width": 2048, "inner": 8192, "layers": 16, "heads": 32, **_LLAMA_3_2},
     "llama-3.2-3b": {"width": 3072, "inner": 8192, "layers": 28, "heads": 24, **_LLAMA_3_2},
 }

@@ -182,6 +182,11 @@ class PatchesConfig(TimeConfig):
         default=False,
         metadata={"help": "a learned vector in place of latents that are not drawn yet, for samplers that hide places"},
     )
+    layers: int = field(
+        default=1,
+        validator=validators.ge(1),
+        metadata={"help": "number of linear layers from the latents to the hidden width, with GELU between them"},
+    )
 
     @property
     def hides(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from janiform import ComponentError, Corrupted, Grid, Hidden, Latents
 from torch import Tensor, nn
+from torch.nn.functional import gelu
 
 from .config import PatchesConfig
 from .time import MAX_PERIOD, TimeEmbedding
@@ -34,6 +35,7 @@ class PatchEmbedding(nn.Module):
         self.config, self.grid = config, drawn.grid
         config.embed(drawn, hidden)
         self.project = nn.Linear(drawn.width, hidden.width)
+        self.further = nn.ModuleList(nn.Linear(hidden.width, hidden.width) for _ in range(config.layers - 1))
         self.time = (
             None
             if config.time == "none"
@@ -45,6 +47,8 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, drawn: Tensor, first: int = 0, corrupted: Corrupted | None = None) -> Tensor:
         vectors = self.project(drawn.to(self.project.weight.dtype))
+        for layer in self.further:
+            vectors = layer(gelu(vectors))
         if corrupted is not None and corrupted.hidden is not None:
             if self.masked is None:
                 raise ComponentError("embedding 'patches' has no vector for hidden places: set its 'mask' to true")

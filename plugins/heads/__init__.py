@@ -8,6 +8,7 @@ from .config import (
     DiffusionHeadConfig,
     LinearHeadConfig,
     MlpHeadConfig,
+    RegressionHeadConfig,
     SharedHeadConfig,
     UvitHeadConfig,
     ValuesHeadConfig,
@@ -64,6 +65,14 @@ def janiform_register(registrar):
         presets=DIFFUSION_PRESETS,
         factory="janiform_plugins.heads.diffusion:DiffusionHead",
         summary="a diffusion for each place of a picture, given the hidden state there, as in MAR",
+    )
+    registrar.component(
+        "head",
+        "regression",
+        version=1,
+        config=RegressionHeadConfig,
+        factory="janiform_plugins.heads.regression:RegressionHead",
+        summary="linear layers to the latents of the next place, with a cosine loss, as in MetaMorph",
     )
     registrar.component(
         "head",

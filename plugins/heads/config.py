@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen, validators
-from janiform import Codes, CodesOrLatents, Hidden, Latents, Logits, PortMismatch, Values
+from janiform import Codes, CodesOrLatents, Hidden, Latents, Logits, PlaceValues, PortMismatch, Values
 
 from ..backbones.decoder.config import DecoderConfig
 from ..embeddings.config import SharedVocabulary, even
@@ -183,6 +183,28 @@ class DiffusionHeadConfig(DiffusionNet):
         if not isinstance(drawn, Latents):
             raise PortMismatch(f"head 'diffusion' predicts latents, but is given {drawn}: use head 'mlp'")
         return Values(drawn.tokens, drawn.width, "sample")
+
+
+@frozen(kw_only=True)
+class RegressionHeadConfig:
+    """The latents of each place of a picture from the state before it, as in MetaMorph (arXiv:2412.14164)."""
+
+    layers: int = field(
+        default=2, validator=validators.ge(1), metadata={"help": "number of linear layers, with GELU between them"}
+    )
+    loss: Literal["cosine", "squared"] = field(
+        default="cosine",
+        metadata={"help": "1 minus the cosine of prediction and target, as in MetaMorph, or their squared difference"},
+    )
+    unit: bool = field(
+        default=True,
+        metadata={"help": "scale predictions to length 1, for latents of that length, as the tokenizer 'features' has"},
+    )
+
+    def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> PlaceValues:
+        if not isinstance(drawn, Latents):
+            raise PortMismatch(f"head 'regression' predicts latents, but is given {drawn}: use head 'mlp'")
+        return PlaceValues(drawn.width)
 
 
 @frozen(kw_only=True)

@@ -33,7 +33,10 @@ class ReconstructionConfig:
 class ContrastiveConfig:
     """Which encoder is trained, and the text tower for it, which exists only in training."""
 
-    pathway: str = field(default="understanding", metadata={"help": "pathway whose encoder is trained"})
+    pathway: str = field(
+        default="understanding",
+        metadata={"help": "pathway whose encoder is trained, or that of its tokenizer 'features'"},
+    )
     width: int = field(default=128, validator=validators.gt(0), metadata={"help": "width of the text tower"})
     layers: int = field(default=3, validator=validators.gt(0), metadata={"help": "layers of the text tower"})
     heads: int = field(
@@ -75,7 +78,12 @@ class ContrastiveConfig:
 
     def reads(self, plan: Plan) -> tuple[str, ...]:
         """The parts that the objective uses."""
-        return f"{self.pathway}.encoder", "text"
+        return self.encoder_of(plan), "text"
+
+    def encoder_of(self, plan: Plan) -> str:
+        """The path of the part that is trained: an encoder, or a tokenizer whose latents are the features of one."""
+        path = f"{self.pathway}.encoder"
+        return path if path in plan.parts else f"{self.pathway}.tokenizer"
 
 
 @frozen(kw_only=True)

@@ -18,7 +18,7 @@ from .config import ContrastiveConfig
 from .towers import AttentionPool, CaptionDecoder, MeanPool, TextTower, heads_for
 
 if TYPE_CHECKING:
-    from janiform import UnifiedModel
+    from janiform import PathwayShape, Plan, UnifiedModel
 
 
 FEW = (
@@ -70,7 +70,7 @@ class Contrastive(Objective):
 
     def __init__(self, config: ContrastiveConfig, model: UnifiedModel) -> None:
         super().__init__()
-        encoders = [name for name, shape in model.plan.pathways.items() if shape.mode == "look" and shape.drawn is None]
+        encoders = [name for name, shape in model.plan.pathways.items() if _has_encoder(model.plan, name, shape)]
         if config.pathway not in encoders:
             hint = nearest(config.pathway, encoders)
             raise UsageError(
@@ -79,8 +79,10 @@ class Contrastive(Objective):
         self.pathway = config.pathway
         self.length = config.length
         self.processor = model.processor
-        self.encoder = model.part(f"{config.pathway}.encoder")
-        width = model.plan.parts[f"{config.pathway}.encoder"].output.width
+        path = config.encoder_of(model.plan)
+        part = model.part(path)
+        self.encoder = part if path.endswith(".encoder") else part.encoder
+        width = model.plan.parts[path].output.width
         self.pool = AttentionPool(width, heads_for(width)) if config.pool == "attention" else MeanPool()
         self.vocabulary = vocabulary = model.plan.hidden.vocabulary
         self.text = TextTower(vocabulary, config.length, config.width, config.layers, config.heads, width)
@@ -136,6 +138,13 @@ class Contrastive(Objective):
             "retrieval": retrieved.detach(),
             "temperature": self.log_temperature.exp().detach(),
         }
+
+
+def _has_encoder(plan: Plan, name: str, shape: PathwayShape) -> bool:
+    """Whether a pathway looks through an encoder, or through a tokenizer whose latents are the features of one."""
+    if shape.mode != "look":
+        return False
+    return shape.drawn is None or hasattr(plan.parts[f"{name}.tokenizer"].use.config, "features")
 
 
 def captioned(conversation: Conversation) -> Iterator[tuple[str, Any]]:

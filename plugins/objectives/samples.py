@@ -89,6 +89,8 @@ def _drawing(model: UnifiedModel, example: Conversation) -> _Drawing | None:
         cut = next(index for index, span in enumerate(sequence.spans) if span.kind == "draw")
         prompt, draw = Spans(sequence.spans[:cut]), turn.content[draws[0]]
         assert isinstance(draw, Draw)
+        if not model.plan.pathways[draw.pathway].decodes:  # there are no pixels to show
+            return None
         if len(prompt) + model.plan.pathways[draw.pathway].tokens > model.plan.hidden.context:
             return None
         asked = example.turns[number - 1].text if number else last.text

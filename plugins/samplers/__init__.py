@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .config import AutoregressiveConfig
+from .config import AutoregressiveConfig, RegressionConfig
 from .diffusion.config import DiffusionConfig
 from .flow.config import FlowConfig
 from .masked.config import MaskedConfig
@@ -19,6 +19,13 @@ def janiform_register(registrar: Registrar) -> None:
         config=AutoregressiveConfig,
         factory="janiform_plugins.samplers.autoregressive:AutoregressiveSampler",
         summary="One code after the other in raster order, with classifier-free guidance",
+    )
+    registrar.component(
+        "sampler",
+        "regression",
+        config=RegressionConfig,
+        factory="janiform_plugins.samplers.regression:RegressionSampler",
+        summary="Latents one place after the other, each as the head expects it, as in MetaMorph",
     )
     registrar.component(
         "sampler",

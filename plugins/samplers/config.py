@@ -1,4 +1,4 @@
-"""The settings of the autoregressive sampler."""
+"""The settings of the samplers that draw place by place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen, validators
-from janiform import Guidance
+from janiform import Codes, CodesOrLatents, Guidance, PlaceValues, PortMismatch, Predicted
 
 if TYPE_CHECKING:
     from janiform import Plan
@@ -66,3 +66,31 @@ class AutoregressiveConfig(GuidedConfig):
         validator=[validators.gt(0), validators.le(1)],
         metadata={"help": "Sample from the most likely codes whose probabilities add up to P; 1 means no limit."},
     )
+
+
+@frozen
+class RegressionConfig(GuidedConfig):
+    """Without randomness: a prompt has one picture. MetaMorph draws without guidance."""
+
+    guidance: float = field(
+        default=1.0,
+        converter=float,
+        metadata={"help": "Guidance scale: unconditional + guidance · (conditional − unconditional); 1 disables it."},
+    )
+    renorm: bool = field(
+        default=True,
+        metadata={"help": "Scale a guided prediction of a place to the length of the one without guidance."},
+    )
+
+    def process(self, drawn: CodesOrLatents, predicted: Predicted) -> None:
+        """No process, as latents are drawn place by place. Raises ``PortMismatch`` for codes and for other heads."""
+        if isinstance(drawn, Codes):
+            raise PortMismatch(
+                f"sampler 'regression' draws latents, but the tokenizer has {drawn}: use a sampler of codes, such as "
+                "'autoregressive', or a tokenizer of latents, such as 'features'"
+            )
+        if not isinstance(predicted, PlaceValues):
+            raise PortMismatch(
+                f"sampler 'regression' needs a head that predicts single places, but the head gives {predicted}: use "
+                "head 'regression'"
+            )

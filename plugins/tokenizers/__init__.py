@@ -12,6 +12,7 @@ from .config import (
     TamingConfig,
     VqConfig,
 )
+from .features.config import FEATURES_PRESETS, FeaturesConfig
 from .kl.config import KL_PRESETS, KlConfig
 from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
 from .movq.config import MOVQ_PRESETS, MovqConfig
@@ -83,6 +84,16 @@ def janiform_register(registrar):
         factory="janiform_plugins.tokenizers.kl.tokenizer:KlTokenizer",
         released="janiform_plugins.tokenizers.weights:KL",
         summary="convolutional autoencoder with continuous latents, as in latent diffusion, SDXL and FLUX",
+    )
+    registrar.component(
+        "tokenizer",
+        "features",
+        version=1,
+        config=FeaturesConfig,
+        presets=FEATURES_PRESETS,
+        factory="janiform_plugins.tokenizers.features.tokenizer:FeaturesTokenizer",
+        released="janiform_plugins.tokenizers.weights:FEATURES",
+        summary="features of a SigLIP as latents, with a decoder of pixels or without, as in MetaMorph",
     )
     registrar.component(
         "tokenizer",

@@ -8,7 +8,9 @@ from typing import Any
 from attrs import evolve
 from janiform import KeyMap, Released
 
+from ..encoders.weights import SIGLIP, SIGLIP_TOWER
 from .config import TamingConfig
+from .features.config import FeaturesConfig
 from .kl.config import KlConfig
 from .magvit2.config import Magvit2Config
 from .movq.config import MovqConfig
@@ -236,4 +238,26 @@ KL = Released(
     ],
     _of_autoencoder_kl,
     files=("ae.safetensors", "kl16.ckpt", "sdxl_vae.safetensors", "vae.safetensors", "model.ckpt", "last.ckpt"),
+)
+
+
+def siglip_features(config: FeaturesConfig) -> KeyMap:
+    """The names of the encoder of ``features`` in the directories of SigLIP, which have no decoder."""
+    unused = dict(SIGLIP_TOWER.unused)
+    if not config.final_norm:
+        unused["post_layernorm.{rest}"] = "features are taken before the last norm"
+    return evolve(
+        SIGLIP_TOWER,
+        names={f"encoder.{ours}": theirs for ours, theirs in SIGLIP_TOWER.names.items()},
+        squeezed=tuple(f"encoder.{pattern}" for pattern in SIGLIP_TOWER.squeezed),
+        unused=unused,
+        own=("decoder.{rest}",),
+    )
+
+
+FEATURES = Released(
+    lambda config: [
+        siglip_features(config).below(prefix) for prefix in ("vision_model.", "", "vision_tower.vision_model.")
+    ],
+    SIGLIP.differences,
 )

@@ -25,6 +25,7 @@ from .engine import engine_of, generating
 from .sampling import Sampling, uniforms
 
 if TYPE_CHECKING:
+    from ...compose import Plan
     from ...model.unified_model import UnifiedModel
 
 
@@ -159,17 +160,31 @@ def decode_codes(model: UnifiedModel, codes: Tensor, *, pathway: str = "generati
     """Decode codes [B, N, d], or latents [B, N, C], to pictures [B, 3, h, w] in [-1, 1].
 
     ``at_once`` of them are decoded together, to bound memory. Raises ``UsageError`` for codes that are not in the
-    pathway's vocabulary, and for latents that are not finite.
+    pathway's vocabulary, for latents that are not finite, and where the tokenizer has no decoder.
     """
     port = model.plan.pathways[pathway].drawn
     if isinstance(port, Codes):
         check_codes(codes, port)
     elif port is not None:
         check_latents(codes, port)
+    check_decodes(model.plan, pathway)
     tokenizer = cast(Tokenizer, model.part(f"{pathway}.tokenizer"))
     with generating(model):
         groups = (codes[start : start + at_once] for start in range(0, len(codes), at_once))
         return torch.cat([tokenizer.decode(group).clamp(-1, 1) for group in groups])
+
+
+def check_decodes(plan: Plan, pathway: str) -> None:
+    """Raise ``UsageError`` where a pathway's tokenizer has no decoder, so that no pixels can be drawn."""
+    if plan.pathways[pathway].decodes:
+        return
+    name = plan.parts[plan.owner(f"{pathway}.tokenizer")].use.component.name
+    raise UsageError(
+        Problem(
+            f"the tokenizer '{name}' of '{pathway}' has no decoder, so that a picture can be drawn as latents only",
+            hint="Model.generate_codes gives them; a decoder of pixels is a setting of the tokenizer, if it has any",
+        )
+    )
 
 
 def _codes(model: UnifiedModel, pathway: str) -> Codes:

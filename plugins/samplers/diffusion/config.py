@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import field, frozen, validators
-from janiform import Codes, CodesOrLatents, Logits, PortMismatch, Values
+from janiform import Codes, CodesOrLatents, PortMismatch, Predicted, Values
 
 from ..config import GuidedConfig
 from .process import STEPS, DiffusionProcess
@@ -40,7 +40,7 @@ class DiffusionConfig(GuidedConfig):
         metadata={"help": "Largest absolute value of the predicted latents in every step; 0 means no limit."},
     )
 
-    def process(self, drawn: CodesOrLatents, predicted: Logits | Values) -> DiffusionProcess:
+    def process(self, drawn: CodesOrLatents, predicted: Predicted) -> DiffusionProcess:
         """Noise of a random step, from which the head predicts the noise or the data."""
         if isinstance(drawn, Codes):
             raise PortMismatch(
@@ -48,7 +48,10 @@ class DiffusionConfig(GuidedConfig):
                 "'autoregressive', or a tokenizer of latents, such as 'kl'"
             )
         if not isinstance(predicted, Values):
-            raise PortMismatch(f"sampler 'diffusion' needs a head of values, but the head gives {predicted}")
+            raise PortMismatch(
+                f"sampler 'diffusion' needs a head of values, but the head gives {predicted}: use one that predicts "
+                "whole pictures, such as 'values'"
+            )
         if predicted.of not in ("noise", "data"):
             raise PortMismatch(
                 f"sampler 'diffusion' needs a head that predicts noise or data, but the head gives {predicted}: "

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from attrs import field, frozen
-from janiform import Codes, CodesOrLatents, Logits, PortMismatch, Values
+from janiform import Codes, CodesOrLatents, PortMismatch, Predicted, Values
 
 from ..config import GuidedConfig
 from .process import FlowProcess
@@ -110,7 +110,7 @@ class FlowConfig(GuidedConfig):
         """Whether guidance is on at a noise level."""
         return self.guidance_above < level <= self.guidance_up_to
 
-    def process(self, drawn: CodesOrLatents, predicted: Logits | Values) -> FlowProcess:
+    def process(self, drawn: CodesOrLatents, predicted: Predicted) -> FlowProcess:
         """Noise of a random level, from which the head predicts velocities, the noise or the data."""
         if isinstance(drawn, Codes):
             raise PortMismatch(
@@ -118,7 +118,10 @@ class FlowConfig(GuidedConfig):
                 "'autoregressive', or a tokenizer of latents, such as 'kl'"
             )
         if not isinstance(predicted, Values):
-            raise PortMismatch(f"sampler 'flow' needs a head of values, but the head gives {predicted}")
+            raise PortMismatch(
+                f"sampler 'flow' needs a head of values, but the head gives {predicted}: use one that predicts whole "
+                "pictures, such as 'values'"
+            )
         if predicted.of == "sample":
             raise PortMismatch(
                 "sampler 'flow' needs a head that predicts velocity, noise or data, but the head draws each place by a "

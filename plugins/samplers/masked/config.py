@@ -10,7 +10,7 @@ from janiform import Codes, PortMismatch
 from ..config import GuidedConfig
 
 if TYPE_CHECKING:
-    from janiform import CodesOrLatents, Logits, Values
+    from janiform import CodesOrLatents, Predicted
 
     from .process import MaskedProcess
 
@@ -42,7 +42,7 @@ class MaskedConfig(GuidedConfig):
         },
     )
 
-    def process(self, drawn: CodesOrLatents, predicted: Logits | Values) -> MaskedProcess:
+    def process(self, drawn: CodesOrLatents, predicted: Predicted) -> MaskedProcess:
         """How pictures of codes come about. Raises ``PortMismatch`` for what is not one code per place."""
         from .process import MaskedProcess
 

@@ -96,6 +96,11 @@ TESTED = {
         shift=st.sampled_from((0.0, 0.1159)),
         local=st.booleans(),
     ),
+    ("tokenizer", "features"): st.one_of(
+        tables(**EYES, side=st.sampled_from((0, 2)), final_norm=st.booleans(), unit=st.booleans()),
+        tables(**EYES, decoder_channels=4, decoder_multipliers=(1, 2, 1, 2), decoder_blocks=1, unit=st.booleans()),
+        tables(**EYES | {"image_size": 32}, side=2, decoder_channels=4, decoder_multipliers=(1, 2, 1, 2, 1)),
+    ),
     ("embedding", "table"): tables(
         width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves")), mask=st.booleans()
     ),
@@ -108,6 +113,7 @@ TESTED = {
         data_at=st.sampled_from((0.0, 1.0)),
         positions=st.sampled_from(("none", "waves", "learned")),
         mask=st.booleans(),
+        layers=st.integers(1, 2),
     ),
     ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
     ("adapter", "linear"): tables(bias=st.booleans()),
@@ -147,6 +153,9 @@ TESTED = {
     ("head", "linear"): tables(bias=st.booleans()),
     ("head", "shared"): tables(softmax=st.sampled_from(("all", "codes"))),
     ("head", "depth"): tables(layers=st.integers(1, 2), heads=2, shared=st.booleans()),
+    ("head", "regression"): tables(
+        layers=st.integers(1, 3), loss=st.sampled_from(("cosine", "squared")), unit=st.booleans()
+    ),
     ("head", "values"): tables(
         of=st.sampled_from(("velocity", "noise", "data")),
         norm=st.sampled_from(("none", "rms", "layer")),
@@ -184,6 +193,7 @@ TESTED = {
         guidance_schedule=st.sampled_from(("constant", "linear")),
         temperature=st.sampled_from((0.5, 1.0)),
     ),
+    ("sampler", "regression"): tables(guidance=st.sampled_from((1.0, 3.0)), renorm=st.booleans()),
     ("sampler", "flow"): tables(
         steps=st.integers(1, 4),
         guidance=st.sampled_from((1.0, 3.0)),
