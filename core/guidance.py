@@ -95,6 +95,17 @@ class Guidance:
         part = GuidanceRow(pictures - scale, frozenset({TEXT}))
         return cls((GuidanceRow(scale), part, GuidanceRow(1 - pictures, EVERYTHING)))
 
+    @classmethod
+    def stacked(cls, scale: float, pictures: float, hidden: Collection[str]) -> Guidance:
+        """part + v·(c − part) with c = textless + w·(cond − textless), where ``part`` does not see ``hidden``.
+
+        That of BAGEL (arXiv:2505.14683), whose ``part`` sees no pictures and ``textless`` not the last text.
+        """
+        scale, pictures = guidance_scale(scale), guidance_scale(pictures, "picture_guidance")
+        pictures = pictures if hidden else 1.0
+        textless = GuidanceRow(pictures * (1 - scale), frozenset({TEXT}))
+        return cls((GuidanceRow(pictures * scale), textless, GuidanceRow(1 - pictures, frozenset(hidden))))
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -127,6 +127,12 @@ class KVCache:
         copy.advance(filled)
         return copy
 
+    def part(self, rows: slice) -> KVCache:
+        """A view of consecutive rows, which shares their memory and counts its filled positions by itself."""
+        view = KVCache.__new__(KVCache)
+        view.keys, view.values, view.filled = self.keys[:, rows], self.values[:, rows], self.filled
+        return view
+
     def rewind(self, filled: int) -> None:
         """Forget all but the first ``filled`` positions. Raises ``JaniformError`` where fewer are filled."""
         if not 0 <= filled <= self.filled:

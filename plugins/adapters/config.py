@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import field, frozen, validators
 from janiform import Features, Grid, Hidden, PortMismatch
 
@@ -52,9 +54,27 @@ class MlpAdapterConfig:
     depth: int = field(
         default=2, validator=validators.ge(1), metadata={"help": "number of linear layers, with GELU between them"}
     )
+    activation: Literal["gelu", "gelu-tanh"] = field(
+        default="gelu",
+        metadata={"help": "activation between the layers: gelu as in Janus, or gelu-tanh, its approximation in BAGEL"},
+    )
+    positions: Literal["none", "waves"] = field(
+        default="none",
+        metadata={
+            "help": "position vectors that are added to the output: none, or fixed waves of column and row as in BAGEL"
+        },
+    )
 
     def adapt(self, source: Features, hidden: Hidden) -> Features:
         _check_features("mlp", source)
+        if self.positions == "waves":
+            if source.grid is None or source.grid.size != source.tokens:
+                raise PortMismatch(f"adapter 'mlp' adds waves of column and row, but {source} are not on a grid")
+            if hidden.width % 4:
+                raise PortMismatch(
+                    "waves of columns and rows need a width that is a multiple of 4, but the backbone has "
+                    f"{hidden.width}: set positions to none"
+                )
         return Features(tokens=source.tokens, width=hidden.width, grid=source.grid)
 
 

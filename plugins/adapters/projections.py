@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from janiform import Features, Hidden
+from janiform_plugins.sinusoidal import grid_waves
 from torch import Tensor, nn
 
 from .config import IdentityAdapterConfig, LinearAdapterConfig, MlpAdapterConfig
@@ -35,15 +36,22 @@ class LinearAdapter(nn.Module):
 
 
 class MlpAdapter(nn.Module):
-    """Features [B, N, width] -> [B, N, H] by Linear(width, H), then depth - 1 times GELU and Linear(H, H)."""
+    """Features [B, N, width] -> [B, N, H] by Linear(width, H), then depth - 1 times GELU and Linear(H, H).
+
+    With waves, those of column and row are added to the result, as in BAGEL (arXiv:2505.14683).
+    """
 
     def __init__(self, config: MlpAdapterConfig, source: Features, hidden: Hidden) -> None:
         super().__init__()
         widths = (source.width, *[hidden.width] * config.depth)
         modules: list[nn.Module] = []
         for before, after in pairwise(widths):
-            modules += [nn.GELU(), nn.Linear(before, after)]
+            modules += [nn.GELU("tanh" if config.activation == "gelu-tanh" else "none"), nn.Linear(before, after)]
         self.layers = nn.Sequential(*modules[1:])
+        self.grid = source.grid if config.positions == "waves" else None
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.layers(features)
+        vectors = self.layers(features)
+        if self.grid is None:
+            return vectors
+        return vectors + grid_waves(self.grid, vectors.shape[-1], vectors.device).to(vectors.dtype)

@@ -1,10 +1,13 @@
-"""Qwen2 and Qwen2.5: Llama's architecture with biases on queries, keys and values; released sizes."""
+"""Qwen2 and Qwen2.5: Llama's architecture with biases on queries, keys and values; released sizes.
+
+With ``head_norm`` it is the language model of BAGEL (arXiv:2505.14683).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .decoder.config import DecoderConfig, Variant
 
@@ -18,6 +21,15 @@ class Qwen2Config(DecoderConfig):
 
     variant: ClassVar[Variant] = Variant(qkv_bias=True)
     model_types: ClassVar[tuple[str, ...]] = ("qwen2",)
+
+    head_norm: bool = field(
+        default=False,
+        metadata={"help": "normalise each head of the queries and keys before its rotation, as in BAGEL"},
+    )
+
+    @property
+    def head_norms(self) -> Literal["none", "rms", "layer"]:
+        return "rms" if self.head_norm else "none"
 
 
 _ALL = {"vocabulary": 151_936, "context": 32_768, "rope_theta": 1_000_000.0, "eps": 1e-6}

@@ -6,25 +6,13 @@ n pictures    N places of a picture    C width of latents    H hidden width
 from __future__ import annotations
 
 import torch
-from janiform import ComponentError, Corrupted, Grid, Hidden, Latents
+from janiform import ComponentError, Corrupted, Hidden, Latents
+from janiform_plugins.sinusoidal import grid_waves
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from .config import PatchesConfig
-from .time import MAX_PERIOD, TimeEmbedding
-
-
-def grid_waves(grid: Grid, width: int, device: torch.device) -> Tensor:
-    """Sines and cosines of column and row of every place, [N, width], float32.
-
-    The first half of the channels is of the column, the second of the row; each has its sines first. The rates fall
-    from 1 towards 1/10 000, as in MAE and BAGEL.
-    """
-    number = width // 4
-    rates = MAX_PERIOD ** -(torch.arange(number, device=device, dtype=torch.float64) / number)
-    place = torch.arange(grid.size, device=device)
-    angles = [axis[:, None] * rates for axis in (place % grid.width, place // grid.width)]
-    return torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1).float()
+from .time import TimeEmbedding
 
 
 class PatchEmbedding(nn.Module):

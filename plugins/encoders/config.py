@@ -143,6 +143,25 @@ class SiglipConfig(VitConfig):
         default=False,
         metadata={"help": "also build the attention-pooling head (one vector per picture), which Janus does not use"},
     )
+    table_size: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={
+            "help": "side in pixels of the pictures that the table of positions is for; smaller pictures take its "
+            "upper left part, as in BAGEL; 0 means image_size"
+        },
+    )
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.table_size and self.table_size < self.image_size:
+            raise ValueError(f"table_size {self.table_size} is smaller than image_size {self.image_size}")
+
+    @property
+    def table(self) -> Grid:
+        """Rows and columns of the table of positions."""
+        side = (self.table_size or self.image_size) // self.patch_size
+        return Grid(side, side)
 
 
 @frozen(kw_only=True)
@@ -250,6 +269,7 @@ _SIGLIP2_SO400M = {"width": 1152, "layers": 27, "heads": 16, "inner": 4304, "act
 
 SIGLIP_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "large-patch16-384": {"image_size": 384, "patch_size": 16, "width": 1024, "layers": 24, "heads": 16, "inner": 4096},
+    "so400m-patch14-980": {**_SIGLIP2_SO400M, "patch_size": 14, "image_size": 980, "table_size": 980},
     "siglip2-base-patch16-256": {**_SIGLIP2_BASE, "image_size": 256},
     "siglip2-large-patch16-256": {**_SIGLIP2_LARGE, "image_size": 256},
     "siglip2-large-patch16-384": {**_SIGLIP2_LARGE, "image_size": 384},

@@ -21,7 +21,8 @@ class SiglipEncoder(nn.Module):
         super().__init__()
         width = config.width
         self.patch_embed = nn.Conv2d(3, width, config.patch_size, stride=config.patch_size)
-        self.pos_embed = nn.Parameter(torch.empty(1, config.grid.size, width))
+        self.grid, self.table = config.grid, config.table
+        self.pos_embed = nn.Parameter(torch.empty(1, self.table.size, width))
         self.blocks = nn.ModuleList(
             Block(width, config.heads, config.inner_width, config.eps, config.activation) for _ in range(config.layers)
         )
@@ -29,15 +30,22 @@ class SiglipEncoder(nn.Module):
         self.attn_pool = AttentionPool(config) if config.attention_pool else None
         initialise_linears(self)
         if config.positions == "waves":
-            self.pos_embed.data.copy_(sinusoidal_positions(config.grid, width))
+            self.pos_embed.data.copy_(sinusoidal_positions(self.table, width))
         else:
             nn.init.normal_(self.pos_embed, std=width**-0.5)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x_BNW = self.patch_embed(pixels).flatten(2).transpose(1, 2) + self.pos_embed
+        x_BNW = self.patch_embed(pixels).flatten(2).transpose(1, 2) + self._positions()
         for block in self.blocks:
             x_BNW = block(x_BNW)
         return self.norm(x_BNW)
+
+    def _positions(self) -> Tensor:
+        """The positions [1, N, W] of a picture's patches: those of its rows and columns in the table."""
+        if self.grid == self.table:
+            return self.pos_embed
+        planes = self.pos_embed.unflatten(1, (self.table.height, self.table.width))
+        return planes[:, : self.grid.height, : self.grid.width].flatten(1, 2)
 
     def pool(self, features: Tensor) -> Tensor:
         """Features [B, N, W] -> one vector per picture [B, W]: the attention-pooling head, or the mean without one."""

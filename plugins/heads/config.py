@@ -131,6 +131,10 @@ class ValuesHeadConfig:
         default=1, validator=validators.ge(1), metadata={"help": "number of linear layers, with SiLU between them"}
     )
     bias: bool = field(default=True, metadata={"help": "add a learned bias in every layer"})
+    zeros: bool = field(
+        default=False,
+        metadata={"help": "begin with zeros in the last layer, so that the first values are 0, as in BAGEL"},
+    )
 
     def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Values:
         if not isinstance(drawn, Latents):

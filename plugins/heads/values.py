@@ -39,6 +39,9 @@ class ValuesHead(SquaredHead):
         for before, after in itertools.pairwise(widths):
             modules += [nn.SiLU(), nn.Linear(before, after, bias=config.bias)]
         self.layers = nn.Sequential(*modules[1:])
+        if config.zeros:
+            for parameter in self.layers[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted) -> Tensor:
         return self.layers(self.norm(hidden[:, -self.places :]))

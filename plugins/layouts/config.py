@@ -183,3 +183,36 @@ class ShowOLayoutConfig:
             "cut; 0 means no limit"
         },
     )
+
+
+@frozen
+class BagelLayoutConfig:
+    """Special tokens of BAGEL; their ids always come from the text tokenizer, that of Qwen2.5."""
+
+    begin: str = field(default="<|im_start|>", metadata={"help": "token before every text"})
+    end: str = field(default="<|im_end|>", metadata={"help": "token after every text"})
+    pad: str = field(default="<|endoftext|>", metadata={"help": "token for padding, and at the positions of a picture"})
+    begin_of_image: str = field(default="<|vision_start|>", metadata={"help": "token before every picture"})
+    end_of_image: str = field(default="<|vision_end|>", metadata={"help": "token after every picture"})
+    draws_from: tuple[str, ...] = field(
+        default=(),
+        validator=distinct,
+        metadata={
+            "help": "pathways through which a picture is looked at, one after the other, that another picture is drawn "
+            "from: that of its latents and that of its features in BAGEL; empty for models that draw from a text alone"
+        },
+    )
+    most_sources: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={"help": "maximum number of pictures that a picture is drawn from; 0 means no limit"},
+    )
+
+    @property
+    def full_blocks(self) -> bool:
+        """Whether spans are full blocks."""
+        return True
+
+    def pathways(self) -> dict[str, str]:
+        """The pathways that the settings name, all of which look."""
+        return dict.fromkeys(self.draws_from, "look")

@@ -24,14 +24,15 @@ class GuidedConfig:
     picture_guidance: float = field(
         default=1.0,
         converter=float,
-        metadata={"help": "Guidance scale of the pictures of a prompt, which the rule 'mixed' or 'nested' uses."},
+        metadata={"help": "Guidance scale of the pictures of a prompt, which all rules but 'plain' use."},
     )
-    rule: Literal["plain", "mixed", "nested"] = field(
+    rule: Literal["plain", "mixed", "nested", "stacked"] = field(
         default="plain",
         metadata={
             "help": "Guidance of prompts with pictures. plain: as for a text; mixed: picture_guidance weighs a row "
             "without the pictures' codes, as in Janus-4o; nested: it is that of the pictures alone, and guidance that "
-            "of the text, as in InstructPix2Pix and Chameleon."
+            "of the text, as in InstructPix2Pix and Chameleon; stacked: guidance weighs a row without the text, and "
+            "picture_guidance weighs the result against one without the pictures, as in BAGEL."
         },
     )
 
@@ -42,6 +43,8 @@ class GuidedConfig:
             return Guidance.mixed(self.guidance, self.picture_guidance, through_codes)
         if self.rule == "nested" and looks:
             return Guidance.nested(self.guidance, self.picture_guidance)
+        if self.rule == "stacked":
+            return Guidance.stacked(self.guidance, self.picture_guidance, looks)
         return Guidance.plain(self.guidance)
 
 

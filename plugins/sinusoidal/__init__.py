@@ -1,4 +1,4 @@
-"""Sinusoidal positions on a grid, with which tables of learned positions may be initialised."""
+"""Sinusoidal positions on a grid: fixed ones, and those with which tables of learned positions may be initialised."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ import torch
 from janiform import Grid
 from torch import Tensor
 from torch.nn.functional import pad
+
+MAX_PERIOD = 10_000
+
+
+def grid_waves(grid: Grid, width: int, device: torch.device) -> Tensor:
+    """Sines and cosines of column and row of every place, [N, width], float32.
+
+    The first half of the channels is of the column, the second of the row; each has its sines first. The rates fall
+    from 1 towards 1/10 000, as in MAE and BAGEL.
+    """
+    number = width // 4
+    rates = MAX_PERIOD ** -(torch.arange(number, device=device, dtype=torch.float64) / number)
+    place = torch.arange(grid.size, device=device)
+    angles = [axis[:, None] * rates for axis in (place % grid.width, place // grid.width)]
+    return torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1).float()
 
 
 def sinusoidal_positions(grid: Grid, width: int) -> Tensor:

@@ -11,10 +11,11 @@ import torch
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps, get_2d_sincos_pos_embed
 from janiform import Codes, ComponentError, Corrupted, Grid, Hidden, Latents, PortMismatch, Values
 from janiform_plugins.embeddings.config import PatchesConfig
-from janiform_plugins.embeddings.patches import PatchEmbedding, grid_waves
+from janiform_plugins.embeddings.patches import PatchEmbedding
 from janiform_plugins.embeddings.time import time_waves
 from janiform_plugins.heads.config import ValuesHeadConfig
 from janiform_plugins.heads.values import ValuesHead
+from janiform_plugins.sinusoidal import grid_waves
 
 LATENTS = Latents(Grid(3, 2), 5)
 

@@ -17,7 +17,7 @@ from ...contracts import Backbone
 from ...errors import UsageError
 from ...guidance import Guidance
 from ...sequence.batch import Batch
-from ...sequence.cache import Cache
+from ...sequence.cache import Cache, KVCache
 from ...sequence.corruption import Corrupted
 from ...sequence.mask import Mask
 from ...sequence.routes import Routes
@@ -62,26 +62,18 @@ class Canvas:
         canvas = model.processor.canvas(pathway)
         rows = guidance_prompts(model, prompts, guidance, unconditional)
         check_context_length(model, rows, len(canvas), "positions of a picture")
-        self._cache: Cache = engine_of(model).prefill(rows, len(canvas)).cache
-        self._filled: int = self._cache.filled
+        cache = engine_of(model).prefill(rows, len(canvas)).cache
         whole: Batch = model.processor.collate([_continued(row, canvas) for row in rows], side="left")
         whole = whole.to(model.device)
-        self._mask: Mask = whole.mask(model.attention)
-        self._positions = whole.positions[:, self._filled :]
-        self._embeddings: Tensor = self._backbone.embed(whole.ids[:, self._filled :])
+        ids = self._backbone.embed(whole.ids[:, cache.filled :])
+        self._all = _Behind(model, cache, whole, ids, _routes(model, canvas))
+        self._single: dict[int, _Behind] = {}
         start = next(
             sum(before.length for before in canvas.spans[:index])
             for index, span in enumerate(canvas.spans)
             if span.kind == "draw"
         )
         self._picture = slice(start, start + shape.tokens)
-        self._routes: Routes | None = None
-        if model.processor.sets > 1:
-            numbers = [model.processor.routes.get(span.pathway or "", 0) for span in canvas.spans]
-            lengths = torch.tensor([span.length for span in canvas.spans])
-            row = torch.tensor(numbers).repeat_interleave(lengths)
-            routes = Routes.of(row.expand(len(rows), -1), model.processor.sets)
-            self._routes = routes.mapped(lambda places: places.to(model.device))
 
     def logits(self, codes: Tensor, corrupted: Corrupted) -> Tensor:
         """Codes [B, N, d], anything where they are hidden, to the mixed logits of every place [B, N, V]."""
@@ -89,33 +81,93 @@ class Canvas:
         logits: Tensor = self.head(hidden.flatten(0, 1))
         return self.guidance.mix(logits.view(*hidden.shape[:2], -1))
 
-    def values(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
+    def values(self, drawn: Tensor, corrupted: Corrupted, row: int | None = None) -> Tensor:
         """Latents [B, N, C] to what the head makes of them for each guidance row: its prediction, [rows, B, N, C].
 
-        Of a ``PlaceHead``, the conditions of all places, [rows, B, N, Z].
+        Of a ``PlaceHead``, the conditions of all places, [rows, B, N, Z]. ``row``: the number of the only guidance row to
+        compute, for steps without guidance; all by default.
         """
-        times = len(self.guidance)
+        times = len(self.guidance) if row is None else 1
         again = evolve(
             corrupted,
             times=None if corrupted.times is None else corrupted.times.repeat(times),
             hidden=None if corrupted.hidden is None else corrupted.hidden.repeat(times, 1),
             seeds=None if corrupted.seeds is None else corrupted.seeds.repeat(times),
         )
-        predicted: Tensor = self.head(self.states(drawn, corrupted), drawn.repeat(times, 1, 1), again)
+        predicted: Tensor = self.head(self.states(drawn, corrupted, row), drawn.repeat(times, 1, 1), again)
         return predicted.view(times, self.count, *predicted.shape[1:])
 
-    def states(self, drawn: Tensor, corrupted: Corrupted) -> Tensor:
-        """Codes [B, N, d] or latents [B, N, C] to the states [R, N', H] at the positions of the pictures."""
+    def states(self, drawn: Tensor, corrupted: Corrupted, row: int | None = None) -> Tensor:
+        """Codes [B, N, d] or latents [B, N, C] to the states [R, N', H] at the positions of the pictures.
+
+        ``row``: the number of the only guidance row to compute; all by default.
+        """
+        behind = self._all if row is None or len(self.guidance) == 1 else self._of_row(row)
         vectors = self.model.embed_drawn(drawn, self.pathway, 0, corrupted)
-        embeddings = self._embeddings.clone()
-        embeddings[:, self._picture] = vectors.repeat(len(self.guidance), 1, 1).to(embeddings.dtype)
-        if self._cache.rewinds:
-            hidden = self.model.run(embeddings, self._positions, self._mask, self._cache, self._routes)
-            self._cache.rewind(self._filled)
+        embeddings = behind.embeddings.clone()
+        embeddings[:, self._picture] = vectors.repeat(len(embeddings) // self.count, 1, 1).to(embeddings.dtype)
+        return behind.read(embeddings)[:, self._picture]
+
+    def _of_row(self, row: int) -> _Behind:
+        if row not in self._single:
+            self._single[row] = self._all.part(slice(row * self.count, (row + 1) * self.count))
+        return self._single[row]
+
+
+class _Behind:
+    """What is needed to read pictures behind R prompts that were read: their cache, mask, positions and vectors.
+
+    ``whole``: the prompts with the positions of the pictures, on the model's device. ``embeddings`` [R, L, H]: those of
+    the pictures' ids. ``route`` [L]: the backbone's set of weights of each position; None where it has one.
+    """
+
+    def __init__(
+        self, model: UnifiedModel, cache: Cache, whole: Batch, embeddings: Tensor, route: Tensor | None
+    ) -> None:
+        self.model, self.cache, self.whole, self.embeddings, self.route = model, cache, whole, embeddings, route
+        self.filled: int = cache.filled
+        self.mask: Mask = whole.mask(model.attention)
+        self.positions = whole.positions[:, self.filled :]
+        self.routes: Routes | None = None
+        if route is not None:
+            routes = Routes.of(route.expand(len(embeddings), -1), model.processor.sets)
+            self.routes = routes.mapped(lambda places: places.to(model.device))
+
+    def read(self, embeddings: Tensor) -> Tensor:
+        """Embeddings [R, L, H] to the states [R, L, H]; the cache stays as it was."""
+        cache = self.cache if self.cache.rewinds else self.cache.take(None, self.cache.length)
+        hidden = self.model.run(embeddings, self.positions, self.mask, cache, self.routes)
+        if cache.rewinds:
+            cache.rewind(self.filled)
+        return hidden
+
+    def part(self, rows: slice) -> _Behind:
+        """The same for some of the prompts."""
+        if isinstance(self.cache, KVCache):
+            cache: Cache = self.cache.part(rows)
         else:
-            again = self._cache.take(None, self._cache.length)
-            hidden = self.model.run(embeddings, self._positions, self._mask, again, self._routes)
-        return hidden[:, self._picture]
+            chosen = torch.arange(len(self.embeddings), device=self.embeddings.device)[rows]
+            cache = self.cache.take(chosen, self.cache.length)
+        whole = self.whole
+        declared = whole.declared.mapped(lambda tensor: tensor[rows])
+        few = evolve(
+            whole,
+            ids=whole.ids[rows],
+            positions=whole.positions[rows],
+            documents=declared.documents,
+            blocks=declared.blocks,
+            seen=declared.seen,
+            host=None if whole.host is None else whole.host.mapped(lambda tensor: tensor[rows]),
+        )
+        return _Behind(self.model, cache, few, self.embeddings[rows], self.route)
+
+
+def _routes(model: UnifiedModel, canvas: SpanSequence) -> Tensor | None:
+    """The number of the backbone's set of weights of each position of a picture with its marks, int64 [L]."""
+    if model.processor.sets == 1:
+        return None
+    numbers = [model.processor.routes.get(span.pathway or "", 0) for span in canvas.spans]
+    return torch.tensor(numbers).repeat_interleave(torch.tensor([span.length for span in canvas.spans]))
 
 
 def _continued(prompt: SpanSequence, canvas: SpanSequence) -> SpanSequence:

@@ -52,7 +52,7 @@ def norm(width: int, config: DecoderConfig) -> nn.RMSNorm:
 def head_norm(heads: int, config: DecoderConfig) -> nn.RMSNorm | nn.LayerNorm | None:
     """The family's norm of queries or keys [B, h, T, Dh], where it has one."""
     width = config.hidden().head_width
-    match config.variant.head_norm:
+    match config.head_norms:
         case "rms":
             return norm(width, config)
         case "layer":

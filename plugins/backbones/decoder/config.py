@@ -110,6 +110,11 @@ class DecoderConfig:
         return None
 
     @property
+    def head_norms(self) -> Literal["none", "rms", "layer"]:
+        """How each head of the queries and keys is normalised; see ``Variant.head_norm``."""
+        return self.variant.head_norm
+
+    @property
     def swin_norm(self) -> bool:
         """Whether attention and MLP are normalised after them, before the residual sum, instead of before them."""
         return False

@@ -98,13 +98,21 @@ class FlowConfig(GuidedConfig):
         validator=_share,
         metadata={"help": "Noise level up to which guidance is on; 1 for all."},
     )
-    renorm: Literal["none", "global", "channel"] = field(
+    renorm: Literal["none", "global", "channel", "text_channel"] = field(
         default="none",
         metadata={
             "help": "Scale a guided prediction down to the length of the one without guidance, as in BAGEL: of the "
-            "whole picture (global), or of each place (channel)."
+            "whole picture (global), of each place (channel), or of each place after the guidance of the text and "
+            "before that of the pictures (text_channel), for the rules 'plain' and 'stacked'."
         },
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.renorm == "text_channel" and self.rule not in ("plain", "stacked"):
+            raise ValueError(
+                f"renorm 'text_channel' needs the rule 'stacked' or 'plain', not '{self.rule}': set rule, or renorm to "
+                "'channel'"
+            )
 
     def guided(self, level: float) -> bool:
         """Whether guidance is on at a noise level."""

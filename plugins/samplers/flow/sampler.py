@@ -19,6 +19,9 @@ from .steps import draw_along, levels, renormed, slope
 if TYPE_CHECKING:
     from janiform import UnifiedModel
 
+TEXT = "text"
+"""The words of a prompt, among what a guidance row does not see."""
+
 
 class FlowSampler(GuidedSampler[FlowConfig]):
     """All places in every step; reports what the pictures would be by the current prediction."""
@@ -46,6 +49,9 @@ class _Field:
         self.canvas, self.config, self.process = canvas, config, process
         rows = canvas.guidance.rows
         self.plain = next((index for index, row in enumerate(rows) if not row.hidden), None)
+        # With the rule "stacked", a last row may lack the pictures of the prompt.
+        lacks = config.rule == "stacked" and bool(rows[-1].hidden) and TEXT not in rows[-1].hidden
+        self.pictureless = rows[-1].weight if lacks else 0.0
         if self.plain is None and (config.renorm != "none" or config.guidance_above > 0 or config.guidance_up_to < 1):
             raise UsageError(
                 "renorm, guidance_above and guidance_up_to need the row that sees the whole prompt, which this "
@@ -54,15 +60,23 @@ class _Field:
 
     def __call__(self, z: Tensor, level: float) -> Tensor:
         times = torch.full((len(z),), self.process.time(level), device=z.device)
-        predicted = self.canvas.values(z, Corrupted(times)).float()
-        return slope(self._mixed(predicted, level), z, level, self.process.of, self.process.data_at)
+        only = None if self.config.guided(level) else self.plain
+        predicted = self.canvas.values(z, Corrupted(times), only).float()
+        mixed = self._mixed(predicted) if only is None else predicted[0]
+        return slope(mixed, z, level, self.process.of, self.process.data_at)
 
-    def _mixed(self, predicted: Tensor, level: float) -> Tensor:
+    def _mixed(self, predicted: Tensor) -> Tensor:
         """Predictions of all rows [R, B, N, C] to one [B, N, C]."""
-        if self.plain is not None and not self.config.guided(level):
-            return predicted[self.plain]
         guided = self.canvas.guidance.mix(predicted.flatten(0, 1))
-        return guided if self.plain is None else renormed(guided, predicted[self.plain], self.config.renorm)
+        renorm = self.config.renorm
+        if self.plain is None or renorm == "none":
+            return guided
+        weight = self.pictureless if renorm == "text_channel" else 0.0
+        if not weight:
+            over = "global" if renorm == "global" else "channel"
+            return renormed(guided, predicted[self.plain], over)
+        by_text = (guided - weight * predicted[-1]) / (1 - weight)
+        return (1 - weight) * renormed(by_text, predicted[self.plain], "channel") + weight * predicted[-1]
 
 
 def _process(model: UnifiedModel, pathway: str, config: FlowConfig) -> FlowProcess:

@@ -115,13 +115,17 @@ TESTED = {
         mask=st.booleans(),
         layers=st.integers(1, 2),
     ),
-    ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
+    ("adapter", "mlp"): tables(
+        depth=st.integers(1, 3),
+        activation=st.sampled_from(("gelu", "gelu-tanh")),
+        positions=st.sampled_from(("none", "waves")),
+    ),
     ("adapter", "linear"): tables(bias=st.booleans()),
     ("adapter", "identity"): tables(),
     ("adapter", "pixel-shuffle"): tables(depth=st.integers(1, 2)),
     ("adapter", "resampler"): tables(queries=st.integers(1, 5), heads=2),
     ("backbone", "llama"): tables(**DECODER),
-    ("backbone", "qwen2"): tables(**DECODER),
+    ("backbone", "qwen2"): tables(**DECODER, head_norm=st.booleans()),
     ("backbone", "qwen3"): tables(**DECODER, head_width=st.sampled_from((0, 6))),
     ("backbone", "qwen3-moe"): tables(
         **DECODER,
@@ -200,7 +204,9 @@ TESTED = {
         solver=st.sampled_from(("euler", "heun")),
         times=st.sampled_from(("uniform", "logit-normal")),
         data_at=st.sampled_from((0.0, 1.0)),
-        renorm=st.sampled_from(("none", "global", "channel")),
+        renorm=st.sampled_from(("none", "global", "channel", "text_channel")),
+        rule=st.sampled_from(("plain", "stacked")),
+        guidance_above=st.sampled_from((0.0, 0.4)),
     ),
     ("sampler", "diffusion"): tables(
         steps=st.integers(1, 4), guidance=st.sampled_from((1.0, 3.0)), eta=st.sampled_from((0.0, 1.0)), clip=3.0
@@ -209,6 +215,9 @@ TESTED = {
         system=st.sampled_from(("", "Be brief.")), full_pictures=st.booleans(), one_position=st.booleans()
     ),
     ("layout", "chameleon"): tables(after_system=st.sampled_from(("\n", " "))),
+    ("layout", "bagel"): tables(
+        draws_from=st.sampled_from(((), ("understanding",))), most_sources=st.sampled_from((0, 1))
+    ),
     ("layout", "show-o"): tables(longest_prompt=st.sampled_from((0, 60, 129))),
     ("layout", "emu3"): tables(negative=st.sampled_from(("", "blurry")), system=st.sampled_from(("", "Be brief."))),
     ("sink", "tensorboard"): tables(),

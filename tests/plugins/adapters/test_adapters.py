@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers.models.embeddings import get_2d_sincos_pos_embed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import (
@@ -130,6 +131,25 @@ def test_a_linear_adapter_is_its_matrix(bias: bool) -> None:
     features = torch.randn(2, 4, 6)
     expected = features @ module.proj.weight.T + (module.proj.bias if bias else 0)
     torch.testing.assert_close(module(features), expected)
+
+
+def test_an_mlp_with_waves_is_the_connector_of_bagel() -> None:
+    """``fc1``, GELU by tanh, ``fc2``, and the fixed positions of column and row, which diffusers has as well."""
+    source = Features(tokens=9, width=6, grid=Grid(3, 3))
+    _, adapter = make("mlp", source, 8, activation="gelu-tanh", positions="waves")
+    x = torch.randn(2, 9, 6)
+    first, second = adapter.layers[0], adapter.layers[2]
+    positions = torch.as_tensor(get_2d_sincos_pos_embed(8, 3, interpolation_scale=1.0, base_size=3, output_type="pt"))
+    expected = (
+        linear(gelu(linear(x, first.weight, first.bias), approximate="tanh"), second.weight, second.bias)
+        + positions.float()
+    )
+    torch.testing.assert_close(adapter(x), expected, atol=1e-5, rtol=1e-5)
+    assert len(adapter.state_dict()) == 4
+    with pytest.raises(PortMismatch, match="are not on a grid"):
+        make("mlp", Features(9, 6), 8, positions="waves")
+    with pytest.raises(PortMismatch, match="a multiple of 4, but the backbone has 6"):
+        make("mlp", source, 6, positions="waves")
 
 
 def test_an_identity_is_nothing() -> None:

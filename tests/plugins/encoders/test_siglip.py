@@ -59,7 +59,7 @@ def test_the_features_are_the_last_state(seed, opened, randomise, assert_exact) 
 # The paper (arXiv:2502.14786) calls the vision towers 86M, 303M and 400M; positions and rounding are the difference.
 @pytest.mark.parametrize(
     ("preset", "tokens", "millions"),
-    [("siglip2-base-patch16-256", 256, 86), ("siglip2-large-patch16-256", 256, 303),
+    [("so400m-patch14-980", 4900, 418), ("siglip2-base-patch16-256", 256, 86), ("siglip2-large-patch16-256", 256, 303),
      ("siglip2-large-patch16-384", 576, 303), ("siglip2-so400m-patch14-384", 729, 400),
      ("siglip2-so400m-patch16-384", 576, 400)],
 )  # fmt: skip
@@ -92,6 +92,23 @@ def test_waves_say_how_far_apart_patches_are(height: int, width: int, channels: 
         assert (one.flatten().sort().values[:-1] < one.max() - 1e-4).all()
         shift = likeness[0, 0, : height - row, : width - column]
         torch.testing.assert_close(one[row:, column:], shift, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("seed", range(3))
+def test_a_smaller_picture_has_the_positions_of_its_rows_and_columns(seed, randomise) -> None:
+    """Row · side + column of the whole table, as in ``siglip_navit.py`` of BAGEL with extrapolated positions."""
+    sizes = {"patch_size": 4, "width": 12, "layers": 1, "heads": 2}
+    large = randomise(SiglipEncoder(SiglipConfig(**sizes, image_size=20)), seed)
+    small = SiglipEncoder(SiglipConfig(**sizes, image_size=12, table_size=20))
+    small.load_state_dict(large.state_dict())
+    fixed = SiglipEncoder(SiglipConfig(**sizes, image_size=12))
+    rows = [row * 5 + column for row in range(3) for column in range(3)]
+    fixed.load_state_dict(large.state_dict() | {"pos_embed": large.pos_embed[:, rows]})
+    pixels = torch.randn(2, 3, 12, 12)
+    assert torch.equal(small(pixels), fixed(pixels))
+    with pytest.raises(ValueError, match="table_size 8 is smaller than image_size 12"):
+        SiglipConfig(**sizes, image_size=12, table_size=8)
 
 
 def test_positions_begin_as_they_are_asked_to() -> None:
