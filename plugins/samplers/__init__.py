@@ -8,6 +8,7 @@ from .config import AutoregressiveConfig
 from .diffusion.config import DiffusionConfig
 from .flow.config import FlowConfig
 from .masked.config import MaskedConfig
+from .scales.config import ScalesConfig
 
 
 @hookimpl
@@ -39,4 +40,11 @@ def janiform_register(registrar: Registrar) -> None:
         config=MaskedConfig,
         factory="janiform_plugins.samplers.masked.sampler:MaskedSampler",
         summary="All codes at once in a few steps, each of which keeps the most certain ones, as in MaskGIT and Show-o",
+    )
+    registrar.component(
+        "sampler",
+        "scales",
+        config=ScalesConfig,
+        factory="janiform_plugins.samplers.scales.sampler:ScalesSampler",
+        summary="All codes of a scale at once, from the coarsest scale to the finest, as in VAR and TokenFlow",
     )

@@ -1,4 +1,5 @@
-"""Pictures that are drawn as wholes: their prompts are read once, and all their positions again in every step.
+"""Pictures that are drawn as wholes, or scale by scale: their prompts are read once, and then in every step all their
+positions again, or the next ones.
 
 B pictures    R rows: B times those of the guidance    P positions of the longest prompt    L positions of the canvas
 N places of a picture    d depth of a code    C width of latents    H hidden width    V codes
@@ -34,7 +35,8 @@ class Canvas:
     """The pictures of a batch while a sampler draws them; used within ``janiform.generating``.
 
     The keys and values of all guidance rows' prompts are computed here, and kept. ``logits`` and ``values`` read the
-    pictures behind them, with their marks and as their layout declares it, and forget them again.
+    pictures behind them, with their marks and as their layout declares it, and forget them again. ``append`` reads the
+    next places, which remain until ``rewind``.
 
     Args:
         unconditional: the prompts of the unconditional rows; by default those that the layout gives.
@@ -52,8 +54,8 @@ class Canvas:
         unconditional: Sequence[SpanSequence] | None = None,
     ) -> None:
         shape = model.plan.pathways.get(pathway)
-        if shape is None or shape.process is None or shape.drawn is None:
-            raise UsageError(f"'{pathway}' is not a pathway that draws pictures as wholes")
+        if shape is None or shape.mode != "draw" or shape.place_by_place or shape.drawn is None:
+            raise UsageError(f"'{pathway}' is not a pathway that draws pictures as wholes or scale by scale")
         self.model, self.pathway, self.guidance, self.drawn = model, pathway, guidance, shape.drawn
         self._lead = shape.features.lead
         self.count = len(prompts)
@@ -75,13 +77,10 @@ class Canvas:
             if span.kind == "draw"
         )
         self._picture = slice(start, start + shape.tokens)
-        self._routes: Routes | None = None
-        if model.processor.sets > 1:
-            numbers = [model.processor.routes.get(span.pathway or "", 0) for span in canvas.spans]
-            lengths = torch.tensor([span.length for span in canvas.spans])
-            row = torch.tensor(numbers).repeat_interleave(lengths)
-            routes = Routes.of(row.expand(len(rows), -1), model.processor.sets)
-            self._routes = routes.mapped(lambda places: places.to(model.device))
+        numbers = [model.processor.routes.get(span.pathway or "", 0) for span in canvas.spans]
+        lengths = torch.tensor([span.length for span in canvas.spans])
+        self._numbers = torch.tensor(numbers).repeat_interleave(lengths)
+        self._routes = self._routes_of(slice(None))
 
     def logits(self, codes: Tensor, corrupted: Corrupted) -> Tensor:
         """Codes [B, N, d], anything where they are hidden, to the mixed logits of every place [B, N, V]."""
@@ -113,6 +112,33 @@ class Canvas:
             again = self._cache.take(None, self._cache.length)
             hidden = self.model.run(embeddings, self._positions, self._mask, again, self._routes)
         return hidden[:, self._picture]
+
+    def append(self, vectors: Tensor) -> Tensor:
+        """Read the vectors [B, n, H] of the next n places of the pictures; their states [R, n, H].
+
+        The places see all before them, and one another as far as they are of one block. They must end with a block.
+        Marks of the layout before the pictures are read with the first places.
+        """
+        start = self._cache.filled - self._filled
+        first = max(start, self._picture.start)
+        read = slice(start, first + vectors.shape[1])
+        embeddings = self._embeddings[:, read].clone()
+        embeddings[:, first - start :] = vectors.repeat(len(self.guidance), 1, 1).to(embeddings.dtype)
+        routes = self._routes_of(read)
+        hidden = self.model.run(embeddings, self._positions[:, read], self._mask, self._cache, routes)
+        return hidden[:, first - start :]
+
+    def rewind(self, places: int) -> None:
+        """Forget all but the first ``places`` of the pictures that ``append`` has read."""
+        self._cache.rewind(self._filled + (self._picture.start + places if places else 0))
+
+    def _routes_of(self, read: slice) -> Routes | None:
+        """The routes of some positions of the canvas, in all rows; None where the backbone has one set of weights."""
+        if self.model.processor.sets == 1:
+            return None
+        row = self._numbers[read]
+        routes = Routes.of(row.expand(len(self._embeddings), -1), self.model.processor.sets)
+        return routes.mapped(lambda places: places.to(self.model.device))
 
 
 def _continued(prompt: SpanSequence, canvas: SpanSequence) -> SpanSequence:
