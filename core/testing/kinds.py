@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from ..components.kinds import KINDS
 from ..measure.mixing import mixing
 from ..ports import Features, Grid, Hidden, PortMismatch
-from . import backbones, latent_tokenizers, tokenizers, wholes
+from . import backbones, latent_tokenizers, scales, tokenizers, wholes
 from .calls import call, checked_loss, near
 from .case import Case, require
 
@@ -21,8 +21,11 @@ _LONG = (Grid(8, 8), Grid(24, 24))
 
 
 def embeds_each_code_alone(case: Case) -> None:
-    """A code at a position has the same vector alone as among all codes of the picture: codes are drawn singly."""
-    if case.draws_wholes:
+    """A code at a position has the same vector alone as among all codes of the picture: codes are drawn singly.
+
+    Those of scales are drawn together: see ``embeds_earlier_scales_only``.
+    """
+    if case.draws_wholes or case.draws_scales:
         return
     module, codes = case.build(), case.codes()
     whole = call(case, module, "forward", codes)
@@ -159,7 +162,7 @@ def samples_the_chosen_codes(case: Case) -> None:
     )
 
 
-_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(backbones) | vars(wholes) | globals()
+_CHECKS = vars(tokenizers) | vars(latent_tokenizers) | vars(backbones) | vars(wholes) | vars(scales) | globals()
 
 KIND_CHECKS: dict[str, tuple[Callable[[Case], None], ...]] = {
     kind.name: tuple(_CHECKS[check] for check in kind.all_checks) for kind in KINDS.values() if kind.all_checks

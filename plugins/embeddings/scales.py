@@ -104,7 +104,8 @@ class ScalesEmbedding(nn.Module):
         return total([self._vectors(part) for part in parts], self.scales)
 
     def _vectors(self, codes: Tensor) -> Tensor:
-        return self._tokenizer.vectors(codes).float()
+        vectors = self._tokenizer.vectors(codes)
+        return vectors.to(torch.promote_types(vectors.dtype, torch.float32))
 
     def _mapped(self, sums: Tensor) -> Tensor:
         return self.layers(sums.to(self.layers[0].weight.dtype))
