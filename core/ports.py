@@ -53,11 +53,13 @@ class Features:
 
 @frozen
 class Codes:
-    """Discrete codes for one picture: a tensor [B, grid.size, depth] of integers below ``vocabulary``.
+    """Discrete codes for one picture: a tensor [B, tokens, depth] of integers below ``vocabulary``.
 
     ``width`` is the width of one code's vector in the tokenizer's codebook, before any adapter. ``given`` are places of
     the grid with the code that always stands there, such as the ends of lines: it is neither predicted nor decoded, and
-    may be one from ``vocabulary`` on, which no other place has.
+    may be one from ``vocabulary`` on, which no other place has. ``scales`` are the grids of a picture that is coded
+    several times, from coarse to fine, of which ``grid`` is the last; its codes are those of one scale after the other,
+    each in raster order, and a scale is predicted as a whole. Empty where a picture has one grid.
     """
 
     vocabulary: int
@@ -65,10 +67,11 @@ class Codes:
     width: int
     depth: int = 1
     given: Mapping[int, int] = field(factory=dict, hash=False)
+    scales: tuple[Grid, ...] = ()
 
     @property
     def tokens(self) -> int:
-        return self.grid.size
+        return sum(scale.size for scale in self.scales) if self.scales else self.grid.size
 
     @property
     def predicted(self) -> list[int]:
@@ -81,7 +84,8 @@ class Codes:
         return max([self.vocabulary, *(code + 1 for code in self.given.values())])
 
     def __str__(self) -> str:
-        return f"codes [B, {self.tokens}, {self.depth}] of {self.vocabulary} on {self.grid}"
+        where = f"{len(self.scales)} scales up to {self.grid}" if self.scales else str(self.grid)
+        return f"codes [B, {self.tokens}, {self.depth}] of {self.vocabulary} on {where}"
 
 
 @frozen

@@ -20,7 +20,7 @@ from ..ports import (
     Values,
 )
 from .diagnostics import Diagnostics
-from .plan import PartPlan
+from .plan import PartPlan, PathwayShape
 
 if TYPE_CHECKING:
     from ..contracts import Process
@@ -117,6 +117,8 @@ def sampler_process(
     path: str, use: Use, drawn: CodesOrLatents, predicted: Predicted, diagnostics: Diagnostics
 ) -> Process | None:
     """The process by which a sampler draws pictures; None where it draws them place by place, or cannot draw them."""
+    if not _draws_scales(path, use, drawn, diagnostics):
+        return None
     process: Any = getattr(use.config, "process", None)
     if not callable(process):
         if not isinstance(drawn, Codes):
@@ -148,6 +150,36 @@ def check_single_places(path: str, features: Features, diagnostics: Diagnostics)
             f"{diagnostics.component(path)} puts {features.lead} vector before the places of a picture, but the head "
             "predicts each place from the state before it, so that they are embedded one by one",
             "use an embedding without such a vector, such as 'patches' with time = \"none\"",
+        )
+
+
+def _draws_scales(path: str, use: Use, drawn: CodesOrLatents, diagnostics: Diagnostics) -> bool:
+    """Whether a sampler draws scale by scale, as its config says by ``by_scales``, where the codes have scales only."""
+    scales, by_scales = isinstance(drawn, Codes) and bool(drawn.scales), bool(getattr(use.config, "by_scales", False))
+    if scales and not by_scales:
+        diagnostics.add(
+            path,
+            f"the sampler '{use.component.name}' does not draw scale by scale, but the tokenizer has {drawn}",
+            "use the sampler 'scales', or a tokenizer whose codes have one grid, such as 'vq'",
+        )
+    elif by_scales and not scales:
+        diagnostics.add(
+            path,
+            f"the sampler '{use.component.name}' draws the scales of a picture one after the other, but the tokenizer "
+            f"has {drawn}, without scales",
+            "use a tokenizer with scales, such as 'scales-vq', or another sampler, such as 'autoregressive'",
+        )
+    return scales == by_scales
+
+
+def check_scales(path: str, use: Use, drawn: CodesOrLatents, diagnostics: Diagnostics) -> None:
+    """The codes of scales are predicted at their own places, which an embedding must not show: see ``by_scales``."""
+    if isinstance(drawn, Codes) and drawn.scales and not getattr(use.config, "by_scales", False):
+        diagnostics.add(
+            path,
+            f"{use.component.reference} gives the vector of a code at its own place, but those of {drawn} are "
+            "predicted there from earlier scales alone",
+            "use an embedding that is made for scales, such as 'scales'",
         )
 
 
@@ -194,8 +226,20 @@ def check_context(path: str, tokens: int, hidden: Hidden, diagnostics: Diagnosti
         )
 
 
-def check_blocks(recipe: Recipe, hidden: Hidden, diagnostics: Diagnostics) -> None:
-    """A layout whose pictures are full blocks, which says so by ``full_blocks``, needs a backbone that serves them."""
+def check_blocks(
+    recipe: Recipe, pathways: Mapping[str, PathwayShape], hidden: Hidden, diagnostics: Diagnostics
+) -> None:
+    """A layout whose pictures are full blocks, which says so by ``full_blocks``, needs a backbone that serves them.
+
+    So do codes with scales, each of which is a full block.
+    """
+    scales = [name for name, shape in pathways.items() if shape.scales]
+    if scales and not hidden.full_blocks:
+        diagnostics.add(
+            f"{scales[0]}.tokenizer",
+            f"positions of a scale see one another, which {diagnostics.describe('backbone')} does not support",
+            "use a tokenizer whose codes have one grid, or another backbone",
+        )
     if bool(getattr(recipe.layout.config, "full_blocks", False)) and not hidden.full_blocks:
         diagnostics.add(
             "layout",

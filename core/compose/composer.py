@@ -19,6 +19,7 @@ from .checks import (
     check_each_alone,
     check_head,
     check_named_pathways,
+    check_scales,
     check_shares,
     check_single_places,
     check_text,
@@ -54,7 +55,7 @@ def compose(recipe: Recipe) -> Plan:
     check_shares(composer.parts, diagnostics)
     check_named_pathways(recipe, diagnostics)
     if hidden is not None:
-        check_blocks(recipe, hidden, diagnostics)
+        check_blocks(recipe, shapes, hidden, diagnostics)
         check_rows(composer.parts, composer.owners, hidden, diagnostics)
     if diagnostics.problems or hidden is None:
         raise CompositionError(diagnostics.problems)
@@ -159,6 +160,8 @@ class _Composer:
         predicted, process = self.output(head), None
         if isinstance(predicted, Predicted) and check_head(head, predicted, tokenizer, drawn, self.diagnostics):
             process = sampler_process(sampler, self.use(sampler), drawn, predicted, self.diagnostics)
+        if f"{name}.embedding" in self.owners:
+            check_scales(f"{name}.embedding", self.use(f"{name}.embedding"), drawn, self.diagnostics)
         if process is not None and (embedding := f"{name}.embedding") in self.owners:
             uses = self.use(sampler), self.use(embedding)
             check_complete(self.owners[embedding], *uses, process, drawn.tokens, self.diagnostics)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from attrs import field, frozen
 
 from ..contracts import ImageTransform, Process
-from ..ports import Codes, CodesOrLatents, Features, Hidden, Latents, Port
+from ..ports import Codes, CodesOrLatents, Features, Grid, Hidden, Latents, Port
 from .vocabulary import text_ids
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class PathwayShape:
     ``tokens`` is the number of positions that a picture takes, or one of the at most ``tiles`` that it is cut into.
     ``transform()`` gives the picture's transform and may import torch. ``drawn`` are the codes or latents of its
     tokenizer; None for a pathway that looks through an encoder. ``features`` is the port that enters the backbone.
-    ``process`` is how its pictures come about; None where they are drawn place by place. ``route`` is the number of the
-    backbone's set of weights that its positions use. ``draws_places``: whether its head is a ``PlaceHead``.
-    ``decodes``: whether its tokenizer gives pixels.
+    ``process`` is how its pictures come about; None where they are drawn place by place, or scale by scale. ``route``
+    is the number of the backbone's set of weights that its positions use. ``draws_places``: whether its head is a
+    ``PlaceHead``. ``decodes``: whether its tokenizer gives pixels.
     """
 
     mode: Literal["look", "draw"]
@@ -68,7 +68,7 @@ class PathwayShape:
     def corruption(self, chance: Generator | None) -> Corruption | None:
         """How one of its pictures is corrupted for training; without ``chance``, the corruption of a complete one.
 
-        None where pictures are drawn place by place.
+        None where pictures are drawn place by place or scale by scale.
         """
         if self.process is None or self.drawn is None:
             return None
@@ -79,6 +79,21 @@ class PathwayShape:
     def codes(self) -> Codes | None:
         """The codes of its tokenizer; None where it has none, or latents."""
         return self.drawn if isinstance(self.drawn, Codes) else None
+
+    @property
+    def scales(self) -> tuple[Grid, ...]:
+        """The scales of its codes, from coarse to fine; none where a picture has one grid."""
+        return () if self.codes is None else self.codes.scales
+
+    @property
+    def block_lengths(self) -> tuple[int, ...]:
+        """The lengths of the full blocks that its pictures consist of: their scales, where their codes have any."""
+        return tuple(scale.size for scale in self.scales)
+
+    @property
+    def place_by_place(self) -> bool:
+        """Whether pictures are drawn one place after the other, so that the state before a place predicts it."""
+        return self.process is None and not self.scales
 
     @property
     def latents(self) -> Latents | None:

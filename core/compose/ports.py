@@ -54,7 +54,7 @@ def declared_port(path: str, use: Use, inputs: Mapping[str, tuple[str, Port]], d
 def _fault(port: Port) -> str:
     """What is impossible about a port, or an empty string."""
     values = asdict(port, recurse=False)
-    for name in ("given", "of", "full_blocks", "routes"):
+    for name in ("given", "of", "full_blocks", "routes", "scales"):
         values.pop(name, None)
     for name in ("cached", "state"):  # a backbone may keep nothing per position, or per row
         if (count := values.pop(name, None)) is not None and (type(count) is not int or count < 0):
@@ -66,6 +66,8 @@ def _fault(port: Port) -> str:
             return "whose given codes are not whole numbers by places of its grid"
         if len(port.given) == port.tokens:
             return "all of whose codes are given, so that none is left to predict"
+    if isinstance(port, Codes) and port.scales and (fault := _scales_fault(port)):
+        return fault
     for name, value in values.items():
         numbers = (value.height, value.width) if isinstance(value, Grid) else (value,)
         if value is not None and any(type(number) is not int or number < 1 for number in numbers):
@@ -75,3 +77,13 @@ def _fault(port: Port) -> str:
     if isinstance(port, Features) and port.grid is not None and port.grid.size + lead != port.tokens:
         return f"whose grid has {port.grid.size} positions for {port.tokens - lead} tokens"
     return ""
+
+
+def _scales_fault(port: Codes) -> str:
+    """What is impossible about the scales of codes, or an empty string."""
+    for scale in port.scales:
+        if not isinstance(scale, Grid) or any(type(n) is not int or n < 1 for n in (scale.height, scale.width)):
+            return f"one of whose scales is {scale}, which is not a grid with rows and columns"
+    if port.scales[-1] != port.grid:
+        return f"whose last scale is {port.scales[-1]} and not its grid"
+    return "which has scales and given codes; codes are given on a single grid only" if port.given else ""

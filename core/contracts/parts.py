@@ -105,7 +105,11 @@ class TokenizerConfig(Protocol):
 
 
 class Tokenizer(Protocol):
-    """An ``nn.Module`` between pixels and codes. Pixels are in [-1, 1]; codes are int64 [B, N, d] in raster order."""
+    """An ``nn.Module`` between pixels and codes. Pixels are in [-1, 1]; codes are int64 [B, N, d] in raster order.
+
+    Codes with scales are those of one scale after the other. ``decode`` and ``vectors`` take those of the first scales
+    as well, of which pictures are decoded that are not finished.
+    """
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Pixels [B, 3, h, w] to codes [B, N, d]."""
@@ -153,7 +157,8 @@ class EmbeddingConfig(Protocol):
     factory(config, drawn: CodesOrLatents, hidden: Hidden) -> Embedding.
     It may use the backbone's matrices, see ``Borrower``. One for pictures that are drawn as wholes may have
     ``hides``, whether it has a vector for hidden places, without which no sampler may hide any, and ``data_at``,
-    the time that it takes for complete pictures, which must be the sampler's.
+    the time that it takes for complete pictures, which must be the sampler's. One for codes with scales has
+    ``by_scales``, which is true: see ``Embedding``.
     """
 
     def embed(self, drawn: CodesOrLatents, hidden: Hidden) -> Features:
@@ -168,6 +173,11 @@ class Embedding(Protocol):
 
     One for pictures that are drawn as wholes is called with ``corrupted`` as well: the times and the hidden places of
     pictures that are drawn in part; None where they are complete.
+
+    One for codes with scales is called with the codes of all scales, or of the first ones. Its vectors at the places of
+    a scale depend on the codes of earlier scales alone, since the codes of the scale are predicted there: at those of
+    the first scale on none. It may have ``again(codes) -> vectors``: those of the last of these scales, [B, n, width],
+    made of its own codes as well, from which a sampler may predict the scale once more.
     """
 
     def __call__(self, drawn: Tensor, first: int = 0, corrupted: Corrupted | None = None) -> Tensor: ...
@@ -339,7 +349,7 @@ class BorrowerConfig(Protocol):
     """The config of an embedding or head that uses the weights of other parts.
 
     ``borrows`` names them: ``"backbone"``, which is the default, or another part of the pathway, such as
-    ``"embedding"``. One whose codes are ids of the backbone's vocabulary, beside the text's ids, has ``rows``, and may
+    ``"embedding"`` or ``"tokenizer"``. One whose codes are ids of the backbone's vocabulary, beside the text's ids, has ``rows``, and may
     have ``reserved``, the further ids that are no text, such as that of a mask token.
     """
 

@@ -80,6 +80,9 @@ class SamplerConfig(Protocol):
     ``PortMismatch`` for what it does not draw. A sampler without it draws codes, one place after the other; one that
     draws latents so returns None.
 
+    A sampler that draws the scales of a picture one after the other, each as a whole, has ``by_scales``, which is true,
+    and draws nothing else; other samplers draw codes of one grid only.
+
     It may have ``guide(plan, looks) -> janiform.Guidance``: the rows that pictures are drawn with whose prompts have
     pictures of the pathways ``looks``. Memory is planned for them; without it, for two rows, or one where a setting
     ``guidance`` is 1.

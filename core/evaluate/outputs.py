@@ -138,10 +138,12 @@ class OutputMaker:
 
     @property
     def codes(self) -> int:
-        """The number of codes of a drawing, or of steps where pictures are drawn as wholes."""
+        """The number of codes of a drawing, or of steps where pictures are drawn as wholes or scale by scale."""
         plan, pathway = self.model.model.plan, self.model.pathway("draw")
         shape = plan.pathways[pathway]
-        return shape.tokens if shape.process is None else int(sampler_use(plan, pathway).config.steps)
+        if shape.process is not None:
+            return int(sampler_use(plan, pathway).config.steps)
+        return len(shape.scales) or shape.tokens
 
     def _transform(self) -> Callable[[Content], Content]:
         """A function that transforms the pictures of a round for the model, equal ones once."""

@@ -111,8 +111,8 @@ def _previews(
     shape = model.plan.pathways[pathway]
     port = shape.drawn
     assert port is not None  # a pathway that draws has codes or latents
-    # Pictures that are drawn as wholes change everywhere in every step, of which there are few.
-    every = events.preview_every or (port.grid.width if shape.process is None else 1)
+    # Pictures that are not drawn place by place change everywhere in every step, of which there are few.
+    every = events.preview_every or (port.grid.width if shape.place_by_place else 1)
     steps, progress = 0, (0, 0)
 
     def on_step(done: int, of: int) -> None:
@@ -126,15 +126,20 @@ def _previews(
             return
         if isinstance(port, Codes):
             done, of = int((codes[0] >= 0).all(-1).sum()), port.tokens
-            shown = codes.clone()
-            shown[:, list(port.given)] = -1
-            shown = with_given(filled(shown, port.grid), port)
+            shown = codes[:, :done] if port.scales else _completed(codes, port)
         else:
             (done, of), shown = progress, codes
         if done < of:  # the finished pictures follow at once
             on_preview(Preview(first, codes.clone(), done, of, _decoded(model, shown, pathway, at_once)))
 
     return on_codes, on_step
+
+
+def _completed(codes: Tensor, port: Codes) -> Tensor:
+    """Codes [B, N, d] with those that are given, and others near by in place of those that are not drawn yet."""
+    shown = codes.clone()
+    shown[:, list(port.given)] = -1
+    return with_given(filled(shown, port.grid), port)
 
 
 def _decoded(model: UnifiedModel, codes: Tensor, pathway: str, at_once: int) -> list[Image.Image]:

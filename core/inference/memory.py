@@ -116,9 +116,9 @@ def memory_for_drawing(
 
 
 def _picture_positions(model: UnifiedModel, pathway: str) -> int:
-    """The positions behind a prompt that a picture takes, with its marks where it is drawn as a whole."""
+    """The positions behind a prompt that a picture takes, with its marks where it is not drawn place by place."""
     shape = model.plan.pathways[pathway]
-    return shape.tokens if shape.process is None else len(model.processor.canvas(pathway))
+    return shape.tokens if shape.place_by_place else len(model.processor.canvas(pathway))
 
 
 def memory_for_answers(model: UnifiedModel, rows: Sequence[SpanSequence], more: int) -> MemoryPlan:

@@ -120,7 +120,7 @@ def _step(
 ) -> int:
     """What one step of one row takes: reading a code or a whole picture, predicting, and sampling."""
     head: Any = modules[plan.owner(f"{name}.head")]
-    if shape.process is None:
+    if shape.place_by_place:
         states = torch.empty(1, plan.hidden.width, dtype=dtype, device="meta")
         if shape.latents is not None:
             traced = peak(lambda: head(states), [head])

@@ -29,8 +29,8 @@ def picture_loss(
     Where the corruption lists the hidden ``places`` of a batch, the loss is that of all of them.
 
     What is drawn place by place is predicted by the state one position before each; all others by the states
-    at their own positions, of the hidden places only where some are hidden. Codes count one per level, values one per
-    place.
+    at their own positions, of the hidden places only where some are hidden. Those of scales are so because the vectors
+    at a scale are made of the codes of earlier scales. Codes count one per level, values one per place.
 
     Args:
         drawn: the codes [n, N, d] or latents [n, N, C] of all n pictures, not corrupted.
@@ -40,7 +40,7 @@ def picture_loss(
     head: Any = model.part(f"{pathway}.head")
     positions, targets = pictures.positions[indices], drawn[indices]
     if shape.process is None:
-        predicting = positions - 1
+        predicting = positions if shape.scales else positions - 1
         if isinstance(shape.drawn, Codes) and shape.drawn.given:
             predicted = shape.drawn.predicted
             predicting, targets = predicting[:, predicted], targets[:, predicted]

@@ -62,7 +62,7 @@ class Processor:
             for piece in turn.content:
                 if isinstance(piece, Look | Draw):
                     self._check(piece)
-        return self._transformed(self.layout.render(self._tiled(conversation), answer=answer))
+        return self._blocked(self._transformed(self.layout.render(self._tiled(conversation), answer=answer)))
 
     @property
     def draws_from(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class Processor:
                 raise UsageError("the prompt is empty; expected a text")
             return self.layout.drawing_prompt(prompt, pathway)
         self._check_sources(prompt)
-        return self._transformed(self.layout.drawing_prompt(self._tiled(prompt), pathway))
+        return self._blocked(self._transformed(self.layout.drawing_prompt(self._tiled(prompt), pathway)))
 
     def unconditional(self, sequence: Sequence) -> Sequence:
         """The sequence with its prompt blanked, for guidance and for condition dropout in training."""
@@ -106,8 +106,9 @@ class Processor:
 
     @property
     def wholes(self) -> tuple[str, ...]:
-        """The pathways that draw pictures as wholes, and not place by place."""
-        return tuple(name for name, shape in self.pathways.items() if shape.process is not None)
+        """The pathways that draw pictures as wholes or scale by scale, and not place by place."""
+        drawing = {name: shape for name, shape in self.pathways.items() if shape.mode == "draw"}
+        return tuple(name for name, shape in drawing.items() if not shape.place_by_place)
 
     def corrupted(self, sequence: Sequence, chance: np.random.Generator) -> Sequence:
         """The sequence whose pictures with a loss are corrupted at random where their pathway draws them as wholes."""
@@ -122,11 +123,13 @@ class Processor:
         return span if corruption is None else evolve(span, corruption=corruption)
 
     def canvas(self, pathway: str) -> Sequence:
-        """The positions of a picture that is drawn as a whole, with its marks, which follow a drawing prompt."""
+        """The positions of a picture that is drawn as a whole or scale by scale, which follow a drawing prompt, with
+        the marks that its layout puts there."""
         own: Any = getattr(self.layout, "canvas", None)
         if own is not None:
-            return cast(Sequence, own(pathway))
-        return Sequence((Span("draw", (self.layout.pad_id,) * self.pathways[pathway].tokens, pathway, loss=True),))
+            return self._blocked(cast(Sequence, own(pathway)))
+        picture = Span("draw", (self.layout.pad_id,) * self.pathways[pathway].tokens, pathway, loss=True)
+        return self._blocked(Sequence((picture,)))
 
     def cut(self, sequence: Sequence, length: int) -> Sequence | None:
         """The sequence cut to ``length`` positions by the layout's rule; None where nothing is left to predict."""
@@ -170,6 +173,16 @@ class Processor:
             None if span.picture is None or span.pathway is None else self.pixels(span.picture, span.pathway)
             for span in sequence.spans
             if span.kind != "text"
+        )
+
+    def _blocked(self, sequence: Sequence) -> Sequence:
+        """The sequence whose pictures are full blocks, one for each scale, where their codes have scales."""
+        lengths = {name: shape.block_lengths for name, shape in self.pathways.items() if shape.scales}
+        if not lengths:
+            return sequence
+        return Sequence(
+            evolve(span, block_lengths=lengths[span.pathway]) if span.pathway in lengths else span
+            for span in sequence.spans
         )
 
     def _check_sources(self, conversation: Conversation) -> None:

@@ -55,7 +55,8 @@ def _sequence(plan: Plan, sample: Sample, number: int, longest: int) -> Sequence
             picture = torch.empty(3, *pixels_of(shape), device="meta")
             corruption = shape.corruption(np.random.default_rng(number) if drawn else None)
             kind: Literal["draw", "look"] = "draw" if drawn else "look"
-            spans.append(Span(kind, (0,) * shape.tokens, name, picture, loss=drawn, corruption=corruption))
+            ids, blocks = (0,) * shape.tokens, shape.block_lengths
+            spans.append(Span(kind, ids, name, picture, loss=drawn, corruption=corruption, block_lengths=blocks))
     free -= sum(span.length for span in spans)
     predicted = max(0, min(predicted, free - FRAME))
     before = max(1, min(round(sample.text) + FRAME - predicted, free - predicted))

@@ -22,6 +22,8 @@ from .routes import Routes
 from .spans import Sequence, Span
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..attention.attend import Attention
 
 Side = Literal["left", "right"]
@@ -173,11 +175,13 @@ def _assemble(
                 end = offset + span.length
                 # Spans that follow each other with one number are one block; numbers are those of the row.
                 full += span.full and not (span.block and span.block == block)
-                block = span.block
+                block = 0 if span.block_lengths else span.block
                 if span.full:
-                    blocks[r, offset:end] = full
+                    own = _numbers(span, full)
+                    blocks[r, offset:end] = own
+                    full += max(0, len(span.block_lengths) - 1)
                 if span.seen_by != "later":
-                    seen[r, offset:end] = full if span.seen_by == "block" and span.full else UNSEEN
+                    seen[r, offset:end] = own if span.seen_by == "block" and span.full else UNSEEN
                 if routes and span.pathway is not None:
                     numbers[r, offset:end] = routes.get(span.pathway, 0)
                 marks.add(span, r * shape[1] + offset, loss=sequence.pathway or "text")
@@ -195,6 +199,14 @@ def _assemble(
         seen=torch.from_numpy(seen) if seen.any() else None,
         routes=Routes.of(torch.from_numpy(numbers), sets) if sets > 1 else None,
     )
+
+
+def _numbers(span: Span, first: int) -> NDArray[np.int64]:
+    """The numbers of the full blocks of a span's positions, of which the first block has the number ``first``."""
+    lengths = span.block_lengths or (span.length,)
+    if sum(lengths) != span.length:
+        raise ValueError(f"a span of {span.length} positions cannot have blocks of {lengths}")
+    return np.repeat(np.arange(first, first + len(lengths)), lengths)
 
 
 class _Marks:

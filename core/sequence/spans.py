@@ -38,6 +38,8 @@ class Span:
     ``positions``: "one" where all of the span, or of its block, have one position for the backbone. ``advances``:
     whether what follows counts on from there, or shares that position as well.
     ``corruption``: how a picture with a loss is corrupted, where its pathway draws pictures as wholes.
+    ``block_lengths``: the lengths of the full blocks that follow one another in the span, such as the scales of a
+    picture; none where it is causal or all of it in one block.
     """
 
     kind: Kind
@@ -51,11 +53,12 @@ class Span:
     positions: Literal["each", "one"] = "each"
     advances: bool = True
     corruption: Corruption | None = field(default=None, eq=False, repr=False)
+    block_lengths: tuple[int, ...] = field(default=(), converter=_ids)
 
     @property
     def full(self) -> bool:
-        """Whether the positions attend to one another in both directions."""
-        return self.mask == "full" or self.block > 0
+        """Whether the positions attend to one another in both directions, if only within the blocks of the span."""
+        return self.mask == "full" or self.block > 0 or bool(self.block_lengths)
 
     @property
     def plain(self) -> bool:

@@ -74,7 +74,7 @@ class Case:
     @classmethod
     def draw(cls, kind: str, name: str, settings: Mapping[str, Any], seed: int) -> Case:
         """A case whose ports are drawn from the seed; where the part refuses the drawn codes, they have a depth of 1,
-        and where it refuses those, too, they are latents.
+        and where it refuses those, too, they are latents. For a part with ``by_scales`` the codes have scales.
 
         Raises what the config raises for its settings.
         """
@@ -86,6 +86,8 @@ class Case:
         case = cls(component, config, _ports(takes, seed), seed, settings)
         single = evolve(case, ports=_ports(takes, seed, depths=(1,)))
         latents = evolve(case, ports=_ports(takes, seed, latents=True))
+        if getattr(config, "by_scales", False):
+            return evolve(case, ports={name: _scaled(port) for name, port in case.ports.items()})
         return next((each for each in (case, single, latents) if each.fits), single)
 
     @property
@@ -148,13 +150,19 @@ class Case:
         for part in getattr(self.config, "borrows", ("backbone",)):
             torch.manual_seed(self.seed)
             with tensors_on(device):
-                lender = _Lender(self._hidden) if part == "backbone" else self._other(part)
+                lender = self._lender(part)
             module.borrow(lender if dtype is None else lender.to(dtype=dtype))
             require(
                 not {*lender.parameters()} & {*module.parameters()},
                 f"{self.name}: has the {part} among its own weights; keep it by "
                 f'object.__setattr__(self, "_{part}", {part})',
             )
+
+    def _lender(self, part: str) -> nn.Module:
+        drawn = self.ports.get("drawn")
+        if part == "tokenizer" and isinstance(drawn, Codes):
+            return _CodeVectors(drawn)
+        return _Lender(self._hidden) if part == "backbone" else self._other(part)
 
     def _other(self, kind: str) -> nn.Module:
         """The part of another kind that this one borrows: that of the same name, with the settings that both have."""
@@ -257,6 +265,12 @@ class Case:
         return isinstance(port, Values) and port.of == "sample"
 
     @property
+    def draws_scales(self) -> bool:
+        """Whether it is an embedding of codes with scales."""
+        drawn = self.ports.get("drawn")
+        return self.kind == "embedding" and isinstance(drawn, Codes) and bool(drawn.scales)
+
+    @property
     def has_latents(self) -> bool:
         """Whether it is a tokenizer of continuous latents, not of codes."""
         return self.kind == "tokenizer" and isinstance(self.gives, Latents)
@@ -291,6 +305,25 @@ class _Lender(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         return self.out(hidden)  # type: ignore[no-any-return]
+
+
+class _CodeVectors(nn.Module):
+    """The vectors of a tokenizer's codes, for a part that borrows them."""
+
+    def __init__(self, codes: Codes) -> None:
+        super().__init__()
+        self.table = nn.Embedding(codes.vocabulary, codes.width)
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        return self.table(codes).sum(dim=-2)  # type: ignore[no-any-return]
+
+
+def _scaled(port: Port) -> Port:
+    """Codes with three scales, the last of which is larger than the grid was; other ports as they are."""
+    if not isinstance(port, Codes):
+        return port
+    grid = Grid(port.grid.height + 1, port.grid.width + 1)
+    return evolve(port, grid=grid, scales=(Grid(1, 1), Grid(2, 2), grid))
 
 
 def _ports(

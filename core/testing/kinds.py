@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from ..components.kinds import KINDS
 from ..measure.mixing import mixing
 from ..ports import Features, Grid, Hidden, Logits, PortMismatch
-from . import backbones, latent_tokenizers, places, regression, tokenizers, wholes
+from . import backbones, latent_tokenizers, places, regression, scales, tokenizers, wholes
 from .calls import call, checked_loss, near
 from .case import Case, require
 
@@ -21,8 +21,11 @@ _LONG = (Grid(8, 8), Grid(24, 24))
 
 
 def embeds_each_code_alone(case: Case) -> None:
-    """A code at a position has the same vector alone as among all codes of the picture: codes are drawn singly."""
-    if case.draws_wholes:
+    """A code at a position has the same vector alone as among all codes of the picture: codes are drawn singly.
+
+    Those of scales are drawn together: see ``embeds_earlier_scales_only``.
+    """
+    if case.draws_wholes or case.draws_scales:
         return
     module, codes = case.build(), case.codes()
     whole = call(case, module, "forward", codes)
@@ -166,6 +169,7 @@ _CHECKS = (
     | vars(wholes)
     | vars(places)
     | vars(regression)
+    | vars(scales)
     | globals()
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..sequence.corruption import Corrupted, Corruption
 from .calls import near
 from .case import Case, require, torch_randomness_only
 from .common import keeps_its_config_through_a_recipe
-from .small_model import TEXTS, small_model, whole_picture_model
+from .small_model import TEXTS, scales_model, small_model, whole_picture_model
 
 if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
@@ -29,7 +29,9 @@ _PATHWAY = "generation"
 
 
 def _model(case: Case) -> UnifiedModel:
-    """A small model that the sampler draws with: its own where it draws pictures as wholes."""
+    """A small model that the sampler draws with: its own where it draws pictures as wholes or scale by scale."""
+    if getattr(case.config, "by_scales", False):
+        return scales_model(Use("sampler", case.component, case.config))
     if not callable(getattr(case.config, "process", None)):
         return small_model()
     return whole_picture_model(Use("sampler", case.component, case.config))
@@ -206,6 +208,23 @@ def reports_its_progress(case: Case) -> None:
     require(torch.equal(partial[-1], codes), f"{case.name}: the last codes of `on_codes` are not those that it returns")
 
 
+def draws_whole_scales(case: Case) -> None:
+    """A sampler with ``by_scales`` draws from coarse to fine: after a step, a scale has all of its codes or none."""
+    port = _drawn(case)
+    if not isinstance(port, Codes) or not port.scales:
+        return
+    partial: list[Tensor] = []
+    _draw(case, on_codes=lambda so_far: partial.append(so_far.detach().clone()))
+    edges = [0, *accumulate(scale.size for scale in port.scales)]
+    for codes in partial:
+        drawn = (codes >= 0).all(-1).all(0)
+        require(
+            int(drawn.sum()) in edges and bool(drawn[: int(drawn.sum())].all()),
+            f"{case.name}: after a step {int(drawn.sum())} places are drawn, which are not the scales up to one; put "
+            "-1 at the codes of later scales",
+        )
+
+
 def refuses_unknown_overrides(case: Case) -> None:
     """An override that the config does not declare raises ``UsageError``."""
     try:
@@ -241,6 +260,7 @@ SAMPLER_CHECKS: tuple[Callable[[Case], None], ...] = (
     draws_the_same_for_a_seed,
     corrupts_pictures_for_training,
     reports_its_progress,
+    draws_whole_scales,
     refuses_unknown_overrides,
     leaves_the_model_as_it_is,
     keeps_its_config_through_a_recipe,

@@ -47,6 +47,13 @@ _LATENTS = (
 )
 """Pictures of 16 places with 12 values each."""
 
+_SCALES = (
+    'generation.tokenizer={ use = "scales-vq", image_size = 64, scales = [1, 2, 4], channels = 4, groups = 2, '
+    "multipliers = [1, 1, 1, 1, 1], blocks = 1, latent = 8, code_width = 4, vocabulary = 32, attention = false }",
+    'generation.embedding={ use = "scales" }',
+)
+"""Pictures of 21 codes on three scales."""
+
 TEXTS = ("a red circle above a blue square", "what colour is the circle?", "two small green squares", "how many?")
 
 
@@ -84,10 +91,7 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
     heads.append(('generation.head={ use = "regression", unit = false }', 'generation.embedding.time="none"'))
     problem: CompositionError | None = None
     for changes in (of_codes, *((*_SMALL_BUT_TOKENIZER, full, *_LATENTS, *head) for head in heads)):
-        recipe = read_recipe(_RECIPE, changes)
-        drawing = recipe.pathways["generation"]
-        parts = {**drawing.parts, "sampler": sampler}
-        recipe = evolve(recipe, pathways={**recipe.pathways, "generation": evolve(drawing, parts=parts)})
+        recipe = _drawn_by(sampler, read_recipe(_RECIPE, changes))
         try:
             compose(recipe)
         except CompositionError as error:
@@ -96,6 +100,18 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
         return _built(recipe)
     assert problem is not None
     raise problem
+
+
+@cache
+def scales_model(sampler: Use) -> UnifiedModel:
+    """A small model whose pictures the sampler draws scale by scale; as ``small_model``."""
+    return _built(_drawn_by(sampler, read_recipe(_RECIPE, [*_SMALL_BUT_TOKENIZER, *_SCALES])))
+
+
+def _drawn_by(sampler: Use, recipe: Recipe) -> Recipe:
+    drawing = recipe.pathways["generation"]
+    drawing = evolve(drawing, parts={**drawing.parts, "sampler": sampler})
+    return evolve(recipe, pathways={**recipe.pathways, "generation": drawing})
 
 
 def _built(recipe: Recipe) -> UnifiedModel:

@@ -2,7 +2,7 @@
 
 from janiform import hookimpl
 
-from .config import PatchesConfig, SharedEmbeddingConfig, TableConfig, UvitConfig
+from .config import PatchesConfig, ScalesConfig, SharedEmbeddingConfig, TableConfig, UvitConfig
 
 
 @hookimpl
@@ -22,6 +22,14 @@ def janiform_register(registrar):
         config=SharedEmbeddingConfig,
         factory="janiform_plugins.embeddings.shared:SharedEmbedding",
         summary="codes are ids of the backbone's vocabulary, embedded by its text table, as in Chameleon",
+    )
+    registrar.component(
+        "embedding",
+        "scales",
+        version=1,
+        config=ScalesConfig,
+        factory="janiform_plugins.embeddings.scales:ScalesEmbedding",
+        summary="codes of several scales: each scale reads the sum of the coarser ones, as in VAR and TokenFlow",
     )
     registrar.component(
         "embedding",

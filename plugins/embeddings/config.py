@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen, validators
 from janiform import Codes, CodesOrLatents, Features, Hidden, Latents, PortMismatch
@@ -38,7 +38,9 @@ class TableConfig:
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
         if not isinstance(codes, Codes):
             raise PortMismatch(f"embedding 'table' needs codes, but its source is {codes}")
-        return Features(tokens=codes.tokens, width=self.width or codes.width, grid=codes.grid)
+        if codes.scales and self.positions != "none":
+            raise PortMismatch(f"embedding 'table' has positions on one grid, but its source is {codes}")
+        return Features(codes.tokens, self.width or codes.width, None if codes.scales else codes.grid)
 
 
 @frozen(kw_only=True)
@@ -117,7 +119,61 @@ class SharedEmbeddingConfig(SharedVocabulary):
                 f"the mask token needs an id of its own in the backbone's vocabulary of {hidden.vocabulary}, and "
                 f"{self.mask} is {where}: set 'mask', or 'first'"
             )
-        return Features(tokens=codes.tokens, width=hidden.width, grid=codes.grid)
+        return Features(codes.tokens, hidden.width, None if codes.scales else codes.grid)
+
+
+@frozen(kw_only=True)
+class ScalesConfig:
+    """Codes of several scales: the places of a scale read the sum of all coarser ones, as in VAR and TokenFlow."""
+
+    by_scales: ClassVar[bool] = True
+
+    layers: int = field(
+        default=1,
+        validator=[validators.ge(1), validators.le(16)],
+        metadata={"help": "layers that map the sums to the hidden width, with GELU between; 1 in VAR, 2 in TokenFlow"},
+    )
+    resize: Literal["progressive", "full"] = field(
+        default="progressive",
+        metadata={
+            "help": "progressive: the sum passes from each scale to the next, enlarged bicubically, as in TokenFlow; "
+            "full: it is kept on the last grid and reduced to each scale by means of areas, as in VAR"
+        },
+    )
+    levels: bool = field(default=True, metadata={"help": "add a learned vector per scale"})
+    positions: Literal["none", "learned", "waves"] = field(
+        default="learned",
+        metadata={
+            "help": "vectors that are added to the places of all scales: none, learned ones, or learned ones that are "
+            "initialised with sines and cosines of row and column"
+        },
+    )
+    start: int | None = field(
+        default=None,
+        validator=validators.optional(validators.ge(0)),
+        metadata={
+            "help": "id of the token whose vector stands at the places of the first scale, as <img> in TokenFlow; none "
+            "for a learned vector"
+        },
+    )
+
+    @property
+    def borrows(self) -> tuple[str, ...]:
+        """The tokenizer has the vectors of the codes, the backbone that of a token."""
+        return ("tokenizer",) if self.start is None else ("tokenizer", "backbone")
+
+    def embed(self, codes: CodesOrLatents, hidden: Hidden) -> Features:
+        if not isinstance(codes, Codes) or not codes.scales:
+            raise PortMismatch(
+                f"embedding 'scales' needs codes of several scales, but its source is {codes}: use a tokenizer such as "
+                "'scales-vq', or embedding 'table'"
+            )
+        if self.start is not None and self.start >= hidden.vocabulary:
+            raise PortMismatch(
+                f"start {self.start} is not an id of the backbone's vocabulary of {hidden.vocabulary}: set the id of "
+                "the token that begins a picture"
+            )
+        return Features(codes.tokens, hidden.width)
 
 
 def even(config: Any, attribute: Any, value: int) -> None:

@@ -9,6 +9,7 @@ from .diffusion.config import DiffusionConfig
 from .flow.config import FlowConfig
 from .masked.config import MaskedConfig
 from .masked_latents.config import MaskedLatentsConfig
+from .scales.config import ScalesConfig
 
 
 @hookimpl
@@ -54,4 +55,11 @@ def janiform_register(registrar: Registrar) -> None:
         config=MaskedLatentsConfig,
         factory="janiform_plugins.samplers.masked_latents.sampler:MaskedLatentsSampler",
         summary="Latents in a random order, some places in each step, whose values the head samples, as in MAR",
+    )
+    registrar.component(
+        "sampler",
+        "scales",
+        config=ScalesConfig,
+        factory="janiform_plugins.samplers.scales.sampler:ScalesSampler",
+        summary="All codes of a scale at once, from the coarsest scale to the finest, as in VAR and TokenFlow",
     )

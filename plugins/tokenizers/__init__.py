@@ -9,6 +9,7 @@ from .config import (
     FsqConfig,
     LfqConfig,
     RvqConfig,
+    ScalesVqConfig,
     TamingConfig,
     VqConfig,
 )
@@ -103,4 +104,12 @@ def janiform_register(registrar):
         presets=RVQ_PRESETS,
         factory="janiform_plugins.tokenizers.rvq:RvqTokenizer",
         summary="convolutional autoencoder with residual quantisation, several codes per position, as in RQ-VAE",
+    )
+    registrar.component(
+        "tokenizer",
+        "scales-vq",
+        version=1,
+        config=ScalesVqConfig,
+        factory="janiform_plugins.tokenizers.scales_vq:ScalesVqTokenizer",
+        summary="convolutional autoencoder with codes of several scales, from coarse to fine, as in VAR",
     )

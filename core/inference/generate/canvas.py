@@ -1,4 +1,5 @@
-"""Pictures that are drawn as wholes: their prompts are read once, and all their positions again in every step.
+"""Pictures that are drawn as wholes, or scale by scale: their prompts are read once, and then in every step all their
+positions again, or the next ones.
 
 B pictures    R rows: B times those of the guidance    P positions of the longest prompt    L positions of the canvas
 N places of a picture    d depth of a code    C width of latents    H hidden width    V codes
@@ -34,7 +35,8 @@ class Canvas:
     """The pictures of a batch while a sampler draws them; used within ``janiform.generating``.
 
     The keys and values of all guidance rows' prompts are computed here, and kept. ``logits`` and ``values`` read the
-    pictures behind them, with their marks and as their layout declares it, and forget them again.
+    pictures behind them, with their marks and as their layout declares it, and forget them again. ``append`` reads the
+    next places, which remain until ``rewind``.
 
     Args:
         unconditional: the prompts of the unconditional rows; by default those that the layout gives.
@@ -52,8 +54,8 @@ class Canvas:
         unconditional: Sequence[SpanSequence] | None = None,
     ) -> None:
         shape = model.plan.pathways.get(pathway)
-        if shape is None or shape.process is None or shape.drawn is None:
-            raise UsageError(f"'{pathway}' is not a pathway that draws pictures as wholes")
+        if shape is None or shape.mode != "draw" or shape.place_by_place or shape.drawn is None:
+            raise UsageError(f"'{pathway}' is not a pathway that draws pictures as wholes or scale by scale")
         self.model, self.pathway, self.guidance, self.drawn = model, pathway, guidance, shape.drawn
         self._lead = shape.features.lead
         self.count = len(prompts)
@@ -108,6 +110,22 @@ class Canvas:
         embeddings[:, self._picture] = vectors.repeat(len(embeddings) // self.count, 1, 1).to(embeddings.dtype)
         return behind.read(embeddings)[:, self._picture]
 
+    def append(self, vectors: Tensor) -> Tensor:
+        """Read the vectors [B, n, H] of the next n places of the pictures; their states [R, n, H].
+
+        The places see all before them, and one another as far as they are of one block. They must end with a block.
+        Marks of the layout before the pictures are read with the first places.
+        """
+        start = self._all.cache.filled - self._all.filled
+        first = max(start, self._picture.start)
+        embeddings = self._all.embeddings[:, start : first + vectors.shape[1]].clone()
+        embeddings[:, first - start :] = vectors.repeat(len(self.guidance), 1, 1).to(embeddings.dtype)
+        return self._all.append(embeddings)[:, first - start :]
+
+    def rewind(self, places: int) -> None:
+        """Forget all but the first ``places`` of the pictures that ``append`` has read."""
+        self._all.cache.rewind(self._all.filled + (self._picture.start + places if places else 0))
+
     def _of_row(self, row: int) -> _Behind:
         if row not in self._single:
             self._single[row] = self._all.part(slice(row * self.count, (row + 1) * self.count))
@@ -128,10 +146,7 @@ class _Behind:
         self.filled: int = cache.filled
         self.mask: Mask = whole.mask(model.attention)
         self.positions = whole.positions[:, self.filled :]
-        self.routes: Routes | None = None
-        if route is not None:
-            routes = Routes.of(route.expand(len(embeddings), -1), model.processor.sets)
-            self.routes = routes.mapped(lambda places: places.to(model.device))
+        self.routes = self._routes(slice(None))
 
     def read(self, embeddings: Tensor) -> Tensor:
         """Embeddings [R, L, H] to the states [R, L, H]; the cache stays as it was."""
@@ -140,6 +155,19 @@ class _Behind:
         if cache.rewinds:
             cache.rewind(self.filled)
         return hidden
+
+    def append(self, embeddings: Tensor) -> Tensor:
+        """Embeddings [R, n, H] of the next n positions to their states [R, n, H], which the cache keeps."""
+        start = self.cache.filled - self.filled
+        read = slice(start, start + embeddings.shape[1])
+        return self.model.run(embeddings, self.positions[:, read], self.mask, self.cache, self._routes(read))
+
+    def _routes(self, read: slice) -> Routes | None:
+        """The routes of some positions of the pictures, in all rows."""
+        if self.route is None:
+            return None
+        routes = Routes.of(self.route[read].expand(len(self.embeddings), -1), self.model.processor.sets)
+        return routes.mapped(lambda places: places.to(self.model.device))
 
     def part(self, rows: slice) -> _Behind:
         """The same for some of the prompts."""

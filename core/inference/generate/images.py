@@ -192,6 +192,7 @@ def _codes(model: UnifiedModel, pathway: str) -> Codes:
     drawing = [name for name, shape in model.plan.pathways.items() if shape.mode == "draw"]
     if shape is None or shape.mode != "draw":
         raise UsageError(f"'{pathway}' is not a pathway that draws (those that do: {', '.join(drawing) or 'none'})")
-    if shape.codes is None or shape.process is not None:
-        raise UsageError(f"'{pathway}' draws pictures as wholes, by the sampler of the recipe, not code by code")
+    if shape.codes is None or not shape.place_by_place:
+        how = "scale by scale" if shape.scales else "as wholes"
+        raise UsageError(f"'{pathway}' draws pictures {how}, by the sampler of the recipe, not code by code")
     return shape.codes

@@ -101,6 +101,21 @@ TESTED = {
         tables(**EYES, decoder_channels=4, decoder_multipliers=(1, 2, 1, 2), decoder_blocks=1, unit=st.booleans()),
         tables(**EYES | {"image_size": 32}, side=2, decoder_channels=4, decoder_multipliers=(1, 2, 1, 2, 1)),
     ),
+    ("tokenizer", "scales-vq"): st.one_of(
+        tables(**CODEC | {"image_size": 16}, scales=(1, 2, 4), vocabulary=24, code_width=4),
+        tables(**CODEC | {"image_size": 32}, scales=(1, 3, 8), vocabulary=7, code_width=4),
+    ),
+    ("embedding", "scales"): tables(
+        layers=st.integers(1, 3),
+        resize=st.sampled_from(("progressive", "full")),
+        levels=st.booleans(),
+        positions=st.sampled_from(("none", "learned", "waves")),
+        start=st.sampled_from((None, 3)),
+    ),
+    ("sampler", "scales"): st.one_of(
+        tables(guidance=st.sampled_from((1.0, 3.0)), ramp=st.booleans(), top_k=st.sampled_from((0, 4))),
+        tables(guidance=st.sampled_from((1.0, 3.0)), again_top_k=st.sampled_from(((1,), (5, 1)))),
+    ),
     ("embedding", "table"): tables(
         width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves")), mask=st.booleans()
     ),

@@ -1,0 +1,1 @@
+"""Sampler ``scales``: pictures from coarse to fine, all codes of a scale at once."""
