@@ -148,13 +148,19 @@ class Case:
         for part in getattr(self.config, "borrows", ("backbone",)):
             torch.manual_seed(self.seed)
             with tensors_on(device):
-                lender = _Lender(self._hidden) if part == "backbone" else self._other(part)
+                lender = self._lender(part)
             module.borrow(lender if dtype is None else lender.to(dtype=dtype))
             require(
                 not {*lender.parameters()} & {*module.parameters()},
                 f"{self.name}: has the {part} among its own weights; keep it by "
                 f'object.__setattr__(self, "_{part}", {part})',
             )
+
+    def _lender(self, part: str) -> nn.Module:
+        drawn = self.ports.get("drawn")
+        if part == "backbone":
+            return _Lender(self._hidden)
+        return _Book(drawn) if part == "tokenizer" and isinstance(drawn, Codes) else self._other(part)
 
     def _other(self, kind: str) -> nn.Module:
         """The part of another kind that this one borrows: that of the same name, with the settings that both have."""
@@ -271,6 +277,18 @@ class _Lender(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         return self.out(hidden)  # type: ignore[no-any-return]
+
+
+class _Book(nn.Module):
+    """The vectors of a tokenizer's codes, for a part that borrows them."""
+
+    def __init__(self, codes: Codes) -> None:
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(codes.every, codes.width) for _ in range(codes.depth))
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        levels = [table(codes[..., level]) for level, table in enumerate(self.tables)]
+        return torch.stack(levels).sum(dim=0)
 
 
 def _ports(

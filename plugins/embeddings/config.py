@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen, validators
 from janiform import Codes, CodesOrLatents, Features, Hidden, Latents, PortMismatch
@@ -39,6 +39,18 @@ class TableConfig:
         if not isinstance(codes, Codes):
             raise PortMismatch(f"embedding 'table' needs codes, but its source is {codes}")
         return Features(tokens=codes.tokens, width=self.width or codes.width, grid=codes.grid)
+
+
+@frozen(kw_only=True)
+class CodebookEmbeddingConfig:
+    """The vectors of the codes in the tokenizer's own codebook, as in UniTok and VILA-U: nothing is learned here."""
+
+    borrows: ClassVar[tuple[str, ...]] = ("tokenizer",)
+
+    def embed(self, codes: Codes, hidden: Hidden) -> Features:
+        if not isinstance(codes, Codes):
+            raise PortMismatch(f"embedding 'codebook' needs codes, but its source is {codes}: use embedding 'patches'")
+        return Features(tokens=codes.tokens, width=codes.width, grid=codes.grid)
 
 
 @frozen(kw_only=True)

@@ -4,11 +4,13 @@ from janiform import hookimpl
 
 from .config import (
     RVQ_PRESETS,
+    SPLIT_VQ_PRESETS,
     TAMING_PRESETS,
     VQ_PRESETS,
     FsqConfig,
     LfqConfig,
     RvqConfig,
+    SplitVqConfig,
     TamingConfig,
     VqConfig,
 )
@@ -92,4 +94,13 @@ def janiform_register(registrar):
         presets=RVQ_PRESETS,
         factory="janiform_plugins.tokenizers.rvq:RvqTokenizer",
         summary="convolutional autoencoder with residual quantisation, several codes per position, as in RQ-VAE",
+    )
+    registrar.component(
+        "tokenizer",
+        "split-vq",
+        version=1,
+        config=SplitVqConfig,
+        presets=SPLIT_VQ_PRESETS,
+        factory="janiform_plugins.tokenizers.split:SplitVqTokenizer",
+        summary="convolutional autoencoder whose vectors are split, each part with a codebook of its own, as in UniTok",
     )
