@@ -144,6 +144,7 @@ KINDS = {
                 "codes": (
                     "encodes_codes_of_its_port",
                     "gives_vectors_of_its_width",
+                    "gives_vectors_of_each_code_alone",
                     "decodes_from_its_vectors",
                     "decodes_its_first_scales",
                 ),

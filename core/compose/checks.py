@@ -249,8 +249,11 @@ def check_blocks(
         )
 
 
-def check_shares(parts: Mapping[str, PartPlan], diagnostics: Diagnostics) -> None:
-    """A shared part is made for the ports of its owner, so it must take the same ports everywhere."""
+def check_shares(parts: Mapping[str, PartPlan], owners: Mapping[str, str], diagnostics: Diagnostics) -> None:
+    """A shared part is made for the ports of its owner, so it must take the same ports everywhere.
+
+    One that uses the weights of another part of its pathway must share that, too.
+    """
     for path, part in parts.items():
         if part.owner is None or part.owner not in parts:
             continue
@@ -262,6 +265,16 @@ def check_shares(parts: Mapping[str, PartPlan], diagnostics: Diagnostics) -> Non
                     f"shares {diagnostics.describe(part.owner)}, which is made for {owner_inputs[name]}, but takes "
                     f"{port} here",
                     f"give {path} a {{ use = … }} of its own, or share the part before it too",
+                )
+        pathway, owning = path.partition(".")[0], part.owner.partition(".")[0]
+        for name in getattr(part.use.config, "borrows", ()):
+            lent, used = owners.get(f"{owning}.{name}"), owners.get(f"{pathway}.{name}")
+            if name != "backbone" and lent is not None and used != lent:
+                diagnostics.add(
+                    path,
+                    f"shares {diagnostics.describe(part.owner)}, which uses the weights of {lent}, but the {name} of "
+                    f"'{pathway}' is another",
+                    f'share it too: {pathway}.{name} = {{ share = "{lent}" }}',
                 )
 
 

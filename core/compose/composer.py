@@ -52,7 +52,7 @@ def compose(recipe: Recipe) -> Plan:
     hidden = composer.single_parts()
     pathways = {name: composer.pathway(pathway) for name, pathway in recipe.pathways.items()}
     shapes = {name: shape for name, shape in pathways.items() if shape is not None}
-    check_shares(composer.parts, diagnostics)
+    check_shares(composer.parts, composer.owners, diagnostics)
     check_named_pathways(recipe, diagnostics)
     if hidden is not None:
         check_blocks(recipe, shapes, hidden, diagnostics)

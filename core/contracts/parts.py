@@ -118,7 +118,10 @@ class Tokenizer(Protocol):
         """Codes [B, N, d] to pixels [B, 3, h, w], not clipped."""
 
     def vectors(self, codes: Tensor) -> Tensor:
-        """The codebook's vectors of codes [B, N, d], summed over depth: [B, N, width]."""
+        """The codebook's vectors of codes [B, n, d] of any n places: [B, n, width].
+
+        Those of several levels are summed, or stand side by side.
+        """
 
     def losses(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         """Training losses by name (weighted, so that their sum is minimised) and figures to log (usage, perplexity)."""
@@ -349,8 +352,9 @@ class BorrowerConfig(Protocol):
     """The config of an embedding or head that uses the weights of other parts.
 
     ``borrows`` names them: ``"backbone"``, which is the default, or another part of the pathway, such as
-    ``"embedding"`` or ``"tokenizer"``. One whose codes are ids of the backbone's vocabulary, beside the text's ids, has ``rows``, and may
-    have ``reserved``, the further ids that are no text, such as that of a mask token.
+    ``"embedding"`` or ``"tokenizer"``, which it is then shared with. One whose codes are ids of the backbone's
+    vocabulary, beside the text's ids, has ``rows``, and may have ``reserved``, the further ids that are no text, such
+    as that of a mask token.
     """
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:

@@ -312,10 +312,11 @@ class _CodeVectors(nn.Module):
 
     def __init__(self, codes: Codes) -> None:
         super().__init__()
-        self.table = nn.Embedding(codes.vocabulary, codes.width)
+        self.tables = nn.ModuleList(nn.Embedding(codes.every, codes.width) for _ in range(codes.depth))
 
     def vectors(self, codes: Tensor) -> Tensor:
-        return self.table(codes).sum(dim=-2)  # type: ignore[no-any-return]
+        levels = [table(codes[..., level]) for level, table in enumerate(self.tables)]
+        return torch.stack(levels).sum(dim=0)
 
 
 def _scaled(port: Port) -> Port:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..sequence.codes import with_given
-from .calls import apart, call, losses_of
+from .calls import apart, call, losses_of, near
 from .case import ROWS, Case, require
 
 
@@ -49,6 +49,19 @@ def gives_vectors_of_its_width(case: Case) -> None:
     require(
         torch.equal(flat, flat[:1].expand_as(flat)), f"{case.name}: `vectors` gives different vectors for the same code"
     )
+
+
+def gives_vectors_of_each_code_alone(case: Case) -> None:
+    """``vectors`` of some consecutive places are those among all: pictures are drawn and embedded place by place."""
+    module, codes = case.build(), case.codes()
+    whole = call(case, module, "vectors", codes)
+    for position in reversed(range(codes.shape[1])):  # the order must not matter
+        alone = call(case, module, "vectors", codes[:, position : position + 1])
+        require(
+            list(alone.shape) == [ROWS, 1, case.gives.width] and near(alone, whole[:, position : position + 1], 1e-6),
+            f"{case.name}: code {position} of a picture has another vector alone than among all; `vectors` takes any "
+            "number of places",
+        )
 
 
 def decodes_from_its_vectors(case: Case) -> None:

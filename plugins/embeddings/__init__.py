@@ -2,7 +2,14 @@
 
 from janiform import hookimpl
 
-from .config import PatchesConfig, ScalesConfig, SharedEmbeddingConfig, TableConfig, UvitConfig
+from .config import (
+    CodebookEmbeddingConfig,
+    PatchesConfig,
+    ScalesConfig,
+    SharedEmbeddingConfig,
+    TableConfig,
+    UvitConfig,
+)
 
 
 @hookimpl
@@ -14,6 +21,14 @@ def janiform_register(registrar):
         config=TableConfig,
         factory="janiform_plugins.embeddings.table:TableEmbedding",
         summary="a separate table with one learned vector per code, for each level of the codes",
+    )
+    registrar.component(
+        "embedding",
+        "codebook",
+        version=1,
+        config=CodebookEmbeddingConfig,
+        factory="janiform_plugins.embeddings.codebook:CodebookEmbedding",
+        summary="the vectors of the codes in the tokenizer's own codebook, as in UniTok and VILA-U",
     )
     registrar.component(
         "embedding",

@@ -44,6 +44,18 @@ class TableConfig:
 
 
 @frozen(kw_only=True)
+class CodebookEmbeddingConfig:
+    """The vectors of the codes in the tokenizer's own codebook, as in UniTok and VILA-U: nothing is learned here."""
+
+    borrows: ClassVar[tuple[str, ...]] = ("tokenizer",)
+
+    def embed(self, codes: Codes, hidden: Hidden) -> Features:
+        if not isinstance(codes, Codes):
+            raise PortMismatch(f"embedding 'codebook' needs codes, but its source is {codes}: use embedding 'patches'")
+        return Features(tokens=codes.tokens, width=codes.width, grid=codes.grid)
+
+
+@frozen(kw_only=True)
 class SharedVocabulary:
     """Codes as ids of the backbone's vocabulary, as in Chameleon (arXiv:2405.09818): code c is the id ``first`` + c."""
 

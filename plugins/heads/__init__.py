@@ -47,7 +47,7 @@ def janiform_register(registrar):
         version=1,
         config=DepthHeadConfig,
         factory="janiform_plugins.heads.depth:DepthHead",
-        summary="a transformer that predicts the levels of a code one by one, as in the RQ-Transformer and VILA-U",
+        summary="a transformer that predicts the levels of a code one by one, as in VILA-U and UniTok",
     )
     registrar.component(
         "head",

@@ -71,7 +71,7 @@ class SharedHeadConfig(SharedVocabulary):
 
 @frozen(kw_only=True)
 class DepthHeadConfig:
-    """A transformer that predicts a residual code level by level, as in the RQ-Transformer (arXiv:2203.01941)."""
+    """A transformer that predicts a code level by level, as in the RQ-Transformer (arXiv:2203.01941) and UniTok."""
 
     width: int = field(
         default=0,
@@ -89,6 +89,17 @@ class DepthHeadConfig:
         default=False,
         metadata={
             "help": "use one table and one output matrix for all levels, for tokenizers whose levels share a codebook"
+        },
+    )
+    shared_output: bool = field(
+        default=False,
+        metadata={"help": "use one output matrix for all levels, and a table for each, as in UniTok"},
+    )
+    inputs: Literal["sum", "last"] = field(
+        default="sum",
+        metadata={
+            "help": "input of a level beside the hidden state: the sum of the vectors of all codes before it, as for "
+            "residual codes, or the vector of the last one, as for split codes in UniTok"
         },
     )
 

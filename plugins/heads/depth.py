@@ -3,7 +3,8 @@
 R states    d levels of a code    H hidden width    W width of the depth transformer    V vocabulary of a level
 
 Level l is predicted from the hidden state, which is the first input, and from the codes of the levels before it. Input
-l > 0 is the sum of those codes' vectors, as the partial reconstruction of a residual quantiser is.
+l > 0 is the sum of those codes' vectors, as the partial reconstruction of a residual quantiser is, or the vector of the
+last of them alone, as for split codes in UniTok (arXiv:2502.20321).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class DepthHead(nn.Module):
         super().__init__()
         self.depth = codes.depth
         self.config = sizes = config.decoder(hidden, codes)
+        self.sums = config.inputs == "sum"
         tables = min(1, codes.depth - 1) if config.shared else codes.depth - 1
         self.enter = nn.Linear(hidden.width, sizes.width, bias=False)
         self.place = nn.Parameter(torch.randn(codes.depth, sizes.width) * INITIAL_STD)
@@ -34,9 +36,8 @@ class DepthHead(nn.Module):
         self.tables = nn.ModuleList(nn.Embedding(codes.vocabulary, sizes.width) for _ in range(tables))
         self.layers = nn.ModuleList(Block(sizes) for _ in range(sizes.layers))
         self.norm = nn.RMSNorm(sizes.width, sizes.eps)
-        self.outs = nn.ModuleList(
-            nn.Linear(sizes.width, codes.vocabulary, bias=False) for _ in range(1 if config.shared else codes.depth)
-        )
+        outs = 1 if config.shared or config.shared_output else codes.depth
+        self.outs = nn.ModuleList(nn.Linear(sizes.width, codes.vocabulary, bias=False) for _ in range(outs))
         initialise(self, self.layers)
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -65,7 +66,8 @@ class DepthHead(nn.Module):
         chosen = [choose(self._logits(self._states(x_R1W, cache), 0), 0)]
         built = x_R1W.new_zeros(())
         for level in range(1, self.depth):
-            built = built + self._vector(chosen[-1], level - 1)
+            vector = self._vector(chosen[-1], level - 1)
+            built = built + vector if self.sums else vector
             x_R1W = (built + self.place[level])[:, None]
             chosen.append(choose(self._logits(self._states(x_R1W, cache), level), level))
         return torch.stack(chosen, dim=1)
@@ -80,7 +82,8 @@ class DepthHead(nn.Module):
         if self.depth == 1:
             return first_R1W
         vectors = torch.stack([self._vector(codes[:, level], level) for level in range(self.depth - 1)], dim=1)
-        return torch.cat((first_R1W, vectors.cumsum(dim=1) + self.place[1:]), dim=1)
+        before = vectors.cumsum(dim=1) if self.sums else vectors
+        return torch.cat((first_R1W, before + self.place[1:]), dim=1)
 
     def _states(self, inputs: Tensor, cache: KVCache | None = None) -> Tensor:
         """Inputs [R, T, W] -> states [R, T, W] after the final norm; they follow the inputs in the cache."""

@@ -4,12 +4,14 @@ from janiform import hookimpl
 
 from .config import (
     RVQ_PRESETS,
+    SPLIT_VQ_PRESETS,
     TAMING_PRESETS,
     VQ_PRESETS,
     FsqConfig,
     LfqConfig,
     RvqConfig,
     ScalesVqConfig,
+    SplitVqConfig,
     TamingConfig,
     VqConfig,
 )
@@ -112,4 +114,13 @@ def janiform_register(registrar):
         config=ScalesVqConfig,
         factory="janiform_plugins.tokenizers.scales_vq:ScalesVqTokenizer",
         summary="convolutional autoencoder with codes of several scales, from coarse to fine, as in VAR",
+    )
+    registrar.component(
+        "tokenizer",
+        "split-vq",
+        version=1,
+        config=SplitVqConfig,
+        presets=SPLIT_VQ_PRESETS,
+        factory="janiform_plugins.tokenizers.split:SplitVqTokenizer",
+        summary="convolutional autoencoder whose vectors are split, each part with a codebook of its own, as in UniTok",
     )

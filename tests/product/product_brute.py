@@ -54,12 +54,17 @@ def built(use: Use, *ports: Any) -> nn.Module | None:
 
 
 @once
-def placed(use: Use, backbone: Use, **ports: Any) -> nn.Module | None:
-    """A part beside a backbone, whose matrices it may work with."""
+def placed(use: Use, backbone: Use, tokenizer: Use, **ports: Any) -> nn.Module | None:
+    """A part beside a backbone and a tokenizer, whose matrices it may work with."""
     module: Any = built(use, *(ports[name] for name in KINDS[use.kind].takes))
     if hasattr(module, "borrow"):
-        module.borrow(built(backbone))
+        for name in borrows(use):
+            module.borrow(built(tokenizer if name == "tokenizer" else backbone))
     return module
+
+
+def borrows(use: Use) -> tuple[str, ...]:
+    return getattr(use.config, "borrows", ("backbone",))
 
 
 def ran(module: nn.Module | None, *inputs: Tensor) -> Tensor | None:
@@ -120,25 +125,25 @@ def drawn(backbone: Use, way: Drawing) -> Refused:
     codes = encoded(way.tokenizer)
     port = _codes(way.tokenizer)
     width = hidden(backbone)
-    vectors = ran(placed(way.embedding, backbone, drawn=port, hidden=width), codes)
+    vectors = ran(placed(way.embedding, backbone, way.tokenizer, drawn=port, hidden=width), codes)
     if vectors is None:
-        return {"generation.embedding": (str(port.vocabulary),)} | _predicted(way.head, port, backbone)
+        return {"generation.embedding": (str(port.vocabulary),)} | _predicted(way.head, port, backbone, way.tokenizer)
     refused, adapted, room = _adapted("generation", way.adapter, vectors, backbone)
     if adapted is not None and adapted.shape[1] != port.tokens:
         refused["generation.adapter"] = (f"{port.tokens} codes",)
     elif adapted is not None and not _alone(way.adapter, vectors, backbone):
         refused["generation.adapter"] = ("mixes the codes",)
     refused = _crowded("generation.tokenizer", refused, adapted, room)
-    refused |= _predicted(way.head, port, backbone)
-    taken = [*_rows(way.embedding, port, backbone), *_rows(way.head, port, backbone)]
+    refused |= _predicted(way.head, port, backbone, way.tokenizer)
+    taken = [row for part in (way.embedding, way.head) for row in _rows(part, port, backbone, way.tokenizer)]
     return refused | ({"text": (str(TEXTS), str(min(taken)))} if taken and min(taken) < TEXTS else {})
 
 
 @once
-def _rows(use: Use, port: Codes, backbone: Use) -> list[int]:
+def _rows(use: Use, port: Codes, backbone: Use, tokenizer: Use) -> list[int]:
     """The rows of the backbone's own matrices that a part works with: those that its output hangs on."""
-    module = placed(use, backbone, drawn=port, hidden=hidden(backbone))
-    if not hasattr(module, "borrow"):
+    module = placed(use, backbone, tokenizer, drawn=port, hidden=hidden(backbone))
+    if not hasattr(module, "borrow") or "backbone" not in borrows(use):
         return []
     every = torch.arange(port.vocabulary)[None, :, None].expand(-1, -1, port.depth)
     inputs = every if use.kind == "embedding" else torch.randn(5, hidden(backbone).width)
@@ -156,9 +161,9 @@ def _rows(use: Use, port: Codes, backbone: Use) -> list[int]:
 
 
 @once
-def _predicted(use: Use, port: Codes, backbone: Use) -> Refused:
+def _predicted(use: Use, port: Codes, backbone: Use, tokenizer: Use) -> Refused:
     width = hidden(backbone)
-    head: Any = placed(use, backbone, hidden=width, drawn=port)
+    head: Any = placed(use, backbone, tokenizer, hidden=width, drawn=port)
     states = torch.randn(5, width.width)
     try:
         logits, codes = head(states), head.sample(states, lambda logits, level: logits.argmax(dim=-1))

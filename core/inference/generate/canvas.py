@@ -86,8 +86,8 @@ class Canvas:
     def values(self, drawn: Tensor, corrupted: Corrupted, row: int | None = None) -> Tensor:
         """Latents [B, N, C] to what the head makes of them for each guidance row: its prediction, [rows, B, N, C].
 
-        Of a ``PlaceHead``, the conditions of all places, [rows, B, N, Z]. ``row``: the number of the only guidance row to
-        compute, for steps without guidance; all by default.
+        Of a ``PlaceHead``, the conditions of all places, [rows, B, N, Z]. ``row``: the number of the only guidance row
+        to compute, for steps without guidance; all by default.
         """
         times = len(self.guidance) if row is None else 1
         again = evolve(

@@ -86,6 +86,13 @@ TESTED = {
     ("tokenizer", "rvq"): tables(
         **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4, depth=st.integers(1, 4), shared=st.booleans()
     ),
+    ("tokenizer", "split-vq"): tables(
+        **CODEC,
+        vocabulary=st.sampled_from((7, 24)),
+        code_width=12,
+        depth=st.integers(1, 4),
+        entropy=st.sampled_from((0.0, 0.1)),
+    ),
     ("tokenizer", "kl"): tables(
         **CODEC | {"latent": st.integers(2, 4)},
         encoder_attention=st.sampled_from(((), (2,))),
@@ -119,6 +126,7 @@ TESTED = {
     ("embedding", "table"): tables(
         width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves")), mask=st.booleans()
     ),
+    ("embedding", "codebook"): tables(),
     ("embedding", "shared"): tables(first=st.sampled_from((0, 20)), mask=st.sampled_from((None, 3))),
     ("embedding", "patches"): tables(
         time=st.sampled_from(("add", "lead", "none")),
@@ -171,7 +179,13 @@ TESTED = {
     ("head", "mlp"): tables(depth=st.integers(1, 3)),
     ("head", "linear"): tables(bias=st.booleans()),
     ("head", "shared"): tables(softmax=st.sampled_from(("all", "codes"))),
-    ("head", "depth"): tables(layers=st.integers(1, 2), heads=2, shared=st.booleans()),
+    ("head", "depth"): tables(
+        layers=st.integers(1, 2),
+        heads=2,
+        shared=st.booleans(),
+        shared_output=st.booleans(),
+        inputs=st.sampled_from(("sum", "last")),
+    ),
     ("head", "regression"): tables(
         layers=st.integers(1, 3), loss=st.sampled_from(("cosine", "squared")), unit=st.booleans()
     ),

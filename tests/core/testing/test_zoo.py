@@ -371,6 +371,19 @@ class TurnsItsVectors(HasAnotherTable):
         return self.book[codes].sum(2).flip(1)
 
 
+class AveragesItsVectors(Tokenizer):
+    """A vector depends on the codes at other places."""
+
+    def vectors(self, codes):
+        vectors = super().vectors(codes)
+        return vectors - vectors.mean(1, keepdim=True)
+
+
+class TakesWholePictures(Tokenizer):
+    def vectors(self, codes):
+        return super().vectors(codes.expand(-1, 4, -1))
+
+
 class LosesASumOfMeans(Tokenizer):
     def losses(self, pixels):
         error = (self.decode(self.encode(pixels)) - pixels).square()
@@ -933,6 +946,13 @@ ZOO = [
         tokenizers.encodes_codes_of_its_port,
         "the codes of a picture depend on the rest of the batch",
     ),
+    (
+        "tokenizer",
+        AveragesItsVectors,
+        tokenizers.gives_vectors_of_each_code_alone,
+        "code 3 of a picture has another vector alone",
+    ),
+    ("tokenizer", TakesWholePictures, tokenizers.gives_vectors_of_each_code_alone, "takes any number of places"),
     ("tokenizer", HasNarrowVectors, tokenizers.gives_vectors_of_its_width, r"vectors are \[3, 4, 2\], not \[3, 4, 3\]"),
     (
         "tokenizer",

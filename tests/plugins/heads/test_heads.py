@@ -35,10 +35,11 @@ def test_the_linear_head_is_one_matrix() -> None:
         LinearHeadConfig().predict(HIDDEN, DEEP)
 
 
-def deep_head(depth: int, shared: bool, layers: int = 2, seed: int = 0) -> DepthHead:
+def deep_head(depth: int, shared: bool, layers: int = 2, seed: int = 0, **settings: Any) -> DepthHead:
     torch.manual_seed(seed)
     codes = Codes(vocabulary=7, grid=GRID, width=5, depth=depth)
-    head = DepthHead(DepthHeadConfig(width=8, heads=2, layers=layers, shared=shared), HIDDEN, codes).double()
+    config = DepthHeadConfig(width=8, heads=2, layers=layers, shared=shared, **settings)
+    head = DepthHead(config, HIDDEN, codes).double()
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return head
@@ -50,7 +51,7 @@ def written_out(head: DepthHead, state: torch.Tensor, codes: list[int]) -> torch
     inputs = []
     for level in range(head.depth):
         x = weights["enter.weight"] @ state if level == 0 else torch.zeros(8, dtype=torch.float64)
-        for before in range(level):
+        for before in range(level) if head.sums else range(max(0, level - 1), level):
             x = x + weights[f"tables.{min(before, len(head.tables) - 1)}.weight"][codes[before]]
         inputs.append(x + weights["place"][level])
     xs = inputs
@@ -85,12 +86,19 @@ def turned(x: torch.Tensor, position: int) -> torch.Tensor:
 
 
 @settings(max_examples=8)
-@given(depth=st.integers(1, 5), shared=st.booleans(), layers=st.integers(1, 2), seed=st.integers(0, 99))
+@given(
+    depth=st.integers(1, 5),
+    shared=st.booleans(),
+    shared_output=st.booleans(),
+    inputs=st.sampled_from(("sum", "last")),
+    layers=st.integers(1, 2),
+    seed=st.integers(0, 99),
+)
 @torch.no_grad()
 def test_the_depth_head_teacher_forced_written_out_and_step_by_step(
-    depth: int, shared: bool, layers: int, seed: int
+    depth: int, shared: bool, shared_output: bool, inputs: str, layers: int, seed: int
 ) -> None:
-    head = deep_head(depth, shared, layers, seed)
+    head = deep_head(depth, shared, layers, seed, shared_output=shared_output, inputs=inputs)
     hidden, codes = torch.randn(3, 12).double(), torch.randint(7, (3, depth))
     forced = head.logits(hidden, codes)
     twin = torch.stack([written_out(head, hidden[row], codes[row].tolist()) for row in range(3)])
@@ -124,8 +132,8 @@ def test_a_level_sees_the_levels_before_it_and_no_other() -> None:
 
 def test_the_sizes_of_a_depth_head() -> None:
     assert DepthHeadConfig().predict(Hidden(16, 50, 64, 1, 1, 16), DEEP) == Logits(7, 4)
-    own, one = deep_head(4, False), deep_head(4, True)
-    assert (len(own.tables), len(own.outs), len(one.tables), len(one.outs)) == (3, 4, 1, 1)
+    own, one, out = deep_head(4, False), deep_head(4, True), deep_head(4, False, shared_output=True)
+    assert [(len(head.tables), len(head.outs)) for head in (own, one, out)] == [(3, 4), (1, 1), (3, 1)]
     with pytest.raises(PortMismatch, match="width of 12, which does not divide into 8 heads of an even width"):
         DepthHeadConfig().predict(HIDDEN, DEEP)
     assert DepthHeadConfig().decoder(Hidden(64, 50, 64, 1, 1, 16), DEEP).inner == 176
