@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ from janiform.train.distributed.process_group import ALONE
 from janiform.train.progress.log import read_log
 from janiform.train.run.train import train
 from safetensors.torch import load_file
+from started_processes import together
 from torch import Tensor
 
 SCRIPT = Path(__file__).parent / "processes.py"
@@ -35,25 +32,6 @@ def load_script() -> Any:
     return module
 
 
-def together(count: int, folder: Path, *todo: str) -> None:
-    """Run the script in so many processes that know each other, as torchrun would start them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    known = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder), *todo],
-            env={**os.environ, **known, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-    said = [process.communicate(timeout=900)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * count, "\n".join(said)
-
-
 def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], atol: float) -> None:
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
@@ -66,7 +44,7 @@ def assert_computes_the_same(count: int, kinds: tuple[str, ...], recipe_text: st
     recipe = read_recipe_text(recipe_text.replace(*script.LAYERS))
     ways = {kind: kind.replace("shard", "replicate").replace("hybrid", "replicate") for kind in kinds}
     alone = {way: script.first_steps(recipe, ALONE, way) for way in set(ways.values())}
-    together(count, folder, *kinds)
+    together(SCRIPT, count, folder, *kinds)
     for kind in kinds:
         expected = alone[ways[kind]]
         every = [torch.load(folder / f"{kind}-{rank}.pt") for rank in range(count)]
@@ -100,7 +78,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
     recipe = read_recipe_text(recipe_text)
     (tmp_path / "recipe.toml").write_text(recipe_text)
     train(recipe, tmp_path / "run", until=11, device="cpu", reporter=listener, ahead=0)
-    together(2, tmp_path, "train:shard:18")
+    together(SCRIPT, 2, tmp_path, "train:shard:18")
     newest = tmp_path / "run" / "checkpoints" / "step-000018"
     assert sorted(file.name for file in newest.glob("*.safetensors")) == [
         "shard-00001-model-00001-of-00001.safetensors", "shard-00002-model-00001-of-00001.safetensors",
@@ -134,7 +112,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
 def test_a_whole_run_of_two_processes(recipe_text: str, tmp_path: Path, listener: Any) -> None:
     """Also the stages that cannot be divided, which one process trains while the other waits."""
     (tmp_path / "recipe.toml").write_text(recipe_text)
-    together(2, tmp_path, "train:replicate:7", "train:shard:0")
+    together(SCRIPT, 2, tmp_path, "train:replicate:7", "train:shard:0")
     assert (tmp_path / "run" / "model.safetensors").exists()
     entries: list[Any] = read_log(tmp_path / "run" / "log.jsonl")
     assert [entry["total"] for entry in entries][-1] == 20
