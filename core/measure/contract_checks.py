@@ -197,6 +197,8 @@ def _input(plan: Plan, part: PartPlan, device: str) -> Tensor:
             return torch.zeros(_POSITIONS, logits.vocabulary, device=device)
         case Latents() | Values() as values:
             return torch.zeros(1, values.tokens, values.width, device=device)
+        case PlaceValues() as values:
+            return torch.zeros(_POSITIONS, values.width, device=device)
         case None:
             return _pixels(plan, part, device)
 

@@ -188,6 +188,8 @@ class Case:
                 return torch.randn(rows, hidden.width, generator=chance)
             case Latents() | Values() as values:
                 return torch.randn(rows, values.tokens, values.width, generator=chance)
+            case PlaceValues() as values:
+                return torch.randn(rows, values.width, generator=chance)
             case Logits() as logits:
                 return torch.randn(rows, logits.vocabulary, generator=chance)
             case None:

@@ -183,7 +183,7 @@ class _Behind:
             ids=whole.ids[rows],
             positions=whole.positions[rows],
             documents=declared.documents,
-            blocks=declared.blocks,
+            blocks=whole.blocks[rows],
             seen=declared.seen,
             host=None if whole.host is None else whole.host.mapped(lambda tensor: tensor[rows]),
         )
