@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     help="Random seed of the first picture, counted up by one. [default: 0, or that of --like]",
 )
+@click.option(
+    "--think",
+    is_flag=True,
+    help="The model first writes what it is going to draw; for models that were trained so. With --like, what it wrote "
+    "then is taken.",
+)
 @click.option("--pathway", help="The pathway that draws, where the recipe has several.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("pictures"), show_default=True, help="Folder for the files."
@@ -66,7 +72,12 @@ def command(
     number. The settings of the model's sampler are options as well; "janiform generate MODEL --help" lists them.
     """
     request = DrawingRequest(
-        prompt, options.pop("n"), options.pop("seed"), options.pop("pathway"), sampler_settings(options)
+        prompt,
+        options.pop("n"),
+        options.pop("seed"),
+        options.pop("pathway"),
+        sampler_settings(options),
+        options.pop("think"),
     )
     sources = _read(images)
     if like is None and prompt is None:
@@ -146,6 +157,7 @@ def _drawn(model: Model, request: DrawingRequest, sources: list[Image]) -> tuple
             n,
             pictures=sources,
             seed=seed,
+            think=request.think,
             pathway=request.pathway,
             on_step=lambda done, of: progress("drawing", done, of),
             on_plan=_announce,
@@ -170,6 +182,8 @@ def _write(out: Path, pictures: list[Image], sheet: Image | None, facts: dict[st
     from ..pictures.provenance import png_bytes, provenance_of
 
     provenance: Provenance = provenance_of(pictures[0])
+    if provenance.thought and not as_json:
+        note(f"thought: {provenance.thought}")
     stem = stem_of(provenance.prompt)
     paths = [write_new(out, stem, "png", png_bytes(picture)) for picture in pictures]
     sheet_path = None if sheet is None else write_new(out, f"{stem}-sheet", "png", png_bytes(sheet))

@@ -34,6 +34,8 @@ class DrawingRequest:
     pathway: str | None = None
     settings: Mapping[str, Any] = field(factory=dict)
     """Settings of the sampler that were given, by name."""
+    think: bool | str = False
+    """Whether the model writes before it draws; a text is what it wrote."""
 
     @property
     def empty(self) -> bool:
@@ -48,6 +50,7 @@ class DrawingRequest:
             n=provenance.count if self.n is None else self.n,
             seed=provenance.seed if self.seed is None else self.seed,
             pathway=provenance.pathway if self.pathway is None else self.pathway,
+            think=self.think or (provenance.thought if self.prompt is None else False),
         )
 
     def with_settings(self, provenance: Provenance, own: Mapping[str, Any]) -> tuple[DrawingRequest, list[str]]:

@@ -31,6 +31,7 @@ class Request:
     ``seed``: of the picture, or of an answer that is sampled. ``reference``: the expected answer, or a picture that
     fits the prompt, from which the held-out loss is computed; None where there is none. ``settings``: how the picture
     is drawn or the answer is sampled, such as ``guidance`` or ``max_new_tokens``; None keeps the model's value.
+    ``think``: whether the model writes what it is going to draw before it draws; see ``Model.generate``.
     ``choices``: answers of which the one with the smallest loss is the output, in place of one that is sampled.
     ``choice_loss``: the ``"sum"`` of the losses of the answer's tokens and the end token, or their ``"mean"``.
     """
@@ -42,6 +43,7 @@ class Request:
     seed: int = 0
     reference: str | Picture | None = field(default=None, repr=False)
     settings: Mapping[str, Any] = field(factory=dict)
+    think: bool = False
     choices: Sequence[str] = ()
     choice_loss: Literal["sum", "mean"] = field(default="sum", validator=validators.in_(("sum", "mean")))
 

@@ -73,6 +73,7 @@ def request_digest(request: Request, settings: Mapping[str, Any], pictures: Pict
         content += [] if request.choice_loss == "sum" else [request.choice_loss]
     elif not forced:
         content += [request.seed, sorted((name, repr(value)) for name, value in settings.items())]
+        content += ["think"] if request.think else []
     elif request.reference is not None:
         reference = request.reference
         content.append(reference if isinstance(reference, str) else [pictures.of(reference)])

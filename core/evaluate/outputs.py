@@ -116,7 +116,8 @@ class OutputMaker:
     def _drawn(self, requests: Sequence[Request], on_step: OnStep) -> Sequence[Output]:
         prompts = [request.conversation for request in requests]
         seeds = [request.seed for request in requests]
-        return self.model.generate(prompts, seed=seeds, on_step=on_step, **requests[0].settings)
+        first = requests[0]
+        return self.model.generate(prompts, seed=seeds, think=first.think, on_step=on_step, **first.settings)
 
     def _answered(self, requests: Sequence[Request], on_step: OnStep) -> Sequence[Output]:
         if requests[0].choices:

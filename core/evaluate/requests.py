@@ -191,7 +191,7 @@ def _entry(number: int, index: int, request: Request) -> Entry:
 
 def _key(request: Request) -> str:
     settings: list[tuple[str, Any]] = sorted(request.settings.items())
-    return repr((bool(request.choices), settings))
+    return repr((bool(request.choices), request.think, settings))
 
 
 def _looks(request: Request) -> int:

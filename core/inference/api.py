@@ -42,6 +42,7 @@ from .generate.images import check_decodes
 from .generate.sampler import check_settings, guidance_of, sampler_use
 from .memory import OnPlan, check_weights, memory_for_drawing
 from .prompts import check_text, drawing_prompt_of, prompt_of
+from .thinking import thoughts_of
 
 if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
@@ -166,6 +167,7 @@ class Model:
         *,
         pictures: PictureLike | Sequence[PictureLike] | None = None,
         seed: int | Sequence[int] = 0,
+        think: bool | str = False,
         pathway: str | None = None,
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
@@ -182,6 +184,8 @@ class Model:
                 all of them. Only models whose layout has ``draws_from`` learned to draw from pictures.
             seed: seed of the first picture of each prompt, counted up by one; or one per picture. A picture depends on
                 its prompt, its seed and the settings, and not on the pictures that are drawn with it.
+            think: whether the model first writes what it is going to draw, and draws behind that, as BAGEL does; only a
+                model that was trained so gains by it. A text is taken as what it wrote.
             pathway: the one that draws, where there are several.
             on_step: called with the number of codes of all pictures that are drawn, and of how many.
             on_preview: called with a ``Preview`` every ``preview_every`` codes; None is one row of the picture.
@@ -203,7 +207,7 @@ class Model:
             preview_every = whole_number("preview_every", preview_every, 1)
         pathway = self.pathway("draw", pathway)
         check_decodes(self.model.plan, pathway)
-        task = self._drawing(prompt, n, pictures, seed, pathway, settings, previews=on_preview is not None)
+        task = self._drawing(prompt, n, pictures, seed, think, pathway, settings, previews=on_preview is not None)
         if task is None:
             return []
         if on_plan is not None:
@@ -212,7 +216,8 @@ class Model:
         drawn = draw_all(self.model, task, events)
         for index, picture in enumerate(drawn):
             request = task.requests[index // n]
-            attach(picture, self.provenance(request, task.seeds[index], task.settings, pathway=pathway))
+            record = self.provenance(request, task.seeds[index], task.settings, pathway=pathway)
+            attach(picture, attrs.evolve(record, thought=task.thoughts[index // n]))
         return drawn
 
     def generate_codes(
@@ -222,6 +227,7 @@ class Model:
         *,
         pictures: PictureLike | Sequence[PictureLike] | None = None,
         seed: int | Sequence[int] = 0,
+        think: bool | str = False,
         pathway: str | None = None,
         on_step: OnStep | None = None,
         on_plan: OnPlan | None = None,
@@ -235,7 +241,7 @@ class Model:
         for name, value in {"on_step": on_step, "on_plan": on_plan}.items():
             callback(name, value)
         pathway = self.pathway("draw", pathway)
-        task = self._drawing(prompt, n, pictures, seed, pathway, settings, previews=False)
+        task = self._drawing(prompt, n, pictures, seed, think, pathway, settings, previews=False)
         if task is None:
             return torch.zeros(0)
         if on_plan is not None:
@@ -248,6 +254,7 @@ class Model:
         n: int,
         pictures: PictureLike | Sequence[PictureLike] | None,
         seed: int | Sequence[int],
+        think: bool | str,
         pathway: str,
         settings: Mapping[str, Any],
         *,
@@ -262,14 +269,16 @@ class Model:
         all_settings = attrs.asdict(use.config) | overrides
         seeds = seeds_of(seed, len(prompts) * n, "pictures", repeated=n)
         requests = self._with_sources(prompts, pictures)
-        rows = [row for one in requests for row in [drawing_prompt_of(unified, one, pathway)] * n]
+        thoughts = thoughts_of(unified, requests, pathway, think)
+        thinking = zip(requests, thoughts, strict=True)
+        rows = [row for one, thought in thinking for row in [drawing_prompt_of(unified, one, pathway, thought)] * n]
         if not rows:
             return None
         check_context_length(unified, rows, unified.plan.pathways[pathway].tokens, "codes of a picture")
         looks = {span.pathway for row in rows for span in row.spans if span.kind == "look" and span.pathway}
         guidance = guidance_of(unified.plan, use, all_settings, looks)
         plan = memory_for_drawing(unified, rows, pathway, guidance, previews=previews)
-        return DrawingTask(requests, rows, seeds, plan, pathway, overrides)
+        return DrawingTask(requests, thoughts, rows, seeds, plan, pathway, overrides)
 
     def _with_sources(
         self, prompts: Sequence[Any], pictures: PictureLike | Sequence[PictureLike] | None

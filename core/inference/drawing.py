@@ -61,10 +61,12 @@ class DrawingEvents:
 class DrawingTask:
     """What a call asks to draw: one picture for each of ``rows``, the prompts of ``requests``, with its seed.
 
+    ``thoughts``: what the model wrote before each of the requests; empty texts where it wrote nothing.
     ``settings`` replace those of the pathway's sampler. ``plan``: the rounds in which the pictures fit into memory.
     """
 
     requests: Sequence[str | Conversation]
+    thoughts: Sequence[str]
     rows: Sequence[SpanSequence]
     seeds: Sequence[int]
     plan: MemoryPlan

@@ -48,15 +48,26 @@ def checked_conversation(model: UnifiedModel, conversation: Conversation) -> Con
     return evolve(conversation, turns=turns)
 
 
-def drawing_prompt_of(model: UnifiedModel, prompt: str | Conversation, pathway: str) -> SpanSequence:
+def drawing_prompt_of(model: UnifiedModel, prompt: str | Conversation, pathway: str, thought: str = "") -> SpanSequence:
     """The sequence that a picture follows, which is drawn for a text, or for a conversation that asks for it.
+
+    ``thought``: what the assistant wrote about the picture, which stands before it.
 
     Raises ``UsageError`` where there is nothing to draw or the model does not draw from pictures, ``PictureError``
     where one cannot be read.
     """
+    return model.processor.drawing_prompt(_checked_prompt(model, prompt), pathway, thought)
+
+
+def thinking_prompt_of(model: UnifiedModel, prompt: str | Conversation, pathway: str) -> SpanSequence:
+    """The sequence that the thought before a picture follows. Raises what ``drawing_prompt_of`` raises."""
+    return model.processor.thinking_prompt(_checked_prompt(model, prompt), pathway)
+
+
+def _checked_prompt(model: UnifiedModel, prompt: str | Conversation) -> str | Conversation:
     if isinstance(prompt, Conversation):
-        return model.processor.drawing_prompt(checked_conversation(model, prompt), pathway)
-    return model.processor.drawing_prompt(check_text(prompt, "prompt", model.plan.hidden.context), pathway)
+        return checked_conversation(model, prompt)
+    return check_text(prompt, "prompt", model.plan.hidden.context)
 
 
 def check_text(text: str, what: str, context: int) -> str:

@@ -69,14 +69,36 @@ class Processor:
         """The pathways through which the model looks at pictures that it draws another from; none where it cannot."""
         return tuple(getattr(self.layout, "draws_from", ()))
 
-    def drawing_prompt(self, prompt: str | Conversation, pathway: str = "generation") -> Sequence:
+    def drawing_prompt(self, prompt: str | Conversation, pathway: str = "generation", thought: str = "") -> Sequence:
         """Everything up to the first code of a picture to draw, with every picture transformed for its pathway.
 
         ``prompt``: a text, or a conversation that ends with the turn of the user that asks for the picture, in which
-        other pictures may be that it is drawn from.
+        other pictures may be that it is drawn from. ``thought``: a turn of the assistant between that turn and the
+        picture; none where it is empty.
 
         Raises ``UsageError`` for an empty prompt, and for pictures where the model does not draw from any.
         """
+        asked = self._asked(prompt, pathway)
+        if isinstance(asked, str) and not thought:
+            return self.layout.drawing_prompt(asked, pathway)
+        conversation = Conversation((Turn("user", asked),)) if isinstance(asked, str) else asked
+        if thought:
+            conversation = evolve(conversation, turns=(*conversation.turns, Turn("assistant", thought)))
+        return self._blocked(self._transformed(self.layout.drawing_prompt(self._tiled(conversation), pathway)))
+
+    def thinking_prompt(self, prompt: str | Conversation, pathway: str = "generation") -> Sequence:
+        """Everything up to the thought that is written before a picture; see ``drawing_prompt``, which raises the same.
+
+        It differs from the prompt of an answer where a layout looks at pictures in other ways to draw from them.
+        """
+        asked = self._asked(prompt, pathway)
+        turns = (Turn("user", asked),) if isinstance(asked, str) else asked.turns
+        system = None if isinstance(asked, str) else asked.system
+        drawing = Conversation((*turns, Turn("assistant", Draw(pathway=pathway))), system)
+        return self._blocked(self._transformed(self.layout.render(self._tiled(drawing), answer=False)))
+
+    def _asked(self, prompt: str | Conversation, pathway: str) -> str | Conversation:
+        """A checked prompt; as a text where it is nothing else."""
         self._check(Draw(pathway=pathway))
         if isinstance(prompt, Conversation) and len(prompt.turns) == 1 and prompt.system is None:
             only = prompt.turns[0]
@@ -85,9 +107,9 @@ class Processor:
         if isinstance(prompt, str):
             if not prompt.strip():
                 raise UsageError("the prompt is empty; expected a text")
-            return self.layout.drawing_prompt(prompt, pathway)
+            return prompt
         self._check_sources(prompt)
-        return self._blocked(self._transformed(self.layout.drawing_prompt(self._tiled(prompt), pathway)))
+        return prompt
 
     def unconditional(self, sequence: Sequence) -> Sequence:
         """The sequence with its prompt blanked, for guidance and for condition dropout in training."""

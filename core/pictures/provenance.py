@@ -71,6 +71,8 @@ class Provenance:
     """The kernel that computed attention: ``sdpa@1``; empty in pictures that do not record it."""
     sources: tuple[str, ...] = field(default=(), converter=_digest_texts)
     """The digests of the pictures that it was drawn from: see ``pixels_digest``."""
+    thought: str = ""
+    """What the model wrote before it drew; empty where it wrote nothing."""
     turns: int = 1
     """The number of turns of the conversation that asked for it, of which ``prompt`` is the last."""
     count: int = 1
@@ -173,7 +175,7 @@ def parse(text: str, name: str = "the picture") -> Provenance:
     written = record.get("format")
     if type(written) is int and written > FORMAT:
         raise PictureError(f"{subject} has format {written} of a newer janiform; this one reads format {FORMAT}")
-    record = {"count": 1, "quantize": "", "attention": "", "sources": [], "turns": 1, **record}
+    record = {"count": 1, "quantize": "", "attention": "", "sources": [], "thought": "", "turns": 1, **record}
     wrong = [f"'{key}' is not {what}" for key, (fits, what) in _FIELDS.items() if not fits(record.get(key))]
     if wrong:
         raise PictureError(f"{subject} is not valid: " + ", ".join(wrong))
@@ -232,6 +234,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "quantize": _NAME,
     "attention": _NAME,
     "sources": (_digests, "a list of digests"),
+    "thought": (_text, "a text"),
     "turns": (lambda value: _whole(value, 1, MAX_COUNT), f"a whole number from 1 to {MAX_COUNT}"),
     "count": (lambda value: _whole(value, 1, MAX_COUNT), f"a whole number from 1 to {MAX_COUNT}"),
 }

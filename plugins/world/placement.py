@@ -49,6 +49,12 @@ def free_places(size: str, others: Sequence[Object]) -> list[tuple[int, int]]:
     return [(low + STEP * int(column), low + STEP * int(row)) for row, column in zip(rows, columns, strict=True)]
 
 
+def cell_of(item: Object) -> tuple[int, int]:
+    """The row and column of the lattice's square that holds the upper left of an object's box, counted from 1."""
+    low = item.radius + MARGIN
+    return (item.y - low) // STEP + 1, (item.x - low) // STEP + 1
+
+
 def _attempt(radii: list[int], rng: np.random.Generator, relation: str | None) -> list[_Spot] | None:
     spots: list[_Spot] = []
     for radius, draw in zip(radii, rng.random(len(radii)).tolist(), strict=True):

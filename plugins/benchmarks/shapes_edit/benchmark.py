@@ -63,7 +63,8 @@ class ShapesEditBenchmark:
         numbers = {"edits": config.edits, "pictures": config.pictures}
         limited = {"kinds": list(config.kinds), "objects": config.objects}
         chosen = {name: value for name, value in limited.items() if value}
-        return {**numbers, **chosen, "seed": config.seed, "split": "held-out"}
+        thinking = {"think": True} if config.think else {}
+        return {**numbers, **chosen, **thinking, "seed": config.seed, "split": "held-out"}
 
     def requests(self) -> Sequence[Request]:
         return list(self._requests())
@@ -106,8 +107,9 @@ class ShapesEditBenchmark:
                         conversation,
                         draws=True,
                         seed=picture_seed(config.seed, kind, number, copy),
-                        reference=render(edit.target),
+                        reference=None if config.think else render(edit.target),
                         settings=settings,
+                        think=config.think,
                     )
 
     def _edit_of(self, request: Request) -> Edit:

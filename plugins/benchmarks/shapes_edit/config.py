@@ -38,6 +38,9 @@ class ShapesEditConfig:
         validator=[validators.ge(0), validators.le(2**30)],
         metadata={"help": "random seed of edits and pictures"},
     )
+    think: bool = field(
+        default=False, metadata={"help": "the model writes what changes before it draws; for models trained so"}
+    )
     guidance: float | None = field(default=None, metadata={"help": "guidance scale; overrides the recipe's"})
     temperature: float | None = field(default=None, metadata={"help": "sampling temperature; overrides the recipe's"})
     top_k: int | None = field(

@@ -41,6 +41,7 @@ def showcase(
     pictures = model.generate(
         [asking(edit) for edit in edits],
         seed=[config.seed + number for number in range(drawings)],
+        think=config.think,
         guidance=config.guidance,
         temperature=config.temperature,
         top_k=config.top_k,

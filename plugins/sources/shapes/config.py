@@ -93,12 +93,21 @@ class ShapesConfig:
             "number of objects allows if empty; only for task edit"
         },
     )
+    think: bool = field(
+        default=False,
+        metadata={
+            "help": "before it draws, the assistant writes what changes and where, in a turn of its own; only for task "
+            "edit"
+        },
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.noise and self.task != "draw":
             raise ValueError(f"noise {self.noise} is for the captions of task draw, but task is {self.task}")
         if self.edits and self.task != "edit":
             raise ValueError(f"edits ({', '.join(self.edits)}) is for task edit, but task is {self.task}")
+        if self.think and self.task != "edit":
+            raise ValueError(f"think is for task edit, but task is {self.task}")
         if self.edits:
             from janiform_plugins.world.editing import check_kinds  # the world needs numpy, the settings do not
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from janiform import Conversation, Look, Turn
 from janiform_plugins.world.captions import description, prompt
-from janiform_plugins.world.editing import sample_edit
+from janiform_plugins.world.editing import plan_edit, sample_edit
 from janiform_plugins.world.listings import list_pairs, listed, listings
 from janiform_plugins.world.phrases import chance, pick
 from janiform_plugins.world.plans import plan
@@ -75,7 +75,11 @@ class Shapes:
     def _edit(self, index: int) -> Conversation:
         config = self.config
         edit = sample_edit(config.seed, index, config.split, config.edits, config.objects or None)
-        return Conversation.drawing(edit.text, render(edit.target), sources=[render(edit.source)])
+        drawing = Conversation.drawing(edit.text, render(edit.target), sources=[render(edit.source)])
+        if not config.think:
+            return drawing
+        asked, drawn = drawing.turns
+        return Conversation((asked, Turn("assistant", plan_edit(edit)), drawn))
 
     def _described(self, index: int) -> Scene | None:
         """Return the other scene that a noisy caption describes, or None where the caption is the picture's own."""

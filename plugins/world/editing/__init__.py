@@ -8,6 +8,7 @@ detected in a picture whether the change was made and everything else was kept.
 from .edit import Edit, Goal
 from .judging import Judgement, judge_edit, pixels_kept
 from .kinds import EDIT_KINDS, check_kinds, possible_kinds
+from .plans import plan_edit
 from .sampling import sample_edit
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "check_kinds",
     "judge_edit",
     "pixels_kept",
+    "plan_edit",
     "possible_kinds",
     "sample_edit",
 ]
