@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .answering import answer_all
-from .prompts import check_text, thinking_prompt_of
+from .answering import DEFAULT_NEW_TOKENS, answer_all
+from .prompts import check_text, drawing_prompt_of, thinking_prompt_of
 
 if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
@@ -25,4 +25,8 @@ def thoughts_of(
     if not think:
         return [""] * len(prompts)
     rows = [thinking_prompt_of(model, prompt, pathway) for prompt in prompts]
-    return [text.strip() for text in answer_all(model, rows, [0] * len(rows), {})]
+    # A thought ends where the picture behind it would no longer fit into the context.
+    behind = [len(drawing_prompt_of(model, prompt, pathway, ".")) for prompt in prompts]
+    room = model.plan.hidden.context - model.plan.pathways[pathway].tokens - max(behind, default=0)
+    limit = max(1, min(DEFAULT_NEW_TOKENS, room))
+    return [text.strip() for text in answer_all(model, rows, [0] * len(rows), {"max_new_tokens": limit})]

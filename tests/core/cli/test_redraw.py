@@ -360,3 +360,19 @@ def test_a_model_that_draws_from_texts_refuses_pictures(drawn: Path, folder: str
     for arguments in (["make it red"], ["--like", str(drawn)]):
         assert main(["generate", folder, *arguments, "--image", str(drawn), "--out", str(drawn.parent)]) == 2
         assert "draw" in capsys.readouterr().err
+
+
+def test_a_thought_is_printed_stored_and_taken_again(
+    tmp_path: Path, again: Callable[..., Any], capsys: Capture
+) -> None:
+    assert (
+        main(["generate", "janus-mini", "a red circle", "--think", "--temperature", "0.1", "--out", str(tmp_path)]) == 0
+    )
+    picture = next(tmp_path.glob("*.png"))
+    thought = provenance_of(picture).thought
+    assert f"thought: {thought}".split() == capsys.readouterr().err[-len(f"thought: {thought}\n") :].split()
+    result, _ = again(picture, model="janus-mini")
+    assert (result["thought"], result["like"]["same"]) == (thought, True)
+    # Another thought is another picture, drawn without asking the model.
+    result, _ = again(altered(picture, tmp_path / "other.png", thought="a blue square"), model="janus-mini")
+    assert result["thought"] == "a blue square"

@@ -221,3 +221,40 @@ def test_weights_of_guidance_add_up_to_one(mini: Model) -> None:
     by_rows = Guidance((GuidanceRow(2.5), GuidanceRow(-1.5, EVERYTHING)))
     drawn = [generate_codes(mini.model, prompts, guidance=guidance, seeds=[3]) for guidance in (2.5, by_rows)]
     assert torch.equal(*drawn)
+
+
+def test_a_thought_stands_between_the_prompt_and_the_picture(mini: Model) -> None:
+    processor, asked = mini.model.processor, request("make it red", 0)
+    turns = (*asked.turns, Turn("assistant", "the circle"), Turn("assistant", Draw(picture(9))))
+    trained = processor.sequence(Conversation(turns))
+    thinking = processor.thinking_prompt(asked)
+    drawing = processor.drawing_prompt(asked, thought="the circle")
+    assert trained.ids[: len(thinking)] == thinking.ids
+    assert trained.ids[: len(drawing)] == drawing.ids
+    # It sees what the picture is drawn from, unlike the prompt of an answer.
+    assert [span.pathway for span in thinking.spans if span.kind == "look"] == ["understanding", "source_codes"]
+    learned = [span for span in trained.spans if span.loss]
+    assert [span.kind for span in learned] == ["text", "draw"]
+    assert learned[0].ids == (*processor.text.encode(" the circle"), *processor.layout.stop_ids)
+
+
+def test_a_thought_of_a_plain_prompt_needs_no_pictures(mini: Model) -> None:
+    processor = janiform.load("janus-mini").model.processor
+    plain = processor.drawing_prompt("a red circle")
+    thinking = processor.thinking_prompt("a red circle")
+    assert plain.ids[: len(thinking)] == thinking.ids
+    assert processor.drawing_prompt("a red circle", thought="") == plain
+    with pytest.raises(UsageError, match="the prompt is empty"):
+        processor.thinking_prompt(" ")
+
+
+def test_a_picture_records_the_thought_before_it(mini: Model) -> None:
+    source = picture(0)
+    first, second = mini.generate("make it red", n=2, pictures=[source], think=True, temperature=0.1)
+    thought = janiform.provenance_of(first).thought
+    assert thought
+    assert thought == janiform.provenance_of(second).thought
+    again = mini.generate("make it red", pictures=[source], think=thought, temperature=0.1)[0]
+    assert np.array_equal(np.asarray(again), np.asarray(first))
+    assert janiform.provenance_of(again) == janiform.provenance_of(first)
+    assert janiform.provenance_of(mini.generate("make it red", pictures=[source])[0]).thought == ""

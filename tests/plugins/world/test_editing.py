@@ -12,9 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform_plugins.world import COLOURS, SHAPES, Object, Scene, detect_objects, is_held_out, region_of, render
-from janiform_plugins.world.editing import EDIT_KINDS, Edit, judge_edit, pixels_kept, possible_kinds, sample_edit
+from janiform_plugins.world.editing import (
+    EDIT_KINDS,
+    Edit,
+    judge_edit,
+    pixels_kept,
+    plan_edit,
+    possible_kinds,
+    sample_edit,
+)
 from janiform_plugins.world.placement import STEP, free_places
-from janiform_plugins.world.scene import GAP, MARGIN, PICTURE_SIZE
+from janiform_plugins.world.scene import GAP, MARGIN, PICTURE_SIZE, RADII
 
 splits: Any = st.sampled_from(["train", "held-out"])
 edits = st.builds(
@@ -270,3 +278,24 @@ def test_pixels_are_kept_outside_of_the_change_only() -> None:
         noisy = np.clip(target.astype(int) + np.random.default_rng(index).integers(-20, 21, target.shape), 0, 255)
         assert pixels_kept(edit, source, noisy.astype(np.uint8), changed) > 0.99
         assert pixels_kept(edit, source, 255 - target, changed) < 0.2
+
+
+@settings(max_examples=60, deadline=None)
+@given(edits)
+def test_a_plan_is_enough_to_make_the_edit(edit: Edit) -> None:
+    objects = list(edit.source.objects)
+    for change in plan_edit(edit).split(", "):
+        before, after = (_read(words) for words in change.split(" becomes "))
+        if before is not None:
+            objects.remove(before)
+        if after is not None:
+            objects.append(after)
+    assert Counter(objects) == Counter(edit.target.objects)
+
+
+def _read(words: str) -> Object | None:
+    if words == "nothing":
+        return None
+    size, colour, shape, row, column = words.split()
+    low = RADII[size] + MARGIN
+    return Object(shape, colour, size, low + STEP * (int(column) - 1), low + STEP * (int(row) - 1))
