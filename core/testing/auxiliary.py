@@ -144,20 +144,17 @@ def _survives_recomputation(case: Case, module: Any, inputs: Tensor, plain: Mapp
     except ValueError as error:
         raise Failure(f"{case.name}: {error}; see Layered in janiform.contracts") from None
 
-    def gradients(losses: Mapping[str, Loss]) -> list[Tensor | None]:
+    def gradients(losses: Mapping[str, Loss]) -> dict[str, Tensor]:
         module.zero_grad()
         torch.stack([loss.total for loss in losses.values()]).sum().backward()  # type: ignore[no-untyped-call]
-        return [None if parameter.grad is None else parameter.grad.clone() for parameter in module.parameters()]
+        return {name: weight.grad.clone() for name, weight in module.named_parameters() if weight.grad is not None}
 
-    expected = gradients(_of_pass(case, module, lambda: _pass(case, module, inputs))) if plain else []
+    expected = gradients(_of_pass(case, module, lambda: _pass(case, module, inputs))) if plain else {}
     prepare_blocks({}, blocks)
     losses = _of_pass(case, module, lambda: _pass(case, module, inputs))
     _require_same(case, losses, plain, "is another where blocks are recomputed")
-    found = gradients(losses) if plain else []
-    same = all(
-        (left is None) == (right is None) and (left is None or near(left, right, 1e-5))
-        for left, right in zip(found, expected, strict=True)
-    )
+    found = gradients(losses) if plain else {}
+    same = set(found) == set(expected) and all(near(found[name], expected[name], 1e-5) for name in found)
     require(same, f"{case.name}: the gradients of its auxiliary losses are others where blocks are recomputed")
     require(
         not module.auxiliary_losses(),
