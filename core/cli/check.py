@@ -18,6 +18,7 @@ from .output import console, json_option, print_json, table
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..measure.costs import PartCosts
     from ..measure.examine import Examination
     from ..storage.contents import ModelContents
 
@@ -117,8 +118,7 @@ def _show_parts(examination: Examination, out: Console) -> None:
         if part.owner is not None:
             parts.add_row(Text(path, style="cyan"), Text(f"shared: {part.owner}", style="dim"), "")
         else:
-            size = units.count(costs.parts[path].parameters) if path in costs.parts else "—"
-            parts.add_row(Text(path, style="cyan"), part.use.component.reference, size)
+            parts.add_row(Text(path, style="cyan"), part.use.component.reference, _size(costs.parts.get(path)))
     parts.add_section()
     parts.add_row("", "", Text(units.count(costs.parameters), style="bold"))
     out.print(parts)
@@ -127,6 +127,15 @@ def _show_parts(examination: Examination, out: Console) -> None:
     for edge in plan.edges:
         edges.add_row(Text(edge.from_path, style="cyan"), Text(edge.to_path, style="cyan"), str(edge.port))
     out.print(edges)
+
+
+def _size(part: PartCosts | None) -> str:
+    from ..units import count
+
+    if part is None:
+        return "—"
+    active = "" if part.active is None else f", {count(part.active)} active"
+    return count(part.parameters) + active
 
 
 def _show_costs(examination: Examination, stored: ModelContents | None, out: Console) -> None:

@@ -22,11 +22,15 @@ BYTES = {"bf16": 2, "fp32": 4}
 
 @frozen
 class PartCosts:
-    """Sizes of one part, in values. ``buffers`` are saved with the weights but not trained."""
+    """Sizes of one part, in values. ``buffers`` are saved with the weights but not trained.
+
+    ``active``: the parameters that compute one position, where a part has others, as a mixture of experts does.
+    """
 
     parameters: int
     trainable: int
     buffers: int
+    active: int | None = None
 
 
 @frozen
@@ -117,7 +121,14 @@ def _sizes(module: nn.Module) -> PartCosts:
     total = sum(p.numel() for p in parameters)
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
     named = dict(module.named_parameters(remove_duplicate=False))
-    return PartCosts(total, trainable, sum(value.numel() for name, value in saved.items() if name not in named))
+    buffers = sum(value.numel() for name, value in saved.items() if name not in named)
+    return PartCosts(total, trainable, buffers, active_parameters(module))
+
+
+def active_parameters(module: nn.Module) -> int | None:
+    """What a part says of the parameters that compute one position (``active_parameters()``); None means all."""
+    count: Any = getattr(module, "active_parameters", None)
+    return int(count()) if callable(count) else None
 
 
 @frozen

@@ -12,6 +12,7 @@ from torch import nn
 from ..compose import compose
 from ..compose.plan import Plan
 from ..compose.selectors import select
+from ..measure.costs import active_parameters
 from ..model.lora import adaptable
 from ..model.modules import build_modules
 from ..recipe import Recipe
@@ -72,16 +73,20 @@ class ParameterCounts:
     """Numbers of parameters; a shared part counts once.
 
     ``trained``: those that at least one of the stages trains. ``to_look``, ``to_draw``: those of the parts that answer
-    about pictures, and that draw them; the backbone is among both.
+    about pictures, and that draw them; the backbone is among both. ``active``: those of all parts that compute one
+    position, fewer than ``total`` where experts are chosen among.
     """
 
     total: int
     trained: int
     to_look: int
     to_draw: int
+    active: int
 
     def as_dict(self) -> dict[str, int]:
-        return {"total": self.total, "trained": self.trained, "to_look": self.to_look, "to_draw": self.to_draw}
+        """As plain data; ``active`` only where it is less than ``total``."""
+        counts = {"total": self.total, "trained": self.trained, "to_look": self.to_look, "to_draw": self.to_draw}
+        return counts if self.active == self.total else counts | {"active": self.active}
 
 
 @frozen
@@ -191,6 +196,7 @@ def _parameters(plan: Plan, modules: Mapping[str, nn.Module], stages: Iterable[s
         sum(sizes[name] for name in trained),
         of("look"),
         of("draw"),
+        sum(size if (some := active_parameters(modules[path])) is None else some for path, size in parts.items()),
     )
 
 

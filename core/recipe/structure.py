@@ -142,7 +142,8 @@ def _whole_number(value: Any, _: Any) -> int:
 
 def _number(value: Any, _: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
-        raise _expect("a number", value)
+        hint = 'a name with a dot needs quotes: "backbone.balance" = 0.01' if isinstance(value, Mapping) else ""
+        raise _expect("a number", value, hint)
     return float(value)
 
 

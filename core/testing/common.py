@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..components.kinds import KINDS
 from ..ports import Features, Hidden, Latents, Logits, Values
 from ..recipe.structure import structure
+from .auxiliary import gives_auxiliary_losses
 from .calls import apart, call, near, outputs, run, to_decode, training_loss
 from .case import ROWS, Case, Failure, require
 from .other_process import outputs_elsewhere
@@ -358,4 +359,5 @@ COMMON_CHECKS = (
     computes_in_bfloat16,
     compiles_without_graph_breaks_where_declared,
     keeps_its_config_through_a_recipe,
+    gives_auxiliary_losses,
 )

@@ -31,7 +31,7 @@ class Qwen3MoeConfig(Qwen3Config):
     sparse_step: int = field(
         default=1,
         validator=validators.gt(0),
-        metadata={"help": "one layer of so many is sparse, the last of each group (decoder_sparse_step); 1 means all"},
+        metadata={"help": "number of layers of which the last is sparse (decoder_sparse_step); 1 means that all are"},
     )
     dense_layers: tuple[int, ...] = field(
         default=(), metadata={"help": "numbers of layers, from 0, that are not sparse (mlp_only_layers)"}

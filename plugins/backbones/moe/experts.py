@@ -29,9 +29,9 @@ class Stacked(nn.Module):
 
     def matrices(self) -> Tensor:
         """The matrices [E, n, m], in autocast's type where it is on: cast together, and not one by one."""
-        weight = self.weight
-        if torch.is_autocast_enabled(weight.device.type) and weight.dtype != torch.float64:
-            weight = weight.to(torch.get_autocast_dtype(weight.device.type))
+        weight, device = self.weight, self.weight.device.type
+        if device != "meta" and torch.is_autocast_enabled(device) and weight.dtype != torch.float64:
+            weight = weight.to(torch.get_autocast_dtype(device))
         return weight.unflatten(0, (self.experts, -1))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..decoder.blocks import ACTIVATIONS, Block
 from ..decoder.model import Decoder
-from .experts import SparseMLP
+from .experts import SparseMLP, Stacked
 from .losses import balance, z
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ class SparseDecoder(Decoder):
 
     def block(self, index: int) -> Block:
         return SparseBlock(self.config) if self.config.is_sparse(index) else Block(self.config)
+
+    def active_parameters(self) -> int:
+        """The parameters that compute one position: all but those of the experts that it does not choose."""
+        idle = 1 - self.config.active / self.config.experts
+        stacks = (module.weight.numel() for module in self.modules() if isinstance(module, Stacked))
+        return sum(weight.numel() for weight in self.parameters()) - round(idle * sum(stacks))
 
     def auxiliary_weights(self) -> dict[str, float]:
         """The losses of routers with a coefficient: ``balance`` and ``z``."""

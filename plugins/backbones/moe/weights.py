@@ -22,7 +22,6 @@ _SETTINGS = {
     "normalised": "norm_topk_prob",
     "sparse_step": "decoder_sparse_step",
     "dense_layers": "mlp_only_layers",
-    "experts": "num_experts",
     "expert_inner": "moe_intermediate_size",
 }
 
@@ -57,8 +56,10 @@ def _differences(config: Qwen3MoeConfig, released: Mapping[str, Any]) -> dict[st
     differing = dict(DENSE.differences(config, released))
     if all(map(config.is_sparse, range(config.layers))):
         differing.pop("inner", None)  # no layer has it
-    for name, key in _SETTINGS.items():
-        if (value := released.get(key)) is None:
+    stated = {name: released.get(key) for name, key in _SETTINGS.items()}
+    stated["experts"] = released.get("num_experts", released.get("num_local_experts"))  # of transformers since 5
+    for name, value in stated.items():
+        if value is None:
             continue
         value = tuple(value) if isinstance(value, list) else value
         if (configured := getattr(config, name)) != value:

@@ -1168,6 +1168,7 @@ def test_what_a_part_says_of_itself_is_believed() -> None:
 def test_every_check_has_its_beast() -> None:
     of_latents = KINDS["tokenizer"].port_checks["latents"]  # their zoo is in test_zoo_latents.py
     elsewhere = {common.keeps_its_config_through_a_recipe, *(getattr(latent_tokenizers, name) for name in of_latents)}
+    elsewhere.add(common.gives_auxiliary_losses)  # its zoo is in test_zoo_auxiliary.py
     # Those of whole pictures have their zoo in test_zoo_wholes.py, test_zoo_masked.py and test_zoo_places.py.
     for module in (wholes, places):
         elsewhere |= {

@@ -165,6 +165,12 @@ def test_counts_are_known_before_and_nothing_is_given_twice(ready: Any) -> None:
     assert auxiliary_losses(run.model) == {}
 
 
+def test_a_name_without_quotes_is_told_so(moe_text: str) -> None:
+    line = "mixture = { ask = 5, read = 1, draw = 4 }\n"
+    with pytest.raises(RecipeError, match="a name with a dot needs quotes"):
+        read_recipe_text(moe_text.replace(line, line + "weights = { backbone.balance = 0.1 }\n"))
+
+
 def test_parts_that_are_not_trained_have_none(ready: Any) -> None:
     losses, _ = step(ready, train=("generation.adapter",))
     assert set(losses) == {"understanding", "text", "generation"}

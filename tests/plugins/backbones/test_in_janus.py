@@ -18,11 +18,12 @@ RELEASED = {
     "llama": "llama-3.2-1b",
     "qwen2": "1.5b",
     "qwen3": "1.7b",
+    "qwen3-moe": "30b-a3b",
     "mistral": "7b-v0.3",
     "gemma": "2b",
     "chameleon": "7b",
 }
-WIDE = {"qwen3", "gemma"}
+WIDE = {"qwen3", "qwen3-moe", "gemma"}
 BACKBONE = {"width": 32, "inner": 64, "layers": 2, "heads": 4, "vocabulary": 320, "context": 256}
 
 

@@ -12,6 +12,10 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import KVCache, Mask, registry, weight_files
+from janiform.compose import compose
+from janiform.measure.costs import measure
+from janiform.measure.flops import of_backbone
+from janiform.recipe import Use
 from janiform.storage.matching import match
 from janiform_plugins.backbones.decoder.model import Decoder
 from janiform_plugins.backbones.moe.experts import SparseMLP, Stacked, by_expert, by_group
@@ -137,6 +141,9 @@ def test_settings_of_released_files_are_compared() -> None:
     assert RELEASED.differences(config, released) == {}
     changed = {**released, "num_experts_per_tok": config.active + 1, "norm_topk_prob": not config.normalised}
     assert set(RELEASED.differences(config, changed)) == {"active", "normalised"}
+    for name in ("num_experts", "num_local_experts"):  # as published, and as transformers writes it since version 5
+        stated = {key: value for key, value in released.items() if key != "num_local_experts"} | {name: 99}
+        assert RELEASED.differences(config, stated) == {"experts": (config.experts, 99)}
     with pytest.raises(ValueError, match="holds a model of type 'qwen3'; backbone 'qwen3_moe' takes 'qwen3_moe'"):
         RELEASED.differences(config, {**released, "model_type": "qwen3"})
     assert registry().find("backbone", "qwen3-moe").released_weights() is RELEASED
@@ -302,3 +309,29 @@ def test_cached_decoding_gives_what_the_whole_gives() -> None:
 def test_impossible_settings_are_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Qwen3MoeConfig(**{**sizes(0), **changes})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_flops_are_those_of_the_active_experts(seed: int) -> None:
+    settings = {**sizes(seed), "tied": False}
+    with torch.device("meta"):
+        model = SparseDecoder(Qwen3MoeConfig(**settings))
+    config, expert = model.config, 3 * model.config.expert_inner * model.config.width
+    sparse = sum(map(config.is_sparse, range(config.layers)))
+    every = sum(parameter.numel() for parameter in model.parameters())
+    active = every - sparse * (config.experts - config.active) * expert
+    assert model.active_parameters() == active
+    tables = config.vocabulary * config.width
+    vectors = sum(parameter.numel() for parameter in model.parameters() if parameter.ndim == 1)
+    shape = config.hidden()
+    assert of_backbone(model, shape.width, shape.layers)[0] == 2 * (active - 2 * tables - vectors)
+
+
+def test_costs_count_all_weights_and_those_that_are_active(make_plan: Any) -> None:
+    component = registry().find("backbone", "qwen3-moe")
+    config = component.config(**{**sizes(1), "vocabulary": 320, "context": 256})
+    plan = compose(evolve(make_plan().recipe, backbone=Use("backbone", component, config)))
+    costs = measure(plan).parts["backbone"]
+    assert costs.active is not None
+    assert costs.active < costs.parameters
+    assert measure(make_plan()).parts["backbone"].active is None

@@ -80,6 +80,17 @@ def refusal(model: Any, start: dict[str, str]) -> str:
 
 FAMILIES = {
     "qwen3": ("qwen3", {"kv_heads": 1, "head_width": 6}, {"head_dim": 6}),
+    "qwen3_moe": (
+        "qwen3-moe",
+        {"kv_heads": 1, "head_width": 6, "experts": 4, "active": 3, "expert_inner": 12, "normalised": False},
+        {
+            "head_dim": 6,
+            "num_experts": 4,
+            "num_experts_per_tok": 3,
+            "moe_intermediate_size": 12,
+            "norm_topk_prob": False,
+        },
+    ),
     "qwen2": ("qwen2", {"kv_heads": 1, "tied": True}, {"tie_word_embeddings": True}),
     "gemma": ("gemma", {"kv_heads": 1, "head_width": 8, "tied": True}, {"head_dim": 8}),
     "llama": ("transformers", {"model_type": "llama", "settings": WORDS}, {}),
