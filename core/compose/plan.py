@@ -51,6 +51,7 @@ class PathwayShape:
     tokenizer; None for a pathway that looks through an encoder. ``features`` is the port that enters the backbone.
     ``process`` is how its pictures come about; None where they are drawn place by place. ``route`` is the number of the
     backbone's set of weights that its positions use. ``draws_places``: whether its head is a ``PlaceHead``.
+    ``drops_hidden``: whether the backbone reads a picture without its hidden places.
     """
 
     mode: Literal["look", "draw"]
@@ -62,6 +63,7 @@ class PathwayShape:
     process: Process | None = field(default=None, eq=False, repr=False)
     route: int = 0
     draws_places: bool = False
+    drops_hidden: bool = False
 
     def corruption(self, chance: Generator | None) -> Corruption | None:
         """How one of its pictures is corrupted for training; without ``chance``, the corruption of a complete one.

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from attrs import evolve, field, frozen
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .conversation import Picture
     from .corruption import Corruption
 
@@ -38,6 +41,7 @@ class Span:
     ``positions``: "one" where all of the span, or of its block, have one position for the backbone. ``advances``:
     whether what follows counts on from there, or shares that position as well.
     ``corruption``: how a picture with a loss is corrupted, where its pathway draws pictures as wholes.
+    ``unread``: bool [length], positions that no other attends to and that are not counted, as if they were not there.
     """
 
     kind: Kind
@@ -51,6 +55,7 @@ class Span:
     positions: Literal["each", "one"] = "each"
     advances: bool = True
     corruption: Corruption | None = field(default=None, eq=False, repr=False)
+    unread: NDArray[np.bool_] | None = field(default=None, eq=False, repr=False)
 
     @property
     def full(self) -> bool:
@@ -90,8 +95,9 @@ class Sequence:
         count = 0
         for index, span in enumerate(self.spans):
             if span.positions == "each":
-                positions += range(count, count + span.length)
-                count += span.length
+                for unread in [False] * span.length if span.unread is None else span.unread:
+                    positions.append(count)
+                    count += not unread
                 continue
             positions += [count] * span.length
             following = self.spans[index + 1] if index + 1 < len(self.spans) else None

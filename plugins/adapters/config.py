@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen, validators
+from typing import Literal
+
+from attrs import evolve, field, frozen, validators
 from janiform import Features, Grid, Hidden, PortMismatch
 
 
@@ -42,20 +44,25 @@ class LinearAdapterConfig:
     def adapt(self, source: Features, hidden: Hidden) -> Features:
         _check_features("linear", source)
         lead = int(self.lead)
-        return Features(tokens=source.tokens + lead, width=hidden.width, grid=source.grid, lead=lead)
+        return evolve(source, tokens=source.tokens + lead, width=hidden.width, lead=source.lead + lead)
 
 
 @frozen(kw_only=True)
 class MlpAdapterConfig:
-    """Linear layers with GELU between them, applied to each feature separately."""
+    """Linear layers with an activation between them, applied to each feature separately."""
 
     depth: int = field(
-        default=2, validator=validators.ge(1), metadata={"help": "number of linear layers, with GELU between them"}
+        default=2,
+        validator=validators.ge(1),
+        metadata={"help": "number of linear layers, with an activation between them"},
+    )
+    activation: Literal["gelu", "silu"] = field(
+        default="gelu", metadata={"help": "activation between the layers: gelu, or silu as in Harmon"}
     )
 
     def adapt(self, source: Features, hidden: Hidden) -> Features:
         _check_features("mlp", source)
-        return Features(tokens=source.tokens, width=hidden.width, grid=source.grid)
+        return evolve(source, width=hidden.width)
 
 
 @frozen(kw_only=True)

@@ -35,14 +35,14 @@ class LinearAdapter(nn.Module):
 
 
 class MlpAdapter(nn.Module):
-    """Features [B, N, width] -> [B, N, H] by Linear(width, H), then depth - 1 times GELU and Linear(H, H)."""
+    """Features [B, N, width] -> [B, N, H] by Linear(width, H), then depth - 1 times an activation and Linear(H, H)."""
 
     def __init__(self, config: MlpAdapterConfig, source: Features, hidden: Hidden) -> None:
         super().__init__()
         widths = (source.width, *[hidden.width] * config.depth)
         modules: list[nn.Module] = []
         for before, after in pairwise(widths):
-            modules += [nn.GELU(), nn.Linear(before, after)]
+            modules += [nn.GELU() if config.activation == "gelu" else nn.SiLU(), nn.Linear(before, after)]
         self.layers = nn.Sequential(*modules[1:])
 
     def forward(self, features: Tensor) -> Tensor:

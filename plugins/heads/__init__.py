@@ -4,9 +4,11 @@ from janiform import hookimpl
 
 from .config import (
     DIFFUSION_PRESETS,
+    MAR_HEAD_PRESETS,
     DepthHeadConfig,
     DiffusionHeadConfig,
     LinearHeadConfig,
+    MarHeadConfig,
     MlpHeadConfig,
     SharedHeadConfig,
     UvitHeadConfig,
@@ -64,6 +66,16 @@ def janiform_register(registrar):
         presets=DIFFUSION_PRESETS,
         factory="janiform_plugins.heads.diffusion:DiffusionHead",
         summary="a diffusion for each place of a picture, given the hidden state there, as in MAR",
+    )
+    registrar.component(
+        "head",
+        "mar",
+        version=1,
+        config=MarHeadConfig,
+        presets=MAR_HEAD_PRESETS,
+        factory="janiform_plugins.heads.mar:MarHead",
+        released="janiform_plugins.heads.weights:MAR_RELEASED",
+        summary="MAR's decoder over states and the vectors of the embedding 'mar', and a diffusion for each place",
     )
     registrar.component(
         "head",

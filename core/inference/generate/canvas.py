@@ -19,7 +19,7 @@ from ...guidance import Guidance
 from ...sequence.batch import Batch
 from ...sequence.cache import Cache
 from ...sequence.corruption import Corrupted
-from ...sequence.mask import Mask
+from ...sequence.mask import UNSEEN, Mask
 from ...sequence.routes import Routes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
@@ -66,7 +66,7 @@ class Canvas:
         self._filled: int = self._cache.filled
         whole: Batch = model.processor.collate([_continued(row, canvas) for row in rows], side="left")
         whole = whole.to(model.device)
-        self._mask: Mask = whole.mask(model.attention)
+        self._whole, self._mask = whole, whole.mask(model.attention)
         self._positions = whole.positions[:, self._filled :]
         self._embeddings: Tensor = self._backbone.embed(whole.ids[:, self._filled :])
         start = next(
@@ -75,6 +75,8 @@ class Canvas:
             if span.kind == "draw"
         )
         self._picture = slice(start, start + shape.tokens)
+        self._drops_hidden = shape.drops_hidden
+        self._counts = next(span.positions == "each" for span in canvas.spans if span.kind == "draw")
         self._routes: Routes | None = None
         if model.processor.sets > 1:
             numbers = [model.processor.routes.get(span.pathway or "", 0) for span in canvas.spans]
@@ -85,7 +87,7 @@ class Canvas:
 
     def logits(self, codes: Tensor, corrupted: Corrupted) -> Tensor:
         """Codes [B, N, d], anything where they are hidden, to the mixed logits of every place [B, N, V]."""
-        hidden = self.states(codes, corrupted)[:, self._lead :]
+        hidden = self.states(codes, corrupted)[:, self._lead :][:, : self.drawn.tokens]
         logits: Tensor = self.head(hidden.flatten(0, 1))
         return self.guidance.mix(logits.view(*hidden.shape[:2], -1))
 
@@ -109,13 +111,27 @@ class Canvas:
         vectors = self.model.embed_drawn(drawn, self.pathway, 0, corrupted)
         embeddings = self._embeddings.clone()
         embeddings[:, self._picture] = vectors.repeat(len(self.guidance), 1, 1).to(embeddings.dtype)
+        positions, mask = self._positions, self._mask
+        if self._drops_hidden and corrupted.hidden is not None:
+            positions, mask = self._without(corrupted.hidden)
         if self._cache.rewinds:
-            hidden = self.model.run(embeddings, self._positions, self._mask, self._cache, self._routes)
+            hidden = self.model.run(embeddings, positions, mask, self._cache, self._routes)
             self._cache.rewind(self._filled)
         else:
             again = self._cache.take(None, self._cache.length)
-            hidden = self.model.run(embeddings, self._positions, self._mask, again, self._routes)
+            hidden = self.model.run(embeddings, positions, mask, again, self._routes)
         return hidden[:, self._picture]
+
+    def _without(self, hidden: Tensor) -> tuple[Tensor, Mask]:
+        """The positions and the mask that leave out hidden places, bool [B, N]; see ``Span.unread``."""
+        unread = torch.zeros_like(self._positions, dtype=torch.bool)
+        first = self._picture.start + self._lead
+        unread[:, first : first + hidden.shape[1]] = hidden.repeat(len(self.guidance), 1)
+        positions = self._positions - (unread.long().cumsum(1) - unread.long()) * self._counts
+        whole = self._whole
+        seen = torch.zeros_like(whole.documents) if whole.seen is None else whole.seen.clone()
+        seen[:, self._filled :].masked_fill_(unread, UNSEEN)
+        return positions, Mask(whole.documents, whole.blocks, seen=seen, attention=self.model.attention)
 
 
 def _continued(prompt: SpanSequence, canvas: SpanSequence) -> SpanSequence:

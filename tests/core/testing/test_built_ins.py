@@ -46,6 +46,13 @@ CODEC = {
     "blocks": 1,
     "latent": 8,
 }
+VIT = {
+    "width": st.sampled_from((8, 12)),
+    "layers": st.integers(1, 2),
+    "heads": 2,
+    "buffer": st.integers(1, 3),
+    "table": st.sampled_from((0, 2)),
+}
 STREAM = {"seed": st.integers(0, 9), "shuffle": st.booleans(), "limit": st.sampled_from((0, 4))}
 
 
@@ -109,7 +116,7 @@ TESTED = {
         positions=st.sampled_from(("none", "waves", "learned")),
         mask=st.booleans(),
     ),
-    ("adapter", "mlp"): tables(depth=st.integers(1, 3)),
+    ("adapter", "mlp"): tables(depth=st.integers(1, 3), activation=st.sampled_from(("gelu", "silu"))),
     ("adapter", "linear"): tables(bias=st.booleans()),
     ("adapter", "identity"): tables(),
     ("adapter", "pixel-shuffle"): tables(depth=st.integers(1, 2)),
@@ -168,6 +175,15 @@ TESTED = {
         frequencies=st.sampled_from((2, 8)),
         steps=st.integers(2, 4),
         draws=st.integers(1, 4),
+    ),
+    ("embedding", "mar"): tables(**VIT),
+    ("head", "mar"): tables(
+        **VIT,
+        net_width=st.sampled_from((4, 8)),
+        net_depth=st.integers(1, 2),
+        frequencies=st.sampled_from((2, 8)),
+        steps=st.integers(2, 4),
+        draws=st.integers(1, 3),
     ),
     ("sampler", "masked-latents"): tables(
         steps=st.integers(1, 6),
