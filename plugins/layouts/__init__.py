@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .config import EMU3_PRESETS, JANUS_PRESETS, ChameleonLayoutConfig, Emu3LayoutConfig, JanusConfig, ShowOLayoutConfig
+from .config import (
+    EMU3_PRESETS,
+    JANUS_PRESETS,
+    ChameleonLayoutConfig,
+    Emu3LayoutConfig,
+    HarmonLayoutConfig,
+    JanusConfig,
+    ShowOLayoutConfig,
+)
 
 
 @hookimpl
@@ -31,6 +39,13 @@ def janiform_register(registrar: Registrar) -> None:
         presets=EMU3_PRESETS,
         factory="janiform_plugins.layouts.emu3:Emu3Layout",
         summary="prompts for pictures of Emu3-Gen, whose size is a text, and conversations of Emu3-Chat",
+    )
+    registrar.component(
+        "layout",
+        "harmon",
+        config=HarmonLayoutConfig,
+        factory="janiform_plugins.layouts.harmon:HarmonLayout",
+        summary="the chat template of Qwen2.5, as Harmon asks for pictures and about them",
     )
     registrar.component(
         "layout",

@@ -202,6 +202,7 @@ TESTED = {
     ("sampler", "diffusion"): tables(
         steps=st.integers(1, 4), guidance=st.sampled_from((1.0, 3.0)), eta=st.sampled_from((0.0, 1.0)), clip=3.0
     ),
+    ("layout", "harmon"): tables(request=st.sampled_from(("Generate an image: {prompt}", "{prompt}!"))),
     ("layout", "janus"): tables(
         system=st.sampled_from(("", "Be brief.")), full_pictures=st.booleans(), one_position=st.booleans()
     ),
