@@ -38,13 +38,14 @@ class Features:
 
     ``grid`` is None where the vectors have no positions in the picture, as after a resampler with learned queries.
     ``lead`` of the tokens stand before those of the picture's places, such as one that tells the time of a picture that
-    is drawn from noise.
+    is drawn from noise; ``trail`` of them stand behind, where only a head that borrows the embedding reads them.
     """
 
     tokens: int
     width: int
     grid: Grid | None = None
     lead: int = 0
+    trail: int = 0
 
     def __str__(self) -> str:
         where = f" on {self.grid}" if self.grid else ""

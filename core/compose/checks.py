@@ -44,7 +44,7 @@ def check_text(vocabulary: int, hidden: Hidden, diagnostics: Diagnostics) -> Non
 
 def check_count(path: str, features: Features, drawn: CodesOrLatents, diagnostics: Diagnostics) -> None:
     """Each place of codes or latents takes one position, whether they are drawn or looked at."""
-    if features.tokens != drawn.tokens + features.lead:
+    if features.tokens != drawn.tokens + features.lead + features.trail:
         places = "codes" if isinstance(drawn, Codes) else "places"
         diagnostics.add(
             path,
@@ -211,6 +211,26 @@ def check_complete(
             f"the sampler '{sampler.component.name}' hides places of a picture, but {embedding.component.reference} "
             "has no vector for them",
             "set its 'mask', or use an embedding that has one, such as 'table' with mask = true",
+        )
+
+
+def check_embedding(
+    path: str, embedding: Use, features: Features, head: Use, hidden: Hidden, diagnostics: Diagnostics
+) -> None:
+    """What an embedding gives beside the vectors of places, and those that it leaves out, must be served."""
+    if features.trail and "embedding" not in getattr(head.config, "borrows", ()):
+        diagnostics.add(
+            path,
+            f"{embedding.component.reference} gives {features.trail} vectors behind those of the places, which the "
+            f"head '{head.component.name}' does not know of",
+            f"use a head that is made for it, such as '{embedding.component.name}'",
+        )
+    if getattr(embedding.config, "drops_hidden", False) and not hidden.full_blocks:
+        diagnostics.add(
+            path,
+            f"{embedding.component.reference} leaves out the hidden places of a picture, but in "
+            f"{diagnostics.describe('backbone')} every position changes those behind it",
+            "use a backbone of attention alone",
         )
 
 

@@ -17,6 +17,7 @@ from .checks import (
     check_context,
     check_count,
     check_each_alone,
+    check_embedding,
     check_head,
     check_named_pathways,
     check_scales,
@@ -112,10 +113,13 @@ class _Composer:
             tokens=adapted.tokens,
             transform=self.use(self.visual(pathway.transform) if pathway.transform else visual).config.transform,
             drawn=drawn if isinstance(drawn, Codes | Latents) else None,
-            features=evolve(adapted, lead=features.lead if isinstance(features, Features) else 0),
+            features=evolve(adapted, lead=features.lead, trail=features.trail)
+            if isinstance(features, Features)
+            else evolve(adapted, lead=0),
             tiles=tiles,
             process=process,
             route=self.route(pathway),
+            drops_hidden=process is not None and getattr(self.use(source).config, "drops_hidden", False),
             draws_places=process is not None and draws_places(self.output(f"{name}.head")),
             decodes=tokenizer not in self.parts or bool(getattr(self.use(tokenizer).config, "decodes", True)),
         )
@@ -165,6 +169,10 @@ class _Composer:
         if process is not None and (embedding := f"{name}.embedding") in self.owners:
             uses = self.use(sampler), self.use(embedding)
             check_complete(self.owners[embedding], *uses, process, drawn.tokens, self.diagnostics)
+            features = self.output(embedding)
+            if isinstance(features, Features) and self.hidden is not None:
+                own = self.owners[embedding]
+                check_embedding(own, self.use(embedding), features, self.use(head), self.hidden, self.diagnostics)
         self.flow(head, sampler)
         self.flow(sampler, tokenizer, drawn)
         return process

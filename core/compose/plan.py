@@ -52,6 +52,7 @@ class PathwayShape:
     ``process`` is how its pictures come about; None where they are drawn place by place, or scale by scale. ``route``
     is the number of the backbone's set of weights that its positions use. ``draws_places``: whether its head is a
     ``PlaceHead``. ``decodes``: whether its tokenizer gives pixels.
+    ``drops_hidden``: whether the backbone reads a picture without its hidden places.
     """
 
     mode: Literal["look", "draw"]
@@ -64,6 +65,7 @@ class PathwayShape:
     route: int = 0
     draws_places: bool = False
     decodes: bool = True
+    drops_hidden: bool = False
 
     def corruption(self, chance: Generator | None) -> Corruption | None:
         """How one of its pictures is corrupted for training; without ``chance``, the corruption of a complete one.

@@ -59,7 +59,7 @@ def _fault(port: Port) -> str:
     for name in ("cached", "state"):  # a backbone may keep nothing per position, or per row
         if (count := values.pop(name, None)) is not None and (type(count) is not int or count < 0):
             return f"whose {name} of {count!r} is not a whole number of at least 0"
-    lead = values.pop("lead", 0)
+    beside = {name: values.pop(name, 0) for name in ("lead", "trail")}
     if isinstance(port, Codes) and port.given:
         whole = all(type(number) is int and number >= 0 for pair in port.given.items() for number in pair)
         if not whole or max(port.given) >= port.tokens:
@@ -72,10 +72,12 @@ def _fault(port: Port) -> str:
         numbers = (value.height, value.width) if isinstance(value, Grid) else (value,)
         if value is not None and any(type(number) is not int or number < 1 for number in numbers):
             return f"whose {name} of {value} is not a positive whole number"
-    if type(lead) is not int or lead < 0:
-        return f"whose lead of {lead} is not a whole number of at least 0"
-    if isinstance(port, Features) and port.grid is not None and port.grid.size + lead != port.tokens:
-        return f"whose grid has {port.grid.size} positions for {port.tokens - lead} tokens"
+    for name, count in beside.items():
+        if type(count) is not int or count < 0:
+            return f"whose {name} of {count} is not a whole number of at least 0"
+    further = sum(beside.values())
+    if isinstance(port, Features) and port.grid is not None and port.grid.size + further != port.tokens:
+        return f"whose grid has {port.grid.size} positions for {port.tokens - further} tokens"
     return ""
 
 

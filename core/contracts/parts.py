@@ -159,9 +159,10 @@ class EmbeddingConfig(Protocol):
 
     factory(config, drawn: CodesOrLatents, hidden: Hidden) -> Embedding.
     It may use the backbone's matrices, see ``Borrower``. One for pictures that are drawn as wholes may have
-    ``hides``, whether it has a vector for hidden places, without which no sampler may hide any, and ``data_at``,
-    the time that it takes for complete pictures, which must be the sampler's. One for codes with scales has
-    ``by_scales``, which is true: see ``Embedding``.
+    ``hides``, whether it has a vector for hidden places, without which no sampler may hide any; ``drops_hidden``,
+    whether the backbone reads pictures as if these places were not there; and ``data_at``, the time that it takes for
+    complete pictures, which must be the sampler's. One for codes with scales has ``by_scales``, which is true: see
+    ``Embedding``.
     """
 
     def embed(self, drawn: CodesOrLatents, hidden: Hidden) -> Features:
@@ -169,7 +170,9 @@ class EmbeddingConfig(Protocol):
 
 
 class Embedding(Protocol):
-    """An ``nn.Module``: codes [B, n, d] or latents [B, n, C] -> vectors [B, n, width], with ``lead`` of them before.
+    """An ``nn.Module``: codes [B, n, d] or latents [B, n, C] -> vectors [B, n, width].
+
+    There are ``lead`` further ones before and ``trail`` behind them.
 
     They are all N of a picture, or n consecutive ones; ``first`` is the position of the first one in the picture.
     Embeddings that do not depend on positions ignore it.
@@ -304,8 +307,8 @@ class Head(Protocol):
 class PictureHead(Protocol):
     """An ``nn.Module`` that predicts the values of whole pictures, for latents that are drawn from noise.
 
-    ``hidden`` are the states [n, lead + N, H] at the positions of n pictures, ``drawn`` the latents [n, N, C] that the
-    embedding read there, ``corrupted`` their times.
+    ``hidden`` are the states [n, lead + N + trail, H] at the positions of n pictures, ``drawn`` the latents [n, N, C]
+    that the embedding read there, ``corrupted`` their times.
     """
 
     def __call__(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted) -> Tensor:

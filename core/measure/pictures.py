@@ -72,5 +72,5 @@ def head_call(shape: PathwayShape, head: Any, states: Tensor, drawn: Tensor) -> 
         return lambda: head.loss(head(states, drawn, corrupted)[0], drawn[0], noise)
     if shape.latents is not None and corrupted is not None:
         return lambda: head.loss(states, drawn, corrupted, drawn)
-    places = states[0, shape.features.lead :]
+    places = states[0, shape.features.lead :][: drawn.shape[1]]
     return lambda: head.loss(places, drawn[0])

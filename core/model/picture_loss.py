@@ -50,7 +50,7 @@ def picture_loss(
     if shape.draws_places:
         return _place_loss(shape.process, head, pictures, drawn, states)
     if places is not None:
-        own = pictures.positions[:, lead:].flatten()[places]
+        own = pictures.positions[:, lead : lead + drawn.shape[1]].flatten()[places]
         targets = shape.process.target(drawn, pictures.corrupted).flatten(0, 1)[places]
         return cast(Loss, head.loss(states[own], targets))
     every = len(indices) == len(pictures.positions)  # in their order, as an index occurs once
@@ -59,7 +59,7 @@ def picture_loss(
     if shape.latents is not None:
         read = shape.process.read(drawn[indices], corrupted)
         return cast(Loss, head.loss(states[positions], read, corrupted, targets))
-    own = positions[:, lead:]
+    own = positions[:, lead : lead + drawn.shape[1]]
     if corrupted.hidden is not None:
         return cast(Loss, head.loss(states[own[corrupted.hidden]], targets[corrupted.hidden]))
     return cast(Loss, head.loss(states[own.flatten()], targets.flatten(0, 1)))

@@ -141,8 +141,14 @@ class Processor:
     def _corrupted(self, span: Span, chance: np.random.Generator) -> Span:
         if span.kind != "draw" or span.pathway is None:
             return span
-        corruption = self.pathways[span.pathway].corruption(chance if span.loss else None)
-        return span if corruption is None else evolve(span, corruption=corruption)
+        shape = self.pathways[span.pathway]
+        corruption = shape.corruption(chance if span.loss else None)
+        if corruption is None:
+            return span
+        unread = None
+        if shape.drops_hidden and corruption.hidden is not None:
+            unread = np.pad(corruption.hidden, (shape.features.lead, shape.features.trail))
+        return evolve(span, corruption=corruption, unread=unread)
 
     def canvas(self, pathway: str) -> Sequence:
         """The positions of a picture that is drawn as a whole or scale by scale, which follow a drawing prompt, with

@@ -182,6 +182,8 @@ def _assemble(
                     full += max(0, len(span.block_lengths) - 1)
                 if span.seen_by != "later":
                     seen[r, offset:end] = own if span.seen_by == "block" and span.full else UNSEEN
+                if span.unread is not None:
+                    seen[r, offset:end][span.unread] = UNSEEN
                 if routes and span.pathway is not None:
                     numbers[r, offset:end] = routes.get(span.pathway, 0)
                 marks.add(span, r * shape[1] + offset, loss=sequence.pathway or "text")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from attrs import evolve, field, frozen
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .conversation import Picture
     from .corruption import Corruption
 
@@ -40,6 +43,7 @@ class Span:
     ``corruption``: how a picture with a loss is corrupted, where its pathway draws pictures as wholes.
     ``block_lengths``: the lengths of the full blocks that follow one another in the span, such as the scales of a
     picture; none where it is causal or all of it in one block.
+    ``unread``: bool [length], positions that no other attends to and that are not counted, as if they were not there.
     """
 
     kind: Kind
@@ -54,6 +58,7 @@ class Span:
     advances: bool = True
     corruption: Corruption | None = field(default=None, eq=False, repr=False)
     block_lengths: tuple[int, ...] = field(default=(), converter=_ids)
+    unread: NDArray[np.bool_] | None = field(default=None, eq=False, repr=False)
 
     @property
     def full(self) -> bool:
@@ -93,8 +98,9 @@ class Sequence:
         count = 0
         for index, span in enumerate(self.spans):
             if span.positions == "each":
-                positions += range(count, count + span.length)
-                count += span.length
+                for unread in [False] * span.length if span.unread is None else span.unread:
+                    positions.append(count)
+                    count += not unread
                 continue
             positions += [count] * span.length
             following = self.spans[index + 1] if index + 1 < len(self.spans) else None

@@ -166,11 +166,25 @@ class Case:
 
     def _other(self, kind: str) -> nn.Module:
         """The part of another kind that this one borrows: that of the same name, with the settings that both have."""
-        component = registry().find(kind, self.component.name)
-        both = {field.alias or field.name for field in fields(component.config)} & self.settings.keys()
-        config = component.config(**{name: self.settings[name] for name in both})
+        component, config = self._other_config(kind)
         module: nn.Module = component.load()(config, *(self.ports[name] for name in KINDS[kind].takes))
         return module.eval().requires_grad_(False)
+
+    def _other_config(self, kind: str) -> tuple[Component, Any]:
+        component = registry().find(kind, self.component.name)
+        both = {field.alias or field.name for field in fields(component.config)} & self.settings.keys()
+        return component, component.config(**{name: self.settings[name] for name in both})
+
+    @property
+    def _positions(self) -> int:
+        """The states of a picture that a head reads: one per place, and those behind them of an embedding that it
+        borrows."""
+        drawn = self.ports["drawn"]
+        assert isinstance(drawn, Latents)
+        if "embedding" not in getattr(self.config, "borrows", ()):
+            return drawn.tokens
+        _, config = self._other_config("embedding")
+        return drawn.tokens + int(config.embed(drawn, self.ports["hidden"]).trail)
 
     def inputs(self, rows: int = ROWS) -> Tensor:
         """Inputs of ``forward``, or of a tokenizer's ``encode``: pixels in [-1, 1], codes, features or states."""
@@ -183,7 +197,7 @@ class Case:
             case Features() as source:
                 return torch.randn(rows, source.tokens, source.width, generator=chance)
             case Hidden() as hidden if self.draws_wholes:
-                return torch.randn(rows, self.ports["drawn"].tokens, hidden.width, generator=chance)  # type: ignore[union-attr]
+                return torch.randn(rows, self._positions, hidden.width, generator=chance)
             case Hidden() as hidden:
                 return torch.randn(rows, hidden.width, generator=chance)
             case Latents() | Values() as values:

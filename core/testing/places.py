@@ -34,11 +34,11 @@ def gives_the_loss_of_each_place(case: Case) -> None:
 
     whole, half = loss_of(places), len(places) // 2
     require(near(loss_of(places), whole, 1e-6), f"{case.name}: gives another loss for the same places and seeds")
-    parts = loss_of(places[:half]) + loss_of(places[half:])
+    parts = (loss_of(places[:half]) + loss_of(places[half:])).detach()
     require(
         near(parts, whole, 1e-4),
         f"{case.name}: the losses of two parts of the places add up to {float(parts):.5f}, and that of all is "
-        f"{float(whole):.5f}; sum over places, and compute nothing over a batch",
+        f"{float(whole.detach()):.5f}; sum over places, and compute nothing over a batch",
     )
     require(whole.requires_grad, f"{case.name}: its loss has no gradient for the conditions; something is detached")
     gradient = torch.autograd.grad(whole, conditions)[0]

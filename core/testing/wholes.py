@@ -26,9 +26,9 @@ def embeds_whole_pictures(case: Case) -> None:
     assert isinstance(port, Features)
     assert isinstance(drawn, Latents)
     require(
-        port.tokens == drawn.tokens + port.lead,
+        port.tokens == drawn.tokens + port.lead + port.trail,
         f"{case.name}: declares {port.tokens} tokens for {drawn.tokens} places; set `lead` of its Features to the "
-        "number of vectors before the places",
+        "number of vectors before the places, and `trail` to that of those behind them",
     )
     read = case.latents().requires_grad_(True)
     vectors = call(case, module, "forward", read)

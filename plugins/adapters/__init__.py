@@ -19,7 +19,7 @@ def janiform_register(registrar):
         version=1,
         config=MlpAdapterConfig,
         factory="janiform_plugins.adapters.projections:MlpAdapter",
-        summary="linear layers with GELU between them",
+        summary="linear layers with an activation between them",
     )
     registrar.component(
         "adapter",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 from janiform import Features, Grid, Hidden, PortMismatch
 
 
@@ -44,19 +44,24 @@ class LinearAdapterConfig:
     def adapt(self, source: Features, hidden: Hidden) -> Features:
         _check_features("linear", source)
         lead = int(self.lead)
-        return Features(tokens=source.tokens + lead, width=hidden.width, grid=source.grid, lead=lead)
+        return evolve(source, tokens=source.tokens + lead, width=hidden.width, lead=source.lead + lead)
 
 
 @frozen(kw_only=True)
 class MlpAdapterConfig:
-    """Linear layers with GELU between them, applied to each feature separately."""
+    """Linear layers with an activation between them, applied to each feature separately."""
 
     depth: int = field(
-        default=2, validator=validators.ge(1), metadata={"help": "number of linear layers, with GELU between them"}
+        default=2,
+        validator=validators.ge(1),
+        metadata={"help": "number of linear layers, with an activation between them"},
     )
-    activation: Literal["gelu", "gelu-tanh"] = field(
+    activation: Literal["gelu", "gelu-tanh", "silu"] = field(
         default="gelu",
-        metadata={"help": "activation between the layers: gelu as in Janus, or gelu-tanh, its approximation in BAGEL"},
+        metadata={
+            "help": "activation between the layers: gelu as in Janus, gelu-tanh, its approximation in BAGEL, or silu as "
+            "in Harmon"
+        },
     )
     positions: Literal["none", "waves"] = field(
         default="none",
@@ -75,7 +80,7 @@ class MlpAdapterConfig:
                     "waves of columns and rows need a width that is a multiple of 4, but the backbone has "
                     f"{hidden.width}: set positions to none"
                 )
-        return Features(tokens=source.tokens, width=hidden.width, grid=source.grid)
+        return evolve(source, width=hidden.width)
 
 
 @frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -10,6 +11,8 @@ from janiform_plugins.sinusoidal import grid_waves
 from torch import Tensor, nn
 
 from .config import IdentityAdapterConfig, LinearAdapterConfig, MlpAdapterConfig
+
+_ACTIVATIONS = {"gelu": nn.GELU, "gelu-tanh": partial(nn.GELU, "tanh"), "silu": nn.SiLU}
 
 
 class IdentityAdapter(nn.Module):
@@ -36,7 +39,7 @@ class LinearAdapter(nn.Module):
 
 
 class MlpAdapter(nn.Module):
-    """Features [B, N, width] -> [B, N, H] by Linear(width, H), then depth - 1 times GELU and Linear(H, H).
+    """Features [B, N, width] -> [B, N, H] by Linear(width, H), then depth - 1 times an activation and Linear(H, H).
 
     With waves, those of column and row are added to the result, as in BAGEL (arXiv:2505.14683).
     """
@@ -46,7 +49,7 @@ class MlpAdapter(nn.Module):
         widths = (source.width, *[hidden.width] * config.depth)
         modules: list[nn.Module] = []
         for before, after in pairwise(widths):
-            modules += [nn.GELU("tanh" if config.activation == "gelu-tanh" else "none"), nn.Linear(before, after)]
+            modules += [_ACTIVATIONS[config.activation](), nn.Linear(before, after)]
         self.layers = nn.Sequential(*modules[1:])
         self.grid = source.grid if config.positions == "waves" else None
 

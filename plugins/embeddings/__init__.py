@@ -3,7 +3,9 @@
 from janiform import hookimpl
 
 from .config import (
+    MAR_PRESETS,
     CodebookEmbeddingConfig,
+    MarEmbeddingConfig,
     PatchesConfig,
     ScalesConfig,
     SharedEmbeddingConfig,
@@ -53,6 +55,16 @@ def janiform_register(registrar):
         config=PatchesConfig,
         factory="janiform_plugins.embeddings.patches:PatchEmbedding",
         summary="latents by one matrix, with the time of pictures that are drawn from noise",
+    )
+    registrar.component(
+        "embedding",
+        "mar",
+        version=1,
+        config=MarEmbeddingConfig,
+        presets=MAR_PRESETS,
+        factory="janiform_plugins.embeddings.mar:MarEmbedding",
+        released="janiform_plugins.embeddings.weights:MAR_RELEASED",
+        summary="a ViT over the places that are not hidden, and a buffer behind them, as in MAR and Harmon",
     )
     registrar.component(
         "embedding",

@@ -274,6 +274,55 @@ class PatchesConfig(TimeConfig):
 
 
 @frozen(kw_only=True)
+class MarTransformer:
+    """One of the two halves of MAR (arXiv:2406.11838): a ViT over the places of a picture and a buffer before them."""
+
+    width: int = field(default=768, validator=validators.gt(0), metadata={"help": "width of the blocks"})
+    layers: int = field(default=12, validator=validators.ge(0), metadata={"help": "number of the blocks"})
+    heads: int = field(
+        default=12,
+        validator=validators.gt(0),
+        metadata={"help": "number of attention heads per block; they divide the width"},
+    )
+    buffer: int = field(
+        default=64, validator=validators.ge(1), metadata={"help": "number of vectors beside those of the places"}
+    )
+    table: int = field(
+        default=0,
+        validator=validators.ge(0),
+        metadata={
+            "help": "side in places of the pictures that the table of positions is for, 16 in MAR's weights; positions "
+            "are resized bilinearly to others; 0 means that of the tokenizer"
+        },
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
+
+
+@frozen(kw_only=True)
+class MarEmbeddingConfig(MarTransformer):
+    """The encoder of MAR: blocks over the known places and a buffer, as in Harmon (arXiv:2503.21979)."""
+
+    hides: ClassVar[bool] = True
+    drops_hidden: ClassVar[bool] = True
+
+    def embed(self, drawn: CodesOrLatents, hidden: Hidden) -> Features:
+        if not isinstance(drawn, Latents):
+            raise PortMismatch(f"embedding 'mar' needs latents, but its source is {drawn}: use embedding 'table'")
+        return Features(drawn.tokens + self.buffer, self.width, drawn.grid, trail=self.buffer)
+
+
+MAR_PRESETS = {
+    "base": {"width": 768, "layers": 12, "heads": 12},
+    "large": {"width": 1024, "layers": 16, "heads": 16},
+    "huge": {"width": 1280, "layers": 20, "heads": 16},
+}
+"""MAR-B, MAR-L and MAR-H: as many blocks in the encoder, an embedding, as in the decoder, a head."""
+
+
+@frozen(kw_only=True)
 class UvitConfig(TimeConfig):
     """The encoder of JanusFlow (arXiv:2411.07975): a convolution and ConvNeXt V2 blocks; a vector of the time leads.
 

@@ -17,4 +17,19 @@ JANUSFLOW = KeyMap(
 )
 """The names of the U-ViT's encoder and of the layer after it in JanusFlow's files."""
 
+MAR = KeyMap(
+    {
+        "enter.{rest}": "z_proj.{rest}",
+        "begin": "fake_latent",
+        "enter_norm.{rest}": "z_proj_ln.{rest}",
+        "transformer.positions": "encoder_pos_embed_learned",
+        "transformer.blocks.{rest}": "encoder_blocks.{rest}",
+        "transformer.norm.{rest}": "encoder_norm.{rest}",
+    },
+    within=("z_proj.", "fake_latent", "z_proj_ln.", "encoder_pos_embed_learned", "encoder_blocks.", "encoder_norm."),
+)
+"""The names of the encoder in MAR's files; those of Harmon are below ``mar.``."""
+
+MAR_RELEASED = Released(lambda config: [MAR, MAR.below("mar.")])
+
 UVIT_RELEASED = Released(lambda config: [JANUSFLOW])

@@ -39,13 +39,13 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=eps)
         self.mlp = MLP(width, inner, activation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        x = x + self.attn(self.norm1(x), seen)
         return x + self.mlp(self.norm2(x))
 
 
 class Attention(nn.Module):
-    """Full self-attention."""
+    """Full self-attention; ``seen``, bool [B, N], are the tokens that others attend to, by default all."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -53,9 +53,10 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.proj(sdpa(q, k, v).transpose(1, 2).flatten(2))
+        mask = None if seen is None else seen[:, None, None]
+        return self.proj(sdpa(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Module):

@@ -4,9 +4,11 @@ from janiform import hookimpl
 
 from .config import (
     DIFFUSION_PRESETS,
+    MAR_HEAD_PRESETS,
     DepthHeadConfig,
     DiffusionHeadConfig,
     LinearHeadConfig,
+    MarHeadConfig,
     MlpHeadConfig,
     RegressionHeadConfig,
     SharedHeadConfig,
@@ -73,6 +75,16 @@ def janiform_register(registrar):
         config=RegressionHeadConfig,
         factory="janiform_plugins.heads.regression:RegressionHead",
         summary="linear layers to the latents of the next place, with a cosine loss, as in MetaMorph",
+    )
+    registrar.component(
+        "head",
+        "mar",
+        version=1,
+        config=MarHeadConfig,
+        presets=MAR_HEAD_PRESETS,
+        factory="janiform_plugins.heads.mar:MarHead",
+        released="janiform_plugins.heads.weights:MAR_RELEASED",
+        summary="MAR's decoder over states and the vectors of the embedding 'mar', and a diffusion for each place",
     )
     registrar.component(
         "head",

@@ -8,7 +8,7 @@ from attrs import field, frozen, validators
 from janiform import Codes, CodesOrLatents, Hidden, Latents, Logits, PlaceValues, PortMismatch, Values
 
 from ..backbones.decoder.config import DecoderConfig
-from ..embeddings.config import SharedVocabulary, even
+from ..embeddings.config import MAR_PRESETS, MarTransformer, SharedVocabulary, even
 
 MAX_STEPS = 1000
 """The steps of training of a diffusion."""
@@ -153,17 +153,15 @@ class ValuesHeadConfig:
         return Values(drawn.tokens, drawn.width, self.of)
 
 
-def _spaced(config: DiffusionNet, attribute: Any, value: int) -> None:
+def _spaced(config: PlaceDiffusionConfig, attribute: Any, value: int) -> None:
     if not 2 <= value <= MAX_STEPS:
         raise ValueError(f"{attribute.name} {value} is not a whole number from 2 to {MAX_STEPS}")
 
 
-@frozen(kw_only=True)
-class DiffusionNet:
-    """The net that draws the values of one place from noise, and its steps, as in MAR (arXiv:2406.11838)."""
+@frozen(kw_only=True, slots=False)  # a config of a head may have another base as well
+class PlaceDiffusionConfig:
+    """The diffusion of the values of one place, as in MAR (arXiv:2406.11838)."""
 
-    width: int = field(default=1024, validator=validators.gt(0), metadata={"help": "width of the residual MLPs"})
-    depth: int = field(default=6, validator=validators.ge(1), metadata={"help": "number of the residual MLPs"})
     frequencies: int = field(
         default=256, validator=even, metadata={"help": "number of sines and cosines of the step of the diffusion"}
     )
@@ -191,8 +189,11 @@ class DiffusionNet:
 
 
 @frozen(kw_only=True)
-class DiffusionHeadConfig(DiffusionNet):
+class DiffusionHeadConfig(PlaceDiffusionConfig):
     """A diffusion of its own for each place, given the hidden state there; the sampler 'masked-latents' draws by it."""
+
+    width: int = field(default=1024, validator=validators.gt(0), metadata={"help": "width of the residual MLPs"})
+    depth: int = field(default=6, validator=validators.ge(1), metadata={"help": "number of the residual MLPs"})
 
     def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Values:
         if not isinstance(drawn, Latents):
@@ -220,6 +221,28 @@ class RegressionHeadConfig:
         if not isinstance(drawn, Latents):
             raise PortMismatch(f"head 'regression' predicts latents, but is given {drawn}: use head 'mlp'")
         return PlaceValues(drawn.width)
+
+
+@frozen(kw_only=True)
+class MarHeadConfig(PlaceDiffusionConfig, MarTransformer):
+    """The decoder of MAR, and a diffusion for each place given its output, as in Harmon (arXiv:2503.21979).
+
+    It needs the embedding 'mar' of the same width, with a buffer of the same size.
+    """
+
+    borrows: ClassVar[tuple[str, ...]] = ("embedding",)
+
+    net_width: int = field(
+        default=1024, validator=validators.gt(0), metadata={"help": "width of the residual MLPs of the diffusion"}
+    )
+    net_depth: int = field(
+        default=6, validator=validators.ge(1), metadata={"help": "number of the residual MLPs of the diffusion"}
+    )
+
+    def predict(self, hidden: Hidden, drawn: CodesOrLatents) -> Values:
+        if not isinstance(drawn, Latents):
+            raise PortMismatch(f"head 'mar' predicts latents, but is given {drawn}: use head 'mlp'")
+        return Values(drawn.tokens, drawn.width, "sample")
 
 
 @frozen(kw_only=True)
@@ -257,3 +280,8 @@ DIFFUSION_PRESETS = {
     "huge": {"width": 1536, "depth": 12},
 }
 """The nets of MAR-B, MAR-L and MAR-H; Harmon has the last."""
+
+MAR_HEAD_PRESETS = {
+    name: {**sizes, "net_width": DIFFUSION_PRESETS[name]["width"], "net_depth": DIFFUSION_PRESETS[name]["depth"]}
+    for name, sizes in MAR_PRESETS.items()
+}

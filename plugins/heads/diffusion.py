@@ -13,7 +13,7 @@ from torch.nn.functional import silu
 
 from ..embeddings.time import time_waves
 from ..samplers.diffusion.process import STEPS
-from .config import DiffusionHeadConfig, DiffusionNet
+from .config import DiffusionHeadConfig, PlaceDiffusionConfig
 from .iddpm import Schedule, losses, sampled, spaced
 
 EPS = 1e-6
@@ -36,14 +36,13 @@ class Block(nn.Module):
 class Net(nn.Module):
     """MAR's ``SimpleMLPAdaLN``: noisy values [R, C], steps [R] and conditions [R, Z] → noise and variances [R, 2·C]."""
 
-    def __init__(self, config: DiffusionNet, condition: int, values: int) -> None:
+    def __init__(self, width: int, depth: int, frequencies: int, condition: int, values: int) -> None:
         super().__init__()
-        width = config.width
-        self.frequencies = config.frequencies
-        self.time_into, self.time_out = nn.Linear(config.frequencies, width), nn.Linear(width, width)
+        self.frequencies = frequencies
+        self.time_into, self.time_out = nn.Linear(frequencies, width), nn.Linear(width, width)
         self.condition = nn.Linear(condition, width)
         self.enter = nn.Linear(values, width)
-        self.blocks = nn.ModuleList(Block(width) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width, EPS, elementwise_affine=False)
         self.modulation = nn.Linear(width, 2 * width)
         self.leave = nn.Linear(width, 2 * values)
@@ -73,18 +72,21 @@ class Net(nn.Module):
 
 
 class PlaceDiffusion(nn.Module):
-    """The loss and the sampling of heads that draw each place by a diffusion, given what predicts it, [R, Z]."""
+    """The loss and the sampling of heads that draw each place by a diffusion, given what predicts it, [R, Z].
 
-    def __init__(self, config: DiffusionNet, condition: int, values: int) -> None:
+    ``width`` and ``depth`` are those of the net.
+    """
+
+    def __init__(self, config: PlaceDiffusionConfig, width: int, depth: int, condition: int, values: int) -> None:
         super().__init__()
-        self.settings, self.width = config, values
-        self.net = Net(config, condition, values)
+        self.settings, self.values = config, values
+        self.net = Net(width, depth, config.frequencies, condition, values)
 
     def loss(self, conditions: Tensor, target: Tensor, noise: PlaceNoise) -> Loss:
         """The mean over K steps and noises of each place, summed over places, float32; the count is R."""
         draws, target = self.settings.draws, target.float()
         steps = (noise.uniform(draws) * STEPS).long().clamp(max=STEPS - 1).flatten()
-        fresh = noise.normal(draws * self.width).view(-1, self.width)
+        fresh = noise.normal(draws * self.values).view(-1, self.values)
         data = target.repeat_interleave(draws, dim=0)
         schedule = Schedule.of(range(STEPS), data.device)
         x = schedule.noisy(data, fresh, steps)
@@ -103,10 +105,10 @@ class PlaceDiffusion(nn.Module):
             return sampling.mixed(noise), sampling.plain(spread)
 
         def fresh() -> Tensor:
-            return sampling.normal(self.width) * sampling.temperature
+            return sampling.normal(self.values) * sampling.temperature
 
         schedule = Schedule.of(steps, conditions.device)
-        return sampled(schedule, steps, sampling.normal(self.width), predict, fresh, self.settings.clip)
+        return sampled(schedule, steps, sampling.normal(self.values), predict, fresh, self.settings.clip)
 
 
 class DiffusionHead(PlaceDiffusion):
@@ -114,7 +116,7 @@ class DiffusionHead(PlaceDiffusion):
 
     def __init__(self, config: DiffusionHeadConfig, hidden: Hidden, drawn: Latents) -> None:
         config.predict(hidden, drawn)
-        super().__init__(config, hidden.width, drawn.width)
+        super().__init__(config, config.width, config.depth, hidden.width, drawn.width)
         self.places = drawn.tokens
 
     def forward(self, hidden: Tensor, drawn: Tensor, corrupted: Corrupted) -> Tensor:

@@ -22,4 +22,44 @@ JANUSFLOW = KeyMap(
 )
 """The names of the U-ViT's decoder and of the norm and the layer before it in JanusFlow's files."""
 
+_MAR_NET = {
+    "net.time_into.{rest}": "mar.diffloss.net.time_embed.mlp.0.{rest}",
+    "net.time_out.{rest}": "mar.diffloss.net.time_embed.mlp.2.{rest}",
+    "net.condition.{rest}": "mar.diffloss.net.cond_embed.{rest}",
+    "net.enter.{rest}": "mar.diffloss.net.input_proj.{rest}",
+    "net.blocks.{i}.norm.{rest}": "mar.diffloss.net.res_blocks.{i}.in_ln.{rest}",
+    "net.blocks.{i}.into.{rest}": "mar.diffloss.net.res_blocks.{i}.mlp.0.{rest}",
+    "net.blocks.{i}.out.{rest}": "mar.diffloss.net.res_blocks.{i}.mlp.2.{rest}",
+    "net.blocks.{i}.modulation.{rest}": "mar.diffloss.net.res_blocks.{i}.adaLN_modulation.1.{rest}",
+    "net.modulation.{rest}": "mar.diffloss.net.final_layer.adaLN_modulation.1.{rest}",
+    "net.leave.{rest}": "mar.diffloss.net.final_layer.linear.{rest}",
+}
+
+HARMON = KeyMap(
+    {
+        "into.{rest}": "proj_out.0.{rest}",
+        "out.{rest}": "proj_out.2.{rest}",
+        "enter.{rest}": "mar.decoder_embed.{rest}",
+        "masked": "mar.mask_token",
+        "positions": "mar.diffusion_pos_embed_learned",
+        "transformer.positions": "mar.decoder_pos_embed_learned",
+        "transformer.blocks.{rest}": "mar.decoder_blocks.{rest}",
+        "transformer.norm.{rest}": "mar.decoder_norm.{rest}",
+        **_MAR_NET,
+    },
+    within=(
+        "proj_out.",
+        "mar.decoder_embed.",
+        "mar.mask_token",
+        "mar.diffusion_pos_embed_learned",
+        "mar.decoder_pos_embed_learned",
+        "mar.decoder_blocks.",
+        "mar.decoder_norm.",
+        "mar.diffloss.",
+    ),
+)
+"""The names of MAR's decoder, of its diffusion and of the layers before them in Harmon's files."""
+
+MAR_RELEASED = Released(lambda config: [HARMON])
+
 UVIT_RELEASED = Released(lambda config: [JANUSFLOW])

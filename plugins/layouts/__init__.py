@@ -10,6 +10,7 @@ from .config import (
     BagelLayoutConfig,
     ChameleonLayoutConfig,
     Emu3LayoutConfig,
+    HarmonLayoutConfig,
     JanusConfig,
     ShowOLayoutConfig,
 )
@@ -39,6 +40,13 @@ def janiform_register(registrar: Registrar) -> None:
         presets=EMU3_PRESETS,
         factory="janiform_plugins.layouts.emu3:Emu3Layout",
         summary="prompts for pictures of Emu3-Gen, whose size is a text, and conversations of Emu3-Chat",
+    )
+    registrar.component(
+        "layout",
+        "harmon",
+        config=HarmonLayoutConfig,
+        factory="janiform_plugins.layouts.harmon:HarmonLayout",
+        summary="the chat template of Qwen2.5, as Harmon asks for pictures and about them",
     )
     registrar.component(
         "layout",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import field, frozen, validators
 from janiform_plugins.validators import distinct
@@ -158,6 +158,28 @@ class Emu3LayoutConfig:
     placeholder: str = field(
         default="<image>",
         metadata={"help": "token at the positions of a picture; in the first release an unused one, '<|extra_0|>'"},
+    )
+
+
+def _asks(config: HarmonLayoutConfig, attribute: Any, value: str) -> None:
+    if "{prompt}" not in value:
+        raise ValueError(f"{attribute.name} {value!r} has no '{{prompt}}', in whose place the prompt stands")
+
+
+@frozen
+class HarmonLayoutConfig:
+    """Texts and special tokens of Harmon; the ids of tokens always come from the text tokenizer, that of Qwen2.5."""
+
+    start: str = field(default="<|im_start|>", metadata={"help": "token before the name of every role"})
+    end: str = field(default="<|im_end|>", metadata={"help": "last token of every turn"})
+    pad: str = field(default="<|endoftext|>", metadata={"help": "token for padding, and before a text without a user"})
+    request: str = field(
+        default="Generate an image: {prompt}",
+        validator=_asks,
+        metadata={"help": "what the user says to have a picture drawn; {prompt} stands for the prompt"},
+    )
+    unconditional: str = field(
+        default="Generate an image.", metadata={"help": "the same of the unconditional row of guidance"}
     )
 
 

@@ -32,6 +32,8 @@ OF_LATENTS = {
     ("embedding", "uvit"),
     ("head", "values"),
     ("head", "diffusion"),
+    ("embedding", "mar"),
+    ("head", "mar"),
     ("head", "uvit"),
 }
 """Parts of latents, which are drawn as wholes; all here are parts of codes that are drawn one after the other."""

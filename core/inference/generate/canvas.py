@@ -20,7 +20,7 @@ from ...guidance import Guidance
 from ...sequence.batch import Batch
 from ...sequence.cache import Cache, KVCache
 from ...sequence.corruption import Corrupted
-from ...sequence.mask import Mask
+from ...sequence.mask import UNSEEN, Mask
 from ...sequence.routes import Routes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
@@ -76,10 +76,12 @@ class Canvas:
             if span.kind == "draw"
         )
         self._picture = slice(start, start + shape.tokens)
+        self._drops_hidden = shape.drops_hidden
+        self._counts = next(span.positions == "each" for span in canvas.spans if span.kind == "draw")
 
     def logits(self, codes: Tensor, corrupted: Corrupted) -> Tensor:
         """Codes [B, N, d], anything where they are hidden, to the mixed logits of every place [B, N, V]."""
-        hidden = self.states(codes, corrupted)[:, self._lead :]
+        hidden = self.states(codes, corrupted)[:, self._lead :][:, : self.drawn.tokens]
         logits: Tensor = self.head(hidden.flatten(0, 1))
         return self.guidance.mix(logits.view(*hidden.shape[:2], -1))
 
@@ -108,7 +110,12 @@ class Canvas:
         vectors = self.model.embed_drawn(drawn, self.pathway, 0, corrupted)
         embeddings = behind.embeddings.clone()
         embeddings[:, self._picture] = vectors.repeat(len(embeddings) // self.count, 1, 1).to(embeddings.dtype)
-        return behind.read(embeddings)[:, self._picture]
+        if not self._drops_hidden or corrupted.hidden is None:
+            return behind.read(embeddings)[:, self._picture]
+        unread = torch.zeros(embeddings.shape[:2], dtype=torch.bool, device=embeddings.device)
+        first = self._picture.start + self._lead
+        unread[:, first : first + corrupted.hidden.shape[1]] = corrupted.hidden.repeat(len(unread) // self.count, 1)
+        return behind.read_without(embeddings, unread, counts=self._counts)[:, self._picture]
 
     def append(self, vectors: Tensor) -> Tensor:
         """Read the vectors [B, n, H] of the next n places of the pictures; their states [R, n, H].
@@ -150,8 +157,23 @@ class _Behind:
 
     def read(self, embeddings: Tensor) -> Tensor:
         """Embeddings [R, L, H] to the states [R, L, H]; the cache stays as it was."""
+        return self._read(embeddings, self.positions, self.mask)
+
+    def read_without(self, embeddings: Tensor, unread: Tensor, *, counts: bool) -> Tensor:
+        """The same where some positions, bool [R, L], are as if they were not there; see ``Span.unread``.
+
+        ``counts``: whether each position of a picture counts.
+        """
+        positions = self.positions - (unread.long().cumsum(1) - unread.long()) * counts
+        whole = self.whole
+        seen = torch.zeros_like(whole.documents) if whole.seen is None else whole.seen.clone()
+        seen[:, self.filled :].masked_fill_(unread, UNSEEN)
+        mask = Mask(whole.documents, whole.blocks, seen=seen, attention=self.model.attention)
+        return self._read(embeddings, positions, mask)
+
+    def _read(self, embeddings: Tensor, positions: Tensor, mask: Mask) -> Tensor:
         cache = self.cache if self.cache.rewinds else self.cache.take(None, self.cache.length)
-        hidden = self.model.run(embeddings, self.positions, self.mask, cache, self.routes)
+        hidden = self.model.run(embeddings, positions, mask, cache, self.routes)
         if cache.rewinds:
             cache.rewind(self.filled)
         return hidden

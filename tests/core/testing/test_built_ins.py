@@ -46,6 +46,13 @@ CODEC = {
     "blocks": 1,
     "latent": 8,
 }
+VIT = {
+    "width": st.sampled_from((8, 12)),
+    "layers": st.integers(1, 2),
+    "heads": 2,
+    "buffer": st.integers(1, 3),
+    "table": st.sampled_from((0, 2)),
+}
 STREAM = {"seed": st.integers(0, 9), "shuffle": st.booleans(), "limit": st.sampled_from((0, 4))}
 
 
@@ -140,7 +147,7 @@ TESTED = {
     ),
     ("adapter", "mlp"): tables(
         depth=st.integers(1, 3),
-        activation=st.sampled_from(("gelu", "gelu-tanh")),
+        activation=st.sampled_from(("gelu", "gelu-tanh", "silu")),
         positions=st.sampled_from(("none", "waves")),
     ),
     ("adapter", "linear"): tables(bias=st.booleans()),
@@ -220,6 +227,15 @@ TESTED = {
         steps=st.integers(2, 4),
         draws=st.integers(1, 4),
     ),
+    ("embedding", "mar"): tables(**VIT),
+    ("head", "mar"): tables(
+        **VIT,
+        net_width=st.sampled_from((4, 8)),
+        net_depth=st.integers(1, 2),
+        frequencies=st.sampled_from((2, 8)),
+        steps=st.integers(2, 4),
+        draws=st.integers(1, 3),
+    ),
     ("sampler", "masked-latents"): tables(
         steps=st.integers(1, 6),
         guidance=st.sampled_from((1.0, 3.0)),
@@ -240,6 +256,7 @@ TESTED = {
     ("sampler", "diffusion"): tables(
         steps=st.integers(1, 4), guidance=st.sampled_from((1.0, 3.0)), eta=st.sampled_from((0.0, 1.0)), clip=3.0
     ),
+    ("layout", "harmon"): tables(request=st.sampled_from(("Generate an image: {prompt}", "{prompt}!"))),
     ("layout", "janus"): tables(
         system=st.sampled_from(("", "Be brief.")), full_pictures=st.booleans(), one_position=st.booleans()
     ),
