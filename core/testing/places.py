@@ -35,6 +35,6 @@ def predicts_single_places(case: Case) -> None:
     others = [float(call(case, module, "loss", hidden, other).total) for other in (latents, -predicted)]
     require(
         reached < min(others),
-        f"{case.name}: `loss` is {reached:.6f} where latents are what it predicts, and {min(others):.6f} for others; it "
-        "must be smallest where it predicts what is there",
+        f"{case.name}: `loss` is {reached:.6f} where latents are what it predicts, and {min(others):.6f} for others; "
+        "it must be smallest where it predicts what is there",
     )

@@ -247,7 +247,7 @@ def test_without_a_decoder_a_picture_is_drawn_as_features_only() -> None:
     assert objective_of(model.model).samples([Conversation.drawing(TEXTS[0], np.zeros((16, 16, 3), np.uint8))]) is None
     component = registry().find("objective", "reconstruction")
     objective = component.load()(component.config(), model.model)
-    with pytest.raises(UsageError, match="has no decoder: its features are targets.*set decoder_channels"):
+    with pytest.raises(UsageError, match=r"has no decoder: its features are targets.*set decoder_channels"):
         objective.losses(objective.prepare([drawing(0)], np.random.default_rng(0)))
 
 
