@@ -195,6 +195,8 @@ def _input(plan: Plan, part: PartPlan, device: str) -> Tensor:
             return torch.zeros(_POSITIONS, hidden.width, device=device)
         case Logits() as logits:
             return torch.zeros(_POSITIONS, logits.vocabulary, device=device)
+        case PlaceValues() as single:
+            return torch.zeros(_POSITIONS, single.width, device=device)
         case Latents() | Values() as values:
             return torch.zeros(1, values.tokens, values.width, device=device)
         case PlaceValues() as values:

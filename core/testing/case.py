@@ -206,6 +206,8 @@ class Case:
                 return torch.randn(rows, values.width, generator=chance)
             case Logits() as logits:
                 return torch.randn(rows, logits.vocabulary, generator=chance)
+            case PlaceValues() as single:
+                return torch.randn(rows, single.width, generator=chance)
             case None:
                 return torch.randn(rows, 7, self._hidden.width, generator=chance)
 

@@ -59,8 +59,8 @@ class MlpAdapterConfig:
     activation: Literal["gelu", "gelu-tanh", "silu"] = field(
         default="gelu",
         metadata={
-            "help": "activation between the layers: gelu as in Janus, gelu-tanh, its approximation in BAGEL, or silu as "
-            "in Harmon"
+            "help": "activation between the layers: gelu as in Janus, gelu-tanh, its approximation in BAGEL, or silu "
+            "as in Harmon"
         },
     )
     positions: Literal["none", "waves"] = field(

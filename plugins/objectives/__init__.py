@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .config import AutoregressiveConfig, ContrastiveConfig, ReconstructionConfig
+from .config import AlignedConfig, AutoregressiveConfig, ContrastiveConfig, ReconstructionConfig
 
 
 @hookimpl
@@ -29,4 +29,11 @@ def janiform_register(registrar: Registrar) -> None:
         config=AutoregressiveConfig,
         factory="janiform_plugins.objectives.autoregressive:Autoregressive",
         summary="predicts the next token of answers, texts and the codes of pictures",
+    )
+    registrar.component(
+        "objective",
+        "aligned",
+        config=AlignedConfig,
+        factory="janiform_plugins.objectives.aligned:Aligned",
+        summary="autoregressive, with states of drawn pictures aligned with an encoder's features, as in JanusFlow",
     )

@@ -124,3 +124,39 @@ class AutoregressiveConfig:
     def pathways(self) -> dict[str, str]:
         """The pathways whose pictures are hidden."""
         return {name: "look" for name in self.dropout if name != TEXT}
+
+
+@frozen(kw_only=True)
+class AlignedConfig(AutoregressiveConfig):
+    """Beside next-token prediction, states of drawn pictures are aligned with an encoder's features, as in JanusFlow.
+
+    The loss is named ``alignment``; its weight is set by the stage, as ``weights = { alignment = 1.0 }``.
+    """
+
+    drawing: str = field(default="generation", metadata={"help": "pathway whose pictures that are drawn are aligned"})
+    encoder: str = field(
+        default="understanding", metadata={"help": "pathway that looks, with whose encoder's features they are aligned"}
+    )
+    block: int = field(
+        default=6,
+        validator=validators.ge(1),
+        metadata={"help": "block of the backbone after which the states are taken, counted from 1; 6 in JanusFlow"},
+    )
+    layers: int = field(
+        default=3,
+        validator=validators.ge(1),
+        metadata={"help": "number of linear layers from the states to the features, with SiLU between them"},
+    )
+    width: int = field(
+        default=2048,
+        validator=validators.ge(0),
+        metadata={"help": "width between these layers; 0 means the width of the hidden states"},
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.drawing == self.encoder:
+            raise ValueError(f"drawing and encoder are two pathways, and both are '{self.drawing}'")
+
+    def pathways(self) -> dict[str, str]:
+        """The pathways whose pictures are hidden, that which draws, and that which looks."""
+        return {**super().pathways(), self.drawing: "draw", self.encoder: "look"}

@@ -33,8 +33,10 @@ def test_the_coupled_one_looks_and_draws_with_one_tokenizer_and_one_vocabulary()
     assert coupled.parts["backbone"].use.config.vocabulary == text + codes.vocabulary
 
 
-@pytest.mark.parametrize("name", ["janus-micro", "janus-micro-coupled"])
-def test_it_trains_through_its_stages_and_looks_and_draws(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "side"), [("janus-micro", 32), ("janus-micro-coupled", 32), ("janus-micro-metamorph", 64)]
+)
+def test_it_trains_through_its_stages_and_looks_and_draws(name: str, side: int, tmp_path: Path) -> None:
     learned = registry().models()["janus-mini"] / "tokenizer.json"  # to learn it anew takes most of the time
     recipe = read_recipe(name, [f"text.file={json.dumps(str(learned))}"])
     stages = {
@@ -47,5 +49,5 @@ def test_it_trains_through_its_stages_and_looks_and_draws(name: str, tmp_path: P
     assert [line["stage"] for line in lines if "stage" in line] == list(recipe.training.stages)
     model = Model(open_model(folder))
     (picture,) = model.generate("a red circle")
-    assert picture.size == (32, 32)
+    assert picture.size == (side, side)
     assert isinstance(model.ask(picture, "how many circles are there?", max_new_tokens=4), str)

@@ -204,6 +204,7 @@ TESTED = {
     ),
     ("source", "shapes"): tables(task=st.sampled_from(("draw", "ask", "read")), seed=st.integers(0, 99)),
     ("objective", "autoregressive"): tables(packed=st.sampled_from((0, 200)), text_dropout=0.5),
+    ("objective", "aligned"): tables(block=1, layers=st.integers(1, 3), width=st.sampled_from((0, 16))),
     ("objective", "contrastive"): tables(width=16, layers=1, heads=2, decoder=st.sampled_from((0, 1))),
     ("objective", "reconstruction"): tables(),
     ("tiling", "grid"): tables(tiles=st.integers(1, 6), overview=st.sampled_from(("first", "last", "none"))),

@@ -13,7 +13,19 @@ import torch
 from attrs import field, frozen
 from janiform import Codes, Features, Grid, Hidden, KVCache, Logits, Loss, Mask, PortMismatch, attend
 from janiform.components.kinds import KINDS
-from janiform.testing import backbones, common, conforms, kinds, latent_tokenizers, places, suite, tokenizers, wholes
+from janiform.testing import (
+    backbones,
+    common,
+    conforms,
+    kinds,
+    latent_tokenizers,
+    places,
+    regression,
+    scales,
+    suite,
+    tokenizers,
+    wholes,
+)
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
 from torch import nn
@@ -1169,8 +1181,8 @@ def test_every_check_has_its_beast() -> None:
     of_latents = KINDS["tokenizer"].port_checks["latents"]  # their zoo is in test_zoo_latents.py
     elsewhere = {common.keeps_its_config_through_a_recipe, *(getattr(latent_tokenizers, name) for name in of_latents)}
     elsewhere.add(common.gives_auxiliary_losses)  # its zoo is in test_zoo_auxiliary.py
-    # Those of whole pictures have their zoo in test_zoo_wholes.py, test_zoo_masked.py and test_zoo_places.py.
-    for module in (wholes, places):
+    # Those of whole pictures have their zoo in test_zoo_wholes.py and test_zoo_masked.py, others in files of their own.
+    for module in (wholes, places, regression, scales):
         elsewhere |= {
             check
             for name, check in vars(module).items()
