@@ -3,6 +3,7 @@
 from janiform import hookimpl
 
 from .config import (
+    BagelFormatConfig,
     ChameleonFormatConfig,
     Emu3FormatConfig,
     Emu3OfficialFormatConfig,
@@ -61,4 +62,12 @@ def janiform_register(registrar):
         config=Emu3OfficialFormatConfig,
         factory="janiform_plugins.formats.emu3.official:Emu3OfficialFormat",
         summary="Emu3 as it is released: config.json with model_type Emu3, beside the folder Emu3-VisionTokenizer",
+    )
+    registrar.component(
+        "format",
+        "bagel",
+        version=1,
+        config=BagelFormatConfig,
+        factory="janiform_plugins.formats.bagel.format:BagelFormat",
+        summary="BAGEL as it is released: ema.safetensors, ae.safetensors, llm_config.json and vit_config.json",
     )

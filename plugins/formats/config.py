@@ -59,3 +59,11 @@ class Emu3OfficialFormatConfig:
 
     def recognises(self, folder: Path) -> bool:
         return model_type(folder) == "Emu3"
+
+
+@frozen
+class BagelFormatConfig:
+    """No settings: all of them are in the directory."""
+
+    def recognises(self, folder: Path) -> bool:
+        return (folder / "llm_config.json").is_file() and (folder / "vit_config.json").is_file()

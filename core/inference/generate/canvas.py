@@ -199,14 +199,13 @@ class _Behind:
             chosen = torch.arange(len(self.embeddings), device=self.embeddings.device)[rows]
             cache = self.cache.take(chosen, self.cache.length)
         whole = self.whole
-        declared = whole.declared.mapped(lambda tensor: tensor[rows])
         few = evolve(
             whole,
             ids=whole.ids[rows],
             positions=whole.positions[rows],
-            documents=declared.documents,
+            documents=whole.documents[rows],
             blocks=whole.blocks[rows],
-            seen=declared.seen,
+            seen=None if whole.seen is None else whole.seen[rows],
             host=None if whole.host is None else whole.host.mapped(lambda tensor: tensor[rows]),
         )
         return _Behind(self.model, cache, few, self.embeddings[rows], self.route)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import evolve
 from janiform import KeyMap, Released
 
 from .config import DecoderConfig
@@ -85,6 +86,24 @@ def causal_lm(config: DecoderConfig, prefix: str = "", model: str = "model.", he
         unused={model + "layers.{i}.self_attn.rotary_emb.inv_freq": "the angles follow from rope_theta"},
         repeats={head: model + "embed_tokens.weight"} if config.tied else {},
     )
+
+
+def bagel(config: DecoderConfig, route: str) -> KeyMap:
+    """The names in the files of BAGEL, whose second set of weights has the suffix ``_moe_gen``."""
+    names = causal_lm(config, prefix="language_model.")
+
+    def second(target: str) -> str:
+        head, _, rest = target.rpartition(".")
+        if ".mlp." in target:
+            return target.replace(".mlp.", ".mlp_moe_gen.")
+        return f"{head}_moe_gen.{rest}"
+
+    changed = {
+        pattern: second(target) if isinstance(target, str) else tuple(map(second, target))
+        for pattern, target in names.names.items()
+        if f".{route}." in pattern or pattern.startswith(f"{route}.")
+    }
+    return evolve(names, names={**names.names, **changed})
 
 
 def official_janus(config: DecoderConfig) -> KeyMap:

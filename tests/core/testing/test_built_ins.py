@@ -276,6 +276,7 @@ TESTED = {
     ("format", "official"): tables(),
     ("format", "hf"): tables(),
     ("format", "chameleon"): tables(),
+    ("format", "bagel"): tables(),
     ("format", "emu3"): tables(),
     ("format", "emu3-official"): tables(),
     **{("source", name): tables(**STREAM, **settings) for name, settings in FILES.items()},

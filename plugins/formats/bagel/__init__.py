@@ -1,0 +1,1 @@
+"""The directories of BAGEL as its authors release them."""
