@@ -141,7 +141,12 @@ KINDS = {
             colour="picture",
             checks=("gives_losses_as_sums_and_counts",),
             port_checks={
-                "codes": ("encodes_codes_of_its_port", "gives_vectors_of_its_width", "decodes_from_its_vectors", "decodes_its_first_scales"),
+                "codes": (
+                    "encodes_codes_of_its_port",
+                    "gives_vectors_of_its_width",
+                    "decodes_from_its_vectors",
+                    "decodes_its_first_scales",
+                ),
                 "latents": ("encodes_latents_of_its_port", "encodes_samples_with_noise", "decodes_what_it_encodes"),
             },
         ),

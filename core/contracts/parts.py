@@ -287,8 +287,8 @@ class BorrowerConfig(Protocol):
     """The config of an embedding or head that uses the weights of other parts.
 
     ``borrows`` names them: ``"backbone"``, which is the default, or another part of the pathway, such as
-    ``"embedding"`` or ``"tokenizer"``. One whose codes are ids of the backbone's vocabulary, beside the text's ids, has ``rows``, and may
-    have ``reserved``, the further ids that are no text, such as that of a mask token.
+    ``"embedding"`` or ``"tokenizer"``. One whose codes are ids of the backbone's vocabulary, beside the text's ids, has
+    ``rows``, and may have ``reserved``, the further ids that are no text, such as that of a mask token.
     """
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:

@@ -32,7 +32,7 @@ class ScalesSampler(GuidedSampler[ScalesConfig]):
         with generating(model):
             canvas = drawing.canvas()
             port: Any = canvas.drawn
-            passes = config.passes
+            passes = config.limits
             noise = uniforms(count, len(passes) * port.tokens * port.depth, drawing.seeds).to(model.device)
             noise = noise.view(len(passes), port.depth, port.tokens, count).transpose(2, 3)
             codes = torch.full((count, port.tokens, port.depth), -1, device=model.device)
@@ -107,7 +107,7 @@ def _again(drawing: Drawing[ScalesConfig], codes: Tensor) -> Tensor:
     if not callable(getattr(embedding, "again", None)):
         raise UsageError(
             f"the embedding {type(embedding).__name__} has no method 'again', which further passes over a scale need: "
-            "set again_top_k to []"
+            "set passes to 1"
         )
     adapter: Any = drawing.model.part(f"{drawing.pathway}.adapter")
     vectors: Tensor = adapter(embedding.again(codes))

@@ -109,7 +109,7 @@ TESTED = {
     ),
     ("sampler", "scales"): st.one_of(
         tables(guidance=st.sampled_from((1.0, 3.0)), ramp=st.booleans(), top_k=st.sampled_from((0, 4))),
-        tables(guidance=st.sampled_from((1.0, 3.0)), again_top_k=st.sampled_from(((1,), (5, 1)))),
+        tables(guidance=st.sampled_from((1.0, 3.0)), passes=st.integers(2, 3), middle_top_k=5),
     ),
     ("embedding", "table"): tables(
         width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves")), mask=st.booleans()
