@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .config import EMU3_PRESETS, JANUS_PRESETS, ChameleonLayoutConfig, Emu3LayoutConfig, JanusConfig, ShowOLayoutConfig
+from .config import (
+    EMU3_PRESETS,
+    JANUS_PRESETS,
+    ChameleonLayoutConfig,
+    Emu3LayoutConfig,
+    JanusConfig,
+    ShowOLayoutConfig,
+    TokenflowLayoutConfig,
+)
 
 
 @hookimpl
@@ -38,4 +46,11 @@ def janiform_register(registrar: Registrar) -> None:
         config=ShowOLayoutConfig,
         factory="janiform_plugins.layouts.show_o:ShowOLayout",
         summary="prompts of Show-o, whose pictures are full blocks with the tokens around them",
+    )
+    registrar.component(
+        "layout",
+        "tokenflow",
+        config=TokenflowLayoutConfig,
+        factory="janiform_plugins.layouts.tokenflow:TokenflowLayout",
+        summary="prompts of TokenFlow's drawing model, after which a picture begins at once",
     )

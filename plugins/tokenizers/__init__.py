@@ -16,6 +16,7 @@ from .config import (
 from .kl.config import KL_PRESETS, KlConfig
 from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
 from .movq.config import MOVQ_PRESETS, MovqConfig
+from .tokenflow.config import TOKENFLOW_PRESETS, TokenflowConfig
 
 
 @hookimpl
@@ -101,4 +102,14 @@ def janiform_register(registrar):
         config=ScalesVqConfig,
         factory="janiform_plugins.tokenizers.scales_vq:ScalesVqTokenizer",
         summary="convolutional autoencoder with codes of several scales, from coarse to fine, as in VAR",
+    )
+    registrar.component(
+        "tokenizer",
+        "tokenflow",
+        version=1,
+        config=TokenflowConfig,
+        presets=TOKENFLOW_PRESETS,
+        factory="janiform_plugins.tokenizers.tokenflow.tokenizer:TokenflowTokenizer",
+        released="janiform_plugins.tokenizers.weights:TOKENFLOW",
+        summary="a teacher's features and a VQGAN's latents, whose two codebooks share the index, on several scales",
     )

@@ -12,6 +12,7 @@ from .config import TamingConfig
 from .kl.config import KlConfig
 from .magvit2.config import Magvit2Config
 from .movq.config import MovqConfig
+from .tokenflow.config import TokenflowConfig
 
 _UNUSED = {"quantize.codebook_used": "it counts how often codes are used in training"}
 
@@ -237,3 +238,23 @@ KL = Released(
     _of_autoencoder_kl,
     files=("ae.safetensors", "kl16.ckpt", "sdxl_vae.safetensors", "vae.safetensors", "model.ckpt", "last.ckpt"),
 )
+
+
+def tokenflow(config: TokenflowConfig) -> KeyMap:
+    """The names of ``VQModel`` in TokenFlow.
+
+    The teacher and the semantic decoder keep their initial values: a teacher's weights come from its own files, and
+    pictures are drawn without either.
+    """
+    names = {
+        "quantize.semantic.{rest}": "quantize.embedding_vqkd.{rest}",
+        "quantize.pixel.{rest}": "quantize.embedding_vqgan.{rest}",
+        "semantic_in.{rest}": "encode_task_layer.{rest}",
+        "semantic_out.{rest}": "decode_task_layer.{rest}",
+        "{rest}": "{rest}",
+    }
+    within = (*_WITHIN, "encode_task_layer.", "decode_task_layer.")
+    return KeyMap(names, within=within, unused=_UNUSED, own=("teacher.{rest}", "semantic_decoder.{rest}"))
+
+
+TOKENFLOW = Released(lambda config: [tokenflow(config)])

@@ -26,7 +26,7 @@ class ScalesConfig(AutoregressiveConfig):
         default=1,
         validator=[validators.instance_of(int), validators.ge(1), validators.le(8)],
         metadata={
-            "help": "Number of times that every scale but the first is predicted, each further time from its own codes; "
+            "help": "Number of times that each scale but the first is predicted, further times from its own codes; "
             "the last of several passes takes the most likely codes."
         },
     )

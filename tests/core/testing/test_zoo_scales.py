@@ -39,12 +39,12 @@ class CountsFromTheEnd(ScalesVqTokenizer):
 
 class ShowsItsOwnCodes(ScalesEmbedding):
     def forward(self, codes, first=0, corrupted=None):
-        return super().forward(codes) + codes
+        return super().forward(codes) + codes[..., :1]
 
 
 class LooksAhead(ScalesEmbedding):
     def forward(self, codes, first=0, corrupted=None):
-        return super().forward(codes) + codes[:, -1:]
+        return super().forward(codes) + codes[:, -1:, :1]
 
 
 class NeedsAllScales(ScalesEmbedding):
