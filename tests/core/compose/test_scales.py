@@ -66,7 +66,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         {"backbone": {"use": "bamba", "vocabulary": 300, "width": 16, "inner": 32, "layers": 1, "heads": 2,
-                      "mamba_heads": 2, "context": 256}},
+                      "mamba_heads": 2, "attention": [], "context": 256}},
         "generation.tokenizer",
         "positions of a scale see one another, which",
     ),

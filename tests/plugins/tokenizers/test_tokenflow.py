@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from janiform import registry
 from janiform.model.meta import tensors_on
 from janiform_plugins.tokenizers.config import VqConfig
 from janiform_plugins.tokenizers.vq import VqTokenizer
 from janiform_plugins.tokenizers.weights import tokenflow as names
+from janiform_plugins.tokenizers.weights import tokenflow_teacher
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
 SIDES = (1, 2, 3, 8)
+
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 SMALL = {
     "image_size": 16, "channels": 8, "groups": 4, "multipliers": (1, 1), "blocks": 1, "latent": 8, "vocabulary": 40,
     "semantic_width": 6, "pixel_width": 4, "scales": SIDES, "teacher_size": 24, "teacher_patch": 4, "teacher_width": 16,
@@ -35,7 +39,7 @@ def built(**settings: Any) -> Any:
 def raw(module: Any, pixels: Tensor) -> Tensor:
     """Both branches on the grid, [B, 10, 8, 8], before they are quantised."""
     seen = interpolate(pixels, (24, 24), mode="bicubic")
-    mean, std = (torch.tensor(values)[:, None, None] for values in (module.teacher.mean, module.teacher.std))
+    mean, std = torch.tensor(CLIP_MEAN)[:, None, None], torch.tensor(CLIP_STD)[:, None, None]
     features = module.teacher.encoder(((seen + 1) / 2 - mean) / std)
     task = module.semantic_in
     meaning = torch.tanh(features @ task[0].weight.T + task[0].bias) @ task[2].weight.T + task[2].bias
@@ -168,3 +172,50 @@ def test_an_enhanced_decoder_is_wider_and_deeper() -> None:
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         registry().find("tokenizer", "tokenflow").config(**SMALL | settings)
+
+
+TRANSFORMERS: dict[str, Any] = {
+    "hidden_size": 16, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 24,
+    "patch_size": 4,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("teacher", "projection"), [("clip", 12), ("clip", 0), ("siglip", 0)])
+def test_a_teacher_is_read_from_its_own_files_and_agrees_with_transformers(teacher: str, projection: int) -> None:
+    torch.manual_seed(7)
+    if teacher == "clip":
+        text = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+        config = transformers.CLIPConfig(text_config=text, vision_config=TRANSFORMERS, projection_dim=12)
+        whole = transformers.CLIPModel(config).eval()
+    else:
+        text = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+        vision = TRANSFORMERS | {"hidden_act": "gelu_pytorch_tanh", "vision_use_head": True}
+        whole = transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config=vision)).eval()
+    for weight in whole.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    module = built(teacher=teacher, projection=projection)
+    keys, files = tokenflow_teacher(module.config), whole.state_dict()
+    read: set[str] = set()
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            pieces = None if keys.is_own(name) else keys.pieces(name, tensor.shape)
+            assert (pieces is not None) == name.startswith("teacher."), name
+            for piece in pieces or ():
+                read.add(piece.name)
+                part = tensor if piece.rows is None else tensor[piece.rows]
+                part.copy_(files[piece.name].view(piece.shape).view(part.shape))
+    left = {name for name in files if keys.covers(name)} - read
+    assert all(keys.why_unused(name) for name in left), left
+    pixels = torch.rand(2, 3, 24, 24) * 2 - 1
+    given = ((pixels + 1) / 2 - module.teacher.mean) / module.teacher.std
+    with torch.no_grad():
+        states = whole.vision_model(given, output_hidden_states=True).hidden_states
+        features = module.teacher(pixels)
+        if teacher == "clip":
+            torch.testing.assert_close(features, states[-1][:, 1:], rtol=1e-4, atol=1e-4)
+            expected = states[-1][:, 1:]
+            if projection:
+                expected = whole.visual_projection(whole.vision_model.post_layernorm(expected))
+            torch.testing.assert_close(module.teacher.target(features), expected, rtol=1e-4, atol=1e-4)
+        else:
+            torch.testing.assert_close(features, states[-2], rtol=1e-4, atol=1e-4)
