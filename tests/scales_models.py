@@ -14,7 +14,30 @@ TEXTS = ["a red circle", "a small blue square above the large circle, and anothe
 SCALES = (1, 2, 3, 8)
 
 
-def scales_recipe(*, embedding: Any = (), sampler: Any = (), tokenizer: Any = (), more: str = "", **parts: Any) -> str:
+TOKENFLOW: dict[str, Any] = {
+    "tokenizer": {
+        "use": "tokenflow", "image_size": 16, "channels": 8, "groups": 4, "multipliers": [1, 1], "blocks": 1,
+        "latent": 8, "vocabulary": 16, "semantic_width": 6, "pixel_width": 4, "scales": SCALES, "teacher_size": 16,
+        "teacher_patch": 4, "teacher_width": 16, "teacher_layers": 1, "teacher_heads": 2, "semantic_layers": 1,
+    },
+    "text": 'text = { use = "bpe", vocabulary = 300, special_tokens = ["<unk>", "<s>", "</s>", "<img>", "</img>"] }\n'
+    'layout = { use = "tokenflow" }',
+    "backbone": {"vocabulary": 316, "layers": 2},
+    "embedding": {"layers": 2, "start": 3},
+    "head": "shared",
+}  # fmt: skip
+"""TokenFlow in miniature."""
+
+
+def scales_recipe(
+    *,
+    embedding: Any = (),
+    sampler: Any = (),
+    tokenizer: Any = (),
+    head: str = "mlp",
+    more: str = "",
+    **parts: Any,
+) -> str:
     """The tiny recipe with 78 codes of 16 on four scales of a picture."""
     entries = {
         "embedding": {"use": "scales"} | dict(embedding),
@@ -27,7 +50,10 @@ def scales_recipe(*, embedding: Any = (), sampler: Any = (), tokenizer: Any = ()
     parts = {"text": 'text = { use = "bpe", vocabulary = 300 }'} | parts
     if "use" not in dict(tokenizer):
         tokenizer = TOKENIZER | {"use": "scales-vq", "scales": SCALES} | dict(tokenizer)
-    return tiny_recipe("scales", tokenizer=tokenizer, **parts) + "\n".join(lines) + "\n" + more
+    text = tiny_recipe("scales", tokenizer=tokenizer, **parts).replace(
+        'head = { use = "mlp" }', f'head = {{ use = "{head}" }}'
+    )
+    return text + "\n".join(lines) + "\n" + more
 
 
 def scales_plan(**settings: Any) -> Plan:

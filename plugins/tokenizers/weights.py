@@ -269,8 +269,8 @@ def tokenflow_teacher(config: TokenflowConfig) -> KeyMap:
     unused = {f"{tower.prefix}{theirs}": why for theirs, why in tower.unused.items()}
     if isinstance(sizes, ClipConfig):
         names |= {
-            "teacher.projection.0.{rest}": "vision_model.post_layernorm.{rest}",
-            "teacher.projection.1.{rest}": "visual_projection.{rest}",
+            "teacher.projection.norm_{rest}": "vision_model.post_layernorm.{rest}",
+            "teacher.projection.weight": "visual_projection.weight",
         }
         if config.projection:
             unused.pop("vision_model.post_layernorm.{rest}")

@@ -40,7 +40,7 @@ class ScalesConfig(AutoregressiveConfig):
 
     @property
     def limits(self) -> tuple[tuple[int, float], ...]:
-        """The limits K and P of every pass over a scale, of which the first scale has only one."""
+        """The limits K and P of every pass of a scale, of which the first scale has only one."""
         if self.passes == 1:
             return ((self.top_k, self.top_p),)
         return ((self.top_k, self.top_p), *[(self.middle_top_k, self.top_p)] * (self.passes - 2), (1, 1.0))

@@ -20,7 +20,7 @@ from .config import ScalesConfig
 class ScalesSampler(GuidedSampler[ScalesConfig]):
     """Scale after scale.
 
-    A further pass over a scale reads the vectors that are made of its own codes, and is forgotten: later scales see
+    A further pass of a scale reads the vectors that are made of its own codes, and is forgotten: later scales see
     what they see in training, the places as they were in the first pass.
     """
 
@@ -106,7 +106,7 @@ def _again(drawing: Drawing[ScalesConfig], codes: Tensor) -> Tensor:
     embedding: Any = drawing.model.part(f"{drawing.pathway}.embedding")
     if not callable(getattr(embedding, "again", None)):
         raise UsageError(
-            f"the embedding {type(embedding).__name__} has no method 'again', which further passes over a scale need: "
+            f"the embedding {type(embedding).__name__} has no method 'again', which further passes of a scale need: "
             "set passes to 1"
         )
     adapter: Any = drawing.model.part(f"{drawing.pathway}.adapter")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, layer_norm, linear
 
 from ...encoders.clip import ClipEncoder
 from ...encoders.config import ClipConfig
@@ -17,7 +17,7 @@ from .config import TokenflowConfig
 
 
 class Teacher(nn.Module):
-    """Pixels [B, 3, h, w] in [-1, 1] -> features [B, T, W] of a vision encoder, which is not trained."""
+    """Pixels [B, 3, h, w] in [-1, 1] -> features [B, T, W] of a vision encoder."""
 
     mean: Tensor
     std: Tensor
@@ -27,33 +27,50 @@ class Teacher(nn.Module):
         sizes = config.teacher_config
         self.side, self.grid = config.teacher_size, sizes.grid
         self.encoder: nn.Module
+        self.projection: nn.Module
         if isinstance(sizes, ClipConfig):
             self.encoder = ClipEncoder(sizes)
         else:
             self.encoder = SiglipEncoder(sizes)
             self.encoder.norm = nn.Identity()  # the features before the last block have no norm
-        self.projection = _projection(config) if config.projection else nn.Identity()
+        self.projection = nn.Identity()
+        if config.projection:
+            self.projection = Projection(config.teacher_width, config.projection, sizes.eps)
         for name, values in (("mean", sizes.mean), ("std", sizes.std)):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
 
-    @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
         scaled = (resized_pixels(pixels, self.side) + 1) / 2
         weights = self.encoder.patch_embed.weight
         features: Tensor = self.encoder(((scaled - self.mean) / self.std).to(weights.dtype))
         return features
 
-    @torch.no_grad()
     def target(self, features: Tensor) -> Tensor:
-        """What the semantic decoder gives back: the features, projected where the teacher has a projection."""
-        projected: Tensor = self.projection(features)
+        """What the semantic decoder is to give back: the features, projected where the teacher has a projection.
+
+        It is not trained, so that features do not become what is easily given back.
+        """
+        projected: Tensor = self.projection(features.detach())
         return projected
 
 
-def _projection(config: TokenflowConfig) -> nn.Module:
-    """The norm and the matrix after CLIP's last block."""
-    norm = nn.LayerNorm(config.teacher_width, eps=config.teacher_config.eps)
-    return nn.Sequential(norm, nn.Linear(config.teacher_width, config.projection, bias=False))
+class Projection(nn.Module):
+    """The norm and the matrix after CLIP's last block. They are never trained, hence no parameters."""
+
+    norm_weight: Tensor
+    norm_bias: Tensor
+    weight: Tensor
+
+    def __init__(self, width: int, outputs: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.register_buffer("norm_weight", torch.ones(width))
+        self.register_buffer("norm_bias", torch.zeros(width))
+        self.register_buffer("weight", torch.randn(outputs, width) * width**-0.5)
+
+    def forward(self, features: Tensor) -> Tensor:
+        normed = layer_norm(features, features.shape[-1:], self.norm_weight, self.norm_bias, self.eps)
+        return linear(normed, self.weight)
 
 
 def task_layer(width: int, outputs: int) -> nn.Sequential:
