@@ -109,6 +109,9 @@ class Tokenizer(Protocol):
 
     Codes with scales are those of one scale after the other. ``decode`` and ``vectors`` take those of the first scales
     as well, of which pictures are decoded that are not finished.
+
+    A class with ``dual = True`` has vectors of which some elements are for other uses than pixels, such as the meaning
+    of a picture: ``decode`` need not read them.
     """
 
     def encode(self, pixels: Tensor) -> Tensor:

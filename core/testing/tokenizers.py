@@ -91,10 +91,14 @@ def decodes_from_its_vectors(case: Case) -> None:
 
 
 def _reads_the_same_weights(case: Case, module: nn.Module, codes: Tensor) -> None:
-    """``decode`` reads all elements of weights that ``vectors`` reads, and nothing of a code that vectors lack."""
+    """``decode`` reads all elements of weights that ``vectors`` reads, and nothing of a code that vectors lack.
+
+    A class with ``dual = True`` has vectors of which some elements are for other uses than pixels.
+    """
     module.requires_grad_(True)
     read_by = {method: _gradients(case, module, method, codes) for method in ("vectors", "decode")}
-    for name, elements in read_by["vectors"].items():
+    dual = bool(getattr(type(module), "dual", False))
+    for name, elements in () if dual else read_by["vectors"].items():
         outside = elements & ~read_by["decode"].get(name, torch.zeros_like(elements))
         require(
             not bool(outside.any()),

@@ -13,6 +13,7 @@ from .config import (
     HarmonLayoutConfig,
     JanusConfig,
     ShowOLayoutConfig,
+    TokenflowLayoutConfig,
 )
 
 
@@ -61,4 +62,11 @@ def janiform_register(registrar: Registrar) -> None:
         config=BagelLayoutConfig,
         factory="janiform_plugins.layouts.bagel:BagelLayout",
         summary="texts without roles and pictures as full blocks of one position, as in BAGEL",
+    )
+    registrar.component(
+        "layout",
+        "tokenflow",
+        config=TokenflowLayoutConfig,
+        factory="janiform_plugins.layouts.tokenflow:TokenflowLayout",
+        summary="prompts of TokenFlow's drawing model, after which a picture begins at once",
     )

@@ -238,3 +238,23 @@ class BagelLayoutConfig:
     def pathways(self) -> dict[str, str]:
         """The pathways that the settings name, all of which look."""
         return dict.fromkeys(self.draws_from, "look")
+
+
+@frozen
+class TokenflowLayoutConfig:
+    """Special tokens of TokenFlow's drawing model; their ids always come from the text tokenizer, Llama 2's."""
+
+    begin: str = field(default="<s>", metadata={"help": "first token of every document"})
+    end: str = field(default="</s>", metadata={"help": "last token of every document"})
+    end_of_image: str = field(default="</img>", metadata={"help": "token after every picture"})
+    pad: str = field(default="<unk>", metadata={"help": "token for padding and at the positions of a picture"})
+    longest_prompt: int = field(
+        default=128,
+        validator=validators.or_(validators.ge(2), validators.in_((0,))),
+        metadata={
+            "help": "maximum positions of a prompt, its first token included; longer ones are cut; 0 means no limit"
+        },
+    )
+    negative: str = field(
+        default="", metadata={"help": "prompt of the unconditional row of guidance; empty for no text at all"}
+    )

@@ -19,6 +19,7 @@ from .features.config import FEATURES_PRESETS, FeaturesConfig
 from .kl.config import KL_PRESETS, KlConfig
 from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
 from .movq.config import MOVQ_PRESETS, MovqConfig
+from .tokenflow.config import TOKENFLOW_PRESETS, TokenflowConfig
 
 
 @hookimpl
@@ -123,4 +124,14 @@ def janiform_register(registrar):
         presets=SPLIT_VQ_PRESETS,
         factory="janiform_plugins.tokenizers.split:SplitVqTokenizer",
         summary="convolutional autoencoder whose vectors are split, each part with a codebook of its own, as in UniTok",
+    )
+    registrar.component(
+        "tokenizer",
+        "tokenflow",
+        version=1,
+        config=TokenflowConfig,
+        presets=TOKENFLOW_PRESETS,
+        factory="janiform_plugins.tokenizers.tokenflow.tokenizer:TokenflowTokenizer",
+        released="janiform_plugins.tokenizers.weights:TOKENFLOW",
+        summary="a teacher's features and a VQGAN's latents, whose two codebooks share the index, on several scales",
     )

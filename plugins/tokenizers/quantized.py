@@ -6,6 +6,7 @@ B pictures    N positions of a picture    d codes per position    D width of a c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -88,12 +89,17 @@ class QuantizedAutoencoder(nn.Module, ABC):
         which is V where all are equally frequent. With several levels, the last two are per level, numbered from 1:
         ``usage_1``, ``perplexity_1``.
         """
-        raw_BND = self._encode(pixels)
+        return self.losses_of(pixels, self._encode(pixels))
+
+    def losses_of(
+        self, pixels: Tensor, raw: Tensor, more: Callable[[Quantized], dict[str, Weighted]] = lambda quantized: {}
+    ) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """``losses``, given the encoder's vectors [B, N, D], with ``more`` losses of what they are quantised to."""
         with full_precision(pixels):
-            quantized = self.quantized(raw_BND.float())
+            quantized = self.quantized(raw.float())
             codes_Rd = quantized.codes.view(-1, self.depth)
         errors = pixel_errors(self.config, self._decode(quantized.vectors), pixels)
-        losses = counted({**quantized.losses, **errors}, pixels)
+        losses = counted({**quantized.losses, **more(quantized), **errors}, pixels)
         figures = {name: value.detach() for name, (_, value) in errors.items()}
         for level, codes_R in enumerate(codes_Rd.unbind(-1), start=1):
             suffix = "" if self.depth == 1 else f"_{level}"

@@ -20,7 +20,7 @@ from .config import ScalesConfig
 class ScalesSampler(GuidedSampler[ScalesConfig]):
     """Scale after scale.
 
-    A further pass over a scale reads the vectors that are made of its own codes, and is forgotten: later scales see
+    A further pass of a scale reads the vectors that are made of its own codes, and is forgotten: later scales see
     what they see in training, the places as they were in the first pass.
     """
 
@@ -32,7 +32,7 @@ class ScalesSampler(GuidedSampler[ScalesConfig]):
         with generating(model):
             canvas = drawing.canvas()
             port: Any = canvas.drawn
-            passes = config.passes
+            passes = config.limits
             noise = uniforms(count, len(passes) * port.tokens * port.depth, drawing.seeds).to(model.device)
             noise = noise.view(len(passes), port.depth, port.tokens, count).transpose(2, 3)
             codes = torch.full((count, port.tokens, port.depth), -1, device=model.device)
@@ -106,8 +106,8 @@ def _again(drawing: Drawing[ScalesConfig], codes: Tensor) -> Tensor:
     embedding: Any = drawing.model.part(f"{drawing.pathway}.embedding")
     if not callable(getattr(embedding, "again", None)):
         raise UsageError(
-            f"the embedding {type(embedding).__name__} has no method 'again', which further passes over a scale need: "
-            "set again_top_k to []"
+            f"the embedding {type(embedding).__name__} has no method 'again', which further passes of a scale need: "
+            "set passes to 1"
         )
     adapter: Any = drawing.model.part(f"{drawing.pathway}.adapter")
     vectors: Tensor = adapter(embedding.again(codes))

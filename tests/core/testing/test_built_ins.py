@@ -119,6 +119,24 @@ TESTED = {
         tables(**CODEC | {"image_size": 16}, scales=(1, 2, 4), vocabulary=24, code_width=4),
         tables(**CODEC | {"image_size": 32}, scales=(1, 3, 8), vocabulary=7, code_width=4),
     ),
+    ("tokenizer", "tokenflow"): tables(
+        **CODEC | {"image_size": 16},
+        picture_size=st.sampled_from((0, 20)),
+        scales=(1, 2, 4),
+        vocabulary=st.sampled_from((7, 24)),
+        semantic_width=6,
+        pixel_width=4,
+        teacher=st.sampled_from(("clip", "siglip")),
+        teacher_size=st.sampled_from((16, 24)),
+        teacher_patch=8,
+        teacher_width=16,
+        teacher_layers=2,
+        teacher_heads=2,
+        projection=st.sampled_from((0, 12)),
+        semantic_layers=1,
+        decoder_channels=st.sampled_from((0, 16)),
+        decoder_blocks=st.sampled_from((0, 1)),
+    ),
     ("embedding", "scales"): tables(
         layers=st.integers(1, 3),
         resize=st.sampled_from(("progressive", "full")),
@@ -128,7 +146,7 @@ TESTED = {
     ),
     ("sampler", "scales"): st.one_of(
         tables(guidance=st.sampled_from((1.0, 3.0)), ramp=st.booleans(), top_k=st.sampled_from((0, 4))),
-        tables(guidance=st.sampled_from((1.0, 3.0)), again_top_k=st.sampled_from(((1,), (5, 1)))),
+        tables(guidance=st.sampled_from((1.0, 3.0)), passes=st.integers(2, 3), middle_top_k=5),
     ),
     ("embedding", "table"): tables(
         width=st.sampled_from((0, 6, 16)), positions=st.sampled_from(("none", "waves")), mask=st.booleans()
