@@ -88,6 +88,11 @@ class QuantizedAutoencoder(nn.Module, ABC):
         which is V where all are equally frequent. With several levels, the last two are per level, numbered from 1:
         ``usage_1``, ``perplexity_1``.
         """
+        losses, figures, _ = self.losses_and_vectors(pixels)
+        return losses, figures
+
+    def losses_and_vectors(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor], Tensor]:
+        """``losses``, and the vectors [B, N, D] of the pictures' codes, with gradients to the encoder."""
         raw_BND = self._encode(pixels)
         with full_precision(pixels):
             quantized = self.quantized(raw_BND.float())
@@ -102,4 +107,4 @@ class QuantizedAutoencoder(nn.Module, ABC):
             figures[f"usage{suffix}"] = (counts_V > 0).float().mean()
             probabilities = torch.distributions.Categorical(probs=counts_V.float(), validate_args=False)
             figures[f"perplexity{suffix}"] = probabilities.entropy().exp()
-        return losses, figures
+        return losses, figures, quantized.vectors

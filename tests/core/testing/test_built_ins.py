@@ -87,7 +87,11 @@ TESTED = {
         **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4, depth=st.integers(1, 4), shared=st.booleans()
     ),
     ("tokenizer", "split-vq"): tables(
-        **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=12, depth=st.integers(1, 4), entropy=st.sampled_from((0.0, 0.1))
+        **CODEC,
+        vocabulary=st.sampled_from((7, 24)),
+        code_width=12,
+        depth=st.integers(1, 4),
+        entropy=st.sampled_from((0.0, 0.1)),
     ),
     ("tokenizer", "kl"): tables(
         **CODEC | {"latent": st.integers(2, 4)},
@@ -158,6 +162,7 @@ TESTED = {
     ("objective", "autoregressive"): tables(packed=st.sampled_from((0, 200)), text_dropout=0.5),
     ("objective", "contrastive"): tables(width=16, layers=1, heads=2, decoder=st.sampled_from((0, 1))),
     ("objective", "reconstruction"): tables(),
+    ("objective", "semantic"): tables(width=16, layers=1, heads=2, decoder=st.sampled_from((0, 1))),
     ("tiling", "grid"): tables(tiles=st.integers(1, 6), overview=st.sampled_from(("first", "last", "none"))),
     ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "masked"): tables(steps=st.integers(1, 6), schedule=st.sampled_from(("cosine", "linear", "square"))),
