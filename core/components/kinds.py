@@ -139,7 +139,7 @@ KINDS = {
             weights=True,
             row=2,
             colour="picture",
-            checks=("gives_losses_as_sums_and_counts",),
+            checks=("gives_losses_as_sums_and_counts", "gives_the_vectors_that_it_trains"),
             port_checks={
                 "codes": (
                     "encodes_codes_of_its_port",

@@ -95,7 +95,11 @@ class Encoder(Protocol):
 
 
 class TokenizerConfig(Protocol):
-    """Kind ``tokenizer`` of codes; factory(config) -> Tokenizer."""
+    """Kind ``tokenizer`` of codes; factory(config) -> Tokenizer.
+
+    It may have ``divisible``, whether the losses are sums over pictures, so that several processes can share a step of
+    them; without it one process trains alone.
+    """
 
     def codes(self) -> Codes:
         """The port that the tokenizer gives."""
@@ -112,6 +116,9 @@ class Tokenizer(Protocol):
 
     A class with ``dual = True`` has vectors of which some elements are for other uses than pixels, such as the meaning
     of a picture: ``decode`` need not read them.
+
+    One that can be trained by captions too, as by the objective ``semantic``, has ``losses_and_vectors(pixels)``: what
+    ``losses`` gives, and third the vectors of the codes [B, N, width], whose gradients reach what encodes pictures.
     """
 
     def encode(self, pixels: Tensor) -> Tensor:
@@ -144,7 +151,11 @@ class LatentTokenizerConfig(Protocol):
 
 
 class LatentTokenizer(Protocol):
-    """An ``nn.Module`` between pixels in [-1, 1] and latents [B, N, C], which are scaled to be drawn from noise."""
+    """An ``nn.Module`` between pixels in [-1, 1] and latents [B, N, C], which are scaled to be drawn from noise.
+
+    One that can be trained by captions too has ``losses_and_vectors(pixels)``: what ``losses`` gives, and third the
+    latents [B, N, C] that the decoder got.
+    """
 
     def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
         """Pixels [B, 3, h, w] to latents [B, N, C]: the mode of the posterior, or with standard normal ``noise`` of
@@ -358,7 +369,7 @@ class BorrowerConfig(Protocol):
     """The config of an embedding or head that uses the weights of other parts.
 
     ``borrows`` names them: ``"backbone"``, which is the default, or another part of the pathway, such as
-    ``"embedding"`` or ``"tokenizer"``, which it is then shared with. One whose codes are ids of the backbone's
+    ``"embedding"`` or ``"tokenizer"``, with which it is then shared. One whose codes are ids of the backbone's
     vocabulary, beside the text's ids, has ``rows``, and may have ``reserved``, the further ids that are no text, such
     as that of a mask token.
     """

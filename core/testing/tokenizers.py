@@ -130,6 +130,44 @@ def _gradients(case: Case, module: nn.Module, method: str, codes: Tensor) -> dic
     return {name: grad != 0 for name, grad in zip(named, gradients, strict=True) if grad is not None}
 
 
+def gives_the_vectors_that_it_trains(case: Case) -> None:
+    """Where a tokenizer has ``losses_and_vectors``, it gives what ``losses`` gives, and the vectors of its codes or its
+    latents, with gradients to what encodes pictures."""
+    module, pixels = case.build(), case.inputs()
+    if not callable(getattr(module, "losses_and_vectors", None)):
+        return
+    module.requires_grad_(True)
+    losses, _, vectors = call(case, module, "losses_and_vectors", pixels)
+    alone, _ = losses_of(case, module, pixels)
+    require(
+        losses.keys() == alone.keys()
+        and all(torch.equal(loss.total, alone[name].total) for name, loss in losses.items()),
+        f"{case.name}: `losses_and_vectors` gives other losses than `losses`",
+    )
+    encoded = call(case, module, "encode", pixels)
+    expected = encoded if case.has_latents else call(case, module, "vectors", encoded)
+    require(
+        near(vectors.float(), expected.float(), 1e-4),
+        f"{case.name}: `losses_and_vectors` gives {list(vectors.shape)}, which are not "
+        f"{'its latents' if case.has_latents else 'the vectors of its codes'}, {list(expected.shape)}",
+    )
+    named = dict(module.named_parameters())
+    reached = _reached(vectors, named) - (set() if case.has_latents else _reached(expected, named))
+    require(
+        bool(reached),
+        f"{case.name}: no gradient of the vectors that `losses_and_vectors` gives reaches what encodes pictures; let "
+        "it pass through the quantiser",
+    )
+
+
+def _reached(output: Tensor, named: dict[str, nn.Parameter]) -> set[str]:
+    """The names of the weights that the gradient of an output reaches."""
+    if not output.requires_grad:
+        return set()
+    gradients = torch.autograd.grad(output.sum(), list(named.values()), allow_unused=True)
+    return {name for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
+
+
 def gives_losses_as_sums_and_counts(case: Case) -> None:
     """The losses of a tokenizer are finite sums with counts: twice the pictures give twice both.
 

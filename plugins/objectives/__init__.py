@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from janiform import Registrar, hookimpl
 
-from .config import AlignedConfig, AutoregressiveConfig, ContrastiveConfig, ReconstructionConfig
+from .config import AlignedConfig, AutoregressiveConfig, ContrastiveConfig, ReconstructionConfig, SemanticConfig
 
 
 @hookimpl
@@ -22,6 +22,13 @@ def janiform_register(registrar: Registrar) -> None:
         config=ContrastiveConfig,
         factory="janiform_plugins.objectives.contrastive:Contrastive",
         summary="trains an encoder to match pictures and captions, with the sigmoid loss of SigLIP",
+    )
+    registrar.component(
+        "objective",
+        "semantic",
+        config=SemanticConfig,
+        factory="janiform_plugins.objectives.semantic:Semantic",
+        summary="trains a visual tokenizer to reconstruct pictures and to match captions, as in VILA-U and UniTok",
     )
     registrar.component(
         "objective",

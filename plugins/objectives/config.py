@@ -30,13 +30,10 @@ class ReconstructionConfig:
 
 
 @frozen(kw_only=True)
-class ContrastiveConfig:
-    """Which encoder is trained, and the text tower for it, which exists only in training."""
+class MatchingConfig:
+    """What is trained with captions, and the text tower for it, which exists only in training."""
 
-    pathway: str = field(
-        default="understanding",
-        metadata={"help": "pathway whose encoder is trained, or that of its tokenizer 'features'"},
-    )
+    pathway: str
     width: int = field(default=128, validator=validators.gt(0), metadata={"help": "width of the text tower"})
     layers: int = field(default=3, validator=validators.gt(0), metadata={"help": "layers of the text tower"})
     heads: int = field(
@@ -72,6 +69,16 @@ class ContrastiveConfig:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
 
+
+@frozen(kw_only=True)
+class ContrastiveConfig(MatchingConfig):
+    """Which encoder is trained, and the text tower for it, which exists only in training."""
+
+    pathway: str = field(
+        default="understanding",
+        metadata={"help": "pathway whose encoder is trained, or that of its tokenizer 'features'"},
+    )
+
     def pathways(self) -> dict[str, str]:
         """The pathway that the settings name, which looks."""
         return {self.pathway: "look"}
@@ -84,6 +91,24 @@ class ContrastiveConfig:
         """The path of the part that is trained: an encoder, or a tokenizer whose latents are the features of one."""
         path = f"{self.pathway}.encoder"
         return path if path in plan.parts else f"{self.pathway}.tokenizer"
+
+
+@frozen(kw_only=True)
+class SemanticConfig(MatchingConfig):
+    """Which tokenizer is trained, and the text tower for it, which exists only in training.
+
+    The tokenizer's own losses and their weights are settings of the tokenizer.
+    """
+
+    pathway: str = field(default="generation", metadata={"help": "pathway whose tokenizer is trained"})
+
+    def pathways(self) -> dict[str, str]:
+        """The pathway that the settings name; either mode may have a tokenizer."""
+        return {self.pathway: ""}
+
+    def reads(self, plan: Plan) -> tuple[str, ...]:
+        """The parts that the objective uses."""
+        return f"{self.pathway}.tokenizer", "text"
 
 
 @frozen(kw_only=True)

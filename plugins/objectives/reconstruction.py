@@ -14,7 +14,7 @@ from torch import Tensor
 from .config import ReconstructionConfig
 
 if TYPE_CHECKING:
-    from janiform import Tokenizer, UnifiedModel
+    from janiform import Processor, Tokenizer, UnifiedModel
 
 
 class Reconstruction(Objective):
@@ -48,15 +48,19 @@ class Reconstruction(Objective):
 
     def samples(self, examples: Sequence[Conversation]) -> Image.Image | None:
         """Show up to eight pictures above their reconstructions; None where the examples hold no picture."""
-        pictures = pictures_of(examples)[:8]
-        if not pictures:
-            return None
-        pixels = torch.stack([self.processor.pixels(picture, self.pathway) for picture in pictures])
-        tokenizer = cast("Tokenizer", self.tokenizer)
-        reconstructed = tokenizer.decode(tokenizer.encode(pixels.to(next(self.tokenizer.parameters()).device)))
-        return contact_sheet(
-            [to_pil(picture) for picture in [*pixels, *reconstructed]], columns=len(pictures), cell=128
-        )
+        return reconstructed_pictures(self.tokenizer, self.processor, self.pathway, examples)
+
+
+def reconstructed_pictures(
+    tokenizer: Any, processor: Processor, pathway: str, examples: Sequence[Conversation]
+) -> Image.Image | None:
+    """Up to eight pictures of a pathway above their reconstructions; None where the examples hold no picture."""
+    pictures = pictures_of(examples)[:8]
+    if not pictures:
+        return None
+    pixels = torch.stack([processor.pixels(picture, pathway) for picture in pictures])
+    reconstructed = tokenizer.decode(tokenizer.encode(pixels.to(next(tokenizer.parameters()).device)))
+    return contact_sheet([to_pil(picture) for picture in [*pixels, *reconstructed]], columns=len(pictures), cell=128)
 
 
 def pictures_of(examples: Sequence[Conversation]) -> list[Any]:

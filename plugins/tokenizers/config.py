@@ -83,6 +83,11 @@ class ConvolutionalConfig:
             raise ValueError(f"channels {self.channels} is not a multiple of groups {self.groups}")
 
     @property
+    def divisible(self) -> bool:
+        """Whether the losses are sums over pictures: an entropy and codes that are re-seeded depend on the batch."""
+        return not getattr(self, "entropy", 0) and not getattr(self, "reseed", 0)
+
+    @property
     def factor(self) -> int:
         """Pixels along the side of one code."""
         return 1 << (len(self.multipliers) - 1)
@@ -364,4 +369,4 @@ SPLIT_VQ_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "groups": 32,
     },
 }
-"""The codes of UniTok; its autoencoder, a ViTamin, is replaced by the convolutional one of the other tokenizers."""
+"""The codes of UniTok. Its autoencoder is a ViTamin (arXiv:2404.02132); this one is that of the other tokenizers."""

@@ -89,12 +89,17 @@ class QuantizedAutoencoder(nn.Module, ABC):
         which is V where all are equally frequent. With several levels, the last two are per level, numbered from 1:
         ``usage_1``, ``perplexity_1``.
         """
+        losses, figures, _ = self.losses_and_vectors(pixels)
+        return losses, figures
+
+    def losses_and_vectors(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor], Tensor]:
+        """``losses``, and the vectors [B, N, D] of the pictures' codes, with gradients to the encoder."""
         return self.losses_of(pixels, self._encode(pixels))
 
     def losses_of(
         self, pixels: Tensor, raw: Tensor, more: Callable[[Quantized], dict[str, Weighted]] = lambda quantized: {}
-    ) -> tuple[dict[str, Loss], dict[str, Tensor]]:
-        """``losses``, given the encoder's vectors [B, N, D], with ``more`` losses of what they are quantised to."""
+    ) -> tuple[dict[str, Loss], dict[str, Tensor], Tensor]:
+        """``losses_and_vectors``, given the encoder's [B, N, D], with ``more`` losses of what they are quantised to."""
         with full_precision(pixels):
             quantized = self.quantized(raw.float())
             codes_Rd = quantized.codes.view(-1, self.depth)
@@ -108,4 +113,4 @@ class QuantizedAutoencoder(nn.Module, ABC):
             figures[f"usage{suffix}"] = (counts_V > 0).float().mean()
             probabilities = torch.distributions.Categorical(probs=counts_V.float(), validate_args=False)
             figures[f"perplexity{suffix}"] = probabilities.entropy().exp()
-        return losses, figures
+        return losses, figures, quantized.vectors

@@ -1,4 +1,4 @@
-"""Split codes, as in UniTok (arXiv:2502.20321): each part of a vector has a code, from a codebook of its own.
+"""Split codes, as in UniTok (arXiv:2502.20321): each part of a vector has a code from a codebook of its own.
 
 B pictures    N positions of one picture    R vectors    D code width    V vocabulary    d parts of D / d values each
 """

@@ -34,7 +34,14 @@ def test_the_coupled_one_looks_and_draws_with_one_tokenizer_and_one_vocabulary()
 
 
 @pytest.mark.parametrize(
-    ("name", "side"), [("janus-micro", 32), ("janus-micro-coupled", 32), ("janus-micro-metamorph", 64)]
+    ("name", "side"),
+    [
+        ("janus-micro", 32),
+        ("janus-micro-coupled", 32),
+        ("janus-micro-metamorph", 64),
+        ("janus-micro-split", 32),
+        ("janus-micro-semantic", 32),
+    ],
 )
 def test_it_trains_through_its_stages_and_looks_and_draws(name: str, side: int, tmp_path: Path) -> None:
     learned = registry().models()["janus-mini"] / "tokenizer.json"  # to learn it anew takes most of the time

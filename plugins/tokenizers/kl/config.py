@@ -109,6 +109,11 @@ class KlConfig(ConvolutionalConfig):
                 raise ValueError(f"{name} has level {outside[0]}, but levels are 0 to {len(self.multipliers) - 1}")
 
     @property
+    def divisible(self) -> bool:
+        """False, since each process would draw other samples of the posterior."""
+        return False
+
+    @property
     def grid(self) -> Grid:
         """Places of a picture."""
         side = self.image_size // (self.factor * self.patch)

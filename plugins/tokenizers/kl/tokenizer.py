@@ -87,6 +87,11 @@ class KlTokenizer(nn.Module):
         posterior from the standard normal distribution in nats; ``latent_mean`` and ``latent_std`` of the latents
         before shift and scale, which these settings can be set by.
         """
+        losses, figures, _ = self.losses_and_vectors(pixels)
+        return losses, figures
+
+    def losses_and_vectors(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor], Tensor]:
+        """``losses``, and the latents [B, N, C] that the decoder got, shifted and scaled."""
         posterior = self._posterior(pixels).in_float32()
         latents = posterior.mean
         if self.training:
@@ -96,7 +101,8 @@ class KlTokenizer(nn.Module):
         losses = counted({**errors, "kl": (self.config.kl, divergence)}, pixels)
         figures = {**{name: value for name, (_, value) in errors.items()}, "kl": divergence}
         figures |= {"latent_mean": latents.mean(), "latent_std": latents.std(correction=0)}
-        return losses, {name: value.detach() for name, value in figures.items()}
+        places = self._to_places((latents - self.config.shift) * self.config.scale)
+        return losses, {name: value.detach() for name, value in figures.items()}, places
 
     def _posterior(self, pixels: Tensor) -> Posterior:
         inputs = squares(pixels, self.config.factor) if self.config.local else pixels

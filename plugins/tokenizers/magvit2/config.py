@@ -126,6 +126,11 @@ class Magvit2Config:
         sizes = zip(reversed(self.decoder_multipliers), reversed(self.decoder_blocks), strict=True)
         return tuple(LevelSize(self.channels * times, blocks) for times, blocks in sizes)
 
+    @property
+    def divisible(self) -> bool:
+        """Whether the losses are sums over pictures: an entropy depends on the batch."""
+        return not self.entropy
+
     def codes(self) -> Codes:
         side = self.image_size // self.factor
         return Codes(vocabulary=1 << self.bits, grid=Grid(side, side), width=self.bits)

@@ -115,6 +115,11 @@ class MovqConfig:
     def decoder_levels(self) -> tuple[LevelSize, ...]:
         return decoder_levels(self.encoder_levels)
 
+    @property
+    def divisible(self) -> bool:
+        """Whether the losses are sums over pictures: codes that are re-seeded depend on the batch."""
+        return not self.reseed
+
     def codes(self) -> Codes:
         rows, columns = self.grid
         if not self.line_ends:

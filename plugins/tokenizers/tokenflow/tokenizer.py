@@ -92,7 +92,8 @@ class TokenflowTokenizer(QuantizedAutoencoder):
             cosine = cosine_similarity(self._meaning(quantized.vectors).float(), target, dim=-1)
             return {"semantic": (self.config.semantic, (1 - cosine).mean())}
 
-        return self.losses_of(pixels, self._both(features, pixels), semantic)
+        losses, figures, _ = self.losses_of(pixels, self._both(features, pixels), semantic)
+        return losses, figures
 
     def _encode(self, pixels: Tensor) -> Tensor:
         return self._both(self.teacher(pixels), pixels)

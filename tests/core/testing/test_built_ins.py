@@ -225,6 +225,7 @@ TESTED = {
     ("objective", "aligned"): tables(block=1, layers=st.integers(1, 3), width=st.sampled_from((0, 16))),
     ("objective", "contrastive"): tables(width=16, layers=1, heads=2, decoder=st.sampled_from((0, 1))),
     ("objective", "reconstruction"): tables(),
+    ("objective", "semantic"): tables(width=16, layers=1, heads=2, decoder=st.sampled_from((0, 1))),
     ("tiling", "grid"): tables(tiles=st.integers(1, 6), overview=st.sampled_from(("first", "last", "none"))),
     ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "masked"): tables(steps=st.integers(1, 6), schedule=st.sampled_from(("cosine", "linear", "square"))),

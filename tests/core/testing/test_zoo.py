@@ -396,6 +396,45 @@ class TakesWholePictures(Tokenizer):
         return super().vectors(codes.expand(-1, 4, -1))
 
 
+class Trained(Tokenizer):
+    """It has weights before the quantiser, and gives the vectors that captions train."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.colours = nn.Conv2d(3, 3, 1)
+
+    def encode(self, pixels):
+        return super().encode(self.colours(pixels))
+
+    def losses_and_vectors(self, pixels):
+        return *self.losses(pixels), self.passed(pixels)
+
+    def passed(self, pixels):
+        latents = nn.functional.avg_pool2d(self.colours(pixels), 4).flatten(2).transpose(1, 2)
+        return latents + (self.vectors(self.encode(pixels)) - latents).detach()
+
+
+class DetachesItsVectors(Trained):
+    def passed(self, pixels):
+        return super().passed(pixels).detach()
+
+
+class TrainsTheCodebookAlone(Trained):
+    def passed(self, pixels):
+        return self.vectors(self.encode(pixels))
+
+
+class GivesItsLatents(Trained):
+    def passed(self, pixels):
+        return nn.functional.avg_pool2d(self.colours(pixels), 4).flatten(2).transpose(1, 2)
+
+
+class HasOtherLossesForVectors(Trained):
+    def losses_and_vectors(self, pixels):
+        losses, figures, vectors = super().losses_and_vectors(pixels)
+        return {name: loss + loss for name, loss in losses.items()}, figures, vectors
+
+
 class LosesASumOfMeans(Tokenizer):
     def losses(self, pixels):
         error = (self.decode(self.encode(pixels)) - pixels).square()
@@ -965,6 +1004,10 @@ ZOO = [
         "code 3 of a picture has another vector alone",
     ),
     ("tokenizer", TakesWholePictures, tokenizers.gives_vectors_of_each_code_alone, "takes any number of places"),
+    ("tokenizer", DetachesItsVectors, tokenizers.gives_the_vectors_that_it_trains, "reaches what encodes pictures"),
+    ("tokenizer", TrainsTheCodebookAlone, tokenizers.gives_the_vectors_that_it_trains, "pass through the quantiser"),
+    ("tokenizer", GivesItsLatents, tokenizers.gives_the_vectors_that_it_trains, "are not the vectors of its codes"),
+    ("tokenizer", HasOtherLossesForVectors, tokenizers.gives_the_vectors_that_it_trains, "other losses than `losses`"),
     ("tokenizer", HasNarrowVectors, tokenizers.gives_vectors_of_its_width, r"vectors are \[3, 4, 2\], not \[3, 4, 3\]"),
     (
         "tokenizer",

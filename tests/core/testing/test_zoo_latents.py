@@ -155,6 +155,16 @@ class DecodesInFloat32(Tokenizer):
         return super().decode(latents).float()
 
 
+class TrainsOtherLatents(Tokenizer):
+    def losses_and_vectors(self, pixels):
+        return *self.losses(pixels), 2 * self.encode(pixels)
+
+
+class DetachesWhatItTrains(Tokenizer):
+    def losses_and_vectors(self, pixels):
+        return *self.losses(pixels), self.encode(pixels).detach()
+
+
 def case(module: Any, config: Any = Config) -> Case:
     component = SimpleNamespace(kind="tokenizer", name="beast", config=config, load=lambda: module)
     return Case(component, config(), {}, 3)  # type: ignore[arg-type]
@@ -181,6 +191,8 @@ ZOO = [
     (DecodesThePlaceTwice, DECODES, "`decode` does not read 3 of the 12 values .*, such as value 0 of place 3"),
     (DetachesItsLatents, DECODES, "`decode` has no gradient for its latents"),
     (LosesAMean, tokenizers.gives_losses_as_sums_and_counts, "the total of the loss 'l2' is not twice as large"),
+    (TrainsOtherLatents, tokenizers.gives_the_vectors_that_it_trains, "which are not its latents"),
+    (DetachesWhatItTrains, tokenizers.gives_the_vectors_that_it_trains, "reaches what encodes pictures"),
     (DecodesTheBatch, common.treats_rows_independently, "the output of a row changes by .* with the rest of the batch"),
     (DecodesInFloat32, common.computes_in_bfloat16, "cast to bfloat16 it gives torch.float32"),
 ]

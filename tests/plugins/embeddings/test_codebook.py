@@ -44,7 +44,7 @@ def test_an_embedding_that_is_shared_without_its_tokenizer_is_refused() -> None:
         "multipliers = [1, 4, 8], vocabulary = 64, depth = 2, code_width = 16 }, "
         'embedding = { share = "generation.embedding" }, adapter = { use = "mlp" } }'
     )
-    with pytest.raises(CompositionError, match=r"uses the weights of generation.tokenizer, but the tokenizer of"):
+    with pytest.raises(CompositionError, match=r"uses the weights of generation\.tokenizer, but the tokenizer of"):
         compose(read_recipe(RECIPE, [own]))
 
 
