@@ -13,10 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from ..contracts import OnCodes, OnStep
+from ..errors import ComponentError, Problem
 from ..pictures.sheet import to_pil
 from ..ports import Codes
 from ..sequence.codes import with_given
 from .generate import decode_codes, sampler_of
+from .generate.sampler import sampler_use
 from .generate.preview import filled
 from .memory import MemoryPlan
 
@@ -64,7 +66,10 @@ def draw_all(
     settings: Mapping[str, Any],
     events: DrawingEvents,
 ) -> list[Image.Image]:
-    """One picture for each prompt, by the recipe's sampler and in the rounds of the plan. Raises ``UsageError``."""
+    """One picture for each prompt, by the recipe's sampler and in the rounds of the plan.
+
+    Raises ``UsageError``, and ``ComponentError`` where the sampler leaves places without a code.
+    """
     sampler = sampler_of(model.plan, pathway)
     pictures: list[Image.Image] = []
     for part in plan.parts:
@@ -78,8 +83,22 @@ def draw_all(
             on_codes=on_codes,
             **settings,
         )
+        _check_drawn(model, pathway, codes)
         pictures += _decoded(model, codes, pathway, plan.decoded)
     return pictures
+
+
+def _check_drawn(model: UnifiedModel, pathway: str, codes: Tensor) -> None:
+    """Raise ``ComponentError`` where the schedule of a sampler ended before all codes were drawn."""
+    if codes.is_floating_point() or not (missing := int((codes < 0).any(-1).sum())):
+        return
+    name = sampler_use(model.plan, pathway).component.name
+    raise ComponentError(
+        Problem(
+            f"the sampler '{name}' left {missing} of {codes.shape[0] * codes.shape[1]} places without a code",
+            hint="fix the plugin: its last step must draw all places that are left",
+        )
+    )
 
 
 def _previews(

@@ -41,6 +41,7 @@ class Canvas:
 
     Raises:
         UsageError: the pathway does not draw pictures as wholes, or a prompt is too long.
+        JaniformError: the model's states of the prompts are not finite.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Canvas:
         canvas = model.processor.canvas(pathway)
         rows = guidance_prompts(model, prompts, guidance, unconditional)
         check_context_length(model, rows, len(canvas), "positions of a picture")
-        self._cache: Cache = engine_of(model).prefill(rows, len(canvas)).cache
+        state = engine_of(model).prefill(rows, len(canvas))
+        state.check_finite()
+        self._cache: Cache = state.cache
         self._filled: int = self._cache.filled
         whole: Batch = model.processor.collate([_continued(row, canvas) for row in rows], side="left")
         whole = whole.to(model.device)

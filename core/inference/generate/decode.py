@@ -30,7 +30,10 @@ def decode(
     """Sample ``steps`` ids for every row of a prefilled state, and give those of each step as soon as they are sampled.
 
     ``uniforms`` has one entry per step; None at temperature 0. A caller that stops early saves the remaining steps.
+
+    Raises ``JaniformError`` where the model's states of the prompts are not finite.
     """
+    state.check_finite()
     hidden = state.hidden
     for step in range(steps):
         ids = output.sample(hidden, sampling, None if uniforms is None else uniforms[step], step)

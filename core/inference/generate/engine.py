@@ -17,6 +17,7 @@ import torch
 from attrs import define, field
 from torch import Tensor, nn
 
+from ...errors import JaniformError, Problem
 from ...sequence.cache import Cache, KVCache
 from ...sequence.mask import Mask
 from ...sequence.routes import Routes
@@ -43,6 +44,17 @@ class DecodeState:
     """The last position of the context, where finished rows are carried past it beside longer ones."""
     routes: Routes | None = None
     """The backbone's set of weights of the positions that ``decode`` reads; None is that of the text."""
+
+    def check_finite(self) -> None:
+        """Raise ``JaniformError`` where the hidden states are not finite; the host waits for the device."""
+        if not bool(self.hidden.isfinite().all()):
+            dtype = str(self.hidden.dtype).removeprefix("torch.")
+            raise JaniformError(
+                Problem(
+                    f"the model's states of the prompt hold NaN or infinity, in {dtype}",
+                    hint="use bfloat16 or float32, or weights that are not damaged",
+                )
+            )
 
 
 class Engine(Protocol):
