@@ -18,8 +18,8 @@ from ..pictures.sheet import to_pil
 from ..ports import Codes
 from ..sequence.codes import with_given
 from .generate import decode_codes, sampler_of
-from .generate.sampler import sampler_use
 from .generate.preview import filled
+from .generate.sampler import sampler_use
 from .memory import MemoryPlan
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from janiform import (
     JaniformError,
     Model,
     PictureError,
-    UnifiedModel,
     UsageError,
     decode_codes,
     sampler_of,
@@ -157,7 +156,7 @@ def test_two_pictures_where_the_layout_takes_one(picture: str, tmp_path: Path, c
 def test_a_picture_to_change_that_is_missing_in_the_data(tmp_path: Path, capsys: Any) -> None:
     """Training skips the example, and says which file is missing."""
     (tmp_path / "edits.json").write_text(
-        '[{"image": ["gone.png", "gone-too.png"], "conversations": [{"from": "human", "value": "<image>\\nmake it red"}, '
+        '[{"image": ["gone.png", "gone-too.png"], "conversations": [{"from": "human", "value": "<image>\\nred"}, '
         '{"from": "gpt", "value": "<image>"}]}]',
         encoding="utf-8",
     )

@@ -23,7 +23,7 @@ from ...sequence.mask import Mask
 from ...sequence.routes import Routes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
-from .engine import engine_of
+from .engine import check_finite, engine_of
 from .images import guidance_prompts
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Canvas:
         rows = guidance_prompts(model, prompts, guidance, unconditional)
         check_context_length(model, rows, len(canvas), "positions of a picture")
         state = engine_of(model).prefill(rows, len(canvas))
-        state.check_finite()
+        check_finite(state.hidden)
         self._cache: Cache = state.cache
         self._filled: int = self._cache.filled
         whole: Batch = model.processor.collate([_continued(row, canvas) for row in rows], side="left")

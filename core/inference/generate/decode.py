@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from .engine import DecodeState, Engine
+from .engine import DecodeState, Engine, check_finite
 from .sampling import Sampling
 
 
@@ -33,8 +33,8 @@ def decode(
 
     Raises ``JaniformError`` where the model's states of the prompts are not finite.
     """
-    state.check_finite()
     hidden = state.hidden
+    check_finite(hidden)
     for step in range(steps):
         ids = output.sample(hidden, sampling, None if uniforms is None else uniforms[step], step)
         yield ids

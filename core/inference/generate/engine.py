@@ -45,17 +45,6 @@ class DecodeState:
     routes: Routes | None = None
     """The backbone's set of weights of the positions that ``decode`` reads; None is that of the text."""
 
-    def check_finite(self) -> None:
-        """Raise ``JaniformError`` where the hidden states are not finite; the host waits for the device."""
-        if not bool(self.hidden.isfinite().all()):
-            dtype = str(self.hidden.dtype).removeprefix("torch.")
-            raise JaniformError(
-                Problem(
-                    f"the model's states of the prompt hold NaN or infinity, in {dtype}",
-                    hint="use bfloat16 or float32, or weights that are not damaged",
-                )
-            )
-
 
 class Engine(Protocol):
     """Runs a model's backbone while text or codes are generated."""
@@ -68,6 +57,19 @@ class Engine(Protocol):
 
     def decode(self, state: DecodeState, embeddings: Tensor) -> Tensor:
         """Read the embeddings [R, 1, H] of one more position; the hidden states [R, H] that predict the next."""
+
+
+def check_finite(hidden: Tensor) -> None:
+    """Raise ``JaniformError`` where hidden states [R, H] are not finite; the host waits for the device."""
+    if bool(hidden.isfinite().all()):
+        return
+    dtype = str(hidden.dtype).removeprefix("torch.")
+    raise JaniformError(
+        Problem(
+            f"the model's states of the prompt hold NaN or infinity, in {dtype}",
+            hint="use bfloat16 or float32, or weights that are not damaged",
+        )
+    )
 
 
 def engine_of(model: UnifiedModel) -> Engine:
