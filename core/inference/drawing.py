@@ -14,11 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from ..contracts import OnCodes, OnStep
+from ..errors import ComponentError, Problem
 from ..pictures.sheet import to_pil
 from ..ports import Codes
 from ..sequence.codes import with_given
 from .generate import decode_codes, sampler_of
 from .generate.preview import filled
+from .generate.sampler import sampler_use
 from .memory import MemoryPlan
 
 if TYPE_CHECKING:
@@ -88,11 +90,14 @@ def draw_codes(model: UnifiedModel, task: DrawingTask, events: DrawingEvents) ->
 
 
 def _rounds(model: UnifiedModel, task: DrawingTask, events: DrawingEvents) -> Iterator[Tensor]:
-    """The codes or latents of the pictures, by the recipe's sampler and in the rounds of the plan."""
+    """The codes or latents of the pictures, by the recipe's sampler and in the rounds of the plan.
+
+    Raises ``UsageError``, and ``ComponentError`` where the sampler leaves places without a code.
+    """
     sampler = sampler_of(model.plan, task.pathway)
     for part in task.plan.parts:
         on_codes, count = _previews(model, task.pathway, part.start, events, task.plan.decoded)
-        yield sampler.draw(
+        codes = sampler.draw(
             model,
             task.rows[part],
             pathway=task.pathway,
@@ -101,6 +106,21 @@ def _rounds(model: UnifiedModel, task: DrawingTask, events: DrawingEvents) -> It
             on_codes=on_codes,
             **task.settings,
         )
+        _check_drawn(model, task.pathway, codes)
+        yield codes
+
+
+def _check_drawn(model: UnifiedModel, pathway: str, codes: Tensor) -> None:
+    """Raise ``ComponentError`` where the schedule of a sampler ended before all codes were drawn."""
+    if codes.is_floating_point() or not (missing := int((codes < 0).any(-1).sum())):
+        return
+    name = sampler_use(model.plan, pathway).component.name
+    raise ComponentError(
+        Problem(
+            f"the sampler '{name}' left {missing} of {codes.shape[0] * codes.shape[1]} places without a code",
+            hint="fix the plugin: its last step must draw all places that are left",
+        )
+    )
 
 
 def _previews(

@@ -233,7 +233,7 @@ class Processor:
             if isinstance(piece, Look | Draw):
                 self._check(piece)
         if most and sources > most:
-            raise UsageError(f"the model draws from at most {most} pictures; the prompt has {sources}")
+            raise UsageError(f"the model draws from at most {most} picture{'s' * (most > 1)}; the prompt has {sources}")
 
     def _check_tensor(self, picture: torch.Tensor, pathway: str) -> None:
         codes, latents, shape = self.pathways[pathway].codes, self.pathways[pathway].latents, list(picture.shape)

@@ -13,7 +13,14 @@ from ..ports import Codes, Latents
 
 
 def check_codes(codes: Tensor, port: Codes) -> None:
-    """Raise ``UsageError`` where codes [..., N, d] hold one that is not in the vocabulary, or not at its place."""
+    """Raise ``UsageError`` where codes [..., N, d] have another shape or type than the port, or hold one that is not in
+    the vocabulary, or not at its place."""
+    if list(codes.shape[-2:]) != [port.tokens, port.depth]:
+        raise UsageError(
+            f"the codes of a picture must have the shape {[port.tokens, port.depth]}, not {list(codes.shape[-2:])}"
+        )
+    if codes.is_floating_point():
+        raise UsageError(f"the codes of a picture must be whole numbers, not {str(codes.dtype).removeprefix('torch.')}")
     low, high = (int(bound) for bound in codes.aminmax()) if codes.numel() else (0, 0)
     if low < 0 or high >= port.every:
         unknown = low if low < 0 else high

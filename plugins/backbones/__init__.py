@@ -4,6 +4,7 @@ from janiform import hookimpl
 
 from . import chameleon, gemma, llama, mistral, qwen2, qwen3, qwen3_moe
 from .bamba import config as bamba
+from .phi import config as phi
 
 FAMILIES = (
     ("llama", llama.LlamaConfig, llama.PRESETS, "RMSNorm, rotary positions, SwiGLU, grouped-query attention"),
@@ -68,4 +69,14 @@ def janiform_register(registrar):
         factory="janiform_plugins.backbones.bamba.model:Bamba",
         released="janiform_plugins.backbones.bamba.weights:RELEASED",
         summary="recurrent layers of Mamba-2 with constant memory per sequence, and a few with attention, as in Bamba",
+    )
+    registrar.component(
+        "backbone",
+        "phi",
+        version=1,
+        config=phi.PhiConfig,
+        presets=phi.PRESETS,
+        factory="janiform_plugins.backbones.phi.model:Phi",
+        released="janiform_plugins.backbones.phi.weights:RELEASED",
+        summary="LayerNorm and biases, attention and MLP in parallel, partly rotary positions, as in Phi-1.5 and Phi-2",
     )

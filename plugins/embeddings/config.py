@@ -37,7 +37,7 @@ class TableConfig:
 
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
         if not isinstance(codes, Codes):
-            raise PortMismatch(f"embedding 'table' needs codes, but its source is {codes}")
+            raise PortMismatch(f"embedding 'table' needs codes, but its source is {codes}: use embedding 'patches'")
         if codes.scales and self.positions != "none":
             raise PortMismatch(f"embedding 'table' has positions on one grid, but its source is {codes}")
         return Features(codes.tokens, self.width or codes.width, None if codes.scales else codes.grid)
@@ -78,7 +78,11 @@ class SharedVocabulary:
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:
         """The ids of the codes. Raises ``PortMismatch`` where the backbone's vocabulary is too small for them."""
-        if not isinstance(codes, Codes) or codes.depth != 1:
+        if not isinstance(codes, Codes):
+            raise PortMismatch(
+                f"a shared vocabulary needs codes, but the source is {codes}: use embedding 'patches' and head 'values'"
+            )
+        if codes.depth != 1:
             raise PortMismatch(
                 f"a shared vocabulary needs one code per position, but the source is {codes}: use a tokenizer of depth "
                 "1, or a part with its own matrices"

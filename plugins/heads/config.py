@@ -17,7 +17,7 @@ MAX_STEPS = 1000
 def _single_code(head: str, codes: Codes) -> Logits:
     """The logits of a head that predicts one code per position. Raises ``PortMismatch`` for codes of several levels."""
     if not isinstance(codes, Codes):
-        raise PortMismatch(f"head '{head}' predicts codes, but is given {codes}")
+        raise PortMismatch(f"head '{head}' predicts codes, but is given {codes}: use head 'values'")
     if codes.depth != 1:
         raise PortMismatch(
             f"head '{head}' predicts one code per position, but the tokenizer gives {codes.depth}: use head 'depth', "
@@ -105,7 +105,7 @@ class DepthHeadConfig:
 
     def predict(self, hidden: Hidden, codes: Codes) -> Logits:
         if not isinstance(codes, Codes):
-            raise PortMismatch(f"head 'depth' predicts codes, but is given {codes}")
+            raise PortMismatch(f"head 'depth' predicts codes, but is given {codes}: use head 'values'")
         width = self.width or hidden.width
         if width % (2 * self.heads):
             raise PortMismatch(

@@ -14,9 +14,9 @@ FOLDER = Path(__file__).parent / "recipes"
 FAMILIES = sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def family_recipe(name: str) -> Recipe:
-    """The recipe of a family."""
-    return read_recipe(FOLDER / f"{name}.toml")
+def family_recipe(name: str, *overrides: str) -> Recipe:
+    """The recipe of a family, with other settings."""
+    return read_recipe(FOLDER / f"{name}.toml", overrides)
 
 
 def sources_of(recipe: Recipe) -> dict[str, Any]:
@@ -30,9 +30,9 @@ def examples_of(recipe: Recipe, each: int = 2) -> list[Conversation]:
     return [sources[name].example(index) for name in recipe.stages["all"].mixture for index in range(each)]
 
 
-def family_model(name: str) -> UnifiedModel:
+def family_model(name: str, *overrides: str) -> UnifiedModel:
     """A family's model in eval mode, whose text tokenizer is fitted and no weight of which is zero by its beginning."""
-    recipe = family_recipe(name)
+    recipe = family_recipe(name, *overrides)
     model = build_model(compose(recipe), seed=0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():

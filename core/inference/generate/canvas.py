@@ -24,7 +24,7 @@ from ...sequence.mask import UNSEEN, Mask
 from ...sequence.routes import Routes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
-from .engine import engine_of
+from .engine import check_finite, engine_of
 from .images import guidance_prompts
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Canvas:
 
     Raises:
         UsageError: the pathway does not draw pictures as wholes, or a prompt is too long.
+        JaniformError: the model's states of the prompts are not finite.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class Canvas:
         canvas = model.processor.canvas(pathway)
         rows = guidance_prompts(model, prompts, guidance, unconditional)
         check_context_length(model, rows, len(canvas), "positions of a picture")
-        cache = engine_of(model).prefill(rows, len(canvas)).cache
+        state = engine_of(model).prefill(rows, len(canvas))
+        check_finite(state.hidden)
+        cache = state.cache
         whole: Batch = model.processor.collate([_continued(row, canvas) for row in rows], side="left")
         whole = whole.to(model.device)
         ids = self._backbone.embed(whole.ids[:, cache.filled :])

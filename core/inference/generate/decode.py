@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from .engine import DecodeState, Engine
+from .engine import DecodeState, Engine, check_finite
 from .sampling import Sampling
 
 
@@ -30,8 +30,11 @@ def decode(
     """Sample ``steps`` ids for every row of a prefilled state, and give those of each step as soon as they are sampled.
 
     ``uniforms`` has one entry per step; None at temperature 0. A caller that stops early saves the remaining steps.
+
+    Raises ``JaniformError`` where the model's states of the prompts are not finite.
     """
     hidden = state.hidden
+    check_finite(hidden)
     for step in range(steps):
         ids = output.sample(hidden, sampling, None if uniforms is None else uniforms[step], step)
         yield ids

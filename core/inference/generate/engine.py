@@ -17,6 +17,7 @@ import torch
 from attrs import define, field
 from torch import Tensor, nn
 
+from ...errors import JaniformError, Problem
 from ...sequence.cache import Cache, KVCache
 from ...sequence.mask import Mask
 from ...sequence.routes import Routes
@@ -56,6 +57,19 @@ class Engine(Protocol):
 
     def decode(self, state: DecodeState, embeddings: Tensor) -> Tensor:
         """Read the embeddings [R, 1, H] of one more position; the hidden states [R, H] that predict the next."""
+
+
+def check_finite(hidden: Tensor) -> None:
+    """Raise ``JaniformError`` where hidden states [R, H] are not finite; the host waits for the device."""
+    if bool(hidden.isfinite().all()):
+        return
+    dtype = str(hidden.dtype).removeprefix("torch.")
+    raise JaniformError(
+        Problem(
+            f"the model's states of the prompt hold NaN or infinity, in {dtype}",
+            hint="use bfloat16 or float32, or weights that are not damaged",
+        )
+    )
 
 
 def engine_of(model: UnifiedModel) -> Engine:

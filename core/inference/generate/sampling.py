@@ -89,7 +89,8 @@ def invert(logits: Tensor, uniforms: Tensor) -> Tensor:
     points = torch.minimum(
         uniforms.to(cumulative.dtype)[:, None] * total, torch.nextafter(total, torch.zeros_like(total))
     )
-    return torch.searchsorted(cumulative, points, right=True)[:, 0]
+    # Logits that are not finite have no such point, and their index must be valid all the same.
+    return torch.searchsorted(cumulative, points, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
 
 
 def uniforms(rows: int, steps: int | Sequence[int], seeds: Sequence[int] | None) -> Tensor:

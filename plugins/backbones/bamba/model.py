@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
 from ..decoder.blocks import INITIAL_STD, GatedMLP
-from ..decoder.rotary import RotaryTable, frequencies, rotation
+from ..decoder.rotary import RotaryTable, frequencies, rotation, turned
 from .cache import BambaCache
 from .config import BambaConfig
 from .recurrent import Recurrent
@@ -124,7 +124,7 @@ class PartlyRotated(nn.Module):
     def __init__(self, config: BambaConfig) -> None:
         super().__init__()
         self.heads, self.kv_heads = config.heads, config.kv_heads or config.heads
-        self.head_width, self.rotary_width = config.head_width, config.rotary_width
+        self.head_width = config.head_width
         fused = (self.heads + 2 * self.kv_heads) * self.head_width
         self.qkv_proj = nn.Linear(config.width, fused, bias=False)
         self.o_proj = nn.Linear(config.width, config.width, bias=False)
@@ -133,8 +133,5 @@ class PartlyRotated(nn.Module):
         """Queries [B, heads, T, Dh], keys and values [B, kv_heads, T, Dh] of normalised states [B, T, H]."""
         heads = self.qkv_proj(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
         turning, v = heads.split((self.heads + self.kv_heads, self.kv_heads), dim=1)
-        turned, rest = turning.split((self.rotary_width, self.head_width - self.rotary_width), dim=-1)
-        cosine, sine = (angle.to(turned.dtype) for angle in rotary)
-        turned = turned * cosine + turned.roll(self.rotary_width // 2, dims=-1) * sine
-        q, k = torch.cat((turned, rest), dim=-1).split((self.heads, self.kv_heads), dim=1)
+        q, k = turned(turning, rotary).split((self.heads, self.kv_heads), dim=1)
         return q, k, v

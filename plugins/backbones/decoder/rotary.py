@@ -38,6 +38,14 @@ def rotation(positions: Tensor, frequency: Tensor, dtype: torch.dtype) -> tuple[
     return torch.cat((cosine, cosine), dim=-1).to(dtype), torch.cat((-sine, sine), dim=-1).to(dtype)
 
 
+def turned(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+    """Heads [B, h, T, Dh] whose first channels are rotated: as many as ``rotation`` gave angles for."""
+    cosine, sine = (angle.to(heads.dtype) for angle in rotary)
+    width = cosine.shape[-1]
+    first, rest = heads[..., :width], heads[..., width:]
+    return torch.cat((first * cosine + first.roll(width // 2, dims=-1) * sine, rest), dim=-1)
+
+
 class RotaryTable:
     """Cosine and signed sine of all positions up to a length, computed once for the steps of decoding."""
 

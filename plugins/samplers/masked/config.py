@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen, validators
 from janiform import Codes, PortMismatch
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from .process import MaskedProcess
 
 
+def _steps(config: MaskedConfig, attribute: Any, value: int) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{attribute.name} {value} is not a whole number of at least 1")
+
+
 @frozen
 class MaskedConfig(GuidedConfig):
     """MaskGIT (arXiv:2202.04200) as in Show-o, whose guidance scale g is a ``guidance`` of 1 + g."""
 
     steps: int = field(
         default=18,
-        validator=[validators.instance_of(int), validators.ge(1)],
+        validator=_steps,
         metadata={"help": "Steps per picture, in each of which all its places are predicted."},
     )
     schedule: Literal["cosine", "linear", "square"] = field(

@@ -196,6 +196,9 @@ TESTED = {
         conv=st.integers(2, 4),
         chunk=st.sampled_from((2, 64)),
     ),
+    ("backbone", "phi"): tables(
+        **{name: value for name, value in DECODER.items() if name != "tied"}, kv_heads=st.sampled_from((0, 1))
+    ),
     ("backbone", "transformers"): of_transformers(
         ("qwen3", LANGUAGE | {"head_dim": 6, "num_key_value_heads": 1}),
         ("gemma2", LANGUAGE | GEMMA),

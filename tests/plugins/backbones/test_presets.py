@@ -32,6 +32,8 @@ PUBLISHED = {
     ("qwen3-moe", "30b-a3b"): 30_532_122_624,
     ("qwen3-moe", "235b-a22b"): 235_093_634_560,
     ("bamba", "9b"): 9_780_235_392,
+    ("phi", "1.5"): 1_418_270_720,
+    ("phi", "2"): 2_779_683_840,
     ("chameleon", "7b"): 7_013_666_816,
     ("chameleon", "34b"): 34_294_308_864,
 }
@@ -66,7 +68,7 @@ def test_transformers_makes_as_many_of_the_same_config(name: str, preset: str) -
         num_key_value_heads=config.kv_heads or config.heads,
         head_dim=config.hidden().head_width,
         vocab_size=config.vocabulary,
-        tie_word_embeddings=config.tied,
+        tie_word_embeddings=getattr(config, "tied", False),
         **more,
     )
     with torch.device("meta"):

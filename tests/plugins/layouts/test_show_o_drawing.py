@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from janiform import Canvas, Conversation, UnifiedModel, UsageError, read_recipe_text, sampler_of
+import transformers
+from janiform import Canvas, Conversation, Mask, UnifiedModel, UsageError, read_recipe_text, sampler_of
 from janiform.compose import compose
 from janiform.errors import CompositionError
 from janiform.model.build import build_model
@@ -27,18 +28,13 @@ understanding = {{ share = "generation" }}
 layout = {{ use = "show-o" }}
 
 [backbone]
-use = "transformers"
-model_type = "phi"
-
-[backbone.settings]
-vocab_size = {MASK + 1}
-hidden_size = 32
-intermediate_size = 48
-num_hidden_layers = 2
-num_attention_heads = 4
-max_position_embeddings = 256
-partial_rotary_factor = 0.5
-tie_word_embeddings = false
+use = "phi"
+vocabulary = {MASK + 1}
+width = 32
+inner = 48
+layers = 2
+heads = 4
+context = 256
 
 [text]
 use = "bpe"
@@ -67,27 +63,34 @@ PROMPTS = ("a cat", "two small dogs on a very long street")
 
 
 @pytest.fixture
-def model(characters: Any, tmp_path: Path) -> UnifiedModel:
-    characters(SPECIAL, 100, "").save(tmp_path)
+def reference() -> Any:
+    """A random Phi of transformers."""
     torch.manual_seed(0)
-    made = build_model(compose(read_recipe_text(RECIPE.replace("FILE", str(tmp_path / "tokenizer.json")))))
+    config = transformers.PhiConfig(
+        vocab_size=MASK + 1,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        attn_implementation="eager",
+    )
+    phi = transformers.PhiForCausalLM(config).eval()
     with torch.no_grad():
-        for parameter in made.part("backbone").parameters():
+        for parameter in phi.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
-    return made.eval()
+    return phi
 
 
 @pytest.fixture
-def reference(model: UnifiedModel) -> Any:
-    """Phi with the same weights and transformers' own attention."""
-    import transformers
-
-    causal = model.part("backbone").causal
-    config = transformers.PhiConfig(**causal.config.to_dict())
-    config._attn_implementation = "eager"
-    phi = transformers.PhiForCausalLM(config).eval()
-    phi.load_state_dict(causal.state_dict())
-    return phi
+def model(characters: Any, reference: Any, tmp_path: Path) -> UnifiedModel:
+    """A model around the same language model."""
+    characters(SPECIAL, 100, "").save(tmp_path)
+    torch.manual_seed(1)
+    made = build_model(compose(read_recipe_text(RECIPE.replace("FILE", str(tmp_path / "tokenizer.json")))))
+    reference.save_pretrained(tmp_path / "phi")
+    begin(made, {"backbone": str(tmp_path / "phi")}, lambda _: None)
+    return made.eval()
 
 
 def full_logits(phi: Any, ids: list[int]) -> Tensor:
@@ -192,16 +195,18 @@ def test_recipes_that_do_not_fit(change: tuple[str, str], message: str) -> None:
         compose(read_recipe_text(RECIPE.replace("file = 'FILE'", "vocabulary = 230").replace(*change)))
 
 
+@torch.no_grad()
 def test_it_starts_from_the_names_of_the_release(model: UnifiedModel, reference: Any, tmp_path: Path) -> None:
-    with torch.no_grad():
-        for parameter in reference.parameters():
-            parameter.add_(1)
-    save_file(
-        {f"showo.{name}": tensor for name, tensor in reference.state_dict().items()}, tmp_path / "model.safetensors"
-    )
-    begin(model, {"backbone": str(tmp_path)}, lambda _: None)
-    for name, tensor in model.part("backbone").causal.state_dict().items():
-        assert torch.equal(tensor, reference.state_dict()[name])
+    for parameter in reference.parameters():
+        parameter.mul_(1.1)
+    (tmp_path / "release").mkdir()
+    tensors = {f"showo.{name}": tensor for name, tensor in reference.state_dict().items()}
+    save_file(tensors, tmp_path / "release" / "model.safetensors")
+    begin(model, {"backbone": str(tmp_path / "release")}, lambda _: None)
+    ids = torch.arange(9)[None]
+    states = model.run(model.part("backbone").embed(ids), ids, Mask.causal())  # type: ignore[operator]
+    logits = model.part("backbone").logits(states)  # type: ignore[operator]
+    torch.testing.assert_close(logits, reference(ids).logits, rtol=1e-4, atol=1e-4)
 
 
 def test_the_mask_is_not_an_id_of_the_text(model: UnifiedModel) -> None:
