@@ -110,7 +110,8 @@ class _Composer:
             tokens=adapted.tokens,
             transform=self.use(self.visual(pathway.transform) if pathway.transform else visual).config.transform,
             drawn=drawn if isinstance(drawn, Codes | Latents) else None,
-            features=evolve(adapted, lead=features.lead if isinstance(features, Features) else 0),
+            # An adapter maps vectors and may not know which of them lead; it may also put one before them itself.
+            features=evolve(adapted, lead=max(adapted.lead, features.lead if isinstance(features, Features) else 0)),
             tiles=tiles,
             process=process,
             route=self.route(pathway),
