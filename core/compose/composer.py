@@ -113,9 +113,7 @@ class _Composer:
             tokens=adapted.tokens,
             transform=self.use(self.visual(pathway.transform) if pathway.transform else visual).config.transform,
             drawn=drawn if isinstance(drawn, Codes | Latents) else None,
-            features=evolve(adapted, lead=features.lead, trail=features.trail)
-            if isinstance(features, Features)
-            else evolve(adapted, lead=0),
+            features=_around(adapted, features),
             tiles=tiles,
             process=process,
             route=self.route(pathway),
@@ -214,3 +212,13 @@ class _Composer:
     def other_owner(self, path: str) -> str | None:
         """The path of the part that is shared here; None where the part is its own."""
         return self.owners[path] if self.owners[path] != path else None
+
+
+def _around(adapted: Features, source: Port | None) -> Features:
+    """What enters the backbone, with the vectors before and behind those of the places.
+
+    An adapter maps vectors and may not know which of them these are; it may also put one before them itself.
+    """
+    if not isinstance(source, Features):
+        return adapted
+    return evolve(adapted, lead=max(adapted.lead, source.lead), trail=max(adapted.trail, source.trail))

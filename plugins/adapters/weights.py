@@ -13,3 +13,9 @@ TRANSFORMERS = KeyMap(
     | {f"layers.{2 * index + 2}.{{rest}}": f"hidden_layers.{index}.{{rest}}" for index in range(MAX_DEPTH - 1)}
 )
 TRANSFORMERS_PREFIXES = {"understanding": "model.aligner.", "generation": "model.generation_aligner."}
+
+JANUSFLOW = KeyMap(
+    {"proj.{rest}": "vision_und_enc_aligner.{rest}", "lead": "beg_of_und_embed"},
+    within=("vision_und_enc_aligner.", "beg_of_und_embed"),
+)
+"""The names of JanusFlow's adapter and of the vector before the features."""

@@ -9,6 +9,7 @@ from .config import (
     Emu3OfficialFormatConfig,
     HfConfig,
     JaniformConfig,
+    JanusFlowFormatConfig,
     OfficialConfig,
 )
 
@@ -30,6 +31,14 @@ def janiform_register(registrar):
         config=OfficialConfig,
         factory="janiform_plugins.formats.official.format:OfficialFormat",
         summary="Janus and Janus-Pro as they are released: config.json with model_type multi_modality",
+    )
+    registrar.component(
+        "format",
+        "janusflow",
+        version=1,
+        config=JanusFlowFormatConfig,
+        factory="janiform_plugins.formats.janusflow.format:JanusFlowFormat",
+        summary="JanusFlow as it is released, with SDXL's autoencoder in the folder sdxl-vae",
     )
     registrar.component(
         "format",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from .janus.settings import model_type
+from .janus.settings import is_janusflow, model_type
 
 SHARD_SIZE = 5 * 10**9
 """Maximum size in bytes of a weight file, by default."""
@@ -26,7 +26,15 @@ class OfficialConfig:
     """No settings: all of them are in the directory."""
 
     def recognises(self, folder: Path) -> bool:
-        return model_type(folder) == "multi_modality"
+        return model_type(folder) == "multi_modality" and not is_janusflow(folder)
+
+
+@frozen
+class JanusFlowFormatConfig:
+    """No settings: all of them are in the directory, and in that of the autoencoder."""
+
+    def recognises(self, folder: Path) -> bool:
+        return model_type(folder) == "multi_modality" and is_janusflow(folder)
 
 
 @frozen

@@ -87,6 +87,13 @@ class JanusConfig:
             "whose pictures begin with the vector of the time"
         },
     )
+    lead_marks: bool = field(
+        default=False,
+        metadata={
+            "help": "whether the vector before the features of a picture that is looked at stands at the place of "
+            "begin_of_image, as in JanusFlow"
+        },
+    )
     hide: bool = field(
         default=False,
         metadata={

@@ -3,7 +3,8 @@
     {begin}{system}\\n\\n{user}: {content}\\n\\n{assistant}: {content}{end}{user}: ...
 
 Contents and the whole text are stripped, and an empty turn is ``{role}:`` without a space. A picture to look at is
-``{begin_of_image}`` + placeholders + ``{end_of_image}``; a tiled picture has the placeholders of all tiles, with text
+``{begin_of_image}`` + placeholders + ``{end_of_image}``, the first of which may stand at the place of the former
+(``lead_marks``); a tiled picture has the placeholders of all tiles, with text
 between their lines. A picture to draw directly follows ``{assistant}:``, the end of the prompt that generates it.
 Where a conversation draws, every picture of its user is looked at through all pathways of ``draws_from``: first the
 features of SigLIP and then the codes in Janus-4o, whose instruction follows without a line break. With ``sources`` of
@@ -158,7 +159,9 @@ class JanusLayout(TokenLayout[JanusConfig]):
             if isinstance(piece, Draw) and not self.config.drawn_marks:
                 self._picture(writer, piece, loss=loss)
                 continue
-            writer.special(self.config.begin_of_image)
+            leads = isinstance(piece, Look) and self.pathways[piece.pathway].features.lead > 0
+            if not (leads and self.config.lead_marks):
+                writer.special(self.config.begin_of_image)
             if isinstance(piece, Draw):
                 self._picture(writer, piece, loss=loss)
             else:

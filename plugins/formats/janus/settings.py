@@ -41,6 +41,14 @@ def model_type(folder: Path) -> str:
     return str(config.get("model_type", "")) if isinstance(config, dict) else ""
 
 
+def is_janusflow(folder: Path) -> bool:
+    """Whether the ``config.json`` of a directory, which may be damaged, has the table of JanusFlow's encoder."""
+    try:
+        return b'"vision_gen_enc_config"' in read_bounded(folder / CONFIG)
+    except (OSError, StorageError):
+        return False
+
+
 class Settings:
     """A table of a JSON file, read setting by setting.
 

@@ -32,23 +32,24 @@ def read(folder: Path, has_head: bool | None) -> Recipe:
     """
     config, backbone = read_backbone(folder, "language_config", has_head, tied_in_table=True)
     problems, width = config.problems, backbone["width"]
-    encoder = _tower(config.table("vision_config"))
+    encoder = tower(config.table("vision_config"))
     tokenizer = _tokenizer(config.table("gen_vision_config"), encoder["image_size"])
     parts: dict[str, dict[str, Any]] = {
         "backbone": backbone,
-        "understanding.encoder": encoder | _preprocessing(folder, encoder, problems),
+        "understanding.encoder": encoder | preprocessing_of(folder, encoder, problems),
         "understanding.adapter": _adapter(config.table("aligner_config"), encoder["width"], width),
         "generation.tokenizer": tokenizer,
         "generation.embedding": {"width": tokenizer["code_width"]},
         "generation.adapter": _adapter(config.table("gen_aligner_config"), tokenizer["code_width"], width),
         "generation.head": _head(config.table("gen_head_config"), width, tokenizer["vocabulary"]),
-        "layout": _layout(folder, encoder, backbone["vocabulary"], problems),
+        "layout": layout_of(folder, encoder, backbone["vocabulary"], problems),
     }
     finish(problems)
     return janus("Janus, from a directory in the official format.", folder, parts)
 
 
-def _tower(table: Settings) -> dict[str, Any]:
+def tower(table: Settings) -> dict[str, Any]:
+    """Settings of the encoder."""
     table.only("cls", "CLIPVisionTower", default="CLIPVisionTower")
     params = table.table("params")
     name = params.text("model_name", "siglip_large_patch16_384")
@@ -121,12 +122,14 @@ def _head(table: Settings, width: int, vocabulary: int) -> dict[str, Any]:
     return {"depth": 2, "inner": params.count("image_token_embed", width)}
 
 
-def _preprocessing(folder: Path, encoder: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
+def preprocessing_of(folder: Path, encoder: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """Settings of the encoder that the image processor states."""
     table = Settings.read(folder / "preprocessor_config.json", problems)
     return preprocessing(table, encoder["image_size"], table.values.get("image_size"))
 
 
-def _layout(folder: Path, encoder: dict[str, Any], vocabulary: int, problems: list[Problem]) -> dict[str, Any]:
+def layout_of(folder: Path, encoder: dict[str, Any], vocabulary: int, problems: list[Problem]) -> dict[str, Any]:
+    """Settings of the layout from the processor's and the tokenizer's files."""
     table = Settings.read(folder / "processor_config.json", problems, optional=True)
     table.only("sft_format", "deepseek", default="deepseek")
     table.only("add_special_token", False, default=False)

@@ -296,6 +296,7 @@ TESTED = {
     **{("benchmark", name): tables(**settings) for name, settings in (DRAWING | QUESTIONS).items()},
     ("format", "janiform"): tables(),
     ("format", "official"): tables(),
+    ("format", "janusflow"): tables(),
     ("format", "hf"): tables(),
     ("format", "chameleon"): tables(),
     ("format", "bagel"): tables(),
