@@ -54,3 +54,21 @@ def test_it_forgets_all_but_the_first_positions_and_goes_on_from_there():
     for wrong in (4, -1):
         with pytest.raises(JaniformError, match=f"has 3 positions filled and cannot keep {wrong} of them"):
             cache.rewind(wrong)
+
+
+def test_a_part_shares_the_memory_of_its_rows_and_counts_by_itself():
+    cache = KVCache(layers=1, rows=3, kv_heads=1, length=4, head_width=2)
+    whole = torch.randn(3, 1, 2, 2)
+    cache.append(0, whole, -whole)
+    cache.advance(2)
+    part = cache.part(slice(1, 3))
+    assert (part.rows, part.filled, part.length) == (2, 2, 4)
+    new = torch.randn(2, 1, 1, 2)
+    keys, values = part.append(0, new, new)
+    assert torch.equal(keys[:, :, :2], whole[1:])
+    assert torch.equal(values[:, :, 2:], new)
+    part.advance(1)
+    assert (part.filled, cache.filled) == (3, 2)
+    assert torch.equal(cache.keys[0, 1:, :, 2:3], new)
+    part.rewind(2)
+    assert torch.equal(part.keys[0, :, :, :2], whole[1:])

@@ -11,6 +11,7 @@ from attrs import evolve
 from bagel_recipes import tiny_bagel
 from diffusers import FlowMatchEulerDiscreteScheduler
 from janiform import (
+    Canvas,
     Conversation,
     Corrupted,
     Guidance,
@@ -130,6 +131,18 @@ def test_rows_without_use_are_not_computed(model: UnifiedModel, monkeypatch: Any
     prompts = [prompt_of(model, TEXTS[0], [source(1)])] * 2
     sampler_of(model.plan).draw(model, prompts, seeds=[1, 2], guidance_above=0.7)
     assert rows[-5:] == [6, 6, 6, 2, 2]
+
+
+def test_a_row_alone_is_that_of_all(model: UnifiedModel) -> None:
+    """In any order, as often as wanted, with prompts of several lengths."""
+    prompts = [prompt_of(model, TEXTS[0], [source(1)]), prompt_of(model, TEXTS[1], [])]
+    z, corrupted = torch.randn(2, 16, 8), Corrupted(torch.tensor([0.3, 0.6]))
+    with generating(model):
+        canvas = Canvas(model, prompts, Guidance.stacked(3.0, 2.0, ["source_latents", "understanding"]))
+        whole = canvas.values(z, corrupted)
+        for row in (1, 0, 2, 0):
+            torch.testing.assert_close(canvas.values(z, corrupted, row), whole[row : row + 1], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(canvas.values(z, corrupted), whole)
 
 
 def test_the_weights_are_those_of_the_formula() -> None:
