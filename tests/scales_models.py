@@ -24,7 +24,7 @@ TOKENFLOW: dict[str, Any] = {
     'layout = { use = "tokenflow" }',
     "backbone": {"vocabulary": 316, "layers": 2},
     "embedding": {"layers": 2, "start": 3},
-    "head": "shared",
+    "head": {"use": "shared", "softmax": "codes"},
 }  # fmt: skip
 """TokenFlow in miniature."""
 
@@ -34,13 +34,14 @@ def scales_recipe(
     embedding: Any = (),
     sampler: Any = (),
     tokenizer: Any = (),
-    head: str = "mlp",
+    head: Any = (),
     more: str = "",
     **parts: Any,
 ) -> str:
     """The tiny recipe with 78 codes of 16 on four scales of a picture."""
     entries = {
         "embedding": {"use": "scales"} | dict(embedding),
+        "head": {"use": "mlp"} | dict(head),
         "sampler": {"use": "scales"} | dict(sampler),
     }
     lines = [
@@ -50,9 +51,7 @@ def scales_recipe(
     parts = {"text": 'text = { use = "bpe", vocabulary = 300 }'} | parts
     if "use" not in dict(tokenizer):
         tokenizer = TOKENIZER | {"use": "scales-vq", "scales": SCALES} | dict(tokenizer)
-    text = tiny_recipe("scales", tokenizer=tokenizer, **parts).replace(
-        'head = { use = "mlp" }', f'head = {{ use = "{head}" }}'
-    )
+    text = tiny_recipe("scales", tokenizer=tokenizer, **parts).replace('head = { use = "mlp" }\n', "")
     return text + "\n".join(lines) + "\n" + more
 
 

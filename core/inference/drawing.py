@@ -36,7 +36,7 @@ class Preview:
     ``first``: the number of the first among all pictures of the call. ``codes``: int64 [B, N, d], −1 where none is
     drawn yet; or latents [B, N, C], as predicted at this step. ``done``: how many codes of each picture are drawn, or
     how many steps are done, out of ``of``. ``pictures``: the codes or latents decoded, where a missing code is replaced
-    by the nearest one that is drawn.
+    by the nearest one that is drawn; of codes with scales those of the scales that are drawn.
     """
 
     first: int
@@ -56,7 +56,7 @@ class DrawingEvents:
     on_step: OnStep | None = None
     on_preview: OnPreview | None = None
     preview_every: int | None = None
-    """Steps between two previews; None is one row of the picture, or one step where pictures are drawn as wholes."""
+    """Steps between two previews; None is one row of the picture, or one step where it is not drawn place by place."""
 
 
 @frozen(eq=False)

@@ -118,17 +118,19 @@ def _position(backbone: nn.Module, width: int, dtype: torch.dtype) -> int:
 def _step(
     plan: Plan, name: str, shape: PathwayShape, modules: Mapping[str, nn.Module], dtype: torch.dtype, position: int
 ) -> int:
-    """What one step of one row takes: reading a code or a whole picture, predicting, and sampling."""
+    """What one step of one row takes: reading a code, a scale or a whole picture, predicting, and sampling."""
     head: Any = modules[plan.owner(f"{name}.head")]
-    if shape.place_by_place:
-        states = torch.empty(1, plan.hidden.width, dtype=dtype, device="meta")
+    if shape.process is None:
+        places = max(shape.block_lengths, default=1)  # of the largest scale
+        states = torch.empty(places, plan.hidden.width, dtype=dtype, device="meta")
         if shape.latents is not None:
             traced = peak(lambda: head(states), [head])
             return position + (0 if traced is None else traced)
         traced = peak(
             lambda: head.sample(states, lambda logits, level: logits.argmax(dim=-1)), [head, modules["backbone"]]
         )
-        return position + _SAMPLING * int(cast(Any, shape.codes).vocabulary) + (0 if traced is None else traced)
+        each = position + _SAMPLING * int(cast(Any, shape.codes).vocabulary)
+        return places * each + (0 if traced is None else traced)
     states = torch.empty(1, shape.tokens, plan.hidden.width, dtype=dtype, device="meta")
     drawn = empty_drawn(shape, dtype, "meta")
     traced = peak(head_call(shape, head, states, drawn), list(modules.values()))

@@ -23,6 +23,7 @@ from ..model.meta import tensors_on
 from ..ports import Codes, Features, Grid, Hidden, Latents, Logits, PlaceValues, Port, PortMismatch, Values
 from ..sequence.codes import with_given
 from ..sequence.corruption import Corrupted
+from .lenders import CodeVectors, Matrices
 
 ROWS = 3
 """Rows of a batch; three, so that one row is neither the first nor the last."""
@@ -161,8 +162,8 @@ class Case:
     def _lender(self, part: str) -> nn.Module:
         drawn = self.ports.get("drawn")
         if part == "tokenizer" and isinstance(drawn, Codes):
-            return _CodeVectors(drawn)
-        return _Lender(self._hidden) if part == "backbone" else self._other(part)
+            return CodeVectors(drawn)
+        return Matrices(self._hidden) if part == "backbone" else self._other(part)
 
     def _other(self, kind: str) -> nn.Module:
         """The part of another kind that this one borrows: that of the same name, with the settings that both have."""
@@ -308,33 +309,6 @@ class Case:
         port = self.gives if self.kind == "backbone" else self.ports["hidden"]
         assert isinstance(port, Hidden)
         return port
-
-
-class _Lender(nn.Module):
-    """The matrices of a backbone, for a part that borrows them."""
-
-    def __init__(self, hidden: Hidden) -> None:
-        super().__init__()
-        self.table = nn.Embedding(hidden.vocabulary, hidden.width)
-        self.out = nn.Linear(hidden.width, hidden.vocabulary, bias=False)
-
-    def embed(self, ids: Tensor) -> Tensor:
-        return self.table(ids)  # type: ignore[no-any-return]
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        return self.out(hidden)  # type: ignore[no-any-return]
-
-
-class _CodeVectors(nn.Module):
-    """The vectors of a tokenizer's codes, for a part that borrows them."""
-
-    def __init__(self, codes: Codes) -> None:
-        super().__init__()
-        self.tables = nn.ModuleList(nn.Embedding(codes.every, codes.width) for _ in range(codes.depth))
-
-    def vectors(self, codes: Tensor) -> Tensor:
-        levels = [table(codes[..., level]) for level, table in enumerate(self.tables)]
-        return torch.stack(levels).sum(dim=0)
 
 
 def _scaled(port: Port) -> Port:

@@ -10,7 +10,6 @@ from .config import (
     FsqConfig,
     LfqConfig,
     RvqConfig,
-    ScalesVqConfig,
     SplitVqConfig,
     TamingConfig,
     VqConfig,
@@ -19,6 +18,7 @@ from .features.config import FEATURES_PRESETS, FeaturesConfig
 from .kl.config import KL_PRESETS, KlConfig
 from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
 from .movq.config import MOVQ_PRESETS, MovqConfig
+from .scales_vq.config import ScalesVqConfig
 from .tokenflow.config import TOKENFLOW_PRESETS, TokenflowConfig
 
 
@@ -113,7 +113,7 @@ def janiform_register(registrar):
         "scales-vq",
         version=1,
         config=ScalesVqConfig,
-        factory="janiform_plugins.tokenizers.scales_vq:ScalesVqTokenizer",
+        factory="janiform_plugins.tokenizers.scales_vq.tokenizer:ScalesVqTokenizer",
         summary="convolutional autoencoder with codes of several scales, from coarse to fine, as in VAR",
     )
     registrar.component(
@@ -132,6 +132,6 @@ def janiform_register(registrar):
         config=TokenflowConfig,
         presets=TOKENFLOW_PRESETS,
         factory="janiform_plugins.tokenizers.tokenflow.tokenizer:TokenflowTokenizer",
-        released="janiform_plugins.tokenizers.weights:TOKENFLOW",
+        released="janiform_plugins.tokenizers.tokenflow.weights:TOKENFLOW",
         summary="a teacher's features and a VQGAN's latents, whose two codebooks share the index, on several scales",
     )

@@ -8,16 +8,14 @@ from typing import Any
 from attrs import evolve
 from janiform import KeyMap, Released
 
-from ..encoders.config import ClipConfig
-from ..encoders.weights import SIGLIP, SIGLIP_TOWER, clip_tower
+from ..encoders.weights import SIGLIP, SIGLIP_TOWER
 from .config import TamingConfig
 from .features.config import FeaturesConfig
 from .kl.config import KlConfig
 from .magvit2.config import Magvit2Config
 from .movq.config import MovqConfig
-from .tokenflow.config import TokenflowConfig
 
-_UNUSED = {"quantize.codebook_used": "it counts how often codes are used in training"}
+CODEBOOK_USED = {"quantize.codebook_used": "it counts how often codes are used in training"}
 
 _IDLE = ("quantize.idle",)
 
@@ -27,7 +25,7 @@ _MIDDLE = {
     "{half}.mid.2.{rest}": "{half}.mid.block_2.{rest}",
 }
 
-OFFICIAL = KeyMap({"{rest}": "{rest}"}, prefix="gen_vision_model.", unused=_UNUSED, own=_IDLE)
+OFFICIAL = KeyMap({"{rest}": "{rest}"}, prefix="gen_vision_model.", unused=CODEBOOK_USED, own=_IDLE)
 """The names of ``vq`` in the official directories of Janus."""
 
 TRANSFORMERS = KeyMap(
@@ -40,12 +38,12 @@ TRANSFORMERS = KeyMap(
         "{rest}": "{rest}",
     },
     prefix="model.vqmodel.",
-    unused=_UNUSED,
+    unused=CODEBOOK_USED,
     own=_IDLE,
 )
 """The names of ``vq`` in the directories of Janus that transformers writes."""
 
-_WITHIN = ("encoder.", "decoder.", "quantize.", "quant_conv.", "post_quant_conv.")
+WITHIN = ("encoder.", "decoder.", "quantize.", "quant_conv.", "post_quant_conv.")
 
 
 def _levels(count: int, down: str = "down", up: str = "up") -> Iterator[tuple[str, str]]:
@@ -69,7 +67,7 @@ def taming(config: TamingConfig) -> KeyMap:
     ``ChameleonVQVAE`` in transformers has the same names, but no decoder: see ``chameleon``.
     """
     names = _level_names(len(config.multipliers))
-    return KeyMap({**names, **_MIDDLE, "{rest}": "{rest}"}, within=_WITHIN, own=_IDLE)
+    return KeyMap({**names, **_MIDDLE, "{rest}": "{rest}"}, within=WITHIN, own=_IDLE)
 
 
 def chameleon(config: TamingConfig) -> KeyMap:
@@ -90,13 +88,13 @@ def show_o(config: Magvit2Config) -> KeyMap:
     names |= _level_names(len(config.multipliers))
     table = "codes are the bits of their numbers, so that no table of them is needed"
     unused = {"quantize.embedding": table, "quantize.power_vals": table}
-    return KeyMap({**names, **_MIDDLE, "{rest}": "{rest}"}, within=_WITHIN, unused=unused)
+    return KeyMap({**names, **_MIDDLE, "{rest}": "{rest}"}, within=WITHIN, unused=unused)
 
 
 def emu3(config: MovqConfig) -> KeyMap:
     """The names of ``Emu3VisionVQModel``, as in the directories that Emu3's authors publish."""
     names = _level_names(len(config.multipliers))
-    return KeyMap({**names, **_MIDDLE, **_TIME, "{rest}": "{rest}"}, within=_WITHIN, own=_IDLE, unused=_TRACKED)
+    return KeyMap({**names, **_MIDDLE, **_TIME, "{rest}": "{rest}"}, within=WITHIN, own=_IDLE, unused=_TRACKED)
 
 
 def emu3_transformers(config: MovqConfig) -> KeyMap:
@@ -114,7 +112,7 @@ def emu3_transformers(config: MovqConfig) -> KeyMap:
     return KeyMap(
         {**names, **middle, **_TIME, "{rest}": "{rest}"},
         matrices=tuple(f"{{rest}}.{layer}.weight" for layer in ("q", "k", "v", "proj_out")),
-        within=_WITHIN,
+        within=WITHIN,
         own=_IDLE,
         unused=_TRACKED,
     )
@@ -263,61 +261,3 @@ FEATURES = Released(
     ],
     SIGLIP.differences,
 )
-
-
-def tokenflow(config: TokenflowConfig) -> KeyMap:
-    """The names of ``VQModel`` in TokenFlow.
-
-    The teacher and the semantic decoder keep their initial values: pictures are drawn without either.
-    """
-    names = {
-        "quantize.semantic.{rest}": "quantize.embedding_vqkd.{rest}",
-        "quantize.pixel.{rest}": "quantize.embedding_vqgan.{rest}",
-        "semantic_in.{rest}": "encode_task_layer.{rest}",
-        "semantic_out.{rest}": "decode_task_layer.{rest}",
-        "{rest}": "{rest}",
-    }
-    within = (*_WITHIN, "encode_task_layer.", "decode_task_layer.")
-    return KeyMap(names, within=within, unused=_UNUSED, own=("teacher.{rest}", "semantic_decoder.{rest}"))
-
-
-def tokenflow_teacher(config: TokenflowConfig) -> KeyMap:
-    """The names of the teacher in a whole CLIP or SigLIP of transformers; all other tensors keep their initial values.
-
-    So a tokenizer begins to be trained.
-    """
-    sizes = config.teacher_config
-    tower = clip_tower(sizes) if isinstance(sizes, ClipConfig) else SIGLIP_TOWER
-    names = {f"teacher.encoder.{ours}": _under(tower.prefix, theirs) for ours, theirs in tower.names.items()}
-    unused = {f"{tower.prefix}{theirs}": why for theirs, why in tower.unused.items()}
-    if isinstance(sizes, ClipConfig):
-        names |= {
-            "teacher.projection.norm_{rest}": "vision_model.post_layernorm.{rest}",
-            "teacher.projection.weight": "visual_projection.weight",
-        }
-        if config.projection:
-            unused.pop("vision_model.post_layernorm.{rest}")
-        else:
-            unused["visual_projection.{rest}"] = "the teacher's features are not projected"
-    else:
-        last = f"vision_model.encoder.layers.{config.teacher_layers - 1}.{{rest}}"
-        unused |= {
-            last: "the features are taken before the last block",
-            "vision_model.post_layernorm.{rest}": "it normalises what the last block gives",
-        }
-    parts = ("semantic_in", "semantic_out", "semantic_decoder", "encoder", "decoder", "quantize", "quant_conv",
-             "post_quant_conv", *(("teacher.projection",) if tower is SIGLIP_TOWER else ()))  # fmt: skip
-    return KeyMap(
-        names,
-        squeezed=tuple(f"teacher.encoder.{pattern}" for pattern in tower.squeezed),
-        within=("vision_model.", "visual_projection."),
-        unused=unused,
-        own=tuple(f"{part}.{{rest}}" for part in parts),
-    )
-
-
-def _under(prefix: str, names: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    return prefix + names if isinstance(names, str) else tuple(prefix + name for name in names)
-
-
-TOKENFLOW = Released(lambda config: [tokenflow(config), tokenflow_teacher(config)])

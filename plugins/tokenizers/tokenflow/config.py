@@ -8,8 +8,9 @@ from attrs import evolve, field, frozen, validators
 from janiform import Codes, Grid
 
 from ...encoders.config import ClipConfig, SiglipConfig
-from ..config import CODEBOOK_HELP, COMMITMENT_HELP, ConvolutionalConfig, check_scales
+from ..config import CODEBOOK_HELP, COMMITMENT_HELP, ConvolutionalConfig
 from ..levels import LevelSize, decoder_levels, encoder_levels
+from ..scales_vq.config import check_scales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from ..autoencoder import Decoder, Encoder, keep_variance
 from ..codebook import wide
 from ..pixel_losses import Weighted, full_precision
 from ..quantized import Quantized, QuantizedAutoencoder
-from ..scales_vq import Scaled, quantize_scales
+from ..scales_vq.tokenizer import Scaled, quantize_scales
 from .codebook import DualCodebook
 from .config import TokenflowConfig
 from .semantics import SemanticDecoder, Teacher, resized_pixels, task_layer

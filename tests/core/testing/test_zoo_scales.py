@@ -15,8 +15,8 @@ from janiform_plugins.embeddings.config import ScalesConfig as EmbeddingConfig
 from janiform_plugins.embeddings.scales import ScalesEmbedding
 from janiform_plugins.samplers.scales.config import ScalesConfig as SamplerConfig
 from janiform_plugins.samplers.scales.sampler import ScalesSampler
-from janiform_plugins.tokenizers.config import ScalesVqConfig
-from janiform_plugins.tokenizers.scales_vq import ScalesVqTokenizer
+from janiform_plugins.tokenizers.scales_vq.config import ScalesVqConfig
+from janiform_plugins.tokenizers.scales_vq.tokenizer import ScalesVqTokenizer
 
 
 class DecodesAllScalesOnly(ScalesVqTokenizer):

@@ -10,9 +10,9 @@ import transformers
 from janiform import registry
 from janiform.model.meta import tensors_on
 from janiform_plugins.tokenizers.config import VqConfig
+from janiform_plugins.tokenizers.tokenflow.weights import tokenflow as names
+from janiform_plugins.tokenizers.tokenflow.weights import tokenflow_teacher
 from janiform_plugins.tokenizers.vq import VqTokenizer
-from janiform_plugins.tokenizers.weights import tokenflow as names
-from janiform_plugins.tokenizers.weights import tokenflow_teacher
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize

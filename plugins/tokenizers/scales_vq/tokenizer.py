@@ -13,11 +13,11 @@ from janiform import Grid
 from janiform_plugins.scales import parted, resized, total
 from torch import Tensor
 
-from .codebook import Codebook, wide
+from ..codebook import Codebook, wide
+from ..convolutional import ConvolutionalTokenizer
+from ..pixel_losses import full_precision
+from ..quantized import Quantized
 from .config import ScalesVqConfig
-from .convolutional import ConvolutionalTokenizer
-from .pixel_losses import full_precision
-from .quantized import Quantized
 
 
 @frozen(eq=False)
