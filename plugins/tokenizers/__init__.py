@@ -17,6 +17,7 @@ from .config import (
 from .kl.config import KL_PRESETS, KlConfig
 from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
 from .movq.config import MOVQ_PRESETS, MovqConfig
+from .siglip_rvq.config import SIGLIP_RVQ_PRESETS, SiglipRvqConfig
 
 
 @hookimpl
@@ -103,4 +104,14 @@ def janiform_register(registrar):
         presets=SPLIT_VQ_PRESETS,
         factory="janiform_plugins.tokenizers.split:SplitVqTokenizer",
         summary="convolutional autoencoder whose vectors are split, each part with a codebook of its own, as in UniTok",
+    )
+    registrar.component(
+        "tokenizer",
+        "siglip-rvq",
+        version=1,
+        config=SiglipRvqConfig,
+        presets=SIGLIP_RVQ_PRESETS,
+        factory="janiform_plugins.tokenizers.siglip_rvq.tokenizer:SiglipRvqTokenizer",
+        released="janiform_plugins.tokenizers.weights:SIGLIP_RVQ",
+        summary="residual codes of SigLIP's features, and a convolutional decoder, as in VILA-U",
     )

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import evolve
 from janiform import KeyMap, Released
 
+from ..encoders.weights import SIGLIP, SIGLIP_TOWER
 from .config import TamingConfig
 from .kl.config import KlConfig
 from .magvit2.config import Magvit2Config
@@ -237,3 +238,20 @@ KL = Released(
     _of_autoencoder_kl,
     files=("ae.safetensors", "kl16.ckpt", "sdxl_vae.safetensors", "vae.safetensors", "model.ckpt", "last.ckpt"),
 )
+
+
+def _siglip(prefix: str) -> KeyMap:
+    """The names of SigLIP in transformers. The quantiser and the decoder keep their initial values."""
+    return evolve(
+        SIGLIP_TOWER.below(prefix),
+        names={f"encoder.{name}": files for name, files in SIGLIP_TOWER.names.items()},
+        squeezed=("encoder.pos_embed",),
+        own=("quantize.{rest}", "quant_conv.{rest}", "post_quant_conv.{rest}", "decoder.{rest}"),
+    )
+
+
+SIGLIP_RVQ = Released(
+    lambda config: [_siglip(prefix) for prefix in ("vision_model.", "", "vision_tower.vision_model.")],
+    SIGLIP.differences,
+)
+"""The directory of a SigLIP gives the encoder its weights; the rest of the tokenizer begins anew."""
