@@ -4,13 +4,11 @@ from janiform import hookimpl
 
 from .config import (
     RVQ_PRESETS,
-    SPLIT_VQ_PRESETS,
     TAMING_PRESETS,
     VQ_PRESETS,
     FsqConfig,
     LfqConfig,
     RvqConfig,
-    SplitVqConfig,
     TamingConfig,
     VqConfig,
 )
@@ -18,6 +16,7 @@ from .kl.config import KL_PRESETS, KlConfig
 from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
 from .movq.config import MOVQ_PRESETS, MovqConfig
 from .siglip_rvq.config import SIGLIP_RVQ_PRESETS, SiglipRvqConfig
+from .split_vq.config import SPLIT_VQ_PRESETS, SplitVqConfig
 
 
 @hookimpl
@@ -102,7 +101,7 @@ def janiform_register(registrar):
         version=1,
         config=SplitVqConfig,
         presets=SPLIT_VQ_PRESETS,
-        factory="janiform_plugins.tokenizers.split:SplitVqTokenizer",
+        factory="janiform_plugins.tokenizers.split_vq.tokenizer:SplitVqTokenizer",
         summary="convolutional autoencoder whose vectors are split, each part with a codebook of its own, as in UniTok",
     )
     registrar.component(
