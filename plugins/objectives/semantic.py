@@ -75,8 +75,8 @@ class Semantic(Matching):
         means = {name: loss.mean for name, loss in own.items()}
         count = torch.full((), float(len(batch.pixels)), device=batch.pixels.device)
         losses = {RECONSTRUCTION: Loss(torch.stack(list(means.values())).sum() * count, count)}
-        matched, told = self.match(self.projection(vectors_BND.to(self.projection.weight.dtype)), batch)
-        return losses | matched, {name: mean.detach() for name, mean in means.items()} | figures | told
+        matched, matching_figures = self.match(self.projection(vectors_BND.to(self.projection.weight.dtype)), batch)
+        return losses | matched, {name: mean.detach() for name, mean in means.items()} | figures | matching_figures
 
     def samples(self, examples: Sequence[Conversation]) -> Image.Image | None:
         """Show up to eight pictures above their reconstructions; None where the examples hold no picture."""

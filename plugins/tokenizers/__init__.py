@@ -4,13 +4,11 @@ from janiform import hookimpl
 
 from .config import (
     RVQ_PRESETS,
-    SPLIT_VQ_PRESETS,
     TAMING_PRESETS,
     VQ_PRESETS,
     FsqConfig,
     LfqConfig,
     RvqConfig,
-    SplitVqConfig,
     TamingConfig,
     VqConfig,
 )
@@ -19,6 +17,8 @@ from .kl.config import KL_PRESETS, KlConfig
 from .magvit2.config import MAGVIT2_PRESETS, Magvit2Config
 from .movq.config import MOVQ_PRESETS, MovqConfig
 from .scales_vq.config import ScalesVqConfig
+from .siglip_rvq.config import SIGLIP_RVQ_PRESETS, SiglipRvqConfig
+from .split_vq.config import SPLIT_VQ_PRESETS, SplitVqConfig
 from .tokenflow.config import TOKENFLOW_PRESETS, TokenflowConfig
 
 
@@ -122,7 +122,7 @@ def janiform_register(registrar):
         version=1,
         config=SplitVqConfig,
         presets=SPLIT_VQ_PRESETS,
-        factory="janiform_plugins.tokenizers.split:SplitVqTokenizer",
+        factory="janiform_plugins.tokenizers.split_vq.tokenizer:SplitVqTokenizer",
         summary="convolutional autoencoder whose vectors are split, each part with a codebook of its own, as in UniTok",
     )
     registrar.component(
@@ -134,4 +134,14 @@ def janiform_register(registrar):
         factory="janiform_plugins.tokenizers.tokenflow.tokenizer:TokenflowTokenizer",
         released="janiform_plugins.tokenizers.tokenflow.weights:TOKENFLOW",
         summary="a teacher's features and a VQGAN's latents, whose two codebooks share the index, on several scales",
+    )
+    registrar.component(
+        "tokenizer",
+        "siglip-rvq",
+        version=1,
+        config=SiglipRvqConfig,
+        presets=SIGLIP_RVQ_PRESETS,
+        factory="janiform_plugins.tokenizers.siglip_rvq.tokenizer:SiglipRvqTokenizer",
+        released="janiform_plugins.tokenizers.weights:SIGLIP_RVQ",
+        summary="residual codes of SigLIP's features, and a convolutional decoder, as in VILA-U",
     )

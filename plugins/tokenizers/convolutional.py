@@ -1,4 +1,4 @@
-"""A tokenizer of a two-dimensional convolutional autoencoder around a quantiser.
+"""A tokenizer with a quantiser between an encoder, convolutional by default, and a convolutional decoder.
 
 B pictures    N positions of a picture    D width of a code's vector
 """
@@ -23,14 +23,18 @@ class ConvolutionalTokenizer(QuantizedAutoencoder):
 
     def __init__(self, config: ConvolutionalConfig, codes: Codes) -> None:
         super().__init__(config, codes)
-        self.encoder = Encoder(config)
-        self.quant_conv = nn.Conv2d(config.latent, codes.width, 1)
+        self.encoder = self.make_encoder()
+        self.quant_conv = nn.Conv2d(config.encoded, codes.width, 1)
         self.quantize = self.quantizer()
         self.post_quant_conv = nn.Conv2d(codes.width, config.latent, 1)
         self.decoder = Decoder(config)
         keep_variance(self)
         # Convolutions of mixed precision run several times faster with the channels innermost.
         self.to(memory_format=torch.channels_last)
+
+    def make_encoder(self) -> nn.Module:
+        """Build what maps pixels [B, 3, h, w] to latents on the grid of the codes."""
+        return Encoder(self.config)
 
     @abstractmethod
     def quantizer(self) -> nn.Module:

@@ -241,23 +241,29 @@ KL = Released(
 )
 
 
-def siglip_features(config: FeaturesConfig) -> KeyMap:
-    """The names of the encoder of ``features`` in the directories of SigLIP, which have no decoder."""
+def _siglip(own: tuple[str, ...], *, final_norm: bool = True) -> list[KeyMap]:
+    """The names of an encoder in the directories of SigLIP, in any of their layouts; ``own`` keep initial values."""
     unused = dict(SIGLIP_TOWER.unused)
-    if not config.final_norm:
+    if not final_norm:
         unused["post_layernorm.{rest}"] = "features are taken before the last norm"
-    return evolve(
+    tower = evolve(
         SIGLIP_TOWER,
         names={f"encoder.{ours}": theirs for ours, theirs in SIGLIP_TOWER.names.items()},
         squeezed=tuple(f"encoder.{pattern}" for pattern in SIGLIP_TOWER.squeezed),
         unused=unused,
-        own=("decoder.{rest}",),
+        own=own,
     )
+    return [tower.below(prefix) for prefix in ("vision_model.", "", "vision_tower.vision_model.")]
 
 
-FEATURES = Released(
-    lambda config: [
-        siglip_features(config).below(prefix) for prefix in ("vision_model.", "", "vision_tower.vision_model.")
-    ],
-    SIGLIP.differences,
-)
+def siglip_features(config: FeaturesConfig) -> list[KeyMap]:
+    """The names of the encoder of ``features`` in the directories of SigLIP, which have no decoder."""
+    return _siglip(("decoder.{rest}",), final_norm=config.final_norm)
+
+
+FEATURES = Released(siglip_features, SIGLIP.differences)
+
+_QUANTISER = ("quantize.{rest}", "quant_conv.{rest}", "post_quant_conv.{rest}", "decoder.{rest}")
+
+SIGLIP_RVQ = Released(lambda config: _siglip(_QUANTISER), SIGLIP.differences)
+"""The directory of a SigLIP gives the encoder its weights; the rest of the tokenizer begins anew."""

@@ -122,7 +122,7 @@ def test_latents_are_the_interpolated_features_of_siglip(seed: int) -> None:
         )
     ).eval()  # fmt: skip
     ours = FeaturesTokenizer(config).eval()
-    filled(ours, siglip_features(config).below(""), theirs.state_dict())
+    filled(ours, siglip_features(config)[1], theirs.state_dict())
     pixels = torch.rand(2, 3, config.image_size, config.image_size) * 2 - 1
     states = theirs(pixels, output_hidden_states=True).hidden_states[-1]
     planes = states.view(2, 4, 4, config.width).permute(0, 3, 1, 2)

@@ -93,6 +93,16 @@ TESTED = {
     ("tokenizer", "rvq"): tables(
         **CODEC, vocabulary=st.sampled_from((7, 24)), code_width=4, depth=st.integers(1, 4), shared=st.booleans()
     ),
+    ("tokenizer", "siglip-rvq"): tables(
+        **CODEC,
+        vocabulary=st.sampled_from((7, 24)),
+        code_width=4,
+        depth=st.integers(1, 3),
+        width=16,
+        layers=1,
+        heads=2,
+        positions=st.sampled_from(("random", "waves")),
+    ),
     ("tokenizer", "split-vq"): tables(
         **CODEC,
         vocabulary=st.sampled_from((7, 24)),

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from attrs import evolve
+from janiform import registry
 from janiform.compose import compose
 from janiform.model.build import build_model
-from janiform.recipe import Lora, Recipe, read_recipe_text
+from janiform.recipe import Lora, Recipe, Use, read_recipe_text
 from janiform.train.checkpoints.checkpoint import Position
 from janiform.train.data.seeding import seeds_of
 from janiform.train.distributed.process_group import ProcessGroup, join_processes, mesh_of, whole
@@ -34,8 +35,11 @@ LAYERS = ("layers = 1, heads = 2, context", "layers = 2, heads = 2, context")
 def mixed(recipe: Recipe, what: str) -> Recipe:
     """The recipe, its last stage with Muon, averages, and steps that two processes can share.
 
-    ``what``: "lora" gives the stage adapters, and "encoder" is the stage that learns from pictures and captions.
+    ``what``: "lora" gives the stage adapters, "encoder" is the stage that learns from pictures and captions, and in
+    "semantic" the tokenizer learns from them.
     """
+    if what == "semantic":
+        return semantic(recipe)
     if what == "encoder":
         return evolve(recipe, stages={"all": evolve(recipe.stages["encoder"], batch=BATCH)})
     trained = ("backbone", "understanding", "generation.adapter", "generation.embedding", "generation.head")
@@ -44,6 +48,24 @@ def mixed(recipe: Recipe, what: str) -> Recipe:
         layers = ("backbone", "understanding.adapter", "generation.head")
         stage = evolve(stage, train=("understanding.encoder",), lora=Lora(on=layers, rank=2), muon=())
     return evolve(recipe, stages={**recipe.stages, "all": stage})
+
+
+def semantic(recipe: Recipe) -> Recipe:
+    """A stage that trains the tokenizer by captions as well. Codes that move to vectors of a batch cannot be shared."""
+    pathway = recipe.pathways["generation"]
+    used: Any = pathway.parts["tokenizer"]
+    parts = {**pathway.parts, "tokenizer": evolve(used, config=evolve(used.config, reseed=0))}
+    objective = registry().find("objective", "semantic")
+    config = objective.config(width=16, layers=1, heads=2, decoder=1)
+    stage = evolve(
+        recipe.stages["encoder"],
+        objective=Use("objective", objective, config),
+        train=("generation.tokenizer",),
+        muon=("generation.tokenizer.encoder",),
+        batch=BATCH,
+    )
+    pathways = {**recipe.pathways, "generation": evolve(pathway, parts=parts)}
+    return evolve(recipe, pathways=pathways, stages={"all": stage})
 
 
 def first_steps(recipe: Recipe, group: ProcessGroup, parallel: str, steps: int = 2) -> dict[str, Any]:

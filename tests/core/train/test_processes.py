@@ -62,6 +62,10 @@ def test_two_processes_compute_what_one_does(recipe_text: str, tmp_path: Path) -
     assert_computes_the_same(2, ("replicate", "shard", "shard+lora", "shard+encoder"), recipe_text, tmp_path)
 
 
+def test_two_processes_train_a_tokenizer_by_captions_as_one_does(recipe_text: str, tmp_path: Path) -> None:
+    assert_computes_the_same(2, ("shard+semantic",), recipe_text, tmp_path)
+
+
 @pytest.mark.slow
 def test_four_processes_compute_what_one_does(recipe_text: str, tmp_path: Path) -> None:
     assert_computes_the_same(4, ("replicate", "shard", "hybrid"), recipe_text, tmp_path)

@@ -21,8 +21,11 @@ def drawing(make_plan: Callable[..., Any]) -> Callable[..., Any]:
     def plan(name: str, **settings: Any) -> Any:
         component = registry().find("tokenizer", name)
         used = Use("tokenizer", component, component.config(**settings))
-        parts = dict(make_plan().recipe.pathways["generation"].parts)
-        return make_plan({"generation": Pathway("generation", "draw", parts | {"tokenizer": used})})
+        parts = dict(make_plan().recipe.pathways["generation"].parts) | {"tokenizer": used}
+        if used.config.codes().depth > 1:
+            head = registry().find("head", "depth")
+            parts["head"] = Use("head", head, head.config(heads=2))
+        return make_plan({"generation": Pathway("generation", "draw", parts)})
 
     return plan
 

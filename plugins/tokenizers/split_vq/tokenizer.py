@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from ..convolutional import ConvolutionalTokenizer
+from ..nearest import quantize_to_nearest
+from ..quantized import Quantized
+from ..vq import SphereCodebook
 from .config import SplitVqConfig
-from .convolutional import ConvolutionalTokenizer
-from .nearest import quantize_to_nearest
-from .quantized import Quantized
-from .vq import SphereCodebook
 
 
 class SplitQuantizer(nn.Module):

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janiform import Codes, Grid, registry
-from janiform_plugins.tokenizers.config import SplitVqConfig
-from janiform_plugins.tokenizers.split import SplitQuantizer
+from janiform_plugins.tokenizers.split_vq.config import SplitVqConfig
+from janiform_plugins.tokenizers.split_vq.tokenizer import SplitQuantizer
 from torch.nn.functional import normalize
 
 TINY = {"image_size": 16, "channels": 8, "groups": 2, "multipliers": (1, 2, 2), "blocks": 1, "latent": 6,
@@ -126,7 +126,8 @@ def test_idle_codes_of_every_part_move_in_training_alone() -> None:
     for training in (False, True):
         before = [book.embedding.weight.detach().clone() for book in model.quantize.books]
         model.train(training).losses(pixels())
-        moved = [not torch.equal(old, book.embedding.weight) for old, book in zip(before, model.quantize.books)]  # noqa: B905
+        books = zip(before, model.quantize.books, strict=True)
+        moved = [not torch.equal(old, book.embedding.weight) for old, book in books]
         assert moved == [training] * 3
 
 

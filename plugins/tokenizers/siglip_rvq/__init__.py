@@ -1,0 +1,1 @@
+"""Residual codes of SigLIP's features, as in VILA-U."""

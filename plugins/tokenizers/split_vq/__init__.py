@@ -1,0 +1,1 @@
+"""Split codes, as in UniTok."""
