@@ -8,7 +8,7 @@ from attrs import field, frozen, validators
 from janiform import Codes, CodesOrLatents, Hidden, Latents, Logits, PortMismatch, Values
 
 from ..backbones.decoder.config import DecoderConfig
-from ..embeddings.config import SharedVocabulary
+from ..embeddings.config import SharedVocabulary, UvitConfig
 
 
 def _single_code(head: str, codes: Codes) -> Logits:
@@ -162,3 +162,11 @@ class UvitHeadConfig:
         if not isinstance(drawn, Latents):
             raise PortMismatch(f"head 'uvit' predicts latents, but is given {drawn}: use head 'mlp'")
         return Values(drawn.tokens, drawn.width, self.of)
+
+    def accept(self, part: str, config: object) -> None:
+        """Raise ``PortMismatch`` unless the embedding has features of the head's width."""
+        if not isinstance(config, UvitConfig) or config.width != self.width:
+            raise PortMismatch(
+                f"head 'uvit' has a width of {self.width} and reads the features of an embedding: use embedding 'uvit' "
+                "with the same width"
+            )
