@@ -269,6 +269,26 @@ def check_blocks(
         )
 
 
+def check_lenders(parts: Mapping[str, PartPlan], diagnostics: Diagnostics) -> None:
+    """A part that uses the weights of another part of its pathway may refuse it, by the config's ``accept``."""
+    for path, part in parts.items():
+        accept: Any = getattr(part.use.config, "accept", None)
+        if part.owner is not None or not callable(accept):
+            continue
+        for name in getattr(part.use.config, "borrows", ()):
+            lender = parts.get(name if name == "backbone" else f"{path.partition('.')[0]}.{name}")
+            if lender is None:
+                continue
+            try:
+                accept(name, lender.use.config)
+            except PortMismatch as mismatch:
+                given = diagnostics.component(lender.path)
+                diagnostics.add(path, f"{part.use.component.reference} does not fit {given}: {mismatch}")
+            except Exception as error:  # a plugin may fail in any way, and the error must name it
+                source = f"accept('{name}', config) of {part.use.component.reference} of {part.use.component.provider}"
+                diagnostics.add(path, f"{source} failed: {type(error).__name__}: {error}", "fix the plugin")
+
+
 def check_shares(parts: Mapping[str, PartPlan], owners: Mapping[str, str], diagnostics: Diagnostics) -> None:
     """A shared part is made for the ports of its owner, so it must take the same ports everywhere.
 

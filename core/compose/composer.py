@@ -19,6 +19,7 @@ from .checks import (
     check_each_alone,
     check_embedding,
     check_head,
+    check_lenders,
     check_named_pathways,
     check_scales,
     check_shares,
@@ -54,6 +55,7 @@ def compose(recipe: Recipe) -> Plan:
     pathways = {name: composer.pathway(pathway) for name, pathway in recipe.pathways.items()}
     shapes = {name: shape for name, shape in pathways.items() if shape is not None}
     check_shares(composer.parts, composer.owners, diagnostics)
+    check_lenders(composer.parts, diagnostics)
     check_named_pathways(recipe, diagnostics)
     if hidden is not None:
         check_blocks(recipe, shapes, hidden, diagnostics)

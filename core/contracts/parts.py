@@ -371,7 +371,8 @@ class BorrowerConfig(Protocol):
     ``borrows`` names them: ``"backbone"``, which is the default, or another part of the pathway, such as
     ``"embedding"`` or ``"tokenizer"``, with which it is then shared. One whose codes are ids of the backbone's
     vocabulary, beside the text's ids, has ``rows``, and may have ``reserved``, the further ids that are no text, such
-    as that of a mask token.
+    as that of a mask token. It may have ``accept(part, config)``, which raises ``PortMismatch`` for the config of a
+    part that it borrows and cannot work with.
     """
 
     def rows(self, hidden: Hidden, codes: Codes) -> range:

@@ -8,7 +8,7 @@ from attrs import field, frozen, validators
 from janiform import Codes, CodesOrLatents, Hidden, Latents, Logits, PlaceValues, PortMismatch, Values
 
 from ..backbones.decoder.config import DecoderConfig
-from ..embeddings.config import MAR_PRESETS, MarTransformer, SharedVocabulary, even
+from ..embeddings.config import MAR_PRESETS, MarEmbeddingConfig, MarTransformer, SharedVocabulary, UvitConfig, even
 
 MAX_STEPS = 1000
 """The steps of training of a diffusion."""
@@ -244,6 +244,15 @@ class MarHeadConfig(PlaceDiffusionConfig, MarTransformer):
             raise PortMismatch(f"head 'mar' predicts latents, but is given {drawn}: use head 'mlp'")
         return Values(drawn.tokens, drawn.width, "sample")
 
+    def accept(self, part: str, config: object) -> None:
+        """Raise ``PortMismatch`` unless the embedding has the head's width and buffer."""
+        sizes = (config.width, config.buffer) if isinstance(config, MarEmbeddingConfig) else None
+        if sizes != (self.width, self.buffer):
+            raise PortMismatch(
+                f"head 'mar' has a width of {self.width} and a buffer of {self.buffer}, and decodes the vectors of an "
+                "embedding: use embedding 'mar' with the same width and buffer"
+            )
+
 
 @frozen(kw_only=True)
 class UvitHeadConfig:
@@ -272,6 +281,14 @@ class UvitHeadConfig:
         if not isinstance(drawn, Latents):
             raise PortMismatch(f"head 'uvit' predicts latents, but is given {drawn}: use head 'mlp'")
         return Values(drawn.tokens, drawn.width, self.of)
+
+    def accept(self, part: str, config: object) -> None:
+        """Raise ``PortMismatch`` unless the embedding has features of the head's width."""
+        if not isinstance(config, UvitConfig) or config.width != self.width:
+            raise PortMismatch(
+                f"head 'uvit' has a width of {self.width} and reads the features of an embedding: use embedding 'uvit' "
+                "with the same width"
+            )
 
 
 DIFFUSION_PRESETS = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from janiform import CompositionError, Corrupted, Hidden, Latents, Problem
+from janiform import Corrupted, Hidden, Latents
 from torch import Tensor, nn
 
 from ..embeddings.mar import MarBlocks, resized
@@ -39,15 +39,6 @@ class MarHead(PlaceDiffusion):
             initialise_linears(layer)
 
     def borrow(self, embedding: Any) -> None:
-        sizes = tuple(getattr(embedding, "config", None) and getattr(embedding.config, name, 0) for name in _SHARED)
-        if not callable(getattr(embedding, "encode", None)) or sizes != (self.width, self.buffer):
-            raise CompositionError(
-                Problem(
-                    f"the head 'mar' has a width of {self.width} and a buffer of {self.buffer}, and needs an embedding "
-                    "'mar' of the same sizes",
-                    hint="use the embedding 'mar' with the same width and buffer",
-                )
-            )
         # Not as a submodule, since the weights belong to the embedding.
         object.__setattr__(self, "_embedding", embedding)
 
@@ -61,7 +52,3 @@ class MarHead(PlaceDiffusion):
             x = torch.where(masked, self.masked.to(x.dtype), x)
         x = self.transformer(self.transformer.placed(x))[:, self.buffer :]
         return x + resized(self.positions, self.transformer.table, self.grid)
-
-
-_SHARED = ("width", "buffer")
-"""The settings that the embedding must have as well."""

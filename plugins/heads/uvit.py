@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from janiform import CompositionError, Corrupted, Hidden, Latents, Problem
+from janiform import Corrupted, Hidden, Latents
 from torch import Tensor, nn
 
 from ..embeddings.convnext import EPS, ConvNextBlock, off_grid, on_grid
@@ -36,13 +36,6 @@ class UvitHead(SquaredHead):
         self.out_conv = nn.Conv2d(2 * config.width, drawn.width, 1)
 
     def borrow(self, embedding: Any) -> None:
-        if not callable(getattr(embedding, "encode", None)) or embedding.width != self.width:
-            raise CompositionError(
-                Problem(
-                    f"the head 'uvit' has a width of {self.width} and needs the features of an embedding of that width",
-                    hint="use the embedding 'uvit' with the same width",
-                )
-            )
         # Not as a submodule, since the weights belong to the embedding.
         object.__setattr__(self, "_embedding", embedding)
 

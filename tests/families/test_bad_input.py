@@ -65,6 +65,13 @@ def sentence_of(capsys: Any, *arguments: str) -> str:
         ("janus", "head", 'use = "uvit"', f"head 'uvit' predicts latents, but is given {CODES}: use head 'mlp'"),
         ("flow", "head", 'use = "mlp"', f"head 'mlp' predicts codes, but is given {LATENTS}: use head 'values'"),
         ("flow", "head", 'use = "depth"', f"head 'depth' predicts codes, but is given {LATENTS}: use head 'values'"),
+        (
+            "flow",
+            "head",
+            'use = "uvit"',
+            "uvit@1 does not fit patches@1: head 'uvit' has a width of 768 and reads the features of an embedding: use "
+            "embedding 'uvit' with the same width",
+        ),
         ("flow", "head", 'use = "shared"', f"a shared vocabulary needs codes, but the source is {LATENTS}: use embedd"),
         ("janus", "embedding", 'use = "patches"', f"needs latents, but its source is {CODES}: use embedding 'table'"),
         ("flow", "embedding", 'use = "table"', f"needs codes, but its source is {LATENTS}: use embedding 'patches'"),

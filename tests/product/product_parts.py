@@ -6,6 +6,7 @@ Nothing here names a component: a new one joins by its line in the table of ``te
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
@@ -36,7 +37,7 @@ OF_LATENTS = {
     ("head", "mar"),
     ("head", "uvit"),
 }
-"""Parts of latents, which are drawn as wholes; all here are parts of codes that are drawn one after the other."""
+"""Parts of latents, which ``parts`` leaves out: it has those of codes that are drawn one after the other."""
 
 
 @cache
@@ -62,7 +63,14 @@ def parts(kind: str) -> tuple[Use, ...]:
     return tuple(use for name in names if (kind, name) not in OF_LATENTS for use in _sizes(kind, name))
 
 
-def _sizes(kind: str, name: str) -> list[Use]:
+@cache
+def all_parts(kind: str) -> tuple[Use, ...]:
+    """The components of a kind, those of latents included, each in the settings that samplers may tell apart."""
+    names = sorted({c.name for c in registry().components(kind) if c.distribution == "janiform"})
+    return tuple(use for name in names for use in _sizes(kind, name, _told_by_samplers))
+
+
+def _sizes(kind: str, name: str, told_apart: Callable[[Use], Any] | None = None) -> list[Use]:
     component = registry().find(kind, name)
     found: dict[Any, Use] = {}
 
@@ -72,7 +80,7 @@ def _sizes(kind: str, name: str) -> list[Use]:
         known = [attribute.name for attribute in attrs.fields(component.config)]
         chosen = _roomy(dict.fromkeys(set(known) & set(ROOMY)) | drawn) if kind == "backbone" else drawn
         use = Use(kind, component, component.config(**chosen))
-        found.setdefault(_told_apart(use), use)
+        found.setdefault((told_apart or _told_apart)(use), use)
 
     draw()
     return list(found.values())
@@ -86,6 +94,15 @@ def _told_apart(use: Use) -> Any:
     if use.kind == "tokenizer":
         return config.codes().tokens, config.codes().depth > 1
     return str(config) if use.kind == "embedding" else None
+
+
+def _told_by_samplers(use: Use) -> Any:
+    """What of a part's settings decides which samplers draw with it."""
+    config: Any = use.config
+    if hasattr(config, "codes"):
+        return config.codes().depth > 1, bool(config.codes().given)
+    names = ("hides", "data_at", "of", *(["width"] if (use.kind, use.component.name) in OF_LATENTS else []))
+    return tuple(getattr(config, name) for name in names if hasattr(config, name))
 
 
 def _roomy(drawn: dict[str, Any]) -> dict[str, Any]:
