@@ -128,7 +128,8 @@ def trains_and_draws(backbone: Use, looks: Seeing, draws: Drawing) -> None:
     learning = {name: value for name, value in model.named_parameters() if value.requires_grad}
     before = {name: value.detach().clone() for name, value in learning.items()}
     losses = next_token_losses(model, batch)
-    assert set(losses) == {"understanding", "generation"}, combination
+    of_parts = {name for name in losses if name.startswith("backbone.")}  # as of a mixture of experts
+    assert set(losses) - of_parts == {"understanding", "generation"}, combination
     torch.stack([loss.mean for loss in losses.values()]).sum().backward()
     torch.optim.SGD(learning.values(), lr=0.1).step()
     after = torch.stack([loss.mean for loss in next_token_losses(model, batch).values()])

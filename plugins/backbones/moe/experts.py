@@ -18,6 +18,14 @@ class Router(nn.Linear):
     """Hidden states [..., H] to logits [..., E]; a class of its own, since routers are not quantized."""
 
 
+def lowered(tensor: Tensor) -> Tensor:
+    """The tensor in autocast's type, where it is on."""
+    device = tensor.device.type
+    if device == "meta" or not torch.is_autocast_enabled(device) or tensor.dtype == torch.float64:
+        return tensor
+    return tensor.to(torch.get_autocast_dtype(device))
+
+
 class Stacked(nn.Module):
     """The matrices [n, m] of all experts, below one another as ``weight`` [E·n, m], as files are read and sharded."""
 
@@ -29,10 +37,7 @@ class Stacked(nn.Module):
 
     def matrices(self) -> Tensor:
         """The matrices [E, n, m], in autocast's type where it is on: cast together, and not one by one."""
-        weight, device = self.weight, self.weight.device.type
-        if device != "meta" and torch.is_autocast_enabled(device) and weight.dtype != torch.float64:
-            weight = weight.to(torch.get_autocast_dtype(device))
-        return weight.unflatten(0, (self.experts, -1))
+        return lowered(self.weight).unflatten(0, (self.experts, -1))
 
 
 class SparseMLP(nn.Module):
@@ -68,7 +73,7 @@ class SparseMLP(nn.Module):
         if self.normalised:
             weights = weights / weights.sum(-1, keepdim=True)
         order = chosen.flatten().argsort(stable=True)
-        outputs = self._outputs(x.flatten(0, 1)[order // self.active], chosen.flatten()[order])
+        outputs = self._outputs(lowered(x).flatten(0, 1)[order // self.active], chosen.flatten()[order])
         # Back in the order of positions, where the k outputs of each are added up in a fixed order.
         outputs = outputs[order.argsort()].unflatten(0, (-1, self.active))
         summed = (outputs * weights.to(outputs.dtype)[..., None]).sum(1)
