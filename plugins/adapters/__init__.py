@@ -19,6 +19,7 @@ def janiform_register(registrar):
         version=1,
         config=MlpAdapterConfig,
         factory="janiform_plugins.adapters.projections:MlpAdapter",
+        released="janiform_plugins.adapters.weights:RELEASED",
         summary="linear layers with an activation between them",
     )
     registrar.component(

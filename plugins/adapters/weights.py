@@ -1,6 +1,7 @@
-"""The names of an MLP adapter's tensors in the released directories of Janus, below the prefix of the pathway."""
+"""The names of an MLP adapter's tensors in the released directories of Janus, below the prefix of the pathway, and in
+files of Harmon."""
 
-from janiform import KeyMap
+from janiform import KeyMap, Released
 
 MAX_DEPTH = 16
 """The most layers that ``TRANSFORMERS`` has names for: transformers numbers them differently, so each has an entry."""
@@ -19,3 +20,8 @@ JANUSFLOW = KeyMap(
     within=("vision_und_enc_aligner.", "beg_of_und_embed"),
 )
 """The names of JanusFlow's adapter and of the vector before the features."""
+
+HARMON = KeyMap({"layers.{rest}": "proj_in.{rest}"}, within=("proj_in.",))
+"""The names of the layers between MAR's encoder and the language model in Harmon's files."""
+
+RELEASED = Released(lambda config: [HARMON])

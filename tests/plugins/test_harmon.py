@@ -5,6 +5,7 @@ The twin drops hidden places from its sequences, has the blocks of transformers,
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ from janiform import (
 )
 from janiform.compose import compose
 from janiform.model.picture_loss import picture_loss
+from janiform.train.run.start import begin
+from janiform_plugins.adapters.weights import HARMON as ADAPTER
+from janiform_plugins.backbones.decoder.weights import harmon as llm_names
 from janiform_plugins.embeddings.config import MAR_PRESETS, MarEmbeddingConfig
 from janiform_plugins.embeddings.mar import MarEmbedding, resized
 from janiform_plugins.embeddings.weights import MAR
@@ -38,6 +42,7 @@ from janiform_plugins.heads.config import MAR_HEAD_PRESETS, MarHeadConfig
 from janiform_plugins.heads.mar import MarHead
 from janiform_plugins.heads.weights import HARMON
 from janiform_plugins.samplers.masked_latents.sampler import left_after
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, layer_norm, linear, silu
 from transformers import ViTConfig
@@ -340,6 +345,33 @@ def test_released_names_are_those_of_the_code() -> None:
             assert pieces is not None, name
             named |= {piece.name for piece in pieces}
     assert named == lent
+
+
+def test_a_model_begins_with_a_file_of_harmon_s_names(tmp_path: Path) -> None:
+    """The language model below ``llm``, MAR below ``mar``, and the layers between them."""
+    released, names = model_of(), dict[str, Tensor]()
+    for path, keys in (
+        ("backbone", llm_names(released.plan.parts["backbone"].use.config)),
+        ("generation.embedding", MAR.below("mar.")),
+        ("generation.adapter", ADAPTER),
+        ("generation.head", HARMON),
+    ):
+        for name, value in released.part(path).state_dict().items():
+            start = 0
+            for piece in keys.pieces(name, value.shape) or ():
+                rows = piece.rows or slice(start, start + piece.shape[0])
+                names[piece.name] = value[rows].reshape(piece.shape).clone().contiguous()
+                start = rows.stop
+    names["mar.class_emb.weight"] = torch.randn(1000, WIDTH)
+    save_file(names, tmp_path / "model.safetensors")
+    torch.manual_seed(5)
+    model = build_model(compose(read_recipe_text(tiny())))
+    parts = ("backbone", "generation.embedding", "generation.adapter", "generation.head")
+    begin(model, dict.fromkeys(parts, str(tmp_path)), print)
+    for path in parts:
+        given, expected = model.part(path).state_dict(), released.part(path).state_dict()
+        assert all(torch.equal(given[name], expected[name]) for name in expected), path
+    assert {"llm.model.embed_tokens.weight", "proj_in.2.weight", "mar.diffloss.net.input_proj.bias"} <= names.keys()
 
 
 def test_the_sizes_are_those_of_the_papers() -> None:

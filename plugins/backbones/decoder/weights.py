@@ -126,6 +126,11 @@ def transformers_emu3_in_memory(config: DecoderConfig) -> KeyMap:
     return causal_lm(config, model="model.text_model.")
 
 
+def harmon(config: DecoderConfig) -> KeyMap:
+    """The names in the files of Harmon: those of a causal model below ``llm``."""
+    return causal_lm(config, prefix="llm.")
+
+
 def _keys(config: DecoderConfig) -> list[KeyMap]:
     return [
         causal_lm(config),
@@ -133,6 +138,7 @@ def _keys(config: DecoderConfig) -> list[KeyMap]:
         transformers_janus(config),  # also models of several towers that were released since 2025
         transformers_emu3(config),
         transformers_emu3_in_memory(config),
+        harmon(config),
         causal_lm(config, model=""),  # the base model alone
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen, validators
 from janiform import Codes, PortMismatch, Values
@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from janiform import CodesOrLatents, Logits
 
 
+def _steps(config: MaskedLatentsConfig, attribute: Any, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{attribute.name} {value} is not a whole number of at least 1")
+
+
 @frozen
 class MaskedLatentsConfig(GuidedConfig):
     """Masked autoregression: each step draws some places, in an order of the picture's own; the head samples them."""
 
     steps: int = field(
         default=64,
-        validator=[validators.instance_of(int), validators.ge(1)],
+        validator=_steps,
         metadata={"help": "Steps per picture, in each of which some of its places are drawn, more in later steps."},
     )
     guidance_schedule: Literal["constant", "linear"] = field(

@@ -22,12 +22,15 @@ DEVIATION = 0.25
 
 @frozen
 class MaskedLatentsProcess:
-    """See ``janiform.contracts.Process``. The loss is that of the hidden places, of which there are at least some."""
+    """See ``janiform.contracts.Process``. The loss is that of the hidden places, a share of at least ``least``."""
 
     least: float
 
     def corrupt(self, places: int, chance: Generator) -> Corruption:
-        """Hide ⌈N·r⌉ places, any of them with equal probability; r is normal around 1, from ``least`` up to 1."""
+        """Hide ⌈N·r⌉ places, any of them with equal probability; r is normal around 1, from ``least`` up to 1.
+
+        MAR draws r once per batch; here each picture has its own, so that its loss does not depend on the batch.
+        """
         import numpy as np
         from janiform import Corruption  # brings numpy along, which listing components does without
 

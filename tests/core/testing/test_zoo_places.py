@@ -9,6 +9,7 @@ import pytest
 import torch
 from attrs import frozen
 from janiform import Grid, Hidden, Latents, Loss, Values
+from janiform.contracts.factories import contract_of, missing_names
 from janiform.testing import common, kinds, places
 from janiform.testing.case import Case
 from janiform.testing.suite import run_check
@@ -151,6 +152,14 @@ ZOO = [
 def test_each_check_catches_what_it_is_for(beast: Any, check: Any, sentence: str) -> None:
     with pytest.raises(AssertionError, match=rf"^head 'beast'.*{sentence}"):
         run_check(check, case(beast))
+
+
+def test_a_head_that_lacks_a_method_is_told_its_contract() -> None:
+    port = Predicts().predict(HIDDEN, LATENTS)
+    assert contract_of("head", port) == "PlaceHead"
+    assert contract_of("head", Values(6, 4, "noise")) == "PictureHead"
+    assert missing_names("head", Head, port) == ""
+    assert missing_names("head", nn.Module(), port).startswith("which lacks loss, sample; see PlaceHead")
 
 
 def test_a_sound_head_passes_every_check() -> None:

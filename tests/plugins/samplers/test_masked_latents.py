@@ -32,6 +32,7 @@ from janiform import (
     sampler_of,
 )
 from janiform.compose import compose
+from janiform.measure.costs import measure
 from janiform.model.picture_loss import picture_loss, picture_predictions
 from janiform_plugins.samplers.masked_latents.config import MaskedLatentsConfig
 from janiform_plugins.samplers.masked_latents.process import MaskedLatentsProcess
@@ -229,6 +230,19 @@ def test_the_canvas_gives_what_the_head_is_conditioned_on() -> None:
     with generating(model):
         canvas = Canvas(model, prompts, Guidance.plain(2.0))
         assert canvas.values(torch.randn(3, 16, 8), Corrupted(hidden=hidden)).shape == (2, 3, 16, 32)
+
+
+def test_each_place_is_drawn_once_in_the_flops_of_all_steps() -> None:
+    """Six more steps of the diffusion cost six more forward passes of its net for each of the 16 places."""
+    width, depth, frequencies, hidden, values = 24, 2, 8, 32, 8
+    net = frequencies * width + width**2 + hidden * width + values * width  # time, condition, input
+    net += depth * (2 + 3) * width**2 + 2 * width**2 + width * 2 * values
+    few, many = (
+        measure(compose(read_recipe_text(tiny_flow(*MAR, f"steps = 6, clip -> steps = {steps}, clip"))))
+        for steps in (6, 12)
+    )
+    more = many.pathways["generation"].step - few.pathways["generation"].step  # type: ignore[operator]
+    assert more == pytest.approx(6 * 16 * 2 * net / 5, abs=1)
 
 
 LATENTS, CODES = Latents(Grid(2, 2), 3), Codes(8, Grid(2, 2), 4)
