@@ -38,6 +38,7 @@ class Span:
     ``positions``: "one" where all of the span, or of its block, have one position for the backbone. ``advances``:
     whether what follows counts on from there, or shares that position as well.
     ``corruption``: how a picture with a loss is corrupted, where its pathway draws pictures as wholes.
+    ``looked_at``: the pathway that looks at a picture which is predicted in training too, and so is drawn by another.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Span:
     positions: Literal["each", "one"] = "each"
     advances: bool = True
     corruption: Corruption | None = field(default=None, eq=False, repr=False)
+    looked_at: str | None = None
 
     @property
     def full(self) -> bool:
@@ -102,7 +104,8 @@ class Sequence:
     @property
     def pathway(self) -> str | None:
         """The first pathway that looks, to which the loss of the text belongs; None without a picture."""
-        return next((span.pathway for span in self.spans if span.kind == "look"), None)
+        looks = (span.looked_at or (span.pathway if span.kind == "look" else None) for span in self.spans)
+        return next((name for name in looks if name is not None), None)
 
     def after(self, count: int) -> Sequence:
         """The sequence after the first ``count`` positions, which end at a span or within a text."""

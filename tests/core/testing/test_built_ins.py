@@ -180,9 +180,11 @@ TESTED = {
         times=st.sampled_from(("uniform", "logit-normal")),
         data_at=st.sampled_from((0.0, 1.0)),
         renorm=st.sampled_from(("none", "global", "channel")),
+        before_text=st.sampled_from((0.0, 0.5)),
     ),
     ("sampler", "diffusion"): tables(
-        steps=st.integers(1, 4), guidance=st.sampled_from((1.0, 3.0)), eta=st.sampled_from((0.0, 1.0)), clip=3.0
+        steps=st.integers(1, 4), guidance=st.sampled_from((1.0, 3.0)), eta=st.sampled_from((0.0, 1.0)), clip=3.0,
+        before_text=st.sampled_from((0.0, 0.5)),
     ),
     ("layout", "janus"): tables(
         system=st.sampled_from(("", "Be brief.")), full_pictures=st.booleans(), one_position=st.booleans()

@@ -280,7 +280,7 @@ def test_without_the_autoencoder_it_looks_only(case: SimpleNamespace, copied: Pa
     model = janiform.load(copied)
     assert list(model.model.plan.pathways) == ["understanding"]
     assert torch.equal(model.model.understanding.adapter.lead, case.ours.understanding.adapter.lead)
-    with pytest.raises(UsageError, match="has no pathway that draws.*put stabilityai/sdxl-vae into"):
+    with pytest.raises(UsageError, match=r"has no pathway that draws.*put stabilityai/sdxl-vae into"):
         model.generate("a red circle")
     assert isinstance(model.ask(np.zeros((8, 8, 3), np.uint8), "what?", max_new_tokens=2), str)
 
