@@ -28,12 +28,14 @@ KINDS = ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head")
 
 OF_LATENTS = {
     ("tokenizer", "kl"),
+    ("tokenizer", "features"),
     ("embedding", "patches"),
     ("embedding", "uvit"),
     ("head", "values"),
+    ("head", "regression"),
     ("head", "uvit"),
 }
-"""Parts of latents, which are drawn as wholes; all here are parts of codes that are drawn one after the other."""
+"""Parts of latents, which are drawn as wholes or predicted; all here are parts of codes, drawn one after the other."""
 
 
 @cache
