@@ -50,6 +50,11 @@ if TYPE_CHECKING:
     help="The model first writes what it is going to draw; for models that were trained so. With --like, what it wrote "
     "then is taken.",
 )
+@click.option(
+    "--latents",
+    is_flag=True,
+    help="Write what is drawn before it is decoded, codes or latents, as one NumPy file instead of pictures.",
+)
 @click.option("--pathway", help="The pathway that draws, where the recipe has several.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("pictures"), show_default=True, help="Folder for the files."
@@ -61,6 +66,7 @@ def command(
     prompt: str | None,
     images: tuple[str, ...],
     like: str | None,
+    latents: bool,
     out: Path,
     as_json: bool,
     **options: Any,
@@ -82,7 +88,11 @@ def command(
     sources = _read(images)
     if like is None and prompt is None:
         raise UsageError(Problem("there is nothing to draw", hint="give a prompt in quotes, or --like PICTURE"))
-    if like is None:
+    if latents:
+        if like is not None:
+            raise UsageError("--latents and --like exclude each other: a picture is compared with one that is decoded")
+        _generate_latents(model, request, sources, options, out, as_json)
+    elif like is None:
         _generate(model, request, sources, options, out, as_json)
     else:
         _redraw(model, request, like, sources, options, out, as_json)
@@ -104,6 +114,37 @@ def _generate(
     loaded = opened(model, **load_settings, only=None if sources else "draw")
     pictures, sheet = _drawn(loaded, request, sources)
     _write(out, pictures, sheet, {"model": loaded.name}, as_json)
+
+
+def _generate_latents(
+    model: str, request: DrawingRequest, sources: list[Image], load_settings: dict[str, Any], out: Path, as_json: bool
+) -> None:
+    """Write the codes or latents of the pictures as one array [n, N, d] or [n, N, C]."""
+    import io
+
+    import numpy as np
+
+    ready_folder(out)
+    loaded = opened(model, **load_settings, only=None if sources else "draw")
+    prompt, n, seed = request.prompt or "", request.n or 1, request.seed or 0
+    with progress_shown() as progress:
+        drawn = loaded.generate_codes(
+            prompt,
+            n,
+            pictures=sources,
+            seed=seed,
+            pathway=request.pathway,
+            on_step=lambda done, of: progress("drawing", done, of),
+            on_plan=_announce,
+            **request.settings,
+        )
+    data = io.BytesIO()
+    np.save(data, drawn.numpy())
+    path = write_new(out, stem_of(prompt), "npy", data.getvalue())
+    if as_json:
+        print_json({"latents": path, "shape": list(drawn.shape), "model": loaded.name, "prompt": prompt, "seed": seed})
+        return
+    echo(str(path))
 
 
 def _redraw(

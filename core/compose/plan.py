@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
 
@@ -67,15 +67,29 @@ class PathwayShape:
     decodes: bool = True
     drops_hidden: bool = False
 
-    def corruption(self, chance: Generator | None) -> Corruption | None:
+    @property
+    def before_text(self) -> float:
+        """The largest share of the process that pictures have taken in training which text follows; 0 for no limit."""
+        return float(getattr(self.process, "before_text", 0.0))
+
+    def corruption(self, chance: Generator | None, *, before_text: bool = False) -> Corruption | None:
         """How one of its pictures is corrupted for training; without ``chance``, the corruption of a complete one.
 
-        None where pictures are drawn place by place or scale by scale.
+        ``before_text``: whether text with a loss follows. None where pictures are drawn place by place or scale by
+        scale.
         """
         if self.process is None or self.drawn is None:
             return None
+        process: Any = self.process
         places = self.drawn.tokens
-        return self.process.complete(places) if chance is None else self.process.corrupt(places, chance)
+        made: Corruption
+        if chance is None:
+            made = process.complete(places)
+        elif before_text and self.before_text:
+            made = process.corrupt(places, chance, self.before_text)
+        else:
+            made = process.corrupt(places, chance)
+        return made
 
     @property
     def codes(self) -> Codes | None:

@@ -53,6 +53,11 @@ class Process(Protocol):
 
     Training starts at a random step: a picture is corrupted, and what the head predicts at its places, or at the hidden
     ones where there are any, is compared with the target. Torch-free but for the two methods that take tensors.
+
+    It may have ``before_text``: the largest distance of the time from that of complete pictures, in training, for
+    pictures that text with a loss follows. Where it is above 0, these are corrupted by ``corrupt(places, chance,
+    before_text)``, and so are pictures that are looked at by the same tokenizer, embedding and adapter, which are
+    predicted as well.
     """
 
     def corrupt(self, places: int, chance: Generator) -> Corruption:

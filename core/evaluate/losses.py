@@ -108,7 +108,8 @@ def _forced(model: Model, request: Request) -> _Forced:
         answer = Turn("assistant", cast(str, request.reference))
     sequence = unified.processor.sequence(evolve(conversation, turns=(*conversation.turns, answer)))
     # How much a picture is corrupted depends on the item only, so that models can be compared.
-    sequence = unified.processor.corrupted(sequence, np.random.default_rng(derived_seed("held-out", request.item)))
+    chance = np.random.default_rng(derived_seed("held-out", request.item))
+    sequence = unified.processor.corrupted(sequence, chance, looks=False)
     if len(sequence) > context:
         raise UsageError(
             f"'{request.item}' has {len(sequence)} positions with its reference; the model's context is {context}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -48,6 +48,7 @@ class Processor:
         self.routes = {name: shape.route for name, shape in self.pathways.items()}
         self.sets = len(plan.hidden.routes) + 1
         self._transforms = {name: shape.transform() for name, shape in self.pathways.items()}
+        self._also_drawn = dict(_also_drawn(plan))
         self._tilings: dict[str, Tiling] = {}
         for name in self.pathways:
             if (part := plan.parts.get(f"{name}.tiling")) is not None:
@@ -132,17 +133,35 @@ class Processor:
         drawing = {name: shape for name, shape in self.pathways.items() if shape.mode == "draw"}
         return tuple(name for name, shape in drawing.items() if not shape.place_by_place)
 
-    def corrupted(self, sequence: Sequence, chance: np.random.Generator) -> Sequence:
-        """The sequence whose pictures with a loss are corrupted at random where their pathway draws them as wholes."""
-        if not self.wholes or all(span.kind != "draw" for span in sequence.spans):
-            return sequence
-        return Sequence(self._corrupted(span, chance) for span in sequence.spans)
+    def corrupted(self, sequence: Sequence, chance: np.random.Generator, *, looks: bool = True) -> Sequence:
+        """The sequence whose pictures with a loss are corrupted at random where their pathway draws them as wholes.
 
-    def _corrupted(self, span: Span, chance: np.random.Generator) -> Span:
+        Where a process limits that of pictures before a text, those that are looked at have a loss as well; without
+        ``looks`` they stay complete.
+        """
+        if not self.wholes or all(span.kind == "text" for span in sequence.spans):
+            return sequence
+        if looks and self._also_drawn:
+            sequence = self._with_looks_drawn(sequence)
+        last = _last_learned_text(sequence)
+        return Sequence(self._corrupted(span, chance, index < last) for index, span in enumerate(sequence.spans))
+
+    def _with_looks_drawn(self, sequence: Sequence) -> Sequence:
+        """The sequence whose pictures that are looked at before a text with a loss are predicted as well."""
+        last = _last_learned_text(sequence)
+        spans = []
+        for index, span in enumerate(sequence.spans):
+            if span.kind == "look" and index < last and span.pathway in self._also_drawn:
+                drawing = self._also_drawn[span.pathway]
+                span = evolve(span, kind="draw", pathway=drawing, loss=True, looked_at=span.pathway)
+            spans.append(span)
+        return Sequence(spans)
+
+    def _corrupted(self, span: Span, chance: np.random.Generator, before_text: bool) -> Span:
         if span.kind != "draw" or span.pathway is None:
             return span
         shape = self.pathways[span.pathway]
-        corruption = shape.corruption(chance if span.loss else None)
+        corruption = shape.corruption(chance if span.loss else None, before_text=before_text)
         if corruption is None:
             return span
         unread = None
@@ -277,3 +296,21 @@ class Processor:
             raise JaniformError(Problem(f"the model has no pathway '{piece.pathway}'", hint=hint))
         if isinstance(piece, Draw) and shape.mode != "draw":
             raise ComponentError(f"the pathway '{piece.pathway}' looks at pictures and cannot draw them")
+
+
+def _last_learned_text(sequence: Sequence) -> int:
+    """The index of the last span of text with a loss; -1 without any."""
+    learned = [index for index, span in enumerate(sequence.spans) if span.kind == "text" and span.loss]
+    return learned[-1] if learned else -1
+
+
+def _also_drawn(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Pathways that look by the parts of one whose process limits pictures before a text, and that pathway."""
+    parts = ("tokenizer", "embedding", "adapter")
+    drawing = [name for name, shape in plan.pathways.items() if shape.mode == "draw" and shape.before_text]
+    for name, shape in plan.pathways.items():
+        for other in drawing:
+            if shape.mode == "look" and shape.drawn is not None and shape.tiles == 1:
+                pairs = [(f"{name}.{part}", f"{other}.{part}") for part in parts]
+                if all(one in plan.parts and plan.owner(one) == plan.owner(two) for one, two in pairs):
+                    yield name, other

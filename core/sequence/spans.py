@@ -44,6 +44,7 @@ class Span:
     ``block_lengths``: the lengths of the full blocks that follow one another in the span, such as the scales of a
     picture; none where it is causal or all of it in one block.
     ``unread``: bool [length], positions that no other attends to and that are not counted, as if they were not there.
+    ``looked_at``: the pathway that looks at a picture which is predicted in training too, and so is drawn by another.
     """
 
     kind: Kind
@@ -59,6 +60,7 @@ class Span:
     corruption: Corruption | None = field(default=None, eq=False, repr=False)
     block_lengths: tuple[int, ...] = field(default=(), converter=_ids)
     unread: NDArray[np.bool_] | None = field(default=None, eq=False, repr=False)
+    looked_at: str | None = None
 
     @property
     def full(self) -> bool:
@@ -111,7 +113,8 @@ class Sequence:
     @property
     def pathway(self) -> str | None:
         """The first pathway that looks, to which the loss of the text belongs; None without a picture."""
-        return next((span.pathway for span in self.spans if span.kind == "look"), None)
+        looks = (span.looked_at or (span.pathway if span.kind == "look" else None) for span in self.spans)
+        return next((name for name in looks if name is not None), None)
 
     def after(self, count: int) -> Sequence:
         """The sequence after the first ``count`` positions, which end at a span or within a text."""

@@ -125,6 +125,7 @@ def corrupts_pictures_for_training(case: Case) -> None:
         f"{case.name}: `corrupt` draws from something else than the generator that it is given",
     )
     _check_hidden(case, process, places, drawn)
+    _check_before_text(case, process, places)
     whole, partly = (_tensors(each) for each in ([process.complete(places)] * 3, drawn))
     chance = torch.Generator().manual_seed(case.seed)
     if isinstance(port, Codes):
@@ -149,6 +150,24 @@ def corrupts_pictures_for_training(case: Case) -> None:
             f"{case.name}: `{method.__name__}` of a picture depends on the rest of the batch; draw noise from each "
             "picture's seed, as by janiform.normal",
         )
+
+
+def _check_before_text(case: Case, process: Any, places: int) -> None:
+    """Whether pictures before a text are corrupted no further than the process says, if it says anything."""
+    most = float(getattr(process, "before_text", 0.0))
+    if not most:
+        return
+    end = process.complete(places).time
+    times = [process.corrupt(places, np.random.default_rng(case.seed + row), most).time for row in range(64)]
+    require(
+        end is not None and all(time is not None for time in times),
+        f"{case.name}: has `before_text`, but no times that it could limit",
+    )
+    furthest = max(abs(time - end) for time in times)
+    require(
+        furthest <= most + 1e-9,
+        f"{case.name}: `corrupt` with at most {most:g} gave a picture that is {furthest:.3g} from complete ones",
+    )
 
 
 def _check_hidden(case: Case, process: Any, places: int, drawn: Sequence[Corruption]) -> None:

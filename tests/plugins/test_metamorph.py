@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from janiform import (
     read_recipe_text,
     registry,
     sampler_of,
+    save_model,
 )
+from janiform.cli import main
 from janiform.compose import compose
 from janiform_plugins.tokenizers.features.config import FEATURES_PRESETS, FeaturesConfig
 from janiform_plugins.tokenizers.features.tokenizer import FeaturesTokenizer
@@ -152,12 +155,15 @@ def test_the_loss_is_the_cosine_of_what_the_state_before_each_place_predicts() -
     assert int(losses["generation"].count) == 3 * 4
 
 
+HYBRID = 'use = "llama" -> use = "bamba"\nmamba_heads = 2\nstate = 4\ngroups = 1\nconv = 2\nchunk = 8\nattention = [0]'
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("guidance", [1.0, 2.5])
-@pytest.mark.parametrize("renorm", [True, False])
-def test_drawing_reads_everything_anew_for_each_place(guidance: float, renorm: bool) -> None:
+@pytest.mark.parametrize(("renorm", "changes"), [(True, ()), (False, ()), (True, (HYBRID,))])
+def test_drawing_reads_everything_anew_for_each_place(guidance: float, renorm: bool, changes: tuple[str, ...]) -> None:
     """As the released loop, which appends the projected prediction and reads the whole sequence without a cache."""
-    model = model_of()
+    model = model_of(*changes)
     head: Any = model.part("generation.head")
     prompts = [model.processor.drawing_prompt(text) for text in TEXTS]
     drawn = sampler_of(model.plan).draw(model, prompts, guidance=guidance, renorm=renorm)
@@ -177,6 +183,26 @@ def test_drawing_reads_everything_anew_for_each_place(guidance: float, renorm: b
             assert torch.allclose(latents[place], wanted[0], atol=1e-5), place
             vector = model.embed_drawn(wanted[:, None], "generation", place)
             sequences = [torch.cat((sequence, vector), dim=1) for sequence in sequences]
+
+
+def test_places_use_the_weights_of_their_route() -> None:
+    plain = model_of()
+    routed = model_of(
+        'heads = 2\ncontext -> heads = 2\nroutes = ["gen"]\ncontext', '[generation]\n -> [generation]\nroute = "gen"\n'
+    )
+    routed.processor.text = plain.processor.text
+    state = plain.state_dict()
+    again = {
+        name: state[name.replace(".gen.", ".").replace("backbone.gen.", "backbone.")] for name in routed.state_dict()
+    }
+    routed.load_state_dict(again)
+    drawn = [Model(model).generate_codes(TEXTS[0]) for model in (plain, routed)]
+    torch.testing.assert_close(*drawn, atol=1e-5, rtol=0)
+    with torch.no_grad():
+        for name, parameter in routed.named_parameters():
+            if ".gen." in name:
+                parameter.mul_(2)
+    assert not torch.allclose(Model(routed).generate_codes(TEXTS[0]), drawn[0], atol=1e-3)
 
 
 def test_packing_and_micro_batches_change_nothing() -> None:
@@ -249,6 +275,17 @@ def test_without_a_decoder_a_picture_is_drawn_as_features_only() -> None:
     objective = component.load()(component.config(), model.model)
     with pytest.raises(UsageError, match=r"has no decoder: its features are targets.*set decoder_channels"):
         objective.losses(objective.prepare([drawing(0)], np.random.default_rng(0)))
+
+
+def test_the_command_writes_latents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = model_of()
+    save_model(model, tmp_path / "model")
+    arguments = ["generate", str(tmp_path / "model"), TEXTS[0], "--out", str(tmp_path / "out")]
+    assert main(arguments) != 0
+    assert "has no decoder" in capsys.readouterr().err
+    assert main([*arguments, "--latents", "--n", "2"]) == 0
+    written = np.load(tmp_path / "out" / "a-red-circle-001.npy")
+    assert np.allclose(written, Model(model).generate_codes(TEXTS[0], n=2).numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -29,15 +29,17 @@ KINDS = ("encoder", "tokenizer", "embedding", "adapter", "backbone", "head")
 
 OF_LATENTS = {
     ("tokenizer", "kl"),
+    ("tokenizer", "features"),
     ("embedding", "patches"),
     ("embedding", "uvit"),
     ("head", "values"),
     ("head", "diffusion"),
     ("embedding", "mar"),
     ("head", "mar"),
+    ("head", "regression"),
     ("head", "uvit"),
 }
-"""Parts of latents, which ``parts`` leaves out: it has those of codes that are drawn one after the other."""
+"""Parts of latents, which are drawn as wholes or predicted; all here are parts of codes, drawn one after the other."""
 
 
 @cache

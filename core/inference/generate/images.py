@@ -182,7 +182,8 @@ def check_decodes(plan: Plan, pathway: str) -> None:
     raise UsageError(
         Problem(
             f"the tokenizer '{name}' of '{pathway}' has no decoder, so that a picture can be drawn as latents only",
-            hint="Model.generate_codes gives them; a decoder of pixels is a setting of the tokenizer, if it has any",
+            hint="Model.generate_codes and janiform generate --latents give them; a decoder of pixels is a setting of "
+            "the tokenizer, if it has any",
         )
     )
 

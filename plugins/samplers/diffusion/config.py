@@ -40,6 +40,18 @@ class DiffusionConfig(GuidedConfig):
         metadata={"help": "Largest absolute value of the predicted latents in every step; 0 means no limit."},
     )
 
+    before_text: float = field(
+        default=0.0,
+        converter=float,
+        validator=[validators.ge(0), validators.le(1)],
+        metadata={
+            "help": "Largest share of the steps, in training, of pictures that a text with a loss follows, 0.5 in "
+            "Transfusion: pictures that are looked at have noise then, and are predicted as well; 0 leaves them "
+            "complete, and limits no others.",
+            "training": True,
+        },
+    )
+
     def process(self, drawn: CodesOrLatents, predicted: Predicted) -> DiffusionProcess:
         """Noise of a random step, from which the head predicts the noise or the data."""
         if isinstance(drawn, Codes):
@@ -57,4 +69,4 @@ class DiffusionConfig(GuidedConfig):
                 f"sampler 'diffusion' needs a head that predicts noise or data, but the head gives {predicted}: "
                 "set 'of' of head 'values', or use sampler 'flow'"
             )
-        return DiffusionProcess(predicted.of)
+        return DiffusionProcess(predicted.of, self.before_text)

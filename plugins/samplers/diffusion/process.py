@@ -41,12 +41,14 @@ class DiffusionProcess:
     """See ``janiform.contracts.Process``. The time of a picture is the share of the T steps that it has taken."""
 
     of: Literal["noise", "data"]
+    before_text: float = 0.0
 
-    def corrupt(self, places: int, chance: Generator) -> Corruption:
-        """Noise of a random step, 1 … T, which the picture's seed determines."""
+    def corrupt(self, places: int, chance: Generator, most: float = 1.0) -> Corruption:
+        """Noise of a random step, 1 … T, or of the first ``most`` of them, which the picture's seed determines."""
         from janiform import Corruption  # brings numpy along, which listing components does without
 
-        return Corruption(int(chance.integers(1, STEPS + 1)) / STEPS, None, int(chance.integers(2**62)))
+        last = max(1, round(most * STEPS))
+        return Corruption(int(chance.integers(1, last + 1)) / STEPS, None, int(chance.integers(2**62)))
 
     def complete(self, places: int) -> Corruption:
         """A picture that has taken no step."""

@@ -86,6 +86,17 @@ class FlowConfig(GuidedConfig):
             "training": True,
         },
     )
+    before_text: float = field(
+        default=0.0,
+        converter=float,
+        validator=_share,
+        metadata={
+            "help": "Largest noise level, in training, of pictures that a text with a loss follows, 0.5 in "
+            "Transfusion: pictures that are looked at have noise then, and are predicted as well; 0 leaves them "
+            "complete, and limits no others.",
+            "training": True,
+        },
+    )
     guidance_above: float = field(
         default=0.0,
         converter=float,
@@ -135,4 +146,4 @@ class FlowConfig(GuidedConfig):
                 "sampler 'flow' needs a head that predicts velocity, noise or data, but the head draws each place by a "
                 "process of its own"
             )
-        return FlowProcess(predicted.of, self.times, self.training_shift, self.data_at)
+        return FlowProcess(predicted.of, self.times, self.training_shift, self.data_at, self.before_text)

@@ -32,15 +32,16 @@ class FlowProcess:
     times: Literal["uniform", "logit-normal"] = "uniform"
     shift: float = 1.0
     data_at: float = 1.0
+    before_text: float = 0.0
 
     def time(self, level: float) -> float:
         """The time of a noise level."""
         return 1 - level if self.data_at else level
 
-    def corrupt(self, places: int, chance: Generator) -> Corruption:
-        """Noise of a random level, which the picture's seed determines."""
+    def corrupt(self, places: int, chance: Generator, most: float = 1.0) -> Corruption:
+        """Noise of a random level, scaled to at most ``most``, which the picture's seed determines."""
         level = 1 / (1 + exp(-chance.standard_normal())) if self.times == "logit-normal" else chance.random()
-        return _corruption(self.time(shifted(level, self.shift)), int(chance.integers(2**62)))
+        return _corruption(self.time(most * shifted(level, self.shift)), int(chance.integers(2**62)))
 
     def complete(self, places: int) -> Corruption:
         """A picture without noise."""

@@ -57,6 +57,11 @@ class FeaturesTokenizer(nn.Module):
             raise UsageError(NO_DECODER)
         if not latents.is_meta:
             check_latents(latents, self.config.latents())
+        return self._decode(latents)
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Features [B, N, C], which may be values that a trace does not know -> pixels [B, 3, h, w]."""
+        assert self.decoder is not None  # the callers check it
         places = self.config.places
         planes = latents.to(self.decoder.conv_in.weight.dtype).transpose(1, 2)
         if self.config.unit:  # so that values vary about as much as those of other layers
@@ -70,5 +75,5 @@ class FeaturesTokenizer(nn.Module):
         """
         if self.decoder is None:
             raise UsageError(NO_DECODER)
-        errors = pixel_errors(self.config, self.decode(self.encode(pixels)), pixels)
+        errors = pixel_errors(self.config, self._decode(self.encode(pixels)), pixels)
         return counted(errors, pixels), {name: value.detach() for name, (_, value) in errors.items()}

@@ -285,9 +285,11 @@ TESTED = {
         renorm=st.sampled_from(("none", "global", "channel", "text_channel")),
         rule=st.sampled_from(("plain", "stacked")),
         guidance_above=st.sampled_from((0.0, 0.4)),
+        before_text=st.sampled_from((0.0, 0.5)),
     ),
     ("sampler", "diffusion"): tables(
-        steps=st.integers(1, 4), guidance=st.sampled_from((1.0, 3.0)), eta=st.sampled_from((0.0, 1.0)), clip=3.0
+        steps=st.integers(1, 4), guidance=st.sampled_from((1.0, 3.0)), eta=st.sampled_from((0.0, 1.0)), clip=3.0,
+        before_text=st.sampled_from((0.0, 0.5)),
     ),
     ("layout", "harmon"): tables(request=st.sampled_from(("Generate an image: {prompt}", "{prompt}!"))),
     ("layout", "janus"): tables(

@@ -228,6 +228,11 @@ class CountsItsCalls(FlowProcess):
         return Corruption(0.5, None, CountsItsCalls.calls)
 
 
+class IgnoresItsLimit(FlowProcess):
+    def corrupt(self, places, chance, most=1.0):
+        return super().corrupt(places, chance)
+
+
 class GivesPlanes(FlowProcess):
     def target(self, drawn, corrupted):
         return super().target(drawn, corrupted).transpose(1, 2)
@@ -269,6 +274,12 @@ SAMPLERS = [
     (FlowSampler, with_process(CompletesWithNoise), CORRUPTS, "`read` changes a picture with the corruption of `comp"),
     (FlowSampler, with_process(DrawsFromNumpy), CORRUPTS, "`corrupt` draws from `numpy.random`"),
     (FlowSampler, with_process(CountsItsCalls), CORRUPTS, "`corrupt` draws from something else than the generator"),
+    (
+        FlowSampler,
+        with_process(lambda of: IgnoresItsLimit(of, before_text=0.5)),
+        CORRUPTS,
+        "`corrupt` with at most 0.5 gave a picture that is .* from complete ones",
+    ),
     (FlowSampler, with_process(DrawsItsOwnNoise), CORRUPTS, "`read` of a picture depends on the rest of the batch"),
     (
         FlowSampler,

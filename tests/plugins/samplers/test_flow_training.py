@@ -191,3 +191,73 @@ def test_it_learns_to_draw_the_shapes_world() -> None:
     drawn = sampler_of(model.plan).draw(model, prompts, seeds=list(range(8)), steps=10, guidance=1.0)
     noise = torch.stack([torch.randn(16, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(8)])
     assert (drawn - x).square().mean().item() < 0.75 * (noise - x).square().mean().item()
+
+
+def noised(model: UnifiedModel, example: Conversation, seeds: int = 300) -> dict[tuple[str, str], list[float]]:
+    """The times of a conversation's pictures in training, by the kind of their spans before and after."""
+    sequence = model.processor.sequence(example)
+    times: dict[tuple[str, str], list[float]] = {}
+    for seed in range(seeds):
+        corrupted = model.processor.corrupted(sequence, np.random.default_rng(seed))
+        for before, after in zip(sequence.spans, corrupted.spans, strict=True):
+            if after.corruption is not None and after.corruption.time is not None:
+                times.setdefault((before.kind, after.kind), []).append(after.corruption.time)
+        assert corrupted.pathway == sequence.pathway
+    return times
+
+
+DIFFUSION = (
+    'sampler = { use = "flow", steps = 4, guidance = 2.0 } -> sampler = { use = "diffusion", steps = 4',
+    'embedding = { use = "patches", frequencies = 16 -> embedding = { use = "patches", data_at = 0, frequencies = 16',
+    'norm = "rms" -> norm = "rms", of = "noise"',
+)
+
+
+def test_pictures_before_their_text_have_at_most_half_of_the_noise() -> None:
+    """Transfusion's limit of t = 500 of 1000 (arXiv:2408.11039); a picture after its text may have all noise."""
+    sampler, *others = DIFFUSION
+    limited = flow_model(sampler + ", before_text = 0.5 }", *others)
+    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    captioned = Conversation.asking("what?", picture, answer="red")
+    times = noised(limited, captioned)
+    assert list(times) == [("look", "draw")]  # it is predicted as well
+    assert max(times["look", "draw"]) == pytest.approx(0.5, abs=0.01)
+    assert min(times["look", "draw"]) >= 0.001
+    sequence = limited.processor.sequence(captioned)
+    whole = limited.processor.corrupted(sequence, np.random.default_rng(0), looks=False)
+    assert [span.kind for span in whole.spans if span.kind != "text"] == ["look"]
+    assert max(noised(limited, Conversation.drawing("a red circle", picture))["draw", "draw"]) > 0.95
+    both = noised(limited, mixed())  # a text follows the picture that is drawn, too
+    assert sorted(both) == [("draw", "draw"), ("look", "draw")]
+    assert max(both["draw", "draw"]) <= 0.5
+    plain = flow_model(sampler + " }", *others)
+    assert noised(plain, captioned) == {}
+    assert max(noised(plain, mixed())["draw", "draw"]) > 0.95
+
+
+def test_a_picture_that_is_looked_at_with_noise_has_the_loss_of_its_noise() -> None:
+    sampler, *others = DIFFUSION
+    model = flow_model(sampler + ", before_text = 0.5 }", *others).eval()
+    objective = objective_of(model, text_dropout=0.0)
+    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    sequence = objective.prepare_one(Conversation.asking("what?", picture, answer="red"), np.random.default_rng(1))
+    batch = objective.collate([sequence])
+    assert set(objective.counts(batch)) == {"understanding", "generation"}
+    losses, _ = objective.losses(batch)
+    pictures = batch.pictures["generation"]
+    corrupted = pictures.corrupted
+    assert corrupted is not None
+    assert corrupted.times is not None
+    x = model.drawn(pictures, "generation")
+    noise = corrupted.noise(x)
+    angle = (corrupted.times.double() + 0.008) / 1.008 * np.pi / 2
+    kept = (angle.cos() ** 2 / np.cos(0.008 / 1.008 * np.pi / 2) ** 2).float()[:, None, None]
+    read = kept.sqrt() * x + (1 - kept).sqrt() * noise
+    states = model.hidden(batch, features={"generation": model.embed_drawn(read, "generation", 0, corrupted)})
+    head: Any = model.part("generation.head")
+    predicted = head(states.flatten(0, 1)[pictures.positions], read, corrupted)
+    assert losses["generation"].total.item() == pytest.approx(
+        (predicted - noise).square().mean(-1).sum().item(), rel=1e-3
+    )
+    prompt = model.processor.sequence(Conversation.asking("what?", picture), answer=False)
+    assert [span.kind for span in prompt.spans if span.kind != "text"] == ["look"]  # complete when it is asked about
