@@ -20,6 +20,7 @@ from ..ports import Grid
 from ..sequence.batch import Batch, Side, collate, pack
 from ..sequence.codes import check_codes, check_latents
 from ..sequence.conversation import Content, Conversation, Draw, Look, Turn
+from ..sequence.corruption import Corruption
 from ..sequence.shorten import shortened
 from ..sequence.spans import Sequence, Span, without
 from ..sequence.tiles import Tiles
@@ -168,6 +169,17 @@ class Processor:
         if shape.drops_hidden and corruption.hidden is not None:
             unread = np.pad(corruption.hidden, (shape.features.lead, shape.features.trail))
         return evolve(span, corruption=corruption, unread=unread)
+
+    def sampled(self, sequence: Sequence, chance: np.random.Generator) -> Sequence:
+        """The sequence whose pictures without a loss have seeds where they are latents, which are then samples of their
+        posterior in training, as those with a loss are; see ``UnifiedModel.drawn``."""
+
+        def seeded(span: Span) -> Span:
+            if span.loss or span.pathway is None or self.pathways[span.pathway].latents is None:
+                return span
+            return evolve(span, corruption=evolve(span.corruption or Corruption(), seed=int(chance.integers(2**62))))
+
+        return Sequence(map(seeded, sequence.spans))
 
     def canvas(self, pathway: str) -> Sequence:
         """The positions of a picture that is drawn as a whole or scale by scale, which follow a drawing prompt, with

@@ -58,6 +58,8 @@ class Autoregressive(Objective):
                 sequence, frozenset(name for name, chance in chances if generator.random() < chance)
             )
         sequence = self.processor.corrupted(sequence, generator)
+        if self.config.sampled:
+            sequence = self.processor.sampled(sequence, generator)
         size = len(sequence)
         if size <= self.limit:
             return sequence

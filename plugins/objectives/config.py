@@ -130,6 +130,13 @@ class AutoregressiveConfig:
             "pathway (by the pathway's name), each by itself, to train guidance by pictures"
         },
     )
+    sampled: bool = field(
+        default=False,
+        metadata={
+            "help": "read samples of the posterior of latents also of pictures without a loss, such as those that are "
+            "looked at, where the tokenizer has sampled = true; as BAGEL does"
+        },
+    )
     packed: int = field(
         default=0,
         validator=validators.ge(0),

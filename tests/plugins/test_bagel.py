@@ -111,6 +111,25 @@ def test_clean_latents_have_the_time_of_data_and_no_noise(model: UnifiedModel) -
     assert len(drawn.positions) == 2
 
 
+def test_clean_latents_are_samples_where_the_objective_says_so(model: UnifiedModel) -> None:
+    """Of seeds of their own: the same picture as noise and as a source is another sample each time."""
+    plain, sampled = (
+        objective_of(model, sampled=each).prepare([edit(3)], np.random.default_rng(0)) for each in (False, True)
+    )
+    tokenizer: Any = model.part("generation.tokenizer")
+    clean = sampled.pictures["source_latents"]
+    seeds = clean.corrupted.seeds  # type: ignore[union-attr]
+    assert torch.equal(sampled.pictures["generation"].corrupted.seeds, plain.pictures["generation"].corrupted.seeds)  # type: ignore[union-attr]
+    noise = [
+        torch.randn(16, 8, generator=torch.Generator().manual_seed(derived_seed("posterior", int(s)))) for s in seeds
+    ]
+    x = model.drawn(clean, "source_latents")
+    torch.testing.assert_close(x, tokenizer.encode(clean.pixels, torch.stack(noise)))
+    expected = model.embed_drawn(x, "generation", 0, Corrupted(torch.zeros(2)))
+    torch.testing.assert_close(model.embed_pictures(clean, "source_latents"), expected)
+    assert len({*seeds.tolist(), *plain.pictures["generation"].corrupted.seeds.tolist()}) == 4  # type: ignore[union-attr]
+
+
 def gradients(model: UnifiedModel, objective: Any, batches: list[Any]) -> tuple[float, dict[str, Tensor]]:
     """The mean losses over all batches and their gradients, accumulated batch by batch."""
     model.zero_grad()
