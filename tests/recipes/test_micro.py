@@ -33,7 +33,7 @@ def test_the_coupled_one_looks_and_draws_with_one_tokenizer_and_one_vocabulary()
     assert coupled.parts["backbone"].use.config.vocabulary == text + codes.vocabulary
 
 
-@pytest.mark.parametrize("name", ["janus-micro", "janus-micro-coupled"])
+@pytest.mark.parametrize("name", ["janus-micro", "janus-micro-coupled", "janus-micro-scales"])
 def test_it_trains_through_its_stages_and_looks_and_draws(name: str, tmp_path: Path) -> None:
     learned = registry().models()["janus-mini"] / "tokenizer.json"  # to learn it anew takes most of the time
     recipe = read_recipe(name, [f"text.file={json.dumps(str(learned))}"])
