@@ -13,7 +13,7 @@ import torch
 from attrs import field, frozen
 from janiform import Codes, Features, Grid, Hidden, KVCache, Logits, Loss, Mask, PortMismatch, attend
 from janiform.components.kinds import KINDS
-from janiform.testing import backbones, common, conforms, kinds, latent_tokenizers, suite, tokenizers, wholes
+from janiform.testing import backbones, common, conforms, kinds, latent_tokenizers, scales, suite, tokenizers, wholes
 from janiform.testing.case import Case, _ports
 from janiform.testing.suite import run_check
 from torch import nn
@@ -1148,8 +1148,10 @@ def test_what_a_part_says_of_itself_is_believed() -> None:
 def test_every_check_has_its_beast() -> None:
     of_latents = KINDS["tokenizer"].port_checks["latents"]  # their zoo is in test_zoo_latents.py
     elsewhere = {common.keeps_its_config_through_a_recipe, *(getattr(latent_tokenizers, name) for name in of_latents)}
-    # Those of whole pictures have their zoo in test_zoo_wholes.py and test_zoo_masked.py.
-    elsewhere |= {check for check in vars(wholes).values() if getattr(check, "__module__", "") == wholes.__name__}
+    # Those of whole pictures have their zoo in test_zoo_wholes.py and test_zoo_masked.py, those of scales in
+    # test_zoo_scales.py.
+    for module in (wholes, scales):
+        elsewhere |= {check for check in vars(module).values() if getattr(check, "__module__", "") == module.__name__}
     checks = {*common.COMMON_CHECKS, *(check for of_kind in kinds.KIND_CHECKS.values() for check in of_kind)}
     assert {check for _, _, check, _ in ZOO} | elsewhere == checks
 
