@@ -392,11 +392,11 @@ def test_the_sizes_are_those_of_the_papers() -> None:
     [
         (
             'head = { use = "mar", width = 12 -> head = { use = "mar", width = 16',
-            "needs an embedding 'mar' of the same",
+            "use embedding 'mar' with the same width and buffer",
         ),
         (
             '"mar", width = 12, layers = 2, heads = 2, buffer = 3 } -> "patches", mask = true }',
-            "needs an embedding 'mar'",
+            "use embedding 'mar' with the same",
         ),
         (
             'use = "mar", width = 12, layers = 2, heads = 2, buffer = 3, net_width = 16, net_depth = 2, -> '

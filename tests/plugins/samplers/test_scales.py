@@ -75,7 +75,7 @@ def logits_of(
         if again:
             own = model.part("generation.embedding").again(codes[None, :stop, None])
             embeddings[0, places] = model.part("generation.adapter")(own)[0]
-        states = model.run(embeddings, batch.positions, batch.mask())
+        states = model.run(embeddings, batch.positions, batch.mask(), routes=batch.routes)
         logits: Tensor = model.part("generation.head")(states[0, places])
     return logits
 
@@ -100,6 +100,17 @@ def test_every_scale_is_what_a_recomputed_sequence_gives(model: UnifiedModel, pa
     expected = torch.stack([twin(model, text, 3 + row, settings) for row, text in enumerate(TEXTS)])
     assert len(expected.unique(dim=0)) == len(TEXTS)
     assert torch.equal(drawn[..., 0], expected)
+
+
+def test_every_place_uses_the_weights_of_its_pathway() -> None:
+    model = scales_model(backbone={"layers": 2, "routes": ["gen"]}, more='route = "gen"\n')
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if ".gen." in name and weight.dim() > 1:
+                weight.copy_(torch.randn_like(weight) * weight.std())
+    settings = {"top_k": 9, "top_p": 0.8, "guidance": 4.5, "passes": 2}
+    drawn = sampler_of(model.plan).draw(model, [model.processor.drawing_prompt(TEXTS[1])], seeds=[3], **settings)
+    assert torch.equal(drawn[0, :, 0], twin(model, TEXTS[1], 3, settings))
 
 
 def test_a_picture_depends_on_its_prompt_and_its_seed_alone(model: UnifiedModel) -> None:
