@@ -38,6 +38,11 @@ def test_a_recipe_that_fits(capsys: pytest.CaptureFixture[str]) -> None:
         assert text in printed
 
 
+def test_active_parameters_are_shown_beside_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "janus-micro-moe"]) == 0
+    assert "974 k, 605 k active" in capsys.readouterr().out
+
+
 def test_json_for_programs(capsys: pytest.CaptureFixture[str], broken: Path) -> None:
     assert main(["check", "janus-mini", str(broken), "--json"]) == 1
     mini, other = json.loads(capsys.readouterr().out)["recipes"]
