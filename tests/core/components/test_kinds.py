@@ -11,7 +11,7 @@ from janiform.components.kinds import INPUTS, KINDS, PATHWAY_PARTS, SINGLE_PARTS
 from janiform.diagram.graph import ROWS
 from janiform.kit import PACKAGE_KINDS
 from janiform.recipe.grammar import SECTIONS, kind_at
-from janiform.testing import backbones, latent_tokenizers, scales, tokenizers, wholes
+from janiform.testing import backbones, latent_tokenizers, places, regression, scales, tokenizers, wholes
 from janiform.testing import kinds as kind_checks
 from janiform.testing.case import Case
 from janiform.testing.suite import TESTED_KINDS
@@ -79,7 +79,7 @@ def test_every_check_of_a_kind_is_in_the_table() -> None:
     named = {check for kind in KINDS.values() for check in kind.all_checks}
     written = {
         name
-        for module in (kind_checks, tokenizers, latent_tokenizers, wholes, scales, backbones)
+        for module in (kind_checks, tokenizers, latent_tokenizers, wholes, places, regression, scales, backbones)
         for name, member in vars(module).items()
         if inspect.isfunction(member)
         and not name.startswith("_")
