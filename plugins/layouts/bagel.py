@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from attrs import evolve
-from janiform import Conversation, Draw, Look, Sequence, Span, Turn
+from janiform import Conversation, Draw, Look, Sequence, Span, Turn, UsageError
 
 from .base import TokenLayout
 from .config import BagelLayoutConfig
@@ -109,7 +109,10 @@ class BagelLayout(TokenLayout[BagelLayoutConfig]):
             if learned:
                 writer.block(piece, loss=True, alone=not last)
             if not last:
-                assert piece.picture is not None  # a picture that others follow is given
+                if piece.picture is None:
+                    raise UsageError(
+                        "a picture that others follow must be given, but the conversation has a Draw without"
+                    )
                 copies = [Look(piece.picture, pathway) for pathway in self.config.draws_from]
                 for copy in copies or [piece]:
                     writer.block(copy)

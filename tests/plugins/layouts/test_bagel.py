@@ -11,7 +11,7 @@ import torch
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform import Conversation, Draw, Features, Grid, Latents, Look, Sequence, Turn, collate, pack
+from janiform import Conversation, Draw, Features, Grid, Latents, Look, Sequence, Turn, UsageError, collate, pack
 from janiform.compose.plan import PathwayShape
 from janiform_plugins.layouts.bagel import BagelLayout
 from janiform_plugins.layouts.config import BagelLayoutConfig
@@ -98,6 +98,12 @@ def test_a_picture_to_change_is_looked_at_through_every_pathway(layout_of: Calla
     assert text.ids == [PAD, PAD, *ids("in red")]
     assert text.positions == [0, 1, *range(2, 10)]
     assert layout.without(prompt, frozenset({"understanding"})).ids == [*picture(PLACES), PAD, *ids("in red")]
+
+
+def test_a_picture_that_others_follow_must_be_given(layout_of: Callable[..., BagelLayout]) -> None:
+    turns = (Turn("user", "one"), Turn("assistant", (Draw(), "two")))
+    with pytest.raises(UsageError, match="a picture that others follow must be given"):
+        layout_of(*BOTH).render(Conversation(turns))
 
 
 def test_the_last_text_is_left_out(layout_of: Callable[..., BagelLayout]) -> None:
