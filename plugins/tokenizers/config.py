@@ -92,11 +92,6 @@ class ConvolutionalConfig:
         return 1 << (len(self.multipliers) - 1)
 
     @property
-    def encoded(self) -> int:
-        """Channels that the encoder gives."""
-        return self.latent
-
-    @property
     def grid(self) -> Grid:
         side = self.image_size // self.factor
         return Grid(side, side)

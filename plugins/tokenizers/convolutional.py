@@ -24,13 +24,18 @@ class ConvolutionalTokenizer(QuantizedAutoencoder):
     def __init__(self, config: ConvolutionalConfig, codes: Codes) -> None:
         super().__init__(config, codes)
         self.encoder = self.make_encoder()
-        self.quant_conv = nn.Conv2d(config.encoded, codes.width, 1)
+        self.quant_conv = nn.Conv2d(self.encoded, codes.width, 1)
         self.quantize = self.quantizer()
         self.post_quant_conv = nn.Conv2d(codes.width, config.latent, 1)
         self.decoder = Decoder(config)
         keep_variance(self)
         # Convolutions of mixed precision run several times faster with the channels innermost.
         self.to(memory_format=torch.channels_last)
+
+    @property
+    def encoded(self) -> int:
+        """Channels that the encoder gives."""
+        return self.config.latent
 
     def make_encoder(self) -> nn.Module:
         """Build what maps pixels [B, 3, h, w] to latents on the grid of the codes."""

@@ -58,10 +58,6 @@ class SiglipRvqConfig(RvqConfig):
         """Pixels along the side of a patch."""
         return self.factor
 
-    @property
-    def encoded(self) -> int:
-        return self.width
-
     def eyes(self) -> SiglipConfig:
         """The settings of the vision transformer."""
         return SiglipConfig(

@@ -29,5 +29,9 @@ class SiglipRvqTokenizer(RvqTokenizer):
 
     config: SiglipRvqConfig
 
+    @property
+    def encoded(self) -> int:
+        return self.config.width
+
     def make_encoder(self) -> GridEncoder:
         return GridEncoder(self.config.eyes())
