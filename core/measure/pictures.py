@@ -6,14 +6,19 @@ B pictures    N places of a picture    d depth of a code    C width of latents
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..compose.plan import PathwayShape
 from ..ports import Codes
 from ..sequence.corruption import Corrupted
+
+_CORRUPTIONS = 400
+"""Corruptions over which the share of hidden places is averaged."""
 
 
 def empty_drawn(shape: PathwayShape, dtype: torch.dtype = torch.float32, device: str | None = None) -> Tensor:
@@ -37,6 +42,20 @@ def empty_corrupted(shape: PathwayShape, device: str | None = None) -> Corrupted
     )
 
 
+def predicted_share(shape: PathwayShape) -> float:
+    """The share of a picture's places that the head predicts in training, on average over pictures.
+
+    It is 1 but for processes that hide places: Show-o's hides 2/π of them.
+    """
+    if shape.process is None or shape.drawn is None:
+        return 1.0
+    chance, shares = np.random.default_rng(0), []
+    for _ in range(_CORRUPTIONS):
+        hidden = shape.process.corrupt(shape.drawn.tokens, chance).hidden
+        shares.append(1.0 if hidden is None else float(np.mean(hidden)))
+    return fmean(shares)
+
+
 def embedding_call(shape: PathwayShape, embedding: Any, drawn: Tensor) -> Callable[[], Any]:
     """A call of a pathway's embedding, as it embeds a picture that is being drawn."""
     corrupted = empty_corrupted(shape, str(drawn.device))
@@ -46,9 +65,14 @@ def embedding_call(shape: PathwayShape, embedding: Any, drawn: Tensor) -> Callab
 
 
 def head_call(shape: PathwayShape, head: Any, states: Tensor, drawn: Tensor) -> Callable[[], Any]:
-    """A call of the loss of a pathway's head for a whole picture, given the states [1, N', H] at its positions."""
+    """A call of the loss of a pathway's head for a whole picture, given the states [1, N', H] at its positions.
+
+    Codes that are given are not predicted.
+    """
     corrupted = empty_corrupted(shape, str(drawn.device))
     if shape.latents is not None and corrupted is not None:
         return lambda: head.loss(states, drawn, corrupted, drawn)
-    places = states[0, shape.features.lead :]
-    return lambda: head.loss(places, drawn[0])
+    places, codes = states[0, shape.features.lead :], drawn[0]
+    if shape.codes is not None and shape.codes.given:
+        places, codes = places[: len(shape.codes.predicted)], codes[: len(shape.codes.predicted)]
+    return lambda: head.loss(places, codes)
