@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from attrs import field, frozen
 
-from ..sequence.batch import Batch
+from ..sequence.batch import Batch, Pictures
 
 
 @frozen
@@ -16,7 +16,8 @@ class BatchContent:
 
     ``positions``: of all rows, padding included; ``tokens``: without padding. ``pairs``: of a position and a key that
     it attends to. ``predicted_text``: text tokens with a loss. ``pictures``: embedded, by pathway; ``drawn``: with a
-    loss.
+    loss. ``predicted``: those that the head predicts, where a picture of which it predicts half of the places counts
+    half; by default all that are drawn.
     """
 
     positions: int
@@ -25,6 +26,7 @@ class BatchContent:
     predicted_text: int
     pictures: Mapping[str, int] = field(factory=dict)
     drawn: Mapping[str, int] = field(factory=dict)
+    predicted: Mapping[str, float] = field(factory=dict)
 
 
 def content_of(batch: Batch) -> BatchContent:
@@ -38,7 +40,15 @@ def content_of(batch: Batch) -> BatchContent:
         predicted_text=sum(map(len, batch.text.values())),
         pictures={name: len(pictures.positions) for name, pictures in batch.pictures.items()},
         drawn={name: len(indices) for name, indices in batch.codes.items()},
+        predicted={name: _predicted(batch.pictures[name], indices) for name, indices in batch.codes.items()},
     )
+
+
+def _predicted(pictures: Pictures, indices: torch.Tensor) -> float:
+    """The pictures with a loss, each by the share of its places that are predicted."""
+    if pictures.corrupted is None or pictures.corrupted.hidden is None:
+        return len(indices)
+    return float(pictures.corrupted.hidden[indices].double().mean(1).sum())
 
 
 def _pairs(numbers: torch.Tensor, present: torch.Tensor, *, with_itself: bool) -> int:

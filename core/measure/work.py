@@ -7,7 +7,7 @@ appendix B).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from attrs import frozen
 from torch import nn
@@ -61,7 +61,7 @@ class Work:
             + content.pairs * self.pair
             + content.predicted_text * self.predicted_text
             + sum(count * self.pictures[name] for name, count in content.pictures.items())
-            + sum(count * self.drawn[name] for name, count in content.drawn.items())
+            + sum(content.predicted.get(name, count) * self.drawn[name] for name, count in content.drawn.items())
         )
 
 
@@ -79,9 +79,14 @@ def training_work(plan: Plan, forward: ForwardWork, trained: Iterable[str]) -> W
     passes = trained_fraction("backbone") > 0
     for name, cost in forward.pictures.items():
         encoder = 0.0 if plan.pathways[name].drawn is not None else trained_fraction(f"{name}.encoder")
-        before = encoder > 0 or (plan.pathways[name].drawn is not None and trained_fraction(f"{name}.embedding") > 0)
+        embedding = 0.0 if plan.pathways[name].drawn is None else trained_fraction(f"{name}.embedding")
+        before = encoder > 0 or embedding > 0
         adapter = trained_fraction(f"{name}.adapter")
-        pictures[name] = cost.see * _times(encoder, False) + cost.embed + cost.adapt * _times(adapter, before)
+        pictures[name] = (
+            cost.see * _times(encoder, False)
+            + cost.embed * _times(embedding, False)
+            + cost.adapt * _times(adapter, before)
+        )
         passes = passes or before or adapter > 0
     backbone = trained_fraction("backbone")
     return Work(
@@ -90,11 +95,18 @@ def training_work(plan: Plan, forward: ForwardWork, trained: Iterable[str]) -> W
         predicted_text=forward.predicted_text * _times(backbone, passes),
         pictures=pictures,
         drawn={
-            name: cost.predict * _times(trained_fraction(f"{name}.head"), passes)
+            name: cost.predict * _times(_of_head(plan, name, trained_fraction), passes)
             for name, cost in forward.pictures.items()
             if plan.pathways[name].mode == "draw"
         },
     )
+
+
+def _of_head(plan: Plan, name: str, trained_fraction: Callable[[str], float]) -> float:
+    """The fraction of a head's weights that is trained; where it has none of its own, that of the backbone's."""
+    path = f"{name}.head"
+    borrows = callable(getattr(plan.parts[plan.owner(path)].use.config, "rows", None))
+    return trained_fraction("backbone" if borrows else path)
 
 
 def _times(trained: float, before: bool) -> float:

@@ -11,8 +11,10 @@ from attrs import evolve, field, frozen
 from ..compose.plan import Plan
 from ..errors import JaniformError, Problem, UsageError, nearest
 from ..measure.content import BatchContent
+from ..measure.pictures import predicted_share
 from ..recipe import Use
 from ..sequence.conversation import Conversation, Draw, Look
+from ..sequence.spans import Span
 from .examples import LETTERS, Examples
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Sample:
     """Means over samples. ``text``: tokens of text, of which ``predicted`` have a loss.
 
     ``pictures``, and those that are ``drawn``, are by pathway. ``basis``: whether it is measured, assumed or given.
+    ``back``: pairs of a position and a later one that it attends to, in full blocks.
     """
 
     text: float
@@ -40,6 +43,7 @@ class Sample:
     pictures: Mapping[str, float] = field(factory=dict)
     drawn: Mapping[str, float] = field(factory=dict)
     basis: str = ""
+    back: float = 0.0
 
     def tokens(self, plan: Plan) -> float:
         """Positions of a sample."""
@@ -52,10 +56,13 @@ class Sample:
         return BatchContent(
             positions=round(count * tokens),
             tokens=round(count * tokens),
-            pairs=round(count * tokens * (tokens + 1) / 2),
+            pairs=round(count * (tokens * (tokens + 1) / 2 + self.back)),
             predicted_text=round(count * self.predicted),
             pictures={name: round(count * number) for name, number in self.pictures.items()},
             drawn={name: round(count * number) for name, number in self.drawn.items()},
+            predicted={
+                name: count * number * predicted_share(plan.pathways[name]) for name, number in self.drawn.items()
+            },
         )
 
 
@@ -113,6 +120,7 @@ def _measured(examples: list[Conversation] | None, processor: Processor | None) 
         {name: fmean(sample.pictures.get(name, 0) for sample in measured) for name in sorted(names)},
         {name: fmean(sample.drawn.get(name, 0) for sample in measured) for name in sorted(drawing)},
         f"measured on {len(measured)} samples",
+        fmean(sample.back for sample in measured),
     )
 
 
@@ -141,7 +149,8 @@ def _laid_out(example: Conversation, processor: Processor) -> Sample:
     text, predicted = -FRAME, 0
     pictures: dict[str, float] = {}
     drawn: dict[str, float] = {}
-    for span in processor.sequence(example).spans:
+    spans = processor.sequence(example).spans
+    for span in spans:
         if span.kind == "text" or span.pathway is None:
             text += span.length
             predicted += span.length if span.loss else 0
@@ -149,7 +158,20 @@ def _laid_out(example: Conversation, processor: Processor) -> Sample:
         pictures[span.pathway] = pictures.get(span.pathway, 0) + 1
         if span.loss:
             drawn[span.pathway] = drawn.get(span.pathway, 0) + 1
-    return Sample(text, predicted, pictures, drawn)
+    return Sample(text, predicted, pictures, drawn, back=_back(spans))
+
+
+def _back(spans: Iterable[Span]) -> float:
+    """The pairs of a position and a later one in full blocks; spans that follow each other may be one."""
+    blocks: list[int] = []
+    before = 0
+    for span in spans:
+        if span.full and span.block and span.block == before:
+            blocks[-1] += span.length
+        elif span.full:
+            blocks.append(span.length)
+        before = span.block
+    return sum(length * (length - 1) / 2 for length in blocks)
 
 
 def _assumed(plan: Plan, use: Use) -> Sample:

@@ -124,6 +124,9 @@ class StepCounter:
             drawn={
                 name: sum(part.drawn.get(name, 0) for part in parts) for name in names if names[name].mode == "draw"
             },
+            predicted={
+                name: sum(part.predicted.get(name, 0) for part in parts) for name in names if names[name].mode == "draw"
+            },
         )
 
     def _positions(self, content: BatchContent) -> Positions:
