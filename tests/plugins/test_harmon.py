@@ -38,12 +38,11 @@ from janiform_plugins.backbones.decoder.weights import harmon as llm_names
 from janiform_plugins.embeddings.config import MAR_PRESETS, MarEmbeddingConfig
 from janiform_plugins.embeddings.mar import MarEmbedding, resized
 from janiform_plugins.embeddings.weights import MAR
-from janiform_plugins.heads.config import MAR_HEAD_PRESETS, MarHeadConfig
-from janiform_plugins.heads.mar import MarHead
+from janiform_plugins.heads.config import MAR_HEAD_PRESETS
 from janiform_plugins.heads.weights import HARMON
 from janiform_plugins.samplers.masked_latents.sampler import left_after
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate, layer_norm, linear, silu
 from transformers import ViTConfig
 from transformers.models.vit.modeling_vit import ViTLayer
@@ -416,9 +415,3 @@ def test_a_recurrent_backbone_is_refused() -> None:
     )
     with pytest.raises(CompositionError, match="leaves out the hidden places of a picture, but in"):
         compose(read_recipe_text(text))
-
-
-def test_a_head_alone_says_what_it_needs() -> None:
-    head = MarHead(MarHeadConfig(width=8, heads=2, layers=1), Hidden(8, 64, 64, 1, 1, 8), Latents(Grid(2, 2), 3))
-    with pytest.raises(CompositionError, match="width of 8 and a buffer of 64"):
-        head.borrow(nn.Linear(2, 2))
