@@ -18,6 +18,7 @@ NAMES = KeyMap(
     shares={"blocks.{i}.qkv": (4, 1, 1)},
     squeezed=("position",),
     matrices=("blocks.{i}.attn.weight",),
+    stacks={"blocks.{i}.experts": 3},
     unused={"pool.{rest}": "nothing is pooled"},
     own=("count",),
     repeats={"lm_head": "head"},
@@ -41,6 +42,11 @@ def test_a_convolution_may_be_a_matrix() -> None:
     assert (piece.name, piece.shape) == ("model.layers.2.old.attn.weight", (4, 3))
     (piece,) = NAMES.pieces("blocks.2.attn.bias", (4,)) or ()
     assert piece.shape == (4,)
+
+
+def test_matrices_below_one_another_may_be_a_stack() -> None:
+    (piece,) = NAMES.pieces("blocks.2.experts", (12, 5)) or ()
+    assert (piece.name, piece.shape, piece.rows) == ("model.layers.2.old.experts", (3, 4, 5), None)
 
 
 def test_fused_tensors_divide_into_their_pieces() -> None:

@@ -159,3 +159,12 @@ def test_a_block_that_is_seen_by_itself_alone_is_no_part_of_what_follows():
     allowed, _ = Mask(documents, blocks, seen=seen).compiled(6, 6, CPU)
     rows = ["100000", "111000", "111000", "100110", "100110", "100111"]
     assert allowed[0, 0].int().tolist() == [[int(one) for one in row] for row in rows]
+
+
+def test_documents_are_known_where_attention_needs_none() -> None:
+    """Padding on the right has no loss, though no query before it attends to it."""
+    documents = torch.tensor([[0, 0, 0], [0, -1, -1]])
+    mask = Mask(documents)
+    assert mask.documents is None
+    assert mask.declared_documents is documents
+    assert Mask.causal().declared_documents is None
