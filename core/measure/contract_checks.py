@@ -39,7 +39,8 @@ def check_contracts(plan: Plan, modules: Mapping[str, nn.Module] | None = None) 
 
     ``modules`` are the plan's modules on the meta device; they are built where not given. A part that fails there, as
     where it reads values, is called once more on the CPU; a large one is only not checked where it reads values.
-    Adapters of pathways that draw are called on the CPU too, since they must map each code alone.
+    Adapters of pathways that draw are called on the CPU too, since they must map each code alone; and so are embeddings
+    of latents that are drawn place by place.
 
     Raises ``CompositionError`` with every part that fails, or whose results differ.
     """
@@ -51,7 +52,11 @@ def check_contracts(plan: Plan, modules: Mapping[str, nn.Module] | None = None) 
         if missing := missing_names(part.use.kind, module, part.output):
             diagnostics.add(path, f"{source} makes a {type(module).__name__}, {missing}", "fix the plugin")
             continue
-        problem = _first_problem(plan, part, module, source) or _mixing(plan, part, module, source)
+        problem = (
+            _first_problem(plan, part, module, source)
+            or _mixing(plan, part, module, source)
+            or _embeds_together(plan, part, module, source)
+        )
         if problem:
             diagnostics.add(path, problem, "fix the plugin; `janiform.testing` checks parts against their contracts")
     if diagnostics.problems:
@@ -122,6 +127,31 @@ def _mixing(plan: Plan, part: PartPlan, module: nn.Module, source: str) -> str:
     return (
         f"{source} mixes the codes of a picture: {clause}. They are drawn one after the other, so use an adapter that "
         "maps each code alone; one that mixes them must refuse a source of one token"
+    )
+
+
+def _embeds_together(plan: Plan, part: PartPlan, module: nn.Module, source: str) -> str:
+    """The sentence about an embedding whose vectors of a place depend on others, although places are drawn singly."""
+    drawn, name = part.inputs.get("drawn"), part.path.partition(".")[0]
+    head = plan.parts.get(f"{name}.head")
+    if part.use.kind != "embedding" or not isinstance(drawn, Latents) or head is None:
+        return ""
+    real = _on_cpu(plan, part, module) if isinstance(head.output, PlaceValues) else None
+    if real is None:
+        return ""
+    latents = torch.randn(1, drawn.tokens, drawn.width, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad():
+            whole = real(latents)
+            alone = [real(latents[:, place : place + 1], place) for place in range(drawn.tokens)]
+            same = torch.allclose(torch.cat(alone, dim=1), whole, atol=_MIXED * float(whole.abs().max()))
+    except Exception as error:  # any plugin's code runs here
+        return f"{source} cannot embed one place alone, as drawing does: {type(error).__name__}: {_line(error)}"
+    if same:
+        return ""
+    return (
+        f"{source} mixes the places of a picture, but the head predicts one after the other: use an embedding that "
+        "maps each alone, such as 'patches'"
     )
 
 

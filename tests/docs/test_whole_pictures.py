@@ -47,6 +47,17 @@ def test_the_head_of_the_guide_conforms(code: dict[str, Any]) -> None:
             check(case)
 
 
+def test_the_head_of_single_places_conforms(code: dict[str, Any]) -> None:
+    component = SimpleNamespace(
+        kind="head", name="next-place", config=code["NextPlaceConfig"], load=lambda: code["NextPlace"]
+    )
+    ports = {"hidden": janiform.Hidden(8, 64, 128, 2, 2, 8), "drawn": janiform.Latents(janiform.Grid(2, 3), 4)}
+    case = Case(component, code["NextPlaceConfig"](), ports, 3)  # type: ignore[arg-type]
+    for check in (*common.COMMON_CHECKS, *kinds.checks_of("head", case.config)):
+        if check is not common.keeps_its_state:  # which starts another process
+            check(case)
+
+
 def test_the_process_of_the_guide_is_that_of_flow(code: dict[str, Any]) -> None:
     guide, own = code["Straight"](), FlowProcess("velocity")
     corruption = guide.corrupt(6, np.random.default_rng(0))

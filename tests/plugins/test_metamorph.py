@@ -27,6 +27,8 @@ from janiform import (
 )
 from janiform.cli import main
 from janiform.compose import compose
+from janiform.measure.contract_checks import check_contracts
+from janiform_plugins.embeddings.patches import PatchEmbedding
 from janiform_plugins.tokenizers.features.config import FEATURES_PRESETS, FeaturesConfig
 from janiform_plugins.tokenizers.features.tokenizer import FeaturesTokenizer
 from janiform_plugins.tokenizers.weights import siglip_features
@@ -308,6 +310,19 @@ def test_what_does_not_fit_is_refused(changes: list[str], sentence: str) -> None
     with pytest.raises(Exception, match=sentence) as raised:
         compose(read_recipe_text(text))
     assert raised.type.__module__.startswith("janiform")
+
+
+def test_an_embedding_that_mixes_places_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = compose(read_recipe_text(TINY))
+    check_contracts(plan)
+    forward = PatchEmbedding.forward
+
+    def mixing(self: Any, drawn: torch.Tensor, *arguments: Any) -> torch.Tensor:
+        return forward(self, drawn + drawn.mean(1, keepdim=True), *arguments)
+
+    monkeypatch.setattr(PatchEmbedding, "forward", mixing)
+    with pytest.raises(CompositionError, match=r"generation\.embedding: patches@1.*mixes the places of a picture"):
+        check_contracts(plan)
 
 
 def test_codes_are_refused_by_the_sampler_and_the_head() -> None:
