@@ -164,7 +164,7 @@ class _Composer:
         predicted, process = self.output(head), None
         if isinstance(predicted, Predicted) and check_head(head, predicted, tokenizer, drawn, self.diagnostics):
             process = sampler_process(sampler, self.use(sampler), drawn, predicted, self.diagnostics)
-        if f"{name}.embedding" in self.owners:
+        if self.output(f"{name}.embedding") is not None:
             check_scales(f"{name}.embedding", self.use(f"{name}.embedding"), drawn, self.diagnostics)
         if process is not None and (embedding := f"{name}.embedding") in self.owners:
             uses = self.use(sampler), self.use(embedding)

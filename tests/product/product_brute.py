@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import torch
-from janiform import Codes, Features, Hidden
+from janiform import Codes, Features, Hidden, Mask
 from janiform.components.kinds import KINDS
 from janiform.recipe import Use
 from PIL import Image
@@ -125,7 +125,8 @@ def drawn(backbone: Use, way: Drawing) -> Refused:
     codes = encoded(way.tokenizer)
     port = _codes(way.tokenizer)
     width = hidden(backbone)
-    vectors = ran(placed(way.embedding, backbone, way.tokenizer, drawn=port, hidden=width), codes)
+    embedding = placed(way.embedding, backbone, way.tokenizer, drawn=port, hidden=width)
+    vectors = ran(embedding, codes)
     if vectors is None:
         return {"generation.embedding": (str(port.vocabulary),)} | _predicted(way.head, port, backbone, way.tokenizer)
     refused, adapted, room = _adapted("generation", way.adapter, vectors, backbone)
@@ -134,6 +135,10 @@ def drawn(backbone: Use, way: Drawing) -> Refused:
     elif adapted is not None and not _alone(way.adapter, vectors, backbone):
         refused["generation.adapter"] = ("mixes the codes",)
     refused = _crowded("generation.tokenizer", refused, adapted, room)
+    if port.scales and _shows(embedding, codes, port):
+        refused["generation.embedding"] = (str(port.vocabulary),)
+    if port.scales and adapted is not None and not _sees_ahead(backbone):
+        refused["generation.tokenizer"] = ("see one another",)
     refused |= _predicted(way.head, port, backbone, way.tokenizer)
     taken = [row for part in (way.embedding, way.head) for row in _rows(part, port, backbone, way.tokenizer)]
     return refused | ({"text": (str(TEXTS), str(min(taken)))} if taken and min(taken) < TEXTS else {})
@@ -178,7 +183,27 @@ def _codes(use: Use) -> Codes:
     module: Any = built(use)
     codes = encoded(use)
     declared = use.config.codes()
-    return Codes(declared.vocabulary, declared.grid, module.vectors(codes).shape[-1], codes.shape[-1])
+    width, depth = module.vectors(codes).shape[-1], codes.shape[-1]
+    return Codes(declared.vocabulary, declared.grid, width, depth, scales=declared.scales)
+
+
+def _shows(embedding: nn.Module | None, codes: Tensor, port: Codes) -> bool:
+    """Whether the vectors of the last scale show its codes, which are to be predicted there."""
+    others, start = codes.clone(), -port.scales[-1].size
+    others[:, start:] = (others[:, start:] + 1) % port.vocabulary
+    one, another = ran(embedding, codes), ran(embedding, others)
+    return one is not None and another is not None and not torch.equal(one[:, start:], another[:, start:])
+
+
+@once
+def _sees_ahead(backbone: Use) -> bool:
+    """Whether the first of two positions in a full block sees the second."""
+    module, documents = built(backbone), torch.zeros(1, 2, dtype=torch.int64)
+    states = torch.randn(2, 1, 2, hidden(backbone).width)
+    states[1, 0, 0] = states[0, 0, 0]
+    mask = Mask(documents, torch.ones_like(documents))
+    one, another = (ran(module, each, torch.arange(2)[None], mask) for each in states)
+    return one is not None and another is not None and not torch.allclose(one[:, 0], another[:, 0])
 
 
 def _adapted(pathway: str, use: Use, given: Tensor, backbone: Use) -> tuple[Refused, Tensor | None, int]:

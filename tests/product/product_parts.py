@@ -39,7 +39,8 @@ OF_LATENTS = {
     ("head", "regression"),
     ("head", "uvit"),
 }
-"""Parts of latents, which are drawn as wholes or predicted; all here are parts of codes, drawn one after the other."""
+"""Parts of latents, which are drawn as wholes or predicted; all here are parts of codes, drawn one after the other or scale
+by scale."""
 
 
 @cache
@@ -95,7 +96,9 @@ def _told_apart(use: Use) -> Any:
         return config.features().tokens, config.features().width == 16
     if use.kind == "tokenizer":
         return config.codes().tokens, config.codes().depth > 1
-    return str(config) if use.kind == "embedding" else None
+    if use.kind == "embedding":
+        return config.borrows if getattr(config, "by_scales", False) else str(config)
+    return None
 
 
 def _told_by_samplers(use: Use) -> Any:
@@ -149,7 +152,7 @@ def use(kind: str, name: str, **config: Any) -> Use:
 def recipe(backbone: Use, looks: Seeing, draws: Drawing) -> Recipe:
     looking = {"encoder": looks.encoder, "adapter": looks.adapter}
     drawn = {kind: getattr(draws, kind) for kind in ("tokenizer", "embedding", "adapter", "head")}
-    drawn["sampler"] = use("sampler", "autoregressive")
+    drawn["sampler"] = use("sampler", "scales" if draws.tokenizer.config.codes().scales else "autoregressive")
     return Recipe(
         name="tiny",
         description="",
