@@ -73,7 +73,7 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
     """A small model whose pictures the sampler draws as wholes, of codes or of latents; as ``small_model``.
 
     Latents that are drawn place by place are among them. Raises ``CompositionError`` where it fits none, with what is
-    wrong for latents and a head of the data.
+    wrong for codes, and for latents and a head of the data.
     """
     full = "layout.full_pictures=true"
     heads = [
@@ -81,6 +81,7 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
         for of in ("velocity", "noise", "data")
         for data_at in (0.0, 1.0)
     ]
+    of_data = len(heads)  # counted from 1, behind codes
     heads.append(
         (
             'generation.head={ use = "diffusion", width = 16, depth = 1, frequencies = 8, steps = 4 }',
@@ -89,17 +90,16 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
     )
     of_codes = (*_SMALL, full, "generation.embedding.mask=true")
     heads.append(('generation.head={ use = "regression", unit = false }', 'generation.embedding.time="none"'))
-    problem: CompositionError | None = None
+    errors: list[CompositionError] = []
     for changes in (of_codes, *((*_SMALL_BUT_TOKENIZER, full, *_LATENTS, *head) for head in heads)):
         recipe = _drawn_by(sampler, read_recipe(_RECIPE, changes))
         try:
             compose(recipe)
         except CompositionError as error:
-            problem = problem if changes[-2:] == heads[-1] and problem else error
+            errors.append(error)
             continue
         return _built(recipe)
-    assert problem is not None
-    raise problem
+    raise CompositionError([*errors[0].problems, *errors[of_data].problems])
 
 
 @cache

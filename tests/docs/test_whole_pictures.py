@@ -8,11 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import janiform
 import numpy as np
 import pytest
 import torch
-from attrs import frozen
 from flow_recipes import tiny_flow
 from janiform import build_model, read_recipe_text, sampler_of
 from janiform.compose import compose
@@ -30,7 +30,8 @@ def code() -> dict[str, Any]:
     sections = GUIDE.read_text(encoding="utf-8").partition("## A head that predicts values")[2]
     blocks = re.findall(r"```python\n(.*?)```", sections.partition("## What a backbone gets")[0], re.DOTALL)
     names: dict[str, Any] = {name: getattr(janiform, name) for name in janiform.__all__}
-    names |= {"frozen": frozen, "nn": nn, "torch": torch, "Tensor": torch.Tensor, "annotations": None}
+    names |= {"attrs": attrs, "frozen": attrs.frozen, "field": attrs.field, "validators": attrs.validators, "np": np}
+    names |= {"nn": nn, "torch": torch, "Tensor": torch.Tensor, "annotations": None}
     for block in blocks:
         exec("from __future__ import annotations\n" + textwrap.dedent(block), names)
     return names

@@ -39,8 +39,7 @@ OF_LATENTS = {
     ("head", "regression"),
     ("head", "uvit"),
 }
-"""Parts of latents, which are drawn as wholes or predicted; all here are parts of codes, drawn one after the other or scale
-by scale."""
+"""Parts of latents, which are drawn as wholes or predicted; others are of codes, drawn one after the other or by scales."""
 
 
 @cache
