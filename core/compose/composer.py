@@ -180,7 +180,7 @@ class _Composer:
     def check_drawing_adapter(self, path: str, source: Features, adapted: Features, drawn: CodesOrLatents) -> None:
         """An adapter of a pathway that draws gives one position for each place, made of this place alone."""
         if adapted.tokens != source.tokens:
-            check_count(path, adapted, drawn, self.diagnostics)
+            check_count(path, evolve(adapted, lead=source.lead, trail=source.trail), drawn, self.diagnostics)
         elif self.hidden is not None:
             check_each_alone(path, self.use(path).config, source, self.hidden, self.diagnostics)
 

@@ -52,7 +52,7 @@ class CodebookEmbeddingConfig:
     def embed(self, codes: Codes, hidden: Hidden) -> Features:
         if not isinstance(codes, Codes):
             raise PortMismatch(f"embedding 'codebook' needs codes, but its source is {codes}: use embedding 'patches'")
-        return Features(tokens=codes.tokens, width=codes.width, grid=codes.grid)
+        return Features(tokens=codes.tokens, width=codes.width, grid=None if codes.scales else codes.grid)
 
 
 @frozen(kw_only=True)

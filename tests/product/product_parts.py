@@ -39,7 +39,7 @@ OF_LATENTS = {
     ("head", "regression"),
     ("head", "uvit"),
 }
-"""Parts of latents, which are drawn as wholes or predicted; others are of codes, drawn one after the other or by scales."""
+"""Parts of latents, which are drawn as wholes or predicted; others are of codes, drawn place by place or by scales."""
 
 
 @cache
