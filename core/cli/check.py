@@ -161,7 +161,8 @@ def _show_costs(examination: Examination, stored: ModelContents | None, out: Con
             line += f", {work(pathway.look)} to look at it"
             line += f"; large pictures are cut into at most {pathway.tiles}" if pathway.tiles > 1 else ""
         if pathway.decode is not None:
-            per = "" if pathway.code is None else f", {work(pathway.code)} per code"
+            unit = "code" if examination.plan.pathways[name].latents is None else "place"
+            per = "" if pathway.code is None else f", {work(pathway.code)} per {unit}"
             per = per if pathway.step is None else f", {work(pathway.step)} per step"
             decode = f"{work(pathway.decode)} to decode a picture" if pathway.decode else "no decoder of pixels"
             line += f"{per}, {decode}"

@@ -28,12 +28,13 @@ from janiform import (
 from janiform.cli import main
 from janiform.compose import compose
 from janiform.measure.contract_checks import check_contracts
+from janiform.train.run.start import begin
 from janiform_plugins.embeddings.patches import PatchEmbedding
 from janiform_plugins.tokenizers.features.config import FEATURES_PRESETS, FeaturesConfig
 from janiform_plugins.tokenizers.features.tokenizer import FeaturesTokenizer
 from janiform_plugins.tokenizers.weights import siglip_features
 from torch.nn.functional import cosine_similarity, interpolate, normalize
-from transformers import SiglipVisionConfig, SiglipVisionModel
+from transformers import SiglipConfig, SiglipModel, SiglipVisionConfig, SiglipVisionModel
 
 TINY = """\
 recipe = 1
@@ -134,6 +135,36 @@ def test_latents_are_the_interpolated_features_of_siglip(seed: int) -> None:
     smaller = interpolate(planes, size=(side, side), mode="bilinear", align_corners=False)
     wanted = normalize(smaller.permute(0, 2, 3, 1).flatten(1, 2), p=2, dim=-1)
     assert torch.allclose(ours.encode(pixels), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_released_siglip_fills_the_tokenizer(tmp_path: Path, whole: bool) -> None:
+    """A complete SigLIP, and its vision model alone; the decoder keeps its initial weights."""
+    sizes: dict[str, Any] = {
+        "hidden_size": 12, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 16,
+        "patch_size": 4,
+    }  # fmt: skip
+    torch.manual_seed(3)
+    if whole:
+        text = {"vocab_size": 9, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+                "num_attention_heads": 1, "projection_size": 12}  # fmt: skip
+        theirs: Any = SiglipModel(SiglipConfig(vision_config=sizes, text_config=text))
+        tower = theirs.vision_model
+    else:
+        theirs = tower = SiglipVisionModel(SiglipVisionConfig(**sizes))
+    theirs.eval().save_pretrained(tmp_path)
+    model = model_of(DECODER, 'side = 2 -> side = 2, activation = "gelu-tanh", final_norm = false')
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items() if ".decoder." in name}
+    begin(model, {"generation.tokenizer": str(tmp_path)}, lambda sentence: None)
+    pixels = torch.rand(2, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        states = tower(pixels, output_hidden_states=True).hidden_states[-1]
+    planes = interpolate(states.view(2, 4, 4, 12).permute(0, 3, 1, 2), (2, 2), mode="bilinear")
+    wanted = normalize(planes.flatten(2).transpose(1, 2), dim=-1)
+    encoded: Any = model.part("generation.tokenizer")
+    torch.testing.assert_close(encoded.encode(pixels), wanted, atol=1e-5, rtol=0)
+    assert before
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
 
 
 def test_the_preset_is_so400m_with_64_places() -> None:

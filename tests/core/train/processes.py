@@ -35,8 +35,8 @@ LAYERS = ("layers = 1, heads = 2, context", "layers = 2, heads = 2, context")
 def mixed(recipe: Recipe, what: str) -> Recipe:
     """The recipe, its last stage with Muon, averages, and steps that two processes can share.
 
-    ``what``: "lora" gives the stage adapters, "encoder" is the stage that learns from pictures and captions, and in
-    "semantic" the tokenizer learns from them.
+    ``what``: "lora" gives the stage adapters, "encoder" is the stage that learns from pictures and captions, in
+    "semantic" the tokenizer learns from them, and "aligned" aligns states of drawn pictures with the encoder's features.
     """
     if what == "semantic":
         return semantic(recipe)
@@ -44,6 +44,11 @@ def mixed(recipe: Recipe, what: str) -> Recipe:
         return evolve(recipe, stages={"all": evolve(recipe.stages["encoder"], batch=BATCH)})
     trained = ("backbone", "understanding", "generation.adapter", "generation.embedding", "generation.head")
     stage = evolve(recipe.stages["all"], batch=BATCH, train=trained, muon=("backbone.layers",), ema=0.5, micro_batch=3)
+    if what == "aligned":
+        component = registry().find("objective", "aligned")
+        packed = stage.objective.config.packed  # type: ignore[attr-defined]
+        config = component.config(packed=packed, block=1, layers=2, width=6)
+        stage = evolve(stage, objective=evolve(stage.objective, component=component, config=config))
     if what == "lora":
         layers = ("backbone", "understanding.adapter", "generation.head")
         stage = evolve(stage, train=("understanding.encoder",), lora=Lora(on=layers, rank=2), muon=())

@@ -59,7 +59,8 @@ def assert_computes_the_same(count: int, kinds: tuple[str, ...], recipe_text: st
 
 
 def test_two_processes_compute_what_one_does(recipe_text: str, tmp_path: Path) -> None:
-    assert_computes_the_same(2, ("replicate", "shard", "shard+lora", "shard+encoder"), recipe_text, tmp_path)
+    kinds = ("replicate", "shard", "shard+lora", "shard+encoder", "shard+aligned")
+    assert_computes_the_same(2, kinds, recipe_text, tmp_path)
 
 
 def test_two_processes_train_a_tokenizer_by_captions_as_one_does(recipe_text: str, tmp_path: Path) -> None:
