@@ -65,7 +65,7 @@ def small_model() -> UnifiedModel:
 def whole_picture_model(sampler: Use) -> UnifiedModel:
     """A small model whose pictures the sampler draws as wholes, of codes or of latents; as ``small_model``.
 
-    Raises ``CompositionError`` where it fits none, with what is wrong for codes, and for latents and a head of the data.
+    Raises ``CompositionError`` where it fits none, with what is wrong for the last: latents and a head of the data.
     """
     full = "layout.full_pictures=true"
     heads = [
@@ -74,7 +74,6 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
         for data_at in (0.0, 1.0)
     ]
     of_codes = (*_SMALL, full, "generation.embedding.mask=true")
-    errors: list[CompositionError] = []
     for changes in (of_codes, *((*_SMALL_BUT_TOKENIZER, full, *_LATENTS, *head) for head in heads)):
         recipe = read_recipe(_RECIPE, changes)
         drawing = recipe.pathways["generation"]
@@ -83,10 +82,10 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
         try:
             compose(recipe)
         except CompositionError as error:
-            errors.append(error)
+            problem = error
             continue
         return _built(recipe)
-    raise CompositionError([*errors[0].problems, *errors[-1].problems])
+    raise problem
 
 
 def _built(recipe: Recipe) -> UnifiedModel:
