@@ -73,7 +73,7 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
     """A small model whose pictures the sampler draws as wholes, of codes or of latents; as ``small_model``.
 
     Latents that are drawn place by place are among them. Raises ``CompositionError`` where it fits none, with what is
-    wrong for codes, and for latents and a head of the data.
+    wrong for latents and a head of the data.
     """
     full = "layout.full_pictures=true"
     heads = [
@@ -99,7 +99,7 @@ def whole_picture_model(sampler: Use) -> UnifiedModel:
             errors.append(error)
             continue
         return _built(recipe)
-    raise CompositionError([*errors[0].problems, *errors[of_data].problems])
+    raise errors[of_data]
 
 
 @cache
