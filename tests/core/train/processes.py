@@ -36,7 +36,8 @@ def mixed(recipe: Recipe, what: str) -> Recipe:
     """The recipe, its last stage with Muon, averages, and steps that two processes can share.
 
     ``what``: "lora" gives the stage adapters, "encoder" is the stage that learns from pictures and captions, in
-    "semantic" the tokenizer learns from them, and "aligned" aligns states of drawn pictures with the encoder's features.
+    "semantic" the tokenizer learns from them, and "aligned" aligns states of drawn pictures with the encoder's
+    features.
     """
     if what == "semantic":
         return semantic(recipe)
