@@ -149,7 +149,7 @@ def _rows(use: Use, port: Codes, backbone: Use) -> list[int]:
             return []
         output.square().sum().backward()
         matrices = [p.grad for p in whole.parameters() if p.grad is not None and len(p) == hidden(backbone).vocabulary]
-        return torch.cat([grad.flatten(1).any(1).nonzero()[:, 0] for grad in matrices]).tolist()
+        return torch.cat([grad.reshape(len(grad), -1).any(1).nonzero()[:, 0] for grad in matrices]).tolist()
     finally:
         whole.zero_grad()
         whole.requires_grad_(False)
