@@ -5,6 +5,8 @@ B pictures    N places of a picture    d depth of a code
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import torch
 from torch import Tensor
 
@@ -14,8 +16,9 @@ from ..ports import Codes, Latents
 
 def check_codes(codes: Tensor, port: Codes) -> None:
     """Raise ``UsageError`` where codes [..., N, d] have another shape or type than the port, or hold one that is not in
-    the vocabulary, or not at its place."""
-    if list(codes.shape[-2:]) != [port.tokens, port.depth]:
+    the vocabulary, or not at its place. Of codes with scales, those of the first ones are taken as well."""
+    counts = [*accumulate(grid.size for grid in port.scales)] or [port.tokens]
+    if codes.shape[-2:] not in [(count, port.depth) for count in counts]:
         raise UsageError(
             f"the codes of a picture must have the shape {[port.tokens, port.depth]}, not {list(codes.shape[-2:])}"
         )

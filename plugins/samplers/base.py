@@ -46,7 +46,10 @@ class Drawing(Generic[Config]):
 
 
 class GuidedSampler(ABC, Generic[Config]):
-    """See ``janiform.contracts.Sampler``. A picture depends on its prompt, its seed and the settings alone."""
+    """See ``janiform.contracts.Sampler``. A picture depends on its prompt, its seed and the settings alone.
+
+    Rules of guidance have a row for the pictures of a prompt, so prompts with others are drawn in groups of their own.
+    """
 
     name: ClassVar[str]
 
@@ -65,13 +68,55 @@ class GuidedSampler(ABC, Generic[Config]):
         **overrides: Any,
     ) -> Tensor:
         config = overridden(self.config, self.name, overrides)
-        looks = {span.pathway for prompt in prompts for span in prompt.spans if span.kind == "look" and span.pathway}
-        guidance = config.guide(model.plan, looks)
-        return self.drawn(Drawing(model, prompts, pathway, seeds, config, guidance, on_step, on_codes))
+        groups: dict[Guidance, list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            groups.setdefault(config.guide(model.plan, _looks(prompt)), []).append(index)
+        drawn: list[tuple[list[int], Tensor]] = []
+
+        def drawn_so_far(codes: Tensor) -> None:
+            """Tell the caller the pictures of all groups; those of later ones are not begun."""
+            if on_codes is not None:
+                on_codes(_joined([*drawn, (members, codes)], len(prompts)))
+
+        for number, (guidance, members) in enumerate(groups.items()):
+            chosen = [prompts[index] for index in members]
+            own = seeds if seeds is None or len(seeds) != len(prompts) else [seeds[index] for index in members]
+            steps = _steps_of_all(on_step, number, len(groups))
+            codes = self.drawn(Drawing(model, chosen, pathway, own, config, guidance, steps, drawn_so_far))
+            drawn.append((members, codes))
+        return _joined(drawn, len(prompts))
 
     @abstractmethod
     def drawn(self, drawing: Drawing[Config]) -> Tensor:
         """Codes int64 [B, N, d] or latents float32 [B, N, C] of a request."""
+
+
+def _looks(prompt: SpanSequence) -> set[str]:
+    """The pathways of the pictures of a prompt."""
+    return {span.pathway for span in prompt.spans if span.kind == "look" and span.pathway}
+
+
+def _joined(groups: Sequence[tuple[Sequence[int], Tensor]], count: int) -> Tensor:
+    """The codes or latents of groups of pictures, [b, N, …] each, as those of ``count``; −1 or 0 of those in no group.
+
+    Prompts that differ in the pictures that they have are guided by other rows, and are drawn one group after another.
+    """
+    first = groups[0][1]
+    if len(groups) == 1 and len(first) == count:
+        return first
+    every = first.new_full((count, *first.shape[1:]), 0 if first.is_floating_point() else -1)
+    for members, codes in groups:
+        every[list(members)] = codes
+    return every
+
+
+def _steps_of_all(
+    on_step: Callable[[int, int], None] | None, number: int, groups: int
+) -> Callable[[int, int], None] | None:
+    """Progress over all groups from that of one."""
+    if on_step is None or groups == 1:
+        return on_step
+    return lambda done, steps: on_step((number * steps + done) // groups, steps)
 
 
 def overridden(config: Config, sampler: str, overrides: Mapping[str, Any]) -> Config:

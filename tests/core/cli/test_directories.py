@@ -110,6 +110,4 @@ def test_a_run_that_is_not_finished_and_a_folder_of_nothing(
     checks: list[Callable[[], int]] = [lambda: main(["check", str(tmp_path)]), lambda: main(["show", str(tmp_path)])]
     for check in checks:
         assert check() == 2
-        assert "not a model directory in any installed format (bagel: " in capsys.readouterr().err.replace(
-            "\n  ", " ("
-        )
+        assert "not a model directory in any installed format (bagel: " in capsys.readouterr().err.replace("\n  ", " (")
