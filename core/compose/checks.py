@@ -142,8 +142,15 @@ def sampler_process(
     return made
 
 
-def check_single_places(path: str, features: Features, diagnostics: Diagnostics) -> None:
+def check_single_places(path: str, embedding: Use, features: Features, diagnostics: Diagnostics) -> None:
     """Latents that are predicted from the state before each place are embedded alone, without a vector before all."""
+    if getattr(embedding.config, "drops_hidden", False):
+        diagnostics.add(
+            path,
+            f"{embedding.component.reference} encodes the places of a picture together, but the head predicts each "
+            "from the state before it, so that they are embedded one by one",
+            "use an embedding that maps each place alone, such as 'patches'",
+        )
     if features.lead:
         diagnostics.add(
             path,

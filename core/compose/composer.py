@@ -101,7 +101,7 @@ class _Composer:
             if route == "draw":
                 process = self.close_loop(name, drawn)
                 if isinstance(self.output(f"{name}.head"), PlaceValues) and isinstance(features, Features):
-                    check_single_places(source, features, self.diagnostics)
+                    check_single_places(source, self.use(source), features, self.diagnostics)
         if not isinstance(adapted, Features) or self.hidden is None:
             return None
         check_width(adapter, adapted, self.hidden, self.diagnostics)

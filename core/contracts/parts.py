@@ -118,7 +118,8 @@ class Tokenizer(Protocol):
     of a picture: ``decode`` need not read them.
 
     One that can be trained by captions too, as by the objective ``semantic``, has ``losses_and_vectors(pixels)``: what
-    ``losses`` gives, and third the vectors of the codes [B, N, width], whose gradients reach what encodes pictures.
+    ``losses`` gives, and third the vectors of the codes [B, N, width], whose gradients reach what encodes pictures; of
+    codes with scales, their sum at the places of the grid.
     """
 
     def encode(self, pixels: Tensor) -> Tensor:

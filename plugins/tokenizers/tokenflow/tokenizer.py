@@ -83,7 +83,7 @@ class TokenflowTokenizer(QuantizedAutoencoder):
         }
         return Quantized(scaled.codes, vectors + (scaled.sums[-1] - vectors).detach(), losses)
 
-    def losses(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+    def losses_and_vectors(self, pixels: Tensor) -> tuple[dict[str, Loss], dict[str, Tensor], Tensor]:
         """Those of ``QuantizedAutoencoder``, and ``semantic``: 1 minus the cosine of decoded features and targets."""
         features = self.teacher(pixels)
 
@@ -92,8 +92,7 @@ class TokenflowTokenizer(QuantizedAutoencoder):
             cosine = cosine_similarity(self._meaning(quantized.vectors).float(), target, dim=-1)
             return {"semantic": (self.config.semantic, (1 - cosine).mean())}
 
-        losses, figures, _ = self.losses_of(pixels, self._both(features, pixels), semantic)
-        return losses, figures
+        return self.losses_of(pixels, self._both(features, pixels), semantic)
 
     def _encode(self, pixels: Tensor) -> Tensor:
         return self._both(self.teacher(pixels), pixels)

@@ -299,6 +299,9 @@ TESTED = {
     ("layout", "bagel"): tables(
         draws_from=st.sampled_from(((), ("understanding",))), most_sources=st.sampled_from((0, 1))
     ),
+    ("layout", "tokenflow"): tables(
+        longest_prompt=st.sampled_from((0, 60, 128)), negative=st.sampled_from(("", "blurry"))
+    ),
     ("layout", "show-o"): tables(longest_prompt=st.sampled_from((0, 60, 129))),
     ("layout", "emu3"): tables(negative=st.sampled_from(("", "blurry")), system=st.sampled_from(("", "Be brief."))),
     ("sink", "tensorboard"): tables(),

@@ -574,6 +574,7 @@ def test_every_check_has_its_beast() -> None:
         "explains_a_damaged_directory",
         "reads_what_it_declares",
         "corrupts_pictures_for_training",  # in test_zoo_wholes.py and test_zoo_masked.py
+        "draws_whole_scales",  # in test_zoo_scales.py
     }
     tested = {check.__name__ for _, _, check, _ in ZOO} | elsewhere
     assert tested == {check.__name__ for kind in SOUND for check in CHECKS[kind]}

@@ -78,6 +78,6 @@ def test_a_layout_of_full_blocks_is_refused(make_plan: Any) -> None:
     plan = plan_of(make_plan)
     recipe = evolve(plan.recipe, layout=evolve(plan.recipe.layout, config=Full()))
     diagnostics = Diagnostics(recipe)
-    check_blocks(recipe, plan.hidden, diagnostics)
+    check_blocks(recipe, {}, plan.hidden, diagnostics)
     with pytest.raises(CompositionError, match="positions of a picture see one another"):
         raise CompositionError(diagnostics.problems)

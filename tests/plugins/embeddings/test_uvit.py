@@ -10,8 +10,8 @@ from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from diffusers.models.unets.uvit_2d import ConvNextBlock as Published
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janiform import Codes, CompositionError, Corrupted, Grid, Hidden, Latents, PortMismatch
-from janiform_plugins.embeddings.config import UvitConfig
+from janiform import Codes, Corrupted, Grid, Hidden, Latents, PortMismatch
+from janiform_plugins.embeddings.config import PatchesConfig, UvitConfig
 from janiform_plugins.embeddings.convnext import ConvNextBlock
 from janiform_plugins.embeddings.uvit import UvitEmbedding
 from janiform_plugins.embeddings.weights import JANUSFLOW
@@ -117,10 +117,9 @@ def test_the_uvit_has_the_sizes_of_janusflow() -> None:
 
 
 def test_a_head_without_its_embedding_is_refused_in_a_sentence() -> None:
-    _, head = uvit()
-    for other in (nn.Linear(3, 3), UvitEmbedding(UvitConfig(width=4, frequencies=8), LATENTS, HIDDEN)):
-        with pytest.raises(CompositionError, match="the head 'uvit' has a width of 6 and needs the features of an"):
-            head.borrow(other)
+    for other in (PatchesConfig(), UvitConfig(width=4, frequencies=8)):
+        with pytest.raises(PortMismatch, match="head 'uvit' has a width of 6 and reads the features of an embedding"):
+            UvitHeadConfig(width=6).accept("embedding", other)
 
 
 def test_codes_and_other_sizes_are_refused_in_a_sentence() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,11 @@ from janiform.storage.model_json import about
 from janiform.train.progress.log import read_log
 from janiform.train.run.train import train
 from safetensors.torch import load_file
+from started_processes import together
 from tiny_recipes import tiny_recipe
 from torch import Tensor
+
+SCRIPT = Path(__file__).parents[1] / "processes.py"
 
 RECIPE = (
     tiny_recipe("tiny", text='text = { use = "bpe", vocabulary = 300 }\nlayout = { use = "janus", system = "" }\n')
@@ -106,13 +108,8 @@ def test_micro_batches_without_a_gradient(tmp_path: Path, listener: Any, micro_b
 
 
 def test_several_processes_count_as_one_does(tmp_path: Path, listener: Any) -> None:
-    spec = importlib.util.spec_from_file_location("together", Path(__file__).parents[1] / "test_processes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     (tmp_path / "recipe.toml").write_text(TEXT_ONLY)
-    module.together(2, tmp_path, "train:replicate:2", "train:shard:3")
+    together(SCRIPT, 2, tmp_path, "train:replicate:2", "train:shard:3")
     train(read_recipe_text(TEXT_ONLY), tmp_path / "alone", until=3, device="cpu", reporter=listener, ahead=0)
     for name in ("run", "alone"):
         assert [entry["idle_steps"] for entry in read_log(tmp_path / name / "log.jsonl")] == [1, 1, 1]
