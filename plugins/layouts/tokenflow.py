@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from janiform import Draw, Look, Sequence, Span, UsageError
+from janiform import Draw, Sequence, Span, UsageError
 
 from .base import TokenLayout
-from .turns import prompt_of
+from .turns import Piece, parted, pictures_of, prompt_of, to_answer
 
 if TYPE_CHECKING:
     from janiform import Conversation
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class TokenflowLayout(TokenLayout["TokenflowLayoutConfig"]):
     """The layout of TokenFlow's drawing model. Ids are looked up on use, since the text tokenizer may be fitted later.
 
-    Texts are written as they are, since the model only draws: it neither looks at pictures nor answers.
+    Other texts, and pictures that are looked at, are written as they are, one after the other; answers end with {end}.
     """
 
     @property
@@ -34,24 +34,22 @@ class TokenflowLayout(TokenLayout["TokenflowLayoutConfig"]):
         return (self.text.id_of(self.config.end),)
 
     def render(self, conversation: Conversation, *, answer: bool = True) -> Sequence:
-        """Render every turn: one picture to draw from a text, or texts alone.
+        """Render every turn: one picture to draw from a text, or texts and pictures to look at.
 
         The loss covers the codes of the picture, or the assistant's texts with the end token. Raises ``UsageError``
-        where a picture is looked at, or where a conversation that draws has more than a text and one picture.
+        where a conversation that draws has more than a text and one picture.
         """
-        pieces = [piece for turn in conversation.turns for piece in turn.content]
-        if any(isinstance(piece, Look) for piece in pieces):
-            raise UsageError("layout 'tokenflow' draws pictures from texts and does not look at any")
         if conversation.draws and answer:
             return self._drawing(conversation)
         spans, end = [Span("text", (self.text.id_of(self.config.begin),))], self.text.id_of(self.config.end)
         if conversation.system:
             spans.append(Span("text", self.text.encode(conversation.system.strip())))
-        for turn in conversation.turns:
-            answers = turn.role == "assistant"
-            if text := turn.text.strip() if not answers or answer else "":
-                ids = self.text.encode(text)
-                spans.append(Span("text", (*ids, end) if answers else ids, loss=answers))
+        for turn in conversation.turns if answer else to_answer(conversation.turns):
+            answers, pieces = turn.role == "assistant", parted(turn)
+            for piece in pieces:
+                spans += self._piece(piece, loss=answers and answer)
+            if answers and pieces:
+                spans.append(Span("text", (end,), loss=answer))
         return Sequence(span for span in spans if span.length)
 
     def drawing_prompt(self, prompt: str, pathway: str = "generation") -> Sequence:
@@ -67,6 +65,13 @@ class TokenflowLayout(TokenLayout["TokenflowLayoutConfig"]):
     def without(self, sequence: Sequence, hidden: frozenset[str]) -> Sequence:
         """The unconditional sequence where ``"text"`` is hidden, since pictures are drawn from texts alone."""
         return self.unconditional(sequence) if "text" in hidden else sequence
+
+    def _piece(self, piece: Piece, *, loss: bool) -> list[Span]:
+        """A text, or a picture to look at, each of whose tiles is a span."""
+        if isinstance(piece, str):
+            return [Span("text", self.text.encode(piece), loss=loss)]
+        places = (self.pad_id,) * self.pathways[piece.pathway].tokens
+        return [Span("look", places, one.pathway, one.picture) for one in pictures_of(piece)]
 
     def _drawing(self, conversation: Conversation) -> Sequence:
         *before, last = conversation.turns

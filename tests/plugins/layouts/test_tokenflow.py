@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from janiform import Codes, Conversation, Features, Grid, Mask, Sequence, Span, UsageError, collate
+from janiform import Codes, Conversation, Features, Grid, Mask, Sequence, Span, collate
 from janiform.compose.plan import PathwayShape
 from janiform_plugins.backbones.decoder.model import Decoder
 from janiform_plugins.backbones.qwen3 import Qwen3Config
@@ -49,12 +49,19 @@ def test_a_long_prompt_is_cut_and_a_negative_one_replaces_it(layout: TokenflowLa
     assert negative.unconditional(prompt).ids == [BEGIN, *ids("no")]
 
 
-def test_texts_are_read_as_they_are_and_nothing_is_looked_at(layout: TokenflowLayout) -> None:
+def test_texts_and_pictures_are_read_as_they_are(layout: TokenflowLayout) -> None:
     sequence = layout.render(Conversation.document("hello"))
     assert sequence.ids == [BEGIN, *ids("hello"), END]
     assert sequence.spans[-1].loss
-    with pytest.raises(UsageError, match="draws pictures from texts and does not look at any"):
-        layout.render(Conversation.asking("why?", PICTURE, answer="so"))
+    asked = layout.render(Conversation.asking("why?", PICTURE, answer="so", pathway="generation"))
+    assert [(span.kind, span.loss) for span in asked.spans] == [
+        ("text", False),
+        ("look", False),
+        ("text", False),
+        ("text", True),
+        ("text", True),
+    ]
+    assert asked.ids == [BEGIN, *[PAD] * 5, *ids("why?"), *ids("so"), END]
 
 
 def test_the_pads_of_the_release_shift_positions_and_change_nothing(layout: TokenflowLayout) -> None:
