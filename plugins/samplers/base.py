@@ -68,7 +68,7 @@ class GuidedSampler(ABC, Generic[Config]):
         **overrides: Any,
     ) -> Tensor:
         config = overridden(self.config, self.name, overrides)
-        groups: dict[Guidance, list[int]] = {}
+        groups: dict[Guidance, list[int]] = {} if prompts else {config.guide(model.plan, set()): []}
         for index, prompt in enumerate(prompts):
             groups.setdefault(config.guide(model.plan, _looks(prompt)), []).append(index)
         drawn: list[tuple[list[int], Tensor]] = []

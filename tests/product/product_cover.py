@@ -16,8 +16,17 @@ def pairwise(choices: Sequence[Mapping[str, Hashable]]) -> list[int]:
 
     Few, though not fewest, which would be NP-hard to find.
     """
+    return _cover([pairs(choice) for choice in choices])
+
+
+def each_once(choices: Sequence[Mapping[str, Hashable]]) -> list[int]:
+    """Indices of combinations that hold every choice which any of them holds, as few as ``pairwise`` has for pairs."""
+    return _cover([set(choice.items()) for choice in choices])
+
+
+def _cover(held_by: Sequence[set[tuple[Hashable, ...]]]) -> list[int]:
     numbers: dict[tuple[Hashable, ...], int] = {}
-    held = [sum(1 << numbers.setdefault(pair, len(numbers)) for pair in pairs(choice)) for choice in choices]
+    held = [sum(1 << numbers.setdefault(one, len(numbers)) for one in sorted(some)) for some in held_by]
     missing = (1 << len(numbers)) - 1
     chosen = []
     while missing:

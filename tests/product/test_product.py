@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import cycle, islice, product
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import pytest
@@ -19,7 +19,7 @@ from janiform.recipe import Use
 from janiform_plugins.objectives.next_token import next_token_losses
 from PIL import Image
 from product_brute import drawn, seen, texts
-from product_cover import pairs, pairwise
+from product_cover import each_once, pairs, pairwise
 from product_parts import Drawing, Seeing, drawing, parts, recipe, seeing
 
 Way = TypeVar("Way", Seeing, Drawing)
@@ -101,10 +101,12 @@ def names(backbone: Use, looks: Seeing, draws: Drawing) -> dict[str, str]:
     }
 
 
-def test_every_two_parts_that_fit_train_a_step_and_draw_together() -> None:
+@pytest.mark.parametrize("cover_of", [each_once, pytest.param(pairwise, marks=pytest.mark.slow)])
+def test_parts_that_fit_train_a_step_and_draw_together(cover_of: Any) -> None:
+    """Each part in one combination at least; every two parts in one, where there is time."""
     whole = fitting()
     choices = [names(*one) for one in whole]
-    cover = pairwise(choices)
+    cover = cover_of(choices)
     used = {(key.split()[-1], name) for index in cover for key, name in choices[index].items()}
     every = {(use.kind, use.reference) for kind in ("encoder", "tokenizer", "adapter", "head") for use in parts(kind)}
     assert every | {("backbone", use.reference) for use in parts("backbone")} <= used, "a part that fits nowhere"

@@ -18,7 +18,7 @@ from janiform.contracts.factories import make
 from janiform.model.build import build_model
 from janiform.recipe import Pathway, Recipe, Share, Use
 from PIL import Image
-from product_cover import pairwise
+from product_cover import each_once, pairwise
 from product_parts import TEXTS, all_parts, use
 
 Choice = dict[str, Use]
@@ -120,10 +120,11 @@ def test_only_full_blocks_are_refused_by_a_backbone_without_them(plans: Any) -> 
         assert causal == {names[2:] for names in plans if names[:2] == ("qwen3@1", blocks)}
 
 
-def test_every_two_that_fit_train_a_step_and_draw_together(plans: Any) -> None:
+@pytest.mark.parametrize("cover_of", [each_once, pytest.param(pairwise, marks=pytest.mark.slow)])
+def test_what_fits_trains_a_step_and_draws(plans: Any, cover_of: Any) -> None:
     keys = list(plans)
     labels = ("backbone", "blocks", *KINDS)
-    for index in pairwise([dict(zip(labels, names, strict=True)) for names in keys]):
+    for index in cover_of([dict(zip(labels, names, strict=True)) for names in keys]):
         trains_and_draws(plans[keys[index]][0], " · ".join(keys[index]))
 
 

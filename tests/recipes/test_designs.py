@@ -52,7 +52,7 @@ def test_the_residual_ones_have_codes_of_four_levels_for_both_faces(size: str) -
     assert plan.parts["backbone"].use == beside.parts["backbone"].use
 
 
-@pytest.mark.parametrize("design", ["coupled", "encoder-free", "residual"])
+@pytest.mark.parametrize("design", ["coupled", "encoder-free", pytest.param("residual", marks=pytest.mark.slow)])
 def test_a_small_one_trains_through_its_stages_and_is_used(design: str, tmp_path: Path) -> None:
     recipe = read_recipe(f"janus-mini-{design}")
     stages = {

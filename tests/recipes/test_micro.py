@@ -47,14 +47,14 @@ def test_the_coupled_one_looks_and_draws_with_one_tokenizer_and_one_vocabulary()
     [
         ("janus-micro", 32),
         ("janus-micro-coupled", 32),
-        ("janus-micro-masked", 32),
-        ("janus-micro-transfusion", 32),
+        pytest.param("janus-micro-masked", 32, marks=pytest.mark.slow),
+        pytest.param("janus-micro-transfusion", 32, marks=pytest.mark.slow),
         ("janus-micro-mar", 32),
-        ("janus-micro-scales", 32),
-        ("janus-micro-mot", 32),
-        ("janus-micro-metamorph", 64),
-        ("janus-micro-split", 32),
-        ("janus-micro-semantic", 32),
+        pytest.param("janus-micro-scales", 32, marks=pytest.mark.slow),
+        pytest.param("janus-micro-mot", 32, marks=pytest.mark.slow),
+        pytest.param("janus-micro-metamorph", 64, marks=pytest.mark.slow),
+        pytest.param("janus-micro-split", 32, marks=pytest.mark.slow),
+        pytest.param("janus-micro-semantic", 32, marks=pytest.mark.slow),
     ],
 )
 def test_it_trains_through_its_stages_and_looks_and_draws(name: str, side: int, tmp_path: Path) -> None:
