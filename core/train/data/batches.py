@@ -12,6 +12,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Generator, Iterator
 from functools import partial
@@ -78,13 +79,22 @@ def _in_processes(
         generator=torch.Generator(),
     )
     try:
-        yield from _started(loader)
+        yield from _told(_started(loader))
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
         # The error's frames hold the loader, which ends the other workers once it is released.
         traceback.clear_frames(error.__traceback__)
         raise DataError(f"the process that prepares batches ended: {error}") from error
+
+
+def _told(made: Iterator[PreparedBatch]) -> Iterator[PreparedBatch]:
+    """The batches; an ended worker is told as torch tells it, even where it ends while a batch of it is received."""
+    try:
+        yield from made
+    except (EOFError, ConnectionError) as error:
+        time.sleep(1)  # until torch's handler of the worker's signal raises what it knows
+        raise RuntimeError(f"DataLoader worker ended while a batch was received: {type(error).__name__}") from error
 
 
 def _started(loader: DataLoader[PreparedBatch]) -> Iterator[PreparedBatch]:

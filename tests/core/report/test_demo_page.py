@@ -147,7 +147,7 @@ def test_ticks_cover_the_range_with_round_steps(low: float, span: float) -> None
     assert 2 <= len(marks) <= 9
     step = marks[1] - marks[0]
     assert float(f"{step:e}".partition("e")[0]) == pytest.approx(
-        round(step / 10 ** np.floor(np.log10(step) + 1e-9)), 1e-3
+        round(step / 10 ** np.floor(np.log10(step) + 1e-6)), 1e-3
     )
 
 
