@@ -94,8 +94,8 @@ _POSITIONS = 64
 def of_backbone(backbone: nn.Module, width: int, layers: int) -> tuple[int, int]:
     """FLOPs per position, and FLOPs per position and key.
 
-    Solved from forward passes over T and 2·T positions, which compute all T² scores: a·T + b·T². T is a multiple of the
-    usual chunk of recurrent layers, within which they also compute T² scores.
+    Solved from forward passes over T and 2·T positions: a·T + b·T², where all T² scores are computed. T is a multiple
+    of the usual chunk of recurrent layers, within which they also compute T² scores.
     """
 
     def over(positions: int) -> Callable[[], Any]:

@@ -63,6 +63,10 @@ def most_workers() -> int:
     return max(8, 2 * cores)
 
 
+_UNTIL_SIGNAL = 1.0
+"""The longest time in seconds until the signal of a worker that ended arrives."""
+
+
 def _in_processes(
     builder: BatchBuilder, specs: Iterator[BatchSpec], ahead: int, pin: bool, workers: int
 ) -> Generator[PreparedBatch]:
@@ -79,7 +83,7 @@ def _in_processes(
         generator=torch.Generator(),
     )
     try:
-        yield from _told(_started(loader))
+        yield from _reported(_started(loader))
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
@@ -88,12 +92,14 @@ def _in_processes(
         raise DataError(f"the process that prepares batches ended: {error}") from error
 
 
-def _told(made: Iterator[PreparedBatch]) -> Iterator[PreparedBatch]:
-    """The batches; an ended worker is told as torch tells it, even where it ends while a batch of it is received."""
+def _reported(made: Iterator[PreparedBatch]) -> Iterator[PreparedBatch]:
+    """The batches. A worker that ends while its batch is received is reported by the RuntimeError of any that ends."""
     try:
         yield from made
     except (EOFError, ConnectionError) as error:
-        time.sleep(1)  # until torch's handler of the worker's signal raises what it knows
+        # Torch's handler of SIGCHLD raises the error that names the worker. Here it interrupts the wait and is caught;
+        # later it would interrupt whatever the caller does next.
+        time.sleep(_UNTIL_SIGNAL)
         raise RuntimeError(f"DataLoader worker ended while a batch was received: {type(error).__name__}") from error
 
 

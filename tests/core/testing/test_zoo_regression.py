@@ -75,10 +75,10 @@ class EncodesOnly(IsCertain):
         del self.up, self.width
 
     def decode(self, latents):
-        raise UsageError("there is no decoder")
+        raise UsageError("the tokenizer has no decoder")
 
     def losses(self, pixels):
-        raise UsageError("there is no decoder")
+        raise UsageError("the tokenizer has no decoder")
 
 
 class DecodesAllTheSame(IsCertain):

@@ -28,7 +28,7 @@ OWN = {"backbone.balance", "backbone.z"}
 
 
 def load_script(name: str) -> Any:
-    """A module beside this file, which is no package."""
+    """A module beside this file, whose folder is not a package."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
