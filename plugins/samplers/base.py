@@ -74,15 +74,16 @@ class GuidedSampler(ABC, Generic[Config]):
         drawn: list[tuple[list[int], Tensor]] = []
 
         def drawn_so_far(codes: Tensor) -> None:
-            """Tell the caller the pictures of all groups; those of later ones are not begun."""
-            if on_codes is not None:
-                on_codes(_joined([*drawn, (members, codes)], len(prompts)))
+            """Give the caller the pictures of all groups; those of later ones are not begun."""
+            assert on_codes is not None
+            on_codes(_joined([*drawn, (members, codes)], len(prompts)))
 
         for number, (guidance, members) in enumerate(groups.items()):
             chosen = [prompts[index] for index in members]
             own = seeds if seeds is None or len(seeds) != len(prompts) else [seeds[index] for index in members]
             steps = _steps_of_all(on_step, number, len(groups))
-            codes = self.drawn(Drawing(model, chosen, pathway, own, config, guidance, steps, drawn_so_far))
+            shown = None if on_codes is None else drawn_so_far  # without a listener, samplers gather nothing to show
+            codes = self.drawn(Drawing(model, chosen, pathway, own, config, guidance, steps, shown))
             drawn.append((members, codes))
         return _joined(drawn, len(prompts))
 
