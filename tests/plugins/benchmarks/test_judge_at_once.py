@@ -165,11 +165,11 @@ def test_equal_questions_are_asked_once(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_it_at_once_and_keeps_the_grades(tmp_path: Path) -> None:
     data, answers = write_data(tmp_path)
-    hanging = threading.Event()
+    hanging = threading.Semaphore(0)
 
     def reply(request: dict[str, Any]) -> str:
         if any(f"answer {number}" in str(request["messages"]) for number in (20, 21, 22, 23)):
-            hanging.set()
+            hanging.release()
             server.closing.wait(60)
         return grade_of(request)
 
@@ -179,7 +179,8 @@ def test_ctrl_c_ends_it_at_once_and_keeps_the_grades(tmp_path: Path) -> None:
         chosen = [text for name, value in values.items() for text in ("--set", f"{name}={json.dumps(value)}")]
         command = [sys.executable, "-m", "janiform", "score", "mm-vet", str(answers), "--json", *chosen]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert hanging.wait(60)
+        for _ in range(4):  # one that arrives later would be counted as asked by the second run
+            assert hanging.acquire(timeout=60)
         while len(list((tmp_path / "cache").rglob("*.json"))) < 21:  # the check, and all that can be graded
             assert process.poll() is None
             server.closing.wait(0.05)
