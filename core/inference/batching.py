@@ -20,7 +20,7 @@ from ..errors import ResourceError
 from ..units import size
 from .free_memory import free_memory
 from .generate.engine import generating
-from .generate.running import Running, RunningBatch
+from .generate.running import RunningGeneration, RunningBatch
 from .generate.sampler import check_settings, guidance_of, sampler_of, sampler_use
 from .generate.steps import Steps
 from .generate.text import text_steps
@@ -95,7 +95,7 @@ class BatchingEngine:
         self.most_rows = most_rows
         self._batch = RunningBatch(model)
         self._waiting: deque[tuple[EngineRequest, Steps[Any], int, int]] = deque()
-        self._active: list[tuple[EngineRequest, Running[Any], int, int]] = []
+        self._active: list[tuple[EngineRequest, RunningGeneration[Any], int, int]] = []
 
     @property
     def idle(self) -> bool:

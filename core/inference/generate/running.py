@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Running(Generic[T]):
+class RunningGeneration(Generic[T]):
     """A generation that was started. ``done``: it has ended, with its ``result`` or with ``error``."""
 
     def __init__(self, steps: Steps[T]) -> None:
@@ -86,22 +86,22 @@ class RunningBatch:
         self._engine = engine_of(model)
         self._own_cache = hasattr(model.part("backbone"), "new_cache")
         self._groups: list[DecodingRows] = []
-        self._running: list[Running[Any]] = []
+        self._running: list[RunningGeneration[Any]] = []
 
     @property
     def rows(self) -> int:
         """The number of rows that the next step reads."""
         return sum(len(each.rows) for each in self._running)
 
-    def start(self, generations: Iterable[Steps[T]]) -> list[Running[T]]:
+    def start(self, generations: Iterable[Steps[T]]) -> list[RunningGeneration[T]]:
         """Begin generations; their prompts are read by the next step."""
-        started = [Running(steps) for steps in generations]
+        started = [RunningGeneration(steps) for steps in generations]
         for each in started:
             each.resume(None)
         self._running += [each for each in started if not each.done]
         return started
 
-    def end(self, running: Running[Any], error: Exception | None = None) -> None:
+    def end(self, running: RunningGeneration[Any], error: Exception | None = None) -> None:
         """End a generation before its end."""
         running.end(error)
         self._tidy()
@@ -128,7 +128,7 @@ class RunningBatch:
                     if each.group is group:
                         each.rows = [moved.get(row, row) for row in each.rows]
 
-    def _read(self, readers: list[Running[Any]]) -> None:
+    def _read(self, readers: list[RunningGeneration[Any]]) -> None:
         for alone, members in _together(readers):
             try:
                 self._prefill(members, alone)
@@ -139,7 +139,7 @@ class RunningBatch:
                 for each in members:  # to find whose fault it is
                     self._read([each])
 
-    def _prefill(self, members: list[Running[Any]], alone: bool) -> None:
+    def _prefill(self, members: list[RunningGeneration[Any]], alone: bool) -> None:
         asked = [cast(Prefill, each.asks) for each in members]
         prompts = [prompt for ask in asked for prompt in ask.prompts]
         more = [ask.more for ask in asked for _ in ask.prompts]
@@ -166,7 +166,7 @@ class RunningBatch:
         self._groups.append(group)
         return group, list(range(len(more)))
 
-    def _decode(self, group: DecodingRows, members: list[Running[Any]]) -> None:
+    def _decode(self, group: DecodingRows, members: list[RunningGeneration[Any]]) -> None:
         asked = [cast(Decode, each.asks) for each in members]
         try:
             hidden = group.decode([each.rows for each in members], [ask.embeddings for ask in asked])
@@ -176,7 +176,9 @@ class RunningBatch:
             return
         self._give(members, [ask.project for ask in asked], hidden)
 
-    def _give(self, members: list[Running[Any]], projects: list[Project | None], hidden: list[Tensor]) -> None:
+    def _give(
+        self, members: list[RunningGeneration[Any]], projects: list[Project | None], hidden: list[Tensor]
+    ) -> None:
         """Resume generations with their states, projected together where they project in the same way."""
         pending = list(zip(members, projects, hidden, strict=True))
         while pending:
@@ -192,7 +194,7 @@ class RunningBatch:
                 each.resume(received)
 
 
-def _together(readers: list[Running[Any]]) -> list[tuple[bool, list[Running[Any]]]]:
+def _together(readers: list[RunningGeneration[Any]]) -> list[tuple[bool, list[RunningGeneration[Any]]]]:
     """Generations whose prompts are read together, and whether their rows must stay apart from others."""
     alone = [(True, [each]) for each in readers if cast(Prefill, each.asks).prefix is not None]
     others = [each for each in readers if cast(Prefill, each.asks).prefix is None]

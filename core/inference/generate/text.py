@@ -101,7 +101,7 @@ def text_steps(
     noise = uniforms(len(prompts), limits, seeds).to(model.device) if sampling.random else None
     output = TextOutput(model)
     followed = on_text is not None or bool(stop) or prefix is not None
-    answers = [_Row(model, limit, Answer(model.processor.text, stop) if followed else None) for limit in limits]
+    answers = [_AnswerIds(model, limit, Answer(model.processor.text, stop) if followed else None) for limit in limits]
     return _answered(model, prompts, output, sampling, noise, answers, max(limits), on_text, on_ids, prefix)
 
 
@@ -111,7 +111,7 @@ def _answered(
     output: TextOutput,
     sampling: Sampling,
     noise: Tensor | None,
-    answers: Sequence[_Row],
+    answers: Sequence[_AnswerIds],
     most: int,
     on_text: OnText | None,
     on_ids: OnIds | None,
@@ -146,7 +146,7 @@ def _answered(
     return [answer.text for answer in answers]
 
 
-class _Row:
+class _AnswerIds:
     """The ids of one answer, and its text where that is followed."""
 
     def __init__(self, model: UnifiedModel, limit: int, answer: Answer | None) -> None:
