@@ -20,7 +20,7 @@ from ..errors import ResourceError
 from ..units import size
 from .free_memory import free_memory
 from .generate.engine import generating
-from .generate.running import RunningGeneration, RunningBatch
+from .generate.running import RunningBatch, RunningGeneration
 from .generate.sampler import check_settings, guidance_of, sampler_of, sampler_use
 from .generate.steps import Steps
 from .generate.text import text_steps
