@@ -1,0 +1,187 @@
+"""The thread that runs the engine of a model, and the queue of the requests that it takes."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import JaniformError
+from .errors import BUSY, ApiError, api_error
+from .fair_queue import FairQueue, QueueFullError
+from .job import Job, PartDone
+
+if TYPE_CHECKING:
+    from .engine import EngineRequest, RequestEngine
+    from .metrics import ModelMetrics
+
+AHEAD = 4
+"""The most requests that the engine is given before it has room for them: enough to be read together."""
+
+_LONGEST_RETRY = 60
+"""The most seconds that a client is told to wait; OpenAI's clients do not wait for longer."""
+
+
+class ModelRunner:
+    """Runs the requests of one model in a thread of its own.
+
+    Args:
+        make_engine: gives a new engine; also after one has failed.
+        limit: the most requests that wait.
+        on_bug: called with an exception of the engine that is not due to a request.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make_engine: Callable[[], RequestEngine],
+        limit: int,
+        metrics: ModelMetrics,
+        on_bug: Callable[[Exception], None],
+    ) -> None:
+        self._make_engine = make_engine
+        self._engine = make_engine()
+        self._metrics = metrics
+        self._on_bug = on_bug
+        self._queue: FairQueue[Job] = FairQueue(limit)
+        self._changed = threading.Condition()
+        self._running: dict[int, tuple[Job, int, EngineRequest]] = {}
+        self._cancelled: list[Job] = []
+        self._stopping = False
+        self._pace = 1.0  # seconds of the engine per request that is done, as of late
+        self._busy = 0.0  # seconds of the engine since the last of them
+        self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the step that it computes."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    @contextmanager
+    def job(self, user: str, seconds: float) -> Iterator[Job]:
+        """A place in the queue, for requests that are then given by ``submit``; what is left of them is cancelled.
+
+        Raises ``ApiError`` where the queue is full.
+        """
+        job = Job(user, seconds)
+        with self._changed:
+            try:
+                displaced = self._queue.join(job)
+            except QueueFullError:
+                self._metrics.refused.inc()
+                raise self._full("the server's queue is full") from None
+            self._count()
+        if displaced is not None:
+            displaced.ended = True
+            self._metrics.refused.inc()
+            displaced.deliver(self._full("another client's request took the place in the server's full queue"))
+        try:
+            yield job
+        finally:
+            self._cancel(job)
+
+    def submit(self, job: Job, requests: list[EngineRequest]) -> None:
+        """Give the requests of a job, whose turn may come from now on."""
+        with self._changed:
+            job.requests = requests
+            self._changed.notify()
+
+    def _cancel(self, job: Job) -> None:
+        with self._changed:
+            job.ended = True
+            self._queue.remove(job)
+            self._cancelled.append(job)
+            self._count()
+            self._changed.notify()
+
+    def _full(self, what: str) -> ApiError:
+        seconds = min(_LONGEST_RETRY, max(1, math.ceil(self._pace * self._queue.limit / 2)))  # half of it is served
+        return ApiError(
+            429,
+            f"{what} ({self._queue.limit} requests); try again in {seconds} s",
+            code="rate_limit_exceeded",
+            type=BUSY,
+            headers={"retry-after": str(seconds)},
+        )
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._has_work)
+                if self._stopping:
+                    return
+                cancelled, self._cancelled = self._cancelled, []
+            for job in cancelled:
+                self._forget(job)
+            self._feed()
+            if not self._engine.idle:
+                self._step()
+
+    def _has_work(self) -> bool:
+        return self._stopping or bool(self._cancelled) or self._queue.ready or not self._engine.idle
+
+    def _forget(self, job: Job) -> None:
+        for key, (owner, _, request) in list(self._running.items()):
+            if owner is job:
+                del self._running[key]
+                self._engine.cancel(request)
+
+    def _feed(self) -> None:
+        """Give the engine requests as long as it has room for them."""
+        while self._engine.waiting < AHEAD:
+            with self._changed:
+                taken = self._queue.take()
+                self._count()
+            if taken is None:
+                return
+            job, index = taken
+            if index == 0:
+                self._metrics.queued.observe(job.waited)
+            request = job.requests[index]
+            try:
+                self._engine.add(request)
+            except Exception as error:
+                self._failed(job, error)
+                continue
+            self._running[id(request)] = job, index, request
+
+    def _step(self) -> None:
+        begun = time.monotonic()
+        try:
+            self._engine.step()
+        except Exception as error:
+            self._on_bug(error)
+            running, self._running = self._running, {}
+            self._engine = self._make_engine()
+            for job, _, _ in running.values():
+                job.deliver(api_error(error))
+            return
+        seconds = time.monotonic() - begun
+        done = [key for key, (_, _, request) in self._running.items() if request.done]
+        for key in done:
+            job, index, request = self._running.pop(key)
+            if request.error is None:
+                job.deliver(PartDone(index, request))
+            else:
+                self._failed(job, request.error)
+        self._metrics.stepped(self._engine.active, self._engine.active + len(done), seconds)
+        self._busy += seconds
+        if done:
+            self._pace += 0.1 * (self._busy / len(done) - self._pace)
+            self._busy = 0.0
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        if not isinstance(error, JaniformError):
+            self._on_bug(error)
+        job.deliver(api_error(error))
+
+    def _count(self) -> None:
+        self._metrics.waiting.set(self._queue.waiting)
