@@ -116,5 +116,5 @@ async def _serve(models: dict[str, Model], settings: ServerSettings, bound: sock
             loop.add_signal_handler(number, stop)
         cut_off = await server.run(lambda: echo(f"{', '.join(models)} at {server.address}"))
     if cut_off:
-        note(f"{cut_off} requests were cut off")
+        note(f"requests that were cut off: {cut_off}")
     return 1 if cut_off else 0

@@ -169,7 +169,7 @@ def _decode(data: bytes, name: str, max_pixels: int) -> Image.Image:
             raise PictureError(f"{name} is not a picture that can be read (PNG, JPEG, WebP, GIF, TIFF, BMP)") from None
         except Image.DecompressionBombError:
             raise PictureError(
-                f"{name} has more than {MAX_PIXELS // 10**6} million pixels, too many to decode", HUGE
+                f"{name} has more than {max_pixels / 1e6:g} million pixels, too many to decode", HUGE
             ) from None
         except Exception as error:  # decoders of damaged files raise any exception
             raise PictureError(f"{name} is damaged: {_reason(error)}") from None

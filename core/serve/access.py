@@ -31,7 +31,7 @@ def is_loopback(host: str) -> bool:
 
 
 def checked_user(scope: Scope, headers: Headers, settings: ServerSettings) -> str:
-    """Who makes a request: its key, as a digest, or the address of the client.
+    """The user that a request counts as: its key, as a digest, or the address of the client.
 
     Raises ``ApiError`` for a missing or wrong key. Without keys, pages of other sites must not use the server through
     the browser of its user: requests that they send, or that come under another name than the server's, are refused.

@@ -105,8 +105,8 @@ def validation_error(problems: Sequence[Any]) -> ApiError:
 
 def _sentence(problem: Any) -> str:
     name = _param(problem["loc"])
-    if problem["type"] == "missing" and name:
-        return f"'{name}' is missing"
+    if problem["type"] == "missing":
+        return f"'{name}' is missing" if name else "the body is missing"
     if problem["type"] == "json_invalid":
         return f"the body is not valid JSON: {problem['ctx']['error']} at character {problem['loc'][-1]}"
     message = str(problem["msg"]).removeprefix("Value error, ")

@@ -18,7 +18,7 @@ from .chat_request import ChatRequest, Message
 from .engine import TextRequest
 from .errors import ApiError, json_response
 from .events import DONE, EventStream, sent_event
-from .job import Job, PartDone, TextPiece
+from .exchange import Exchange, PartDone, TextPiece
 from .pictures import PictureReader
 from .service import needs_json, service_of, user_of
 
@@ -94,14 +94,14 @@ class _Completion:
             yield sent_event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage})
         yield DONE
 
-    def _requests(self, job: Job) -> list[EngineRequest]:
+    def _requests(self, exchange: Exchange) -> list[EngineRequest]:
         body = self.body
         conversation = conversation_of(body.messages, self.served, PictureReader(self.service.settings))
         first = secrets.randbits(62) if body.seed is None else body.seed
         seeds = seeds_of(first, body.n or 1, "answers")
         given = {"max_new_tokens": body.limit, "temperature": body.temperature, "top_p": body.top_p, "stop": body.stop}
         settings: AnswerSettings = checked_settings(given)
-        return self.served.answers(job, conversation, seeds, settings, stream=bool(body.stream))
+        return self.served.answers(exchange, conversation, seeds, settings, stream=bool(body.stream))
 
     @property
     def _with_usage(self) -> bool:

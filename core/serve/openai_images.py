@@ -19,8 +19,8 @@ from ..sequence.conversation import Conversation
 from .engine import PictureRequest
 from .errors import ApiError, json_response
 from .events import EventStream, sent_event
+from .exchange import Exchange, PartDone, UnfinishedPicture
 from .image_request import ImageRequest
-from .job import Job, PartDone, UnfinishedPicture
 from .pictures import PictureReader
 from .service import needs_form, needs_json, service_of, user_of
 
@@ -129,12 +129,12 @@ class _Drawing:
                     usage = self._usage([event.request])
                     yield self._event("completed", {"index": event.index, **drawn, "usage": usage})
 
-    def _requests(self, job: Job) -> list[EngineRequest]:
+    def _requests(self, exchange: Exchange) -> list[EngineRequest]:
         reader = PictureReader(self.service.settings)
         self.asked = self.served.asked(self.body.prompt, [reader.of_bytes(data) for data in self.sources])
         first = secrets.randbits(62) if self.body.seed is None else self.body.seed
         seeds = seeds_of(first, self.body.n or 1, "pictures")
-        return self.served.drawings(job, self.asked, seeds, self.settings, previews=self.body.partial_images or 0)
+        return self.served.drawings(exchange, self.asked, seeds, self.settings, previews=self.body.partial_images or 0)
 
     async def _png(self, request: PictureRequest) -> str:
         return _base64(await self.served.in_pool(self.served.png, request, self.asked))

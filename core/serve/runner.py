@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import JaniformError
 from .errors import BUSY, ApiError, api_error
+from .exchange import Exchange, PartDone
 from .fair_queue import FairQueue, QueueFullError
-from .job import Job, PartDone
 
 if TYPE_CHECKING:
     from .engine import EngineRequest, RequestEngine
@@ -46,10 +46,10 @@ class ModelRunner:
         self._engine = make_engine()
         self._metrics = metrics
         self._on_bug = on_bug
-        self._queue: FairQueue[Job] = FairQueue(limit)
+        self._queue: FairQueue[Exchange] = FairQueue(limit)
         self._changed = threading.Condition()
-        self._running: dict[int, tuple[Job, int, EngineRequest]] = {}
-        self._cancelled: list[Job] = []
+        self._running: dict[int, tuple[Exchange, int, EngineRequest]] = {}
+        self._cancelled: list[Exchange] = []
         self._stopping = False
         self._pace = 1.0  # seconds of the engine per request that is done, as of late
         self._busy = 0.0  # seconds of the engine since the last of them
@@ -65,40 +65,49 @@ class ModelRunner:
             self._changed.notify()
         self._thread.join()
 
+    @property
+    def waiting(self) -> int:
+        """The number of clients' requests of which nothing was given to the engine."""
+        with self._changed:
+            return self._queue.waiting
+
+    @property
+    def begun(self) -> int:
+        """The number of requests that the engine was given and has not done."""
+        return len(self._running)
+
     @contextmanager
-    def job(self, user: str, seconds: float) -> Iterator[Job]:
+    def exchange(self, user: str, seconds: float) -> Iterator[Exchange]:
         """A place in the queue, for requests that are then given by ``submit``; what is left of them is cancelled.
 
         Raises ``ApiError`` where the queue is full.
         """
-        job = Job(user, seconds)
+        exchange = Exchange(user, seconds)
         with self._changed:
             try:
-                displaced = self._queue.join(job)
+                displaced = self._queue.join(exchange)
             except QueueFullError:
                 self._metrics.refused.inc()
                 raise self._full("the server's queue is full") from None
             self._count()
         if displaced is not None:
-            displaced.ended = True
             self._metrics.refused.inc()
             displaced.deliver(self._full("another client's request took the place in the server's full queue"))
         try:
-            yield job
+            yield exchange
         finally:
-            self._cancel(job)
+            self._cancel(exchange)
 
-    def submit(self, job: Job, requests: list[EngineRequest]) -> None:
-        """Give the requests of a job, whose turn may come from now on."""
+    def submit(self, exchange: Exchange, requests: list[EngineRequest]) -> None:
+        """Give the requests of an exchange, whose turn may come from now on."""
         with self._changed:
-            job.requests = requests
+            exchange.requests = requests
             self._changed.notify()
 
-    def _cancel(self, job: Job) -> None:
+    def _cancel(self, exchange: Exchange) -> None:
         with self._changed:
-            job.ended = True
-            self._queue.remove(job)
-            self._cancelled.append(job)
+            self._queue.remove(exchange)
+            self._cancelled.append(exchange)
             self._count()
             self._changed.notify()
 
@@ -119,8 +128,8 @@ class ModelRunner:
                 if self._stopping:
                     return
                 cancelled, self._cancelled = self._cancelled, []
-            for job in cancelled:
-                self._forget(job)
+            for exchange in cancelled:
+                self._forget(exchange)
             self._feed()
             if not self._engine.idle:
                 self._step()
@@ -128,9 +137,9 @@ class ModelRunner:
     def _has_work(self) -> bool:
         return self._stopping or bool(self._cancelled) or self._queue.ready or not self._engine.idle
 
-    def _forget(self, job: Job) -> None:
+    def _forget(self, exchange: Exchange) -> None:
         for key, (owner, _, request) in list(self._running.items()):
-            if owner is job:
+            if owner is exchange:
                 del self._running[key]
                 self._engine.cancel(request)
 
@@ -142,16 +151,16 @@ class ModelRunner:
                 self._count()
             if taken is None:
                 return
-            job, index = taken
+            exchange, index = taken
             if index == 0:
-                self._metrics.queued.observe(job.waited)
-            request = job.requests[index]
+                self._metrics.queued.observe(exchange.waited)
+            request = exchange.requests[index]
             try:
                 self._engine.add(request)
             except Exception as error:
-                self._failed(job, error)
+                self._failed(exchange, error)
                 continue
-            self._running[id(request)] = job, index, request
+            self._running[id(request)] = exchange, index, request
 
     def _step(self) -> None:
         begun = time.monotonic()
@@ -161,27 +170,27 @@ class ModelRunner:
             self._on_bug(error)
             running, self._running = self._running, {}
             self._engine = self._make_engine()
-            for job, _, _ in running.values():
-                job.deliver(api_error(error))
+            for exchange, _, _ in running.values():
+                exchange.deliver(api_error(error))
             return
         seconds = time.monotonic() - begun
         done = [key for key, (_, _, request) in self._running.items() if request.done]
         for key in done:
-            job, index, request = self._running.pop(key)
+            exchange, index, request = self._running.pop(key)
             if request.error is None:
-                job.deliver(PartDone(index, request))
+                exchange.deliver(PartDone(index, request))
             else:
-                self._failed(job, request.error)
+                self._failed(exchange, request.error)
         self._metrics.stepped(self._engine.active, self._engine.active + len(done), seconds)
         self._busy += seconds
         if done:
             self._pace += 0.1 * (self._busy / len(done) - self._pace)
             self._busy = 0.0
 
-    def _failed(self, job: Job, error: Exception) -> None:
+    def _failed(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, JaniformError):
             self._on_bug(error)
-        job.deliver(api_error(error))
+        exchange.deliver(api_error(error))
 
     def _count(self) -> None:
         self._metrics.waiting.set(self._queue.waiting)

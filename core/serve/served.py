@@ -18,7 +18,7 @@ from ..measure.costs import pixels_of
 from ..pictures.provenance import attach, png_bytes
 from ..sequence.conversation import Conversation, Look, Turn
 from .engine import EngineRequest, PictureRequest, TextRequest
-from .job import Job, JobEvent, TextPiece, UnfinishedPicture
+from .exchange import Exchange, ExchangeEvent, TextPiece, UnfinishedPicture
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Prepare = Callable[[Job], list[EngineRequest]]
-"""Makes the requests of a job, whose callbacks deliver to it."""
+Prepare = Callable[[Exchange], list[EngineRequest]]
+"""Makes the requests of an exchange, whose callbacks deliver to it."""
 
 
 class ServedModel:
@@ -52,16 +52,16 @@ class ServedModel:
         self.pool = pool
         self.deadline = deadline
 
-    async def events(self, user: str, prepare: Prepare) -> AsyncGenerator[JobEvent, None]:
+    async def events(self, user: str, prepare: Prepare) -> AsyncGenerator[ExchangeEvent, None]:
         """What happens to the requests that ``prepare`` makes, in a thread of the pool, until all of them are done.
 
         They are cancelled where the generator is closed. Raises what ``prepare`` and the engine raise, and ``ApiError``
         for a full queue or a missed deadline.
         """
-        with self.runner.job(user, self.deadline) as job:
-            requests = await job.before_deadline(self.in_pool(prepare, job))
-            self.runner.submit(job, requests)
-            async with aclosing(job.events()) as events:
+        with self.runner.exchange(user, self.deadline) as exchange:
+            requests = await exchange.before_deadline(self.in_pool(prepare, exchange))
+            self.runner.submit(exchange, requests)
+            async with aclosing(exchange.events()) as events:
                 async for event in events:
                     yield event
 
@@ -82,7 +82,13 @@ class ServedModel:
         return f"{width}x{height}"
 
     def answers(
-        self, job: Job, conversation: Conversation, seeds: Sequence[int], settings: AnswerSettings, *, stream: bool
+        self,
+        exchange: Exchange,
+        conversation: Conversation,
+        seeds: Sequence[int],
+        settings: AnswerSettings,
+        *,
+        stream: bool,
     ) -> list[EngineRequest]:
         """Requests for one answer per seed; with ``stream``, their text is delivered as it is generated."""
         unified = self.model.model
@@ -93,7 +99,7 @@ class ServedModel:
         check_context_length(unified, [prompt], [limit], "new tokens", fewer=True)
 
         def on_text(index: int) -> Callable[[str], None]:
-            return lambda text: job.deliver(TextPiece(index, text))
+            return lambda text: exchange.deliver(TextPiece(index, text))
 
         return [
             TextRequest(
@@ -110,7 +116,7 @@ class ServedModel:
 
     def drawings(
         self,
-        job: Job,
+        exchange: Exchange,
         prompt: str | Conversation,
         seeds: Sequence[int],
         settings: Mapping[str, Any],
@@ -125,7 +131,7 @@ class ServedModel:
         check_context_length(unified, [row], unified.plan.pathways[pathway].tokens, "codes of a picture")
         requests: list[EngineRequest] = []
         for index, seed in enumerate(seeds):
-            watched = _Previews(job, index, previews) if previews else None
+            watched = _Previews(exchange, index, previews) if previews else None
             on_step, on_codes = (watched.on_step, watched.on_codes) if watched else (None, None)
             request = PictureRequest(
                 prompt=row, pathway=pathway, settings=overrides, seed=seed, on_step=on_step, on_codes=on_codes
@@ -156,8 +162,8 @@ class ServedModel:
 class _Previews:
     """Delivers a picture ``count`` times while it is drawn, after equal shares of its steps."""
 
-    def __init__(self, job: Job, index: int, count: int) -> None:
-        self._job = job
+    def __init__(self, exchange: Exchange, index: int, count: int) -> None:
+        self._exchange = exchange
         self._index = index
         self._count = count
         self._given = 0
@@ -168,5 +174,5 @@ class _Previews:
 
     def on_codes(self, codes: Tensor) -> None:
         if self._given < self._count and (self._given + 1) / (self._count + 1) <= self._share < 1:
-            self._job.deliver(UnfinishedPicture(self._index, self._given, codes.clone()))
+            self._exchange.deliver(UnfinishedPicture(self._index, self._given, codes.clone()))
             self._given += 1

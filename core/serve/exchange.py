@@ -45,13 +45,13 @@ class PartDone:
     request: EngineRequest
 
 
-JobEvent: TypeAlias = TextPiece | UnfinishedPicture | PartDone
+ExchangeEvent: TypeAlias = TextPiece | UnfinishedPicture | PartDone
 
 
-class Job:
+class Exchange:
     """Requests to the engine that one client waits for.
 
-    ``deliver`` may be called by any thread; ``events`` belongs to the event loop in which the job was created.
+    ``deliver`` may be called by any thread; ``events`` belongs to the event loop in which the exchange was created.
     ``seconds``: how long the client waits at most.
     """
 
@@ -59,30 +59,29 @@ class Job:
         self.user = user
         self.requests: list[EngineRequest] = []
         self.taken = 0
-        self.ended = False
         self._loop = asyncio.get_running_loop()
         self.created = time.monotonic()
         self._seconds = seconds
-        self._events: asyncio.Queue[JobEvent | Exception] = asyncio.Queue()
+        self._events: asyncio.Queue[ExchangeEvent | Exception] = asyncio.Queue()
 
     @property
     def waited(self) -> float:
-        """Seconds since the job was created."""
+        """Seconds since the exchange was created."""
         return time.monotonic() - self.created
 
     @property
     def parts(self) -> int:
         return len(self.requests)
 
-    def deliver(self, event: JobEvent | Exception) -> None:
-        """Give an event to the client, or the error that ends the job."""
+    def deliver(self, event: ExchangeEvent | Exception) -> None:
+        """Give an event to the client, or the error that ends the exchange."""
         with contextlib.suppress(RuntimeError):  # the loop was closed: the server has ended
             self._loop.call_soon_threadsafe(self._events.put_nowait, event)
 
-    async def events(self) -> AsyncGenerator[JobEvent, None]:
-        """What happens to the job's requests, until all of them are done.
+    async def events(self) -> AsyncGenerator[ExchangeEvent, None]:
+        """What happens to the exchange's requests, until all of them are done.
 
-        Raises the error that ended the job, and ``ApiError`` at its deadline.
+        Raises the error that ended the exchange, and ``ApiError`` at its deadline.
         """
         left = len(self.requests)
         while left:
@@ -93,7 +92,7 @@ class Job:
             yield event
 
     async def before_deadline(self, work: Awaitable[T]) -> T:
-        """Await some work. Raises ``ApiError`` where it is not done at the job's deadline."""
+        """Await some work. Raises ``ApiError`` where it is not done at the exchange's deadline."""
         try:
             async with asyncio.timeout(self._seconds - self.waited):
                 return await work
