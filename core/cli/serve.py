@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import Problem, ResourceError, UsageError
+from ..errors import JaniformError, Problem, ResourceError, UsageError
 from .options import load_options, opened
 from .output import echo
-from .report import note, report_bug
+from .report import note, report, report_bug, report_system
 
 if TYPE_CHECKING:
     import socket
@@ -98,13 +98,23 @@ def command(
         return asyncio.run(_serve(loaded, settings, bound))
 
 
+def _report(error: Exception) -> None:
+    """Print what a client is not told."""
+    if isinstance(error, OSError):
+        report_system(error)
+    elif isinstance(error, JaniformError):
+        report(error)
+    else:
+        report_bug(error)
+
+
 async def _serve(models: dict[str, Model], settings: ServerSettings, bound: socket.socket) -> int:
     from ..serve.app import guarded_app
     from ..serve.server import ApiServer
     from ..serve.start import running_service
 
-    with running_service(models, settings, report_bug) as service:
-        server = ApiServer(guarded_app(service, report_bug), service, bound)
+    with running_service(models, settings, _report) as service:
+        server = ApiServer(guarded_app(service, _report), service, bound)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:

@@ -70,7 +70,7 @@ def _facts(served: ServedModel) -> dict[str, Any]:
     }
 
 
-@router.get("/health")
+@router.api_route("/health", methods=["GET", "HEAD"])
 async def health(request: Request) -> Response:
     """Whether the server takes requests."""
     stopping = service_of(request).stopping

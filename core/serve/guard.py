@@ -30,7 +30,7 @@ class Guard:
     def __init__(self, app: ASGIApp, service: Service, on_bug: Callable[[Exception], None]) -> None:
         self._app = app
         self._service = service
-        self._on_bug = on_bug
+        self.on_bug = on_bug
         self._bodies = BodyReader(service.settings)
         self._ended: asyncio.Future[None] | None = None
         self.in_flight = 0
@@ -64,7 +64,7 @@ class Guard:
             except Exception as error:
                 refusal = api_error(error)
                 if refusal.status == 500:
-                    self._on_bug(error)
+                    self.on_bug(error)
                 if response.status:
                     raise  # the connection is closed: the response was begun, and cannot be completed
                 await self._refuse(refusal, scope, receive, response, held)
@@ -92,7 +92,7 @@ class Guard:
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["user"] = checked_user(scope, headers, service.settings)
         body = await held.read(receive, headers)
-        if "json" in headers.get("content-type", ""):
+        if "json" in headers.get("content-type", "").lower():
             check_json(body, service.settings)
         await self._beside_client(scope, body, receive, response)
 

@@ -8,6 +8,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
@@ -81,6 +82,7 @@ class ApiServer:
             proxy_headers=False,
             timeout_graceful_shutdown=1,
         )
+        asyncio.get_running_loop().set_exception_handler(self._report)
         server = _QuietServer(config)
         serving = asyncio.create_task(server.serve(sockets=[self._bound]))
         while not server.started and not serving.done():
@@ -93,6 +95,10 @@ class ApiServer:
         server.should_exit = True
         await serving
         return cut_off
+
+    def _report(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Report what no request has met, such as connections that the system refuses."""
+        self._guard.on_bug(context.get("exception") or RuntimeError(context["message"]))
 
     async def _drained(self) -> int:
         """Wait for running requests, as long as the settings say; returns how many had to be cut off."""
