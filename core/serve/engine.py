@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 @define(eq=False, kw_only=True)
 class TextRequest:
+    """A prompt to continue. ``result``: the text; ``tokens``: how many it has."""
+
     prompt: SpanSequence
     max_new_tokens: int
     temperature: float = 0.0
@@ -35,6 +37,8 @@ class TextRequest:
 
 @define(eq=False, kw_only=True)
 class PictureRequest:
+    """A picture to draw. ``result``: its codes [1, N, d] or latents [1, N, C]."""
+
     prompt: SpanSequence
     pathway: str
     settings: Mapping[str, Any] = field(factory=dict)
@@ -75,6 +79,8 @@ class RequestEngine(Protocol):
 
 
 class OneAtATime:
+    """Runs one request after the other, each as a whole in one step."""
+
     def __init__(self, model: UnifiedModel) -> None:
         self.model = model
         self._waiting: deque[EngineRequest] = deque()

@@ -121,7 +121,7 @@ class _Drawing:
         async with aclosing(self.served.events(self.user, self._requests)) as events:
             async for event in events:
                 if isinstance(event, UnfinishedPicture):
-                    png = await self.served.in_pool(self.served.preview, event.codes)
+                    png = await self.served.pool.run(self.served.preview, event.codes)
                     preview = {"partial_image_index": event.number, "index": event.index, "b64_json": _base64(png)}
                     yield self._event("partial_image", preview)
                 elif isinstance(event, PartDone) and isinstance(event.request, PictureRequest):
@@ -137,7 +137,7 @@ class _Drawing:
         return self.served.drawings(exchange, self.asked, seeds, self.settings, previews=self.body.partial_images or 0)
 
     async def _png(self, request: PictureRequest) -> str:
-        return _base64(await self.served.in_pool(self.served.png, request, self.asked))
+        return _base64(await self.served.pool.run(self.served.png, request, self.asked))
 
     def _event(self, name: str, content: dict[str, Any]) -> bytes:
         kind = f"{self.kind}.{name}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ..inference.answering import DEFAULT_NEW_TOKENS, AnswerSettings
 from ..inference.drawing import decoded_pictures, unfinished_pictures
@@ -21,16 +20,13 @@ from .engine import EngineRequest, PictureRequest, TextRequest
 from .exchange import Exchange, ExchangeEvent, TextPiece, UnfinishedPicture
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from PIL.Image import Image
     from torch import Tensor
 
     from ..inference.api import Model
     from .metrics import ModelMetrics
+    from .pool import WorkPool
     from .runner import ModelRunner
-
-T = TypeVar("T")
 
 Prepare = Callable[[Exchange], list[EngineRequest]]
 """Makes the requests of an exchange, whose callbacks deliver to it."""
@@ -43,7 +39,7 @@ class ServedModel:
     """
 
     def __init__(
-        self, name: str, model: Model, runner: ModelRunner, metrics: ModelMetrics, pool: Executor, deadline: float
+        self, name: str, model: Model, runner: ModelRunner, metrics: ModelMetrics, pool: WorkPool, deadline: float
     ) -> None:
         self.name = name
         self.model = model
@@ -59,15 +55,11 @@ class ServedModel:
         for a full queue or a missed deadline.
         """
         with self.runner.exchange(user, self.deadline) as exchange:
-            requests = await exchange.before_deadline(self.in_pool(prepare, exchange))
+            requests = await exchange.before_deadline(self.pool.run(prepare, exchange))
             self.runner.submit(exchange, requests)
             async with aclosing(exchange.events()) as events:
                 async for event in events:
                     yield event
-
-    async def in_pool(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do some work in a thread of the pool."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, partial(work, *arguments))
 
     def can(self, mode: str) -> bool:
         """Whether the model has a pathway of this mode, ``"look"`` or ``"draw"``."""

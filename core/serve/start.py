@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import Problem, UsageError
 from .engine import OneAtATime
 from .metrics import ModelMetrics, ServerMetrics
+from .pool import WorkPool
 from .runner import ModelRunner
 from .served import ServedModel
 from .service import Service
@@ -58,7 +58,7 @@ def running_service(
 ) -> Iterator[Service]:
     """A service whose models compute until the context ends."""
     metrics = ServerMetrics()
-    with ThreadPoolExecutor(_THREADS, "prepare") as pool:
+    with closing(WorkPool(_THREADS)) as pool:
         served: dict[str, ServedModel] = {}
         for name, model in models.items():
             model.name = name  # which errors tell to clients, who must not see the path of a folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from attrs import evolve
 from janiform import Model
 from janiform.serve.engine import OneAtATime
+from janiform.serve.pool import WorkPool
 from janiform.serve.runner import AHEAD
 from janiform.serve.settings import ServerSettings
 from janiform.serve.start import named_models
-from serving import GatedEngine, chat, gated, posted, serving
+from serving import PATIENCE, GatedEngine, chat, gated, posted, serving
 from test_hostile import until
 
 SETTINGS = ServerSettings(api_keys=("a", "b"), queue=20)
@@ -120,3 +122,23 @@ def test_models_have_the_names_of_their_folders_or_others() -> None:
     for wrong in (["a", "b/a"], ["=a"], ["a="]):
         with pytest.raises(UsageError):
             named_models(wrong)
+
+
+def test_work_whose_client_left_is_not_begun_and_holds_no_thread_that_works() -> None:
+    async def main() -> None:
+        gate, ran, pool = threading.Event(), [], WorkPool(1)
+        first = asyncio.create_task(pool.run(gate.wait, PATIENCE))
+        await asyncio.sleep(0)
+        left = asyncio.create_task(pool.run(ran.append, "left"))
+        await asyncio.sleep(0)
+        first.cancel()
+        left.cancel()
+        last = asyncio.create_task(pool.run(ran.append, "last"))
+        await asyncio.sleep(0.02)
+        assert not last.done()  # the only thread still does what the first asked for
+        gate.set()
+        await last
+        assert ran == ["last"]
+        pool.close()
+
+    asyncio.run(main())
