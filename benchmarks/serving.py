@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ HOSTILE_EVERY = 20
 
 def serve(naive: bool, threads: int) -> None:
     """Be a server: print its port, and serve until standard input ends."""
+    from janiform.inference.batching import BatchingEngine
     from janiform.serve.app import guarded_app
-    from janiform.serve.engine import OneAtATime
     from janiform.serve.server import ApiServer, listening_socket
     from janiform.serve.settings import ServerSettings
     from janiform.serve.start import running_service
@@ -46,7 +47,7 @@ def serve(naive: bool, threads: int) -> None:
     settings = ServerSettings()
 
     async def run() -> None:
-        engine = {"make_engine": OneAtATime} if naive else {}
+        engine = {"make_engine": partial(BatchingEngine, most_rows=1)} if naive else {}
         with running_service({"janus-mini": janiform.load("janus-mini")}, settings, print, **engine) as service:
             server = ApiServer(guarded_app(service, print), service, bound)
             loop = asyncio.get_running_loop()

@@ -15,7 +15,7 @@ from .errors import NO_RETRY, SERVER, ApiError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .engine import EngineRequest
+    from ..inference.batching import EngineRequest
 
 T = TypeVar("T")
 

@@ -30,10 +30,10 @@ class ServerMetrics:
         self.limit = gauge("queue_limit", "Most requests that wait for the model.")
         self.refused = counter("queue_refused", "Requests that found the queue full.")
         self.queued = histogram("queue_seconds", "From the arrival of a request to the first of its rows.")
-        self.active = gauge("batch_rows", "Texts and pictures that are generated together.")
-        self.most = gauge("batch_rows_limit", "Most texts and pictures that are generated together.")
+        self.rows = gauge("batch_rows", "Rows that are decoded together.")
+        self.most_rows = gauge("batch_rows_limit", "Most rows that are decoded together.")
         self.steps = counter("steps", "Steps of the engine.")
-        self.step_rows = counter("step_rows", "Rows of all steps; divided by the steps, the mean batch.")
+        self.step_rows = counter("step_rows", "Rows of all steps; divided by the steps, the mean number of rows.")
         self.step_seconds = counter("step_seconds", "Seconds that the engine has computed.")
         self.prompt_tokens = counter("prompt_tokens", "Tokens of prompts that were read.")
         self.tokens = counter("tokens", "Tokens that were generated.")
@@ -53,14 +53,16 @@ class ModelMetrics:
         self.tokens = metrics.tokens.labels(model)
         self.pictures = metrics.pictures.labels(model)
         self.first_token = metrics.first_token.labels(model)
-        self._active = metrics.active.labels(model)
+        self._rows = metrics.rows.labels(model)
+        self._most_rows = metrics.most_rows.labels(model)
         self._steps = metrics.steps.labels(model)
         self._step_rows = metrics.step_rows.labels(model)
         self._step_seconds = metrics.step_seconds.labels(model)
 
-    def stepped(self, active: int, rows: int, seconds: float) -> None:
-        """Count a step of the engine, which computed ``rows`` texts and pictures; ``active`` of them go on."""
-        self._active.set(active)
+    def stepped(self, rows: int, left: int, most: int, seconds: float) -> None:
+        """Count a step of the engine, which decoded ``rows`` rows; ``left`` of at most ``most`` go on."""
+        self._rows.set(left)
+        self._most_rows.set(most)
         self._steps.inc()
         self._step_rows.inc(rows)
         self._step_seconds.inc(seconds)

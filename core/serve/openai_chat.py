@@ -13,9 +13,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from ..inference.answering import AnswerSettings, checked_settings, seeds_of
+from ..inference.batching import TextRequest
 from ..sequence.conversation import Content, Conversation, Look, Turn
 from .chat_request import ChatRequest, Message
-from .engine import TextRequest
 from .errors import ApiError, json_response
 from .events import DONE, EventStream, sent_event
 from .exchange import Exchange, PartDone, TextPiece
@@ -23,7 +23,7 @@ from .pictures import PictureReader
 from .service import needs_json, service_of, user_of
 
 if TYPE_CHECKING:
-    from .engine import EngineRequest
+    from ..inference.batching import EngineRequest
     from .served import ServedModel
     from .service import Service
 

@@ -15,8 +15,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from ..inference.answering import seeds_of
+from ..inference.batching import PictureRequest
 from ..sequence.conversation import Conversation
-from .engine import PictureRequest
 from .errors import ApiError, json_response
 from .events import EventStream, sent_event
 from .exchange import Exchange, PartDone, UnfinishedPicture
@@ -25,7 +25,7 @@ from .pictures import PictureReader
 from .service import needs_form, needs_json, service_of, user_of
 
 if TYPE_CHECKING:
-    from .engine import EngineRequest
+    from ..inference.batching import EngineRequest
     from .served import ServedModel
     from .service import Service
 

@@ -15,10 +15,10 @@ from .exchange import Exchange, PartDone
 from .fair_queue import FairQueue, QueueFullError
 
 if TYPE_CHECKING:
-    from .engine import EngineRequest, RequestEngine
+    from ..inference.batching import BatchingEngine, EngineRequest
     from .metrics import ModelMetrics
 
-AHEAD = 4
+AHEAD = 16
 """The most requests that the engine is given before it has room for them: enough to be read together."""
 
 _LONGEST_RETRY = 60
@@ -37,7 +37,7 @@ class ModelRunner:
     def __init__(
         self,
         name: str,
-        make_engine: Callable[[], RequestEngine],
+        make_engine: Callable[[], BatchingEngine],
         limit: int,
         metrics: ModelMetrics,
         on_bug: Callable[[Exception], None],
@@ -163,7 +163,7 @@ class ModelRunner:
             self._running[id(request)] = exchange, index, request
 
     def _step(self) -> None:
-        begun = time.monotonic()
+        begun, rows = time.monotonic(), self._engine.rows
         try:
             self._engine.step()
         except Exception as error:
@@ -181,7 +181,7 @@ class ModelRunner:
                 exchange.deliver(PartDone(index, request))
             else:
                 self._failed(exchange, request.error)
-        self._metrics.stepped(self._engine.active, self._engine.active + len(done), seconds)
+        self._metrics.stepped(rows, self._engine.rows, self._engine.most_rows, seconds)
         self._busy += seconds
         if done:
             self._pace += 0.1 * (self._busy / len(done) - self._pace)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..inference.answering import DEFAULT_NEW_TOKENS, AnswerSettings
+from ..inference.batching import EngineRequest, PictureRequest, TextRequest
 from ..inference.drawing import decoded_pictures, unfinished_pictures
 from ..inference.generate.context import check_context_length
 from ..inference.generate.images import check_decodes
@@ -16,7 +17,6 @@ from ..inference.prompts import drawing_prompt_of, prompt_of
 from ..measure.costs import pixels_of
 from ..pictures.provenance import attach, png_bytes
 from ..sequence.conversation import Conversation, Look, Turn
-from .engine import EngineRequest, PictureRequest, TextRequest
 from .exchange import Exchange, ExchangeEvent, TextPiece, UnfinishedPicture
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ..errors import Problem, UsageError
-from .engine import OneAtATime
+from ..inference.batching import BatchingEngine
 from .metrics import ModelMetrics, ServerMetrics
 from .pool import WorkPool
 from .runner import ModelRunner
@@ -18,8 +18,8 @@ from .service import Service
 
 if TYPE_CHECKING:
     from ..inference.api import Model
+    from ..inference.batching import BatchingEngine
     from ..model.unified_model import UnifiedModel
-    from .engine import RequestEngine
     from .settings import ServerSettings
 
 _THREADS = 2
@@ -54,7 +54,7 @@ def running_service(
     models: Mapping[str, Model],
     settings: ServerSettings,
     on_bug: Callable[[Exception], None],
-    make_engine: Callable[[UnifiedModel], RequestEngine] = OneAtATime,
+    make_engine: Callable[[UnifiedModel], BatchingEngine] = BatchingEngine,
 ) -> Iterator[Service]:
     """A service whose models compute until the context ends."""
     metrics = ServerMetrics()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import define, field
+from janiform.inference.batching import BatchingEngine
 from janiform.serve.app import guarded_app
-from janiform.serve.engine import OneAtATime
 from janiform.serve.server import ApiServer, listening_socket
 from janiform.serve.settings import ServerSettings
 from janiform.serve.start import running_service
@@ -49,7 +49,7 @@ class Serving:
 
 @contextmanager
 def serving(
-    models: Mapping[str, Model], settings: ServerSettings | None = None, make_engine: Any = OneAtATime
+    models: Mapping[str, Model], settings: ServerSettings | None = None, make_engine: Any = BatchingEngine
 ) -> Iterator[Serving]:
     """Serve models until the context ends; fails where the server had a bug or cut off a request."""
     settings = settings or ServerSettings()
@@ -133,7 +133,7 @@ def chat(text: str = "how many?", **fields: Any) -> bytes:
     return json.dumps({"messages": [{"role": "user", "content": text}], **fields}).encode()
 
 
-class GatedEngine(OneAtATime):
+class GatedEngine(BatchingEngine):
     """An engine that computes nothing before its gate opens."""
 
     def __init__(self, model: Any, gate: threading.Event) -> None:
