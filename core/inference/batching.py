@@ -90,9 +90,11 @@ class BatchingEngine:
 
     def __init__(self, model: UnifiedModel, *, memory: int | None = None, most_rows: int = MOST_ROWS) -> None:
         self.model = model
-        free = free_memory(model.device, memory_needs(model).weights)
+        self._needs = memory_needs(model)
+        free = free_memory(model.device, self._needs.weights)
         self.memory = int(_SHARE * free) if memory is None else memory
         self.most_rows = most_rows
+        self._modules = tuple(model.modules())
         self._batch = RunningBatch(model)
         self._waiting: deque[tuple[EngineRequest, Steps[Any], int, int]] = deque()
         self._active: list[tuple[EngineRequest, RunningGeneration[Any], int, int]] = []
@@ -148,7 +150,7 @@ class BatchingEngine:
 
         Fills ``result`` or ``error`` of those that are done. A request that fails does not affect the others.
         """
-        with generating(self.model):
+        with generating(self._modules):
             self._begin()
             self._batch.step()
         for request, running, *_ in self._active:
@@ -171,12 +173,13 @@ class BatchingEngine:
     def _costs(self, request: EngineRequest) -> tuple[int, int]:
         """The rows of a request, and the bytes that it takes while it runs."""
         if isinstance(request, TextRequest):
-            return 1, _peak(memory_for_answers(self.model, [request.prompt], request.max_new_tokens))
+            return 1, _peak(memory_for_answers(self.model, [request.prompt], request.max_new_tokens, needs=self._needs))
         use = sampler_use(self.model.plan, request.pathway)
         looks = {span.pathway for span in request.prompt.spans if span.kind == "look" and span.pathway}
         settings = attrs.asdict(use.config) | check_settings(use, request.settings)
         guidance = guidance_of(self.model.plan, use, settings, looks)
-        return len(guidance), _peak(memory_for_drawing(self.model, [request.prompt], request.pathway, guidance))
+        plan = memory_for_drawing(self.model, [request.prompt], request.pathway, guidance, needs=self._needs)
+        return len(guidance), _peak(plan)
 
 
 def _peak(plan: MemoryPlan) -> int:
