@@ -49,6 +49,13 @@ def named_models(arguments: Sequence[str]) -> dict[str, str]:
     return models
 
 
+def _engine(make_engine: Callable[[UnifiedModel], BatchingEngine], model: UnifiedModel, models: int) -> BatchingEngine:
+    """An engine of one of several models, which share the free memory."""
+    engine = make_engine(model)
+    engine.memory //= models
+    return engine
+
+
 @contextmanager
 def running_service(
     models: Mapping[str, Model],
@@ -63,7 +70,8 @@ def running_service(
         for name, model in models.items():
             model.name = name  # which errors tell to clients, who must not see the path of a folder
             own = ModelMetrics(metrics, name, settings.queue)
-            runner = ModelRunner(name, partial(make_engine, model.model), settings.queue, own, on_bug)
+            engine = partial(_engine, make_engine, model.model, len(models))
+            runner = ModelRunner(name, engine, settings.queue, own, on_bug)
             served[name] = ServedModel(name, model, runner, own, pool, settings.deadline)
         for one in served.values():
             one.runner.start()
