@@ -123,7 +123,7 @@ class _Completion:
 
 
 def _finish_reason(request: TextRequest) -> str:
-    return "length" if request.tokens >= request.max_new_tokens else "stop"
+    return "length" if request.cut_off else "stop"
 
 
 def conversation_of(messages: Sequence[Message], served: ServedModel, pictures: PictureReader) -> Conversation:

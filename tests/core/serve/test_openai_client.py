@@ -129,6 +129,17 @@ def test_an_answer_ends_before_a_stop_text(client: openai.OpenAI, mini: Model) -
         assert done.choices[0].finish_reason == "stop"
 
 
+def test_an_answer_that_ends_at_its_limit_is_told_from_one_that_is_cut_off(client: openai.OpenAI) -> None:
+    settings: Any = {"model": "janus-mini", "messages": [user(QUESTION, picture(7))]}
+    whole = client.chat.completions.create(**settings)
+    assert whole.usage is not None
+    tokens = whole.usage.completion_tokens  # the stop token is one of them
+    for limit, reason in ((tokens, "stop"), (tokens - 1, "length")):
+        done = client.chat.completions.create(**settings, max_tokens=limit)
+        assert done.usage is not None
+        assert (done.choices[0].finish_reason, done.usage.completion_tokens) == (reason, limit)
+
+
 def test_pictures_are_those_of_the_model_and_say_how_they_were_drawn(client: openai.OpenAI, mini: Model) -> None:
     done = client.images.generate(
         model="janus-mini", prompt="a red circle", n=2, size="auto", extra_body={"seed": 3, "guidance": 2.0}
