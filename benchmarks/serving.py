@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -48,8 +49,10 @@ def serve(naive: bool, threads: int) -> None:
 
     async def run() -> None:
         engine = {"make_engine": partial(BatchingEngine, most_rows=1)} if naive else {}
-        with running_service({"janus-mini": janiform.load("janus-mini")}, settings, print, **engine) as service:
-            server = ApiServer(guarded_app(service, print), service, bound)
+        with running_service(
+            {"janus-mini": janiform.load("janus-mini")}, settings, traceback.print_exception, **engine
+        ) as service:
+            server = ApiServer(guarded_app(service, traceback.print_exception), service, bound)
             loop = asyncio.get_running_loop()
             loop.add_reader(sys.stdin, server.stop)
             await server.run(lambda: print(bound.getsockname()[1], flush=True))

@@ -191,6 +191,8 @@ def read_answer(kind: str, body: bytes) -> tuple[str, int]:
         answer = json.loads(body)
         return answer["choices"][0]["message"]["content"], answer["usage"]["completion_tokens"]
     events = [json.loads(line[6:]) for line in body.splitlines() if line.startswith(b"data: {")]
+    if errors := [event["error"] for event in events if "error" in event]:
+        raise ValueError(f"an error within the stream: {errors[0]['message']}")
     pieces = [event["choices"][0]["delta"].get("content", "") for event in events]
     return "".join(pieces), 0
 
