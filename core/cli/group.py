@@ -21,6 +21,7 @@ COMMANDS = {
     "generate": "Draw pictures from a prompt, or redraw a picture.",
     "ask": "Answer a question about pictures.",
     "chat": "Converse with a model in the terminal.",
+    "serve": "Serve models behind the API of OpenAI.",
     "train": "Train the stages of a recipe.",
     "ablate": "Train the cells of a study with several seeds, and compare them on one page.",
     "report": "Write one page about runs, or about evaluations, compared.",
