@@ -109,13 +109,17 @@ class RunPlace:
 
     def status(self) -> Status:
         """What the run's process wrote last; ``stopped`` where that process is gone without an end."""
-        try:
-            status = structured(read_json(self.path / _STATUS, missing_ok=True), Status)
-        except (StorageError, ValueError):
-            return Status(reason="its status.json is damaged")
+        status = self.written_status()
         if status.state in ("running", "waiting") and not self.claimed():
             return evolve(status, state="stopped", reason="its process ended without saying why")
         return status
+
+    def written_status(self) -> Status:
+        """What the run's process wrote last, wherever it runs; nothing is locked."""
+        try:
+            return structured(read_json(self.path / _STATUS, missing_ok=True), Status)
+        except (StorageError, ValueError):
+            return Status(reason="its status.json is damaged")
 
     def set(self, status: Status) -> None:
         write_json(self.path / _STATUS, asdict(status))

@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "Train the stages of a recipe.",
     "ablate": "Train the cells of a study with several seeds, and compare them on one page.",
     "report": "Write one page about runs, or about evaluations, compared.",
+    "watch": "Show the page about runs or a study while they train.",
     "eval": "Measure a model with benchmarks.",
     "score": "Score predictions that were made elsewhere.",
     "score-pictures": "Score a folder of pictures: FID to a folder of others, CLIP score to their prompts.",

@@ -69,8 +69,8 @@ class RunRecord:
         return list(dict.fromkeys(str(line["stage"]) for line in self.log))
 
 
-def read_run(folder: Path) -> RunRecord:
-    """Read the folder of a run.
+def read_run(folder: Path, *, begun: bool = True) -> RunRecord:
+    """Read the folder of a run. ``begun``: refuse a run that has no log yet.
 
     Raises:
         UsageError: it is not a folder of a run.
@@ -78,7 +78,8 @@ def read_run(folder: Path) -> RunRecord:
     hint = "give the --out folder of `janiform train`"
     if not folder.is_dir():
         raise UsageError(Problem(f"there is no folder '{folder}'", hint=hint))
-    if not (folder / "log.jsonl").is_file():
+    log = folder / "log.jsonl"
+    if begun and not log.is_file():
         raise UsageError(Problem(f"'{folder}' is not the folder of a run: it has no log.jsonl", hint=hint))
     problems: list[str] = []
     recipe, head = _recipe(folder / "recipe.toml", problems)
@@ -89,7 +90,7 @@ def read_run(folder: Path) -> RunRecord:
         recipe,
         _object(folder / "run.json", problems),
         _object(folder / "model.json", problems),
-        _log(folder / "log.jsonl", problems),
+        _log(log, problems) if log.is_file() else [],
         tuple(_samples(folder / "samples", problems)),
         tuple(problems),
     )
