@@ -12,7 +12,6 @@ from attrs import evolve
 from ..errors import StorageError
 from ..storage.json_files import read_json, structured
 from ..train.progress.log import read_log
-from .folder import RunPlace
 from .results import (
     NOT_REACHED,
     CellResult,
@@ -22,6 +21,7 @@ from .results import (
     RunResult,
     StudyResults,
 )
+from .run_place import RunPlace
 from .shown import read_shown
 
 _POINTS = 150

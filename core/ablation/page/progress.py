@@ -35,7 +35,8 @@ def _state(cell: CellResult, run: RunResult) -> Markup:
 def run_words(cell: CellResult, run: RunResult) -> str:
     """The state of a run in a few words: that of a training run is its stage and step."""
     if run.state != "running" or run.reason:
-        return f"{run.state}: {run.reason}" if run.reason and run.state != "done" else run.state
+        named = run.reason.startswith(run.state)
+        return (run.reason if named else f"{run.state}: {run.reason}") if run.reason else run.state
     reached = [name for name, state in run.stages.items() if state == "trained"]
     if not run.curve:
         return reached[-1] if reached else "starting"

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 from janiform import UsageError
-from janiform.ablation.folder import RunPlace, Status
 from janiform.ablation.page import page_html
 from janiform.ablation.refresh import refreshed
 from janiform.ablation.results_json import read_results
+from janiform.ablation.run_place import RunPlace, Status
 from janiform.cli import main
 from janiform.report.report import report_html
 from janiform.train.run.record import read_run
-from janiform.watch.live_page import LivePage
+from janiform.watch.live_page import LivePage, Version
 from janiform.watch.server import PageServer, is_loopback
 from janiform.watch.views import view_of
 from run_folder import make_run
@@ -167,7 +167,7 @@ def test_a_study_is_shown_cell_by_cell_and_only_read(
     place = RunPlace(out / "cells" / "deep" / "seed-1", "deep", 1)
     place.path.mkdir(parents=True)
     (place.path / ".lock").touch()
-    monkeypatch.setattr("janiform.ablation.folder._locked", lambda *_, **__: pytest.fail("a lock was taken"))
+    monkeypatch.setattr("janiform.ablation.run_place._locked", lambda *_, **__: pytest.fail("a lock was taken"))
     monkeypatch.setattr("janiform.ablation.refresh.time.strftime", lambda *_: "the same moment")
     client = serve(out)
     page = client.ask()[2]
@@ -226,3 +226,30 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=30)
     assert (process.returncode, rest, errors.strip()) == (0, "", "")
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="the browser `chromium` is not installed")
+def test_a_browser_changes_the_page_in_place(tmp_path: Path, serve: Callable[..., Client]) -> None:
+    """The script runs under the page's own policy, and a log that grows changes the page without a reload."""
+    run = make_run(tmp_path / "a")
+    asked = threading.Event()
+    line = next_line(run)
+
+    class Told(LivePage):
+        """Lets the log grow after the browser has got its first page."""
+
+        def version(self) -> Version:
+            version = super().version()
+            if not asked.is_set():
+                asked.set()
+                append(run, line)
+            return version
+
+    with PageServer(Told(view_of([run]), clock=lambda: 0.0), "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+        command = ["chromium", *options, "--virtual-time-budget=9000", "--dump-dom", server.url]
+        page = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+        server.shutdown()
+    assert "<dd>13</dd>" in page, "the page as it was loaded has 12 steps"
+    assert "files changed" in page
