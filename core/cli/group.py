@@ -29,6 +29,7 @@ COMMANDS = {
     "score": "Score predictions that were made elsewhere.",
     "score-pictures": "Score a folder of pictures: FID to a folder of others, CLIP score to their prompts.",
     "convert": "Write a model directory in another format.",
+    "card": "Write a model card: what a model is, its recipe, scores, licence and provenance.",
     "check": "Check that the parts of recipes fit, without weights.",
     "plan": "Estimate training: memory, communication, tokens per second, days.",
     "show": "Show a resolved recipe, its diagram, or the settings of a picture.",
