@@ -11,7 +11,7 @@ from attrs import evolve
 
 from ..errors import StorageError
 from ..storage.json_files import read_json, structured
-from ..train.progress.log import read_log
+from ..train.progress.log import is_complete, read_log
 from .results import (
     NOT_REACHED,
     CellResult,
@@ -113,7 +113,7 @@ def _curve(place: RunPlace, cell: CellResult) -> tuple[CurvePoint, ...]:
     """The log of a run, thinned to at most ``_POINTS`` entries of each stage's share."""
     path = place.run / "log.jsonl"
     try:
-        entries = read_log(path) if path.is_file() else []
+        entries = list(filter(is_complete, read_log(path))) if path.is_file() else []
     except StorageError:
         return ()
     before: dict[str, int] = {}

@@ -12,10 +12,7 @@ from attrs import frozen
 
 from ...errors import Problem, StorageError, UsageError
 from ...storage.json_files import read_bounded, read_json, structured
-from ..progress.log import damage_of, read_entries
-
-_EVERY_KEY = ("stage", "step", "steps", "total", "losses")
-"""Keys that every version of the log has."""
+from ..progress.log import damage_of, is_complete, read_entries
 
 _FACTS: dict[str, Any] = {
     "answers": list[dict[str, str]],
@@ -106,16 +103,11 @@ def labels(runs: Sequence[RunRecord]) -> list[str]:
     return [f"{'/'.join(part[-1:])} ({number})" for number, part in enumerate(parts, start=1)]
 
 
-def _complete(entry: dict[str, Any]) -> bool:
-    """Whether an entry has the keys of every log; others are ignored, as incomplete lines are."""
-    return all(key in entry for key in _EVERY_KEY)
-
-
 def _log(path: Path, problems: list[str]) -> list[dict[str, Any]]:
     entries = list(read_entries(path))
     if damaged := [number for number, entry in enumerate(entries, start=1) if entry is None]:
         problems.append(damage_of(path, damaged))
-    return [entry for entry in entries if entry is not None and _complete(entry)]
+    return [entry for entry in entries if entry is not None and is_complete(entry)]
 
 
 def _recipe(path: Path, problems: list[str]) -> tuple[str, dict[str, Any]]:

@@ -134,22 +134,32 @@ def test_a_client_that_sends_nothing_holds_up_nobody(tmp_path: Path, serve: Call
         one.close()
 
 
-def test_files_may_change_while_they_are_read(tmp_path: Path, serve: Callable[..., Client]) -> None:
+@pytest.mark.parametrize("kind", ["run", "study"])
+def test_files_may_change_while_they_are_read(kind: str, tmp_path: Path, serve: Callable[..., Client],
+                                              monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     """Another machine's copy arrives in pieces: files are cut, replaced, removed, and come back."""
+    monkeypatch.setattr("janiform.ablation.refresh.time.strftime", lambda *_: "the same moment")
     choose = random.Random(0)
-    run = make_run(tmp_path / "a")
-    whole = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    before = section_of(report_html([read_run(run)]))
-    client = serve(run)
-    for _ in range(60):
+    folder = make_run(tmp_path / "a") if kind == "run" else make_study(tmp_path / "a", cells=("base",), seeds=(0,))
+    if kind == "study":
+        place = RunPlace(folder / "cells" / "base" / "seed-0", "base", 0)
+        make_run(place.run)
+        place.set(Status("done", stages={"first": "trained"}))
+        place.scores.write_text(json.dumps({"scores": {"x": {"value": 0.5}}, "metrics": {"x": {"direction": "up"}}}))
+    whole = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    client = serve(folder)
+    before = section_of(client.ask()[2])
+    for _ in range(80):
         path = choose.choice(list(whole))
         data = whole[path]
         if (fate := choose.random()) < 0.2:
             path.unlink(missing_ok=True)
-        elif fate < 0.6:
-            path.write_bytes(data[: choose.randrange(len(data))])
-        elif fate < 0.8:
+        elif fate < 0.5:
+            path.write_bytes(data[: choose.randrange(len(data) + 1)])
+        elif fate < 0.7:
             path.write_bytes(bytes(choose.randrange(256) for _ in range(20)) + data)
+        elif fate < 0.8:
+            path.write_bytes(choose.choice((b"{}\n", b"[]\n", b'{"stage": "first", "step": 3}\n', b"null\n")))
         else:
             path.write_bytes(data)
         status, _, page = client.ask()
