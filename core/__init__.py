@@ -71,9 +71,15 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .inference.generate import sampler_of as sampler_of
     from .inference.generate.canvas import Canvas as Canvas
     from .inference.generate.engine import generating as generating
+    from .inference.generate.images import codes_steps as codes_steps
+    from .inference.generate.latents import latents_steps as latents_steps
+    from .inference.generate.running import run_steps as run_steps
     from .inference.generate.sampling import Sampling as Sampling
     from .inference.generate.sampling import drawing_seeds as drawing_seeds
     from .inference.generate.sampling import uniforms as uniforms
+    from .inference.generate.steps import Decode as Decode
+    from .inference.generate.steps import Prefill as Prefill
+    from .inference.generate.steps import Steps as Steps
     from .inference.memory import MemoryPlan as MemoryPlan
     from .loss import Loss as Loss
     from .loss import summed_cross_entropy as summed_cross_entropy
@@ -158,7 +164,10 @@ _PUBLIC = {
     "Routes": "sequence.routes",
     "Cache": "sequence.cache",
     "check_latents": "sequence.codes",
+    "Decode": "inference.generate.steps",
+    "Prefill": "inference.generate.steps",
     "Sampling": "inference.generate.sampling",
+    "Steps": "inference.generate.steps",
     "uniforms": "inference.generate.sampling",
     "generating": "inference.generate.engine",
     "Canvas": "inference.generate.canvas",
@@ -247,6 +256,7 @@ _PUBLIC = {
     "blanked": "sequence.spans",
     "build": "recipe",
     "build_model": "model.build",
+    "codes_steps": "inference.generate.images",
     "collate": "sequence.batch",
     "contact_sheet": "pictures.sheet",
     "decode_codes": "inference.generate",
@@ -257,6 +267,7 @@ _PUBLIC = {
     "generate_latents": "inference.generate",
     "generate_text": "inference.generate",
     "hookimpl": "components.hookspec",
+    "latents_steps": "inference.generate.latents",
     "left_out": "storage.contents",
     "load": "inference.api",
     "load_pretrained": "evaluate.pretrained",
@@ -276,6 +287,7 @@ _PUBLIC = {
     "read_recipe": "recipe",
     "read_recipe_text": "recipe",
     "registry": "components.registry",
+    "run_steps": "inference.generate.running",
     "sampler_of": "inference.generate",
     "save_model": "storage.save",
     "save_picture": "pictures.provenance",

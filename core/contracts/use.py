@@ -98,6 +98,9 @@ class Sampler(Protocol):
     """Draws pictures with a whole model, for instance with ``janiform.generate_codes``.
 
     One that draws latents without random numbers has ``deterministic``, which is true.
+
+    It may have ``steps``, with the arguments of ``draw``, which returns a generator that yields after each step and
+    returns what ``draw`` does: a server runs other requests between its steps. See ``janiform.Steps``.
     """
 
     def draw(

@@ -95,10 +95,19 @@ OnPlan = Callable[[MemoryPlan], None]
 
 
 def memory_for_drawing(
-    model: UnifiedModel, rows: Sequence[SpanSequence], pathway: str, guidance: Guidance, *, previews: bool = False
+    model: UnifiedModel,
+    rows: Sequence[SpanSequence],
+    pathway: str,
+    guidance: Guidance,
+    *,
+    previews: bool = False,
+    needs: Needs | None = None,
 ) -> MemoryPlan:
-    """``plan_drawing`` for a model and one prompt per picture, with the memory that is free now."""
-    needs = memory_needs(model)
+    """``plan_drawing`` for a model and one prompt per picture, with the memory that is free now.
+
+    ``needs``: those of the model, where they are known.
+    """
+    needs = needs or memory_needs(model)
     distinct = {id(row): row for row in rows}
     return plan_drawing(
         needs,
@@ -121,9 +130,11 @@ def _picture_positions(model: UnifiedModel, pathway: str) -> int:
     return shape.tokens if shape.place_by_place else len(model.processor.canvas(pathway))
 
 
-def memory_for_answers(model: UnifiedModel, rows: Sequence[SpanSequence], more: int) -> MemoryPlan:
-    """``plan_answers`` for a model and its prompts, with the memory that is free now."""
-    needs = memory_needs(model)
+def memory_for_answers(
+    model: UnifiedModel, rows: Sequence[SpanSequence], more: int, *, needs: Needs | None = None
+) -> MemoryPlan:
+    """``plan_answers`` for a model and its prompts, with the memory that is free now; ``needs`` as above."""
+    needs = needs or memory_needs(model)
     looks = _looks(rows)
     return plan_answers(
         needs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from janiform import generate_codes
+from janiform import Steps, codes_steps
 
 from .base import Drawing, GuidedSampler
 from .config import AutoregressiveConfig
@@ -18,9 +18,9 @@ class AutoregressiveSampler(GuidedSampler[AutoregressiveConfig]):
 
     name = "autoregressive"
 
-    def drawn(self, drawing: Drawing[AutoregressiveConfig]) -> Tensor:
+    def drawing_steps(self, drawing: Drawing[AutoregressiveConfig]) -> Steps[Tensor]:
         config = drawing.config
-        return generate_codes(
+        return codes_steps(
             drawing.model,
             drawing.prompts,
             guidance=drawing.guidance,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import attrs
 from attrs import frozen
-from janiform import Canvas, Guidance, UsageError, nearest
+from janiform import Canvas, Guidance, Steps, UsageError, nearest, run_steps
 
 from .config import GuidedConfig
 
@@ -67,6 +67,22 @@ class GuidedSampler(ABC, Generic[Config]):
         on_codes: Callable[[Tensor], None] | None = None,
         **overrides: Any,
     ) -> Tensor:
+        steps = self.steps(
+            model, prompts, pathway=pathway, seeds=seeds, on_step=on_step, on_codes=on_codes, **overrides
+        )
+        return run_steps(model, steps)
+
+    def steps(
+        self,
+        model: UnifiedModel,
+        prompts: Sequence[SpanSequence],
+        *,
+        pathway: str = "generation",
+        seeds: Sequence[int] | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+        on_codes: Callable[[Tensor], None] | None = None,
+        **overrides: Any,
+    ) -> Steps[Tensor]:
         config = overridden(self.config, self.name, overrides)
         groups: dict[Guidance, list[int]] = {} if prompts else {config.guide(model.plan, set()): []}
         for index, prompt in enumerate(prompts):
@@ -83,13 +99,13 @@ class GuidedSampler(ABC, Generic[Config]):
             own = seeds if seeds is None or len(seeds) != len(prompts) else [seeds[index] for index in members]
             steps = _steps_of_all(on_step, number, len(groups))
             shown = None if on_codes is None else drawn_so_far  # without a listener, samplers gather nothing to show
-            codes = self.drawn(Drawing(model, chosen, pathway, own, config, guidance, steps, shown))
-            drawn.append((members, codes))
+            drawing = Drawing(model, chosen, pathway, own, config, guidance, steps, shown)
+            drawn.append((members, (yield from self.drawing_steps(drawing))))
         return _joined(drawn, len(prompts))
 
     @abstractmethod
-    def drawn(self, drawing: Drawing[Config]) -> Tensor:
-        """Codes int64 [B, N, d] or latents float32 [B, N, C] of a request."""
+    def drawing_steps(self, drawing: Drawing[Config]) -> Steps[Tensor]:
+        """The steps to codes int64 [B, N, d] or latents float32 [B, N, C] of a request."""
 
 
 def _looks(prompt: SpanSequence) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from janiform import generate_latents
+from janiform import Steps, latents_steps
 
 from .base import Drawing, GuidedSampler
 from .config import RegressionConfig
@@ -23,7 +23,7 @@ class RegressionSampler(GuidedSampler[RegressionConfig]):
     name = "regression"
     deterministic = True
 
-    def drawn(self, drawing: Drawing[RegressionConfig]) -> Tensor:
+    def drawing_steps(self, drawing: Drawing[RegressionConfig]) -> Steps[Tensor]:
         head: Any = drawing.model.part(f"{drawing.pathway}.head")
         guidance = drawing.guidance
         whole = next((index for index, row in enumerate(guidance.rows) if not row.hidden), None)
@@ -42,7 +42,7 @@ class RegressionSampler(GuidedSampler[RegressionConfig]):
             """The predictions [B, C] of the row that sees the whole prompt."""
             return rows.unflatten(0, (len(guidance), -1))[whole]
 
-        return generate_latents(
+        return latents_steps(
             drawing.model,
             drawing.prompts,
             predict,

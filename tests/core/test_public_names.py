@@ -15,7 +15,10 @@ import pytest
 NEED_TORCH = (
     {"attention.attend", "contracts.objective", "evaluate.clip", "evaluate.pretrained"}
     | {f"inference.{module}" for module in ("api", "chat", "drawing", "generate", "memory")}
-    | {f"inference.generate.{module}" for module in ("canvas", "engine", "sampling")}
+    | {
+        f"inference.generate.{module}"
+        for module in ("canvas", "engine", "images", "latents", "running", "sampling", "steps")
+    }
     | {f"model.{module}" for module in ("auxiliary", "build", "picture_loss", "processor", "unified_model")}
     | {f"sequence.{module}" for module in ("batch", "cache", "codes", "mask", "places", "routes", "runs")}
     | {f"storage.{module}" for module in ("export", "open", "save", "weight_files")}

@@ -9,7 +9,7 @@ R rows    H hidden width
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -187,9 +187,13 @@ def new_cache(model: UnifiedModel, rows: int, length: int, like: Tensor) -> Cach
 
 
 @contextmanager
-def generating(model: nn.Module) -> Iterator[None]:
-    """Compute without gradients and with every module in evaluation mode; modules in training mode return to it."""
-    training = [module for module in model.modules() if module.training]
+def generating(model: nn.Module | Iterable[nn.Module]) -> Iterator[None]:
+    """Compute without gradients and with every module in evaluation mode; modules in training mode return to it.
+
+    ``model``: a model, or all of its modules, for callers that do this often and know them.
+    """
+    modules = model.modules() if isinstance(model, nn.Module) else model
+    training = [module for module in modules if module.training]
     # Not inference mode: tables that parts build on first use must remain usable for training.
     with torch.no_grad():
         try:

@@ -17,12 +17,12 @@ from ...errors import ComponentError, Problem, UsageError
 from ...guidance import EVERYTHING, Guidance
 from ...ports import Codes
 from ...sequence.codes import check_codes, check_latents
-from ...sequence.routes import Routes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
-from .decode import decode
-from .engine import engine_of, generating
+from .engine import generating
+from .running import run_steps
 from .sampling import Sampling, uniforms
+from .steps import Decode, Prefill, Project, Steps
 
 if TYPE_CHECKING:
     from ...compose import Plan
@@ -57,6 +57,39 @@ def generate_codes(
     Raises:
         UsageError: a setting is out of range or a prompt too long; nothing was computed.
     """
+    return run_steps(
+        model,
+        codes_steps(
+            model,
+            prompts,
+            guidance=guidance,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seeds=seeds,
+            pathway=pathway,
+            unconditional=unconditional,
+            on_step=on_step,
+            on_codes=on_codes,
+        ),
+    )
+
+
+def codes_steps(
+    model: UnifiedModel,
+    prompts: Sequence[SpanSequence],
+    *,
+    guidance: float | Guidance = 5.0,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seeds: Sequence[int] | None = None,
+    pathway: str = "generation",
+    unconditional: Sequence[SpanSequence] | None = None,
+    on_step: OnStep | None = None,
+    on_codes: OnCodes | None = None,
+) -> Steps[Tensor]:
+    """The steps of ``generate_codes``, checked as there."""
     codes = _codes(model, pathway)
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
     guidance = guidance if isinstance(guidance, Guidance) else Guidance.plain(guidance)
@@ -67,19 +100,33 @@ def generate_codes(
         noise = noise.view(codes.tokens, codes.depth, count)
     rows = guidance_prompts(model, prompts, guidance, unconditional)
     check_context_length(model, rows, codes.tokens, "codes of a picture")
+    return _drawn(model, rows, pathway, count, guidance, sampling, noise, on_step, on_codes)
+
+
+def _drawn(
+    model: UnifiedModel,
+    rows: Sequence[SpanSequence],
+    pathway: str,
+    count: int,
+    guidance: Guidance,
+    sampling: Sampling,
+    noise: Tensor | None,
+    on_step: OnStep | None,
+    on_codes: OnCodes | None,
+) -> Steps[Tensor]:
+    codes = _codes(model, pathway)
     codes_BNd = torch.full((count, codes.tokens, codes.depth), -1, device=model.device)
-    with generating(model):
-        engine = engine_of(model)
-        state = engine.prefill(rows, codes.tokens)
-        if model.plan.hidden.routes:
-            state.routes = Routes.only(model.plan.pathways[pathway].route, len(model.plan.hidden.routes) + 1)
-        output = CodeOutput(model, pathway, codes, count, guidance)
-        for step, codes_Bd in enumerate(decode(engine, state, output, sampling, noise, codes.tokens)):
-            codes_BNd[:, step] = codes_Bd
-            if on_step is not None:
-                on_step(step + 1, codes.tokens)
-            if on_codes is not None:
-                on_codes(codes_BNd)
+    output = CodeOutput(model, pathway, codes, count, guidance)
+    received = yield Prefill(rows, codes.tokens, output.project(0), model.plan.pathways[pathway].route)
+    for step in range(codes.tokens):
+        codes_Bd = output.sample(received, sampling, None if noise is None else noise[step], step)
+        codes_BNd[:, step] = codes_Bd
+        if on_step is not None:
+            on_step(step + 1, codes.tokens)
+        if on_codes is not None:
+            on_codes(codes_BNd)
+        if step + 1 < codes.tokens:
+            received = yield Decode(output.embed(codes_Bd, step), output.project(step + 1))
     return codes_BNd
 
 
@@ -116,14 +163,18 @@ class CodeOutput:
         self.count = count
         self.guidance = guidance
 
-    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None, step: int) -> Tensor:
-        """Hidden states [R, H] and uniforms [d, B] to codes [B, d] of the place ``step``."""
+    def project(self, step: int) -> Project | None:
+        """What hidden states [R, H] become before the code of the place ``step`` is sampled."""
+        return self.head if self.depth == 1 and step not in self.given else None
+
+    def sample(self, received: Tensor, sampling: Sampling, uniforms: Tensor | None, step: int) -> Tensor:
+        """Logits [R, V] or hidden states [R, H], and uniforms [d, B], to codes [B, d] of the place ``step``."""
         if step in self.given:
-            return torch.full((self.count, self.depth), self.given[step], device=hidden.device)
+            return torch.full((self.count, self.depth), self.given[step], device=received.device)
         if self.depth > 1:
-            codes: Tensor = self.head.sample(hidden, LevelSampler(sampling, self.guidance, uniforms))
+            codes: Tensor = self.head.sample(received, LevelSampler(sampling, self.guidance, uniforms))
             return codes[: self.count]
-        logits = self.guidance.mix(self.head(hidden))
+        logits = self.guidance.mix(received)
         return sampling(logits, None if uniforms is None else uniforms[0])[:, None]
 
     def embed(self, ids: Tensor, step: int) -> Tensor:

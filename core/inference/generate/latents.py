@@ -14,13 +14,11 @@ from torch import Tensor
 from ...contracts import OnCodes, OnStep
 from ...errors import UsageError
 from ...guidance import Guidance
-from ...sequence.routes import Routes
 from ...sequence.spans import Sequence as SpanSequence
 from .context import check_context_length
-from .decode import decode
-from .engine import engine_of, generating
 from .images import guidance_prompts
-from .sampling import Sampling
+from .running import run_steps
+from .steps import Decode, Prefill, Steps
 
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
@@ -53,41 +51,62 @@ def generate_latents(
     Raises:
         UsageError: the pathway does not draw latents place by place, or a prompt is too long; nothing was computed.
     """
+    return run_steps(
+        model,
+        latents_steps(
+            model,
+            prompts,
+            predict,
+            guidance=guidance,
+            pathway=pathway,
+            unconditional=unconditional,
+            on_step=on_step,
+            on_codes=on_codes,
+        ),
+    )
+
+
+def latents_steps(
+    model: UnifiedModel,
+    prompts: Sequence[SpanSequence],
+    predict: Predict,
+    *,
+    guidance: Guidance,
+    pathway: str = "generation",
+    unconditional: Sequence[SpanSequence] | None = None,
+    on_step: OnStep | None = None,
+    on_codes: OnCodes | None = None,
+) -> Steps[Tensor]:
+    """The steps of ``generate_latents``, checked as there."""
     port = _latents(model, pathway)
     rows = guidance_prompts(model, prompts, guidance, unconditional)
     check_context_length(model, rows, port.tokens, "places of a picture")
-    drawn_BNC = torch.zeros(len(prompts), port.tokens, port.width, device=model.device)
-    with generating(model):
-        engine = engine_of(model)
-        state = engine.prefill(rows, port.tokens)
-        if model.plan.hidden.routes:
-            state.routes = Routes.only(model.plan.pathways[pathway].route, len(model.plan.hidden.routes) + 1)
-        output = LatentOutput(model, pathway, predict, len(guidance))
-        for step, latents_BC in enumerate(decode(engine, state, output, Sampling(temperature=0), None, port.tokens)):
-            drawn_BNC[:, step] = latents_BC
-            if on_step is not None:
-                on_step(step + 1, port.tokens)
-            if on_codes is not None:
-                on_codes(drawn_BNC)
+    return _drawn(model, rows, len(prompts), predict, pathway, on_step, on_codes)
+
+
+def _drawn(
+    model: UnifiedModel,
+    rows: Sequence[SpanSequence],
+    count: int,
+    predict: Predict,
+    pathway: str,
+    on_step: OnStep | None,
+    on_codes: OnCodes | None,
+) -> Steps[Tensor]:
+    port = _latents(model, pathway)
+    drawn_BNC = torch.zeros(count, port.tokens, port.width, device=model.device)
+    embedding, adapter = model.part(f"{pathway}.embedding"), model.part(f"{pathway}.adapter")
+    hidden = yield Prefill(rows, port.tokens, route=model.plan.pathways[pathway].route)
+    for step in range(port.tokens):
+        latents_BC = drawn_BNC[:, step] = predict(hidden)
+        if on_step is not None:
+            on_step(step + 1, port.tokens)
+        if on_codes is not None:
+            on_codes(drawn_BNC)
+        if step + 1 < port.tokens:
+            embeddings_B1H = cast(Tensor, adapter(embedding(latents_BC[:, None], step)))
+            hidden = yield Decode(embeddings_B1H.repeat(len(rows) // count, 1, 1))
     return drawn_BNC
-
-
-class LatentOutput:
-    """Latents of pictures, whose rows come once for each of ``rows`` rows of the guidance."""
-
-    def __init__(self, model: UnifiedModel, pathway: str, predict: Predict, rows: int) -> None:
-        self.embedding = model.part(f"{pathway}.embedding")
-        self.adapter = model.part(f"{pathway}.adapter")
-        self.predict = predict
-        self.rows = rows
-
-    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None, step: int) -> Tensor:
-        """Hidden states [R, H] to the latents [B, C] of the place ``step``."""
-        return self.predict(hidden)
-
-    def embed(self, latents: Tensor, step: int) -> Tensor:
-        """Latents [B, C] of the place ``step`` in the picture to embeddings [R, 1, H]."""
-        return cast(Tensor, self.adapter(self.embedding(latents[:, None], step))).repeat(self.rows, 1, 1)
 
 
 def _latents(model: UnifiedModel, pathway: str) -> Latents:

@@ -5,7 +5,7 @@ R rows    H hidden width
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -17,16 +17,19 @@ from ...errors import UsageError
 from ...sequence.spans import Sequence as SpanSequence
 from .answer import Answer
 from .context import check_context_length
-from .decode import decode
-from .engine import engine_of, generating
 from .prefix_cache import PrefixCache
+from .running import run_steps
 from .sampling import Sampling, uniforms
+from .steps import Decode, Prefill, Project, Steps
 
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
 
 OnText = Callable[[int, str], None]
 """Called with the number of a row and the text that was added to it, as soon as it is certain."""
+
+OnIds = Callable[[int, int], None]
+"""Called with the number of a row that ends, and how many tokens it has."""
 
 _CHECK_EVERY = 8
 """Steps between two checks whether all rows have ended, where a check makes the host wait for the device."""
@@ -58,30 +61,119 @@ def generate_text(
 
     Raises ``UsageError``, before anything is computed, for settings out of range and prompts that are too long.
     """
+    return run_steps(
+        model,
+        text_steps(
+            model,
+            prompts,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            stop=stop,
+            seeds=seeds,
+            on_text=on_text,
+            prefix=prefix,
+        ),
+    )
+
+
+def text_steps(
+    model: UnifiedModel,
+    prompts: Sequence[SpanSequence],
+    *,
+    max_new_tokens: int | Sequence[int],
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    stop: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    on_text: OnText | None = None,
+    on_ids: OnIds | None = None,
+    prefix: PrefixCache | None = None,
+) -> Steps[list[str]]:
+    """The steps of ``generate_text``, checked as there.
+
+    ``on_ids``: called with the number of a row and how many tokens it has, its stop token included, when it ends.
+    """
     sampling = Sampling(temperature=temperature, top_p=top_p)
     limits = _limits(max_new_tokens, len(prompts))
     stop = stop_strings(stop)
     check_context_length(model, prompts, limits, "new tokens", fewer=True)
     noise = uniforms(len(prompts), limits, seeds).to(model.device) if sampling.random else None
-    text, ends = model.processor.text, tuple(model.processor.layout.stop_ids)
-    with generating(model):
-        engine = engine_of(model)
-        state = engine.prefill(prompts, max(limits), prefix)
-        steps = decode(engine, state, TextOutput(model), sampling, noise, max(limits))
-        if on_text is None and not stop and prefix is None:
-            return [text.decode(ids).strip() for ids in _gathered(steps, limits, ends)]
-        answers = [Answer(text, stop) for _ in prompts]
-        for step, ids in enumerate(steps, start=1):
-            for row, id in enumerate(cast(list[int], ids.tolist())):
-                if prefix is not None:
-                    prefix.add(id)
-                end = id in ends
-                added = answers[row].add(id, last=end or step == limits[row], end=end)
-                if added and on_text is not None:
-                    on_text(row, added)
-            if all(answer.finished for answer in answers):
+    output = TextOutput(model)
+    followed = on_text is not None or bool(stop) or prefix is not None
+    answers = [_AnswerIds(model, limit, Answer(model.processor.text, stop) if followed else None) for limit in limits]
+    return _answered(model, prompts, output, sampling, noise, answers, max(limits), on_text, on_ids, prefix)
+
+
+def _answered(
+    model: UnifiedModel,
+    prompts: Sequence[SpanSequence],
+    output: TextOutput,
+    sampling: Sampling,
+    noise: Tensor | None,
+    answers: Sequence[_AnswerIds],
+    most: int,
+    on_text: OnText | None,
+    on_ids: OnIds | None,
+    prefix: PrefixCache | None,
+) -> Steps[list[str]]:
+    followed = any(answer.followed for answer in answers)
+    every = 1 if followed or model.device.type == "cpu" else _CHECK_EVERY
+    rows, unread = list(range(len(prompts))), list[Tensor]()
+    logits = yield Prefill(prompts, most, output.project, prefix=prefix)
+    for step in range(most):
+        ids = output.sample(logits, sampling, None if noise is None else noise[step, rows])
+        unread.append(ids)
+        keep = None
+        if len(unread) == every or step + 1 == most:
+            for column in cast(list[list[int]], torch.stack(unread).tolist()):
+                for row, id in zip(rows, column, strict=True):
+                    if prefix is not None:
+                        prefix.add(id)
+                    added = answers[row].add(id)
+                    if added and on_text is not None:
+                        on_text(row, added)
+                    if answers[row].ends_now and on_ids is not None:
+                        on_ids(row, len(answers[row].ids))
+            unread.clear()
+            going = [index for index, row in enumerate(rows) if not answers[row].done]
+            if not going:
                 break
+            if len(going) < len(rows):
+                keep, rows = going, [rows[index] for index in going]
+                ids = ids[going]
+        logits = yield Decode(output.embed(ids), output.project, keep)
     return [answer.text for answer in answers]
+
+
+class _AnswerIds:
+    """The ids of one answer, and its text where that is followed."""
+
+    def __init__(self, model: UnifiedModel, limit: int, answer: Answer | None) -> None:
+        self._text, self._ends = model.processor.text, model.processor.layout.stop_ids
+        self._limit, self._answer = limit, answer
+        self.ids: list[int] = []
+        self.done = self.ends_now = False
+        self.followed = answer is not None
+
+    def add(self, id: int) -> str:
+        """Take a token and return the text that became certain; tokens behind the end are dropped."""
+        self.ends_now = False
+        if self.done:
+            return ""
+        end = id in self._ends
+        self.ids.append(id)
+        last = end or len(self.ids) == self._limit
+        added = "" if self._answer is None else self._answer.add(id, last=last, end=end)
+        self.done = self.ends_now = last or (self._answer is not None and self._answer.finished)
+        return added
+
+    @property
+    def text(self) -> str:
+        if self._answer is not None:
+            return self._answer.text
+        ids = self.ids[:-1] if self.ids and self.ids[-1] in self._ends else self.ids
+        return self._text.decode(ids).strip()
 
 
 class TextOutput:
@@ -95,37 +187,20 @@ class TextOutput:
         if others or first.start:
             self.ids = torch.cat([torch.arange(ids.start, ids.stop, device=model.device) for ids in (first, *others)])
 
-    def sample(self, hidden: Tensor, sampling: Sampling, uniforms: Tensor | None, step: int) -> Tensor:
-        """Hidden states [R, H] and uniforms [R] to ids [R]."""
-        logits = self.backbone.logits(hidden)
+    @property
+    def project(self) -> Project:
+        """Hidden states [R, H] to logits [R, V]."""
+        return self.backbone.logits
+
+    def sample(self, logits: Tensor, sampling: Sampling, uniforms: Tensor | None) -> Tensor:
+        """Logits [R, V] and uniforms [R] to ids [R]."""
         if self.ids is None:
             return sampling(logits[..., : self.last], uniforms)
         return self.ids[sampling(logits[..., self.ids], uniforms)]
 
-    def embed(self, ids: Tensor, step: int) -> Tensor:
+    def embed(self, ids: Tensor) -> Tensor:
         """Ids [R] to embeddings [R, 1, H]."""
         return self.backbone.embed(ids[:, None])
-
-
-def _gathered(steps: Iterator[Tensor], limits: Sequence[int], ends: tuple[int, ...]) -> list[list[int]]:
-    """Every row's ids up to its end or its limit."""
-    columns: list[Tensor] = []
-    ended: Tensor | None = None
-    for step, ids in enumerate(steps, start=1):
-        columns.append(ids)
-        if ended is None:
-            limit = torch.tensor(limits, device=ids.device)
-            marks = torch.tensor(ends, dtype=ids.dtype, device=ids.device)
-            ended = torch.zeros_like(ids, dtype=torch.bool)
-        ended |= torch.isin(ids, marks) | (limit <= step)
-        if (ids.device.type == "cpu" or step % _CHECK_EVERY == 0) and bool(ended.all()):
-            break
-    rows: list[list[int]] = torch.stack(columns, dim=1).tolist()
-    return [_before(row[:limit], ends) for row, limit in zip(rows, limits, strict=True)]
-
-
-def _before(ids: list[int], ends: tuple[int, ...]) -> list[int]:
-    return ids[: next((index for index, id in enumerate(ids) if id in ends), len(ids))]
 
 
 def _limits(max_new_tokens: int | Sequence[int], rows: int) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from janiform import Corrupted, UsageError, drawing_seeds, generating
+from janiform import Corrupted, Steps, UsageError, drawing_seeds
 from torch import Tensor
 
 from ..base import Drawing, GuidedSampler
@@ -54,23 +54,23 @@ class DiffusionSampler(GuidedSampler[DiffusionConfig]):
 
     name = "diffusion"
 
-    def drawn(self, drawing: Drawing[DiffusionConfig]) -> Tensor:
+    def drawing_steps(self, drawing: Drawing[DiffusionConfig]) -> Steps[Tensor]:
         model, config = drawing.model, drawing.config
         shape = model.plan.pathways.get(drawing.pathway)
         if shape is None or shape.latents is None or not isinstance(shape.process, DiffusionProcess):
             raise UsageError(f"'{drawing.pathway}' is not a pathway whose pictures the sampler 'diffusion' draws")
         seeds = drawing_seeds(len(drawing.prompts), drawing.seeds)
         noise = _Noise(seeds, (shape.latents.tokens, shape.latents.width), model.device)
-        with generating(model):
-            canvas = drawing.canvas()
-            z, path, table = noise(), taken(config.steps), kept()
-            for step, (now, after) in enumerate(itertools.pairwise(path)):
-                times = torch.full((len(z),), now / STEPS, device=z.device)
-                predicted = canvas.guidance.mix(canvas.values(z, Corrupted(times)).float().flatten(0, 1))
-                fresh = noise() if config.eta and after else None
-                left, following = table[now], table[after]
-                z, data = step_back(z, predicted, left, following, shape.process.of, fresh, config.eta, config.clip)
-                drawing.report(step + 1, config.steps, data if after else z)
+        canvas = drawing.canvas()
+        z, path, table = noise(), taken(config.steps), kept()
+        for step, (now, after) in enumerate(itertools.pairwise(path)):
+            times = torch.full((len(z),), now / STEPS, device=z.device)
+            predicted = canvas.guidance.mix(canvas.values(z, Corrupted(times)).float().flatten(0, 1))
+            fresh = noise() if config.eta and after else None
+            left, following = table[now], table[after]
+            z, data = step_back(z, predicted, left, following, shape.process.of, fresh, config.eta, config.clip)
+            drawing.report(step + 1, config.steps, data if after else z)
+            yield None
         return z
 
 

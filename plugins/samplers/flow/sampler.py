@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from janiform import Canvas, Corrupted, UsageError, drawing_seeds, generating, normal
+from janiform import Canvas, Corrupted, Steps, UsageError, drawing_seeds, normal
 from torch import Tensor
 
 from ..base import Drawing, GuidedSampler
@@ -28,18 +28,19 @@ class FlowSampler(GuidedSampler[FlowConfig]):
 
     name = "flow"
 
-    def drawn(self, drawing: Drawing[FlowConfig]) -> Tensor:
+    def drawing_steps(self, drawing: Drawing[FlowConfig]) -> Steps[Tensor]:
         model, config = drawing.model, drawing.config
         process = _process(model, drawing.pathway, config)
         seeds = drawing_seeds(len(drawing.prompts), drawing.seeds)
-        with generating(model):
-            canvas = drawing.canvas()
-            field = _Field(canvas, config, process)
-            z = normal(seeds, (canvas.drawn.tokens, canvas.drawn.width), model.device)
-            path = levels(config.steps, config.shift)
-            return draw_along(
+        canvas = drawing.canvas()
+        field = _Field(canvas, config, process)
+        z = normal(seeds, (canvas.drawn.tokens, canvas.drawn.width), model.device)
+        path = levels(config.steps, config.shift)
+        return (
+            yield from draw_along(
                 z, path, field, config.solver, lambda step, data: drawing.report(step, config.steps, data)
             )
+        )
 
 
 class _Field:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
+from janiform import Steps
 from torch import Tensor
 
 from .process import Predicted, shifted
@@ -47,8 +48,8 @@ def draw_along(
     change: Callable[[Tensor, float], Tensor],
     solver: Literal["euler", "heun"] = "euler",
     on_step: Callable[[int, Tensor], None] | None = None,
-) -> Tensor:
-    """Latents [B, N, C] at the end of a ``path`` of noise levels, from z at its beginning.
+) -> Steps[Tensor]:
+    """Latents [B, N, C] at the end of a ``path`` of noise levels, from z at its beginning; yields None after each step.
 
     Args:
         change: the slope of latents at a level; see ``slope``.
@@ -65,6 +66,7 @@ def draw_along(
         z = z + step * slope_here
         if on_step is not None:
             on_step(index + 1, z if following == 0 else data)
+        yield None
     return z
 
 

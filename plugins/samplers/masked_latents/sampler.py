@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 import torch
-from janiform import Corrupted, PlaceSampling, PortMismatch, UsageError, drawing_seeds, generating
+from janiform import Corrupted, PlaceSampling, PortMismatch, Steps, UsageError, drawing_seeds
 from torch import Tensor
 
 from ..base import Drawing, GuidedSampler
@@ -21,7 +21,7 @@ class MaskedLatentsSampler(GuidedSampler[MaskedLatentsConfig]):
 
     name = "masked-latents"
 
-    def drawn(self, drawing: Drawing[MaskedLatentsConfig]) -> Tensor:
+    def drawing_steps(self, drawing: Drawing[MaskedLatentsConfig]) -> Steps[Tensor]:
         model, config = drawing.model, drawing.config
         shape = model.plan.pathways.get(drawing.pathway)
         if shape is None or shape.latents is None or not isinstance(shape.process, MaskedLatentsProcess):
@@ -36,26 +36,26 @@ class MaskedLatentsSampler(GuidedSampler[MaskedLatentsConfig]):
         latents = torch.zeros(count, places, shape.latents.width, device=model.device)
         hidden = torch.ones(count, places, dtype=torch.bool, device=model.device)
         before = places
-        with generating(model):
-            canvas = drawing.canvas()
-            for step, after in enumerate(left_after(places, config.steps)):
-                chosen = order[:, after:before]
-                conditions = canvas.values(latents, Corrupted(hidden=hidden))
-                conditions = _picked(conditions, chosen).flatten(0, 2)
-                linear = config.guidance_schedule == "linear"
-                sampling = PlaceSampling(
-                    canvas.guidance,
-                    chance,
-                    before - after,
-                    strength=(places - after) / places if linear else 1.0,
-                    temperature=config.temperature,
-                    device=model.device,
-                )
-                values: Tensor = canvas.head.sample(conditions, sampling).view(*chosen.shape, -1)
-                latents = latents.scatter(1, chosen[..., None].expand_as(values), values)
-                hidden = hidden.scatter(1, chosen, False)
-                before = after
-                drawing.report(step + 1, config.steps, latents)
+        canvas = drawing.canvas()
+        for step, after in enumerate(left_after(places, config.steps)):
+            chosen = order[:, after:before]
+            conditions = canvas.values(latents, Corrupted(hidden=hidden))
+            conditions = _picked(conditions, chosen).flatten(0, 2)
+            linear = config.guidance_schedule == "linear"
+            sampling = PlaceSampling(
+                canvas.guidance,
+                chance,
+                before - after,
+                strength=(places - after) / places if linear else 1.0,
+                temperature=config.temperature,
+                device=model.device,
+            )
+            values: Tensor = canvas.head.sample(conditions, sampling).view(*chosen.shape, -1)
+            latents = latents.scatter(1, chosen[..., None].expand_as(values), values)
+            hidden = hidden.scatter(1, chosen, False)
+            before = after
+            drawing.report(step + 1, config.steps, latents)
+            yield None
         return latents
 
 

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 import torch
-from janiform import Canvas, Guidance, Sampling, UsageError, generating, uniforms
+from janiform import Canvas, Guidance, Sampling, Steps, UsageError, uniforms
 from torch import Tensor
 
 from ..base import Drawing, GuidedSampler
@@ -26,37 +26,37 @@ class ScalesSampler(GuidedSampler[ScalesConfig]):
 
     name = "scales"
 
-    def drawn(self, drawing: Drawing[ScalesConfig]) -> Tensor:
+    def drawing_steps(self, drawing: Drawing[ScalesConfig]) -> Steps[Tensor]:
         model, config, count = drawing.model, drawing.config, len(drawing.prompts)
         plain = _plain(drawing.guidance, config)
-        with generating(model):
-            canvas = drawing.canvas()
-            port: Any = canvas.drawn
-            passes = config.limits
-            noise = uniforms(count, len(passes) * port.tokens * port.depth, drawing.seeds).to(model.device)
-            noise = noise.view(len(passes), port.depth, port.tokens, count).transpose(2, 3)
-            codes = torch.full((count, port.tokens, port.depth), -1, device=model.device)
-            stops = list(accumulate(scale.size for scale in port.scales))
-            read = start = 0
-            for number, stop in enumerate(stops):
-                share = 1.0 if not config.ramp or len(stops) == 1 else number / (len(stops) - 1)
-                mix = _mix(drawing.guidance, plain, share)
-                for again, (top_k, top_p) in enumerate(passes[: None if number else 1]):
-                    if again:
-                        canvas.rewind(start)
-                        read = start
-                        states = canvas.append(_again(drawing, codes[:, :stop]))
-                    else:
-                        vectors = model.embed_drawn(codes[:, :stop], drawing.pathway)
-                        states = canvas.append(vectors[:, read:])[:, start - read :]
-                        read = stop
-                    sampling = Sampling(temperature=config.temperature, top_k=top_k, top_p=top_p)
-                    chosen = noise[again, :, :, start:stop].flatten(1)
-                    codes[:, start:stop] = _codes(canvas, states, sampling, mix, chosen)
-                if len(passes) > 1 and number:
+        canvas = drawing.canvas()
+        port: Any = canvas.drawn
+        passes = config.limits
+        noise = uniforms(count, len(passes) * port.tokens * port.depth, drawing.seeds).to(model.device)
+        noise = noise.view(len(passes), port.depth, port.tokens, count).transpose(2, 3)
+        codes = torch.full((count, port.tokens, port.depth), -1, device=model.device)
+        stops = list(accumulate(scale.size for scale in port.scales))
+        read = start = 0
+        for number, stop in enumerate(stops):
+            share = 1.0 if not config.ramp or len(stops) == 1 else number / (len(stops) - 1)
+            mix = _mix(drawing.guidance, plain, share)
+            for again, (top_k, top_p) in enumerate(passes[: None if number else 1]):
+                if again:
                     canvas.rewind(start)
-                start = stop
-                drawing.report(number + 1, len(stops), codes)
+                    read = start
+                    states = canvas.append(_again(drawing, codes[:, :stop]))
+                else:
+                    vectors = model.embed_drawn(codes[:, :stop], drawing.pathway)
+                    states = canvas.append(vectors[:, read:])[:, start - read :]
+                    read = stop
+                sampling = Sampling(temperature=config.temperature, top_k=top_k, top_p=top_p)
+                chosen = noise[again, :, :, start:stop].flatten(1)
+                codes[:, start:stop] = _codes(canvas, states, sampling, mix, chosen)
+            if len(passes) > 1 and number:
+                canvas.rewind(start)
+            start = stop
+            drawing.report(number + 1, len(stops), codes)
+            yield None
         return codes
 
 

@@ -112,7 +112,9 @@ def test_a_row_that_has_ended_is_not_carried_past_the_context(
     hook = tiny_model.backbone.register_forward_pre_hook(lambda _, args: positions.append(int(args[1].max())))
     full = Sequence((Span("text", [5] * 250),))
     try:
-        generate_text(tiny_model, [full, prompts[1]], max_new_tokens=[3, 60], temperature=1.0, seeds=[0, 0])
+        generate_text(
+            tiny_model, [full, prompts[1], prompts[2]], max_new_tokens=[3, 60, 60], temperature=1.0, seeds=[0, 0, 1]
+        )
     finally:
         hook.remove()
     assert len(positions) > 6
