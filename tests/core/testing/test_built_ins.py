@@ -319,6 +319,7 @@ TESTED = {
     ("format", "bagel"): tables(),
     ("format", "emu3"): tables(),
     ("format", "emu3-official"): tables(),
+    ("format", "show-o"): tables(),
     **{("source", name): tables(**STREAM, **settings) for name, settings in FILES.items()},
 }  # fmt: skip
 
