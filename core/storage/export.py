@@ -104,13 +104,20 @@ class Export:
         return entries
 
     def writers(
-        self, keys: Mapping[str, KeyMap], metadata: Mapping[str, str], shard_size: int | None = None
+        self,
+        keys: Mapping[str, KeyMap],
+        metadata: Mapping[str, str],
+        shard_size: int | None = None,
+        stem: str = "model",
+        edit: Callable[[dict[str, TensorEntry]], dict[str, TensorEntry]] = dict,
     ) -> dict[str, Writer]:
         """The writers of the files of weights by name: one file, or shards of at most ``shard_size`` bytes.
 
-        The last of them raises ``StorageError`` for invalid values in any of them, so that no file is kept.
+        ``stem``: the files' name without suffix. ``edit``: gives the tensors to write from those of the model, where a
+        format has some in another shape, or further ones. The last of them raises ``StorageError`` for invalid values
+        in any of them, so that no file is kept.
         """
-        made = writers(self.entries(keys), metadata, shard_size)
+        made = writers(edit(self.entries(keys)), metadata, shard_size, stem)
         last = list(made)[-1]
         write = made[last]
 
