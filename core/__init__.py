@@ -70,6 +70,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .inference.generate import generate_text as generate_text
     from .inference.generate import sampler_of as sampler_of
     from .inference.generate.canvas import Canvas as Canvas
+    from .inference.generate.draft_window import DraftWindow as DraftWindow
     from .inference.generate.engine import generating as generating
     from .inference.generate.images import codes_steps as codes_steps
     from .inference.generate.latents import latents_steps as latents_steps
@@ -165,6 +166,7 @@ _PUBLIC = {
     "Cache": "sequence.cache",
     "check_latents": "sequence.codes",
     "Decode": "inference.generate.steps",
+    "DraftWindow": "inference.generate.draft_window",
     "Prefill": "inference.generate.steps",
     "Sampling": "inference.generate.sampling",
     "Steps": "inference.generate.steps",

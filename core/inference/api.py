@@ -66,6 +66,7 @@ def load(
     quantize: str | None = None,
     only: Literal["look", "draw"] | None = None,
     attention: str = DEFAULT,
+    sampler: str | None = None,
 ) -> Model:
     """Load a model that draws and answers.
 
@@ -79,11 +80,13 @@ def load(
         only: ``"look"`` or ``"draw"`` loads only the parts that this needs.
         attention: the kernel that computes the language model's attention: ``"sdpa"``, ``"flex"``, … (``janiform
             components kernel`` lists them), or ``"auto"`` for the best one, which ``model.attention`` names.
+        sampler: draws in place of the recipe's sampler, with the settings that both have: ``"jacobi"``, for instance.
 
     Raises:
         UsageError: the model, the device, the data type or the quantisation does not exist, or the kernel does not
             serve it.
-        ComponentError: no such kernel is installed.
+        ComponentError: no such kernel or sampler is installed.
+        CompositionError: the sampler does not draw what the model has.
         StorageError: the model's files are damaged or do not belong together.
         ResourceError: the weights do not fit into the free memory.
     """
@@ -91,6 +94,8 @@ def load(
         raise UsageError(f"a model must be a name or the path of a folder, not {shown(model)}")
     torch_device, torch_dtype = usable_device(device), _dtype(dtype)
     text("attention", attention)
+    if sampler is not None:
+        text("sampler", sampler)
     if only is not None:
         choice("only", only, ("look", "draw"))
     folder = model_folder(name)
@@ -103,7 +108,14 @@ def load(
         check_weights(needed, torch_dtype or torch.float32, free, torch_device.type, f"'{name}'", quantize)
 
     opened = open_model(
-        folder, device=torch_device, dtype=torch_dtype, only=only, quantize=quantize, attention=attention, on_size=check
+        folder,
+        device=torch_device,
+        dtype=torch_dtype,
+        only=only,
+        quantize=quantize,
+        attention=attention,
+        sampler=sampler,
+        on_size=check,
     )
     pack_weights(opened)
     return Model(opened, name=name, facts=about(folder), quantize=quantize, folder=folder)

@@ -7,6 +7,7 @@ from janiform import Registrar, hookimpl
 from .config import AutoregressiveConfig, RegressionConfig
 from .diffusion.config import DiffusionConfig
 from .flow.config import FlowConfig
+from .jacobi.config import JacobiConfig
 from .masked.config import MaskedConfig
 from .masked_latents.config import MaskedLatentsConfig
 from .scales.config import ScalesConfig
@@ -20,6 +21,13 @@ def janiform_register(registrar: Registrar) -> None:
         config=AutoregressiveConfig,
         factory="janiform_plugins.samplers.autoregressive:AutoregressiveSampler",
         summary="One code after the other in raster order, with classifier-free guidance",
+    )
+    registrar.component(
+        "sampler",
+        "jacobi",
+        config=JacobiConfig,
+        factory="janiform_plugins.samplers.jacobi.sampler:JacobiSampler",
+        summary="The codes of 'autoregressive' in fewer forwards: drafts are coupled to their distributions (MC-SJD)",
     )
     registrar.component(
         "sampler",

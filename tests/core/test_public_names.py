@@ -17,7 +17,7 @@ NEED_TORCH = (
     | {f"inference.{module}" for module in ("api", "chat", "drawing", "generate", "memory")}
     | {
         f"inference.generate.{module}"
-        for module in ("canvas", "engine", "images", "latents", "running", "sampling", "steps")
+        for module in ("canvas", "draft_window", "engine", "images", "latents", "running", "sampling", "steps")
     }
     | {f"model.{module}" for module in ("auxiliary", "build", "picture_loss", "processor", "unified_model")}
     | {f"sequence.{module}" for module in ("batch", "cache", "codes", "mask", "places", "routes", "runs")}

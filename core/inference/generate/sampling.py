@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from attrs import field, frozen
 from torch import Tensor
+from torch.nn.functional import one_hot
 from torch.nn.utils.rnn import pad_sequence
 
 from ...arguments import MAX_SEED, members, number, whole_number
@@ -62,6 +63,18 @@ class Sampling:
             logits = keep_top_p(logits, self.top_p)
         index = invert(logits, uniforms)
         return index if ids is None else ids.gather(-1, index[:, None])[:, 0]
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """What it samples from: logits [R, V] to probabilities float64 [R, V]; one-hot at temperature 0."""
+        if self.temperature == 0:
+            return one_hot(logits.argmax(-1), logits.shape[-1]).double()
+        logits = logits.float() / self.temperature
+        if 0 < self.top_k < logits.shape[-1]:
+            most, index = logits.topk(self.top_k)
+            logits = torch.full_like(logits, float("-inf")).scatter(-1, index, most)
+        if self.top_p < 1:
+            logits = keep_top_p(logits, self.top_p)
+        return logits.double().softmax(-1)
 
 
 def keep_top_p(logits: Tensor, top_p: float) -> Tensor:

@@ -242,6 +242,9 @@ TESTED = {
     ("tiling", "grid"): tables(tiles=st.integers(1, 6), overview=st.sampled_from(("first", "last", "none"))),
     ("text", "bpe"): tables(vocabulary=320),
     ("sampler", "masked"): tables(steps=st.integers(1, 6), schedule=st.sampled_from(("cosine", "linear", "square"))),
+    ("sampler", "jacobi"): tables(
+        guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4)), window=st.integers(2, 8)
+    ),
     ("sampler", "autoregressive"): tables(guidance=st.sampled_from((1.0, 3.0)), top_k=st.sampled_from((0, 4))),
     ("embedding", "uvit"): tables(
         width=st.sampled_from((4, 6)),

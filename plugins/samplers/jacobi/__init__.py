@@ -1,0 +1,1 @@
+"""Sampler ``jacobi``: codes in raster order, several in each forward."""
