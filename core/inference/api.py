@@ -41,6 +41,7 @@ from .generate.context import check_context_length
 from .generate.images import check_decodes
 from .generate.sampler import check_settings, guidance_of, sampler_use
 from .memory import OnPlan, check_weights, memory_for_drawing
+from .packed import pack_weights
 from .prompts import check_text, drawing_prompt_of, prompt_of
 from .thinking import thoughts_of
 
@@ -104,6 +105,7 @@ def load(
     opened = open_model(
         folder, device=torch_device, dtype=torch_dtype, only=only, quantize=quantize, attention=attention, on_size=check
     )
+    pack_weights(opened)
     return Model(opened, name=name, facts=about(folder), quantize=quantize, folder=folder)
 
 

@@ -63,7 +63,7 @@ def without_weights(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
     for module in {id(module): module for root in modules.values() for module in root.modules()}.values():
         for tensor in tree_leaves(vars(module)):
             if isinstance(tensor, Tensor) and id(tensor) not in memo:
-                empty = torch.empty_like(tensor, device="meta")
+                empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")  # plain, also of packed weights
                 memo[id(tensor)] = nn.Parameter(empty, False) if isinstance(tensor, nn.Parameter) else empty
     copies = copy.deepcopy(dict(modules), memo)
     for root in copies.values():
