@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,3 +24,18 @@ def gradients(model: UnifiedModel, objective: Any, batches: list[Any]) -> tuple[
         loss.backward()
         total += loss.item()
     return total, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def summed(model: UnifiedModel, objective: Any, groups: Sequence[Sequence[Any]]) -> dict[str, torch.Tensor]:
+    """Sums and counts of the losses of several batches together, and the gradients of all weights."""
+    model.zero_grad()
+    result: dict[str, Any] = {}
+    for group in groups:
+        batch = objective.collate(group)
+        losses, _ = objective.losses(batch)
+        assert {name: int(loss.count) for name, loss in losses.items()} == objective.counts(batch)
+        for name, loss in losses.items():
+            result[name] = result.get(name, 0) + torch.stack((loss.total, loss.count)).detach()
+        torch.stack([loss.total for loss in losses.values()]).sum().backward()
+    gradients = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+    return result | gradients
