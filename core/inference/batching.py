@@ -42,7 +42,7 @@ class TextRequest:
     """A prompt to continue, greedily at temperature 0; see ``janiform.generate_text``.
 
     ``on_text``: called with the pieces of the text as soon as they are certain. Once ``done``, there is the ``result``,
-    which has ``tokens`` tokens, or the ``error``.
+    which has ``tokens`` tokens and was ``cut_off`` where it reached ``max_new_tokens``, or the ``error``.
     """
 
     prompt: SpanSequence
@@ -54,6 +54,7 @@ class TextRequest:
     on_text: Callable[[str], None] | None = None
     result: str | None = field(default=None, init=False)
     tokens: int = field(default=0, init=False)
+    cut_off: bool = field(default=False, init=False)
     error: Exception | None = field(default=None, init=False)
     done: bool = field(default=False, init=False)
 
@@ -190,8 +191,8 @@ def _peak(plan: MemoryPlan) -> int:
 def _text(model: UnifiedModel, request: TextRequest) -> Steps[str]:
     on_text = request.on_text
 
-    def on_ids(_: int, count: int) -> None:
-        request.tokens = count
+    def on_ids(_: int, count: int, cut_off: bool) -> None:
+        request.tokens, request.cut_off = count, cut_off
 
     steps = text_steps(
         model,

@@ -80,7 +80,7 @@ def draw_all(model: UnifiedModel, task: DrawingTask, events: DrawingEvents) -> l
     """The pictures of a task. Raises ``UsageError``."""
     pictures: list[Image.Image] = []
     for codes in _rounds(model, task, events):
-        pictures += _decoded(model, codes, task.pathway, task.plan.decoded)
+        pictures += decoded_pictures(model, codes, task.pathway, task.plan.decoded)
     return pictures
 
 
@@ -146,15 +146,24 @@ def _previews(
         steps += 1
         if steps % every:
             return
-        if isinstance(port, Codes):
-            done, of = int((codes[0] >= 0).all(-1).sum()), port.tokens
-            shown = codes[:, :done] if port.scales else _completed(codes, port)
-        else:
-            (done, of), shown = progress, codes
+        done, of = (_drawn_places(codes), port.tokens) if isinstance(port, Codes) else progress
         if done < of:  # the finished pictures follow at once
-            on_preview(Preview(first, codes.clone(), done, of, _decoded(model, shown, pathway, at_once)))
+            shown = unfinished_pictures(model, codes, pathway, at_once)
+            on_preview(Preview(first, codes.clone(), done, of, shown))
 
     return on_codes, on_step
+
+
+def unfinished_pictures(model: UnifiedModel, codes: Tensor, pathway: str, at_once: int = 1) -> list[Image.Image]:
+    """Codes [B, N, d] of which some are −1, or latents [B, N, C], decoded as far as they are drawn; see ``Preview``."""
+    port = model.plan.pathways[pathway].drawn
+    if isinstance(port, Codes):
+        codes = codes[:, : _drawn_places(codes)] if port.scales else _completed(codes, port)
+    return decoded_pictures(model, codes, pathway, at_once)
+
+
+def _drawn_places(codes: Tensor) -> int:
+    return int((codes[0] >= 0).all(-1).sum())
 
 
 def _completed(codes: Tensor, port: Codes) -> Tensor:
@@ -164,7 +173,8 @@ def _completed(codes: Tensor, port: Codes) -> Tensor:
     return with_given(filled(shown, port.grid), port)
 
 
-def _decoded(model: UnifiedModel, codes: Tensor, pathway: str, at_once: int) -> list[Image.Image]:
+def decoded_pictures(model: UnifiedModel, codes: Tensor, pathway: str, at_once: int = 1) -> list[Image.Image]:
+    """Codes [B, N, d] or latents [B, N, C] as pictures, of which ``at_once`` are decoded together."""
     return [to_pil(pixels) for pixels in decode_codes(model, codes, pathway=pathway, at_once=at_once)]
 
 

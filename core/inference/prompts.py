@@ -12,6 +12,7 @@ from ..arguments import shown
 from ..errors import UsageError
 from ..pictures.read import as_picture
 from ..sequence.conversation import Content, Conversation, Draw, Look, Turn
+from .generate.context import ContextLengthError
 
 if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
@@ -75,7 +76,7 @@ def check_text(text: str, what: str, context: int) -> str:
     if not isinstance(text, str):
         raise UsageError(f"a {what} must be a text, not {type(text).__name__}")
     if len(text) > context * _CHARACTERS_PER_TOKEN:
-        raise UsageError(f"the {what} has {len(text)} characters; the model's context is {context} tokens")
+        raise ContextLengthError(f"the {what} has {len(text)} characters; the model's context is {context} tokens")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -38,9 +38,11 @@ MISSING, HUGE = "missing picture", "huge picture"
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
-def read_picture(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str = "the picture") -> Image.Image:
+def read_picture(
+    source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str = "the picture", max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     """The picture in a file, in the bytes of one, or in one that is open, as 8-bit RGB. ``name`` is what errors call
-    bytes and open files.
+    bytes and open files; ``max_pixels`` is the largest picture that is decoded.
 
     Rotated as its EXIF orientation says; palettes, CMYK, grey and 16-bit samples converted (16 bits scaled to 8);
     transparency composited on white; the first frame of an animation.
@@ -49,16 +51,16 @@ def read_picture(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str
     for samples whose range cannot be told.
     """
     if isinstance(source, bytes | bytearray | memoryview):
-        return _decode(bytes(source), name)
+        return _decode(bytes(source), name, max_pixels)
     if callable(getattr(source, "read", None)):
-        return _decode(_bytes_of(source), name)
+        return _decode(_bytes_of(source), name, max_pixels)
     if not isinstance(source, str | os.PathLike):
         raise PictureError(f"a picture must be a path, bytes or an open file, not {type(source).__name__}")
     if isinstance(source, str) and is_address(source):
         hint = "save the picture in a file and give its path"
         raise PictureError(Problem(f"'{_shortened(source, 80)}' is a URL, and nothing is downloaded", hint=hint))
     path = Path(source)
-    return _decode(_read_bounded(path), f"'{_shortened(path)}'")
+    return _decode(_read_bounded(path), f"'{_shortened(path)}'", max_pixels)
 
 
 def is_address(text: str) -> bool:
@@ -151,14 +153,14 @@ def _read_bounded(path: Path) -> bytes:
         raise PictureError(f"'{shown}' cannot be read: {reason}") from None
 
 
-def _decode(data: bytes, name: str) -> Image.Image:
+def _decode(data: bytes, name: str, max_pixels: int) -> Image.Image:
     if not data:
         raise PictureError(f"{name} is empty")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the limits here are lower than Pillow's, and unusual metadata does not matter
         try:
             picture = Image.open(io.BytesIO(data), formats=_formats())
-            _check_size(picture.size, name)
+            _check_size(picture.size, name, max_pixels)
             depth = Depth.of(picture)
             picture.load()
         except PictureError:
@@ -167,7 +169,7 @@ def _decode(data: bytes, name: str) -> Image.Image:
             raise PictureError(f"{name} is not a picture that can be read (PNG, JPEG, WebP, GIF, TIFF, BMP)") from None
         except Image.DecompressionBombError:
             raise PictureError(
-                f"{name} has more than {MAX_PIXELS // 10**6} million pixels, too many to decode", HUGE
+                f"{name} has more than {max_pixels / 1e6:g} million pixels, too many to decode", HUGE
             ) from None
         except Exception as error:  # decoders of damaged files raise any exception
             raise PictureError(f"{name} is damaged: {_reason(error)}") from None
@@ -181,11 +183,11 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _check_size(size: tuple[int, int], name: str) -> None:
+def _check_size(size: tuple[int, int], name: str, max_pixels: int = MAX_PIXELS) -> None:
     width, height = size
-    if width * height > MAX_PIXELS:
-        limit = MAX_PIXELS // 10**6
-        raise PictureError(f"{name} has {width}×{height} pixels; up to {limit} million pixels are decoded", HUGE)
+    if width * height > max_pixels:
+        limit = f"{max_pixels / 1e6:g} million"
+        raise PictureError(f"{name} has {width}×{height} pixels; up to {limit} pixels are decoded", HUGE)
     if width < 1 or height < 1:
         raise PictureError(f"{name} has no pixels ({width}×{height})")
 

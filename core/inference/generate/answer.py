@@ -23,7 +23,7 @@ class Answer:
         self._context = self._read = 0
         self._shown = 0
         self.text = ""
-        self.finished = False
+        self.finished = self.stopped = False  # ``stopped``: by one of the stop strings
 
     def add(self, id: int, *, last: bool, end: bool = False) -> str:
         """Add a token and return the text that became certain. ``end``: the token is the stop token."""
@@ -33,7 +33,8 @@ class Answer:
             self._ids.append(id)
         text = self._decoded()
         cut = min((start for string in self._stop if (start := text.find(string)) >= 0), default=-1)
-        self.finished = last or cut >= 0
+        self.stopped = cut >= 0
+        self.finished = last or self.stopped
         whole = text if cut < 0 else text[:cut]
         self.text = whole.strip()
         certain = self.text if self.finished else self._certain(whole)

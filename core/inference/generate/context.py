@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
 
 
+class ContextLengthError(UsageError):
+    """A prompt that does not fit into the model's context with what is to follow it."""
+
+
 def check_context_length(
     model: UnifiedModel, prompts: Sequence[SpanSequence], more: int | Sequence[int], what: str, *, fewer: bool = False
 ) -> None:
-    """Raise ``UsageError`` for the first prompt that, with ``more`` positions after it, is longer than the context.
+    """Raise ``ContextLengthError`` for the first prompt that, with ``more`` positions after it, exceeds the context.
 
-    The same for a prompt with an id that the backbone has no embedding for. ``more`` may be one number per prompt, and
-    ``what`` names those positions in the sentence. ``fewer``: the sentence may advise to ask for fewer of them.
+    Raise ``UsageError`` for a prompt with an id that the backbone has no embedding for. ``more`` may be one number per
+    prompt, and ``what`` names those positions in the sentence. ``fewer``: the sentence may advise to ask for fewer.
     """
     context, vocabulary = model.plan.hidden.context, model.plan.hidden.vocabulary
     if not prompts:
@@ -35,7 +39,7 @@ def check_context_length(
         advice = [f"shorten it to {context - count} tokens"] if count < context else []
         if fewer and free > 0:
             advice.append(f"ask for at most {free}")
-        raise UsageError(
+        raise ContextLengthError(
             f"{name} has {len(prompt)} tokens, after which {count} {what} do not fit into the model's context of "
             f"{context}: " + (" or ".join(advice) or "shorten it and ask for fewer")
         )

@@ -201,10 +201,11 @@ class DecodingRows:
         store.filled = filled
         view = store.part(slice(0, size))
         mask = _mask(self._model, self._allowed[:size, :filled], store.length)
-        routes, context = self._state.routes, self._model.plan.hidden.context
-        # Rows whose generation has ended are carried on for a while, past the context where they must.
+        # Rows whose generation has ended are carried on, and their positions with them: within the context, and within
+        # the cache, for whose positions backbones have tables.
+        last = min(self._model.plan.hidden.context, store.length) - 1
         self._known = filled
-        self._state = DecodeState(self._state.hidden, mask, view, positions, context - 1, routes)
+        self._state = DecodeState(self._state.hidden, mask, view, positions.clamp(max=last), last, self._state.routes)
         self._size = size
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 OnText = Callable[[int, str], None]
 """Called with the number of a row and the text that was added to it, as soon as it is certain."""
 
-OnIds = Callable[[int, int], None]
-"""Called with the number of a row that ends, and how many tokens it has."""
+OnIds = Callable[[int, int, bool], None]
+"""Called with the number of a row that ends, how many tokens it has, and whether it was cut off at its limit."""
 
 _CHECK_EVERY = 8
 """Steps between two checks whether all rows have ended, where a check makes the host wait for the device."""
@@ -92,7 +92,7 @@ def text_steps(
 ) -> Steps[list[str]]:
     """The steps of ``generate_text``, checked as there.
 
-    ``on_ids``: called with the number of a row and how many tokens it has, its stop token included, when it ends.
+    ``on_ids``: called when a row ends; its tokens count with its stop token.
     """
     sampling = Sampling(temperature=temperature, top_p=top_p)
     limits = _limits(max_new_tokens, len(prompts))
@@ -134,7 +134,7 @@ def _answered(
                     if added and on_text is not None:
                         on_text(row, added)
                     if answers[row].ends_now and on_ids is not None:
-                        on_ids(row, len(answers[row].ids))
+                        on_ids(row, len(answers[row].ids), answers[row].cut_off)
             unread.clear()
             going = [index for index, row in enumerate(rows) if not answers[row].done]
             if not going:
@@ -153,7 +153,7 @@ class _AnswerIds:
         self._text, self._ends = model.processor.text, model.processor.layout.stop_ids
         self._limit, self._answer = limit, answer
         self.ids: list[int] = []
-        self.done = self.ends_now = False
+        self.done = self.ends_now = self.cut_off = False
         self.followed = answer is not None
 
     def add(self, id: int) -> str:
@@ -166,6 +166,7 @@ class _AnswerIds:
         last = end or len(self.ids) == self._limit
         added = "" if self._answer is None else self._answer.add(id, last=last, end=end)
         self.done = self.ends_now = last or (self._answer is not None and self._answer.finished)
+        self.cut_off = self.done and not end and not (self._answer is not None and self._answer.stopped)
         return added
 
     @property

@@ -11,7 +11,9 @@ import pytest
 COMPILER = ("torch._dynamo", "torch._inductor", "sympy", "transformers")
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("components",), ("recipes",), ("show", "janus-pro-7b")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("components",), ("recipes",), ("show", "janus-pro-7b"), ("serve", "--help")]
+)
 def test_commands_about_recipes_do_not_import_torch(arguments: tuple[str, ...]) -> None:
     assert imported(arguments, ("torch", "numpy")) == []
 

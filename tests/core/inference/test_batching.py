@@ -141,3 +141,30 @@ def test_requests_wait_for_memory(tiny_model: UnifiedModel) -> None:
     while not engine.idle:
         engine.step()
     assert [request.result for request in requests] == [alone(tiny_model, request) for request in requests]
+
+
+def test_a_row_that_stays_free_is_carried_on_within_the_cache(tiny_model: UnifiedModel) -> None:
+    """Its position is counted on as well, past the positions of the cache, which backbones have tables for."""
+    engine = BatchingEngine(tiny_model)
+
+    def picture(seed: int) -> PictureRequest:
+        prompt = tiny_model.processor.drawing_prompt(f"a circle {'red ' * (seed % 3)}")
+        return PictureRequest(prompt=prompt, seed=seed, settings={"guidance": 1.0})
+
+    # Five rows that are taken again as soon as they are free, and the sixth of a text of one token.
+    requests = [picture(seed) for seed in range(5)]
+    for request in requests:
+        engine.add(request)
+        for _ in range(2):
+            engine.step()
+    text = tiny_model.processor.sequence(Conversation.asking("a red circle"), answer=False)
+    engine.add(TextRequest(prompt=text, max_new_tokens=1))
+    for _ in range(300):
+        engine.step()
+        while engine.active + engine.waiting < 5:
+            requests.append(picture(len(requests)))
+            engine.add(requests[-1])
+    done = [request for request in requests if request.done]
+    assert len(done) > 50
+    assert [request.error for request in done] == [None] * len(done)
+    assert all(equal(request.result, alone(tiny_model, request)) for request in done[::10])
