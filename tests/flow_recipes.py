@@ -48,3 +48,18 @@ def tiny_flow(*changes: str) -> str:
         assert old in text, old
         text = text.replace(old, new)
     return text
+
+
+STAGE = """
+[stage.pictures]
+objective = { use = "autoregressive" }
+train = ["backbone", "generation.embedding", "generation.head"]
+mixture = { draw = 1 }
+steps = 2
+batch = 2
+learning_rate = 1e-3
+
+[training]
+stages = ["pictures"]
+"""
+"""A stage of two steps, with a source `draw`."""

@@ -7,6 +7,7 @@ from .config import (
     ChameleonFormatConfig,
     Emu3FormatConfig,
     Emu3OfficialFormatConfig,
+    HarmonFormatConfig,
     HfConfig,
     JaniformConfig,
     JanusFlowFormatConfig,
@@ -88,4 +89,12 @@ def janiform_register(registrar):
         config=ShowOFormatConfig,
         factory="janiform_plugins.formats.show_o.format:ShowOFormat",
         summary="Show-o as it is released, beside the folders phi-1_5 and magvitv2",
+    )
+    registrar.component(
+        "format",
+        "harmon",
+        version=1,
+        config=HarmonFormatConfig,
+        factory="janiform_plugins.formats.harmon.format:HarmonFormat",
+        summary="Harmon as it is released: harmon_1.5b.pth and kl16.ckpt, beside the folder Qwen2.5-1.5B-Instruct",
     )

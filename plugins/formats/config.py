@@ -83,3 +83,11 @@ class ShowOFormatConfig:
 
     def recognises(self, folder: Path) -> bool:
         return is_show_o(folder)
+
+
+@frozen
+class HarmonFormatConfig:
+    """No settings: the shapes of the tensors and the language model's directory tell them."""
+
+    def recognises(self, folder: Path) -> bool:
+        return (folder / "kl16.ckpt").is_file() and any(folder.glob("harmon_*.pth"))

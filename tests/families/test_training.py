@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from attrs import evolve
 from family_recipes import FAMILIES, examples_of, family_model
 from janiform import UnifiedModel
 from janiform.contracts.factories import make
+from step_gradients import summed
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -23,21 +23,6 @@ def model(request: pytest.FixtureRequest) -> UnifiedModel:
 def objective_of(model: UnifiedModel, **changes: Any) -> Any:
     use = model.plan.recipe.stages["all"].objective
     return make(use.component, evolve(use.config, **changes), model)
-
-
-def summed(model: UnifiedModel, objective: Any, groups: Sequence[Sequence[Any]]) -> dict[str, torch.Tensor]:
-    """Sums and counts of the losses of several batches together, and the gradients of all weights."""
-    model.zero_grad()
-    result: dict[str, Any] = {}
-    for group in groups:
-        batch = objective.collate(group)
-        losses, _ = objective.losses(batch)
-        assert {name: int(loss.count) for name, loss in losses.items()} == objective.counts(batch)
-        for name, loss in losses.items():
-            result[name] = result.get(name, 0) + torch.stack((loss.total, loss.count)).detach()
-        torch.stack([loss.total for loss in losses.values()]).sum().backward()
-    gradients = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
-    return result | gradients
 
 
 def test_packing_and_micro_batches_change_nothing(model: UnifiedModel) -> None:

@@ -22,6 +22,7 @@ from janiform import (
 )
 from janiform.compose import compose
 from janiform.seeds import derived_seed
+from step_gradients import gradients
 from torch import Tensor
 
 WORDS = ["make the circle red and move it", "a small green square above a cross", "as you wish, now in blue"]
@@ -128,22 +129,6 @@ def test_clean_latents_are_samples_where_the_objective_says_so(model: UnifiedMod
     expected = model.embed_drawn(x, "generation", 0, Corrupted(torch.zeros(2)))
     torch.testing.assert_close(model.embed_pictures(clean, "source_latents"), expected)
     assert len({*seeds.tolist(), *plain.pictures["generation"].corrupted.seeds.tolist()}) == 4  # type: ignore[union-attr]
-
-
-def gradients(model: UnifiedModel, objective: Any, batches: list[Any]) -> tuple[float, dict[str, Tensor]]:
-    """The mean losses over all batches and their gradients, accumulated batch by batch."""
-    model.zero_grad()
-    counts: dict[str, int] = {}
-    for batch in batches:
-        for name, count in objective.counts(batch).items():
-            counts[name] = counts.get(name, 0) + count
-    total = 0.0
-    for batch in batches:
-        losses, _ = objective.losses(batch)
-        loss = torch.stack([each.total / counts[name] for name, each in losses.items()]).sum()
-        loss.backward()
-        total += loss.item()
-    return total, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 def test_packing_and_micro_batches_change_nothing(model: UnifiedModel) -> None:

@@ -16,7 +16,7 @@ from ...backbones.phi.weights import show_o as phi
 from ...tokenizers.weights import show_o as magvit2
 from ..config import ShowOFormatConfig
 from ..coupled.parts import BORROWERS, codes_pathway
-from .read import MAGVIT, folder_beside, read
+from .read import magvit_folder, read
 
 if TYPE_CHECKING:
     from janiform import Export, Plan, Recipe
@@ -39,7 +39,7 @@ class ShowOFormat:
         return read(folder)
 
     def weights(self, folder: Path) -> WeightFiles:
-        return WeightFiles([*weight_files(folder).files, *weight_files(folder_beside(folder, MAGVIT)).files])
+        return WeightFiles([*weight_files(folder).files, *weight_files(magvit_folder(folder)).files])
 
     def keys(self, plan: Plan) -> Mapping[str, KeyMap]:
         owner = codes_pathway(plan, "show-o", COMPONENTS)

@@ -10,14 +10,10 @@ from typing import Any
 from janiform import Origin, Problem, Recipe, StorageError, share, weight_files
 
 from ...tokenizers.magvit2.config import MAGVIT2_PRESETS
+from ..beside import Shapes, folder_beside, levels_of
 from ..janus.parts import not_quantized, recipe_of
 from ..janus.settings import CONFIG, MAX_LAYERS, Settings, finish
 from ..janus.tokens import Tokenizer
-
-PHI, MAGVIT = "phi-1_5", "magvitv2"
-"""The folders of microsoft/phi-1_5 and showlab/magvitv2, within the model's or beside it."""
-
-_SOURCES = {PHI: "the config and the tokenizer of microsoft/phi-1_5", MAGVIT: "showlab/magvitv2"}
 
 SPECIAL_TOKENS = (
     "[PAD]", "<|soi|>", "<|eoi|>", "<|sov|>", "<|eov|>", "<|t2i|>", "<|mmu|>", "<|t2v|>", "<|v2v|>", "<|lvg|>",
@@ -28,14 +24,14 @@ SAMPLER = {"steps": 50, "guidance": 6.0, "schedule": "cosine", "temperature": 1.
 """The README of the release, whose scale of guidance, 5, is added to the conditional logits."""
 
 
-def folder_beside(folder: Path, name: str) -> Path:
-    """The folder of another model that this one needs. Raises ``StorageError`` where there is none."""
-    places = (folder / name, folder.absolute().parent / name)
-    found = next((place for place in places if place.is_dir()), None)
-    if found is None:
-        hint = f"put {_SOURCES[name]} into {places[0]} or {places[1]}"
-        raise StorageError(Problem(f"{folder} has no folder {name}", hint=hint))
-    return found
+def phi_folder(folder: Path) -> Path:
+    """The folder of the language model's config and tokenizer. Raises ``StorageError`` where there is none."""
+    return folder_beside(folder, "phi-1_5", "config.json and tokenizer.json of microsoft/phi-1_5")
+
+
+def magvit_folder(folder: Path) -> Path:
+    """The folder of the visual tokenizer. Raises ``StorageError`` where there is none."""
+    return folder_beside(folder, "magvitv2", "the files of showlab/magvitv2")
 
 
 def read(folder: Path) -> Recipe:
@@ -43,7 +39,7 @@ def read(folder: Path) -> Recipe:
     config = Settings.read(folder / CONFIG, [])
     if not config.values:
         finish(config.problems)
-    phi = folder_beside(folder, PHI)
+    phi = phi_folder(folder)
     language = Settings.read(phi / CONFIG, config.problems)
     not_quantized(config)
     config.only("w_clip_vit", False, default=False)
@@ -124,7 +120,7 @@ def _visual(folder: Path, config: Settings, codes: int) -> Mapping[str, Any]:
     shapes of its tensors alone."""
     preset = MAGVIT2_PRESETS["show-o-256"]
     try:
-        shapes = {name: tensor.shape for name, tensor in weight_files(folder_beside(folder, MAGVIT)).tensors.items()}
+        shapes = {name: tensor.shape for name, tensor in weight_files(magvit_folder(folder)).tensors.items()}
     except StorageError as error:
         config.problems.extend(error.problems)
         return preset
@@ -140,20 +136,13 @@ def _visual(folder: Path, config: Settings, codes: int) -> Mapping[str, Any]:
     return {**preset, **sizes, "image_size": side << (len(sizes["multipliers"]) - 1)}
 
 
-def _sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+def _sizes(shapes: Shapes) -> dict[str, Any]:
     """Widths and numbers of blocks of the visual tokenizer's levels, from the largest sides on."""
     channels = shapes["encoder.conv_in.weight"][0]
     sizes: dict[str, Any] = {"channels": channels, "bits": shapes["encoder.quant_conv.weight"][0]}
-    for levels, times, blocks in (
-        ("encoder.down", "multipliers", "blocks"),
-        ("decoder.up", "decoder_multipliers", "decoder_blocks"),
-    ):
-        count = next(i for i in range(len(shapes)) if f"{levels}.{i}.block.0.conv1.weight" not in shapes)
-        sizes[times] = [shapes[f"{levels}.{i}.block.0.conv1.weight"][0] // channels for i in range(count)]
-        sizes[blocks] = [
-            sum(f"{levels}.{i}.block.{j}.conv1.weight" in shapes for j in range(MAX_LAYERS)) for i in range(count)
-        ]
-    if not sizes["multipliers"] or len(sizes["multipliers"]) != len(sizes["decoder_multipliers"]):
+    sizes["multipliers"], sizes["blocks"] = levels_of(shapes, "encoder.down", channels)
+    sizes["decoder_multipliers"], sizes["decoder_blocks"] = levels_of(shapes, "decoder.up", channels)
+    if len(sizes["multipliers"]) != len(sizes["decoder_multipliers"]):
         raise KeyError("levels")
     return sizes
 

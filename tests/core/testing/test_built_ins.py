@@ -323,6 +323,7 @@ TESTED = {
     ("format", "emu3"): tables(),
     ("format", "emu3-official"): tables(),
     ("format", "show-o"): tables(),
+    ("format", "harmon"): tables(),
     **{("source", name): tables(**STREAM, **settings) for name, settings in FILES.items()},
 }  # fmt: skip
 

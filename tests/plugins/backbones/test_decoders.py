@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import transformers
-from janiform import KVCache, Mask, registry, weight_files
-from janiform.storage.matching import match
+from janiform import KVCache, Mask, registry
 from janiform_plugins.backbones.decoder.rotary import frequencies, stretched
 from janiform_plugins.backbones.decoder.weights import causal_lm
 from janiform_plugins.backbones.llama import LlamaConfig
+from released_weights import fill
 
 FAMILIES = {
     "llama": ("llama", transformers.LlamaConfig, transformers.LlamaForCausalLM),
@@ -128,21 +127,8 @@ def pair(request: Any, tmp_path_factory: Any) -> SimpleNamespace:
         folder = tmp_path_factory.mktemp(family)
         upstream.save_pretrained(folder)
         ours = component.load()(config).eval()
-        fill(ours, folder)
+        fill(ours, folder, causal_lm(ours.config))
     return SimpleNamespace(ours=ours, upstream=upstream, config=config)
-
-
-def fill(ours: torch.nn.Module, folder: Path) -> None:
-    """``match`` raises where a tensor of either side has no counterpart on the other, or another shape."""
-    files = weight_files(folder)
-    placed = match({"backbone": ours}, {"backbone": causal_lm(ours.config)}, files).placed["backbone"]
-    tensors = ours.state_dict()
-    assert set(placed) == set(tensors)
-    for name, pieces in placed.items():
-        for piece in pieces:
-            target = tensors[name] if piece.rows is None else tensors[name][piece.rows]
-            for rows, values in files.rows(piece.name):
-                target[rows] = values
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

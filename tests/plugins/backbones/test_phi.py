@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from janiform import KVCache, Mask, registry, weight_files
-from janiform.storage.matching import match
+from janiform import KVCache, Mask, registry
 from janiform_plugins.backbones.phi.config import PhiConfig
 from janiform_plugins.backbones.phi.weights import RELEASED, causal_lm, show_o
+from released_weights import fill
 from safetensors.torch import save_file
 
 VOCABULARY, LENGTH, PROMPT, PADDING = 50, 11, 6, (0, 2, 5)
@@ -72,19 +72,6 @@ def pair(request: Any, tmp_path_factory: Any) -> SimpleNamespace:
         ours = registry().find("backbone", "phi").load()(config).double().eval()
         fill(ours, folder, causal_lm(config))
     return SimpleNamespace(ours=ours, upstream=upstream, config=config)
-
-
-def fill(ours: torch.nn.Module, folder: Any, names: Any) -> None:
-    """``match`` raises where a tensor of either side has no counterpart on the other, or another shape."""
-    files = weight_files(folder)
-    placed = match({"backbone": ours}, {"backbone": names}, files).placed["backbone"]
-    tensors = ours.state_dict()
-    assert set(placed) == set(tensors)
-    for name, pieces in placed.items():
-        for piece in pieces:
-            target = tensors[name] if piece.rows is None else tensors[name][piece.rows]
-            for rows, values in files.rows(piece.name):
-                target[rows] = values
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from janiform import StorageError, open_model
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 
@@ -72,3 +73,17 @@ def change() -> Callable[..., None]:
         (folder / name).write_text(json.dumps(content))
 
     return edit
+
+
+@pytest.fixture(scope="session")
+def assert_told() -> Callable[..., None]:
+    """``assert_told(folder, "backbone", missing="a", surplus="b")``: opening names both tensors, and the part."""
+
+    def check(folder: Path, part: str, missing: str, surplus: str) -> None:
+        with pytest.raises(StorageError) as raised:
+            open_model(folder)
+        sentences = {problem.message: problem.path for problem in raised.value.problems}
+        assert sentences.pop(f"the files lack {missing}") == part
+        assert any(surplus in sentence for sentence in sentences)
+
+    return check

@@ -229,14 +229,10 @@ def altered(case: SimpleNamespace, folder: Path, file: str, change: Any) -> Path
     ],
 )
 def test_tensors_that_are_missing_or_surplus_are_named(
-    case: SimpleNamespace, tmp_path: Path, file: str, name: str, part: str
+    case: SimpleNamespace, tmp_path: Path, file: str, name: str, part: str, assert_told: Any
 ) -> None:
     folder = altered(case, tmp_path, file, lambda tensors: tensors.update({f"{name}_2": tensors.pop(name)}))
-    with pytest.raises(StorageError) as raised:
-        open_model(folder)
-    sentences = {problem.message: problem.path for problem in raised.value.problems}
-    assert sentences.pop(f"the files lack {name}") == part
-    assert any(f"{name}_2" in sentence for sentence in sentences)
+    assert_told(folder, part, missing=name, surplus=f"{name}_2")
 
 
 def test_a_left_out_layer_and_computed_positions_are_no_surplus(case: SimpleNamespace, tmp_path: Path) -> None:

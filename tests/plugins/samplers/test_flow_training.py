@@ -21,6 +21,7 @@ from janiform import (
 )
 from janiform import Sequence as Spans
 from janiform.compose import compose
+from step_gradients import gradients
 
 
 def shapes(count: int, **settings: Any) -> list[Conversation]:
@@ -122,22 +123,6 @@ def test_the_loss_is_that_of_the_text_and_of_the_velocities() -> None:
         backbone.logits(states.flatten(0, 1)[rows - 1]), batch.ids.flatten()[rows], reduction="sum"
     )
     assert losses["understanding"].total.item() == pytest.approx(nats.item(), rel=1e-5)
-
-
-def gradients(model: UnifiedModel, objective: Any, batches: list[Any]) -> tuple[float, dict[str, torch.Tensor]]:
-    """The mean loss over all batches and its gradients, accumulated batch by batch."""
-    model.zero_grad()
-    counts: dict[str, int] = {}
-    for batch in batches:
-        for name, count in objective.counts(batch).items():
-            counts[name] = counts.get(name, 0) + count
-    total = 0.0
-    for batch in batches:
-        losses, _ = objective.losses(batch)
-        loss = torch.stack([each.total / counts[name] for name, each in losses.items()]).sum()
-        loss.backward()
-        total += loss.item()
-    return total, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("time", ["add", "lead"])

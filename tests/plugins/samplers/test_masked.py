@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from janiform import (
 from janiform.cli import main
 from janiform_plugins.samplers.masked.config import MaskedConfig
 from masked_models import masked_model, masked_plan, masked_recipe
+from step_gradients import summed
 from torch import Tensor
 
 WORDS = ["a red circle", "two", "a small blue square above the large circle, and another", "three", "a green one"]
@@ -71,23 +71,6 @@ def prepared(model: UnifiedModel, objective: Any) -> list[Sequence]:
     return [objective.prepare_one(each, np.random.default_rng(seed)) for seed, each in enumerate(examples)]
 
 
-def summed(objective: Any, groups: SequenceOf[SequenceOf[Sequence]], model: UnifiedModel) -> dict[str, Any]:
-    """Losses, counts and gradients of several batches together."""
-    model.zero_grad()
-    result: dict[str, Any] = {}
-    for group in groups:
-        batch = objective.collate(group)
-        losses, _ = objective.losses(batch)
-        assert {name: int(loss.count) for name, loss in losses.items()} == objective.counts(batch)
-        for name, loss in losses.items():
-            result[name] = result.get(name, 0) + torch.stack((loss.total, loss.count)).detach()
-        sum(loss.total for loss in losses.values()).backward()  # type: ignore[union-attr]
-    gradients = {
-        name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None
-    }
-    return result | gradients
-
-
 def objective_of(model: UnifiedModel, **config: Any) -> Any:
     component = registry().find("objective", "autoregressive")
     return component.load()(component.config(text_dropout=0.5, **config), model)
@@ -96,16 +79,16 @@ def objective_of(model: UnifiedModel, **config: Any) -> Any:
 def test_packing_and_micro_batches_change_nothing(model: UnifiedModel) -> None:
     rows, packed = objective_of(model), objective_of(model, packed=200)
     sequences = prepared(model, rows)
-    expected = summed(rows, [sequences], model)
+    expected = summed(model, rows, [sequences])
     assert "generation.embedding.mask" in expected
-    alone = summed(rows, [[sequence] for sequence in sequences], model)
-    pairs = summed(rows, [sequences[:2], sequences[2:]], model)
+    alone = summed(model, rows, [[sequence] for sequence in sequences])
+    pairs = summed(model, rows, [sequences[:2], sequences[2:]])
     assert len(packed.collate(sequences).ids) < len(sequences)
     for other in (
         alone,
         pairs,
-        summed(packed, [sequences], model),
-        summed(packed, [sequences[4:], sequences[:4]], model),
+        summed(model, packed, [sequences]),
+        summed(model, packed, [sequences[4:], sequences[:4]]),
     ):
         assert other.keys() == expected.keys()
         for name, value in expected.items():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from flow_recipes import tiny_flow
+from flow_recipes import STAGE, tiny_flow
 from janiform import Guidance, UnifiedModel, build_model, provenance_of, read_recipe_text, sampler_of, save_model
 from janiform.cli import main
 from janiform.compose import compose
@@ -31,18 +31,6 @@ HARMON = (
     "one_position = true -> one_position = false",
 )
 DESIGNS = {"mar": MAR, "harmon": HARMON}
-STAGE = """
-[stage.pictures]
-objective = { use = "autoregressive" }
-train = ["backbone", "generation.embedding", "generation.head"]
-mixture = { draw = 1 }
-steps = 2
-batch = 2
-learning_rate = 1e-3
-
-[training]
-stages = ["pictures"]
-"""
 
 
 def model_of(design: str) -> UnifiedModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +22,7 @@ from janiform import (
     uniforms,
 )
 from scales_models import SCALES, TEXTS, TOKENFLOW, scales_model
+from step_gradients import summed
 from torch import Tensor
 
 EDGES = [0, *np.cumsum([side * side for side in SCALES]).tolist()]
@@ -160,34 +160,17 @@ def objective_of(model: UnifiedModel, **config: Any) -> Any:
     return component.load()(component.config(text_dropout=0.5, **config), model)
 
 
-def summed(objective: Any, groups: SequenceOf[SequenceOf[Sequence]], model: UnifiedModel) -> dict[str, Any]:
-    """Losses, counts and gradients of several batches together."""
-    model.zero_grad()
-    result: dict[str, Any] = {}
-    for group in groups:
-        batch = objective.collate(group)
-        losses, _ = objective.losses(batch)
-        assert {name: int(loss.count) for name, loss in losses.items()} == objective.counts(batch)
-        for name, loss in losses.items():
-            result[name] = result.get(name, 0) + torch.stack((loss.total, loss.count)).detach()
-        sum(loss.total for loss in losses.values()).backward()  # type: ignore[union-attr]
-    gradients = {
-        name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None
-    }
-    return result | gradients
-
-
 def test_packing_and_micro_batches_change_nothing(model: UnifiedModel) -> None:
     rows, packed = objective_of(model), objective_of(model, packed=240)
     sequences = prepared(model, rows)
-    expected = summed(rows, [sequences], model)
+    expected = summed(model, rows, [sequences])
     assert "generation.embedding.positions" in expected
     assert not any(name.startswith("generation.tokenizer") for name in expected)
     assert len(packed.collate(sequences).ids) < len(sequences)
     for other in (
-        summed(rows, [[sequence] for sequence in sequences], model),
-        summed(packed, [sequences], model),
-        summed(packed, [sequences[3:], sequences[:3]], model),
+        summed(model, rows, [[sequence] for sequence in sequences]),
+        summed(model, packed, [sequences]),
+        summed(model, packed, [sequences[3:], sequences[:3]]),
     ):
         assert other.keys() == expected.keys()
         for name, value in expected.items():

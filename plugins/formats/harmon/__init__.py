@@ -1,0 +1,1 @@
+"""The directories of Harmon as its authors release them."""
