@@ -1,80 +1,50 @@
-"""From the folder of a study to its results: what every run wrote, as plain records."""
+"""From a study and its folder to results: its cells as they are planned, and what every run wrote."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from attrs import evolve
-
-from ..errors import StorageError
 from ..recipe.values import toml_value
-from ..storage.json_files import read_json, structured
-from ..train.progress.log import read_log
 from ..train.run.provenance import command, git_state, versions
 from .budget import Budgets
-from .folder import RunPlace, StudyFolder
-from .results import (
-    CellChange,
-    CellResult,
-    CurvePoint,
-    MetricFacts,
-    MetricResult,
-    RunResult,
-    StudyResults,
-)
-from .shown import read_shown
+from .folder import StudyFolder
+from .refresh import refreshed
+from .results import NOT_REACHED, CellChange, CellResult, RunResult, StudyResults
 from .study import Cell, Change, Study
 
-_POINTS = 150
-"""Most points of a run's learning curve."""
-
 _NAMED = ("use", "share", "recipe")
-_OWN = ("model", "weights_sha256", "seconds")
-_JUDGED = ("metrics", "scores")
 
 
 def collect(study: Study, folder: StudyFolder, budgets: Budgets, tokenizer: str) -> StudyResults:
     """The results of a study as far as they are there. Files that are damaged count as not written."""
-    metrics: dict[str, MetricFacts] = {}
-    evaluations: dict[str, Mapping[str, Any]] = {}
-    cells = []
-    seeds = [*study.settings.all_seeds, *_other_seeds(study, folder)]
-    for cell in study.cells:
-        runs = []
-        for seed in seeds:
-            place = folder.place(cell.name, seed)
-            scores = _judged(_read(place.scores))
-            runs.append(_run(place, cell, folder.path, scores))
-            metrics |= _metrics(scores)
-            evaluations |= {name: _of_all_runs(settings) for name, settings in (scores.get("settings") or {}).items()}
-        changes = tuple(CellChange(change.path, _toml(change.baseline), _toml(change.value)) for change in cell.changes)
-        cells.append(
-            CellResult(cell.name, summary_of(cell), dict(cell.values), changes, budgets.of(cell.name), tuple(runs))
-        )
+    seeds = folder.lock.planned_seeds
     main = study.settings.main
-    if main.direction and main.metric in metrics:
-        metrics[main.metric] = evolve(metrics[main.metric], direction=main.direction)
-    return StudyResults(
+    planned = StudyResults(
         name=study.name,
         description=study.settings.description,
         study_text=study.text,
         baseline=study.baseline.name,
         primary=main.metric,
+        direction=main.direction,
         margin=main.margin,
-        planned_seeds=folder.lock.planned_seeds,
-        metrics=metrics,
-        groups=_groups(metrics),
-        cells=tuple(cells),
+        planned_seeds=seeds,
+        metrics={},
+        groups={},
+        cells=tuple(_planned(cell, budgets, study.settings.all_seeds) for cell in study.cells),
         left_out=study.left_out,
         tokenizer=tokenizer,
         equal=budgets.sentence,
-        evaluations=evaluations,
         provenance={"command": command(), "versions": versions(), "git": git_state(), "hardware": _hardware()},
-        written=time.strftime("%Y-%m-%d %H:%M:%S %z"),
     )
+    return refreshed(planned, folder.path)
+
+
+def _planned(cell: Cell, budgets: Budgets, seeds: Sequence[int]) -> CellResult:
+    """A cell before any of its runs begins."""
+    changes = tuple(CellChange(change.path, _toml(change.baseline), _toml(change.value)) for change in cell.changes)
+    runs = tuple(RunResult(seed, stages=dict.fromkeys(cell.stages, NOT_REACHED)) for seed in seeds)
+    return CellResult(cell.name, summary_of(cell), dict(cell.values), changes, budgets.of(cell.name), runs)
 
 
 def summary_of(cell: Cell) -> str:
@@ -143,114 +113,8 @@ def _short(change: Change) -> str:
     return f"{change.path} {_toml(change.value) or '–'}"
 
 
-def _of_all_runs(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of an evaluation without what is a run's own, such as the folder of its model."""
-    return {name: value for name, value in settings.items() if name not in _OWN}
-
-
 def _toml(value: Any) -> str:
     return "" if value is None else toml_value(value)
-
-
-def _other_seeds(study: Study, folder: StudyFolder) -> list[int]:
-    """Seeds that the folder has runs of, and the study no longer names."""
-    found = {
-        int(path.name.removeprefix("seed-"))
-        for cell in study.cells
-        for path in (folder.path / "cells" / cell.name).glob("seed-*")
-        if path.name.removeprefix("seed-").isdecimal()
-    }
-    return sorted(found - set(study.settings.all_seeds))
-
-
-def _run(place: RunPlace, cell: Cell, below: Path, scores: Mapping[str, Any]) -> RunResult:
-    status = place.status()
-    model = _read(place.run / "model.json")
-    done = status.state == "done"
-    weights = model.get("weights")
-    digest = weights.get("sha256", "") if isinstance(weights, dict) else ""
-    return RunResult(
-        seed=place.seed,
-        state=status.state,
-        reason=status.reason,
-        folder=place.path.relative_to(below).as_posix(),
-        seconds=status.seconds,
-        scores=_scores(scores) if done else {},
-        stages=_stages(cell, status.stages),
-        curve=_curve(place, cell),
-        shown=read_shown(place.path / "shown", below) if done else (),
-        weights_sha256=str(digest),
-        resumes=status.resumes,
-        skipped_steps=model.get("skipped_steps", 0) if isinstance(model.get("skipped_steps", 0), int) else 0,
-    )
-
-
-def _stages(cell: Cell, reached: Mapping[str, str]) -> dict[str, str]:
-    return {name: reached.get(name, "not reached") for name in cell.stages}
-
-
-def _curve(place: RunPlace, cell: Cell) -> tuple[CurvePoint, ...]:
-    """The log of a run, thinned to at most ``_POINTS`` entries of each stage's share."""
-    path = place.run / "log.jsonl"
-    try:
-        entries = read_log(path) if path.is_file() else []
-    except StorageError:
-        return ()
-    before: dict[str, int] = {}
-    samples = 0
-    for name in cell.stages:
-        before[name] = samples
-        samples += cell.recipe.stages[name].last * cell.recipe.stages[name].batch
-    every = max(1, -(-len(entries) // _POINTS))
-    points = []
-    for number, entry in enumerate(entries):
-        stage = entry.get("stage")
-        if stage not in before or (number % every and entry is not entries[-1]):
-            continue
-        step = entry["step"]
-        seen = before[stage] + step * cell.recipe.stages[stage].batch
-        points.append(
-            CurvePoint(stage, step, entry["total"], seen, float(entry.get("time", 0.0)), dict(entry["losses"]))
-        )
-    return tuple(points)
-
-
-def _judged(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a file of scores without metrics that are neither better nor worse for being higher."""
-    metrics = content.get("metrics")
-    if not isinstance(metrics, dict) or not isinstance(content.get("scores"), dict):
-        return content
-    neutral = {name for name, facts in metrics.items() if isinstance(facts, dict) and facts.get("direction") == "none"}
-    kept = {part: {name: one for name, one in content[part].items() if name not in neutral} for part in _JUDGED}
-    return {**content, **kept}
-
-
-def _scores(content: Mapping[str, Any]) -> dict[str, MetricResult]:
-    try:
-        return structured(content.get("scores", {}), dict[str, MetricResult])
-    except ValueError:
-        return {}
-
-
-def _metrics(content: Mapping[str, Any]) -> dict[str, MetricFacts]:
-    try:
-        return structured(content.get("metrics", {}), dict[str, MetricFacts])
-    except ValueError:
-        return {}
-
-
-def _groups(metrics: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    groups: dict[str, list[str]] = {}
-    for name in metrics:
-        groups.setdefault(name.rpartition(".")[0] or name, []).append(name)
-    return {name: tuple(members) for name, members in groups.items()}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return read_json(path, missing_ok=True)
-    except StorageError:
-        return {}
 
 
 def _hardware() -> dict[str, Any]:

@@ -11,8 +11,6 @@ OUT/study.html, study.json, …          the results
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,16 +23,11 @@ from ..storage.atomic import explained, sweep, text_writer, write_files
 from ..storage.json_files import json_writer, read_json, structured, write_json
 from .keys import digest_of
 from .resolve import design_values
-from .results import State
+from .run_place import RunPlace
 from .study import Cell, Study
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 LOCK_FORMAT = 1
-_LOCK, _STATUS = "study.lock.json", "status.json"
+_LOCK = "study.lock.json"
 
 
 @frozen
@@ -59,98 +52,6 @@ class StudyLock:
     name: str
     planned_seeds: tuple[int, ...]
     cells: Mapping[str, CellLock]
-
-
-@frozen
-class Status:
-    """The state of a run: ``stage``, ``step`` and ``steps`` while it trains; ``reason`` where it failed or waits.
-
-    ``reused``: stages that were taken from nodes. ``design``: digest of what was trained. ``resumes``: how often it was
-    started again. ``pid``: of the process that wrote it.
-    """
-
-    state: State = "planned"
-    reason: str = ""
-    stages: Mapping[str, str] = field(factory=dict)
-    design: str = ""
-    evaluation: str = ""
-    resumes: int = 0
-    seconds: float = 0.0
-    began: float = 0.0
-    ended: float = 0.0
-    pid: int = 0
-
-
-@frozen
-class RunPlace:
-    """The folder of a cell with a seed."""
-
-    path: Path
-    cell: str
-    seed: int
-
-    @property
-    def scores(self) -> Path:
-        return self.path / "scores.json"
-
-    @property
-    def items(self) -> Path:
-        return self.path / "items.jsonl"
-
-    @property
-    def run(self) -> Path:
-        """The run's folder, as ``janiform train`` writes it."""
-        return self.path / "run"
-
-    @property
-    def trained(self) -> bool:
-        """Whether its training is finished and the model is written."""
-        return (self.run / "model.json").is_file() and (self.run / "model.safetensors").is_file()
-
-    def status(self) -> Status:
-        """What the run's process wrote last; ``stopped`` where that process is gone without an end."""
-        try:
-            status = structured(read_json(self.path / _STATUS, missing_ok=True), Status)
-        except (StorageError, ValueError):
-            return Status(reason="its status.json is damaged")
-        if status.state in ("running", "waiting") and not self.claimed():
-            return evolve(status, state="stopped", reason="its process ended without saying why")
-        return status
-
-    def set(self, status: Status) -> None:
-        write_json(self.path / _STATUS, asdict(status))
-
-    def claimed(self) -> bool:
-        """Whether a process works on the run now."""
-        with _locked(self.path / ".lock", make=False) as free:
-            return not free
-
-    @contextlib.contextmanager
-    def claim(self) -> Iterator[bool]:
-        """Claim the run for this process; whether that succeeded. The system releases it when the process ends."""
-        with explained("write", self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        with _locked(self.path / ".lock", make=True) as free:
-            yield free
-
-
-@contextlib.contextmanager
-def _locked(path: Path, *, make: bool) -> Iterator[bool]:
-    if fcntl is None or not (make or path.exists()):
-        yield True
-        return
-    file = os.open(path, os.O_RDWR | (os.O_CREAT if make else 0), 0o666)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:  # a file system without locks
-            pass
-        yield True
-    finally:
-        os.close(file)
 
 
 @frozen

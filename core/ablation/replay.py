@@ -13,7 +13,7 @@ from ..storage.digest import file_digest
 from ..train.progress.log import read_log
 from ..train.progress.reporter import Reporter
 from ..train.run.train import train
-from .folder import RunPlace
+from .run_place import RunPlace
 from .text import FILE
 
 _WEIGHTS = "model.safetensors"

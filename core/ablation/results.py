@@ -9,6 +9,9 @@ from attrs import field, frozen
 
 State = Literal["planned", "waiting", "running", "done", "failed", "stopped", "left out"]
 
+NOT_REACHED = "not reached"
+"""State of a stage that a run has not begun."""
+
 FORMAT = 1
 """The version of ``study.json``."""
 
@@ -138,7 +141,8 @@ class CellResult:
 class StudyResults:
     """A study with everything that its page shows.
 
-    ``primary``: name of the metric that the study is about, ``margin`` of its equivalence tests (0: none). ``groups``:
+    ``primary``: name of the metric that the study is about, ``margin`` of its equivalence tests (0: none),
+    ``direction`` that the study gives it (empty: the benchmark's). ``groups``:
     metrics by the benchmark and group that they belong to, in order. ``tokenizer``: a sentence about the shared text
     tokenizer. ``equal``: a sentence about what is held equal. ``provenance``: versions, processor, git, command.
     """
@@ -159,6 +163,7 @@ class StudyResults:
     evaluations: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     provenance: Mapping[str, Any] = field(factory=dict)
     written: str = ""
+    direction: Literal["up", "down", ""] = ""
     format: int = FORMAT
 
     def cell(self, name: str) -> CellResult:

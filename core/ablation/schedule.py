@@ -17,9 +17,10 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from ..errors import UsageError
-from .folder import RunPlace, Status, evaluation_digest
+from .folder import evaluation_digest
 from .prepare import PreparedStudy
 from .run_keys import keys_of_run
+from .run_place import RunPlace, Status
 from .study import Cell, Study
 from .worker import usable
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..console import SafeConsole
-from .folder import RunPlace, Status
 from .prepare import PreparedStudy
+from .run_place import RunPlace, Status
 from .study import Cell
 
 _STYLES = {"done": "green", "failed": "red", "running": "cyan", "waiting": "yellow", "stopped": "yellow"}

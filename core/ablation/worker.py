@@ -31,10 +31,11 @@ from ..storage.json_files import write_json
 from ..train.progress.reporter import Reporter
 from ..train.run.interrupts import RunStoppedError
 from ..train.run.train import train
-from .folder import RunPlace, Status, design_digest, evaluation_digest
+from .folder import design_digest, evaluation_digest
 from .keys import StageKey
 from .prepare import PreparedStudy
 from .run_keys import keys_of_run
+from .run_place import RunPlace, Status
 from .shown import write_shown
 from .stages import StudyNodes
 

@@ -15,6 +15,7 @@ from .output import console, echo, json_option, print_json, table
 
 if TYPE_CHECKING:
     from ..ablation.prepare import PreparedStudy
+    from ..ablation.results import StudyResults
 
 
 @click.command()
@@ -105,6 +106,7 @@ def command(
     from ..ablation.prepare import prepare
 
     prepared = prepare(study, out, lambda sentence: echo(sentence, err=True))
+    _write_results(prepared)  # `janiform watch` reads the cells from it
     if commands:
         for line in _commands(prepared, options):
             echo(line)
@@ -164,9 +166,8 @@ def _run(
     prepared: PreparedStudy, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool
 ) -> int:
     from ..ablation.page import comparisons_of, conclusion, write_page, write_tables
-    from ..ablation.results_json import results_json, write_results
+    from ..ablation.results_json import results_json
     from ..ablation.schedule import run_study, slots_of
-    from ..ablation.summary import results_of
     from ..ablation.watch import Watch
 
     study, folder = prepared.study, prepared.folder
@@ -177,13 +178,11 @@ def _run(
                 prepared, chosen, device=device, retry=retry, options=options, changed=watch.update, say=watch.say
             )
     finally:
-        results = results_of(prepared)
-        comparisons = comparisons_of(results)
-        write_results(results, folder.path / "study.json", comparisons)
+        results = _write_results(prepared)
         write_tables(results, folder.path)
         write_page(results, folder.path)
     if as_json:
-        print_json(results_json(results, comparisons))
+        print_json(results_json(results, comparisons_of(results)))
     else:
         for sentence in conclusion(results):
             echo(sentence)
@@ -197,6 +196,17 @@ def _run(
                 if runs := [f"{cell} seed {seed}" for (cell, seed), found in states.items() if found == state]:
                     echo(f"{state}: {', '.join(runs)}; {remedy}", err=True)
     return 0 if done else 1
+
+
+def _write_results(prepared: PreparedStudy) -> StudyResults:
+    """Write ``study.json`` as far as the study has come, and return its content."""
+    from ..ablation.page import comparisons_of
+    from ..ablation.results_json import write_results
+    from ..ablation.summary import results_of
+
+    results = results_of(prepared)
+    write_results(results, prepared.folder.path / "study.json", comparisons_of(results))
+    return results
 
 
 def _gpus(device: str | None) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..weights import listed
+from .card import license_option
 from .output import echo, json_option, print_json
 
 
@@ -27,18 +28,32 @@ from .output import echo, json_option, print_json
     type=click.Path(path_type=Path),
     help="Directory of low-rank adapters to merge, of a stage with lora (adapters/STAGE) or of peft.",
 )
+@click.option("--name", default="", metavar="OWNER/NAME", help="Name of the model on the hub, for its card.")
+@license_option
 @json_option
-def command(source: str, target: Path, to: str, shard_size: str | None, adapters: Path | None, as_json: bool) -> None:
+def command(
+    source: str,
+    target: Path,
+    to: str,
+    shard_size: str | None,
+    adapters: Path | None,
+    name: str,
+    license_id: str,
+    as_json: bool,
+) -> None:
     """Write the model SOURCE to TARGET, a new or empty directory, in another format.
 
     SOURCE is the name of a recipe with shipped weights, or a model directory in any format. The weights are copied bit
-    by bit, a few rows at a time. "janiform components format" lists the formats; a model that the format cannot
+    by bit, a few rows at a time. TARGET also gets a model card, README.md, and is ready to be pushed to the Hugging
+    Face hub. "janiform components format" lists the formats; a model that the format cannot
     express is refused with the reasons.
     """
+    from ..storage.card import CardSettings
     from ..storage.convert import convert
     from ..units import bytes_in
 
-    result = convert(source, target, to, None if shard_size is None else bytes_in(shard_size), adapters)
+    largest = None if shard_size is None else bytes_in(shard_size)
+    result = convert(source, target, to, largest, adapters, CardSettings(name, license_id))
     if as_json:
         facts = {"source": source, "from": result.source, "to": result.target, "folder": str(result.folder)}
         print_json({**facts, "left_out": dict(result.left_out)})

@@ -37,7 +37,7 @@ def content_of(batch: Batch) -> BatchContent:
         tokens=int(present.sum()),
         pairs=_pairs(batch.documents, present, with_itself=True)
         + _pairs(batch.blocks, batch.blocks > 0, with_itself=False),
-        predicted_text=sum(map(len, batch.text.values())),
+        predicted_text=sum(map(len, batch.text.values())) + sum(ids.shape[1] for ids in batch.in_place.values()),
         pictures={name: len(pictures.positions) for name, pictures in batch.pictures.items()},
         drawn={name: len(indices) for name, indices in batch.codes.items()},
         predicted={name: _predicted(batch.pictures[name], indices) for name, indices in batch.codes.items()},

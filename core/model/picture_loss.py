@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from attrs import evolve
 from torch import Tensor
 
 from ..loss import Loss
@@ -48,7 +49,7 @@ def picture_loss(
     assert pictures.corrupted is not None  # the processor corrupts every picture of a pathway with a process
     lead, places = shape.features.lead, pictures.corrupted.places
     if shape.draws_places:
-        return _place_loss(shape.process, head, pictures, drawn, states)
+        return _place_loss(shape.process, head, pictures, drawn, states, indices)
     if places is not None:
         own = pictures.positions[:, lead : lead + drawn.shape[1]].flatten()[places]
         targets = shape.process.target(drawn, pictures.corrupted).flatten(0, 1)[places]
@@ -65,12 +66,21 @@ def picture_loss(
     return cast(Loss, head.loss(states[own.flatten()], targets.flatten(0, 1)))
 
 
-def _place_loss(process: Process, head: Any, pictures: Pictures, drawn: Tensor, states: Tensor) -> Loss:
-    """The loss of a ``PlaceHead`` at the hidden places of all pictures; those without a loss have none."""
-    corrupted = pictures.corrupted
+def _place_loss(
+    process: Process, head: Any, pictures: Pictures, drawn: Tensor, states: Tensor, indices: Tensor
+) -> Loss:
+    """The loss of a ``PlaceHead`` at the hidden places of all pictures, of which those without a loss have none.
+
+    Where the batch does not tell the hidden places, it is the loss of the pictures of ``indices``.
+    """
+    corrupted, positions = pictures.corrupted, pictures.positions
+    if corrupted is not None and corrupted.places is None and corrupted.hidden is not None:
+        corrupted, drawn, positions = _chosen(corrupted, indices), drawn[indices], positions[indices]
+        assert corrupted.hidden is not None
+        corrupted = evolve(corrupted, places=corrupted.hidden.flatten().nonzero()[:, 0])
     if corrupted is None or corrupted.places is None or corrupted.seeds is None:
         raise ValueError("pictures whose places are drawn by the head need hidden places and seeds")
-    conditions = head(states[pictures.positions], process.read(drawn, corrupted), corrupted).flatten(0, 1)
+    conditions = head(states[positions], process.read(drawn, corrupted), corrupted).flatten(0, 1)
     targets = process.target(drawn, corrupted).flatten(0, 1)[corrupted.places]
     noise = PlaceNoise(corrupted.seeds, corrupted.places, drawn.shape[1])
     return cast(Loss, head.loss(conditions[corrupted.places], targets, noise))

@@ -311,8 +311,9 @@ class Processor:
 
 
 def _last_learned_text(sequence: Sequence) -> int:
-    """The index of the last span of text with a loss; -1 without any."""
-    learned = [index for index, span in enumerate(sequence.spans) if span.kind == "text" and span.loss]
+    """The index of the last span of text with a loss of its own; -1 without any."""
+    texts = [span.kind == "text" and span.loss and span.loss_name is None for span in sequence.spans]
+    learned = [index for index, text in enumerate(texts) if text]
     return learned[-1] if learned else -1
 
 

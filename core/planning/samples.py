@@ -153,7 +153,7 @@ def _laid_out(example: Conversation, processor: Processor) -> Sample:
     for span in spans:
         if span.kind == "text" or span.pathway is None:
             text += span.length
-            predicted += span.length if span.loss else 0
+            predicted += span.predictions
             continue
         pictures[span.pathway] = pictures.get(span.pathway, 0) + 1
         if span.loss:

@@ -64,7 +64,7 @@ def report_html(runs: Sequence[RunRecord]) -> str:
     lead = alone.description if alone else "Each chart shows the same metric of every run."
     sections = [
         header(title, lead, _facts(alone) if alone else ()),
-        *(tag("p", problem, class_="note") for run in runs for problem in run.problems),
+        *(tag("p", problem, class_="note") for run in runs for problem in _notes(run)),
         None if alone else _legend(runs, names),
         _switch(),
         *_learning(runs, names),
@@ -75,6 +75,10 @@ def report_html(runs: Sequence[RunRecord]) -> str:
         colophon(_provenance(alone)) if alone else _provenances(runs, names),
     ]
     return document(title, [part for part in sections if part is not None], "page.css", "report.css")
+
+
+def _notes(run: RunRecord) -> tuple[str, ...]:
+    return run.problems if run.log else (*run.problems, f"{run.folder.name} has logged no step yet.")
 
 
 def _facts(run: RunRecord) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor
 
 from .corruption import Corrupted, Corruption
@@ -50,8 +50,10 @@ class Batch:
     ``pictures`` are keyed by pathway. ``text``: flat positions [R] of the text tokens with a loss, by the name of the
     loss. ``codes``: indices [m] of the pictures whose codes or latents have a loss, among those of their pathway. Which
     states predict them is up to the objective. ``seen``: which later positions see each, as in ``Mask``; None where all
-    do. ``routes``: the backbone's set of weights of each; None where it has one. ``host``: what the mask declares, as
-    it was on the CPU, where the batch was moved from there: what a mask can be compiled from without waiting.
+    do. ``in_place``: flat positions and the ids that the states at these very positions predict, int64 [2, R], by the
+    name of the loss. ``routes``: the backbone's set of weights of each; None where it has one. ``host``: what the mask
+    declares, as it was on the CPU, where the batch was moved from there: what a mask can be compiled from without
+    waiting.
     """
 
     ids: Tensor
@@ -64,6 +66,7 @@ class Batch:
     host: Declared | None = None
     seen: Tensor | None = None
     routes: Routes | None = None
+    in_place: dict[str, Tensor] = field(factory=dict)
 
     @property
     def declared(self) -> Declared:
@@ -110,6 +113,7 @@ class Batch:
             self.declared if self.documents.device.type == "cpu" else self.host,
             perhaps(self.seen),
             None if self.routes is None else self.routes.mapped(move),
+            {name: move(targets) for name, targets in self.in_place.items()},
         )
 
     @property
@@ -189,7 +193,7 @@ def _assemble(
                 marks.add(span, r * shape[1] + offset, loss=sequence.pathway or "text")
                 offset = end
             start = stop
-    pictures, text, codes = marks.finished()
+    pictures, text, codes, in_place = marks.finished()
     return Batch(
         ids=torch.from_numpy(ids),
         positions=torch.from_numpy(positions),
@@ -200,6 +204,7 @@ def _assemble(
         codes=codes,
         seen=torch.from_numpy(seen) if seen.any() else None,
         routes=Routes.of(torch.from_numpy(numbers), sets) if sets > 1 else None,
+        in_place=in_place,
     )
 
 
@@ -218,10 +223,14 @@ class _Marks:
         self.pictures: dict[str, list[tuple[Span, int]]] = {}
         self.text: dict[str, list[int]] = {}
         self.codes: dict[str, list[int]] = {}
+        self.in_place: dict[str, list[tuple[int, int]]] = {}
 
     def add(self, span: Span, start: int, *, loss: str) -> None:
         if span.kind == "text":
-            if span.loss:
+            if span.loss and span.targets:
+                pairs = ((start + offset, target) for offset, target in enumerate(span.targets) if target >= 0)
+                self.in_place.setdefault(span.loss_name or loss, []).extend(pairs)
+            elif span.loss:
                 self.text.setdefault(loss, []).extend(range(start, start + span.length))
             return
         if span.pathway is None or not isinstance(span.picture, Tensor):
@@ -231,11 +240,12 @@ class _Marks:
             self.codes.setdefault(span.pathway, []).append(len(pictures))
         pictures.append((span, start))
 
-    def finished(self) -> tuple[dict[str, Pictures], dict[str, Tensor], dict[str, Tensor]]:
+    def finished(self) -> tuple[dict[str, Pictures], dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         return (
             {name: _stacked(name, entries) for name, entries in self.pictures.items()},
             {name: torch.tensor(positions) for name, positions in self.text.items() if positions},
             {name: torch.tensor(indices) for name, indices in self.codes.items()},
+            {name: torch.tensor(pairs).T.contiguous() for name, pairs in self.in_place.items() if pairs},
         )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from .spans import Sequence, Span
 
 
@@ -17,8 +15,11 @@ def shortened(sequence: Sequence, length: int) -> Sequence | None:
     room = length
     for span in sequence.spans:
         if span.length > room:
-            if span.kind == "text" and room:
-                spans.append(evolve(span, ids=span.ids[:room]))
+            # A full block is read as a whole, such as a picture with its marks.
+            while span.block and spans and spans[-1].block == span.block:
+                spans.pop()
+            if span.kind == "text" and not span.block and room:
+                spans.append(span.part(0, room))
             break
         spans.append(span)
         room -= span.length

@@ -45,6 +45,9 @@ class Span:
     picture; none where it is causal or all of it in one block.
     ``unread``: bool [length], positions that no other attends to and that are not counted, as if they were not there.
     ``looked_at``: the pathway that looks at a picture which is predicted in training too, and so is drawn by another.
+    ``targets``: of a text with a loss, the ids that the states at its own positions predict, -1 where they predict
+    none, as in text with hidden tokens; empty where every id is predicted by the state before it. ``loss_name``: the
+    loss that the targets count for; None is that of the document's text.
     """
 
     kind: Kind
@@ -61,6 +64,23 @@ class Span:
     block_lengths: tuple[int, ...] = field(default=(), converter=_ids)
     unread: NDArray[np.bool_] | None = field(default=None, eq=False, repr=False)
     looked_at: str | None = None
+    targets: tuple[int, ...] = field(default=(), converter=_ids)
+    loss_name: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.targets and len(self.targets) != len(self.ids):
+            raise ValueError(f"a span of {len(self.ids)} positions needs as many targets, got {len(self.targets)}")
+
+    @property
+    def predictions(self) -> int:
+        """The number of its positions that are predicted in training."""
+        if not self.loss:
+            return 0
+        return sum(target >= 0 for target in self.targets) if self.targets else self.length
+
+    def part(self, start: int, stop: int | None = None) -> Span:
+        """The span from one of its positions to another, of a text."""
+        return evolve(self, ids=self.ids[start:stop], targets=self.targets[start:stop])
 
     @property
     def full(self) -> bool:
@@ -121,7 +141,7 @@ class Sequence:
         spans = []
         for span in self.spans:
             if count < span.length:
-                spans.append(evolve(span, ids=span.ids[count:]) if count else span)
+                spans.append(span.part(count) if count else span)
             count = max(0, count - span.length)
         return Sequence(spans)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import field, frozen
@@ -22,7 +22,7 @@ from ..model.processor import Processor
 from ..weights import KeyMap, Piece, listed
 from .atomic import Writer
 from .matching import match
-from .model_json import about, check_whole
+from .model_json import about, check_whole, kept_facts
 from .tensor_files import TensorEntry, writers
 from .tensors import tensors_of
 from .value_checks import ValueChecks
@@ -53,6 +53,8 @@ class Export:
     rows: Rows = field(repr=False)
     casts: Mapping[str, torch.dtype] = field(factory=dict)
     """Path of a part -> data type of its floating-point weights in the file; other parts keep theirs."""
+    facts: Mapping[str, Any] = field(repr=False, factory=dict)
+    """Where the model comes from and what it scored, for formats that store it: entries of ``model.json``."""
     problems: Callable[[], StorageError | None] = field(repr=False, default=lambda: None)
     """The error for invalid values among those read so far; None where all are valid."""
 
@@ -102,13 +104,20 @@ class Export:
         return entries
 
     def writers(
-        self, keys: Mapping[str, KeyMap], metadata: Mapping[str, str], shard_size: int | None = None
+        self,
+        keys: Mapping[str, KeyMap],
+        metadata: Mapping[str, str],
+        shard_size: int | None = None,
+        stem: str = "model",
+        edit: Callable[[dict[str, TensorEntry]], dict[str, TensorEntry]] = dict,
     ) -> dict[str, Writer]:
         """The writers of the files of weights by name: one file, or shards of at most ``shard_size`` bytes.
 
-        The last of them raises ``StorageError`` for invalid values in any of them, so that no file is kept.
+        ``stem``: the files' name without suffix. ``edit``: gives the tensors to write from those of the model, where a
+        format has some in another shape, or further ones. The last of them raises ``StorageError`` for invalid values
+        in any of them, so that no file is kept.
         """
-        made = writers(self.entries(keys), metadata, shard_size)
+        made = writers(edit(self.entries(keys)), metadata, shard_size, stem)
         last = list(made)[-1]
         write = made[last]
 
@@ -127,7 +136,8 @@ def export_from(folder: Path, layout: Format, dtype: Callable[[WeightFiles], tor
     """
     plan = compose(layout.recipe(folder))
     keys, files = layout.keys(plan), layout.weights(folder)
-    check_whole(files, about(folder).get("weights"))
+    facts = about(folder)
+    check_whole(files, facts.get("weights"))
     kind = dtype(files)
     modules = build_modules(plan, device="meta", dtype=kind)
     matched = match(modules, keys, files)
@@ -150,7 +160,7 @@ def export_from(folder: Path, layout: Format, dtype: Callable[[WeightFiles], tor
         faults = checks.problems()
         return StorageError(faults) if faults else None
 
-    return Export(plan, Processor(plan, folder).text, kind, modules, rows, problems=problems)
+    return Export(plan, Processor(plan, folder).text, kind, modules, rows, facts=kept_facts(facts), problems=problems)
 
 
 def _within(piece: Piece, wanted: slice | None, files: WeightFiles) -> Iterator[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from .weight_files import WeightFiles
 
 _TYPES: dict[str, Any] = {"scores": dict[str, dict[str, Any]], "seconds": float, "samples": dict[str, int]}
 """The types of facts that commands compute with."""
+
+_OF_FILES = ("janiform", "recipe", "weights", "parameters")
+"""The facts that ``write_model`` makes itself."""
 
 _DIGESTED_BYTES = 256 << 20
 """Weights up to this size are checked by their digest; larger ones by size and header only."""
@@ -29,6 +33,11 @@ def about(folder: Path) -> dict[str, Any]:
         except ValueError as error:
             raise StorageError(f"{path} is damaged: '{name}' {error}") from error
     return facts
+
+
+def kept_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts about a model that stay true of a copy of it in other files."""
+    return {name: fact for name, fact in facts.items() if name not in _OF_FILES}
 
 
 def check_whole(files: WeightFiles, recorded: Any) -> None:

@@ -11,6 +11,7 @@ from .config import (
     JaniformConfig,
     JanusFlowFormatConfig,
     OfficialConfig,
+    ShowOFormatConfig,
 )
 
 
@@ -79,4 +80,12 @@ def janiform_register(registrar):
         config=BagelFormatConfig,
         factory="janiform_plugins.formats.bagel.format:BagelFormat",
         summary="BAGEL as it is released: ema.safetensors, ae.safetensors, llm_config.json and vit_config.json",
+    )
+    registrar.component(
+        "format",
+        "show-o",
+        version=1,
+        config=ShowOFormatConfig,
+        factory="janiform_plugins.formats.show_o.format:ShowOFormat",
+        summary="Show-o as it is released, beside the folders phi-1_5 and magvitv2",
     )

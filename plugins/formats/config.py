@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from .janus.settings import is_janusflow, model_type
+from .janus.settings import is_janusflow, is_show_o, model_type
 
 SHARD_SIZE = 5 * 10**9
 """Maximum size in bytes of a weight file, by default."""
@@ -75,3 +75,11 @@ class BagelFormatConfig:
 
     def recognises(self, folder: Path) -> bool:
         return (folder / "llm_config.json").is_file() and (folder / "vit_config.json").is_file()
+
+
+@frozen
+class ShowOFormatConfig:
+    """No settings: all of them are in the directory, and in those of the language model and the visual tokenizer."""
+
+    def recognises(self, folder: Path) -> bool:
+        return is_show_o(folder)

@@ -28,4 +28,4 @@ class JaniformFormat:
         return own_keys(plan)
 
     def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
-        write_model(model, folder, shard_size=shard_size or SHARD_SIZE)
+        write_model(model, folder, model.facts, shard_size or SHARD_SIZE)

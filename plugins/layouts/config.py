@@ -212,6 +212,12 @@ class ShowOLayoutConfig:
             "cut; 0 means no limit"
         },
     )
+    predict_marks: bool = field(
+        default=False,
+        metadata={
+            "help": "whether the marks of a picture to draw are predicted at their own positions, as in the release"
+        },
+    )
 
 
 @frozen

@@ -41,9 +41,9 @@ class ShowOLayout(TokenLayout["ShowOLayoutConfig"]):
     def render(self, conversation: Conversation, *, answer: bool = True) -> Sequence:
         """Render every turn.
 
-        The loss covers the assistant's texts with the end token, and the codes of a picture to draw, but not its marks.
-        Without ``answer``, a last turn of the assistant is left out. Raises ``UsageError`` where a conversation draws
-        otherwise than one picture from one text.
+        The loss covers the assistant's texts with the end token, and the codes of a picture to draw; that of its marks
+        is part of the codes' with ``predict_marks``. Without ``answer``, a last turn of the assistant is left out.
+        Raises ``UsageError`` where a conversation draws otherwise than one picture from one text.
         """
         if conversation.draws and answer:
             return self._drawing(conversation)
@@ -105,7 +105,12 @@ class ShowOLayout(TokenLayout["ShowOLayoutConfig"]):
         return self._framed(Span(kind, ids, piece.pathway, piece.picture, loss=loss, block=_BLOCK)).spans
 
     def _framed(self, picture: Span) -> Sequence:
-        return Sequence((self._marks(self.config.begin_of_image), picture, self._marks(self.config.end_of_image)))
+        first, last = self._marks(self.config.begin_of_image), self._marks(self.config.end_of_image)
+        if picture.loss and self.config.predict_marks:
+            first, last = (
+                evolve(mark, loss=True, targets=mark.ids, loss_name=picture.pathway) for mark in (first, last)
+            )
+        return Sequence((first, picture, last))
 
     def _marks(self, token: str) -> Span:
         return Span("text", (self.text.id_of(token),), block=_BLOCK)

@@ -1,5 +1,5 @@
-"""Next-token prediction: every token with a loss is predicted by the state one position before it, and pictures as
-their pathway draws them.
+"""Next-token prediction: every token with a loss is predicted by the state one position before it, or at its own
+position where its span says so, and pictures as their pathway draws them.
 
 R tokens of text    H hidden width
 """
@@ -56,6 +56,9 @@ def next_token_losses(model: UnifiedModel, batch: Batch) -> dict[str, Loss]:
     losses: dict[str, Loss] = {}
     for name, positions in batch.text.items():
         losses[name] = _text_loss(model, states[positions - 1], batch.ids.flatten()[positions])
+    for name, (positions, ids) in batch.in_place.items():
+        loss = _text_loss(model, states[positions], ids)
+        losses[name] = losses[name] + loss if name in losses else loss
     for name, indices in batch.codes.items():
         loss = picture_loss(model, name, batch.pictures[name], drawn[name], states, indices)
         losses[name] = losses[name] + loss if name in losses else loss
@@ -65,6 +68,8 @@ def next_token_losses(model: UnifiedModel, batch: Batch) -> dict[str, Loss]:
 def prediction_counts(model: UnifiedModel, batch: Batch) -> dict[str, int]:
     """The number of predictions of each loss of ``next_token_losses``; levels of a code count one each."""
     counts = {name: len(positions) for name, positions in batch.text.items()}
+    for name, (positions, _) in batch.in_place.items():
+        counts[name] = counts.get(name, 0) + len(positions)
     for name, indices in batch.codes.items():
         count = picture_predictions(model.plan.pathways[name], batch.pictures[name], indices)
         counts[name] = counts.get(name, 0) + count
@@ -72,7 +77,7 @@ def prediction_counts(model: UnifiedModel, batch: Batch) -> dict[str, int]:
 
 
 def _text_loss(model: UnifiedModel, states: Tensor, ids: Tensor) -> Loss:
-    """The loss of ids [R] given the states [R, H] before them."""
+    """The loss of ids [R] given the states [R, H] that predict them."""
     backbone: Any = model.part("backbone")
     total = summed_cross_entropy(backbone.logits, states, ids, model.plan.hidden.vocabulary)
     return Loss(total, torch.tensor(float(len(ids)), device=total.device))

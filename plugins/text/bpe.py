@@ -28,6 +28,8 @@ class BpeTokenizer:
         file = _file(config, folder)
         if file is not None:
             self._use(_read(file))
+            if config.complete:
+                self.complete()
 
     @property
     def fitted(self) -> bool:

@@ -37,3 +37,10 @@ class BpeConfig:
         default=SPECIAL_TOKENS,
         metadata={"help": "special tokens of a learned vocabulary; tokens that a file lacks are added to it"},
     )
+    complete: bool = field(
+        default=False,
+        metadata={
+            "help": "whether special tokens that a file lacks are added whenever it is read, instead of when training "
+            "begins"
+        },
+    )

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from family_recipes import FAMILIES, family_model
-from janiform import Model, UnifiedModel, provenance_of, sampler_of, save_picture
+from janiform import Conversation, Model, Request, Turn, UnifiedModel, provenance_of, sampler_of, save_picture
 from janiform.cli import main
+from janiform.evaluate.losses import held_out_losses
 from janiform.inference.generate.sampler import sampler_use
 from janiform.inference.prompts import drawing_prompt_of
 from janiform.storage.save import save_model
@@ -43,6 +44,27 @@ def test_requests_of_a_batch_are_independent(model: UnifiedModel, source: Image.
     for number, (prompt, seed) in enumerate(zip(prompts, SEEDS, strict=True)):
         alone = sampler.draw(double, [prompt], seeds=[seed])[0]
         torch.testing.assert_close(alone, together[number], rtol=1e-9, atol=1e-9)
+    model.float()
+
+
+def test_held_out_losses_are_those_of_each_picture_alone(model: UnifiedModel) -> None:
+    """Studies judge every family by them."""
+    double = model.double()
+    chance = np.random.default_rng(0)
+    asked = [
+        Request(
+            f"draw/{number}",
+            f"draw/{number}",
+            Conversation((Turn("user", text),)),
+            draws=True,
+            reference=chance.integers(0, 256, (20, 24, 3), dtype=np.uint8),
+        )
+        for number, text in enumerate(PROMPTS)
+    ]
+    together = [item.value for item in held_out_losses(Model(double), asked, lambda done, of: None)]
+    alone = [held_out_losses(Model(double), [one], lambda done, of: None)[0].value for one in asked]
+    assert all(value > 0 for value in together)
+    assert together == pytest.approx(alone, rel=1e-6)
     model.float()
 
 

@@ -22,6 +22,7 @@ from .examples import example_seeds, examples
 from .forest import forests
 from .notices import notices
 from .pareto import paretos
+from .progress import progress
 from .provenance import caption_section, provenance, study_text
 from .slopes import slopes
 from .summary import Summary, summarize
@@ -47,6 +48,7 @@ def page_html(results: StudyResults, folder: Path) -> str:
     sections = [
         header(results.name, results.description, _facts(summary)),
         _conclusion(summary),
+        progress(summary),
         cell_table(summary),
         differences(summary, folder),
         tag("div", *charts, class_="all-charts"),

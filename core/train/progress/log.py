@@ -60,6 +60,9 @@ class LogEntry:
     idle_steps: int = 0
 
 
+_EVERY_KEY = ("stage", "step", "steps", "total", "losses")
+"""Keys that every version of the log has."""
+
 _RENAMED = {"skipped": "skipped_steps", "passed_over": "skipped_samples"}
 """Keys of version 0.1 -> their names today."""
 
@@ -104,6 +107,11 @@ def read_entries(path: Path) -> Iterator[dict[str, Any] | None]:
     """
     for _, entry in json_lines(path):
         yield None if entry is None else _checked(_renamed(entry))
+
+
+def is_complete(entry: dict[str, Any]) -> bool:
+    """Whether an entry has the keys of every version; readers ignore others, as they do incomplete lines."""
+    return all(key in entry for key in _EVERY_KEY)
 
 
 def rewind(path: Path, total: int) -> tuple[list[str], str]:

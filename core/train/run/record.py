@@ -12,10 +12,7 @@ from attrs import frozen
 
 from ...errors import Problem, StorageError, UsageError
 from ...storage.json_files import read_bounded, read_json, structured
-from ..progress.log import damage_of, read_entries
-
-_EVERY_KEY = ("stage", "step", "steps", "total", "losses")
-"""Keys that every version of the log has."""
+from ..progress.log import damage_of, is_complete, read_entries
 
 _FACTS: dict[str, Any] = {
     "answers": list[dict[str, str]],
@@ -69,8 +66,8 @@ class RunRecord:
         return list(dict.fromkeys(str(line["stage"]) for line in self.log))
 
 
-def read_run(folder: Path) -> RunRecord:
-    """Read the folder of a run.
+def read_run(folder: Path, *, begun: bool = True) -> RunRecord:
+    """Read the folder of a run. ``begun``: refuse a run that has no log yet.
 
     Raises:
         UsageError: it is not a folder of a run.
@@ -78,7 +75,8 @@ def read_run(folder: Path) -> RunRecord:
     hint = "give the --out folder of `janiform train`"
     if not folder.is_dir():
         raise UsageError(Problem(f"there is no folder '{folder}'", hint=hint))
-    if not (folder / "log.jsonl").is_file():
+    log = folder / "log.jsonl"
+    if begun and not log.is_file():
         raise UsageError(Problem(f"'{folder}' is not the folder of a run: it has no log.jsonl", hint=hint))
     problems: list[str] = []
     recipe, head = _recipe(folder / "recipe.toml", problems)
@@ -89,7 +87,7 @@ def read_run(folder: Path) -> RunRecord:
         recipe,
         _object(folder / "run.json", problems),
         _object(folder / "model.json", problems),
-        _log(folder / "log.jsonl", problems),
+        _log(log, problems) if log.is_file() else [],
         tuple(_samples(folder / "samples", problems)),
         tuple(problems),
     )
@@ -105,16 +103,11 @@ def labels(runs: Sequence[RunRecord]) -> list[str]:
     return [f"{'/'.join(part[-1:])} ({number})" for number, part in enumerate(parts, start=1)]
 
 
-def _complete(entry: dict[str, Any]) -> bool:
-    """Whether an entry has the keys of every log; others are ignored, as incomplete lines are."""
-    return all(key in entry for key in _EVERY_KEY)
-
-
 def _log(path: Path, problems: list[str]) -> list[dict[str, Any]]:
     entries = list(read_entries(path))
     if damaged := [number for number, entry in enumerate(entries, start=1) if entry is None]:
         problems.append(damage_of(path, damaged))
-    return [entry for entry in entries if entry is not None and _complete(entry)]
+    return [entry for entry in entries if entry is not None and is_complete(entry)]
 
 
 def _recipe(path: Path, problems: list[str]) -> tuple[str, dict[str, Any]]:

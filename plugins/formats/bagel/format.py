@@ -1,25 +1,29 @@
 """The format of BAGEL's release: ``ema.safetensors``, ``ae.safetensors``, ``llm_config.json`` and ``vit_config.json``.
 
-The position vectors of latents and features, which the files have as tables, are computed here. The release keeps the
-encoder's patch embedding as a matrix over row, column and channel of a patch; it is read as a convolution.
+The position vectors of latents and features, which the files have as tables, are computed when they are read or
+written. The release keeps the
+encoder's patch embedding as a matrix over row, column and channel of a patch; here it is a convolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
-from janiform import CompositionError, KeyMap, Problem, WeightFiles, weight_files
+from janiform import CompositionError, KeyMap, Problem, WeightFiles, weight_files, write_files
 from torch import Tensor
 
 from ...backbones.decoder.weights import bagel
 from ...encoders.weights import SIGLIP_TOWER
 from ...tokenizers.weights import latent_diffusion
 from ..config import BagelFormatConfig
+from ..janus.write import check, config_writers, dtype_of
 from .read import ROUTE, read
+from .write import DESCRIBED, TOKENIZER, as_released, describe, grids_of, save_text
 
 if TYPE_CHECKING:
     from janiform import Export, Plan, Recipe
@@ -89,7 +93,7 @@ class BagelFormat:
     def weights(self, folder: Path) -> WeightFiles:
         return BagelFiles([*weight_files(folder, ("ema", "model")).files, folder / AUTOENCODER])
 
-    def keys(self, plan: Plan) -> Mapping[str, KeyMap]:
+    def keys(self, plan: Plan) -> dict[str, KeyMap]:
         problems = []
         for path, component in PARTS.items():
             part = plan.parts.get(path)
@@ -116,4 +120,12 @@ class BagelFormat:
         }
 
     def write(self, model: Export, folder: Path, shard_size: int | None = None) -> None:
-        raise CompositionError(Problem("format 'bagel' is read only; write the model in format 'janiform'"))
+        keys = self.keys(model.plan)
+        configs = {path: part.use.config for path, part in model.plan.parts.items() if path in (*PARTS, "layout")}
+        files = describe(configs, dtype_of(model))
+        check("bagel", model, files, read, DESCRIBED, save_text, [])
+        tokenizer = {TOKENIZER: keys.pop(TOKENIZER)}
+        tables = partial(as_released, grids=grids_of(configs), patches=PATCHES)
+        weights = model.writers(keys, {"format": "pt"}, shard_size, "ema", tables)
+        autoencoder = model.writers(tokenizer, {"format": "pt"}, stem=Path(AUTOENCODER).stem)
+        write_files(folder, {**weights, **autoencoder, **config_writers(model, files, save_text)})

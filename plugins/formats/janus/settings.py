@@ -49,6 +49,15 @@ def is_janusflow(folder: Path) -> bool:
         return False
 
 
+def is_show_o(folder: Path) -> bool:
+    """Whether the ``config.json`` of a directory, which may be damaged, has the settings of Show-o's class."""
+    try:
+        data = read_bounded(folder / CONFIG)
+    except (OSError, StorageError):
+        return False
+    return b'"llm_vocab_size"' in data and b'"num_vq_tokens"' in data
+
+
 class Settings:
     """A table of a JSON file, read setting by setting.
 

@@ -39,6 +39,39 @@ UNWRITTEN = ("text", "generation.sampler")
 """Parts that the config files do not describe: the tokenizer has its own file, and every tool its own sampler."""
 
 
+@attrs.frozen
+class Described:
+    """The settings of a model that the config files of a format describe.
+
+    ``paths``: the parts. ``implied``: settings whose 0 stands for a size that follows from others -> that size.
+    ``free``: settings that need not be the same when the files are read back.
+    """
+
+    paths: tuple[str, ...]
+    implied: Mapping[str, Callable[[Mapping[str, Any]], int]]
+    free: frozenset[str]
+
+    def differences(self, format_name: str, plan: Plan, read_back: Recipe) -> Iterator[Problem]:
+        """The settings that the configs do not preserve."""
+        before = {path: plan.parts[path].use.config for path in self.paths}
+        after = {path: read_back.part(path).config for path in self.paths}
+        for path in self.paths:
+            for field in attrs.fields(type(before[path])):
+                setting = f"{path}.{field.name}"
+                value, read = (
+                    self._value(setting, getattr(parts[path], field.name), parts) for parts in (before, after)
+                )
+                if setting not in self.free and value != read:
+                    message = f"is {value!r}, but would be read back as {read!r} in format '{format_name}'"
+                    yield Problem(message, setting)
+
+    def _value(self, setting: str, value: Any, parts: Mapping[str, Any]) -> Any:
+        return self.implied[setting](parts) if setting in self.implied and not value else value
+
+
+JANUS = Described(tuple(path for path in PARTS if path not in UNWRITTEN), IMPLIED, FREE | FIXED.keys())
+
+
 def write(
     format_name: str,
     model: Export,
@@ -60,29 +93,42 @@ def write(
             the format; every difference is listed, and nothing is written.
         StorageError: the folder cannot be written.
     """
-    check(format_name, model, configs, read)
+    check(format_name, model, configs, read, JANUS, _save_tokenizer, list(_fixed(format_name, model.plan)))
+    # transformers rejects files without this metadata
+    weights = model.writers(keys, {"format": "pt"}, shard_size or SHARD_SIZE)
+    write_files(folder, {**weights, **config_writers(model, configs, _save_tokenizer)})
+
+
+def config_writers(
+    model: Export, configs: Mapping[str, Any], save_text: Callable[[Export, Path], None]
+) -> dict[str, Callable[[Path], None]]:
+    """The writers of the config files and of the text tokenizer, for ``janiform.write_files``."""
 
     def text(path: Path) -> None:
-        _save_tokenizer(model, path.parent)
+        save_text(model, path.parent)
 
     def config(path: Path) -> None:
         path.write_text(_text(configs[path.name]), encoding="utf-8")
 
-    # transformers rejects files without this metadata
-    weights = model.writers(keys, {"format": "pt"}, shard_size or SHARD_SIZE)
-    write_files(folder, {"tokenizer.json": text, **weights, **dict.fromkeys(configs, config)})
+    return {"tokenizer.json": text, **dict.fromkeys(configs, config)}
 
 
-def check(format_name: str, model: Export, configs: Mapping[str, Any], read: Callable[[Path], Recipe]) -> None:
-    """Read the configs back and compare them with the model."""
+def check(
+    format_name: str,
+    model: Export,
+    configs: Mapping[str, Any],
+    read: Callable[[Path], Recipe],
+    described: Described,
+    save_text: Callable[[Export, Path], None],
+    problems: list[Problem],
+) -> None:
+    """Read the configs back and compare them with the model. Raises ``CompositionError``, with ``problems`` first."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for name, content in configs.items():
-            (folder / name).write_text(_text(content), encoding="utf-8")
-        _save_tokenizer(model, folder)
-        problems = list(_fixed(format_name, model.plan))
+        for name, write_file in config_writers(model, configs, save_text).items():
+            write_file(folder / name)
         try:
-            problems += _differences(format_name, model.plan, read(folder))
+            problems += described.differences(format_name, model.plan, read(folder))
         except JaniformError as error:
             problems += [
                 attrs.evolve(
@@ -100,24 +146,6 @@ def _fixed(format_name: str, plan: Plan) -> Iterator[Problem]:
         value = getattr(plan.parts[path].use.config, name)
         if value != only:
             yield Problem(f"is {value!r}, but is always {only!r} in format '{format_name}'", setting)
-
-
-def _differences(format_name: str, plan: Plan, read_back: Recipe) -> Iterator[Problem]:
-    """The settings that the configs do not preserve."""
-    paths = [path for path in PARTS if path not in UNWRITTEN]
-    before = {path: plan.parts[path].use.config for path in paths}
-    after = {path: read_back.part(path).config for path in paths}
-    for path in paths:
-        for field in attrs.fields(type(before[path])):
-            setting = f"{path}.{field.name}"
-            value, read = (_value(setting, getattr(parts[path], field.name), parts) for parts in (before, after))
-            if setting not in FREE and setting not in FIXED and value != read:
-                message = f"is {value!r}, but would be read back as {read!r} in format '{format_name}'"
-                yield Problem(message, setting)
-
-
-def _value(setting: str, value: Any, parts: Mapping[str, Any]) -> Any:
-    return IMPLIED[setting](parts) if setting in IMPLIED and not value else value
 
 
 def _text(content: Any) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from janiform.ablation.folder import RunPlace
 from janiform.ablation.prepare import prepare
+from janiform.ablation.run_place import RunPlace
 from janiform.ablation.worker import run_cell
 from janiform.cli import main
 from janiform.storage.digest import file_digest

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from janiform.ablation.folder import Status
 from janiform.ablation.prepare import PreparedStudy, prepare
+from janiform.ablation.run_place import Status
 from janiform.ablation.schedule import Slot, _Scheduler, run_study, slots_of
 from janiform.errors import UsageError
 from tiny_study import CELLS, silent

@@ -6,9 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from janiform import CompositionError, Mask, StorageError, UsageError, left_out, open_model, read_recipe, weight_files
+from janiform import (
+    CompositionError,
+    Conversation,
+    Look,
+    Mask,
+    StorageError,
+    Turn,
+    UsageError,
+    left_out,
+    open_model,
+    read_recipe,
+    weight_files,
+)
 from janiform.cli import main
 from janiform.compose import compose
 from janiform.model.build import build_model
@@ -16,8 +29,15 @@ from janiform.storage.convert import convert
 from janiform.storage.digest import files_digest
 from janiform.storage.save import save_model
 from janiform.storage.tensor_files import TensorEntry
+from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import AutoProcessor, AutoTokenizer, JanusForConditionalGeneration
+from transformers import (
+    AutoModel,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+    JanusForConditionalGeneration,
+)
 
 LEFT_OUT = ("vision_model.vision_tower.attn_pool.", "gen_vision_model.quantize.codebook_used")
 
@@ -69,6 +89,28 @@ def test_transformers_opens_the_export_alone(hf: Path, official_model: object) -
         hidden = backbone(backbone.embed(ids), torch.arange(7)[None], Mask.causal())
         given = backbone.logits(hidden)
     assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_the_auto_classes_of_transformers_open_the_export_and_look_at_pictures_alike(hf: Path) -> None:
+    processor, theirs = AutoProcessor.from_pretrained(hf), AutoModelForImageTextToText.from_pretrained(hf).eval()
+    assert isinstance(theirs, JanusForConditionalGeneration)
+    assert type(AutoModel.from_pretrained(hf)).__name__ == "JanusModel"
+    ours = open_model(hf)
+    chance = np.random.default_rng(0)
+    side = ours.plan.parts["understanding.encoder"].use.config.image_size
+    for question, count in (("What is this?", 1), ("Which one is brighter?", 2), ("Hello.", 0)):
+        pixels = [chance.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(count)]
+        content = [*({"type": "image"} for _ in pixels), {"type": "text", "text": question}]
+        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        pictures = {"images": [Image.fromarray(one) for one in pixels]} if pixels else {}
+        inputs = processor(text=[text], **pictures, return_tensors="pt")
+        turn = Turn("user", (*map(Look, pixels), question))
+        batch = ours.processor.collate([ours.processor.sequence(Conversation((turn,)), answer=False)])
+        assert torch.equal(inputs["input_ids"], batch.ids)
+        with torch.no_grad():
+            expected = theirs(**inputs).logits
+            given = ours.backbone.logits(ours.hidden(batch))
+        assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 @pytest.mark.parametrize("layout", ["hf", "official", "janiform"])

@@ -59,3 +59,18 @@ def test_a_conversation_loses_its_last_turns_and_a_document_its_end() -> None:
     assert shortened(drawing, 5) is None
     assert shortened(drawing, 6) == Sequence(drawing.spans[:2])
     assert shortened(Sequence([text(1, 2, loss=True)]), 1) is None
+
+
+def test_a_block_is_whole_or_left_out() -> None:
+    mark = Span("text", [2], loss=True, block=1, targets=[2], loss_name="generation")
+    picture = Span("draw", [9] * 4, "generation", PICTURE, loss=True, block=1)
+    whole = Sequence((text(1, 1, 1), mark, picture, mark))
+    assert shortened(whole, 9) == whole
+    assert shortened(whole, 8) is None
+    assert shortened(Sequence((text(1, 1, loss=True), *whole.spans)), 10) == Sequence((text(1, 1, loss=True),))
+
+
+def test_the_targets_of_a_text_are_cut_with_it() -> None:
+    hidden = Span("text", [9, 9, 4], loss=True, targets=(3, -1, 5))
+    assert shortened(Sequence((text(1), hidden)), 3) == Sequence((text(1), hidden.part(0, 2)))
+    assert hidden.part(0, 2).targets == (3, -1)

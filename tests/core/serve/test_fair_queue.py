@@ -76,10 +76,12 @@ ACTIONS = st.one_of(
 def test_every_part_is_taken_once_or_given_back(limit: int, actions: list[tuple[str, str, int]]) -> None:
     queue: FairQueue[Item] = FairQueue(limit)
     inside: list[Item] = []
+    kept: list[Item] = []  # so that no later item has the id of an earlier one
     taken: Counter[int] = Counter()
     for action, user, number in actions:
         if action == "join":
             item = Item(user, number)
+            kept.append(item)
             try:
                 lost = queue.join(item)
             except QueueFullError:

@@ -302,7 +302,9 @@ TESTED = {
     ("layout", "tokenflow"): tables(
         longest_prompt=st.sampled_from((0, 60, 128)), negative=st.sampled_from(("", "blurry"))
     ),
-    ("layout", "show-o"): tables(longest_prompt=st.sampled_from((0, 60, 129))),
+    ("layout", "show-o"): tables(
+        longest_prompt=st.sampled_from((0, 60, 129)), predict_marks=st.booleans()
+    ),
     ("layout", "emu3"): tables(negative=st.sampled_from(("", "blurry")), system=st.sampled_from(("", "Be brief."))),
     ("sink", "tensorboard"): tables(),
     ("sink", "wandb"): tables(),
@@ -317,6 +319,7 @@ TESTED = {
     ("format", "bagel"): tables(),
     ("format", "emu3"): tables(),
     ("format", "emu3-official"): tables(),
+    ("format", "show-o"): tables(),
     **{("source", name): tables(**STREAM, **settings) for name, settings in FILES.items()},
 }  # fmt: skip
 

@@ -11,9 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from janiform import Mask, Model, Routes, StorageError, open_model, read_recipe, registry
+from janiform import (
+    CompositionError,
+    Mask,
+    Model,
+    Routes,
+    StorageError,
+    open_model,
+    read_recipe,
+    registry,
+    weight_files,
+)
 from janiform.cli import main
 from janiform.compose import compose
+from janiform.storage.convert import convert
 from janiform.storage.formats import format_of
 from janiform_plugins.tokenizers.kl.config import KlConfig
 from janiform_plugins.tokenizers.kl.tokenizer import KlTokenizer
@@ -253,10 +264,64 @@ def test_other_models_are_refused(
         format_of(tmp_path).format.recipe(tmp_path)
 
 
-def test_it_is_recognised_and_written_as_janiform(case: SimpleNamespace, tmp_path: Path) -> None:
+def test_it_is_recognised(case: SimpleNamespace) -> None:
     assert registry().find("format", "bagel").config().recognises(case.folder)
-    from janiform.storage.convert import convert
 
+
+def released_table(side: int, width: int) -> torch.Tensor:
+    """``get_2d_sincos_pos_embed`` of the release, in numpy: the first half of the channels is of the column."""
+    grid = np.stack(np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32)), axis=0)
+    halves = []
+    for axis in grid.reshape(2, -1):
+        omega = 1.0 / 10_000 ** (np.arange(width // 4, dtype=np.float64) / (width / 4.0))
+        angles = np.einsum("m,d->md", axis, omega)
+        halves.append(np.concatenate([np.sin(angles), np.cos(angles)], axis=1))
+    return torch.from_numpy(np.concatenate(halves, axis=1)).float()
+
+
+@pytest.mark.parametrize("shard_size", [None, 40_000])
+def test_it_is_written_back_bit_for_bit(case: SimpleNamespace, tmp_path: Path, shard_size: int | None) -> None:
+    """Directly, and by way of the format ``janiform``."""
     convert(case.folder, tmp_path / "ours", "janiform")
     again = open_model(tmp_path / "ours").state_dict()
     assert all(torch.equal(value, again[name]) for name, value in case.ours.state_dict().items())
+    ours = compose(format_of(case.folder).format.recipe(case.folder)).parts
+    for source, target in ((case.folder, tmp_path / "first"), (tmp_path / "ours", tmp_path / "second")):
+        convert(source, target, "bagel", shard_size)
+        written = weight_files(target, ("ema",))
+        assert len(written.files) == 1 if shard_size is None else len(written.files) > 1
+        given = load_file(case.folder / "ema.safetensors")
+        width = given["vae2llm.weight"].shape[0]
+        for name, side in (("latent_pos_embed.pos_embed", PLACES), ("vit_pos_embed.pos_embed", SIDE)):
+            given[name] = released_table(side, width)
+        assert written.tensors.keys() == given.keys()
+        for name, values in given.items():
+            assert torch.equal(torch.cat([rows for _, rows in written.rows(name)]), values), name
+        for name, values in load_file(case.folder / "ae.safetensors").items():
+            assert torch.equal(load_file(target / "ae.safetensors")[name], values), name
+        parts = compose(format_of(target).format.recipe(target)).parts
+        assert {path: part.use.config for path, part in parts.items() if path != "text"} == {
+            path: part.use.config for path, part in ours.items() if path != "text"
+        }
+        assert open_model(target).processor.drawing_prompt("a cat") == case.ours.processor.drawing_prompt("a cat")
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ('understanding.adapter.activation = "gelu"', "is 'gelu', but would be read back as 'gelu-tanh'"),
+        ("generation.tokenizer.scale = 2.0", "is 2.0, but would be read back as 0.3611"),
+        ('layout.begin = "<|endoftext|>"', "is '<|endoftext|>', but would be read back as '<|im_start|>'"),
+        ("understanding.encoder.table_size = 16", "is 12, but would be read back as 16"),
+    ],
+)
+def test_a_model_that_the_files_cannot_describe_is_not_written(
+    case: SimpleNamespace, tmp_path: Path, override: str, sentence: str
+) -> None:
+    convert(case.folder, tmp_path / "ours", "janiform")
+    recipe = read_recipe(tmp_path / "ours" / "recipe.toml", (override,))
+    model = SimpleNamespace(plan=compose(recipe), text=case.ours.processor.text, dtype=torch.float32)
+    with pytest.raises(CompositionError) as raised:
+        registry().find("format", "bagel").load()(None).write(model, tmp_path / "written")
+    assert any(sentence in problem.message for problem in raised.value.problems), raised.value
+    assert not (tmp_path / "written").exists()

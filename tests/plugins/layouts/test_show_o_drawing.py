@@ -14,7 +14,7 @@ from janiform.compose import compose
 from janiform.errors import CompositionError
 from janiform.model.build import build_model
 from janiform.train.run.start import begin
-from janiform_plugins.objectives.next_token import next_token_losses
+from janiform_plugins.objectives.next_token import next_token_losses, prediction_counts
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -25,7 +25,7 @@ RECIPE = f"""
 recipe = 1
 name = "small-show-o"
 understanding = {{ share = "generation" }}
-layout = {{ use = "show-o" }}
+layout = {{ use = "show-o", predict_marks = true }}
 
 [backbone]
 use = "phi"
@@ -153,16 +153,20 @@ def test_the_losses_are_those_of_phi(model: UnifiedModel, reference: Any) -> Non
     processor = model.processor
     sequences = [processor.sequence(each) for each in (*drawing, looking)]
     sequences = [processor.corrupted(each, chance) for each in sequences]
-    losses = next_token_losses(model, processor.collate(sequences))
+    batch = processor.collate(sequences)
+    losses = next_token_losses(model, batch)
+    assert {name: int(loss.count) for name, loss in losses.items()} == prediction_counts(model, batch)
     total, count = 0.0, 0
     for sequence in sequences[:2]:
         prompt, _, span, _ = sequence.spans
         hidden = torch.from_numpy(span.corruption.hidden)
         codes = torch.as_tensor(span.picture)[:, 0] + FIRST
         ids = [*prompt.ids, SPECIAL["<|soi|>"], *codes.masked_fill(hidden, MASK).tolist(), SPECIAL["<|eoi|>"]]
-        logits = full_logits(reference, ids)[len(prompt.ids) + 1 : -1]
-        total += float(torch.nn.functional.cross_entropy(logits[hidden], codes[hidden], reduction="sum"))
-        count += int(hidden.sum())
+        # The labels of the release's t2i_prompt, from <|soi|> on, whose marks are predicted where they stand.
+        labels = torch.tensor([SPECIAL["<|soi|>"], *codes.masked_fill(~hidden, -100), SPECIAL["<|eoi|>"]])
+        logits = full_logits(reference, ids)[len(prompt.ids) :]
+        total += float(torch.nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="sum"))
+        count += int(hidden.sum()) + 2
     assert int(losses["generation"].count) == count
     assert float(losses["generation"].total) == pytest.approx(total, rel=1e-4)
     ids = sequences[2].ids

@@ -35,3 +35,25 @@ def test_a_document_cannot_begin_with_a_picture_to_draw() -> None:
     batch = collate([Sequence([Span("draw", [1], "generation", torch.zeros(3, 2, 2), loss=True)])])
     with pytest.raises(UsageError, match="no state precedes its first code"):
         predictable(batch)
+
+
+def test_targets_are_predicted_where_they_stand_beside_the_next_tokens(tiny_model: UnifiedModel) -> None:
+    hidden = Span("text", [9, 9, 4], loss=True, block=1, targets=(3, -1, 5))
+    mark = Span("text", [6], loss=True, targets=[6], loss_name="generation")
+    batch = predictable(pack([Sequence([text(1, 2), hidden, mark]), Sequence([hidden])], 20))
+    states, backbone = tiny_model.hidden(batch)[0], tiny_model.part("backbone")
+    expected = {
+        "text": (states[[0, 2, 4, 6, 8]], torch.tensor([2, 3, 5, 3, 5])),
+        "generation": (states[[5]], torch.tensor([6])),
+    }
+    losses = next_token_losses(tiny_model, batch)
+    assert losses.keys() == expected.keys()
+    for name, (of, ids) in expected.items():
+        wanted = F.cross_entropy(backbone.logits(of), ids, reduction="sum")  # type: ignore[operator]
+        torch.testing.assert_close(losses[name].total, wanted)
+        assert int(losses[name].count) == prediction_counts(tiny_model, batch)[name] == len(ids)
+
+
+def test_targets_are_as_many_as_positions() -> None:
+    with pytest.raises(ValueError, match="a span of 2 positions needs as many targets, got 1"):
+        Span("text", [1, 2], loss=True, targets=[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from janiform.ablation.collect import _judged
+from janiform.ablation.refresh import _judged
 
 
 def test_metrics_that_only_tell_what_a_model_does_are_not_compared() -> None:

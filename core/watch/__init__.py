@@ -1,0 +1,1 @@
+"""The pages about runs and studies, served while they train."""

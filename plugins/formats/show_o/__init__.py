@@ -1,0 +1,1 @@
+"""The directories of Show-o as its authors release them."""
