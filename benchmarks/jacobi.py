@@ -9,6 +9,7 @@ that the benchmark's verifier accepts, with its 95 % interval.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections import defaultdict
 from typing import Any
@@ -36,27 +37,22 @@ def main() -> None:
     forwards, seconds, right = defaultdict[str, int](int), defaultdict[str, float](float), defaultdict[str, int](int)
     for request in requests:
         for name, (model, settings) in ways.items():
-            count = 0
-
-            def counted(*_: Any) -> None:
-                nonlocal count
-                count += 1
-
-            hook = model.model.backbone.register_forward_pre_hook(counted)
+            count = itertools.count()
+            hook = model.model.backbone.register_forward_pre_hook(lambda *_, count=count: next(count) and None)
             begun = time.perf_counter()
             (picture,) = model.generate(
                 request.conversation, seed=request.seed, temperature=options.temperature, **settings
             )
             seconds[name] += time.perf_counter() - begun
             hook.remove()
-            forwards[name] += count
+            forwards[name] += next(count)
             right[name] += int(all(benchmark.judge(request, picture).values()))
     total = len(requests)
     for name in ways:
         low, high = binomtest(right[name], total).proportion_ci()
         print(
-            f"{name:20} forwards {forwards[name] / total:5.1f} ({forwards['autoregressive'] / forwards[name]:.2f} x fewer)  "
-            f"time {seconds['autoregressive'] / seconds[name]:.2f} x faster  right {right[name] / total:.3f} "
+            f"{name:20} forwards {forwards[name] / total:5.1f} "
+            f"({forwards['autoregressive'] / forwards[name]:.2f} x fewer)  time {seconds['autoregressive'] / seconds[name]:.2f} x faster  right {right[name] / total:.3f} "
             f"[{low:.3f}, {high:.3f}]"
         )
     print(f"{total} pictures, temperature {options.temperature}, {cpu()}")
