@@ -9,7 +9,6 @@ that the benchmark's verifier accepts, with its 95 % interval.
 from __future__ import annotations
 
 import argparse
-import itertools
 import time
 from collections import defaultdict
 from typing import Any
@@ -37,15 +36,15 @@ def main() -> None:
     forwards, seconds, right = defaultdict[str, int](int), defaultdict[str, float](float), defaultdict[str, int](int)
     for request in requests:
         for name, (model, settings) in ways.items():
-            count = itertools.count()
-            hook = model.model.backbone.register_forward_pre_hook(lambda *_, count=count: next(count) and None)
+            calls: list[int] = []
+            hook = model.model.backbone.register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
             begun = time.perf_counter()
             (picture,) = model.generate(
                 request.conversation, seed=request.seed, temperature=options.temperature, **settings
             )
             seconds[name] += time.perf_counter() - begun
             hook.remove()
-            forwards[name] += next(count)
+            forwards[name] += len(calls)
             right[name] += int(all(benchmark.judge(request, picture).values()))
     total = len(requests)
     for name in ways:
