@@ -49,10 +49,10 @@ def main() -> None:
     total = len(requests)
     for name in ways:
         low, high = binomtest(right[name], total).proportion_ci()
+        fewer, faster = forwards["autoregressive"] / forwards[name], seconds["autoregressive"] / seconds[name]
         print(
-            f"{name:20} forwards {forwards[name] / total:5.1f} "
-            f"({forwards['autoregressive'] / forwards[name]:.2f} x fewer)  time {seconds['autoregressive'] / seconds[name]:.2f} x faster  right {right[name] / total:.3f} "
-            f"[{low:.3f}, {high:.3f}]"
+            f"{name:20} forwards {forwards[name] / total:5.1f} ({fewer:.2f} x fewer)  time {faster:.2f} x faster  "
+            f"right {right[name] / total:.3f} [{low:.3f}, {high:.3f}]"
         )
     print(f"{total} pictures, temperature {options.temperature}, {cpu()}")
 
