@@ -180,7 +180,7 @@ def test_a_picture_to_change_that_is_missing_in_the_data(tmp_path: Path, capsys:
 def test_a_schedule_that_ends_before_all_codes_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     model = family_model("masked")
     monkeypatch.setattr(
-        type(sampler_of(model.plan)), "drawn", lambda self, drawing: torch.arange(-3, 13).view(1, 16, 1)
+        type(sampler_of(model.plan)), "draw", lambda self, *_, **__: torch.arange(-3, 13).view(1, 16, 1)
     )
     with pytest.raises(ComponentError, match="the sampler 'masked' left 3 of 16 places without a code") as caught:
         Model(model).generate("red")
