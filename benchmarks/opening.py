@@ -1,0 +1,122 @@
+"""How long a model folder takes to open, and what memory it takes, beside ``from_pretrained`` of transformers.
+
+    python benchmarks/real_size.py write 1b hf DIR
+    python benchmarks/opening.py DIR --converted DIR2
+
+``DIR`` is in the layout of transformers; ``DIR2`` is the same model in janiform's own (``janiform convert``). Both
+libraries open them in turns in one process, with the files in the page cache; times are medians by the clock. Memory is
+the peak, in a child process for each, of the pages that are the process's own (``RssAnon`` in /proc/self/status, read
+every 5 ms from a thread), so pages of mapped files do not count; ``mapped_gb`` (``RssFile``) has them. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SELF, FIELDS = Path("/proc/self/status"), ("RssAnon", "RssFile")
+
+
+def ours(folder: Path) -> Any:
+    import janiform
+
+    return janiform.load(folder, dtype="bfloat16")
+
+
+def theirs(folder: Path) -> Any:
+    from transformers.models.janus.modeling_janus import JanusForConditionalGeneration
+
+    return JanusForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16)
+
+
+WAYS: dict[str, Callable[[Path], Any]] = {"janiform": ours, "transformers": theirs}
+
+
+def seconds(way: str, folder: Path) -> float:
+    began = time.perf_counter()
+    model = WAYS[way](folder)
+    taken = time.perf_counter() - began
+    del model
+    gc.collect()
+    return taken
+
+
+def held() -> dict[str, int]:
+    lines = dict(line.split(":", 1) for line in SELF.read_text().splitlines() if ":" in line)
+    return {field: int(lines[field].split()[0]) * 1024 for field in FIELDS}
+
+
+def memory(way: str, folder: Path) -> dict[str, float]:
+    """GB of own and of mapped pages that opening adds at most."""
+    import janiform  # noqa: F401
+    import transformers.models.janus.modeling_janus  # noqa: F401
+
+    before, peaks, ended = held(), held(), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.005):
+            for field, size in held().items():
+                peaks[field] = max(peaks[field], size)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    model = WAYS[way](folder)
+    ended.set()
+    thread.join()
+    del model
+    own, mapped = (round((peaks[field] - before[field]) / 1e9, 2) for field in FIELDS)
+    return {"own_gb": own, "mapped_gb": mapped}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--converted", type=Path, help="the same model in janiform's layout")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--memory-of", choices=WAYS, help=argparse.SUPPRESS)
+    said = parser.parse_args()
+    if said.memory_of:
+        print(json.dumps(memory(said.memory_of, said.folder)))
+        return
+    cases = {"transformers": ("transformers", said.folder), "janiform": ("janiform", said.folder)}
+    if said.converted:
+        cases["janiform, own layout"] = ("janiform", said.converted)
+    for case in cases.values():  # imports, and pages that are not in the cache yet
+        seconds(*case)
+    turns = [{name: seconds(*case) for name, case in cases.items()} for _ in range(said.runs)]
+    figures: dict[str, Any] = {}
+    for name, (way, folder) in cases.items():
+        command = [sys.executable, __file__, str(folder), "--memory-of", way]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+        figures[name] = {
+            "seconds": round(statistics.median(turn[name] for turn in turns), 2),
+            "ratio": round(statistics.median(turn[name] / turn["transformers"] for turn in turns), 2),
+            **json.loads(ran.stdout.splitlines()[-1]),
+        }
+    import transformers
+
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+    machine = {"cpus": os.cpu_count(), "threads": torch.get_num_threads(), "load": os.getloadavg()[0], **versions}
+    size = sum(file.stat().st_size for file in said.folder.glob("*.safetensors"))
+    print(json.dumps({"machine": machine, "weights_gb": round(size / 1e9, 2), "opening": figures}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
