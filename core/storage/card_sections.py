@@ -112,7 +112,7 @@ def _use(name: str, plan: Plan, layout: str) -> str:
         lines.append(f'janiform generate {word} "a red circle" --out pictures')
     blocks = [_code("\n".join(lines), "sh")]
     calls = ["import janiform", "", f"model = janiform.load({quoted})  # a folder, or a name in the hub's cache"]
-    calls += ['print(model.ask("picture.png", "What is in this picture?"))'] * ("look" in modes)
+    calls += ['answer = model.ask("picture.png", "What is in this picture?")'] * ("look" in modes)
     calls += ['model.generate("a red circle")[0].save("circle.png")'] * ("draw" in modes)
     blocks.append(_code("\n".join(calls), "python"))
     if layout == "hf":

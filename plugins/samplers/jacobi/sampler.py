@@ -19,13 +19,14 @@ import torch
 from janiform import DraftWindow, Sampling, Steps, UsageError, uniforms
 from torch import Tensor
 
+from ..autoregressive import codes_steps_of
 from ..base import Drawing, GuidedSampler
 from .config import JacobiConfig
 from .coupling import coupled, sample
 
 
 class JacobiSampler(GuidedSampler[JacobiConfig]):
-    """Codes in raster order, several in each forward."""
+    """Codes in raster order, several in each forward; one in each where the backbone has a cache of its own."""
 
     name = "jacobi"
 
@@ -34,6 +35,9 @@ class JacobiSampler(GuidedSampler[JacobiConfig]):
         port = model.plan.pathways[drawing.pathway].codes
         if port is None or port.depth > 1 or port.given:
             raise UsageError(f"'{drawing.pathway}' is not a pathway whose pictures the sampler 'jacobi' draws")
+        if hasattr(model.part("backbone"), "new_cache"):
+            # States that cannot forget a position, as of a recurrence, cannot read drafts.
+            return (yield from codes_steps_of(drawing, config))
         places, most = port.tokens, min(config.window, port.tokens)
         window = DraftWindow(
             model, drawing.prompts, drawing.guidance, places=places, most=most, pathway=drawing.pathway

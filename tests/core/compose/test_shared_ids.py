@@ -51,8 +51,8 @@ def test_ids_of_codes_are_never_sampled_as_text() -> None:
     with torch.no_grad():
         logits = model.part("backbone").logits(hidden)
         allowed = torch.tensor([id for some in plan.text_ids for id in some])
-        greedy = output.sample(hidden, Sampling(temperature=0), None, 0)
-        drawn = output.sample(hidden, Sampling(temperature=9.0), torch.rand(4000, dtype=torch.float64), 0)
+        greedy = output.sample(logits, Sampling(temperature=0), None)
+        drawn = output.sample(output.project(hidden), Sampling(temperature=9.0), torch.rand(4000, dtype=torch.float64))
     assert torch.equal(greedy, allowed[logits[:, allowed].argmax(-1)])
     assert not ((drawn >= 4) & (drawn < 1028)).any()
     assert (drawn < 4).any()
