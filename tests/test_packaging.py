@@ -113,6 +113,7 @@ def test_the_installed_wheel_draws_answers_and_writes_a_page(environment: Enviro
     assert (environment.folder / "demo" / "index.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_plugin_with_recipes_and_a_model_is_installed_as_a_wheel(environment: Environment) -> None:
     package = environment.folder / "janiform-wide"
     environment.janiform("new-plugin", "wide", "--kind", "embedding")
