@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 import pytest
 from janiform.cli import main
+from janiform.inference.batching import BatchingEngine
 
 Capture = pytest.CaptureFixture[str]
 
@@ -92,7 +93,11 @@ def test_a_signal_lets_running_requests_end(number: signal.Signals, capsys: Capt
     assert printed.err.startswith("note: running requests are ended")
 
 
-def test_a_second_ctrl_c_ends_at_once(capsys: Capture) -> None:
+def test_a_second_ctrl_c_ends_at_once(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = BatchingEngine.step
+    # 64 steps take longer than both signals, however fast the machine is.
+    monkeypatch.setattr(BatchingEngine, "step", lambda engine: (time.sleep(0.05), step(engine))[1])
+
     def client(port: int) -> None:
         connection, answer = drawing(port)
         with connection, answer:
