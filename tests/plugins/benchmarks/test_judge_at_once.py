@@ -181,7 +181,7 @@ def test_ctrl_c_ends_it_at_once_and_keeps_the_grades(tmp_path: Path) -> None:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(4):  # one that arrives later would be counted as asked by the second run
             assert hanging.acquire(timeout=60)
-        # The check, and all that can be graded; a file that is being written is in a folder of its own until it is whole.
+        # The check, and all that can be graded; a file that is not yet whole is in a folder of its own.
         while len(list((tmp_path / "cache").glob("??/*.json"))) < 21:
             assert process.poll() is None
             server.closing.wait(0.05)
