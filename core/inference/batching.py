@@ -20,6 +20,7 @@ from ..errors import ResourceError
 from ..units import size
 from .free_memory import free_memory
 from .generate.engine import generating
+from .generate.prefix_store import PrefixStore
 from .generate.running import RunningBatch, RunningGeneration
 from .generate.sampler import check_settings, guidance_of, sampler_of, sampler_use
 from .generate.steps import Steps
@@ -36,13 +37,17 @@ MOST_ROWS = 128
 _SHARE = 0.9
 """The share of the free memory that requests may take by default."""
 
+_STORED = 4
+"""Prompts that were read take at most the memory divided by this, and give it back to requests that need it."""
+
 
 @define(eq=False, kw_only=True)
 class TextRequest:
     """A prompt to continue, greedily at temperature 0; see ``janiform.generate_text``.
 
     ``on_text``: called with the pieces of the text as soon as they are certain. Once ``done``, there is the ``result``,
-    which has ``tokens`` tokens and was ``cut_off`` where it reached ``max_new_tokens``, or the ``error``.
+    which has ``tokens`` tokens and was ``cut_off`` where it reached ``max_new_tokens``, or the ``error``. ``reused`` of
+    the prompt's positions were not read again, since a prompt before it began in the same way.
     """
 
     prompt: SpanSequence
@@ -55,6 +60,7 @@ class TextRequest:
     result: str | None = field(default=None, init=False)
     tokens: int = field(default=0, init=False)
     cut_off: bool = field(default=False, init=False)
+    reused: int = field(default=0, init=False)
     error: Exception | None = field(default=None, init=False)
     done: bool = field(default=False, init=False)
 
@@ -85,7 +91,8 @@ class BatchingEngine:
     """Runs requests of one model together. All of its methods are called by one thread.
 
     Args:
-        memory: the bytes that all requests may take beside the weights; by default most of those that are free now.
+        memory: the bytes that all requests may take beside the weights, with the keys and values of prompts that were
+            read, which later prompts begin with; by default most of those that are free now.
         most_rows: the most rows that are decoded together; a picture with guidance has two or more.
     """
 
@@ -96,7 +103,8 @@ class BatchingEngine:
         self.memory = int(_SHARE * free) if memory is None else memory
         self.most_rows = most_rows
         self._modules = tuple(model.modules())
-        self._batch = RunningBatch(model)
+        self._stored = PrefixStore(model, self.memory // _STORED)
+        self._batch = RunningBatch(model, self._stored)
         self._waiting: deque[tuple[EngineRequest, Steps[Any], int, int]] = deque()
         self._active: list[tuple[EngineRequest, RunningGeneration[Any], int, int]] = []
 
@@ -156,6 +164,8 @@ class BatchingEngine:
             self._batch.step()
         for request, running, *_ in self._active:
             if running.done:
+                if isinstance(request, TextRequest):
+                    request.reused = running.reused
                 request.result, request.error, request.done = running.result, running.error, True
         self._active = [each for each in self._active if not each[1].done]
 
@@ -167,6 +177,7 @@ class BatchingEngine:
             if self._active and (rows + more_rows > self.most_rows or memory + more_memory > self.memory):
                 return
             self._waiting.popleft()
+            self._stored.trim(self.memory - memory - more_memory)
             (running,) = self._batch.start([steps])
             self._active.append((request, running, more_rows, more_memory))
             rows, memory = rows + more_rows, memory + more_memory

@@ -115,11 +115,18 @@ class _Completion:
         usage = {"usage": None} if self._with_usage else {}
         return sent_event({**self._head("chat.completion.chunk"), "choices": [choice], **usage})
 
-    def _usage(self, done: Sequence[TextRequest]) -> dict[str, int]:
+    def _usage(self, done: Sequence[TextRequest]) -> dict[str, Any]:
         read, written = len(done[0].prompt), sum(request.tokens for request in done)
+        reused = min(request.reused for request in done)
         self.served.metrics.prompt_tokens.inc(read)
+        self.served.metrics.reused_tokens.inc(reused)
         self.served.metrics.tokens.inc(written)
-        return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        return {
+            "prompt_tokens": read,
+            "completion_tokens": written,
+            "total_tokens": read + written,
+            "prompt_tokens_details": {"cached_tokens": reused},
+        }
 
 
 def _finish_reason(request: TextRequest) -> str:

@@ -21,6 +21,7 @@ from .engine import DecodeState, new_cache
 
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
+    from ...sequence.batch import Batch
 
 
 class PrefixCache:
@@ -49,16 +50,7 @@ class PrefixCache:
         """Count the positions of a prompt that were read already; the last one is always left to be read."""
         if self._cache is None:
             return 0
-        most = min(self._cache.filled, len(prompt) - 1)
-        cached = SpanSequence((*self._prompt.spans, Span("text", self._generated)))
-        count = 0
-        for old, new in zip(_pieces(cached), _pieces(prompt), strict=False):
-            length = old.length if isinstance(old, Span) else 1
-            if not _same(old, new) or count + length > most:
-                break
-            count += length
-        count = min(_outside_blocks(cached, count), _outside_blocks(prompt, count))
-        return count if self._cache.rewinds or count == self._cache.filled else 0
+        return shared_positions(SpanSequence((*self._prompt.spans, Span("text", self._generated))), self._cache, prompt)
 
     def prefill(self, model: UnifiedModel, prompt: SpanSequence, more: int) -> DecodeState:
         """Read a prompt from the first position on that differs, with space for ``more`` positions after it.
@@ -68,23 +60,50 @@ class PrefixCache:
         shared = self.shared(prompt)
         rest = model.processor.collate([prompt.after(shared)]).to(model.device)
         embeddings = model.embed(rest)
-        old = self._cache
         if shared and self._like != (embeddings.dtype, embeddings.device):
             self.clear()  # the model was moved or converted in between
             return self.prefill(model, prompt, more)
-        length = len(prompt) + more
-        if shared and old is not None:
-            cache = old.take(None, length, shared)
-        else:
-            cache = new_cache(model, 1, length, embeddings)
-        batch = model.processor.collate([prompt])
-        documents, blocks, seen = batch.declared.mapped(lambda tensor: tensor.to(model.device))
-        mask = Mask.decoding(documents, blocks, length=length, seen=seen, attention=model.attention)
-        positions = batch.positions.to(model.device)
-        hidden = model.run(embeddings, positions[:, shared:], mask, cache, rest.routes)
-        self._cache, self._prompt, self._generated = cache, prompt, []
+        state = read_rest(model, prompt, rest, embeddings, self._cache if shared else None, more)
+        self._cache, self._prompt, self._generated = state.cache, prompt, []
         self._like = embeddings.dtype, embeddings.device
-        return DecodeState(hidden[:, -1], mask, cache, positions[:, -1:] + 1)
+        return state
+
+
+def shared_positions(read: SpanSequence, cache: Cache, prompt: SpanSequence) -> int:
+    """Count the positions at the beginning of a prompt whose keys and values a cache has.
+
+    Args:
+        read: what the cache was read from, in one row; it may be longer than what the cache holds.
+        prompt: its last position never counts, since its state is needed.
+    """
+    most = min(cache.filled, len(prompt) - 1)
+    count = 0
+    for old, new in zip(_pieces(read), _pieces(prompt), strict=False):
+        length = old.length if isinstance(old, Span) else 1
+        if not _same(old, new) or count + length > most:
+            break
+        count += length
+    count = min(_outside_blocks(read, count), _outside_blocks(prompt, count))
+    return count if cache.rewinds or count == cache.filled else 0
+
+
+def read_rest(
+    model: UnifiedModel, prompt: SpanSequence, rest: Batch, embeddings: Tensor, old: Cache | None, more: int
+) -> DecodeState:
+    """Read the rest of a prompt of P positions after those that a cache has, with space for ``more`` positions.
+
+    Args:
+        rest: the last T positions of the prompt, with their embeddings [1, T, H].
+        old: a cache whose first P - T positions are the prompt's; it is left as it is. None where T is P.
+    """
+    length, shared = len(prompt) + more, len(prompt) - embeddings.shape[1]
+    cache = new_cache(model, 1, length, embeddings) if old is None else old.take(None, length, shared)
+    batch = model.processor.collate([prompt])
+    documents, blocks, seen = batch.declared.mapped(lambda tensor: tensor.to(model.device))
+    mask = Mask.decoding(documents, blocks, length=length, seen=seen, attention=model.attention)
+    positions = batch.positions.to(model.device)
+    hidden = model.run(embeddings, positions[:, shared:], mask, cache, rest.routes)
+    return DecodeState(hidden[:, -1], mask, cache, positions[:, -1:] + 1)
 
 
 def _outside_blocks(sequence: SpanSequence, count: int) -> int:

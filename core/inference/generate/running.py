@@ -13,18 +13,22 @@ import torch
 from torch import Tensor
 
 from ...errors import JaniformError
-from .engine import DecodeState, check_finite, engine_of, generating
+from .engine import DecodeState, EagerEngine, check_finite, engine_of, generating
 from .rows import DecodingRows
 from .steps import Decode, Prefill, Project, Steps
 
 if TYPE_CHECKING:
     from ...model.unified_model import UnifiedModel
+    from .prefix_store import PrefixStore
 
 T = TypeVar("T")
 
 
 class RunningGeneration(Generic[T]):
-    """A generation that was started. ``done``: it has ended, with its ``result`` or with ``error``."""
+    """A generation that was started. ``done``: it has ended, with its ``result`` or with ``error``.
+
+    ``reused``: the positions of its prompt that were taken from a ``PrefixStore``.
+    """
 
     def __init__(self, steps: Steps[T]) -> None:
         self.steps = steps
@@ -32,6 +36,7 @@ class RunningGeneration(Generic[T]):
         self.error: Exception | None = None
         self.group: DecodingRows | None = None
         self.rows: list[int] = []
+        self.reused = 0
         self.asks: Prefill | Decode | None = None
         self._result: T | None = None
 
@@ -79,12 +84,18 @@ class RunningBatch:
 
     Rows of generations are decoded together where the engine is the default one, the backbone has a ``KVCache`` and
     the rows use the same set of weights. Others are decoded side by side, one forward for each group.
+
+    Args:
+        stored: prompts that were read, for generations of one prompt each. It is used with the default engine and a
+            ``KVCache`` only.
     """
 
-    def __init__(self, model: UnifiedModel) -> None:
+    def __init__(self, model: UnifiedModel, stored: PrefixStore | None = None) -> None:
         self._model = model
         self._engine = engine_of(model)
         self._own_cache = hasattr(model.part("backbone"), "new_cache")
+        usable = isinstance(self._engine, EagerEngine) and not self._own_cache
+        self._stored = stored if usable else None
         self._groups: list[DecodingRows] = []
         self._running: list[RunningGeneration[Any]] = []
 
@@ -129,6 +140,7 @@ class RunningBatch:
                         each.rows = [moved.get(row, row) for row in each.rows]
 
     def _read(self, readers: list[RunningGeneration[Any]]) -> None:
+        readers = [each for each in readers if not self._read_rest(each)]
         for alone, members in _together(readers):
             try:
                 self._prefill(members, alone)
@@ -139,12 +151,36 @@ class RunningBatch:
                 for each in members:  # to find whose fault it is
                     self._read([each])
 
+    def _read_rest(self, reader: RunningGeneration[Any]) -> bool:
+        """Read the prompt of a generation after what is stored of it; whether that was so."""
+        ask = cast(Prefill, reader.asks)
+        if self._stored is None or len(ask.prompts) != 1 or ask.prefix is not None:
+            return False
+        read = self._stored.read(ask.prompts[0], ask.more)
+        if read is None:
+            return False
+        state, reader.reused = read
+        try:
+            check_finite(state.hidden)
+        except JaniformError as error:
+            reader.end(error)
+            return True
+        reader.group, reader.rows = self._placed(state, [ask.more], ask.route, alone=False)
+        self._give([reader], [ask.project], [state.hidden])
+        return True
+
     def _prefill(self, members: list[RunningGeneration[Any]], alone: bool) -> None:
         asked = [cast(Prefill, each.asks) for each in members]
         prompts = [prompt for ask in asked for prompt in ask.prompts]
         more = [ask.more for ask in asked for _ in ask.prompts]
         state = self._engine.prefill(prompts, max(more), *(() if asked[0].prefix is None else (asked[0].prefix,)))
         check_finite(state.hidden)
+        if self._stored is not None and not alone:
+            first = 0
+            for ask in asked:
+                if len(ask.prompts) == 1:
+                    self._stored.keep(ask.prompts[0], state, first)
+                first += len(ask.prompts)
         group, rows = self._placed(state, more, asked[0].route, alone)
         hidden, first = [], 0
         for each, ask in zip(members, asked, strict=True):
