@@ -86,6 +86,7 @@ def run_study(
     device: str | None = None,
     retry: bool = False,
     options: Sequence[str] = (),
+    reuse: Sequence[Path] = (),
     changed: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda sentence: None,
 ) -> bool:
@@ -94,11 +95,12 @@ def run_study(
     Args:
         retry: start failed runs again.
         options: of every run's command.
+        reuse: folders of other studies, whose finished stages the runs use.
         changed: called about twice per second, to show the states.
 
     Raises KeyboardInterrupt after SIGINT or SIGTERM, once all runs are stopped and saved.
     """
-    return _Scheduler(prepared, slots, device, retry, options, changed, say).run()
+    return _Scheduler(prepared, slots, device, retry, options, reuse, changed, say).run()
 
 
 class _Scheduler:
@@ -109,11 +111,13 @@ class _Scheduler:
         device: str | None,
         retry: bool,
         options: Sequence[str],
+        reuse: Sequence[Path],
         changed: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
         self.prepared, self.study, self.folder, self.options = prepared, prepared.study, prepared.folder, options
         self.changed, self.say = changed, say
+        self.stores = [prepared.folder.nodes, *(other / "nodes" for other in reuse)]
         self.free = list(slots)
         self.running: list[_Running] = []
         self.failures: list[str] = []
@@ -169,7 +173,7 @@ class _Scheduler:
         ready = [planned for planned in self.missing if not planned.place.claimed()]
         for planned in ready:
             needed = self.keys(planned.cell.name, planned.seed)
-            if not any(key in busy and not (self.folder.nodes / key).is_dir() for key in needed):
+            if not any(key in busy and not self._stored(key) for key in needed):
                 self.missing.remove(planned)
                 return planned
         if ready and not self.running:
@@ -178,6 +182,9 @@ class _Scheduler:
         if not ready and self.missing and not self.running:  # other schedulers work on all that is left
             self.missing = [planned for planned in self.missing if _is_missing(planned.place, self.study, False)]
         return None
+
+    def _stored(self, key: str) -> bool:
+        return any((store / key).is_dir() for store in self.stores)
 
     def _start(self, planned: Planned) -> None:
         slot = self.free.pop(0)

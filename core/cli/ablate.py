@@ -117,7 +117,7 @@ def command(
         for line in submit_study(prepared, submit, job_options, options):
             echo(line)
         return 0
-    return _run(prepared, slots, device, retry, options, as_json)
+    return _run(prepared, slots, device, retry, options, reuse, as_json)
 
 
 def _worker_options(device: str | None, reuse: Sequence[Path], strict: bool) -> list[str]:
@@ -163,7 +163,13 @@ def _one(
 
 
 def _run(
-    prepared: PreparedStudy, slots: int, device: str | None, retry: bool, options: Sequence[str], as_json: bool
+    prepared: PreparedStudy,
+    slots: int,
+    device: str | None,
+    retry: bool,
+    options: Sequence[str],
+    reuse: Sequence[Path],
+    as_json: bool,
 ) -> int:
     from ..ablation.page import comparisons_of, conclusion, write_page, write_tables
     from ..ablation.results_json import results_json
@@ -175,7 +181,14 @@ def _run(
     try:
         with Watch(prepared) as watch:
             done = run_study(
-                prepared, chosen, device=device, retry=retry, options=options, changed=watch.update, say=watch.say
+                prepared,
+                chosen,
+                device=device,
+                retry=retry,
+                options=options,
+                reuse=reuse,
+                changed=watch.update,
+                say=watch.say,
             )
     finally:
         results = _write_results(prepared)

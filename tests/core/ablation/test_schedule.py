@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,9 +38,9 @@ def test_slots_have_a_gpu_each() -> None:
             slots_of(count, gpus)
 
 
-def _started(prepared: PreparedStudy, running: list[tuple[str, int]]) -> str:
+def _started(prepared: PreparedStudy, running: list[tuple[str, int]], reuse: Sequence[Path] = ()) -> str:
     """The cell of the run that is started next, while others are running."""
-    scheduler = _Scheduler(prepared, [Slot()], "cpu", False, (), lambda: None, silent)
+    scheduler = _Scheduler(prepared, [Slot()], "cpu", False, (), reuse, lambda: None, silent)
 
     class Running:
         def __init__(self, cell: str, seed: int) -> None:
@@ -64,6 +64,11 @@ def test_runs_whose_shared_stages_are_there_are_started_together(prepared: Prepa
     for cell in CELLS:
         prepared.folder.place(cell, 0).set(Status())
     assert _started(prepared, [("base", 0)]) == "deep 0"
+
+
+def test_stages_of_a_study_that_is_reused_are_not_waited_for(study_file: Path, prepared: PreparedStudy) -> None:
+    fresh = prepare(study_file, study_file.parent / "out", silent)
+    assert _started(fresh, [("base", 0)], [prepared.folder.path]) == "deep 0"
 
 
 @pytest.mark.slow
