@@ -77,14 +77,18 @@ def page_html(page: DemoPage) -> str:
 
 
 def document(title: str, sections: list[Markup], *styles: str, css: str = "") -> str:
-    """Return an HTML file with these sections; ``styles`` name files in this package, ``css`` is one more sheet."""
+    """Return an HTML file with these sections in the colours of ``palette.css``.
+
+    ``styles`` name files in this package, ``css`` is one more sheet.
+    """
+    sheets = ("palette.css", *styles)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{title} · janiform"),
-        *(Markup(f"<style>\n{files(__package__).joinpath(style).read_text('utf-8')}</style>") for style in styles),
+        *(Markup(f"<style>\n{files(__package__).joinpath(style).read_text('utf-8')}</style>") for style in sheets),
         Markup(f"<style>\n{css}\n</style>") if css else None,
     )
     return f'<!doctype html>\n<html lang="en">\n{head}\n{tag("body", tag("main", join(sections)))}\n</html>\n'

@@ -1,10 +1,9 @@
-"""The application: routes for models, chats and pictures, the state of the server, and its page."""
+"""The application: routes for models, chats and pictures, the state of the server, and the studio."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -16,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from ..errors import PictureError, ResourceError, UsageError
-from . import openai_chat, openai_images
+from . import openai_chat, openai_images, studio
 from .errors import ApiError, answer_error, json_response
 from .guard import Guard
 from .served import ServedModel
@@ -25,8 +24,6 @@ from .service import Service, service_of
 _STARTED = int(time.time())
 _REPORTED = (ApiError, UsageError, PictureError, ResourceError, RequestValidationError, HTTPException, Exception)
 """Exceptions that become responses; of these, those that no other class names are logged as well."""
-
-_POLICY = {"content-security-policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'"}
 
 router = APIRouter()
 
@@ -38,7 +35,7 @@ def guarded_app(service: Service, on_bug: Callable[[Exception], None]) -> Guard:
     app.state.service = service
     for error in _REPORTED:
         app.add_exception_handler(error, answer_error)
-    for routes in (router, openai_chat.router, openai_images.router):
+    for routes in (router, openai_chat.router, openai_images.router, studio.router):
         app.include_router(routes)
     app.mount("/static", StaticFiles(packages=[(__package__, "static")]))
     return Guard(app, service, on_bug)
@@ -82,10 +79,3 @@ async def metrics(request: Request) -> Response:
     """The metrics of the server, for Prometheus."""
     text = generate_latest(service_of(request).metrics.registry)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
-
-
-@router.get("/")
-async def page() -> Response:
-    """The page of the server."""
-    html = files(__package__).joinpath("static", "index.html").read_text(encoding="utf-8")
-    return Response(html, headers=_POLICY, media_type="text/html")
