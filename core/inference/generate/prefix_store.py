@@ -71,11 +71,9 @@ class PrefixStore:
     def keep(self, prompt: SpanSequence, state: DecodeState, row: int) -> None:
         """Copy the keys and values of a prompt, which end where the filled positions of a row end."""
         cache, length = state.cache, len(prompt)
-        if (
-            length < LEAST
-            or not isinstance(cache, KVCache)
-            or cache.nbytes // cache.rows // cache.length * length > (self._most)
-        ):
+        if length < LEAST or not isinstance(cache, KVCache):
+            return
+        if cache.nbytes // (cache.rows * cache.length) * length > self._most:
             return
         for each in self._stored:
             # One of the two begins with the other, and its keys and values are in the longer one.
