@@ -34,7 +34,7 @@ _POLICY = (
 _HEADERS = {"content-security-policy": _POLICY, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def page() -> Response:
     """The studio. Its scripts and styles are below ``/static/``."""
     html = files(__package__).joinpath("static", "index.html").read_text(encoding="utf-8")

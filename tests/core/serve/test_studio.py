@@ -311,7 +311,8 @@ def test_files_of_the_page_have_a_strict_policy_and_name_no_other_site(server: S
         if path == "/":
             assert "script-src 'self'" in headers["content-security-policy"]
             assert "style=" not in text
-    assert get(server.port, "/static/../studio.py")[0] == 404
+    for path in ("/static/../studio.py", "/static/..%2fstudio.py", "/static/"):
+        assert get(server.port, path)[0] == 404
 
 
 def get(port: int, path: str) -> tuple[int, dict[str, str], bytes]:
