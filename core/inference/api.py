@@ -40,6 +40,7 @@ from .free_memory import free_memory
 from .generate.context import check_context_length
 from .generate.images import check_decodes
 from .generate.sampler import check_settings, guidance_of, sampler_use
+from .generate.static_step import GraphEngine
 from .memory import OnPlan, check_weights, memory_for_drawing
 from .packed import pack_weights
 from .prompts import check_text, drawing_prompt_of, prompt_of
@@ -67,6 +68,7 @@ def load(
     only: Literal["look", "draw"] | None = None,
     attention: str = DEFAULT,
     sampler: str | None = None,
+    graphs: bool = False,
 ) -> Model:
     """Load a model that draws and answers.
 
@@ -81,10 +83,12 @@ def load(
         attention: the kernel that computes the language model's attention: ``"sdpa"``, ``"flex"``, … (``janiform
             components kernel`` lists them), or ``"auto"`` for the best one, which ``model.attention`` names.
         sampler: draws in place of the recipe's sampler, with the settings that both have: ``"jacobi"``, for instance.
+        graphs: record the steps of decoding as CUDA graphs, for a CUDA device; ``model.model.engine.reason`` says why
+            where it was not possible.
 
     Raises:
-        UsageError: the model, the device, the data type or the quantisation does not exist, or the kernel does not
-            serve it.
+        UsageError: the model, the device, the data type or the quantisation does not exist, the kernel does not
+            serve it, or the device records no graphs.
         ComponentError: no such kernel or sampler is installed.
         CompositionError: the sampler does not draw what the model has.
         StorageError: the model's files are damaged or do not belong together.
@@ -98,6 +102,8 @@ def load(
         text("sampler", sampler)
     if only is not None:
         choice("only", only, ("look", "draw"))
+    if graphs and torch_device.type != "cuda":
+        raise UsageError(f"graphs need a CUDA device, and the device is '{torch_device.type}'")
     folder = model_folder(name)
     if quantize is not None and (not isinstance(quantize, str) or quantize not in SCHEMES):
         hint = nearest(str(quantize), SCHEMES)
@@ -118,6 +124,8 @@ def load(
         on_size=check,
     )
     pack_weights(opened)
+    if graphs:
+        opened.engine = GraphEngine(opened)
     return Model(opened, name=name, facts=about(folder), quantize=quantize, folder=folder)
 
 

@@ -168,7 +168,9 @@ def memory_needs(model: UnifiedModel) -> Needs:
     if measured is None or measured[0] != dtype:
         measured = _NEEDS[model] = dtype, measure_needs(model.plan, dtype, _unquantized(model))
     tensors = {*model.parameters(), *model.buffers()}
-    return evolve(measured[1], weights=sum([tensor.nbytes for tensor in tensors]))
+    copies = getattr(model.engine, "copies", 1)
+    weights = sum([tensor.nbytes for tensor in tensors])
+    return evolve(measured[1], weights=weights, cache=measured[1].cache * copies)
 
 
 def _unquantized(model: UnifiedModel) -> dict[str, nn.Module]:

@@ -64,7 +64,9 @@ class DecodingRows:
         """Read one position of all rows: those of each generation with their embeddings, to their states [r, H]."""
         self._steps += 1
         if len(rows) == 1 and list(rows[0]) == list(range(self._size)):
-            return [self._engine.decode(self._state, embeddings[0])]
+            hidden = self._engine.decode(self._state, embeddings[0])
+            self._follow()
+            return [hidden]
         first = embeddings[0]
         if self._embeddings is None or len(self._embeddings) < self._size or self._embeddings.dtype != first.dtype:
             self._embeddings = first.new_zeros(self._size, 1, first.shape[-1])
@@ -73,7 +75,17 @@ class DecodingRows:
         for index, each in zip(indices, embeddings, strict=True):
             together[index] = each
         hidden = self._engine.decode(self._state, together)
+        self._follow()
         return [hidden[index] for index in indices]
+
+    def _follow(self) -> None:
+        """Know where the engine has moved the keys and values to, if it has."""
+        cache, store = self._state.cache, self._store
+        if store is None or not isinstance(cache, KVCache) or cache.keys.data_ptr() == store.keys.data_ptr():
+            return
+        allowed = self._allowed.new_zeros(cache.rows, cache.length)
+        allowed[:, : self._known] = self._allowed[: cache.rows, : self._known]
+        self._store, self._allowed = cache, allowed
 
     def _index(self, rows: tuple[int, ...], device: torch.device) -> Tensor:
         if rows not in self._indices:

@@ -151,4 +151,6 @@ def test_loading_says_what_is_wrong(tmp_path: Path, model: Model) -> None:
         janiform.load(folder, dtype="float23")
     with pytest.raises(UsageError, match="device 'warp'"):
         janiform.load(folder, device="warp")
+    with pytest.raises(UsageError, match="graphs need a CUDA device, and the device is 'cpu'"):
+        janiform.load(folder, graphs=True)
     assert next(janiform.load(folder, dtype="bfloat16").model.parameters()).dtype == torch.bfloat16
