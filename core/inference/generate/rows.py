@@ -80,8 +80,10 @@ class DecodingRows:
 
     def _follow(self) -> None:
         """Know where the engine has moved the keys and values to, if it has."""
-        cache, store = self._state.cache, self._store
-        if store is None or not isinstance(cache, KVCache) or cache.keys.data_ptr() == store.keys.data_ptr():
+        if self._store is None:
+            return
+        cache = cast(KVCache, self._state.cache)
+        if cache.keys.data_ptr() == self._store.keys.data_ptr():
             return
         allowed = self._allowed.new_zeros(cache.rows, cache.length)
         allowed[:, : self._known] = self._allowed[: cache.rows, : self._known]

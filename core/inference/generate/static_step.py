@@ -31,7 +31,7 @@ ROWS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
 """Numbers of rows that steps are recorded for; a step of more rows than the last one is recorded for its own number."""
 
 KEYS = 128
-"""Steps are recorded for multiples of this many positions, so that a step reads at most so many that are not filled."""
+"""Steps are recorded for multiples of this number of positions: fewer than that are read and not filled."""
 
 Step = Callable[[], None]
 
@@ -132,7 +132,7 @@ class StaticMemory:
         return cache.keys.data_ptr() == self.keys.data_ptr() and cache.keys.stride() == self.keys.stride()
 
     def fits(self, rows: int, length: int, like: Tensor) -> bool:
-        """Whether so many rows and positions of these embeddings fit."""
+        """Whether rows of embeddings like these, and their positions, fit."""
         same = like.dtype == self.embeddings.dtype and like.device == self.embeddings.device
         return same and rows <= self.rows and length <= self.length
 
@@ -221,7 +221,7 @@ def _recorded(step: Step, memory: StaticMemory) -> Step:
     before = [(tensor, tensor.clone()) for tensor in (memory.index, memory.positions)]
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream), _Inputs() as inputs:
+    with torch.cuda.stream(stream), _StoragesRead() as inputs:
         for _ in range(2):  # kernels choose their algorithms, and modules make their tables
             step()
             for tensor, value in before:
@@ -237,7 +237,7 @@ def _recorded(step: Step, memory: StaticMemory) -> Step:
     return replay
 
 
-class _Inputs(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _StoragesRead(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Everything that operations read: a graph knows addresses only, so what a module replaces must not be freed."""
 
     def __init__(self) -> None:
