@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, scaled_dot_product_attention, silu
 
@@ -131,8 +132,12 @@ class Residual(nn.Module):
         self.nin_shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
 
     def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
-        change = self.conv1(silu(self.norm1(x, *conditions)))
-        return self.nin_shortcut(x) + self.conv2(silu(self.norm2(change, *conditions)))
+        # Without gradients nothing else reads what is overwritten here, and new memory costs a tenth of the time.
+        alone = not torch.is_grad_enabled()
+        change = self.conv1(silu(self.norm1(x, *conditions), inplace=alone))
+        change = self.conv2(silu(self.norm2(change, *conditions), inplace=alone))
+        kept = self.nin_shortcut(x)
+        return change.add_(kept) if alone and kept.dtype == change.dtype else kept + change
 
 
 class Attention(nn.Module):

@@ -11,6 +11,7 @@ R rows    L positions of the memory    S positions that a step reads    H hidden
 
 from __future__ import annotations
 
+import contextlib
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -33,6 +34,9 @@ ROWS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
 KEYS = 128
 """Steps are recorded for multiples of this number of positions: fewer than that are read and not filled."""
 
+MOST_STEPS = 64
+"""Steps that are kept for one memory; the one that was recorded first is dropped for another."""
+
 Step = Callable[[], None]
 
 
@@ -53,6 +57,7 @@ class GraphEngine(EagerEngine):
         self.seconds = 0.0
         """How many graphs were recorded, and how long that took."""
         self._memories: list[StaticMemory] = []
+        self._pool: Any = None
 
     def decode(self, state: DecodeState, embeddings: Tensor) -> Tensor:
         """Read one more position of every row; see ``Engine``."""
@@ -65,10 +70,15 @@ class GraphEngine(EagerEngine):
         key = next((size for size in ROWS if size >= rows), rows), min(_rounded(filled + 1), memory.length)
         if key not in memory.steps:
             try:
-                memory.steps[key] = self._step(memory, *key)
+                step = self._step(memory, *key)
+            except torch.OutOfMemoryError:
+                return super().decode(state, embeddings)
             except RuntimeError as error:
                 self.reason = f"the decode step was not recorded: {str(error).splitlines()[0]}"
                 return super().decode(state, embeddings)
+            if len(memory.steps) == MOST_STEPS:
+                del memory.steps[next(iter(memory.steps))]
+            memory.steps[key] = step
         memory.steps[key]()
         cache = state.cache
         assert isinstance(cache, KVCache)
@@ -98,7 +108,10 @@ class GraphEngine(EagerEngine):
         if memory.keys.device.type != "cuda":
             return step
         began = time.perf_counter()
-        recorded = _recorded(step, memory)
+        if self._pool is None:
+            # All graphs share their memory: each is read out before another one runs.
+            self._pool = torch.cuda.graph_pool_handle()
+        recorded = _recorded(step, memory, self._pool)
         torch.cuda.synchronize()
         self.recorded, self.seconds = self.recorded + 1, self.seconds + time.perf_counter() - began
         return recorded
@@ -216,19 +229,21 @@ def _rounded(length: int) -> int:
     return -(-length // KEYS) * KEYS
 
 
-def _recorded(step: Step, memory: StaticMemory) -> Step:
+def _recorded(step: Step, memory: StaticMemory, pool: Any) -> Step:
     """A step as a CUDA graph, which has not run yet. Raises ``RuntimeError`` for one that cannot be recorded."""
     before = [(tensor, tensor.clone()) for tensor in (memory.index, memory.positions)]
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream), _StoragesRead() as inputs:
-        for _ in range(2):  # kernels choose their algorithms, and modules make their tables
-            step()
+    with torch.cuda.stream(stream):
+        inputs = _StoragesRead()
+        for watched in (contextlib.nullcontext(), inputs):  # in the first, modules make their tables
+            with watched:
+                step()
             for tensor, value in before:
                 tensor.copy_(value)
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, pool=pool):
         step()
 
     def replay(kept: Sequence[Any] = tuple(inputs.storages.values())) -> None:
@@ -238,15 +253,21 @@ def _recorded(step: Step, memory: StaticMemory) -> Step:
 
 
 class _StoragesRead(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Everything that operations read: a graph knows addresses only, so what a module replaces must not be freed."""
+    """What a step reads and does not make itself: a graph knows addresses only, so it must not be freed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.storages: dict[int, torch.UntypedStorage] = {}
+        self._made: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        for tensor in torch.utils._pytree.tree_leaves((args, kwargs or {})):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                self.storages[storage.data_ptr()] = storage
-        return func(*args, **(kwargs or {}))
+        read = {storage.data_ptr(): storage for storage in _storages((args, kwargs or {}))}
+        self.storages |= {address: storage for address, storage in read.items() if address not in self._made}
+        out = func(*args, **(kwargs or {}))
+        self._made |= {storage.data_ptr() for storage in _storages(out)} - self.storages.keys()
+        return out
+
+
+def _storages(values: Any) -> list[torch.UntypedStorage]:
+    leaves = torch.utils._pytree.tree_leaves(values)
+    return [leaf.untyped_storage() for leaf in leaves if isinstance(leaf, Tensor)]

@@ -159,6 +159,34 @@ def test_a_step_is_the_same_operations_on_the_same_memory_and_the_host_waits_for
     assert len(runs[0]) > 20
 
 
+def test_what_a_step_reads_is_known_without_what_it_makes(static: tuple[UnifiedModel, GraphEngine]) -> None:
+    model, engine = static
+    with generating(model):
+        state = engine.prefill(prompts(model, 2), 30)
+        engine.decode(state, model.backbone.embed(torch.tensor([[1], [2]])))
+        (memory,) = engine._memories
+        step = memory.step(model, 2, 8)
+        with static_step._StoragesRead() as read:
+            step()
+    parts = [*model.backbone.layers.parameters(), memory.keys, memory.values, memory.seen, memory.embeddings]
+    assert {part.untyped_storage().data_ptr() for part in parts} <= read.storages.keys()
+    table = model.backbone._rotary._tables
+    assert table is not None
+    assert table[0].untyped_storage().data_ptr() in read.storages
+    size = sum(part.nbytes for part in [*model.backbone.parameters(), memory.keys, memory.values])
+    assert sum(storage.nbytes() for storage in read.storages.values()) < 1.5 * size
+
+
+def test_no_more_steps_are_kept_than_needed(
+    exact: UnifiedModel, static: tuple[UnifiedModel, GraphEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(static_step, "MOST_STEPS", 3)
+    model, engine = static
+    rows = prompts(exact, 2)
+    assert torch.equal(generate_codes(model, rows, seeds=[0, 1]), generate_codes(exact, rows, seeds=[0, 1]))
+    assert max(len(memory.steps) for memory in engine._memories) == 3
+
+
 def test_a_step_that_waits_for_the_host_is_found() -> None:
     with Recorded() as recorded:
         values = torch.arange(3)
