@@ -2,6 +2,7 @@
 
 FOLDER/captions.tar      WebDataset: the training pictures, each with several captions, to draw
 FOLDER/questions.json    LLaVA's layout: questions about the training pictures, with answers
+FOLDER/words.json        the same layout without pictures: which digit a caption means, in a word and as a numeral
 FOLDER/pictures/         the pictures, training and held out
 FOLDER/held-out.json     file and digit of every held-out picture, which no training file names
 """
@@ -25,7 +26,7 @@ CAPTIONS = (
     "a handwritten {word}",
     "{word}",
     "the digit {number}",
-    "a {word} written by hand",
+    "a handwritten {number}",
     "write the digit {word}",
 )
 NAME = "which digit is this?"
@@ -91,14 +92,20 @@ def prepare(folder: Path) -> None:
         }
         for index in training
     ]
+    words = [
+        {"conversations": list(_turns([(caption, f"{word} {digit}")], looks=False))}
+        for digit, word in enumerate(WORDS)
+        for caption in captions(digit)
+    ]
     held = [{"image": f"{index:04}.png", "digit": labels[index]} for index in held_out]
     (folder / "questions.json").write_text(json.dumps(records, indent=1))
+    (folder / "words.json").write_text(json.dumps(words, indent=1))
     (folder / "held-out.json").write_text(json.dumps(held, indent=1))
 
 
-def _turns(pairs: list[tuple[str, str]]) -> Iterator[dict[str, str]]:
+def _turns(pairs: list[tuple[str, str]], *, looks: bool = True) -> Iterator[dict[str, str]]:
     for number, (question, answer) in enumerate(pairs):
-        yield {"from": "human", "value": question if number else f"<image>\n{question}"}
+        yield {"from": "human", "value": f"<image>\n{question}" if looks and not number else question}
         yield {"from": "gpt", "value": answer}
 
 
