@@ -28,7 +28,7 @@ def tokenizer_block(stage: str, samples: Sequence[SampleFile], log: Sequence[Map
     note = tag("p", sentence[:1].upper() + sentence[1:] + ".", class_="note unready") if sentence else None
     lead = (
         f"Measured on {last.pictures:,} pictures of the data. The error is the fraction of the variance of their "
-        f"pixels that reconstructions lose; up to {READY:.0%} is good enough for the next stage."
+        f"pixels that reconstructions lose; with more than {READY:.0%}, small details become unreadable."
     )
     return join([part for part in (note, tag("p", lead, class_="note"), _table(measured)) if part is not None])
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from ...contracts.showcase import TokenizerQuality
 
-READY = 0.1
+READY = 0.02
 """Largest error of a tokenizer whose codes are good enough to be predicted (measured: docs/your-own-data.md)."""
 
 FEW = 0.05
-"""Fraction of the codes below which a tokenizer with a large error is taken for one whose codebook collapsed."""
+"""Fraction of the codes below which a tokenizer whose error stays large is taken for one whose codebook collapsed."""
 
 FALLING = 0.95
 """Ratio of the errors of the last two fifths of a stage, below which longer training helps more than another design."""
@@ -28,20 +28,20 @@ def not_ready(stage: str, quality: TokenizerQuality, log: Sequence[Mapping[str, 
         return ""
     what = (
         f"the tokenizer is not ready for the next stage: its reconstructions of {quality.pictures:,} pictures lose "
-        f"{quality.error:.1%} of the variance of the pixels, and up to {READY:.0%} is good enough"
+        f"{quality.error:.1%} of their variance, and with more than {READY:.0%} small details become unreadable"
     )
     return f"{what}. {_advice(stage, quality, log)}"
 
 
 def _advice(stage: str, quality: TokenizerQuality, log: Sequence[Mapping[str, Any]]) -> str:
+    if still_falls(stage, log):
+        return f"The error still falls: train longer (stage.{stage}.steps)"
     few = min(quality.used, default=quality.vocabulary)
     if few < FEW * quality.vocabulary:
         return (
-            f"It uses {few:,} of its {quality.vocabulary:,} codes: if unused codes are not replaced yet, set reseed of "
-            "the tokenizer; if they are, lower the learning rate"
+            f"The error no longer falls, and {few:,} of the {quality.vocabulary:,} codes are used: if unused codes are "
+            "not replaced yet, set reseed of the tokenizer; if they are, lower the learning rate"
         )
-    if still_falls(stage, log):
-        return f"The error still falls: train longer (stage.{stage}.steps)"
     return (
         "The error no longer falls: raise the learning rate, or give the tokenizer more codes per picture, a larger "
         "vocabulary or more channels"

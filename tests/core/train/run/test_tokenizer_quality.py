@@ -58,15 +58,16 @@ def test_a_good_tokenizer_is_ready_however_few_codes_it_uses() -> None:
         (500, FALLING, "still falls: train longer (stage.codes.steps)"),
         (500, FLAT, "no longer falls"),
         (500, [], "no longer falls"),
-        (20, FALLING, "uses 20 of its 1,000 codes"),
+        (20, FALLING, "still falls: train longer"),
+        (20, FLAT, "20 of the 1,000 codes are used"),
     ],
 )
 def test_the_sentence_gives_the_error_the_reason_and_what_to_do(
     used: int, log: list[dict[str, Any]], expected: str
 ) -> None:
     sentence = not_ready("codes", quality(0.304, used), log)
-    assert "64 pictures lose 30.4% of the variance" in sentence
-    assert f"{READY:.0%} is good enough" in sentence
+    assert "64 pictures lose 30.4% of their variance" in sentence
+    assert f"with more than {READY:.0%} small details become unreadable" in sentence
     assert expected in sentence
 
 
