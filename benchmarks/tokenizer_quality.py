@@ -4,9 +4,9 @@
     python benchmarks/tokenizer_quality.py --quick
 
 janus-mini's tokenizer learns two kinds of pictures: handwritten digits, from its weights, and coloured shapes, from
-random weights. After several numbers of steps, held-out pictures are encoded and decoded: a support vector machine that was
-fitted to real digits reads the digits, and the verifier of the world of shapes compares the objects of a picture with
-those of its reconstruction. A third curve is that of janus-mini's trained tokenizer with ever fewer of its codes.
+random weights. After several numbers of steps, held-out pictures are encoded and decoded: a support vector machine that
+was fitted to real digits reads the digits, and the verifier of the world of shapes compares the objects of a picture
+with those of its reconstruction. A third curve is that of janus-mini's trained tokenizer with fewer and fewer codes.
 Prints, as JSON, the error (the fraction of the variance of the pixels that reconstructions lose), the codes used, their
 perplexity, and the fraction read right.
 Needs scikit-learn.
