@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .contracts.showcase import Drawn as Drawn
     from .contracts.showcase import Samples as Samples
     from .contracts.showcase import Showcase as Showcase
+    from .contracts.showcase import TokenizerQuality as TokenizerQuality
     from .epochs import Epochs as Epochs
     from .errors import ComponentError as ComponentError
     from .errors import CompositionError as CompositionError
@@ -240,6 +241,7 @@ _PUBLIC = {
     "Runs": "sequence.runs",
     "SampleError": "errors",
     "Samples": "contracts.showcase",
+    "TokenizerQuality": "contracts.showcase",
     "Score": "contracts",
     "Sequence": "sequence.spans",
     "Showcase": "contracts.showcase",

@@ -29,12 +29,14 @@ class Objective(nn.Module, ABC):
     step can be split into micro-batches and among processes; ``counts`` is needed then, ``losses`` must be sums over
     the samples and must run the backbone, and ``prepare_one`` should be defined. ``compares_samples``: whether a loss
     looks at all samples of a step together, so that there are no micro-batches; where several processes share a step,
-    ``gather`` returns the rows of all of them.
+    ``gather`` returns the rows of all of them. ``measures_tokenizer``: whether ``samples`` tells how good a tokenizer
+    is; it is then called with more examples, and at the end of a stage in any case.
     """
 
     attends: bool = True
     divisible: bool = False
     compares_samples: bool = False
+    measures_tokenizer: bool = False
 
     @abstractmethod
     def prepare(self, examples: Sequence[Conversation], generator: Any) -> Any:

@@ -43,12 +43,30 @@ class Showcase:
     others: tuple[Answered, ...] = ()
 
 
+@frozen
+class TokenizerQuality:
+    """How well a visual tokenizer reconstructs ``pictures`` pictures of the data, and how it uses its codes.
+
+    ``error``: the squared error of their pixels as a fraction of what it would be if each picture were its mean colour;
+    0 is exact. ``vocabulary``: the number of codes, 0 of a tokenizer of latents. ``used`` and ``perplexity``: for each
+    level of the codes, how many of them occur in these pictures, and the number of equally frequent codes that would
+    have the same entropy.
+    """
+
+    error: float
+    pictures: int
+    vocabulary: int = 0
+    used: tuple[int, ...] = ()
+    perplexity: tuple[float, ...] = ()
+
+
 @frozen(eq=False)
 class Samples:
     """Samples of a model in training: one sheet with all pictures, and its answers.
 
-    ``answers``: (question, answer, expected answer).
+    ``answers``: (question, answer, expected answer). ``tokenizer``: how good the visual tokenizer is that is trained.
     """
 
     picture: Image | None = None
     answers: tuple[tuple[str, str, str], ...] = ()
+    tokenizer: TokenizerQuality | None = None

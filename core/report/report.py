@@ -16,6 +16,7 @@ from .demo_page import document
 from .markup import Markup, file_uri, join, tag
 from .sections import colophon, header, section
 from .series import Series, smoothed_end
+from .tokenizer import tokenizer_block
 from .toml import highlighted
 
 SHEETS = 4
@@ -256,6 +257,8 @@ def _samples(run: RunRecord, name: str) -> Markup | None:
         blocks.append(tag("h3", f"{stage}, after step {last.step:,}"))
         if last.picture is not None:
             blocks.append(_sheet(last))
+        quality = tokenizer_block(stage, samples, run.log)
+        blocks += [] if quality is None else [quality]
         if last.answers:
             blocks.append(_answers(last))
         sheets = [sample for sample in samples[:-1] if sample.picture is not None]

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from janiform import Conversation, Loss, UsageError, nearest
-from PIL import Image
+from janiform import Conversation, Loss, Samples, UsageError, nearest
 from torch import Tensor, nn
 
 from .config import SemanticConfig
 from .matching import Matching
 from .pairs import Pairs
-from .reconstruction import reconstructed_pictures
+from .reconstruction import reconstruction_samples
 
 if TYPE_CHECKING:
     from janiform import UnifiedModel
@@ -40,6 +39,7 @@ class Semantic(Matching):
 
     name = "semantic"
     matching = CONTRASTIVE
+    measures_tokenizer = True
 
     def __init__(self, config: SemanticConfig, model: UnifiedModel) -> None:
         super().__init__(config, model)
@@ -49,6 +49,7 @@ class Semantic(Matching):
             raise UsageError(
                 f"semantic trains the tokenizer of '{config.pathway}', which has none" + (f" ({hint})" if hint else "")
             )
+        self.drawn = model.plan.pathways[config.pathway].drawn
         path = model.plan.owner(f"{config.pathway}.tokenizer")
         part = model.plan.parts[path]
         self.tokenizer: Any = model.part(path)
@@ -78,6 +79,6 @@ class Semantic(Matching):
         matched, matching_figures = self.match(self.projection(vectors_BND.to(self.projection.weight.dtype)), batch)
         return losses | matched, {name: mean.detach() for name, mean in means.items()} | figures | matching_figures
 
-    def samples(self, examples: Sequence[Conversation]) -> Image.Image | None:
-        """Show up to eight pictures above their reconstructions; None where the examples hold no picture."""
-        return reconstructed_pictures(self.tokenizer, self.processor, self.pathway, examples)
+    def samples(self, examples: Sequence[Conversation]) -> Samples | None:
+        """Show up to eight pictures above their reconstructions, and measure these; None where there is no picture."""
+        return reconstruction_samples(self.tokenizer, self.drawn, self.processor, self.pathway, examples)

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
+from ...contracts.showcase import TokenizerQuality
 from ...errors import Problem, StorageError, UsageError
 from ...storage.json_files import read_bounded, read_json, structured
 from ..progress.log import damage_of, is_complete, read_entries
@@ -23,6 +24,7 @@ _FACTS: dict[str, Any] = {
     "samples": dict[str, int],
     "seed": int,
     "skipped_steps": int,
+    "tokenizer": TokenizerQuality,
     "versions": dict[str, str],
 }
 """The types of facts in JSON files of a run that the page shows."""
@@ -35,12 +37,16 @@ _SAMPLE = re.compile(r"(?P<stage>.+)-(?P<step>\d{6,})\.(png|json)")
 
 @frozen
 class SampleFile:
-    """Samples of a stage after a step: the file of the sheet, if there is one, and (question, answer, expected)."""
+    """Samples of a stage after a step: the file of the sheet, if there is one, and (question, answer, expected).
+
+    ``tokenizer``: the quality of the tokenizer that the stage trains, where it trains one.
+    """
 
     stage: str
     step: int
     picture: Path | None
     answers: tuple[tuple[str, str, str], ...] = ()
+    tokenizer: TokenizerQuality | None = None
 
 
 @frozen
@@ -146,9 +152,13 @@ def _samples(folder: Path, problems: list[str]) -> list[SampleFile]:
         if match is None:
             continue
         key = (match["stage"], int(match["step"]))
-        sheet, answers = path.with_suffix(".png"), _object(path.with_suffix(".json"), problems).get("answers") or []
+        if key in files:
+            continue
+        sheet, facts = path.with_suffix(".png"), _object(path.with_suffix(".json"), problems)
+        answers, tokenizer = facts.get("answers") or [], facts.get("tokenizer")
         rows = [(row.get("question", ""), row.get("answer", ""), row.get("expected", "")) for row in answers]
-        files[key] = SampleFile(*key, sheet if _is_sheet(sheet) else None, tuple(rows))
+        quality = None if tokenizer is None else structured(tokenizer, TokenizerQuality)
+        files[key] = SampleFile(*key, sheet if _is_sheet(sheet) else None, tuple(rows), quality)
     return list(files.values())
 
 

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import torch
+from attrs import asdict
 
 from ...contracts import Source
 from ...contracts.objective import Objective
@@ -20,6 +22,9 @@ from ..data.sources import usable
 
 COUNT = 8
 """Examples of each source that the objective may show."""
+
+MEASURED = 64
+"""Examples of each source for an objective that also measures a tokenizer: eight tell little about its codes."""
 
 
 def write_samples(
@@ -35,7 +40,8 @@ def write_samples(
     The examples come from the sources in turn, since an objective shows only the first ones of a kind.
     Modes and random states are restored, so training is not affected. None where the objective shows nothing.
     """
-    of_sources = zip_longest(*(usable(source, COUNT) for source in sources.values()))
+    number = MEASURED if objective.measures_tokenizer else COUNT
+    of_sources = zip_longest(*(usable(source, number) for source in sources.values()))
     examples = [example for row in of_sources for example in row if example is not None]
     modes = {module: module.training for root in (objective, model) for module in root.modules()}
     devices = [model.device] if model.device.type == "cuda" else []
@@ -59,14 +65,17 @@ def write_samples(
 
 
 def _writers(stem: str, samples: Samples) -> dict[str, Writer]:
-    """The files of some samples: the sheet, and the answers where there are any."""
+    """The files of some samples: the sheet, and the answers and the quality of the tokenizer where there are any."""
     writers: dict[str, Writer] = {}
     picture = samples.picture
     if picture is not None:
         writers[f"{stem}.png"] = lambda part: picture.save(part, format="PNG")
+    facts: dict[str, Any] = {}
     if samples.answers:
         names = ("question", "answer", "expected")
-        answers = [dict(zip(names, row, strict=True)) for row in samples.answers]
-        text = json.dumps({"answers": answers}, indent=2, ensure_ascii=False)
-        writers[f"{stem}.json"] = text_writer(text)
+        facts["answers"] = [dict(zip(names, row, strict=True)) for row in samples.answers]
+    if samples.tokenizer is not None:
+        facts["tokenizer"] = asdict(samples.tokenizer)
+    if facts:
+        writers[f"{stem}.json"] = text_writer(json.dumps(facts, indent=2, ensure_ascii=False))
     return writers

@@ -12,6 +12,7 @@ from attrs import evolve
 
 from ...arguments import MAX_SEED, members, shown, text, whole_number
 from ...console import SafeConsole
+from ...contracts.showcase import TokenizerQuality
 from ...errors import Problem, UsageError
 from ...model.lora import Learned, merge
 from ...recipe import Recipe, Stage
@@ -26,6 +27,7 @@ from ..distributed.process_group import ProcessGroup, join_processes
 from ..loop.loop import Loading, train_steps
 from ..loop.stage import StageRun
 from ..progress.events import Events
+from ..progress.log import read_log
 from ..progress.reporter import Reporter
 from . import provenance
 from .checkpointing import Checkpointing
@@ -34,6 +36,7 @@ from .interrupts import Interrupts, RunStoppedError
 from .nodes import StageMemory, StageNodes, after
 from .preparation import Prepared, prepare_run
 from .sample_sheets import write_samples
+from .tokenizer_quality import not_ready
 
 
 def train(
@@ -128,6 +131,7 @@ class _Run:
         self.checkpoints = Checkpointing(saver, recipe.training, events)
         self.kernels: dict[str, str] = {}
         self.memory = StageMemory(folder.path)
+        self.quality: TokenizerQuality | None = None  # of the tokenizer at the last samples
 
     def train(self, prepared: Prepared, until: int | None) -> None:
         """Train all stages from the run's position on, or ``until`` steps of the run; at least one stage is begun."""
@@ -194,10 +198,12 @@ class _Run:
             self._train_steps(run, prepared, until)
         if run.alone:
             run.copy_from_main()
-        if stage.sample_every and run.position.step % stage.sample_every:
+        every = stage.sample_every or (stage.last + 1 if run.objective.measures_tokenizer else 0)
+        if every and run.position.step % every:
             self._write_samples(run, prepared)
         self.checkpoints.finish(run)
         if run.position.step == stage.last:
+            self._report_tokenizer(stage.name)
             run.finish()
             self._save_adapters(stage, run.learned)
             self._keep(run)
@@ -276,7 +282,14 @@ class _Run:
                 objective, model, examples_of, self.folder.path / "samples", run.position, self.events.say
             )
             if samples is not None:
+                self.quality = samples.tokenizer
                 self.events.samples(samples, run.stage.name, run.position.total)
+
+    def _report_tokenizer(self, stage: str) -> None:
+        """Report that the tokenizer is not ready for the next stage, if this stage has trained one and it is not."""
+        quality, self.quality = self.quality, None
+        if quality is not None and (sentence := not_ready(stage, quality, read_log(self.folder.path / "log.jsonl"))):
+            self.events.say(f"{stage}: {sentence}")
 
     def _save_adapters(self, stage: Stage, learned: Mapping[str, Learned]) -> None:
         """Write the low-rank adapters that were just merged, and name those that learned nothing."""

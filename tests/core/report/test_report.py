@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from importlib.resources import files
@@ -55,6 +56,21 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert main(["report", str(run), str(run)]) == 2
     assert main(["report", str(run)]) == 0
     assert (run / "report.html").is_file()
+
+
+def test_the_quality_of_a_tokenizer_is_shown_with_what_it_lacks(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    for step, error in ((3, 0.8), (6, 0.42)):
+        quality = {"error": error, "pictures": 64, "vocabulary": 1000, "used": [600], "perplexity": [321.0]}
+        (run / "samples" / f"first-{step:06d}.json").write_text(json.dumps({"tokenizer": quality}))
+    page = report_html([read_run(run)])
+    assert "The tokenizer is not ready for the next stage" in page
+    for expected in ("80.0%", "42.0%", "600 of 1,000", "321.0"):
+        assert expected in page
+    (run / "samples" / "first-000006.json").write_text(json.dumps({"tokenizer": quality | {"error": 0.02}}))
+    assert "not ready" not in report_html([read_run(run)])
+    (run / "samples" / "first-000006.json").write_text(json.dumps({"tokenizer": quality | {"error": "much"}}))
+    assert any("tokenizer" in problem for problem in read_run(run).problems)
 
 
 def test_an_empty_log_makes_a_page_too(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from janiform import Conversation, Draw, JaniformError, Look, SampleError, Turn, UnifiedModel, registry, sampler_of
+from janiform_plugins.objectives.reconstruction import tokenizer_quality
 
 
 def make(name: str, model: UnifiedModel, **config: Any) -> Any:
@@ -126,7 +127,7 @@ def test_reconstruction_sees_every_picture_and_gives_the_tokenizers_losses(tiny_
     assert {name: loss.mean.item() for name, loss in losses.items()} == {
         name: loss.mean.item() for name, loss in expected.items()
     }
-    assert objective.samples([*DRAWINGS, *QUESTIONS]).width > 5 * 128
+    assert objective.samples([*DRAWINGS, *QUESTIONS]).picture.width > 5 * 128
 
 
 def test_prompts_are_blanked_as_often_as_asked_and_only_to_draw(tiny_model: UnifiedModel) -> None:
@@ -302,3 +303,22 @@ def test_what_cannot_be_trained_is_said(tiny_model: UnifiedModel) -> None:
     two_turns = Conversation([Turn("user", (Look(picture(1)), "what?")), Turn("assistant", "a square")])
     with pytest.raises(JaniformError, match="fewer than two captioned pictures"):
         make("contrastive", tiny_model).prepare([two_turns] * 3, rng())
+
+
+def test_the_quality_of_a_tokenizer_is_the_variance_that_it_loses_and_the_codes_that_it_uses() -> None:
+    pixels = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    mean = pixels.mean((2, 3), keepdim=True).expand_as(pixels)
+    codes = torch.tensor([[[0, 5], [1, 5]]] * 4)
+    exact = tokenizer_quality(pixels, pixels, codes, vocabulary=8)
+    assert exact is not None
+    assert (exact.error, exact.pictures, exact.vocabulary) == (0, 4, 8)
+    assert exact.used == (2, 1)
+    assert exact.perplexity == pytest.approx((2, 1))
+    plain = tokenizer_quality(pixels, mean, codes, vocabulary=8)
+    assert plain is not None
+    assert plain.error == pytest.approx(1)
+    half = tokenizer_quality(pixels, (pixels + mean) / 2, torch.rand(4, 2, 3), vocabulary=0)
+    assert half is not None
+    assert half.error == pytest.approx(0.25)
+    assert half.used == half.perplexity == (), "latents are not counted"
+    assert tokenizer_quality(mean, mean, codes, vocabulary=8) is None, "plain pictures have no variance to lose"

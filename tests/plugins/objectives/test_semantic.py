@@ -154,7 +154,7 @@ def test_it_pools_latents_as_they_are_drawn() -> None:
     torch.testing.assert_close(latents, objective.tokenizer.encode(pairs.pixels))
     losses, _ = objective.losses(pairs)
     assert losses["contrastive"].total.isfinite()
-    assert objective.samples(drawings(0, 1)).width > 2 * 128
+    assert objective.samples(drawings(0, 1)).picture.width > 2 * 128
 
 
 def test_what_cannot_be_trained_is_said(split: UnifiedModel) -> None:

@@ -290,7 +290,9 @@ def test_it_learns_the_shapes_by_reconstruction(looking: Any) -> None:
     assert all(np.isfinite(divergences))
     sheet = objective.samples([shapes.example(index) for index in range(3)])
     assert sheet is not None
-    assert sheet.width > sheet.height
+    assert sheet.picture.width > sheet.picture.height
+    assert sheet.tokenizer is not None
+    assert (sheet.tokenizer.vocabulary, sheet.tokenizer.used) == (0, ())
 
 
 def small() -> KlTokenizer:

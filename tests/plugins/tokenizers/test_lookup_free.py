@@ -230,7 +230,7 @@ def test_a_janus_draws_its_codes_and_reconstruction_teaches_it(name: str, make_p
         optimizer.step()
         optimizer.zero_grad()
     assert errors[-1] < 0.3 * errors[0]
-    assert learning.samples(examples).width > 3 * 128
+    assert learning.samples(examples).picture.width > 3 * 128
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def test_a_janus_draws_its_codes_and_reconstruction_teaches_it(drawing: Any, fit
         optimizer.step()
         optimizer.zero_grad()
     assert errors[-1] < 0.3 * errors[0]
-    assert learning.samples(examples).width > 3 * 128
+    assert learning.samples(examples).picture.width > 3 * 128
 
 
 @given(rows=st.integers(3, 9), columns=st.integers(3, 9), more=st.tuples(st.integers(-3, 3), st.integers(-3, 3)))

@@ -26,6 +26,8 @@ class Texts:
 
 
 class Noting(nn.Module):
+    measures_tokenizer = False
+
     def samples(self, examples: list[Conversation]) -> None:
         self.seen = [example.turns[0].text for example in examples]
 
