@@ -67,6 +67,7 @@ def load(
     only: Literal["look", "draw"] | None = None,
     attention: str = DEFAULT,
     sampler: str | None = None,
+    mapped: bool = True,
 ) -> Model:
     """Load a model that draws and answers.
 
@@ -81,6 +82,9 @@ def load(
         attention: the kernel that computes the language model's attention: ``"sdpa"``, ``"flex"``, … (``janiform
             components kernel`` lists them), or ``"auto"`` for the best one, which ``model.attention`` names.
         sampler: draws in place of the recipe's sampler, with the settings that both have: ``"jacobi"``, for instance.
+        mapped: on the CPU, leave large weights in the files that have them in ``dtype``, and read them when they are
+            first used. Replacing the files is safe meanwhile; cutting them off or overwriting them in place is not.
+            False copies all weights at once.
 
     Raises:
         UsageError: the model, the device, the data type or the quantisation does not exist, or the kernel does not
@@ -116,6 +120,7 @@ def load(
         attention=attention,
         sampler=sampler,
         on_size=check,
+        mapped=mapped,
     )
     pack_weights(opened)
     return Model(opened, name=name, facts=about(folder), quantize=quantize, folder=folder)

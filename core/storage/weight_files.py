@@ -108,6 +108,22 @@ class WeightFiles:
                 yield part, reader.part(stored_name, part if stored.shape else None, row * (part.stop - start))
         reader.release()
 
+    def mapped(self, name: str) -> Tensor | None:
+        """A tensor as it lies in its file, as a view of a private mapping; None where its values cannot be used so.
+
+        A format that overrides ``rows``, because it gives other values than those in the files, must override this too,
+        or none of its tensors are used so.
+        """
+        stored = self.tensors[name]
+        if stored.fault or type(self).rows is not WeightFiles.rows:
+            return None
+        return self._mapped(name)
+
+    def _mapped(self, name: str) -> Tensor | None:
+        stored = self.tensors[name]
+        with explained("read", stored.file):
+            return self._readers[stored.file].whole(self._stored_names[name])
+
     def same(self, one: str, other: str) -> bool:
         """Whether two tensors hold the same values."""
         first, second = self.tensors[one], self.tensors[other]
@@ -241,6 +257,11 @@ class _Reader:
         self._held += size
         tensor = self._tensors[name]
         return tensor if rows is None else tensor[rows]
+
+    def whole(self, name: str) -> Tensor:
+        if self._tensors is None:
+            self._tensors = self._open()
+        return self._tensors[name]
 
     def release(self) -> None:
         """Unmap the file once enough of it was read; views of it keep the mapping until they are deleted."""
