@@ -24,6 +24,7 @@ from ..attention.attend import Attention, default_attention
 from ..components.kernels import DEFAULT
 from ..contracts import OnStep
 from ..errors import Problem, UsageError, nearest
+from ..garbage import no_collection
 from ..measure.device import usable_device
 from ..pictures.provenance import Provenance, attach, pixels_digest
 from ..pictures.read import as_picture, is_picture_like
@@ -58,6 +59,7 @@ MAX_PICTURES = 1_000_000
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+@no_collection()
 def load(
     model: str | os.PathLike[str],
     *,
