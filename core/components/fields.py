@@ -31,7 +31,7 @@ def config_fields(config: type[Any]) -> list[ConfigField]:
 
     Raises what ``typing.get_type_hints`` raises for an annotation that cannot be resolved, mostly ``NameError``.
     """
-    hints = _type_hints(config)
+    hints = _type_hints(config)  # type: ignore[arg-type]  # mypy does not know that classes are hashable
     return [
         ConfigField(
             name=attribute.alias or attribute.name,

@@ -22,8 +22,9 @@ from torch import Tensor
 from ..errors import Origin, Problem, StorageError
 from ..weights import listed, shortened
 from .atomic import explained
+from .file_views import FileViews
 from .json_files import read_json
-from .stored import StoredTensor
+from .stored import SAFETENSORS_TYPES, StoredTensor
 
 SAFETENSORS, PICKLE = ".safetensors", ".bin"
 
@@ -238,7 +239,7 @@ class _Reader:
     def header(self) -> dict[str, StoredTensor]:
         with explained("open", self.path):
             self._most = max(_LEAST_MAPPED, self.path.stat().st_size // _MAPPINGS)
-            opened = self._open()
+            self._tensors = opened = self._open()
         if len(opened) > MOST_TENSORS:
             raise StorageError(_problem(self.path, f"has {len(opened)} tensors, and the limit is {MOST_TENSORS}"))
         if isinstance(opened, _Safetensors):
@@ -261,7 +262,8 @@ class _Reader:
     def whole(self, name: str) -> Tensor:
         if self._tensors is None:
             self._tensors = self._open()
-        return self._tensors[name]
+        view = self._tensors.view(name) if isinstance(self._tensors, _Safetensors) else None
+        return self._tensors[name] if view is None else view
 
     def release(self) -> None:
         """Unmap the file once enough of it was read; views of it keep the mapping until they are deleted."""
@@ -286,6 +288,7 @@ class _Reader:
 
 class _Safetensors(Mapping[str, Tensor]):
     def __init__(self, path: Path) -> None:
+        self._views = FileViews(path)
         self._file: Any = safe_open(path, framework="pt")
 
     @cached_property
@@ -296,6 +299,11 @@ class _Safetensors(Mapping[str, Tensor]):
         """Shape and name of the data type of a tensor, of which no values are read."""
         part = self._file.get_slice(name)
         return tuple(part.get_shape()), part.get_dtype()
+
+    def view(self, name: str) -> Tensor | None:
+        """A tensor in a mapping of its own; None where there can be none."""
+        shape, kind = self.described(name)
+        return self._views.view(name, SAFETENSORS_TYPES[kind], shape)
 
     def __getitem__(self, name: str) -> Tensor:
         tensor: Tensor = self._file.get_tensor(name)

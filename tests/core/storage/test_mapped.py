@@ -132,6 +132,37 @@ def test_tensors_that_begin_elsewhere_are_copied(tmp_path: Path, monkeypatch: py
     assert all(view.data_ptr() % 64 == 0 for (view,) in found.values())
 
 
+def mappings(file: Path) -> int:
+    return Path("/proc/self/maps").read_text().count(str(file))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="mappings are listed elsewhere")
+def test_a_mapping_ends_with_its_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    map_small_weights(monkeypatch)
+    module = nn.ModuleDict({str(index): nn.Linear(64, 64, bias=False) for index in range(8)})
+    files = files_of(tmp_path, module.state_dict())
+    descriptors, before = len(list(Path("/proc/self/fd").iterdir())), mappings(files.files[0])
+    found = views(module, files)
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert mappings(files.files[0]) == before + 8
+    kept = PiecewiseLinear(nn.Linear(64, 128), [found.pop("0.weight")[0], found.pop("1.weight")[0]])
+    assert torch.equal(kept.weight, torch.cat([module["0"].weight, module["1"].weight]))
+    assert mappings(files.files[0]) == before + 6
+    found.clear()
+    assert mappings(files.files[0]) == before
+
+
+def test_a_file_that_was_replaced_while_it_is_opened_is_read_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    map_small_weights(monkeypatch)
+    module = nn.Linear(64, 64)
+    files = files_of(tmp_path, module.state_dict())
+    save_file({name: tensor + 1 for name, tensor in module.state_dict().items()}, tmp_path / "other")
+    (tmp_path / "other").replace(files.files[0])
+    assert all(torch.equal(view, module.state_dict()[name]) for name, (view,) in views(module, files).items())
+
+
 def test_formats_that_give_other_values_keep_no_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     map_small_weights(monkeypatch)
 
