@@ -30,24 +30,24 @@ import torch
 SELF, FIELDS = Path("/proc/self/status"), ("RssAnon", "RssFile")
 
 
-def ours(folder: Path) -> Any:
+def ours(folder: Path, dtype: str) -> Any:
     import janiform
 
-    return janiform.load(folder, dtype="bfloat16")
+    return janiform.load(folder, dtype=dtype)
 
 
-def theirs(folder: Path) -> Any:
+def theirs(folder: Path, dtype: str) -> Any:
     from transformers.models.janus.modeling_janus import JanusForConditionalGeneration
 
-    return JanusForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16)
+    return JanusForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype))
 
 
-WAYS: dict[str, Callable[[Path], Any]] = {"janiform": ours, "transformers": theirs}
+WAYS: dict[str, Callable[[Path, str], Any]] = {"janiform": ours, "transformers": theirs}
 
 
-def seconds(way: str, folder: Path) -> float:
+def seconds(way: str, folder: Path, dtype: str) -> float:
     began = time.perf_counter()
-    model = WAYS[way](folder)
+    model = WAYS[way](folder, dtype)
     taken = time.perf_counter() - began
     del model
     gc.collect()
@@ -59,7 +59,7 @@ def held() -> dict[str, int]:
     return {field: int(lines[field].split()[0]) * 1024 for field in FIELDS}
 
 
-def memory(way: str, folder: Path) -> dict[str, float]:
+def memory(way: str, folder: Path, dtype: str) -> dict[str, float]:
     """GB of own and of mapped pages that opening adds at most."""
     import janiform  # noqa: F401
     import transformers.models.janus.modeling_janus  # noqa: F401
@@ -73,7 +73,7 @@ def memory(way: str, folder: Path) -> dict[str, float]:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    model = WAYS[way](folder)
+    model = WAYS[way](folder, dtype)
     ended.set()
     thread.join()
     del model
@@ -85,21 +85,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--converted", type=Path, help="the same model in janiform's layout")
+    parser.add_argument("--official", type=Path, help="the same model in the layout of the release, as pickles")
+    parser.add_argument("--dtype", default="bfloat16", help="data type of the weights in memory")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--memory-of", choices=WAYS, help=argparse.SUPPRESS)
     said = parser.parse_args()
     if said.memory_of:
-        print(json.dumps(memory(said.memory_of, said.folder)))
+        print(json.dumps(memory(said.memory_of, said.folder, said.dtype)))
         return
     cases = {"transformers": ("transformers", said.folder), "janiform": ("janiform", said.folder)}
     if said.converted:
         cases["janiform, own layout"] = ("janiform", said.converted)
+    if said.official:
+        cases["janiform, official layout"] = ("janiform", said.official)
     for case in cases.values():  # imports, and pages that are not in the cache yet
-        seconds(*case)
-    turns = [{name: seconds(*case) for name, case in cases.items()} for _ in range(said.runs)]
+        seconds(*case, said.dtype)
+    turns = [{name: seconds(*case, said.dtype) for name, case in cases.items()} for _ in range(said.runs)]
     figures: dict[str, Any] = {}
     for name, (way, folder) in cases.items():
-        command = [sys.executable, __file__, str(folder), "--memory-of", way]
+        command = [sys.executable, __file__, str(folder), "--memory-of", way, "--dtype", said.dtype]
         ran = subprocess.run(command, capture_output=True, text=True, check=True)
         figures[name] = {
             "seconds": round(statistics.median(turn[name] for turn in turns), 2),
@@ -115,7 +119,8 @@ def main() -> None:
     }
     machine = {"cpus": os.cpu_count(), "threads": torch.get_num_threads(), "load": os.getloadavg()[0], **versions}
     size = sum(file.stat().st_size for file in said.folder.glob("*.safetensors"))
-    print(json.dumps({"machine": machine, "weights_gb": round(size / 1e9, 2), "opening": figures}, indent=2))
+    sizes = {"weights_gb": round(size / 1e9, 2), "dtype": said.dtype}
+    print(json.dumps({"machine": machine, **sizes, "opening": figures}, indent=2))
 
 
 if __name__ == "__main__":

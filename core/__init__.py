@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
+from .garbage import no_collection
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the table below once more, in the form that type checkers and editors follow
@@ -333,7 +335,8 @@ def __getattr__(name: str) -> Any:
 
         hint = nearest(name, _PUBLIC)
         raise AttributeError(f"janiform has no public name {name!r}" + (f"; {hint}" if hint else "")) from None
-    value = getattr(import_module(f"{__name__}.{module}"), name)
+    with no_collection():
+        value = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value  # so that the next use finds it without this function
     return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -30,7 +31,7 @@ def config_fields(config: type[Any]) -> list[ConfigField]:
 
     Raises what ``typing.get_type_hints`` raises for an annotation that cannot be resolved, mostly ``NameError``.
     """
-    hints = get_type_hints(config)
+    hints = _type_hints(config)  # type: ignore[arg-type]  # mypy does not know that classes are hashable
     return [
         ConfigField(
             name=attribute.alias or attribute.name,
@@ -42,6 +43,11 @@ def config_fields(config: type[Any]) -> list[ConfigField]:
         for attribute in attrs.fields(config)
         if attribute.init
     ]
+
+
+@lru_cache(maxsize=512)
+def _type_hints(config: type[Any]) -> dict[str, Any]:
+    return get_type_hints(config)
 
 
 def _default(attribute: attrs.Attribute[Any]) -> Any:

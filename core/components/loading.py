@@ -9,8 +9,8 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from functools import partial
-from importlib.metadata import entry_points
+from functools import cache, partial
+from importlib.metadata import Distribution, entry_points
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -81,14 +81,22 @@ class PluginRecord:
 
 def installed() -> Iterator[PluginSource]:
     """The plugins of installed distributions, from the entry-point group ``janiform``."""
+    described = cache(_described)  # a distribution reads its metadata anew for every question
     for point in entry_points(group=hookspec.PROJECT):
         if point.dist is None:
             yield PluginSource(point.name, "", "", point.load)
-        elif point.dist.name == hookspec.PROJECT:  # janiform itself, whose requirements are not those of a plugin
-            yield PluginSource(point.name, point.dist.name, point.dist.version, point.load)
         else:
-            requires = tuple(point.dist.requires or ())
-            yield PluginSource(point.name, point.dist.name, point.dist.version, point.load, requires)
+            name, version, requires = described(point.dist)
+            yield PluginSource(point.name, name, version, point.load, requires)
+
+
+def _described(distribution: Distribution) -> tuple[str, str, tuple[str, ...]]:
+    """The name, version and requirements of a plugin's distribution."""
+    metadata = distribution.metadata
+    name, version = metadata["Name"], metadata["Version"]
+    if name == hookspec.PROJECT:  # janiform itself, whose requirements are not those of a plugin
+        return name, version, ()
+    return name, version, tuple(distribution.requires or ())
 
 
 def given(plugins: Mapping[str, Any]) -> Iterator[PluginSource]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ComponentError, Problem, UsageError, nearest
+from ..garbage import no_collection
 from .component import Component
 from .hookspec import PROJECT
 from .kinds import KINDS
@@ -285,4 +286,5 @@ def registry() -> Registry:
 
     Raises ``UsageError`` where ``JANIFORM_DISABLE_PLUGINS`` names an unknown plugin.
     """
-    return Registry.load(disabled=os.environ.get(DISABLE, "").split(","))
+    with no_collection():
+        return Registry.load(disabled=os.environ.get(DISABLE, "").split(","))

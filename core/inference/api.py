@@ -24,6 +24,7 @@ from ..attention.attend import Attention, default_attention
 from ..components.kernels import DEFAULT
 from ..contracts import OnStep
 from ..errors import Problem, UsageError, nearest
+from ..garbage import no_collection
 from ..measure.device import usable_device
 from ..pictures.provenance import Provenance, attach, pixels_digest
 from ..pictures.read import as_picture, is_picture_like
@@ -59,6 +60,7 @@ MAX_PICTURES = 1_000_000
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+@no_collection()
 def load(
     model: str | os.PathLike[str],
     *,
@@ -69,6 +71,7 @@ def load(
     attention: str = DEFAULT,
     sampler: str | None = None,
     graphs: bool = False,
+    mapped: bool = True,
 ) -> Model:
     """Load a model that draws and answers.
 
@@ -85,6 +88,9 @@ def load(
         sampler: draws in place of the recipe's sampler, with the settings that both have: ``"jacobi"``, for instance.
         graphs: record the steps of decoding as CUDA graphs, for a CUDA device; ``model.model.engine.reason`` says why
             where it was not possible.
+        mapped: on the CPU, leave large weights in the files that have them in ``dtype``, and read them when they are
+            first used. Replacing the files is safe meanwhile; cutting them off or overwriting them in place is not.
+            False copies all weights at once.
 
     Raises:
         UsageError: the model, the device, the data type or the quantisation does not exist, the kernel does not
@@ -122,6 +128,7 @@ def load(
         attention=attention,
         sampler=sampler,
         on_size=check,
+        mapped=mapped,
     )
     pack_weights(opened)
     if graphs:

@@ -9,13 +9,13 @@ N outputs    K inputs
 
 from __future__ import annotations
 
-import copy
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
+
+from ..storage.piecewise import PiecewiseLinear
 
 if TYPE_CHECKING:
     from ..model.unified_model import UnifiedModel
@@ -27,62 +27,38 @@ _ROWS = 2
 """The number of rows that the order of the weights is made for; others take as long within the noise."""
 
 
-class PackedLinear(nn.Module):
+class PackedLinear(PiecewiseLinear):
     """x @ weightᵀ + bias, as ``nn.Linear``, with a weight [N, K] that its first product without gradients packs.
 
     The packed weight takes the place of the plain one, so memory stays as it was. ``weight`` and the state dict have
     the plain one, unpacked when it is asked for.
     """
 
-    packed: Tensor
-    bias: Tensor | None
+    def __init__(self, layer: nn.Linear | PiecewiseLinear) -> None:
+        super().__init__(layer, layer.pieces if isinstance(layer, PiecewiseLinear) else (layer.weight,))
 
-    def __init__(self, layer: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.register_buffer("packed", layer.weight.detach(), persistent=False)
-        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
+    @property
+    def packed(self) -> Tensor | None:
+        """The packed weight; None before the first product."""
+        held = self.pieces[0]
+        return held if held.is_mkldnn else None
 
     @property
     def weight(self) -> Tensor:
         """The weight [N, K]."""
-        return self.packed.to_dense() if self._is_packed else self.packed
-
-    @property
-    def _is_packed(self) -> bool:
-        return self.packed.is_mkldnn
+        packed = self.packed
+        return super().weight if packed is None else packed.to_dense()
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() or x.dtype != self.packed.dtype or x.device.type != "cpu":
+        packed = self.packed
+        held = self.pieces[0] if packed is None else packed
+        if torch.is_grad_enabled() or x.dtype != held.dtype or not x.device.type == held.device.type == "cpu":
             return linear(x, self.weight, self.bias)
-        if not self._is_packed:
-            if self.packed.device.type != "cpu":
-                return linear(x, self.packed, self.bias)
-            self.packed = torch.ops.mkldnn._reorder_linear_weight(self.packed, _ROWS)
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        if packed is None:
+            packed = torch.ops.mkldnn._reorder_linear_weight(self.weight, _ROWS)
+            self._hold((packed,))
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, self.bias, "none", [], "")
         return product
-
-    def _save_to_state_dict(self, destination: dict[str, Tensor], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[prefix + "weight"] = self.weight
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        # Packed tensors cannot be moved or converted.
-        self.packed = self.weight
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> PackedLinear:
-        # Packed tensors cannot be copied; what takes their place in a copy may be given.
-        copied = nn.Module.__new__(PackedLinear)
-        nn.Module.__init__(copied)
-        copied.in_features, copied.out_features = self.in_features, self.out_features
-        given = memo.get(id(self.packed))
-        copied.register_buffer("packed", self.weight.clone() if given is None else given, persistent=False)
-        copied.register_buffer("bias", copy.deepcopy(self.bias, memo))
-        return copied
-
-    def extra_repr(self) -> str:
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
 def packable(dtype: torch.dtype, device: torch.device) -> bool:
@@ -106,10 +82,11 @@ def pack_weights(model: UnifiedModel) -> None:
         if path != "backbone" and not path.endswith(".head"):
             continue
         for name, layer in list(part.named_modules()):
-            if type(layer) is not nn.Linear or not name:  # a subclass may do more than multiply
+            if type(layer) not in (nn.Linear, PiecewiseLinear) or not name:  # a subclass may do more than multiply
                 continue
             if borrowed and layer.out_features == vocabulary:
                 continue
-            weight = layer.weight
-            if math.prod(weight.shape) >= _SMALLEST and packable(weight.dtype, weight.device):
+            pieces = layer.pieces if isinstance(layer, PiecewiseLinear) else (layer.weight,)
+            is_large = sum(piece.numel() for piece in pieces) >= _SMALLEST
+            if is_large and all(packable(piece.dtype, piece.device) for piece in pieces):
                 part.set_submodule(name, PackedLinear(layer))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +17,7 @@ from ..components.kinds import KINDS
 from ..compose.diagnostics import Diagnostics
 from ..contracts.factories import make
 from ..errors import CompositionError, JaniformError, Problem, nearest
+from ..garbage import no_collection
 from ..seeds import derived_seed
 from .meta import shapes_only, tensors_on
 
@@ -110,15 +110,12 @@ def _bounded(part: PartPlan) -> Iterator[None]:
         register_module_module_registration_hook(lambda *_: count("modules")),
         register_module_parameter_registration_hook(lambda *_: count("parameters")),
     )
-    collects = gc.isenabled()
-    gc.disable()  # modules that are being made are no garbage, and searching them takes a third of the time
     try:
-        yield
+        with no_collection():
+            yield
     finally:
         for hook in hooks:
             hook.remove()
-        if collects:
-            gc.enable()
 
 
 def _make(part: PartPlan, diagnostics: Diagnostics) -> nn.Module | None:

@@ -5,7 +5,7 @@ B rows    T positions    n pictures    N tokens of a picture    d depth of a cod
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -58,6 +58,8 @@ class UnifiedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.plan = plan
+        self.unchecked: dict[str, Callable[[], None]] = {}
+        """By path, what checks the weights of a part before its first use, where they are still in their files."""
         self._processor = processor
         for path, module in modules_by_path.items():
             self._place(path, module)
@@ -105,11 +107,19 @@ class UnifiedModel(nn.Module):
             self.features = before
 
     def part(self, path: str) -> nn.Module:
-        """The module at a path, or its owner's where it is shared. Raises ``JaniformError`` where it was not built."""
+        """The module at a path, or its owner's where it is shared.
+
+        Raises ``JaniformError`` where it was not built, and ``StorageError`` where its weights are found to be invalid.
+        """
         try:
-            return self.get_submodule(self.plan.owner(path))
+            owner = self.plan.owner(path)
+            module = self.get_submodule(owner)
         except (KeyError, AttributeError):
             raise JaniformError(f"this model was built without the part '{path}'") from None
+        if owner in self.unchecked:
+            self.unchecked[owner]()
+            self.unchecked.pop(owner, None)
+        return module
 
     def built_parts(self) -> dict[str, nn.Module]:
         """The modules that were built, by the paths of their owners."""

@@ -15,6 +15,7 @@ from ..compose import Plan
 from ..errors import StorageError
 from ..model.modules import build_modules, owners
 from ..weights import KeyMap, Piece
+from .mapped import MappedWeights, Views, replace, use_views
 from .matching import TensorMatch, match
 from .quantize import bytes_saved, quantizable, quantized
 from .tensors import tensors_of
@@ -32,6 +33,7 @@ def load_parts(
     parts: Iterable[str] | None = None,
     quantize: str | None = None,
     on_size: Callable[[int], None] | None = None,
+    mapped: MappedWeights | None = None,
 ) -> dict[str, nn.Module]:
     """The modules of a plan by path, with the weights of the files.
 
@@ -41,6 +43,7 @@ def load_parts(
         parts: parts to load, by path or first name; the values of others are not read.
         quantize: ``"int8"`` or ``"int4"`` for the backbone's linear layers, each quantized as soon as it is read.
         on_size: called with the size of the weights in bytes, before it is allocated; may raise.
+        mapped: gets the tensors that stay in the files, for parts on the CPU; None copies all.
 
     Raises:
         StorageError: the files do not fit the plan, or contain invalid values; all problems, by part.
@@ -55,6 +58,7 @@ def load_parts(
         on_size(sum(_size(shells[path]) for path in wanted) - saved)
     modules: dict[str, nn.Module] = {}
     checks = ValueChecks(files)
+    on_cpu = torch.device(device).type == "cpu"
     for path in wanted:
         shell, placed = shells.pop(path), matched.placed[path]
         made = _needs_initial_values(shell, matched, path)
@@ -63,11 +67,10 @@ def load_parts(
             layer = module.get_submodule(name).to_empty(device=device)
             fill(path, layer, placed, files, checks, f"{name}.")
             module.set_submodule(name, quantized(layer, quantize or ""))  # type: ignore[arg-type]
-        if not made:
-            for child in module.modules():
-                if any(tensor.is_meta for tensor in (*child.parameters(False), *child.buffers(False))):
-                    child.to_empty(device=device, recurse=False)
-        fill(path, module, placed, files, checks)
+        views: Views = {} if mapped is None or not on_cpu else mapped.views(path, module, placed)
+        _allocate(module, device, views)
+        fill(path, module, {name: pieces for name, pieces in placed.items() if name not in views}, files, checks)
+        use_views(module, views)
         modules[path] = module
     if problems := checks.problems():
         raise StorageError(problems)
@@ -81,6 +84,16 @@ def _needs_initial_values(shell: nn.Module, matched: TensorMatch, path: str) -> 
     held |= {name for name, _ in shell.named_buffers(remove_duplicate=False)}
     loose = any(isinstance(value, Tensor) for module in shell.modules() for value in vars(module).values())
     return loose or held != given
+
+
+def _allocate(module: nn.Module, device: str | torch.device, views: Views) -> None:
+    """Give the tensors on the meta device memory, except those that files have."""
+    named = (*module.named_parameters(), *module.named_buffers())
+    for name, tensor in named:
+        if tensor.is_meta and name not in views:
+            path, _, own = name.rpartition(".")
+            empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
+            replace(module.get_submodule(path), own, empty)
 
 
 def _to_quantize(plan: Plan, path: str, shell: nn.Module, quantize: str | None) -> dict[str, nn.Linear]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from ..recipe import Recipe, Use
 from .filling import load_parts
 from .formats import format_of
 from .locate import model_folder
+from .mapped import MappedWeights
 from .model_json import about, check_whole
 
 Mode = Literal["look", "draw"]
@@ -37,10 +39,11 @@ def open_model(
     attention: str = DEFAULT,
     sampler: str | None = None,
     on_size: Callable[[int], None] | None = None,
+    mapped: bool = False,
 ) -> UnifiedModel:
     """A model with its weights: by the name of a recipe that ships with weights, or from a directory in any format.
 
-    Weights are mapped and copied part by part, so memory never holds more than the model itself.
+    Weights are copied part by part from mapped files, so memory never holds more than the model itself.
 
     Args:
         dtype: data type of the weights in memory; None is float32.
@@ -51,6 +54,9 @@ def open_model(
         sampler: the component that draws in place of the recipe's, with the settings that both have, such as guidance
             and temperature.
         on_size: called with the size of the weights in memory, in bytes, before it is allocated; may raise.
+        mapped: for inference on the CPU: weights that the files have as the model needs them stay there, and are read
+            and checked when their part is first used. The files must not be cut off or overwritten in place meanwhile;
+            replacing them by others is safe.
 
     Raises:
         UsageError: the model does not exist or has no weights, ``only`` is not a mode or is given with ``parts``, or
@@ -76,8 +82,13 @@ def open_model(
     check_whole(files, about(folder).get("weights"))
     if only is not None:
         parts = ["backbone", *(name for name, shape in plan.pathways.items() if shape.mode == only)]
-    modules = load_parts(plan, keys, files, device=device, dtype=dtype, parts=parts, quantize=quantize, on_size=on_size)
+    in_files = MappedWeights(files) if mapped else None
+    modules = load_parts(
+        plan, keys, files, device=device, dtype=dtype, parts=parts, quantize=quantize, on_size=on_size, mapped=in_files
+    )
     model = UnifiedModel(plan, modules, Processor(plan, folder))
+    if in_files is not None:
+        model.unchecked = {path: partial(in_files.check, path) for path in in_files.paths()}
     model.attention = kernel
     return model.eval().requires_grad_(False)
 

@@ -22,8 +22,9 @@ from torch import Tensor
 from ..errors import Origin, Problem, StorageError
 from ..weights import listed, shortened
 from .atomic import explained
+from .file_views import FileViews
 from .json_files import read_json
-from .stored import StoredTensor
+from .stored import SAFETENSORS_TYPES, StoredTensor
 
 SAFETENSORS, PICKLE = ".safetensors", ".bin"
 
@@ -107,6 +108,22 @@ class WeightFiles:
             with explained("read", stored.file):
                 yield part, reader.part(stored_name, part if stored.shape else None, row * (part.stop - start))
         reader.release()
+
+    def mapped(self, name: str) -> Tensor | None:
+        """A tensor as it lies in its file, as a view of a private mapping; None where its values cannot be used so.
+
+        A format that overrides ``rows``, because it gives other values than those in the files, must override this too,
+        or none of its tensors are used so.
+        """
+        stored = self.tensors[name]
+        if stored.fault or type(self).rows is not WeightFiles.rows:
+            return None
+        return self._mapped(name)
+
+    def _mapped(self, name: str) -> Tensor | None:
+        stored = self.tensors[name]
+        with explained("read", stored.file):
+            return self._readers[stored.file].whole(self._stored_names[name])
 
     def same(self, one: str, other: str) -> bool:
         """Whether two tensors hold the same values."""
@@ -222,7 +239,7 @@ class _Reader:
     def header(self) -> dict[str, StoredTensor]:
         with explained("open", self.path):
             self._most = max(_LEAST_MAPPED, self.path.stat().st_size // _MAPPINGS)
-            opened = self._open()
+            self._tensors = opened = self._open()
         if len(opened) > MOST_TENSORS:
             raise StorageError(_problem(self.path, f"has {len(opened)} tensors, and the limit is {MOST_TENSORS}"))
         if isinstance(opened, _Safetensors):
@@ -241,6 +258,12 @@ class _Reader:
         self._held += size
         tensor = self._tensors[name]
         return tensor if rows is None else tensor[rows]
+
+    def whole(self, name: str) -> Tensor:
+        if self._tensors is None:
+            self._tensors = self._open()
+        view = self._tensors.view(name) if isinstance(self._tensors, _Safetensors) else None
+        return self._tensors[name] if view is None else view
 
     def release(self) -> None:
         """Unmap the file once enough of it was read; views of it keep the mapping until they are deleted."""
@@ -265,6 +288,7 @@ class _Reader:
 
 class _Safetensors(Mapping[str, Tensor]):
     def __init__(self, path: Path) -> None:
+        self._views = FileViews(path)
         self._file: Any = safe_open(path, framework="pt")
 
     @cached_property
@@ -275,6 +299,11 @@ class _Safetensors(Mapping[str, Tensor]):
         """Shape and name of the data type of a tensor, of which no values are read."""
         part = self._file.get_slice(name)
         return tuple(part.get_shape()), part.get_dtype()
+
+    def view(self, name: str) -> Tensor | None:
+        """A tensor in a mapping of its own; None where there can be none."""
+        shape, kind = self.described(name)
+        return self._views.view(name, SAFETENSORS_TYPES[kind], shape)
 
     def __getitem__(self, name: str) -> Tensor:
         tensor: Tensor = self._file.get_tensor(name)

@@ -82,6 +82,9 @@ class BagelFiles(WeightFiles):
             else:
                 yield rows, values
 
+    def mapped(self, name: str) -> Tensor | None:
+        return None if name == PATCHES and self._side else self._mapped(name)
+
 
 class BagelFormat:
     def __init__(self, config: BagelFormatConfig) -> None:

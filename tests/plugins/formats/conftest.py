@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 import torch
 from janiform import StorageError, open_model
+from mapped_weights import load_both, map_small_weights
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+
+@pytest.fixture(autouse=True)
+def mapped_weights_are_those_that_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every directory that a test here opens is also opened with weights that stay in their files."""
+    map_small_weights(monkeypatch)
+    monkeypatch.setattr("janiform.storage.open.load_parts", load_both)
 
 
 @pytest.fixture(scope="session")
