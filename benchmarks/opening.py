@@ -6,7 +6,9 @@
 ``DIR`` is in the layout of transformers; ``DIR2`` is the same model in janiform's own (``janiform convert``). Both
 libraries open them in turns in one process, with the files in the page cache; times are medians by the clock. Memory is
 the peak, in a child process for each, of the pages that are the process's own (``RssAnon`` in /proc/self/status, read
-every 5 ms from a thread), so pages of mapped files do not count; ``mapped_gb`` (``RssFile``) has them. Prints JSON.
+every 5 ms from a thread), so pages of mapped files do not count; ``mapped_gb`` (``RssFile``) has them. ``answer`` has
+the same of janiform after opening, while it gives an answer of two tokens, the largest sum of both (``resident_gb``),
+and the sum afterwards. Prints JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import argparse
 import gc
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hardware import cpu, installed
 
 SELF, FIELDS = Path("/proc/self/status"), ("RssAnon", "RssFile")
 
@@ -56,29 +58,50 @@ def seconds(way: str, folder: Path, dtype: str) -> float:
 
 def held() -> dict[str, int]:
     lines = dict(line.split(":", 1) for line in SELF.read_text().splitlines() if ":" in line)
-    return {field: int(lines[field].split()[0]) * 1024 for field in FIELDS}
+    sizes = {field: int(lines[field].split()[0]) * 1024 for field in FIELDS}
+    return {**sizes, "resident": sum(sizes.values())}
 
 
-def memory(way: str, folder: Path, dtype: str) -> dict[str, float]:
-    """GB of own and of mapped pages that opening adds at most."""
+class Peak:
+    """The largest sizes of memory within the context, above those at its beginning or at ``before``, in GB."""
+
+    def __init__(self, before: dict[str, int] | None = None) -> None:
+        self.before = before or held()
+        self.most = dict.fromkeys(self.before, 0)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.005):
+            self.most = {field: max(size, self.most[field]) for field, size in held().items()}
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self.most = {field: max(size, self.most[field]) for field, size in held().items()}
+
+    def gb(self) -> dict[str, float]:
+        own, mapped, resident = (round((self.most[field] - self.before[field]) / 1e9, 2) for field in self.before)
+        return {"own_gb": own, "mapped_gb": mapped, "resident_gb": resident}
+
+
+def memory(way: str, folder: Path, dtype: str) -> dict[str, Any]:
+    """GB of own and of mapped pages that opening adds at most, and the first answer of janiform after it."""
     import janiform  # noqa: F401
     import transformers.models.janus.modeling_janus  # noqa: F401
 
-    before, peaks, ended = held(), held(), threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.005):
-            for field, size in held().items():
-                peaks[field] = max(peaks[field], size)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    model = WAYS[way](folder, dtype)
-    ended.set()
-    thread.join()
-    del model
-    own, mapped = (round((peaks[field] - before[field]) / 1e9, 2) for field in FIELDS)
-    return {"own_gb": own, "mapped_gb": mapped}
+    with Peak() as opening:
+        model = WAYS[way](folder, dtype)
+    if way != "janiform":
+        return opening.gb()
+    with Peak(opening.before) as answering:
+        model.ask(None, "What is a circle?", max_new_tokens=2)
+    after = round((held()["resident"] - opening.before["resident"]) / 1e9, 2)
+    return {**opening.gb(), "answer": {**answering.gb(), "resident_afterwards_gb": after}}
 
 
 def main() -> None:
@@ -110,17 +133,10 @@ def main() -> None:
             "ratio": round(statistics.median(turn[name] / turn["transformers"] for turn in turns), 2),
             **json.loads(ran.stdout.splitlines()[-1]),
         }
-    import transformers
-
-    versions = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
-    machine = {"cpus": os.cpu_count(), "threads": torch.get_num_threads(), "load": os.getloadavg()[0], **versions}
+    hardware = {**cpu(), "transformers": installed("transformers"), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
     size = sum(file.stat().st_size for file in said.folder.glob("*.safetensors"))
     sizes = {"weights_gb": round(size / 1e9, 2), "dtype": said.dtype}
-    print(json.dumps({"machine": machine, **sizes, "opening": figures}, indent=2))
+    print(json.dumps({"hardware": hardware, **sizes, "opening": figures}, indent=2))
 
 
 if __name__ == "__main__":

@@ -37,24 +37,29 @@ class FileViews:
         """
         if _functions() is None:
             return None
-        with self._path.open("rb") as file:
-            if _identity(os.fstat(file.fileno())) != self._identity:
+        file = os.open(self._path, os.O_RDONLY)
+        try:
+            if _identity(os.fstat(file)) != self._identity:
                 return None
-            if not self._offsets:
-                size = int.from_bytes(file.read(8), "little")
-                header = json.loads(file.read(size))
-                header.pop("__metadata__", None)
-                self._offsets = {
-                    key: (8 + size + entry["data_offsets"][0], 8 + size + entry["data_offsets"][1])
-                    for key, entry in header.items()
-                }
+            self._offsets = self._offsets or _offsets(file)
             begin, end = self._offsets[name]
             skipped = begin % mmap.ALLOCATIONGRANULARITY
-            mapping = _mapping(file.fileno(), begin - skipped, skipped + end - begin)
+            mapping = _mapping(file, begin - skipped, skipped + end - begin)
+        finally:
+            os.close(file)
         if mapping is None:
             return None
         count = (end - begin) // dtype.itemsize
         return torch.frombuffer(mapping, dtype=dtype, count=count, offset=skipped).view(tuple(shape))
+
+
+def _offsets(file: int) -> dict[str, tuple[int, int]]:
+    """Where the values of each tensor begin and end in the file."""
+    size = int.from_bytes(os.pread(file, 8, 0), "little")
+    header = json.loads(os.pread(file, size, 8))
+    header.pop("__metadata__", None)
+    ends = {name: entry["data_offsets"] for name, entry in header.items()}
+    return {name: (8 + size + begin, 8 + size + end) for name, (begin, end) in ends.items()}
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
