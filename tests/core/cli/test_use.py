@@ -252,6 +252,28 @@ def test_eval_prints_scores(folder: str, install: Callable[..., Path], tmp_path:
     assert "Not distinguishable from random answers: drawing.odd_ones benchmark" in table
 
 
+def test_eval_draws_with_another_sampler(
+    folder: str, install: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    install("counting", BENCHMARK)
+    out = tmp_path / "out"
+    measured = ["eval", folder, "counting", "--out", str(out)]
+    out.mkdir()
+    assert main([*measured, "--sampler", "jacobi"]) == 0
+    settings = json.loads((out / "scores.json").read_text())["settings"]
+    assert (settings["sampler"], settings["window"]) == ("jacobi@1", 8)
+    assert main(measured) == 2
+    assert "sampler was 'jacobi@1', now 'autoregressive@1'" in capsys.readouterr().err
+    assert main(["eval", folder, "counting", "--sampler", "jacobi", "--record"]) == 2
+    assert "--record needs the model's own sampler" in capsys.readouterr().err
+    # The store of an earlier version, which does not record the sampler, is continued.
+    store = next(out.rglob("evaluation.json"))
+    facts = json.loads(store.read_text())
+    del facts["sampler"]
+    store.write_text(json.dumps(facts))
+    assert main(measured) == 0
+
+
 def test_eval_says_which_scores_are_at_the_floor(folder: str, install: Callable[..., Path], capsys: Capture) -> None:
     install("counting", BENCHMARK.replace("request.seed % 2", "0").replace("chance=0.5", ""))
     assert main(["eval", folder, "counting"]) == 0
