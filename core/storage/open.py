@@ -58,7 +58,7 @@ def open_model(
 
     Raises:
         UsageError: the model does not exist or has no weights, ``only`` is not a mode or is given with ``parts``, the
-            kernel does not support the device, data type or shapes, or a sampler is given to a model that draws nothing.
+            kernel does not support the device, data type or shapes, or a sampler is given to a model without drawing.
         ComponentError: the kernel or the sampler does not exist.
         CompositionError: the sampler does not draw what the model was trained to predict.
         RecipeError: its recipe has mistakes.

@@ -257,10 +257,10 @@ def test_eval_draws_with_another_sampler(
 ) -> None:
     install("counting", BENCHMARK)
     out = tmp_path / "out"
-    measured = ["eval", folder, "counting", "--out", str(out)]
+    measured = ["eval", folder, "counting", "--json", "--out", str(out)]
     out.mkdir()
     assert main([*measured, "--sampler", "jacobi"]) == 0
-    settings = json.loads((out / "scores.json").read_text())["settings"]
+    settings = json.loads(capsys.readouterr().out)["settings"]
     assert (settings["sampler"], settings["window"]) == ("jacobi@1", 8)
     assert main(measured) == 2
     assert "sampler was 'jacobi@1', now 'autoregressive@1'" in capsys.readouterr().err
