@@ -82,15 +82,16 @@ export class Draw {
     const problem = impossible(record);
     const models = this.chosen().filter((model) => model.draws);
     const drewIt = ({ id }) => {
-      const { recipe, weights_sha256 } = this.facts.get(id) ?? {};
-      return recipe === record.recipe && weights_sha256 === record.weights_sha256;
+      const { recipe, weights_sha256, sampler } = this.facts.get(id) ?? {};
+      const same = !record.sampler || record.sampler === sampler?.use;
+      return same && recipe === record.recipe && weights_sha256 === record.weights_sha256;
     };
     const model = models.find(drewIt) ?? models[0];
     if (problem || !model) {
       showProblem(problem || "No model is chosen that draws.");
       return;
     }
-    const warning = drewIt(model) ? "" : `It was drawn by ${record.recipe || "another model"} with other weights; ${model.id} draws something else with its settings.`;
+    const warning = drewIt(model) ? "" : `It was drawn by ${record.recipe || "another model"} with other weights or another sampler; ${model.id} draws something else with its settings.`;
     await this.draw([model], { prompt: record.prompt, seed, n: record.count ?? 1, settings: record.settings, sources: [] });
     if (warning && $("problem").hidden) showProblem(warning);
   }
