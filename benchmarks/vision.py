@@ -87,11 +87,11 @@ def theirs() -> dict[str, Run]:
     }
 
 
-def measure(repeats: int) -> dict[str, dict[str, float]]:
+def measure(works: list[str], repeats: int) -> dict[str, dict[str, float]]:
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     sides = {"janiform": ours(), "transformers": theirs()}
     results: dict[str, dict[str, float]] = {}
-    for name in sides["janiform"]:
+    for name in works or sides["janiform"]:
         seconds: dict[str, list[float]] = {side: [] for side in sides}
         for repeat in range(repeats + 1):
             for side, runs in sides.items():
@@ -111,11 +111,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="three repetitions instead of ten")
     parser.add_argument("--threads", type=int, default=2, help="threads of both sides (default 2)")
+    parser.add_argument("--only", nargs="+", default=[], help='works to measure, "codes to picture" for instance')
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with torch.no_grad():
-        results = measure(3 if options.quick else 10)
+        results = measure(options.only, 3 if options.quick else 10)
     facts = {**cpu(), "transformers": installed("transformers")}
     print(json.dumps(facts))
     if options.json:
