@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import io
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import urllib.request
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"core": "janiform", "plugins": "janiform_plugins", "recipes": "janiform_recipes"}
 BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
 
 
+def installed_only() -> dict[str, str]:
+    """Variables of a process that can import nothing but installed packages."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "JANIFORM"))}
+    return {**kept, "OMP_NUM_THREADS": "1"}
+
+
 def run(*command: str | Path, folder: Path) -> str:
     """The output of a command that must succeed, where nothing but installed packages can be imported."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "JANIFORM"))}
     ended = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
-        env={**environment, "OMP_NUM_THREADS": "1"},
+        env=installed_only(),
         capture_output=True,
         text=True,
         check=False,
@@ -70,8 +84,15 @@ class Environment:
         (packages / "dependencies.pth").write_text("\n".join(folders) + "\n")
 
     def install(self, wheel: Path) -> None:
+        self._pip("--no-deps", "--no-compile", wheel)
+
+    def require(self, requirement: str) -> None:
+        """Fails unless the environment has what a requirement needs: nothing is downloaded."""
+        self._pip(requirement)
+
+    def _pip(self, *arguments: str | Path) -> None:
         pip = [sys.executable, "-m", "pip", "--python", self.scripts / "python", "--disable-pip-version-check"]
-        run(*pip, "install", "--quiet", "--no-index", "--no-deps", "--no-compile", wheel, folder=self.folder)
+        run(*pip, "install", "--quiet", "--no-index", *arguments, folder=self.folder)
 
     def janiform(self, *arguments: str | Path) -> str:
         return run(self.scripts / "janiform", *arguments, folder=self.folder)
@@ -82,6 +103,32 @@ class Environment:
             f"from janiform.cli import main\n{before}\nfor command in {commands!r}: assert main(command) == 0, command"
         )
         return run(self.scripts / "python", "-c", code, folder=self.folder)
+
+    @contextlib.contextmanager
+    def serving(self, model: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+        """A server of a model on a free port: its address, and its process, which is killed if it has not ended."""
+        with subprocess.Popen(
+            [self.scripts / "janiform", "serve", model, "--port", "0"],
+            cwd=self.folder,
+            env=installed_only(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as server:
+            try:
+                assert server.stdout is not None
+                name, _, address = server.stdout.readline().strip().partition(" at ")
+                assert name == model, server.stderr and server.stderr.read()
+                yield address, server
+            finally:
+                server.kill()
+
+
+def posted(url: str, body: dict[str, Any]) -> Any:
+    """The JSON of a response to a request of JSON, by the standard library alone."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=120) as response:
+        return json.load(response)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +158,23 @@ def test_the_installed_wheel_draws_answers_and_writes_a_page(environment: Enviro
         before="import janiform.report.demo; janiform.report.demo.SAMPLE = ''",  # its scores take most of the time
     )
     assert (environment.folder / "demo" / "index.html").stat().st_size > 10_000
+
+
+def test_the_installed_wheel_serves_a_shipped_model_and_ends_at_sigterm(environment: Environment) -> None:
+    environment.require("janiform[serve]")
+    with environment.serving("janus-mini") as (address, server):
+        (drawn,) = posted(f"{address}/v1/images/generations", {"prompt": "a red circle", "seed": 1})["data"]
+        picture = Image.open(io.BytesIO(base64.b64decode(drawn["b64_json"])))
+        assert (picture.format, picture.size) == ("PNG", (64, 64))
+        content = [
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{drawn['b64_json']}"}},
+            {"type": "text", "text": "is there a circle?"},
+        ]
+        chat = posted(f"{address}/v1/chat/completions", {"messages": [{"role": "user", "content": content}]})
+        assert chat["choices"][0]["message"]["content"].strip() in ("yes", "no")
+        server.send_signal(signal.SIGTERM)
+        _, errors = server.communicate(timeout=60)
+        assert server.returncode == 0, errors
 
 
 @pytest.mark.slow
