@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import JaniformError, Problem, UsageError, nearest
-from .options import load_options, opened
+from .options import load_options, opened, sampler_option
 from .output import echo
 from .outputs import ready_folder, stem_of, write_new
 from .paths import first_word, parse_line, picture_paths
@@ -55,6 +55,7 @@ _COMMANDS = [usage.split()[0] for usage in HELP]
     show_default=True,
     help="Folder for drawn pictures.",
 )
+@sampler_option
 @load_options
 def command(
     model: str,

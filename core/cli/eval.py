@@ -13,7 +13,7 @@ import click
 from ..errors import JaniformError, Problem, UsageError
 from ..evaluate.benchmarks import build_benchmark, find_benchmark
 from .measuring import ResultOptions, benchmark_options, result_options
-from .options import load_options, opened, reported_once
+from .options import load_options, opened, reported_once, sampler_option
 from .progress import progress_shown
 from .report import note
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     "--allow-failures", is_flag=True, help="Score the rest where a judge fails for some outputs, instead of failing."
 )
 @click.option("--record", is_flag=True, help="Also write the scores to the model's model.json.")
+@sampler_option
 @load_options
 def command(
     model: str,
@@ -74,7 +75,7 @@ def command(
         own = {name: CheckedBenchmark(benchmark).settings() for name, benchmark in built.items()}
         earlier = written.check(list(built), own, pictures=pictures)
         if record:
-            _check_record(model, how["quantize"])
+            _check_record(model, how["quantize"], how["sampler"])
     from ..train.distributed.process_group import join_processes
 
     several = len(components) > 1
@@ -180,13 +181,15 @@ def _result(
     )
 
 
-def _check_record(model: str, quantize: str | None) -> None:
+def _check_record(model: str, quantize: str | None, sampler: str | None) -> None:
     """Raise ``UsageError`` where scores cannot be written into the folder of a model, before they are measured."""
     from ..storage.hub import in_snapshot
     from ..storage.locate import model_folder
 
     if quantize:
         raise UsageError(Problem("--record needs the weights without --quantize", hint="leave out --record"))
+    if sampler:
+        raise UsageError(Problem("--record needs the model's own sampler", hint="leave out --record or --sampler"))
     folder = model_folder(model)
     if in_snapshot(folder):
         reason = "is a snapshot in the cache of the Hugging Face hub, which other programs share"

@@ -11,11 +11,11 @@ import click
 from click.core import ParameterSource
 
 from ..errors import Problem, UsageError
-from .options import load_options, opened
+from .options import load_options, opened, sampler_option
 from .output import echo, json_option, print_json
 from .outputs import ready_folder, stem_of, write_new
 from .progress import progress_shown
-from .redraw import DrawingRequest, changes, check_sources, compared, device_of, kernel_of
+from .redraw import DrawingRequest, changes, check_sources, compared, device_of, kernel_of, recorded_sampler
 from .report import note
 from .sampler_options import SamplerCommand, sampler_settings
 
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("pictures"), show_default=True, help="Folder for the files."
 )
+@sampler_option
 @load_options
 @json_option
 def command(
@@ -172,12 +173,13 @@ def _redraw(
         load_settings["device"], notes = device_of(provenance)
     if source_of("attention") is ParameterSource.DEFAULT:
         load_settings["attention"] = kernel_of(provenance, load_settings)
+    load_settings["sampler"] = load_settings["sampler"] or recorded_sampler(provenance, model)
     ready_folder(out)
     loaded = opened(model, **load_settings, only=None if sources else "draw")
     request, missing = request.with_settings(provenance, loaded.drawing_settings(request.pathway))
     pathway = loaded.pathway("draw", request.pathway)
     check_settings(sampler_use(loaded.model.plan, pathway), request.settings)
-    notes += [*changes(provenance, loaded), *missing]
+    notes += [*changes(provenance, loaded, pathway), *missing]
     for sentence in notes:
         note(sentence)
     pictures, sheet = _drawn(loaded, request, sources)

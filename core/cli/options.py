@@ -39,6 +39,13 @@ attention_option: Callable[[Any], Any] = click.option(
 )
 
 
+sampler_option: Callable[[Any], Any] = click.option(
+    "--sampler",
+    metavar="NAME",
+    help='Sampler that draws in place of the recipe\'s, such as jacobi; "janiform components sampler" lists them.',
+)
+
+
 def load_options(command: Any) -> Any:
     """Add the options of loading a model. The command passes them on to ``opened`` as keyword arguments."""
     return device_option(dtype_option(quantize_option(attention_option(command))))

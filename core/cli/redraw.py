@@ -118,11 +118,32 @@ def kernel_of(provenance: Provenance, load_settings: Mapping[str, Any]) -> str:
         return DEFAULT
 
 
-def changes(provenance: Provenance, model: Model) -> list[str]:
+def recorded_sampler(provenance: Provenance, model: str) -> str | None:
+    """The sampler that drew a picture, where it is not the model's own but suits it; None for the model's own."""
+    from ..compose.other_sampler import compose_with_sampler
+    from ..recipe import Use
+    from ..storage.contents import recipe_of
+    from ..storage.locate import model_folder
+
+    if not provenance.sampler:
+        return None
+    recipe, _ = recipe_of(str(model_folder(model)))
+    pathway = recipe.pathways.get(provenance.pathway)
+    own = pathway.parts.get("sampler") if pathway else None
+    if isinstance(own, Use) and own.component.reference == provenance.sampler:
+        return None
+    try:
+        compose_with_sampler(recipe, provenance.sampler)
+    except JaniformError:  # ``changes`` reports the sampler that is used instead
+        return None
+    return provenance.sampler
+
+
+def changes(provenance: Provenance, model: Model, pathway: str) -> list[str]:
     """A sentence for everything that differs from when a picture was drawn, except the prompt and the settings."""
     import torch
 
-    now = model.provenance("", 0, {}, pathway=None)
+    now = model.provenance("", 0, {}, pathway=pathway)
     notes = []
     if not provenance.weights_sha256 or not now.weights_sha256:
         notes.append("the weights cannot be compared with those that drew the picture: one of them has no digest")
@@ -138,6 +159,7 @@ def changes(provenance: Provenance, model: Model) -> list[str]:
         ("dtype", provenance.dtype, now.dtype),
         ("quantisation", provenance.quantize or "none", now.quantize or "none"),
         ("attention", provenance.attention or now.attention, now.attention),
+        ("sampler", provenance.sampler or now.sampler, now.sampler),
         ("device", provenance.device, now.device),
     ):
         if before != today:

@@ -6,6 +6,7 @@ parsed: a sampler of any plugin has options with its own names, types and help.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args, get_origin
 
@@ -42,13 +43,36 @@ class SamplerCommand(click.Command):
         """The configs of the samplers of the first argument that names a model; that of the default sampler else."""
         options = [param for param in self.params if isinstance(param, click.Option) and not param.is_flag]
         takes_value = {name for option in options for name in option.opts}
+        sampler = _value(args, "--sampler") or _recorded(_value(args, "--like"))
         value = False
         for argument in args:
             if value or argument.startswith("-"):
                 value = not value and argument in takes_value
-            elif configs := _configs_of(argument):
+            elif configs := _configs_of(argument, sampler):
                 return configs
         return [_default_config()]
+
+
+def _value(args: Sequence[str], option: str) -> str:
+    """The last value of an option on the command line; empty where it is not given."""
+    value = ""
+    for argument, after in zip(args, (*args[1:], ""), strict=True):
+        name, equals, joined = argument.partition("=")
+        if name == option:
+            value = joined if equals else after
+    return value
+
+
+def _recorded(picture: str) -> str:
+    """The sampler that drew a picture; empty where that is not known."""
+    if not picture:
+        return ""
+    from ..pictures.provenance import provenance_of
+
+    try:
+        return provenance_of(picture).sampler
+    except (JaniformError, OSError):  # the command reports what is wrong with the picture
+        return ""
 
 
 def sampler_settings(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -58,8 +82,12 @@ def sampler_settings(parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _configs_of(model: str) -> list[Any]:
-    """The configs of a model's samplers; none where the text does not name a model that draws."""
+def _configs_of(model: str, sampler: str) -> list[Any]:
+    """The configs of a model's samplers, or of another that draws in their place where it can.
+
+    None where the text does not name a model that draws.
+    """
+    from ..compose.other_sampler import compose_with_sampler
     from ..recipe import Use
     from ..storage.contents import recipe_of
     from ..storage.locate import model_folder
@@ -68,6 +96,9 @@ def _configs_of(model: str) -> list[Any]:
         recipe, _ = recipe_of(str(model_folder(model)))
     except (JaniformError, OSError, ValueError):  # whoever opens the model reports what is wrong with it
         return []
+    if sampler:
+        with contextlib.suppress(JaniformError):  # whoever loads the model reports it, or takes the model's own
+            recipe = compose_with_sampler(recipe, sampler).recipe
     return [part.config for path, part in recipe.parts() if path.endswith(".sampler") and isinstance(part, Use)]
 
 

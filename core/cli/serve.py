@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import JaniformError, Problem, ResourceError, UsageError
-from .options import load_options, opened
+from .options import load_options, opened, sampler_option
 from .output import echo
 from .report import note, report, report_bug, report_system
 
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seconds that running requests have to end after SIGTERM or Ctrl-C.",
 )
+@sampler_option
 @load_options
 def command(
     models: tuple[str, ...],

@@ -47,6 +47,7 @@ def _print(provenance: Provenance) -> None:
         "prompt": provenance.prompt,
         "seed": str(provenance.seed) if provenance.count == 1 else f"{provenance.seed} to {last}, on one sheet",
         **{name.replace("_", " "): str(value) for name, value in provenance.settings.items()},
+        **({"sampler": provenance.sampler} if provenance.sampler else {}),
         "pathway": provenance.pathway,
         "recipe": provenance.recipe,
         "weights": f"sha256 {provenance.weights_sha256}" if provenance.weights_sha256 else "from no file",

@@ -32,6 +32,7 @@ RUN_FACTS = (
     "processes",
     "quantize",
     "resumed",
+    "sampler",
     "seconds",
     "torch",
     "weights_sha256",

@@ -16,6 +16,7 @@ from attrs import frozen
 from .. import __version__
 from ..contracts import Benchmark, Item, Metric, Progress, Score
 from ..errors import UsageError
+from ..inference.generate.sampler import sampler_use
 from ..storage.atomic import explained, locked
 from ..train.distributed.process_group import ALONE, ProcessGroup
 from .checked import CheckedBenchmark
@@ -102,6 +103,7 @@ def evaluate(
         "device": str(model.model.device),
         "quantize": model.quantize or "",
         "attention": model.attention.name,
+        **_sampler(model),
         "seconds": round(time.perf_counter() - began, 1),
         **settings,
         **_request_settings(model, served),
@@ -145,6 +147,7 @@ def _opened(
         "dtype": str(next(model.model.parameters()).dtype).removeprefix("torch."),
         "quantize": model.quantize or "",
         "attention": model.attention.name,
+        **_sampler(model),
     }
 
     def prepared() -> None:
@@ -156,6 +159,13 @@ def _opened(
 
     processes.on_main(prepared)
     return OutputStore(folder, processes.rank)
+
+
+def _sampler(model: Model) -> dict[str, str]:
+    """The component by which the model draws, under its key; nothing for a model that does not draw."""
+    plan = model.model.plan
+    drawing = [name for name, shape in plan.pathways.items() if shape.mode == "draw"]
+    return {"sampler": sampler_use(plan, drawing[0]).component.reference} if drawing else {}
 
 
 def _request_settings(model: Model, served: ServedRequests) -> dict[str, Any]:

@@ -134,7 +134,10 @@ def prepare(folder: Path, facts: Mapping[str, Any]) -> None:
     record = json.loads(json.dumps({"format": FORMAT, **facts}))
     path = folder / "evaluation.json"
     if path.exists():
-        differences = list(_differences(read_json(path), record))
+        earlier = read_json(path)
+        if "sampler" in record:
+            earlier.setdefault("sampler", record["sampler"])  # stores of earlier versions do not record it
+        differences = list(_differences(earlier, record))
         if differences:
             raise UsageError(
                 Problem(

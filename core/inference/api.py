@@ -84,9 +84,9 @@ def load(
 
     Raises:
         UsageError: the model, the device, the data type or the quantisation does not exist, or the kernel does not
-            serve it.
+            serve it; or a sampler is given to a model that draws nothing.
         ComponentError: no such kernel or sampler is installed.
-        CompositionError: the sampler does not draw what the model has.
+        CompositionError: the sampler does not draw what the model was trained to predict.
         StorageError: the model's files are damaged or do not belong together.
         ResourceError: the weights do not fit into the free memory.
     """
@@ -339,6 +339,7 @@ class Model:
             dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
             quantize=self.quantize or "",
             attention=self.attention.name,
+            sampler=sampler_use(self.model.plan, pathway).component.reference,
             device=self.model.device.type,
             recipe=self.recipe.name,
             weights_sha256=self.digest,

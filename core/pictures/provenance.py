@@ -69,6 +69,8 @@ class Provenance:
     """Quantisation of the backbone's weights: ``int8``, ``int4``; empty for none."""
     attention: str = ""
     """The kernel that computed attention: ``sdpa@1``; empty in pictures that do not record it."""
+    sampler: str = ""
+    """The component that drew it: ``autoregressive@1``; empty in pictures that do not record it."""
     sources: tuple[str, ...] = field(default=(), converter=_digest_texts)
     """The digests of the pictures that it was drawn from: see ``pixels_digest``."""
     thought: str = ""
@@ -175,7 +177,16 @@ def parse(text: str, name: str = "the picture") -> Provenance:
     written = record.get("format")
     if type(written) is int and written > FORMAT:
         raise PictureError(f"{subject} has format {written} of a newer janiform; this one reads format {FORMAT}")
-    record = {"count": 1, "quantize": "", "attention": "", "sources": [], "thought": "", "turns": 1, **record}
+    record = {
+        "count": 1,
+        "quantize": "",
+        "attention": "",
+        "sampler": "",
+        "sources": [],
+        "thought": "",
+        "turns": 1,
+        **record,
+    }
     wrong = [f"'{key}' is not {what}" for key, (fits, what) in _FIELDS.items() if not fits(record.get(key))]
     if wrong:
         raise PictureError(f"{subject} is not valid: " + ", ".join(wrong))
@@ -233,6 +244,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "torch": _NAME,
     "quantize": _NAME,
     "attention": _NAME,
+    "sampler": _NAME,
     "sources": (_digests, "a list of digests"),
     "thought": (_text, "a text"),
     "turns": (lambda value: _whole(value, 1, MAX_COUNT), f"a whole number from 1 to {MAX_COUNT}"),

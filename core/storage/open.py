@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-import attrs
 import torch
 
 from ..attention.attend import attention_for
 from ..components.kernels import DEFAULT
-from ..components.registry import registry
 from ..compose import compose
+from ..compose.other_sampler import compose_with_sampler
 from ..contracts.kernels import AttentionRequest
 from ..errors import Problem, UsageError
 from ..model.processor import Processor
 from ..model.unified_model import UnifiedModel
-from ..recipe import Recipe, Use
 from .filling import load_parts
 from .formats import format_of
 from .locate import model_folder
@@ -53,10 +51,10 @@ def open_model(
         on_size: called with the size of the weights in memory, in bytes, before it is allocated; may raise.
 
     Raises:
-        UsageError: the model does not exist or has no weights, ``only`` is not a mode or is given with ``parts``, or
-            the kernel does not support the device, data type or shapes.
+        UsageError: the model does not exist or has no weights, ``only`` is not a mode or is given with ``parts``, the
+            kernel does not support the device, data type or shapes, or a sampler is given and the model draws nothing.
         ComponentError: the kernel or the sampler does not exist.
-        CompositionError: the sampler does not draw what the model has.
+        CompositionError: the sampler does not draw what the model was trained to predict.
         RecipeError: its recipe has mistakes.
         StorageError: its files are damaged, or do not belong together; every tensor that does not fit is named.
     """
@@ -67,7 +65,7 @@ def open_model(
     folder = model_folder(name_or_folder)
     layout = format_of(folder).format
     recipe = layout.recipe(folder)
-    plan = compose(recipe if sampler is None else _drawn_by(recipe, sampler))
+    plan = compose(recipe) if sampler is None else compose_with_sampler(recipe, sampler)
     number = str(dtype or torch.float32).removeprefix("torch.")
     asked = AttentionRequest(device=str(device), dtype=number, head_width=plan.hidden.head_width, cached=True)
     kernel = attention_for(attention, asked)
@@ -80,21 +78,6 @@ def open_model(
     model = UnifiedModel(plan, modules, Processor(plan, folder))
     model.attention = kernel
     return model.eval().requires_grad_(False)
-
-
-def _drawn_by(recipe: Recipe, sampler: str) -> Recipe:
-    """The recipe with another sampler, which has the settings of the old one as far as it knows them."""
-    component = registry().find("sampler", sampler)
-    known = {field.name for field in attrs.fields(component.config)}
-    pathways = {}
-    for key, pathway in recipe.pathways.items():
-        old = pathway.parts.get("sampler")
-        if isinstance(old, Use):
-            settings = {name: value for name, value in attrs.asdict(old.config).items() if name in known}
-            parts = {**pathway.parts, "sampler": Use("sampler", component, component.config(**settings))}
-            pathway = attrs.evolve(pathway, parts=parts)
-        pathways[key] = pathway
-    return attrs.evolve(recipe, pathways=pathways)
 
 
 def weights_in(folder: Path) -> tuple[Path, ...]:

@@ -68,6 +68,13 @@ def test_a_drawing_is_saved_named_and_seen(talk: Talk) -> None:
     assert out[1] == seen[1], "the model sees what it drew"
 
 
+def test_another_sampler_draws(talk: Talk) -> None:
+    (line,), _ = talk("/draw a circle", options=("--sampler", "jacobi"))
+    assert provenance_of(line.removeprefix("drawn: ")).sampler == "jacobi@1"
+    _, err = talk(options=("--sampler", "flow"), code=1)
+    assert "cannot draw with the sampler 'flow'" in err
+
+
 def test_help_lists_every_command_and_quit_ends(talk: Talk) -> None:
     out, err = talk("/help", "/quit", "red?")
     assert [line.split()[0] for line in out] == ["/look", "/draw", "/forget", "/help", "/quit"]

@@ -88,6 +88,35 @@ def test_a_whole_sheet_is_drawn_again(folder: str, tmp_path: Path, again: Callab
     ]
 
 
+def test_a_picture_is_redrawn_by_the_sampler_that_drew_it(
+    folder: str, drawn: Path, tmp_path: Path, again: Callable[..., Any]
+) -> None:
+    out = tmp_path / "first"
+    given = ["--sampler", "jacobi", "--window", "3", "--temperature", "0.8", "--out", str(out)]
+    assert main(["generate", folder, "a red circle", *given]) == 0
+    (picture,) = out.iterdir()
+    record = provenance_of(picture)
+    assert (record.sampler, record.settings["window"]) == ("jacobi@1", 3)
+    said, _ = again(picture)
+    assert said["like"] == {"picture": str(picture), "changes": [], "same": True}
+    assert Path(said["pictures"][0]).read_bytes() == picture.read_bytes()
+    said, _ = again(picture, "--window", "2")  # an option that the recipe's own sampler does not have
+    assert (said["sampler"], said["settings"]["window"]) == ("jacobi@1", 2)
+    _, err = again(picture, "--sampler", "autoregressive")
+    assert "sampler was jacobi@1 and is autoregressive@1 now" in err
+    assert provenance_of(drawn).sampler == "autoregressive@1"
+
+
+@pytest.mark.parametrize("sampler", ["flow@1", "nonesuch@1", ""])
+def test_a_sampler_that_does_not_suit_the_model_is_reported(
+    sampler: str, drawn: Path, tmp_path: Path, again: Callable[..., Any]
+) -> None:
+    """The picture is drawn by the model's own; a picture of an earlier version does not record its sampler."""
+    said, err = again(altered(drawn, tmp_path / "then.png", sampler=sampler))
+    assert said["like"]["same"] is True
+    assert (f"sampler was {sampler} and is autoregressive@1 now" in err) == bool(sampler)
+
+
 def test_options_beside_it_override(folder: str, drawn: Path, again: Callable[..., Any]) -> None:
     said, err = again(drawn, "--seed", "8", "--guidance", "3")
     made = provenance_of(said["pictures"][0])

@@ -252,6 +252,38 @@ def test_eval_prints_scores(folder: str, install: Callable[..., Path], tmp_path:
     assert "Not distinguishable from random answers: drawing.odd_ones benchmark" in table
 
 
+def test_eval_draws_with_another_sampler(
+    folder: str, install: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    install("counting", BENCHMARK)
+    out = tmp_path / "out"
+    measured = ["eval", folder, "counting", "--json", "--out", str(out)]
+    out.mkdir()
+    assert main([*measured, "--sampler", "jacobi"]) == 0
+    settings = json.loads(capsys.readouterr().out)["settings"]
+    assert (settings["sampler"], settings["window"]) == ("jacobi@1", 8)
+    assert main(measured) == 2
+    assert 'sampler was "jacobi@1", now "autoregressive@1"' in capsys.readouterr().err
+    assert main(["eval", folder, "counting", "--sampler", "jacobi", "--record"]) == 2
+    assert "--record needs the model's own sampler" in capsys.readouterr().err
+
+
+def test_a_store_that_does_not_record_the_sampler_is_continued(
+    folder: str, install: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Earlier versions did not write it."""
+    install("counting", BENCHMARK)
+    out = tmp_path / "out"
+    out.mkdir()
+    measured = ["eval", folder, "counting", "--out", str(out)]
+    assert main(measured) == 0
+    store = next(out.rglob("evaluation.json"))
+    facts = json.loads(store.read_text())
+    del facts["sampler"]
+    store.write_text(json.dumps(facts))
+    assert main(measured) == 0
+
+
 def test_eval_says_which_scores_are_at_the_floor(folder: str, install: Callable[..., Path], capsys: Capture) -> None:
     install("counting", BENCHMARK.replace("request.seed % 2", "0").replace("chance=0.5", ""))
     assert main(["eval", folder, "counting"]) == 0
