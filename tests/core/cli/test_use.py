@@ -263,10 +263,20 @@ def test_eval_draws_with_another_sampler(
     settings = json.loads(capsys.readouterr().out)["settings"]
     assert (settings["sampler"], settings["window"]) == ("jacobi@1", 8)
     assert main(measured) == 2
-    assert "sampler was 'jacobi@1', now 'autoregressive@1'" in capsys.readouterr().err
+    assert 'sampler was "jacobi@1", now "autoregressive@1"' in capsys.readouterr().err
     assert main(["eval", folder, "counting", "--sampler", "jacobi", "--record"]) == 2
     assert "--record needs the model's own sampler" in capsys.readouterr().err
-    # The store of an earlier version, which does not record the sampler, is continued.
+
+
+def test_a_store_that_does_not_record_the_sampler_is_continued(
+    folder: str, install: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Earlier versions did not write it."""
+    install("counting", BENCHMARK)
+    out = tmp_path / "out"
+    out.mkdir()
+    measured = ["eval", folder, "counting", "--out", str(out)]
+    assert main(measured) == 0
     store = next(out.rglob("evaluation.json"))
     facts = json.loads(store.read_text())
     del facts["sampler"]
