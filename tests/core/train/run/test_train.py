@@ -102,8 +102,8 @@ def test_a_run_leaves_a_model_and_all_that_belongs_to_it(unbroken: Path, recipe:
     } <= {path.name for path in unbroken.iterdir()}
     assert read_recipe(unbroken / "recipe.toml") == recipe
     assert {path.name for path in (unbroken / "samples").iterdir()} == {
-        "tokenizer-000004.png", "tokenizer-000006.png", "all-000006.png", "all-000006.json",
-    }  # fmt: skip
+        f"{stem}.{kind}" for stem in ("tokenizer-000004", "tokenizer-000006", "all-000006") for kind in ("png", "json")
+    }
     assert read_picture(unbroken / "samples" / "all-000006.png").width > 64
     said = about(unbroken)
     assert said["samples"] == {"draw": 6 * 4 + 4 * 4 + 10, "read": 4 * 4 + 2, "ask": 12}
