@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, scaled_dot_product_attention, silu
 
@@ -132,14 +131,8 @@ class Residual(nn.Module):
         self.nin_shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
 
     def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
-        # Without gradients nothing else reads what is overwritten here, and new memory costs a tenth of the time.
-        alone = not torch.is_grad_enabled()
-        change = self.conv1(silu(self.norm1(x, *conditions), inplace=alone))
-        change = self.conv2(silu(self.norm2(change, *conditions), inplace=alone))
-        kept = self.nin_shortcut(x)
-        # In another order of memory, the layers that follow would round otherwise.
-        alike = kept.dtype == change.dtype and kept.stride() == change.stride()
-        return change.add_(kept) if alone and alike else kept + change
+        change = self.conv1(silu(self.norm1(x, *conditions)))
+        return self.nin_shortcut(x) + self.conv2(silu(self.norm2(change, *conditions)))
 
 
 class Attention(nn.Module):
