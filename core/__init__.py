@@ -64,7 +64,6 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .guidance import Guidance as Guidance
     from .guidance import GuidanceRow as GuidanceRow
     from .inference.api import Model as Model
-    from .inference.api import load as load
     from .inference.chat import Chat as Chat
     from .inference.drawing import Preview as Preview
     from .inference.generate import decode_codes as decode_codes
@@ -84,6 +83,7 @@ if TYPE_CHECKING:  # the table below once more, in the form that type checkers a
     from .inference.generate.steps import Decode as Decode
     from .inference.generate.steps import Prefill as Prefill
     from .inference.generate.steps import Steps as Steps
+    from .inference.load import load as load
     from .inference.memory import MemoryPlan as MemoryPlan
     from .loss import Loss as Loss
     from .loss import summed_cross_entropy as summed_cross_entropy
@@ -275,7 +275,7 @@ _PUBLIC = {
     "hookimpl": "components.hookspec",
     "latents_steps": "inference.generate.latents",
     "left_out": "storage.contents",
-    "load": "inference.api",
+    "load": "inference.load",
     "load_pretrained": "evaluate.pretrained",
     "mean_of_categories": "evaluate.intervals",
     "mean_score": "evaluate.intervals",

@@ -23,7 +23,7 @@ from ..errors import JaniformError, UsageError
 from ..evaluate.benchmarks import build_benchmark
 from ..evaluate.records import write_items
 from ..evaluate.runner import Evaluation, evaluate
-from ..inference.api import load
+from ..inference.load import load
 from ..measure.device import usable_device
 from ..recipe import Recipe
 from ..recipe.write import plain_settings

@@ -39,7 +39,7 @@ def command(model: str, out: Path, benchmark: str | None, drawings: int, answers
     """
     ready_folder(out)
     component = find_benchmark(benchmark)
-    from ..inference.api import load
+    from ..inference.load import load
     from ..report import page_html
     from ..report.demo import Amounts, demo_page
 

@@ -53,7 +53,7 @@ def load_options(command: Any) -> Any:
 
 def opened(model: str, **load_settings: Any) -> Model:
     """Load a model; prints on standard error which kernel ``--attention auto`` chose, and why."""
-    from ..inference.api import load
+    from ..inference.load import load
 
     loaded = load(model, **load_settings)
     if load_settings.get("attention") == AUTO:

@@ -117,7 +117,7 @@ def _own_tensors(owner: nn.Module) -> dict[str, Tensor]:
 
 
 def _owner(module: nn.Module, name: str) -> tuple[nn.Module | None, str]:
-    """The module that holds the tensor with a name, and the tensor's own name; None where there is no such module."""
+    """Return the module that has the tensor of a name, and the tensor's name in it, or None if no module has it."""
     path, _, own = name.rpartition(".")
     try:
         return module.get_submodule(path), own

@@ -70,7 +70,7 @@ class Reconstruction(Objective):
         return cast("Tokenizer", self.tokenizer).losses(batch)
 
     def samples(self, examples: Sequence[Conversation]) -> Samples | None:
-        """Show up to eight pictures above their reconstructions, and measure these; None where there is no picture."""
+        """Show up to eight pictures above their reconstructions, with the quality; None without pictures."""
         return reconstruction_samples(self.tokenizer, self.drawn, self.processor, self.pathway, examples)
 
 

@@ -80,5 +80,5 @@ class Semantic(Matching):
         return losses | matched, {name: mean.detach() for name, mean in means.items()} | figures | matching_figures
 
     def samples(self, examples: Sequence[Conversation]) -> Samples | None:
-        """Show up to eight pictures above their reconstructions, and measure these; None where there is no picture."""
+        """Show up to eight pictures above their reconstructions, with the quality; None without pictures."""
         return reconstruction_samples(self.tokenizer, self.drawn, self.processor, self.pathway, examples)

@@ -54,6 +54,8 @@ class PrefixStore:
 
         None where fewer than ``LEAST`` positions are stored. ``more`` positions may follow the prompt.
         """
+        if len(prompt) <= LEAST:
+            return None
         counts = [shared_positions(each.prompt, each.cache, prompt) for each in self._stored]
         shared = max(counts, default=0)
         if shared < LEAST:

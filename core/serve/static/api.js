@@ -52,6 +52,14 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!
 
 export const get = async (path) => (await call(path)).json();
 
+const described = new Map();
+
+// What the studio shows of a model, asked for once: its recipe, its parts, its diagram, and the sampler's settings.
+export async function factsOf(model) {
+  if (!described.has(model)) described.set(model, await get(`/studio/models/${encodeURIComponent(model)}`));
+  return described.get(model);
+}
+
 // JSON in which a seed, a text of digits, is a number.
 const json = (body) => JSON.stringify(body).replace(/(?<!\\)"seed":"(\d+)"/, '"seed":$1');
 

@@ -1,6 +1,6 @@
 // Drawing: the same prompt and seeds for each model that is chosen, with previews while they draw.
 
-import { events, get } from "./api.js";
+import { events, factsOf } from "./api.js";
 import { $, announce, el, numberOf, showProblem } from "./dom.js";
 import { History } from "./history.js";
 import { PictureList, blobOf, provenanceOf, thumbnail } from "./pictures.js";
@@ -39,7 +39,7 @@ export class Draw {
     const models = this.chosen().filter((model) => model.draws);
     $("draw-send").disabled = !models.length;
     for (const model of models) {
-      if (!this.facts.has(model.id)) this.facts.set(model.id, await get(`/studio/models/${encodeURIComponent(model.id)}`));
+      this.facts.set(model.id, await factsOf(model.id));
     }
     const lists = models.map((model) => this.facts.get(model.id).sampler?.settings ?? []);
     const common = (lists[0] ?? []).filter(({ name }) => lists.every((list) => list.some((other) => other.name === name)));

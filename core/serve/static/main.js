@@ -46,7 +46,8 @@ async function begin() {
   const changed = async (event) => {
     if (event && !chosen().length) event.target.checked = true; // one at least
     chat.show();
-    await Promise.all([draw.show(), diagrams.show()]);
+    await draw.show();
+    await diagrams.show();
   };
   if (models.length > 1) {
     $("choice").append(...models.map((model, index) => el("label", { htmlFor: `model-${index}` }, el("input", { type: "checkbox", id: `model-${index}`, checked: index === 0, onchange: changed }), ` ${model.id}`)));

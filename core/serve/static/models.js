@@ -1,6 +1,6 @@
 // The composed models: a diagram whose parts show what they are, and the same as a table.
 
-import { get } from "./api.js";
+import { factsOf } from "./api.js";
 import { $, count, el, showProblem, svg } from "./dom.js";
 
 const LINE = 17;
@@ -8,15 +8,13 @@ const LINE = 17;
 export class Models {
   constructor(chosen) {
     this.chosen = chosen;
-    this.facts = new Map();
   }
 
   async show() {
     const sections = [];
     for (const { id } of this.chosen()) {
       try {
-        if (!this.facts.has(id)) this.facts.set(id, await get(`/studio/models/${encodeURIComponent(id)}`));
-        sections.push(sectionOf(this.facts.get(id)));
+        sections.push(sectionOf(await factsOf(id)));
       } catch (error) {
         showProblem(error.message);
       }

@@ -197,7 +197,7 @@ def test_nothing_is_computed_where_it_does_not_fit(
 
 
 def test_weights_that_do_not_fit_are_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("janiform.inference.api.free_memory", lambda device: 10**6)
+    monkeypatch.setattr("janiform.inference.load.free_memory", lambda device: 10**6)
     monkeypatch.setattr("janiform.storage.filling.fill", lambda *_: pytest.fail("the weights were read"))
     with pytest.raises(ResourceError, match="the weights of 'janus-mini' take"):
         janiform.load("janus-mini")

@@ -294,7 +294,7 @@ def test_a_server_with_a_key_asks_for_it(studio: Callable[..., Page], small: Mod
             if key == "wrong":
                 page.wait_for_selector("#key-dialog[open] >> text=does not accept this key")
         ready(page)
-        assert page.locator("#choice").is_hidden(), "one model is no choice"
+        assert page.locator("#choice").is_hidden(), "a single model needs no choice"
         page.context.close()
 
 
