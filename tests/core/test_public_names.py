@@ -14,7 +14,7 @@ import pytest
 
 NEED_TORCH = (
     {"attention.attend", "contracts.objective", "evaluate.clip", "evaluate.pretrained"}
-    | {f"inference.{module}" for module in ("api", "chat", "drawing", "generate", "memory")}
+    | {f"inference.{module}" for module in ("api", "chat", "drawing", "generate", "load", "memory")}
     | {
         f"inference.generate.{module}"
         for module in ("canvas", "draft_window", "engine", "images", "latents", "running", "sampling", "steps")

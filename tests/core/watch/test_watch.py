@@ -234,7 +234,10 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("The page is http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=30)
+        try:
+            rest, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()  # or a process that does not end would be waited for
     assert (process.returncode, rest, errors.strip()) == (0, "", "")
 
 
